@@ -1,0 +1,77 @@
+# Entry points for people and for .ci/run. Every target brings what it needs; `make` alone lists them.
+
+BIN := target/release/tcpvitals
+HOST := --workspace --exclude ebpf
+DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
+# Loading programs and making network namespaces is root's; compiling is not.
+ifneq ($(shell id -u),0)
+RUNNER := --config 'target."cfg(all())".runner = ["sudo", "-E"]'
+SUDO := $(shell command -v sudo)
+endif
+
+.PHONY: help setup setup-build setup-test setup-deny build run test docs fmt clean \
+	check check-fmt check-deny check-advisories check-ebpf check-clippy check-doc
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: setup-build setup-test setup-deny ## bring every tool that the other targets use
+
+setup-build:
+	@ebpf/setup.sh
+
+setup-test:
+	@tests/setup.sh
+
+setup-deny:
+	@tests/setup.sh cargo-deny
+
+build: setup-build ## compile the exporter, release profile
+	cargo build --release --package tcpvitals
+
+run: build ## serve with the built-in configuration; ARGS='…' adds flags
+ifneq ($(shell id -u),0)
+	@echo "run: not root; the exporter needs CAP_BPF and CAP_PERFMON$(if $(SUDO),: starting it with sudo,, and sudo is missing)"
+endif
+	$(SUDO) $(BIN) serve $(ARGS)
+
+test: setup-test build ## run every test, those on the real kernel as root
+	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
+
+check: check-fmt check-deny check-advisories check-ebpf check-clippy check-doc ## run every check that is not a test
+
+check-fmt:
+	cargo fmt --all --check
+
+check-deny: setup-deny
+	$(DENY) check --hide-inclusion-graph bans licenses sources
+
+# Skipped where the database is out of reach; what a reachable one reports is an error.
+check-advisories: setup-deny
+	@if said=$$($(DENY) fetch db 2>&1); then \
+		echo '$(DENY) check --hide-inclusion-graph advisories'; \
+		$(DENY) check --hide-inclusion-graph advisories; \
+	else \
+		echo "advisories: skipped, their database cannot be fetched: $$(echo "$$said" | grep . | tail -n 1)"; \
+	fi
+
+# A build directory of its own, so that its flags do not make the other checks compile again.
+check-ebpf: setup-build
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg=bpf_target_arch="$(shell uname -m)"' CARGO_TARGET_DIR=target/ebpf-check \
+		cargo clippy --package ebpf --target bpfel-unknown-none -Z build-std=core --release -- -D warnings
+
+check-clippy: setup-build
+	cargo clippy $(HOST) --all-targets -- -D warnings
+
+check-doc: setup-build
+	RUSTDOCFLAGS='-D warnings' cargo doc $(HOST) --no-deps --document-private-items
+
+docs: build ## write docs/metrics.md from the metric table
+	$(BIN) docs metrics >target/metrics.md
+	mv target/metrics.md docs/metrics.md
+
+fmt: ## format the code
+	cargo fmt --all
+
+clean: ## remove all that was built, tools included
+	cargo clean
