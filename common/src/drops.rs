@@ -1,0 +1,177 @@
+//! A dropped packet as a map key: where, why, what, which way and for which subnet.
+
+use crate::{address::SubnetKey, histogram::not_below};
+
+/// What a dropped packet is: the value of the `protocol` label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Neither IP nor ARP, or the packet says nothing (a Unix socket's, for example).
+    #[default]
+    Other = 0,
+    /// IPv4 or IPv6 with a transport that has no value of its own.
+    Ip = 1,
+    /// TCP.
+    Tcp = 2,
+    /// UDP.
+    Udp = 3,
+    /// ICMP.
+    Icmp = 4,
+    /// ICMPv6.
+    Icmpv6 = 5,
+    /// SCTP.
+    Sctp = 6,
+    /// ARP.
+    Arp = 7,
+    /// IGMP.
+    Igmp = 8,
+    /// GRE.
+    Gre = 9,
+    /// ESP (IPsec).
+    Esp = 10,
+}
+
+impl Protocol {
+    /// Every value, in the order of its number.
+    pub const ALL: [Self; 11] = [
+        Self::Other,
+        Self::Ip,
+        Self::Tcp,
+        Self::Udp,
+        Self::Icmp,
+        Self::Icmpv6,
+        Self::Sctp,
+        Self::Arp,
+        Self::Igmp,
+        Self::Gre,
+        Self::Esp,
+    ];
+
+    /// The transport of an IP packet: `protocol` of IPv4, `nexthdr` of IPv6.
+    #[inline(always)]
+    pub const fn of_transport(number: u8) -> Self {
+        match number {
+            1 => Self::Icmp,
+            2 => Self::Igmp,
+            6 => Self::Tcp,
+            17 => Self::Udp,
+            47 => Self::Gre,
+            50 => Self::Esp,
+            58 => Self::Icmpv6,
+            132 => Self::Sctp,
+            _ => Self::Ip,
+        }
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::Ip => "ip",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
+            Self::Sctp => "sctp",
+            Self::Arp => "arp",
+            Self::Igmp => "igmp",
+            Self::Gre => "gre",
+            Self::Esp => "esp",
+        }
+    }
+
+    /// The value of a number that a kernel program wrote.
+    pub fn from_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+/// `ETH_P_*` numbers of `sk_buff.protocol`, in host byte order.
+pub mod ethertype {
+    /// IPv4.
+    pub const IPV4: u16 = 0x0800;
+    /// ARP.
+    pub const ARP: u16 = 0x0806;
+    /// IPv6.
+    pub const IPV6: u16 = 0x86dd;
+}
+
+/// Which way a packet went: the value of the `direction` label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Direction {
+    /// It came in through a device (`sk_buff.skb_iif` is set).
+    #[default]
+    Receive = 0,
+    /// It came from this host.
+    Transmit = 1,
+}
+
+impl Direction {
+    /// The value of a number that a kernel program wrote.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Transmit,
+            _ => Self::Receive,
+        }
+    }
+
+    /// The label value, as OpenTelemetry's `network.io.direction` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Transmit => "transmit",
+        }
+    }
+}
+
+/// The key of the map `DROP_SLOTS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+pub struct DropKey {
+    /// Kernel address that dropped the packet: `location` of the tracepoint `kfree_skb`.
+    pub location: u64,
+    /// `enum skb_drop_reason` of the running kernel, subsystem in the upper 16 bits; 0 where the kernel gives none.
+    pub reason: u32,
+    /// Subnet of the remote address: the source on receive, the destination on transmit.
+    pub subnet: SubnetKey,
+    /// A [`Protocol`].
+    pub protocol: u8,
+    /// A [`Direction`].
+    pub direction: u8,
+    /// A [`crate::connection::ConnectionType`].
+    pub connection: u8,
+    /// Explicit padding, zero: the kernel compares keys byte by byte.
+    pub padding: [u8; 5],
+}
+
+const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
+
+/// What was dropped under one key, on one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct DropCount {
+    /// Packets: `sk_buff`s, as the kernel drops them.
+    pub packets: u64,
+    /// Their `sk_buff.len`.
+    pub bytes: u64,
+}
+
+impl DropCount {
+    /// Adds another count.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { packets, bytes } = self;
+        *packets = packets.wrapping_add(other.packets);
+        *bytes = bytes.wrapping_add(other.bytes);
+    }
+
+    /// Raises both numbers to what they were before.
+    pub fn clamp(&mut self, before: &Self) {
+        let Self { packets, bytes } = self;
+        *packets = not_below(*packets, before.packets);
+        *bytes = not_below(*bytes, before.bytes);
+    }
+}
+
+/// Most slots for drops; slot 0 is the row `other`.
+pub const DROP_SLOTS: u32 = 4096;

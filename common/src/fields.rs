@@ -1,0 +1,198 @@
+//! The kernel fields that the programs read: the one table that both sides are made from.
+//!
+//! The exporter finds each field in the running kernel's BTF and writes its place into a read-only global of the object
+//! before loading it; the verifier then knows the place as a constant, and the branch of an absent field is removed.
+
+/// Where a field lies, as the exporter writes it into the global of that field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset in bytes.
+    pub offset: u32,
+    /// Lowest bit within the byte at `offset`, for a bit-field.
+    pub shift: u8,
+    /// Width in bits, for a bit-field; else 0.
+    pub width: u8,
+}
+
+impl Place {
+    /// The global's value for a field that the kernel does not have.
+    pub const ABSENT: u64 = u64::MAX;
+
+    /// The global's value for this place.
+    pub const fn encode(self) -> u64 {
+        self.offset as u64 | (self.shift as u64) << 32 | (self.width as u64) << 40
+    }
+
+    /// The place in a global; `None` when the kernel does not have the field.
+    #[inline(always)]
+    pub const fn decode(value: u64) -> Option<Self> {
+        if value == Self::ABSENT {
+            return None;
+        }
+        Some(Self {
+            offset: value as u32,
+            shift: (value >> 32) as u8,
+            width: (value >> 40) as u8,
+        })
+    }
+}
+
+/// A field as the exporter looks it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name of the global in the object.
+    pub global: &'static str,
+    /// Structure in BTF.
+    pub structure: &'static str,
+    /// Path of the member, through named members by `.`.
+    pub member: &'static str,
+    /// Size in bytes that the programs read; the field must have it, unless it is a bit-field.
+    pub size: u32,
+}
+
+/// Calls `$callback!` with the table: `GLOBAL: type = "structure" . "member";` for each field.
+#[macro_export]
+macro_rules! kernel_fields {
+    ($callback:ident) => {
+        $callback! {
+            SOCK_COMMON_FAMILY: u16 = "sock_common" . "skc_family";
+            SOCK_COMMON_STATE: u8 = "sock_common" . "skc_state";
+            SOCK_COMMON_DADDR: u32 = "sock_common" . "skc_daddr";
+            SOCK_COMMON_V6_DADDR: [u32; 4] = "sock_common" . "skc_v6_daddr";
+            SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
+            SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
+            SOCK_ERR: i32 = "sock" . "sk_err";
+            SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
+
+            TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out";
+            TCP_SOCK_SEGS_IN: u32 = "tcp_sock" . "segs_in";
+            TCP_SOCK_DATA_SEGS_OUT: u32 = "tcp_sock" . "data_segs_out";
+            TCP_SOCK_DATA_SEGS_IN: u32 = "tcp_sock" . "data_segs_in";
+            TCP_SOCK_BYTES_SENT: u64 = "tcp_sock" . "bytes_sent";
+            TCP_SOCK_BYTES_RECEIVED: u64 = "tcp_sock" . "bytes_received";
+            TCP_SOCK_RCV_OOOPACK: u32 = "tcp_sock" . "rcv_ooopack";
+            TCP_SOCK_DSACK_DUPS: u32 = "tcp_sock" . "dsack_dups";
+            TCP_SOCK_REORD_SEEN: u32 = "tcp_sock" . "reord_seen";
+            TCP_SOCK_DELIVERED_CE: u32 = "tcp_sock" . "delivered_ce";
+            TCP_SOCK_CHRONO_BUSY: u32 = "tcp_sock" . "chrono_stat[0]";
+            TCP_SOCK_CHRONO_RECEIVE_WINDOW: u32 = "tcp_sock" . "chrono_stat[1]";
+            TCP_SOCK_CHRONO_SEND_BUFFER: u32 = "tcp_sock" . "chrono_stat[2]";
+            TCP_SOCK_CHRONO_START: u32 = "tcp_sock" . "chrono_start";
+            TCP_SOCK_CHRONO_TYPE: u8 = "tcp_sock" . "chrono_type";
+            TCP_SOCK_SRTT_US: u32 = "tcp_sock" . "srtt_us";
+            TCP_SOCK_RACK_RTT_US: u32 = "tcp_sock" . "rack.rtt_us";
+            TCP_SOCK_RACK_MSTAMP: u64 = "tcp_sock" . "rack.mstamp";
+            TCP_SOCK_SND_CWND: u32 = "tcp_sock" . "snd_cwnd";
+            TCP_SOCK_SND_SSTHRESH: u32 = "tcp_sock" . "snd_ssthresh";
+            TCP_SOCK_MSS_CACHE: u32 = "tcp_sock" . "mss_cache";
+            TCP_SOCK_SND_UNA: u32 = "tcp_sock" . "snd_una";
+            TCP_SOCK_SND_WND: u32 = "tcp_sock" . "snd_wnd";
+            TCP_SOCK_PACKETS_OUT: u32 = "tcp_sock" . "packets_out";
+            TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
+            ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
+            ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";
+            ICSK_CA_OPS: u64 = "inet_connection_sock" . "icsk_ca_ops";
+            TCP_CONGESTION_OPS_NAME: [u64; 2] = "tcp_congestion_ops" . "name";
+
+            SK_BUFF_LEN: u32 = "sk_buff" . "len";
+            SK_BUFF_SK: u64 = "sk_buff" . "sk";
+            SK_BUFF_DEV: u64 = "sk_buff" . "dev";
+            SK_BUFF_IIF: u32 = "sk_buff" . "skb_iif";
+            SK_BUFF_PROTOCOL: u16 = "sk_buff" . "protocol";
+            SK_BUFF_HEAD: u64 = "sk_buff" . "head";
+            SK_BUFF_END: u32 = "sk_buff" . "end";
+            SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
+            SK_BUFF_TRANSPORT_HEADER: u16 = "sk_buff" . "transport_header";
+            SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
+            SK_BUFF_CB: [u8; 48] = "sk_buff" . "cb";
+            TCP_SKB_CB_GSO_SEGS: u16 = "tcp_skb_cb" . "tcp_gso_segs";
+            SKB_SHARED_INFO_GSO_SEGS: u16 = "skb_shared_info" . "gso_segs";
+
+            DST_ENTRY_DEV: u64 = "dst_entry" . "dev";
+            NET_DEVICE_IFINDEX: u32 = "net_device" . "ifindex";
+            NET_DEVICE_TYPE: u16 = "net_device" . "type";
+            NET_DEVICE_FLAGS: u32 = "net_device" . "flags";
+            NET_DEVICE_NAME: [u64; 2] = "net_device" . "name";
+            NET_DEVICE_IEEE80211_PTR: u64 = "net_device" . "ieee80211_ptr";
+            NET_DEVICE_RTNL_LINK_OPS: u64 = "net_device" . "rtnl_link_ops";
+            RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
+        }
+    };
+}
+
+/// Calls `$callback!` with the facts that are no field: `/// what it says` `GLOBAL;` for each. All are 0 unless the
+/// exporter sets them.
+#[macro_export]
+macro_rules! kernel_facts {
+    ($callback:ident) => {
+        $callback! {
+            /// The tracepoint `kfree_skb` has the argument `reason`.
+            HAS_DROP_REASON;
+            /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
+            HAS_RETRANSMIT_ERROR;
+            /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
+            HAS_SEGMENT_PATH;
+            /// Number of slots of `GROUPS`.
+            GROUP_CAPACITY;
+            /// Number of slots of `DROPS`.
+            DROP_CAPACITY;
+            /// Nanoseconds in a jiffy.
+            JIFFY_NANOSECONDS;
+        }
+    };
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $fact:ident;)+) => {
+        /// The names of the facts' globals.
+        pub mod fact {
+            $(
+                $(#[$doc])*
+                pub const $fact: &str = stringify!($fact);
+            )+
+        }
+    };
+}
+
+kernel_facts!(facts);
+
+macro_rules! table {
+    ($($global:ident: $type:ty = $structure:literal . $member:literal;)+) => {
+        /// Every field, for the exporter.
+        pub const FIELDS: &[Field] = &[$(Field {
+            global: stringify!($global),
+            structure: $structure,
+            member: $member,
+            size: size_of::<$type>() as u32,
+        },)+];
+    };
+}
+
+kernel_fields!(table);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_its_global() {
+        for place in [
+            Place { offset: 1248, shift: 0, width: 5 },
+            Place { offset: 2304, shift: 0, width: 0 },
+            Place { offset: 0, shift: 7, width: 1 },
+        ] {
+            assert_eq!(Place::decode(place.encode()), Some(place));
+        }
+        assert_eq!(Place::decode(Place::ABSENT), None);
+    }
+
+    #[test]
+    fn no_field_is_named_twice() {
+        for (i, a) in FIELDS.iter().enumerate() {
+            for b in &FIELDS[i + 1..] {
+                assert_ne!(a.global, b.global);
+                assert_ne!((a.structure, a.member), (b.structure, b.member));
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the kernel programs and the exporter must agree on: record layouts, the transitions of a flow, histogram
+//! buckets, classification of devices and packets, and the table of kernel fields.
+//!
+//! Nothing here reads a clock, a map or a file, and nothing depends on another crate: every decision that can be made
+//! here is tested on the host.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod address;
+pub mod connection;
+pub mod drops;
+pub mod fields;
+pub mod flow;
+pub mod group;
+pub mod histogram;
+pub mod lost;
+pub mod settings;
+pub mod tcp;
+
+#[cfg(target_endian = "big")]
+compile_error!("tcpvitals reads little-endian kernels only");

@@ -1,0 +1,81 @@
+//! What user space tells the programs and may change while they run.
+
+use crate::connection::{ConnectionType, Name, NamePattern};
+
+/// Most device-name patterns a configuration may have.
+pub const OVERRIDES: usize = 32;
+
+/// A device-name pattern and the connection type it stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Override {
+    /// Which devices.
+    pub pattern: NamePattern,
+    /// A [`ConnectionType`].
+    pub connection: u64,
+}
+
+/// The single value of the map `SETTINGS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// Prefix to which an IPv4 address without a configured subnet is cut, in bits; 0: use the fallback name.
+    pub auto_ipv4: u32,
+    /// The same for IPv6.
+    pub auto_ipv6: u32,
+    /// How many of `overrides` are in use.
+    pub override_count: u64,
+    /// Tried in order; the first match wins.
+    pub overrides: [Override; OVERRIDES],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_ipv4: 0,
+            auto_ipv6: 0,
+            override_count: 0,
+            overrides: [Override::default(); OVERRIDES],
+        }
+    }
+}
+
+impl Settings {
+    /// The configured connection type of a device of this name.
+    #[inline(always)]
+    pub fn overridden(&self, name: Name) -> Option<ConnectionType> {
+        let mut i = 0;
+        while i < OVERRIDES && (i as u64) < self.override_count {
+            let entry = &self.overrides[i];
+            if entry.pattern.matches(name) {
+                return Some(ConnectionType::from_number((entry.connection & 0xff) as u8));
+            }
+            i += 1;
+        }
+        None
+    }
+}
+
+const _: () = assert!(size_of::<Settings>() == 16 + OVERRIDES * 40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::name;
+
+    #[test]
+    fn the_first_matching_pattern_wins_and_unused_entries_do_not_match() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.overridden(name("eth0")), None);
+        for (i, (pattern, connection)) in [("eth0.*", ConnectionType::Tunnel), ("eth*", ConnectionType::Cell)].into_iter().enumerate() {
+            settings.overrides[i] = Override {
+                pattern: NamePattern::new(pattern).unwrap(),
+                connection: connection as u64,
+            };
+        }
+        settings.override_count = 2;
+        assert_eq!(settings.overridden(name("eth0.7")), Some(ConnectionType::Tunnel));
+        assert_eq!(settings.overridden(name("eth0")), Some(ConnectionType::Cell));
+        assert_eq!(settings.overridden(name("")), None);
+    }
+}

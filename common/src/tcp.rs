@@ -1,0 +1,328 @@
+//! TCP as the wire and the kernel have it: states, congestion states, header, options, and what they mean for a flow.
+
+/// `TCP_*` states of `sock.sk_state` (include/net/tcp_states.h).
+pub mod state {
+    /// `TCP_ESTABLISHED`
+    pub const ESTABLISHED: u32 = 1;
+    /// `TCP_SYN_SENT`
+    pub const SYN_SENT: u32 = 2;
+    /// `TCP_SYN_RECV`
+    pub const SYN_RECV: u32 = 3;
+    /// `TCP_FIN_WAIT1`
+    pub const FIN_WAIT1: u32 = 4;
+    /// `TCP_FIN_WAIT2`
+    pub const FIN_WAIT2: u32 = 5;
+    /// `TCP_CLOSE`
+    pub const CLOSE: u32 = 7;
+    /// `TCP_CLOSE_WAIT`
+    pub const CLOSE_WAIT: u32 = 8;
+    /// `TCP_LAST_ACK`
+    pub const LAST_ACK: u32 = 9;
+    /// `TCP_LISTEN`
+    pub const LISTEN: u32 = 10;
+    /// `TCP_CLOSING`
+    pub const CLOSING: u32 = 11;
+
+    /// Whether a socket in this state carries a connection whose handshake is over.
+    #[inline(always)]
+    pub const fn is_connected(state: u32) -> bool {
+        matches!(
+            state,
+            ESTABLISHED | FIN_WAIT1 | FIN_WAIT2 | CLOSE_WAIT | LAST_ACK | CLOSING
+        )
+    }
+}
+
+/// `enum tcp_ca_state` of `inet_connection_sock.icsk_ca_state`.
+pub mod congestion {
+    /// `TCP_CA_Disorder`
+    pub const DISORDER: u8 = 1;
+    /// `TCP_CA_CWR`
+    pub const CWR: u8 = 2;
+    /// `TCP_CA_Recovery`
+    pub const RECOVERY: u8 = 3;
+    /// `TCP_CA_Loss`
+    pub const LOSS: u8 = 4;
+}
+
+/// `TCP_INFINITE_SSTHRESH`: no slow-start threshold has been set yet.
+pub const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
+
+/// What a change of `sock.sk_state` means for a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// An active open begins.
+    Connecting,
+    /// The handshake is over.
+    Established,
+    /// An active open has failed.
+    ConnectFailed,
+    /// A connection is over.
+    Closed,
+    /// A connection goes on towards its end.
+    Closing,
+    /// No connection is concerned, or one that never was established.
+    None,
+}
+
+impl Transition {
+    /// Classifies a change of state.
+    #[inline(always)]
+    pub const fn of(old: u32, new: u32) -> Self {
+        match (old, new) {
+            (_, state::SYN_SENT) => Self::Connecting,
+            // A fast-open server may be closed before its handshake ends: it was a connection all the same.
+            (state::SYN_RECV, state::FIN_WAIT1) | (_, state::ESTABLISHED) => Self::Established,
+            (state::SYN_SENT, state::CLOSE) => Self::ConnectFailed,
+            (old, state::CLOSE) if state::is_connected(old) => Self::Closed,
+            (old, _) if state::is_connected(old) => Self::Closing,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Longest TCP header: 15 words.
+pub const LONGEST_HEADER: usize = 60;
+
+/// The parts of a TCP header (RFC 9293, 3.1) that the programs look at, in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Acknowledgment number.
+    pub acknowledgment: u32,
+    /// Length of header and options in bytes.
+    pub length: u32,
+    /// SYN, FIN or RST is set.
+    pub control: bool,
+    /// ACK is set.
+    pub ack: bool,
+    /// Window, not scaled.
+    pub window: u16,
+}
+
+impl Header {
+    /// Decodes the fixed 20 bytes, given as five words in network byte order.
+    #[inline(always)]
+    pub const fn decode(words: &[u32; 5]) -> Self {
+        const FIN_SYN_RST: u32 = 0x0007;
+        const ACK: u32 = 0x0010;
+        let word = u32::from_be(words[3]);
+        let flags = word >> 16;
+        Self {
+            acknowledgment: u32::from_be(words[2]),
+            length: (word >> 28) * 4,
+            control: flags & FIN_SYN_RST != 0,
+            ack: flags & ACK != 0,
+            window: word as u16,
+        }
+    }
+}
+
+/// What the sender knew when a segment came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// `tcp_sock.snd_una`: the oldest unacknowledged sequence number.
+    pub unacknowledged: u32,
+    /// `tcp_sock.packets_out`: segments in flight.
+    pub in_flight: u32,
+    /// `tcp_sock.snd_wnd`: the window that the peer last announced, in bytes.
+    pub window: u32,
+    /// `tcp_options_received.snd_wscale`: shift of the window field.
+    pub window_scale: u8,
+}
+
+/// Whether a segment without payload is a duplicate acknowledgment by RFC 5681: data is in flight, no SYN, FIN or RST,
+/// nothing new is acknowledged, and the window is unchanged.
+#[inline(always)]
+pub const fn is_duplicate_ack(header: &Header, sender: &Sender) -> bool {
+    header.ack
+        && !header.control
+        && sender.in_flight != 0
+        && header.acknowledgment == sender.unacknowledged
+        && (header.window as u32) << (sender.window_scale & 15) == sender.window
+}
+
+/// Number of SACK blocks (RFC 2018) in the options of a TCP header; 0 when the option is absent or malformed.
+///
+/// `options` holds the bytes after the fixed header; only the first `length` count.
+#[inline(always)]
+pub fn sack_blocks(options: &[u8; LONGEST_HEADER - 20], length: usize) -> u32 {
+    const END: u8 = 0;
+    const NOP: u8 = 1;
+    const SACK: u8 = 5;
+    let mut at = 0;
+    // Every option but NOP is at least two bytes long, so the bound is never what ends the loop of a well-formed header.
+    let mut left = LONGEST_HEADER - 20;
+    while left > 0 {
+        left -= 1;
+        // Two tests, so that the verifier sees a bound of its own on every index.
+        if at >= length || at >= options.len() - 1 {
+            return 0;
+        }
+        let kind = options[at];
+        if kind == END {
+            return 0;
+        }
+        if kind == NOP {
+            at += 1;
+            continue;
+        }
+        let size = options[at + 1] as usize;
+        if size < 2 || at + size > length {
+            return 0;
+        }
+        if kind == SACK {
+            return if size >= 10 && (size - 2) % 8 == 0 { (size as u32 - 2) / 8 } else { 0 };
+        }
+        at += size;
+    }
+    0
+}
+
+/// Why an active open failed, from `sock.sk_err`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The peer answered with a reset.
+    Refused,
+    /// No answer came in time.
+    TimedOut,
+    /// The connection was reset.
+    Reset,
+    /// No route, or ICMP said so.
+    Unreachable,
+    /// Anything else: the application gave up, no port was free, a filter forbade it.
+    Other,
+}
+
+impl ConnectFailure {
+    /// Classifies an error number of Linux (asm-generic/errno.h).
+    #[inline(always)]
+    pub const fn of_error(error: i32) -> Self {
+        const EPIPE: i32 = 32;
+        const ENETDOWN: i32 = 100;
+        const ENETUNREACH: i32 = 101;
+        const ECONNRESET: i32 = 104;
+        const ETIMEDOUT: i32 = 110;
+        const ECONNREFUSED: i32 = 111;
+        const EHOSTDOWN: i32 = 112;
+        const EHOSTUNREACH: i32 = 113;
+        match error {
+            ECONNREFUSED => Self::Refused,
+            ETIMEDOUT => Self::TimedOut,
+            ECONNRESET | EPIPE => Self::Reset,
+            ENETDOWN | ENETUNREACH | EHOSTDOWN | EHOSTUNREACH => Self::Unreachable,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn transitions_tell_a_flow_from_a_failed_connect() {
+        use state::*;
+        let cases = [
+            (CLOSE, SYN_SENT, Transition::Connecting),
+            (SYN_SENT, ESTABLISHED, Transition::Established),
+            (SYN_RECV, ESTABLISHED, Transition::Established),
+            (SYN_RECV, FIN_WAIT1, Transition::Established),
+            (SYN_SENT, CLOSE, Transition::ConnectFailed),
+            (SYN_RECV, CLOSE, Transition::None),
+            (LISTEN, CLOSE, Transition::None),
+            (LISTEN, SYN_RECV, Transition::None),
+            (ESTABLISHED, FIN_WAIT1, Transition::Closing),
+            (FIN_WAIT1, FIN_WAIT2, Transition::Closing),
+            (ESTABLISHED, CLOSE, Transition::Closed),
+            (LAST_ACK, CLOSE, Transition::Closed),
+            (FIN_WAIT2, CLOSE, Transition::Closed),
+        ];
+        for (old, new, expected) in cases {
+            assert_eq!(Transition::of(old, new), expected, "{old} to {new}");
+        }
+    }
+
+    fn options(bytes: &[u8]) -> u32 {
+        let mut all = [0; 40];
+        all[..bytes.len()].copy_from_slice(bytes);
+        sack_blocks(&all, bytes.len())
+    }
+
+    #[test]
+    fn sack_blocks_are_counted_wherever_the_option_stands() {
+        const TIMESTAMPS: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(options(&[]), 0);
+        assert_eq!(options(&TIMESTAMPS), 0);
+        for blocks in 1..=4u8 {
+            let mut bytes = std::vec![1, 1, 5, 2 + 8 * blocks];
+            bytes.resize(4 + 8 * usize::from(blocks), 0xaa);
+            assert_eq!(options(&bytes), u32::from(blocks));
+            if blocks < 4 {
+                let after_timestamps: std::vec::Vec<u8> = TIMESTAMPS.into_iter().chain(bytes.clone()).collect();
+                assert_eq!(options(&after_timestamps), u32::from(blocks));
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_options_hold_no_blocks() {
+        assert_eq!(options(&[5]), 0);
+        assert_eq!(options(&[5, 10, 0]), 0);
+        assert_eq!(options(&[5, 2]), 0);
+        assert_eq!(options(&[5, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]), 0);
+        assert_eq!(options(&[8, 0, 5, 10]), 0);
+        assert_eq!(options(&[0, 5, 10, 0, 0, 0, 0, 0, 0, 0, 0]), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_options_give_at_most_four_blocks(bytes: [u8; 40], length in 0usize..64) {
+            prop_assert!(sack_blocks(&bytes, length.min(40)) <= 4);
+        }
+    }
+
+    const SENDER: Sender = Sender {
+        unacknowledged: 1000,
+        in_flight: 3,
+        window: 512 << 7,
+        window_scale: 7,
+    };
+
+    fn header(acknowledgment: u32, flags: u16, window: u16) -> Header {
+        let word = 8 << 28 | u32::from(flags) << 16 | u32::from(window);
+        Header::decode(&[0, 0, acknowledgment.to_be(), word.to_be(), 0])
+    }
+
+    #[test]
+    fn a_duplicate_ack_is_one_by_rfc_5681() {
+        assert!(is_duplicate_ack(&header(1000, 0x10, 512), &SENDER));
+        assert!(!is_duplicate_ack(&header(1001, 0x10, 512), &SENDER), "new data is acknowledged");
+        assert!(!is_duplicate_ack(&header(1000, 0x10, 513), &SENDER), "a window update");
+        assert!(!is_duplicate_ack(&header(1000, 0x11, 512), &SENDER), "a FIN");
+        let idle = Sender { in_flight: 0, ..SENDER };
+        assert!(!is_duplicate_ack(&header(1000, 0x10, 512), &idle), "nothing in flight");
+    }
+
+    #[test]
+    fn a_header_is_decoded() {
+        let decoded = header(0x0102_0304, 0x10, 77);
+        assert_eq!((decoded.acknowledgment, decoded.length, decoded.window), (0x0102_0304, 32, 77));
+        assert!(decoded.ack && !decoded.control);
+    }
+
+    #[test]
+    fn connect_failures_are_told_apart() {
+        for (error, expected) in [
+            (111, ConnectFailure::Refused),
+            (110, ConnectFailure::TimedOut),
+            (104, ConnectFailure::Reset),
+            (113, ConnectFailure::Unreachable),
+            (101, ConnectFailure::Unreachable),
+            (0, ConnectFailure::Other),
+            (99, ConnectFailure::Other),
+        ] {
+            assert_eq!(ConnectFailure::of_error(error), expected, "{error}");
+        }
+    }
+}
