@@ -1,0 +1,34 @@
+//! Atomic operations on map memory: the hooks, the iterator and interrupts on one CPU may touch the same counter.
+#![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
+
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+
+/// Adds to a counter, wrapping.
+///
+/// # Safety
+/// `counter` points to an aligned word of a map value that the verifier has checked.
+#[inline(always)]
+pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
+    // SAFETY: by the contract of this function.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, value) };
+}
+
+/// Adds to a counter and returns what it was before.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
+    // SAFETY: by the contract of this function.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(counter, value) }
+}
+
+/// Replaces `old` by `new`; false when the word was not `old`.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn replace<T: Copy + PartialEq>(word: *mut T, old: T, new: T) -> bool {
+    // SAFETY: by the contract of this function.
+    unsafe { atomic_cxchg::<T, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(word, old, new).1 }
+}

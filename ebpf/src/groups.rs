@@ -1,0 +1,149 @@
+//! Groups: which labels a flow or event has, and the counters behind them.
+#![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
+
+use crate::{
+    atomic, devices,
+    kernel::{SkBuff, Sock},
+    maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
+    offsets::GROUP_CAPACITY,
+    packet,
+    slots::{self, Table},
+};
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use common::{
+    address::{Address, SubnetKey},
+    connection::ConnectionType,
+    group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
+    histogram::{DURATION_BUCKETS, TIME_BUCKETS, rtt_bucket, time_bucket},
+    lost::Lost,
+};
+
+/// Counts what could not be done.
+#[inline(always)]
+pub(crate) fn count_lost(lost: Lost) {
+    if let Some(counter) = LOST.get_ptr_mut(lost as u32) {
+        // SAFETY: a word of a map value.
+        unsafe { atomic::add(counter, 1) };
+    }
+}
+
+/// The subnet of an address.
+#[inline(always)]
+pub(crate) fn subnet_of(address: Address) -> SubnetKey {
+    let named = match address {
+        Address::V4(word) => SUBNETS_V4.get(&Key::new(32, word)),
+        Address::V6(words) => SUBNETS_V6.get(&Key::new(128, words)),
+    };
+    if let Some(number) = named {
+        return SubnetKey::named(*number);
+    }
+    match SETTINGS.get(0) {
+        Some(settings) if settings.auto_ipv4 != 0 => address.cut(settings.auto_ipv4, settings.auto_ipv6),
+        _ => SubnetKey::FALLBACK,
+    }
+}
+
+/// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
+#[inline(always)]
+pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: ConnectionType) -> u32 {
+    let subnet = sock.remote().map_or(SubnetKey::NONE, subnet_of);
+    slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
+}
+
+/// The slot of a flow: as above, with the type of its route's device.
+#[inline(always)]
+pub(crate) fn slot_of_flow(sock: Sock, role: Option<Role>) -> u32 {
+    slot_of_socket(sock, role, devices::of_socket(sock))
+}
+
+/// The slot of an event on a TCP packet that came in and belongs to no flow.
+#[inline(always)]
+pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
+    let Some([ports]) = packet.transport_words::<1>() else {
+        return OTHER_SLOT;
+    };
+    let ports = u32::from_be(ports);
+    let subnet = packet::source(packet).map_or(SubnetKey::NONE, subnet_of);
+    let (local, remote) = (ports as u16, (ports >> 16) as u16);
+    slot_of_labels(subnet, local, remote, None, devices::of_received(packet))
+}
+
+#[inline(always)]
+fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: ConnectionType) -> u32 {
+    // SAFETY: user space replaces entries whole, and a number is one load.
+    let protocol_of = |port| unsafe { PORTS.get(port) }.copied().unwrap_or(0);
+    let (role, protocol) = match role {
+        Some(Role::Server) => (Role::Server, protocol_of(local)),
+        Some(Role::Client) => (Role::Client, protocol_of(remote)),
+        _ => {
+            let (at_local, at_remote) = (protocol_of(local), protocol_of(remote));
+            let role = Role::of_ports(at_local != 0, at_remote != 0);
+            (role, if at_local != 0 { at_local } else { at_remote })
+        }
+    };
+    let key = GroupKey {
+        subnet,
+        protocol,
+        connection: connection as u8,
+        role: role as u8,
+    };
+    match slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get()) {
+        Some(slot) => slot,
+        None => {
+            count_lost(Lost::GroupOverflow);
+            OTHER_SLOT
+        }
+    }
+}
+
+/// The counters of a group on this CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Group(*mut GroupCounters);
+
+impl Group {
+    /// The group in a slot.
+    #[inline(always)]
+    pub(crate) fn at(slot: u32) -> Option<Self> {
+        GROUPS.get_ptr_mut(slot).map(Self)
+    }
+
+    /// Adds to a counter.
+    #[inline(always)]
+    pub(crate) fn add(self, counter: Counter, value: u64) {
+        // SAFETY: the index of a counter lies within the array of the map value.
+        unsafe { atomic::add((&raw mut (*self.0).counters).cast::<u64>().add(counter as usize), value) };
+    }
+
+    /// Records a round-trip time.
+    #[inline(always)]
+    pub(crate) fn on_rtt(self, micros: u32) {
+        let bucket = rtt_bucket(micros);
+        // SAFETY: members of the map value; the bucket lies within its array.
+        unsafe {
+            atomic::add(&raw mut (*self.0).rtt.sum, micros as u64);
+            atomic::add((&raw mut (*self.0).rtt.buckets).cast::<u64>().add(bucket), 1);
+        }
+    }
+
+    /// Records how long a handshake took.
+    #[inline(always)]
+    pub(crate) fn on_handshake(self, micros: u64) {
+        let bucket = time_bucket(micros, TIME_BUCKETS);
+        // SAFETY: as above.
+        unsafe {
+            atomic::add(&raw mut (*self.0).handshake.sum, micros);
+            atomic::add((&raw mut (*self.0).handshake.buckets).cast::<u64>().add(bucket), 1);
+        }
+    }
+
+    /// Records how long a connection lived.
+    #[inline(always)]
+    pub(crate) fn on_close(self, micros: u64) {
+        let bucket = time_bucket(micros, DURATION_BUCKETS);
+        // SAFETY: as above.
+        unsafe {
+            atomic::add(&raw mut (*self.0).duration.sum, micros);
+            atomic::add((&raw mut (*self.0).duration.buckets).cast::<u64>().add(bucket), 1);
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! Typed readers of kernel structures: the only place with pointer arithmetic on kernel memory.
+//!
+//! Loads are direct: the verifier types every pointer from the tracepoint's prototype on and turns a load through a
+//! pointer that may be stale into one that yields zero instead of a fault. Memory without a type (packet data, values
+//! that are no pointers to BTF) is read with `bpf_probe_read_kernel`.
+#![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
+
+use crate::offsets::*;
+use aya_ebpf::{
+    helpers::{
+        bpf_probe_read_kernel,
+        generated::{bpf_probe_read_kernel_str, bpf_skc_to_tcp_sock},
+    },
+    programs::BtfTracePointContext,
+};
+use common::{
+    address::Address,
+    connection::Name,
+    flow::Chrono,
+    tcp::{LONGEST_HEADER, Sender},
+};
+use core::ptr::read_volatile;
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// Loads a field at a place the verifier knows.
+///
+/// # Safety
+/// `base` points to the structure that `field` is a member of, as the verifier has typed it.
+#[inline(always)]
+unsafe fn load<T: Copy>(base: *const u8, field: &Global<T>) -> Option<T> {
+    let offset = field.offset()?;
+    // SAFETY: by the contract of this function; volatile, so that the load stays where it is written.
+    Some(unsafe { read_volatile(base.add(offset).cast()) })
+}
+
+/// The same for a bit-field that lies within one byte.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+unsafe fn load_bits(base: *const u8, field: &Global<u8>) -> Option<u8> {
+    let place = field.place()?;
+    // SAFETY: by the contract of this function.
+    let byte = unsafe { read_volatile(base.add(place.offset as usize)) };
+    if place.width == 0 {
+        return Some(byte);
+    }
+    Some((byte >> (place.shift & 7)) & ((1u16 << (place.width & 15)) - 1) as u8)
+}
+
+/// The same for an array of words.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+unsafe fn load_words<T: Copy + Default, const N: usize>(base: *const u8, field: &Global<[T; N]>) -> Option<[T; N]> {
+    let offset = field.offset()?;
+    let mut words = [T::default(); N];
+    let mut i = 0;
+    while i < N {
+        // SAFETY: by the contract of this function; the array lies within the structure.
+        words[i] = unsafe { read_volatile(base.add(offset + i * size_of::<T>()).cast()) };
+        i += 1;
+    }
+    Some(words)
+}
+
+/// Loads a pointer; `None` when it is NULL or the field is absent.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+unsafe fn load_pointer(base: *const u8, field: &Global<u64>) -> Option<*const u8> {
+    let offset = field.offset()?;
+    // SAFETY: by the contract of this function.
+    let pointer: *const u8 = unsafe { read_volatile(base.add(offset).cast()) };
+    if pointer.is_null() { None } else { Some(pointer) }
+}
+
+/// `struct sock`, or the `struct sock_common` that a request socket begins with.
+#[derive(Clone, Copy)]
+pub(crate) struct Sock(*const u8);
+
+impl Sock {
+    /// Argument `n` of a tracepoint; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
+        Self::from_pointer(context.arg(n))
+    }
+
+    /// A socket that the verifier has typed; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn from_pointer(pointer: *const u8) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// For helpers.
+    #[inline(always)]
+    pub(crate) const fn as_ptr(self) -> *const u8 {
+        self.0
+    }
+
+    /// The same socket as `struct tcp_sock`; `None` when it is no full TCP socket.
+    #[inline(always)]
+    pub(crate) fn tcp(self) -> Option<TcpSock> {
+        // SAFETY: the helper checks the socket's kind; the verifier checks its type.
+        let pointer = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) } as *const u8;
+        if pointer.is_null() { None } else { Some(TcpSock(pointer)) }
+    }
+
+    /// `skc_state`
+    #[inline(always)]
+    pub(crate) fn state(self) -> u32 {
+        // SAFETY: a member of `struct sock_common`.
+        unsafe { load(self.0, &SOCK_COMMON_STATE) }.unwrap_or(0) as u32
+    }
+
+    /// The peer's address; `None` for a socket that is neither IPv4 nor IPv6.
+    #[inline(always)]
+    pub(crate) fn remote(self) -> Option<Address> {
+        // SAFETY: members of `struct sock_common`.
+        unsafe {
+            match load(self.0, &SOCK_COMMON_FAMILY)? {
+                AF_INET => Some(Address::V4(load(self.0, &SOCK_COMMON_DADDR)?)),
+                AF_INET6 => Some(Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_DADDR)?)),
+                _ => None,
+            }
+        }
+    }
+
+    /// `skc_num`: the local port in host byte order.
+    #[inline(always)]
+    pub(crate) fn local_port(self) -> u16 {
+        // SAFETY: a member of `struct sock_common`.
+        unsafe { load(self.0, &SOCK_COMMON_NUM) }.unwrap_or(0)
+    }
+
+    /// `skc_dport`: the remote port, in host byte order.
+    #[inline(always)]
+    pub(crate) fn remote_port(self) -> u16 {
+        // SAFETY: a member of `struct sock_common`.
+        u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
+    }
+
+    /// `sk_err`, of a full socket.
+    #[inline(always)]
+    pub(crate) fn error(self) -> i32 {
+        // SAFETY: a member of `struct sock`.
+        unsafe { load(self.0, &SOCK_ERR) }.unwrap_or(0)
+    }
+
+    /// The device of the cached route, of a full socket.
+    #[inline(always)]
+    pub(crate) fn route_device(self) -> Option<Device> {
+        // SAFETY: typed pointers from `struct sock` to `struct dst_entry` to `struct net_device`.
+        unsafe {
+            let route = load_pointer(self.0, &SOCK_DST_CACHE)?;
+            load_pointer(route, &DST_ENTRY_DEV).map(Device::Typed)
+        }
+    }
+}
+
+/// `struct tcp_sock`.
+#[derive(Clone, Copy)]
+pub(crate) struct TcpSock(*const u8);
+
+macro_rules! tcp_sock_readers {
+    ($($(#[$doc:meta])* $reader:ident: $type:ty = $field:ident;)+) => {
+        impl TcpSock {
+            $(
+                #[doc = concat!("`", stringify!($field), "`")]
+                #[inline(always)]
+                pub(crate) fn $reader(self) -> Option<$type> {
+                    // SAFETY: a member of `struct tcp_sock` or of the structures it begins with.
+                    unsafe { load(self.0, &$field) }
+                }
+            )+
+        }
+    };
+}
+
+tcp_sock_readers! {
+    segs_out: u32 = TCP_SOCK_SEGS_OUT;
+    segs_in: u32 = TCP_SOCK_SEGS_IN;
+    data_segs_out: u32 = TCP_SOCK_DATA_SEGS_OUT;
+    data_segs_in: u32 = TCP_SOCK_DATA_SEGS_IN;
+    bytes_sent: u64 = TCP_SOCK_BYTES_SENT;
+    bytes_received: u64 = TCP_SOCK_BYTES_RECEIVED;
+    rcv_ooopack: u32 = TCP_SOCK_RCV_OOOPACK;
+    dsack_dups: u32 = TCP_SOCK_DSACK_DUPS;
+    reord_seen: u32 = TCP_SOCK_REORD_SEEN;
+    delivered_ce: u32 = TCP_SOCK_DELIVERED_CE;
+    srtt_us: u32 = TCP_SOCK_SRTT_US;
+    rack_rtt_us: u32 = TCP_SOCK_RACK_RTT_US;
+    rack_mstamp: u64 = TCP_SOCK_RACK_MSTAMP;
+    snd_cwnd: u32 = TCP_SOCK_SND_CWND;
+    snd_ssthresh: u32 = TCP_SOCK_SND_SSTHRESH;
+    mss_cache: u32 = TCP_SOCK_MSS_CACHE;
+    icsk_rto: u32 = ICSK_RTO;
+}
+
+impl TcpSock {
+    /// The same socket as `struct sock`.
+    #[inline(always)]
+    pub(crate) const fn as_sock(self) -> Sock {
+        Sock(self.0)
+    }
+
+    /// The smoothed round-trip time in microseconds; `None` before the first sample.
+    #[inline(always)]
+    pub(crate) fn smoothed_rtt(self) -> Option<u32> {
+        match self.srtt_us()? >> 3 {
+            0 => None,
+            micros => Some(micros),
+        }
+    }
+
+    /// `icsk_ca_state`
+    #[inline(always)]
+    pub(crate) fn congestion_state(self) -> u8 {
+        // SAFETY: a member of `struct inet_connection_sock`, which `struct tcp_sock` begins with.
+        unsafe { load_bits(self.0, &ICSK_CA_STATE) }.unwrap_or(0)
+    }
+
+    /// `chrono_*`
+    #[inline(always)]
+    pub(crate) fn chrono(self) -> Option<Chrono> {
+        // SAFETY: members of `struct tcp_sock`.
+        unsafe {
+            Some(Chrono {
+                running: load_bits(self.0, &TCP_SOCK_CHRONO_TYPE)? as u32,
+                since: load(self.0, &TCP_SOCK_CHRONO_START)?,
+                ended: [
+                    load(self.0, &TCP_SOCK_CHRONO_BUSY)?,
+                    load(self.0, &TCP_SOCK_CHRONO_RECEIVE_WINDOW)?,
+                    load(self.0, &TCP_SOCK_CHRONO_SEND_BUFFER)?,
+                ],
+            })
+        }
+    }
+
+    /// What duplicate acknowledgments are told by.
+    #[inline(always)]
+    pub(crate) fn sender(self) -> Option<Sender> {
+        // SAFETY: members of `struct tcp_sock`.
+        unsafe {
+            Some(Sender {
+                unacknowledged: load(self.0, &TCP_SOCK_SND_UNA)?,
+                in_flight: load(self.0, &TCP_SOCK_PACKETS_OUT)?,
+                window: load(self.0, &TCP_SOCK_SND_WND)?,
+                window_scale: load_bits(self.0, &TCP_SOCK_SND_WSCALE)?,
+            })
+        }
+    }
+
+    /// Name of the congestion-control algorithm.
+    #[inline(always)]
+    pub(crate) fn algorithm(self) -> Option<Name> {
+        // SAFETY: a typed pointer from `struct inet_connection_sock` to `struct tcp_congestion_ops`.
+        unsafe {
+            let operations = load_pointer(self.0, &ICSK_CA_OPS)?;
+            load_words(operations, &TCP_CONGESTION_OPS_NAME)
+        }
+    }
+}
+
+/// `struct net_device`.
+#[derive(Clone, Copy)]
+pub(crate) enum Device {
+    /// Reached through typed pointers.
+    Typed(*const u8),
+    /// Reached through a number that the verifier does not know as a pointer.
+    Untyped(*const u8),
+}
+
+macro_rules! device_readers {
+    ($($reader:ident: $type:ty = $field:ident;)+) => {
+        impl Device {
+            $(
+                #[doc = concat!("`", stringify!($field), "`")]
+                #[inline(always)]
+                pub(crate) fn $reader(self) -> Option<$type> {
+                    let offset = $field.offset()?;
+                    match self {
+                        // SAFETY: a member of `struct net_device`, by a typed pointer.
+                        Self::Typed(base) => Some(unsafe { read_volatile(base.add(offset).cast()) }),
+                        // SAFETY: the helper checks every address.
+                        Self::Untyped(base) => unsafe { bpf_probe_read_kernel(base.add(offset).cast()) }.ok(),
+                    }
+                }
+            )+
+        }
+    };
+}
+
+device_readers! {
+    ifindex: u32 = NET_DEVICE_IFINDEX;
+    hardware_type: u16 = NET_DEVICE_TYPE;
+    flags: u32 = NET_DEVICE_FLAGS;
+    wireless: u64 = NET_DEVICE_IEEE80211_PTR;
+    link_operations: u64 = NET_DEVICE_RTNL_LINK_OPS;
+}
+
+impl Device {
+    /// The name, NUL-padded.
+    #[inline(always)]
+    pub(crate) fn name(self) -> Option<Name> {
+        let offset = NET_DEVICE_NAME.offset()?;
+        let (Self::Typed(base) | Self::Untyped(base)) = self;
+        // SAFETY: the helper checks every address.
+        unsafe { bpf_probe_read_kernel(base.add(offset).cast()) }.ok()
+    }
+
+    /// `rtnl_link_ops->kind`, NUL-padded; zero for hardware.
+    #[inline(always)]
+    pub(crate) fn kind(self) -> Name {
+        let mut kind = [0; 2];
+        let (Some(operations), Some(offset)) = (self.link_operations(), RTNL_LINK_OPS_KIND.offset()) else {
+            return kind;
+        };
+        if operations == 0 {
+            return kind;
+        }
+        // SAFETY: the helpers check every address and the length of `kind`.
+        unsafe {
+            let Ok(text) = bpf_probe_read_kernel::<u64>((operations as *const u8).add(offset).cast()) else {
+                return kind;
+            };
+            bpf_probe_read_kernel_str(kind.as_mut_ptr().cast(), size_of::<Name>() as u32, text as *const _);
+        }
+        kind
+    }
+}
+
+/// `struct sk_buff`.
+#[derive(Clone, Copy)]
+pub(crate) struct SkBuff(*const u8);
+
+impl SkBuff {
+    /// Argument `n` of a tracepoint; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
+        let pointer: *const u8 = context.arg(n);
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// `len`: bytes from `data` to the end.
+    #[inline(always)]
+    pub(crate) fn length(self) -> u32 {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_LEN) }.unwrap_or(0)
+    }
+
+    /// `skb_iif`: the device the packet came in through; 0 for one of this host.
+    #[inline(always)]
+    pub(crate) fn received_through(self) -> u32 {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_IIF) }.unwrap_or(0)
+    }
+
+    /// `protocol` in host byte order.
+    #[inline(always)]
+    pub(crate) fn ethertype(self) -> u16 {
+        // SAFETY: a member of `struct sk_buff`.
+        u16::from_be(unsafe { load(self.0, &SK_BUFF_PROTOCOL) }.unwrap_or(0))
+    }
+
+    /// `sk`: the socket that owns the packet.
+    #[inline(always)]
+    pub(crate) fn socket(self) -> Option<Sock> {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load_pointer(self.0, &SK_BUFF_SK) }.and_then(Sock::from_pointer)
+    }
+
+    /// `dev`, unless the field holds something else at the moment: it counts only when its `ifindex` is that of `skb_iif`.
+    #[inline(always)]
+    pub(crate) fn receiving_device(self) -> Option<Device> {
+        // SAFETY: a member of `struct sk_buff`.
+        let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
+        if device.ifindex()? == self.received_through() { Some(device) } else { None }
+    }
+
+    /// The device of the packet's route, `_skb_refdst->dev`.
+    #[inline(always)]
+    pub(crate) fn route_device(self) -> Option<Device> {
+        /// `SKB_DST_NOREF` and the bit above it: flags in the low bits of the pointer.
+        const FLAGS: u64 = 3;
+        let offset = DST_ENTRY_DEV.offset()?;
+        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
+        unsafe {
+            let route = load(self.0, &SK_BUFF_REFDST)? & !FLAGS;
+            if route == 0 {
+                return None;
+            }
+            let device = bpf_probe_read_kernel::<u64>((route as *const u8).add(offset).cast()).ok()?;
+            if device == 0 { None } else { Some(Device::Untyped(device as *const u8)) }
+        }
+    }
+
+    /// `head`
+    #[inline(always)]
+    fn head(self) -> Option<u64> {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_HEAD) }
+    }
+
+    /// `N` words of the network header, from word `first`.
+    #[inline(always)]
+    pub(crate) fn network_words<const N: usize>(self, first: usize) -> Option<[u32; N]> {
+        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
+        unsafe {
+            let header = load(self.0, &SK_BUFF_NETWORK_HEADER)? as u64;
+            bpf_probe_read_kernel((self.head()? + header + 4 * first as u64) as *const [u32; N]).ok()
+        }
+    }
+
+    /// `N` words of the transport header.
+    #[inline(always)]
+    pub(crate) fn transport_words<const N: usize>(self) -> Option<[u32; N]> {
+        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
+        unsafe {
+            let header = load(self.0, &SK_BUFF_TRANSPORT_HEADER)? as u64;
+            bpf_probe_read_kernel((self.head()? + header) as *const [u32; N]).ok()
+        }
+    }
+
+    /// The 40 bytes after the fixed TCP header.
+    #[inline(always)]
+    pub(crate) fn tcp_options(self) -> Option<[u8; LONGEST_HEADER - 20]> {
+        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
+        unsafe {
+            let header = load(self.0, &SK_BUFF_TRANSPORT_HEADER)? as u64;
+            bpf_probe_read_kernel((self.head()? + header + 20) as *const [u8; LONGEST_HEADER - 20]).ok()
+        }
+    }
+
+    /// Segments in a packet of TCP's write queue, by its control block.
+    #[inline(always)]
+    pub(crate) fn queued_segments(self) -> u32 {
+        let (Some(block), Some(field)) = (SK_BUFF_CB.offset(), TCP_SKB_CB_GSO_SEGS.offset()) else {
+            return 1;
+        };
+        // SAFETY: the helper checks every address.
+        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }.map_or(1, |segments| at_least_one(segments))
+    }
+
+    /// Segments in a packet on its way, by `skb_shared_info`.
+    #[inline(always)]
+    pub(crate) fn segments(self) -> u32 {
+        let read = || {
+            // SAFETY: members of `struct sk_buff`, then memory that the helper checks.
+            unsafe {
+                let shared = self.head()? + load(self.0, &SK_BUFF_END)? as u64;
+                let field = SKB_SHARED_INFO_GSO_SEGS.offset()? as u64;
+                bpf_probe_read_kernel::<u16>((shared + field) as *const u16).ok()
+            }
+        };
+        read().map_or(1, |segments| at_least_one(segments))
+    }
+}
+
+#[inline(always)]
+const fn at_least_one(segments: u16) -> u32 {
+    if segments == 0 { 1 } else { segments as u32 }
+}

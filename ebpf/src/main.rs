@@ -1,0 +1,29 @@
+//! The kernel programs of tcpvitals: probes read kernel structures, call `common`, and store into maps.
+#![no_std]
+#![no_main]
+#![expect(internal_features, reason = "core::sync::atomic has no read-modify-write on the BPF target")]
+#![feature(core_intrinsics)]
+
+mod atomic;
+mod devices;
+mod fold;
+mod groups;
+mod kernel;
+mod maps;
+mod offsets;
+mod packet;
+mod probes;
+mod slots;
+mod storage;
+
+/// The helpers that read kernel memory are for GPL-compatible programs only.
+#[expect(unsafe_code, reason = "the kernel reads the licence from a section of this name")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never reached: the verifier refuses a program that could get here.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,80 @@
+//! Every map: key, value, who writes, who reads, what happens when it is full.
+//!
+//! Sizes given here are placeholders where user space sets them before loading.
+
+use aya_ebpf::{
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, SkStorage},
+    bindings::BPF_F_NO_PREALLOC,
+    macros::btf_map,
+};
+use common::{
+    drops::{DropCount, DropKey},
+    flow::FlowState,
+    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
+    lost::Lost,
+    settings::Settings,
+};
+
+/// Most prefixes of one family. Memory is taken for those in use only.
+const SUBNETS: usize = 1 << 20;
+
+/// Socket -> state of its flow. Written by hooks and the fold, walked by the iterators. When the kernel gives no storage:
+/// [`Lost::FlowsUntracked`].
+#[btf_map]
+pub(crate) static FLOWS: SkStorage<FlowState> = SkStorage::new();
+
+/// Slot -> counters of the group, per CPU. Written by hooks and the fold, read by user space. As large as the number of
+/// slots, so never full.
+#[btf_map]
+pub(crate) static GROUPS: PerCpuArray<GroupCounters, 2> = PerCpuArray::new();
+
+/// Slot -> what the fold saw of the group's live flows. Written by the fold, read by user space. As large as `GROUPS`.
+#[btf_map]
+pub(crate) static SAMPLES: Array<Samples, 2> = Array::new();
+
+/// Labels -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot `other` and
+/// [`Lost::GroupOverflow`].
+#[btf_map]
+pub(crate) static GROUP_SLOTS: HashMap<GroupKey, u32, 2> = HashMap::new();
+
+/// Labels of a drop -> slot. Written and read by `kfree_skb`, read by user space. When full: slot `other` and
+/// [`Lost::DropOverflow`].
+#[btf_map]
+pub(crate) static DROP_SLOTS: HashMap<DropKey, u32, 2> = HashMap::new();
+
+/// Slot -> drops, per CPU. Written by `kfree_skb`, read by user space. As large as the number of slots.
+#[btf_map]
+pub(crate) static DROPS: PerCpuArray<DropCount, 2> = PerCpuArray::new();
+
+/// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks.
+#[btf_map]
+pub(crate) static SLOTS_USED: Array<u64, 2> = Array::new();
+
+/// [`Lost`] -> count, per CPU. Written by hooks, read by user space.
+#[btf_map]
+pub(crate) static LOST: PerCpuArray<u64, { Lost::COUNT }> = PerCpuArray::new();
+
+/// Name of a congestion-control algorithm -> live flows. Written by the fold, read by user space. When full the algorithm is not
+/// shown.
+#[btf_map]
+pub(crate) static ALGORITHMS: HashMap<[u64; 2], AlgorithmCount, { ALGORITHM_COUNT as usize }> = HashMap::new();
+
+/// 0 -> number of the running fold. Written by user space before each fold.
+#[btf_map]
+pub(crate) static EPOCH: Array<u64, 1> = Array::new();
+
+/// 0 -> settings. Written by user space.
+#[btf_map]
+pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
+
+/// TCP port in host byte order -> number of the application protocol. Written by user space.
+#[btf_map]
+pub(crate) static PORTS: HashMap<u16, u16, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// IPv4 prefix -> number of the configured subnet. Written by user space.
+#[btf_map]
+pub(crate) static SUBNETS_V4: LpmTrie<u32, u32, SUBNETS> = LpmTrie::new();
+
+/// IPv6 prefix -> number of the configured subnet. Written by user space.
+#[btf_map]
+pub(crate) static SUBNETS_V6: LpmTrie<[u32; 4], u32, SUBNETS> = LpmTrie::new();

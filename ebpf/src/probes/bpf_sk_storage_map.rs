@@ -1,0 +1,146 @@
+//! `bpf_iter_bpf_sk_storage_map(struct bpf_iter_meta *meta, struct bpf_map *map, struct sock *sk, void *value)`, 5.10 to 7.2: every live
+//! flow, in all network namespaces. The socket is not locked.
+//!
+//! The fold writes nothing to the iterator's file: a program whose output does not fit is run again for the same flow,
+//! which would count it twice.
+#![expect(unsafe_code, reason = "the entry of an iterator, whose context aya-ebpf does not know")]
+
+use crate::{
+    atomic, fold,
+    groups::Group,
+    kernel::{Sock, TcpSock},
+    maps::{ALGORITHMS, EPOCH, SAMPLES},
+    offsets::JIFFY_NANOSECONDS,
+    storage::Flow,
+};
+use aya_ebpf::bindings::BPF_NOEXIST;
+use common::{
+    flow::{Fold, FlowState},
+    group::{AlgorithmCount, Samples},
+    histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
+    tcp::INFINITE_SSTHRESH,
+};
+
+/// `struct bpf_iter__bpf_sk_storage_map`: every member is 8 bytes long.
+#[repr(C)]
+struct Context {
+    meta: *const u8,
+    map: *const u8,
+    sk: *const u8,
+    value: *mut FlowState,
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+extern "C" fn fold_flows(context: *const Context) -> i32 {
+    // SAFETY: the kernel calls with such a context; both pointers are NULL at the end of the walk.
+    let (sk, value) = unsafe { ((*context).sk, (*context).value) };
+    let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
+        return 0;
+    };
+    let Some(tcp) = sock.tcp() else { return 0 };
+    if !flow.is_established() {
+        return 0;
+    }
+    let slot = flow.state().slot;
+    if let Some(group) = Group::at(slot) {
+        fold::fold(flow, tcp, group, Fold::Live);
+    }
+    let epoch = EPOCH.get(0).copied().unwrap_or(0);
+    if let Some(samples) = SAMPLES.get_ptr_mut(slot) {
+        // SAFETY: a map value that only this program writes, and it runs once at a time.
+        sample(unsafe { &mut *samples }, epoch, flow.state(), tcp);
+    }
+    if let Some(name) = tcp.algorithm() {
+        count_algorithm(name, epoch);
+    }
+    0
+}
+
+/// Samples what the flow looks like now.
+#[inline(always)]
+fn sample(samples: &mut Samples, epoch: u64, flow: &FlowState, tcp: TcpSock) {
+    if samples.epoch != epoch {
+        samples.epoch = epoch;
+        samples.live = 0;
+        samples.rtt_min = 0;
+        samples.rtt_max = 0;
+        samples.rto_min = 0;
+        samples.rto_max = 0;
+    }
+    samples.live += 1;
+    let rto = tcp.icsk_rto().unwrap_or(0);
+    let smoothed = tcp.smoothed_rtt();
+    // The flow's own extremes are kept where every acknowledgment is seen; elsewhere the smoothed value is all there is.
+    let (rtt_min, rtt_max, rto_min, rto_max) = if flow.rtt_count != 0 {
+        (flow.rtt_min, flow.rtt_max, flow.rto_min, flow.rto_max)
+    } else {
+        let smoothed = smoothed.unwrap_or(0);
+        (smoothed, smoothed, rto, rto)
+    };
+    extend(&mut samples.rtt_min, &mut samples.rtt_max, rtt_min, rtt_max);
+    extend(&mut samples.rto_min, &mut samples.rto_max, rto_min, rto_max);
+    if let Some(micros) = smoothed {
+        add_time(&mut samples.smoothed_rtt, micros as u64, micros as u64);
+    }
+    if rto != 0 {
+        let micros = rto as u64 * (JIFFY_NANOSECONDS.get() / 1000);
+        add_time(&mut samples.rto, rto as u64, micros);
+    }
+    if let Some(window) = tcp.snd_cwnd() {
+        add_size(&mut samples.congestion_window, window);
+    }
+    if let Some(threshold) = tcp.snd_ssthresh()
+        && threshold < INFINITE_SSTHRESH
+    {
+        add_size(&mut samples.slow_start_threshold, threshold);
+    }
+    if let Some(mss) = tcp.mss_cache() {
+        add_size(&mut samples.mss, mss);
+    }
+}
+
+/// Widens a range; 0 is no value.
+#[inline(always)]
+fn extend(least: &mut u32, most: &mut u32, low: u32, high: u32) {
+    if low != 0 && (*least == 0 || low < *least) {
+        *least = low;
+    }
+    if high > *most {
+        *most = high;
+    }
+}
+
+#[inline(always)]
+fn add_time(histogram: &mut Histogram<TIME_BUCKETS>, value: u64, micros: u64) {
+    histogram.sum += value;
+    if let Some(bucket) = histogram.buckets.get_mut(time_bucket(micros, TIME_BUCKETS)) {
+        *bucket += 1;
+    }
+}
+
+#[inline(always)]
+fn add_size<const N: usize>(histogram: &mut Histogram<N>, size: u32) {
+    histogram.sum += size as u64;
+    if let Some(bucket) = histogram.buckets.get_mut(size_bucket(size)) {
+        *bucket += 1;
+    }
+}
+
+#[inline(always)]
+fn count_algorithm(name: [u64; 2], epoch: u64) {
+    let Some(count) = ALGORITHMS.get_ptr_mut(name) else {
+        // A full table leaves the algorithm out.
+        let _ = ALGORITHMS.insert(name, AlgorithmCount { epoch, live: 1 }, BPF_NOEXIST as u64);
+        return;
+    };
+    // SAFETY: a map value that only this program writes, and it runs once at a time.
+    unsafe {
+        if (*count).epoch == epoch {
+            atomic::add(&raw mut (*count).live, 1);
+        } else {
+            (*count).live = 1;
+            (*count).epoch = epoch;
+        }
+    }
+}

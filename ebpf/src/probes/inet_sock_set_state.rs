@@ -1,0 +1,139 @@
+//! `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`, 5.10 to 7.2: a connection opens,
+//! fails or closes. The socket is locked.
+#![expect(unsafe_code, reason = "calls a helper")]
+
+use crate::{
+    fold,
+    groups::{self, Group, count_lost},
+    kernel::{Sock, TcpSock},
+    offsets::HAS_SEGMENT_PATH,
+    probes::tcp_probe,
+    storage,
+};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    flow::{ADOPTED, ESTABLISHED, Fold, FlowState},
+    group::{Counter, Role},
+    lost::Lost,
+    tcp::{ConnectFailure, Transition, state},
+};
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
+    let Some(sock) = Sock::argument(&context, 0) else { return 0 };
+    let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
+    let transition = Transition::of(old, new);
+    if matches!(transition, Transition::None) {
+        if new == state::CLOSE {
+            storage::delete(sock);
+        }
+        return 0;
+    }
+    let Some(tcp) = sock.tcp() else { return 0 };
+    match transition {
+        Transition::Connecting => connecting(sock),
+        Transition::Established => established(sock, tcp, old),
+        Transition::ConnectFailed => connect_failed(sock),
+        Transition::Closed => closed(sock, tcp),
+        Transition::Closing => {
+            storage::find_or_adopt(sock, tcp);
+        }
+        Transition::None => {}
+    }
+    0
+}
+
+#[inline(always)]
+fn connecting(sock: Sock) {
+    // A socket may be used again after a failed attempt.
+    storage::delete(sock);
+    let mut initial = FlowState {
+        started: now(),
+        ..FlowState::default()
+    };
+    // Without storage the handshake's time is not known; the flow itself is tried again when it is established.
+    storage::create(sock, &mut initial);
+}
+
+#[inline(always)]
+fn established(sock: Sock, tcp: TcpSock, old: u32) {
+    let now = now();
+    let connecting = storage::find(sock);
+    let role = match connecting {
+        None if old == state::SYN_RECV => Role::Server,
+        _ => Role::Client,
+    };
+    let slot = groups::slot_of_flow(sock, Some(role));
+    let (flow, handshake_micros) = match connecting {
+        Some(flow) => {
+            let began = flow.state().started;
+            (Some(flow), (now - began) / 1000)
+        }
+        None => {
+            // The round trip of the SYN-ACK is a server's first sample; there is none when it was sent again.
+            let handshake = if matches!(role, Role::Server) { tcp.smoothed_rtt().unwrap_or(0) as u64 } else { 0 };
+            (storage::create(sock, &mut FlowState::default()), handshake)
+        }
+    };
+    match flow {
+        Some(flow) => {
+            let state = flow.state();
+            state.slot = slot;
+            state.started = now;
+            // The collecting iterator looks at the flags first.
+            state.flags = ESTABLISHED;
+        }
+        None => count_lost(Lost::FlowsUntracked),
+    }
+    if let Some(group) = Group::at(slot) {
+        group.add(Counter::Opened, 1);
+        if handshake_micros != 0 {
+            group.on_handshake(handshake_micros);
+        }
+    }
+}
+
+#[inline(always)]
+fn connect_failed(sock: Sock) {
+    let slot = groups::slot_of_flow(sock, Some(Role::Client));
+    if let Some(group) = Group::at(slot) {
+        let counter = match ConnectFailure::of_error(sock.error()) {
+            ConnectFailure::Refused => Counter::FailedRefused,
+            ConnectFailure::TimedOut => Counter::FailedTimedOut,
+            ConnectFailure::Reset => Counter::FailedReset,
+            ConnectFailure::Unreachable => Counter::FailedUnreachable,
+            ConnectFailure::Other => Counter::FailedOther,
+        };
+        group.add(counter, 1);
+    }
+    storage::delete(sock);
+}
+
+#[inline(always)]
+fn closed(sock: Sock, tcp: TcpSock) {
+    let Some(flow) = storage::find(sock) else {
+        // Older than the exporter and silent since, or without storage: it did close.
+        if let Some(group) = Group::at(groups::slot_of_flow(sock, None)) {
+            group.add(Counter::Closed, 1);
+        }
+        return;
+    };
+    let state = flow.state();
+    if let Some(group) = Group::at(state.slot) {
+        if HAS_SEGMENT_PATH.is_set() {
+            tcp_probe::sample_rtt(flow, tcp, group);
+        }
+        fold::fold(flow, tcp, group, Fold::Last);
+        group.add(Counter::Closed, 1);
+        if state.flags & ADOPTED == 0 {
+            group.on_close((now() - state.started) / 1000);
+        }
+    }
+    storage::delete(sock);
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_ns() }
+}

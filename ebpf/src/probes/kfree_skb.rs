@@ -1,0 +1,72 @@
+//! `kfree_skb(struct sk_buff *skb, void *location, enum skb_drop_reason reason)`, 6.1 to 7.2; without `reason` before 5.17; `struct sock
+//! *rx_sk` follows from 6.12 on. A packet is dropped.
+#![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
+
+use crate::{
+    atomic, devices,
+    groups::{self, Group, count_lost},
+    kernel::SkBuff,
+    maps::{DROP_SLOTS, DROPS},
+    offsets::{DROP_CAPACITY, HAS_DROP_REASON},
+    packet,
+    slots::{self, Table},
+    storage,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    address::SubnetKey,
+    drops::{Direction, DropKey},
+    group::{Counter, OTHER_SLOT},
+    lost::Lost,
+};
+
+#[btf_tracepoint(function = "kfree_skb")]
+fn kfree_skb(context: BtfTracePointContext) -> i32 {
+    let Some(packet) = SkBuff::argument(&context, 0) else { return 0 };
+    let location = context.arg(1);
+    let reason = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
+    let direction = if packet.received_through() == 0 { Direction::Transmit } else { Direction::Receive };
+    if matches!(direction, Direction::Transmit) {
+        count_for_flow(packet);
+    }
+    let (protocol, remote) = packet::protocol_and_remote(packet, direction);
+    let connection = match direction {
+        Direction::Receive => devices::of_received(packet),
+        Direction::Transmit => devices::of_transmitted(packet),
+    };
+    let key = DropKey {
+        location,
+        reason,
+        subnet: remote.map_or(SubnetKey::NONE, groups::subnet_of),
+        protocol: protocol as u8,
+        direction: direction as u8,
+        connection: connection as u8,
+        padding: [0; 5],
+    };
+    let slot = slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get()).unwrap_or_else(|| {
+        count_lost(Lost::DropOverflow);
+        OTHER_SLOT
+    });
+    if let Some(count) = DROPS.get_ptr_mut(slot) {
+        // SAFETY: members of a map value.
+        unsafe {
+            atomic::add(&raw mut (*count).packets, 1);
+            atomic::add(&raw mut (*count).bytes, packet.length() as u64);
+        }
+    }
+    0
+}
+
+/// Counts a packet that a local flow sent for that flow.
+#[inline(always)]
+fn count_for_flow(packet: SkBuff) {
+    if let Some(sock) = packet.socket()
+        && let Some(flow) = storage::find(sock)
+        && flow.is_established()
+        && let Some(group) = Group::at(flow.state().slot)
+    {
+        let segments = packet.segments();
+        flow.state().locally_dropped += segments;
+        group.add(Counter::LocallyDroppedSegments, segments as u64);
+    }
+}

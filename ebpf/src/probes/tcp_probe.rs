@@ -1,0 +1,67 @@
+//! `tcp_probe(struct sock *sk, const struct sk_buff *skb)`, 5.10 to 7.2 (`skb` const from 6.18 on): every segment received on an
+//! established flow, before it is processed. The socket is locked. Attached only in `detail: full`.
+
+use crate::{
+    groups::Group,
+    kernel::{SkBuff, Sock, TcpSock},
+    storage::{self, Flow},
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    group::Counter,
+    tcp::{Header, is_duplicate_ack, sack_blocks},
+};
+
+#[btf_tracepoint(function = "tcp_probe")]
+fn tcp_probe(context: BtfTracePointContext) -> i32 {
+    let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
+        return 0;
+    };
+    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(flow) = storage::find_or_adopt(sock, tcp) else { return 0 };
+    let Some(group) = Group::at(flow.state().slot) else { return 0 };
+    sample_rtt(flow, tcp, group);
+    acknowledgment(packet, flow, tcp, group);
+    0
+}
+
+/// Records the round-trip time that the previous acknowledgment measured, if it measured one: `rack.mstamp` is the time at
+/// which the segment it covered was sent, and moves with every unambiguous sample (RFC 8985, 6.1).
+#[inline(always)]
+pub(crate) fn sample_rtt(flow: Flow, tcp: TcpSock, group: Group) {
+    let (Some(stamp), Some(micros)) = (tcp.rack_mstamp(), tcp.rack_rtt_us()) else { return };
+    let state = flow.state();
+    let stamp = stamp as u32;
+    if stamp == state.rtt_stamp || micros == 0 {
+        return;
+    }
+    state.rtt_stamp = stamp;
+    state.on_rtt(micros, tcp.icsk_rto().unwrap_or(0));
+    group.on_rtt(micros);
+}
+
+/// Records what the segment acknowledges.
+#[inline(always)]
+fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
+    let Some(words) = packet.transport_words::<5>() else { return };
+    let header = Header::decode(&words);
+    if packet.length() == header.length
+        && let Some(sender) = tcp.sender()
+        && is_duplicate_ack(&header, &sender)
+    {
+        flow.state().duplicate_acks += 1;
+        group.add(Counter::DuplicateAcks, 1);
+    }
+    if header.length > 20
+        && let Some(options) = packet.tcp_options()
+    {
+        let blocks = sack_blocks(&options, (header.length - 20) as usize);
+        if blocks != 0 {
+            let state = flow.state();
+            state.sacks += 1;
+            state.sack_blocks += blocks;
+            group.add(Counter::Sacks, 1);
+            group.add(Counter::SackBlocks, blocks as u64);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`, 5.10 to 6.12; `int err` follows on 6.18 and 7.2, where the
+//! hook also sees retransmissions that could not be sent. The socket is locked.
+
+use crate::{
+    groups::{self, Group},
+    kernel::{SkBuff, Sock},
+    offsets::HAS_RETRANSMIT_ERROR,
+    storage,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    group::{Counter, Role},
+    tcp::{congestion, state},
+};
+
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
+    if HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0 {
+        return 0;
+    }
+    let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
+        return 0;
+    };
+    if sock.state() == state::SYN_SENT {
+        if let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client))) {
+            group.add(Counter::SynRetransmits, 1);
+        }
+        return 0;
+    }
+    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(flow) = storage::find_or_adopt(sock, tcp) else { return 0 };
+    let state = flow.state();
+    let (segments, bytes) = (packet.queued_segments(), packet.length());
+    let in_loss = tcp.congestion_state() == congestion::LOSS;
+    state.on_retransmit(in_loss, segments, bytes);
+    if let Some(group) = Group::at(state.slot) {
+        let (counter, byte_counter) = if in_loss {
+            (Counter::RetransmittedSegmentsLoss, Counter::RetransmittedBytesLoss)
+        } else {
+            (Counter::RetransmittedSegmentsOther, Counter::RetransmittedBytesOther)
+        };
+        group.add(counter, segments as u64);
+        group.add(byte_counter, bytes as u64);
+    }
+    0
+}

@@ -1,0 +1,38 @@
+//! `tcp_send_reset(const struct sock *sk, const struct sk_buff *skb)`, 5.10 to 7.2; `const enum sk_rst_reason reason` follows from 6.12
+//! on. `skb` is NULL for an active reset; `sk` is NULL, from 6.12 on, for a reset that belongs to no socket, and may be a
+//! listener or a time-wait socket.
+
+use crate::{
+    groups::{self, Group},
+    kernel::{SkBuff, Sock},
+    storage,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    group::{Counter, OTHER_SLOT},
+    tcp::state,
+};
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tcp_send_reset(context: BtfTracePointContext) -> i32 {
+    let slot = slot_of(Sock::argument(&context, 0), SkBuff::argument(&context, 1));
+    if let Some(group) = Group::at(slot) {
+        group.add(Counter::ResetsTransmitted, 1);
+    }
+    0
+}
+
+#[inline(always)]
+fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
+    if let Some(sock) = sock {
+        if let Some(flow) = storage::find(sock)
+            && flow.is_established()
+        {
+            return flow.state().slot;
+        }
+        if sock.tcp().is_some() && (packet.is_none() || state::is_connected(sock.state())) {
+            return groups::slot_of_flow(sock, None);
+        }
+    }
+    packet.map_or(OTHER_SLOT, groups::slot_of_packet)
+}

@@ -1,0 +1,49 @@
+//! Slots: small numbers for wide keys, given out once and never taken back.
+#![expect(unsafe_code, reason = "reads map values through the pointers of the helpers")]
+
+use crate::{atomic, maps};
+use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::HashMap};
+use core::ptr::read_volatile;
+
+/// A table that gives out slots: the index into `SLOTS_USED`.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Table {
+    /// `GROUP_SLOTS`
+    Groups = 0,
+    /// `DROP_SLOTS`
+    Drops = 1,
+}
+
+/// The slot of a key, given out now if it has none; `None` when all `capacity` slots are used. Slot 0 is never given out.
+///
+/// Two CPUs that meet the same new key take a slot each; the first to enter the table wins and the other slot stays empty.
+#[inline(always)]
+pub(crate) fn slot_of<K, const N: usize>(
+    map: &HashMap<K, u32, N>,
+    key: &K,
+    table: Table,
+    capacity: u64,
+) -> Option<u32> {
+    // SAFETY: entries are never removed, so the reference stays valid.
+    if let Some(slot) = unsafe { map.get(key) } {
+        return Some(*slot);
+    }
+    let used = maps::SLOTS_USED.get_ptr_mut(table as u32)?;
+    // SAFETY: a word of a map value.
+    let slot = unsafe {
+        if read_volatile(used) + 1 >= capacity {
+            return None;
+        }
+        atomic::fetch_add(used, 1) + 1
+    };
+    if slot >= capacity {
+        return None;
+    }
+    let slot = slot as u32;
+    if map.insert(key, slot, BPF_NOEXIST as u64).is_ok() {
+        return Some(slot);
+    }
+    // SAFETY: as above.
+    unsafe { map.get(key) }.copied()
+}

@@ -1,0 +1,112 @@
+//! Socket storage: the state of a flow, found, created or adopted.
+#![expect(unsafe_code, reason = "calls the helpers that aya-ebpf offers for socket-address programs only")]
+
+use crate::{
+    groups,
+    kernel::{Sock, TcpSock},
+    maps::FLOWS,
+    fold,
+};
+use aya_ebpf::{
+    bindings::BPF_SK_STORAGE_GET_F_CREATE,
+    helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
+};
+use common::{
+    flow::{ADOPTED, ESTABLISHED, FlowState},
+    tcp::state,
+};
+use core::{
+    ffi::c_void,
+    ptr::{from_ref, null_mut},
+};
+
+/// The state of a flow in its socket's storage.
+#[derive(Clone, Copy)]
+pub(crate) struct Flow(*mut FlowState);
+
+impl Flow {
+    /// The state behind a pointer that an iterator was given; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn from_pointer(pointer: *mut FlowState) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// For the fold, which shares the snapshots with other CPUs.
+    #[inline(always)]
+    pub(crate) const fn as_ptr(self) -> *mut FlowState {
+        self.0
+    }
+
+    /// The state, for a hook that holds the socket's lock. Hooks leave the snapshots to the fold.
+    #[inline(always)]
+    pub(crate) fn state<'a>(self) -> &'a mut FlowState {
+        // SAFETY: the verifier has checked the pointer; storage outlives the program's run.
+        unsafe { &mut *self.0 }
+    }
+
+    /// Whether the handshake is over.
+    #[inline(always)]
+    pub(crate) fn is_established(self) -> bool {
+        self.state().flags & ESTABLISHED != 0
+    }
+}
+
+#[inline(always)]
+fn flows() -> *mut c_void {
+    from_ref(&FLOWS).cast_mut().cast()
+}
+
+/// The flow of a socket, if it has one.
+#[inline(always)]
+pub(crate) fn find(sock: Sock) -> Option<Flow> {
+    // SAFETY: the helper checks the socket, the verifier its type.
+    Flow::from_pointer(unsafe { bpf_sk_storage_get(flows(), sock.as_ptr().cast_mut().cast(), null_mut(), 0) }.cast())
+}
+
+/// The flow of a socket, created with `initial` if it has none; `None` when the kernel gives no storage.
+#[inline(always)]
+pub(crate) fn create(sock: Sock, initial: &mut FlowState) -> Option<Flow> {
+    // SAFETY: as above; `initial` is as long as the map's value.
+    Flow::from_pointer(
+        unsafe {
+            bpf_sk_storage_get(
+                flows(),
+                sock.as_ptr().cast_mut().cast(),
+                from_ref(initial).cast_mut().cast(),
+                BPF_SK_STORAGE_GET_F_CREATE as u64,
+            )
+        }
+        .cast(),
+    )
+}
+
+/// Forgets the flow of a socket.
+#[inline(always)]
+pub(crate) fn delete(sock: Sock) {
+    // SAFETY: as above. A socket without storage is no error worth knowing.
+    unsafe { bpf_sk_storage_delete(flows(), sock.as_ptr().cast_mut().cast()) };
+}
+
+/// The flow of a connected socket: found, or adopted with its counters from now on when it is older than the exporter.
+#[inline(always)]
+pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
+    if let Some(flow) = find(sock) {
+        return if flow.is_established() { Some(flow) } else { None };
+    }
+    if !state::is_connected(sock.state()) {
+        return None;
+    }
+    adopt(sock, tcp)
+}
+
+/// Begins the state of a flow whose opening was not seen.
+#[inline(always)]
+pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
+    let mut initial = FlowState {
+        flags: ESTABLISHED | ADOPTED,
+        slot: groups::slot_of_flow(sock, None),
+        ..FlowState::default()
+    };
+    fold::begin(&mut initial, tcp);
+    create(sock, &mut initial)
+}
