@@ -1,0 +1,160 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+use tracing::Level;
+
+/// The vital signs of every TCP flow and the site of every dropped packet, as metrics.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 ended as asked; 1 cannot serve; 2 wrong arguments or configuration; 3 the kernel lacks something or \
+                  does not permit it."
+)]
+pub struct Arguments {
+    /// What to do; `serve` without a word.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// For `serve` without the word.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// How to log.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve metrics (the default)
+    Serve(ServeArguments),
+    /// Check a configuration file and say what is wrong with it
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say what this kernel offers, what would be attached, what is missing and why
+    Doctor(DoctorArguments),
+    /// Print reference pages
+    #[command(hide = true, subcommand)]
+    Docs(Docs),
+}
+
+/// A reference page.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Docs {
+    /// All metrics, in Markdown
+    Metrics,
+}
+
+/// Of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArguments {
+    /// Configuration file; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Address to serve on; `:PORT` is every address
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
+    pub listen_address: SocketAddr,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
+    pub telemetry_path: String,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+}
+
+/// Of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArguments {
+    /// Configuration file; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// How `doctor` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How to log.
+#[derive(Clone, Debug, Args)]
+pub struct Log {
+    /// Least level that is logged: error, warn, info, debug or trace
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    pub level: Level,
+    /// Format of the log
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true)]
+    pub format: LogFormat,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    full.parse().map_err(|_invalid| {
+        "expected an address and a port, for example 127.0.0.1:10717, [::1]:10717 or :10717".to_owned()
+    })
+}
+
+fn telemetry_path(text: &str) -> Result<String, String> {
+    let plain = text.starts_with('/') && text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
+    if !plain {
+        return Err("expected a path that begins with /, for example /metrics".to_owned());
+    }
+    if ["/healthz", "/readyz"].contains(&text) {
+        return Err("this path is taken; expected another, for example /metrics".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default() {
+        let arguments = Arguments::parse_from(["tcpvitals", "--web.listen-address", ":1234"]);
+        assert!(arguments.command.is_none());
+        assert_eq!(arguments.serve.listen_address, "[::]:1234".parse().unwrap());
+    }
+
+    #[test]
+    fn addresses_and_paths_are_checked() {
+        for (flag, value) in [
+            ("--web.listen-address", "10717"),
+            ("--web.listen-address", "localhost:1"),
+            ("--web.listen-address", ":65536"),
+            ("--web.telemetry-path", "metrics"),
+            ("--web.telemetry-path", "/"),
+            ("--web.telemetry-path", "/{x}"),
+            ("--web.telemetry-path", "/readyz"),
+        ] {
+            let error = Arguments::try_parse_from(["tcpvitals", flag, value]).unwrap_err().to_string();
+            assert!(error.contains(flag) && error.contains("for example"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The configuration: the YAML file as written (`RawConfig`), and `Config`, which is valid by construction.
+//! It must never start, log or print anything, and never hand out a value that was not checked.
+//! Text comes from `read` (or a test); `Config` goes to the plan, the labels and the collector, errors to the caller.
+
+mod connection_types;
+mod document;
+mod drops;
+mod error;
+mod labels;
+mod limits;
+mod locate;
+mod protocols;
+mod raw;
+mod read;
+mod subnets;
+#[cfg(test)]
+mod tests;
+mod units;
+mod words;
+
+use std::path::Path;
+
+use common::connection::{ConnectionType, NamePattern};
+
+pub use drops::{Class, Drops, Glob, Rule};
+pub use error::ConfigError;
+pub use labels::{DropLabel, Labels, TcpLabel};
+pub use limits::{Collect, Limits};
+pub use protocols::AppProtocols;
+pub use subnets::{Fallback, Subnets};
+
+use error::Problem;
+use raw::{RawConfig, RawTcp};
+
+/// A configuration file with every key, its default and an example; it means the same as no file.
+pub const SAMPLE: &str = include_str!("config/sample.yaml");
+
+/// Everything that a configuration file decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Names of remote networks.
+    pub subnets: Subnets,
+    /// Names of server ports.
+    pub app_protocols: AppProtocols,
+    /// Connection types by device name; the first match wins, without a match the device decides.
+    pub connection_types: Vec<(NamePattern, ConnectionType)>,
+    /// What is measured of TCP.
+    pub tcp: Tcp,
+    /// What is measured of dropped packets.
+    pub drops: Drops,
+    /// Which labels the metrics carry.
+    pub labels: Labels,
+    /// Bounds of memory and series.
+    pub limits: Limits,
+    /// How old a snapshot may be.
+    pub collect: Collect,
+}
+
+impl Config {
+    /// The configuration without a file.
+    pub fn built_in() -> Self {
+        Self {
+            subnets: Subnets::built_in(),
+            app_protocols: AppProtocols::built_in(),
+            connection_types: Vec::new(),
+            tcp: Tcp::default(),
+            drops: Drops::default(),
+            labels: Labels::default(),
+            limits: Limits::default(),
+            collect: Collect::default(),
+        }
+    }
+
+    /// The configuration that `text` describes; `file` is only named in errors.
+    pub fn from_yaml(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let raw = document::parse(text)
+            .map_err(|malformed| ConfigError::new(file, malformed.line, malformed.what))?;
+        Self::try_from(raw).map_err(|problem| {
+            let line = locate::line_of(text, &problem.key, 1);
+            ConfigError::new(file, line, problem)
+        })
+    }
+
+    /// The configuration in the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read::text(path)?;
+        Self::from_yaml(&text, &path.display().to_string())
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = Problem;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Problem> {
+        let RawConfig {
+            subnets,
+            subnets_fallback,
+            app_protocols,
+            connection_types,
+            tcp,
+            drops,
+            labels,
+            limits,
+            collect,
+            otlp,
+        } = raw;
+        if otlp.is_some() {
+            return Err(Problem::new(
+                "otlp",
+                "OTLP export is not available in this version; remove the key and scrape /metrics",
+            ));
+        }
+        Ok(Self {
+            subnets: Subnets::parse(subnets.as_deref(), subnets_fallback.as_ref())?,
+            app_protocols: AppProtocols::parse(&app_protocols.unwrap_or_default())?,
+            connection_types: connection_types::parse(&connection_types.unwrap_or_default())?,
+            tcp: Tcp::parse(&tcp.unwrap_or_default())?,
+            drops: Drops::parse(&drops.unwrap_or_default())?,
+            labels: Labels::parse(&labels.unwrap_or_default())?,
+            limits: Limits::parse(&limits.unwrap_or_default())?,
+            collect: Collect::parse(&collect.unwrap_or_default())?,
+        })
+    }
+}
+
+/// What is measured of TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tcp {
+    /// How much is measured.
+    pub detail: Detail,
+}
+
+impl Tcp {
+    fn parse(raw: &RawTcp) -> Result<Self, Problem> {
+        let RawTcp { detail } = raw;
+        let detail = match detail {
+            Some(text) => words::choose(
+                "tcp.detail",
+                text,
+                "a level of detail",
+                &Detail::ALL,
+                Detail::as_str,
+            )?,
+            None => Detail::default(),
+        };
+        Ok(Self { detail })
+    }
+}
+
+/// How much is measured of TCP, and so what it costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Every received segment is seen: RTT per ACK, duplicate ACKs, SACKs.
+    #[default]
+    Full,
+    /// No program runs on the segment path.
+    Essential,
+    /// No TCP program runs at all.
+    Off,
+}
+
+impl Detail {
+    /// Every level, from most to least.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Essential, Self::Off];
+
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Essential => "essential",
+            Self::Off => "off",
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Bounds: how much memory and how many series the exporter may use, and how old a snapshot may be.
+//! It must never let a bound through with which the exporter could not work.
+//! From `limits` and `collect` of the file; to the kernel loader, the series cap and the collector.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::error::Problem;
+use super::raw::{RawCollect, RawLimits};
+use super::units::{COUNT, DURATION, SIZE};
+
+const MIB: u64 = 1 << 20;
+const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
+const SERIES: RangeInclusive<u64> = 100..=10_000_000;
+const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
+
+/// Bounds of memory and series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Kernel memory for counters, in bytes.
+    pub memory: u64,
+    /// Most series in all; a histogram counts as one.
+    pub series: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 32 * MIB,
+            series: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn parse(raw: &RawLimits) -> Result<Self, Problem> {
+        let RawLimits { memory, series } = raw;
+        let mut limits = Self::default();
+        if let Some(text) = memory {
+            limits.memory = SIZE.read("limits.memory", text, MEMORY)?;
+        }
+        if let Some(text) = series {
+            limits.series = COUNT.read("limits.series", text, SERIES)?;
+        }
+        Ok(limits)
+    }
+}
+
+/// When to collect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// A snapshot up to this age is served again.
+    pub max_age: Duration,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Collect {
+    pub(super) fn parse(raw: &RawCollect) -> Result<Self, Problem> {
+        let RawCollect { max_age } = raw;
+        let mut collect = Self::default();
+        if let Some(text) = max_age {
+            let milliseconds = DURATION.read("collect.max_age", text, MAX_AGE_MS)?;
+            collect.max_age = Duration::from_millis(milliseconds);
+        }
+        Ok(collect)
+    }
+}

@@ -1,0 +1,132 @@
+//! The line of a key: walks the text again along a key's path and fails there on purpose.
+//! It must never be run for a configuration that is good: it costs a second parse.
+//! From the text and a path such as `subnets[1].cidrs[0]`; the answer is the position in the parser's error.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The line where `key` stands for the `occurrence`th time in its mapping (counted from 1).
+pub(super) fn line_of(text: &str, key: &str, occurrence: usize) -> Option<usize> {
+    let steps: Vec<Step<'_>> = key.split(['.', '[']).map(Step::new).collect();
+    let walk = Walk {
+        steps: &steps,
+        occurrence,
+    };
+    line_after(walk, serde_yaml::Deserializer::from_str(text))
+}
+
+/// The line where a document's content starts.
+pub(super) fn first_line(document: serde_yaml::Deserializer<'_>) -> Option<usize> {
+    let steps = &[];
+    let occurrence = 1;
+    line_after(Walk { steps, occurrence }, document)
+}
+
+fn line_after(walk: Walk<'_>, document: serde_yaml::Deserializer<'_>) -> Option<usize> {
+    let arrived = walk.deserialize(document).err()?;
+    Some(arrived.location()?.line())
+}
+
+/// One part of a path.
+enum Step<'a> {
+    Key(&'a str),
+    Item(usize),
+}
+
+impl<'a> Step<'a> {
+    fn new(part: &'a str) -> Self {
+        match part.strip_suffix(']').map(str::parse) {
+            Some(Ok(index)) => Self::Item(index),
+            _ => Self::Key(part),
+        }
+    }
+}
+
+/// The rest of the way.
+struct Walk<'a> {
+    steps: &'a [Step<'a>],
+    occurrence: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// What has no method here fails by serde's default: at the end of the way that is what is wanted.
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the next step")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((Step::Key(name), steps)) = self.steps.split_first() else {
+            return Err(A::Error::custom("here"));
+        };
+        let mut seen = 0;
+        loop {
+            let key = Key {
+                name,
+                fail: steps.is_empty() && seen + 1 == self.occurrence,
+            };
+            match map.next_key_seed(key)? {
+                None => return Ok(()),
+                Some(true) if !steps.is_empty() => {
+                    let occurrence = self.occurrence;
+                    return map.next_value_seed(Walk { steps, occurrence });
+                }
+                Some(found) => {
+                    seen += usize::from(found);
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Some((Step::Item(index), steps)) = self.steps.split_first() else {
+            return Err(A::Error::custom("here"));
+        };
+        for _ in 0..*index {
+            list.next_element::<IgnoredAny>()?;
+        }
+        let occurrence = self.occurrence;
+        list.next_element_seed(Walk { steps, occurrence })?;
+        Ok(())
+    }
+}
+
+/// Whether a mapping's key is `name`; fails on it if asked to.
+struct Key<'a> {
+    name: &'a str,
+    fail: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        if self.fail && text == self.name {
+            return Err(E::custom("here"));
+        }
+        Ok(text == self.name)
+    }
+}

@@ -1,0 +1,40 @@
+//! A file's text: the only place of the configuration that touches the disk.
+//! It must never look into the text beyond its encoding.
+//! From a path of the command line; to `Config::from_yaml`.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::error::ConfigError;
+
+/// The text of the file at `path`.
+pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
+    let file = path.display().to_string();
+    let bytes =
+        fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        ConfigError::new(
+            &file,
+            Some(line),
+            "the file is not UTF-8 text; save it as UTF-8",
+        )
+    })
+}
+
+/// Why a file cannot be read, and what to do.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    let kind = error.kind();
+    let remedy = if kind == ErrorKind::NotFound {
+        "check the path, or run without a file to use the built-in configuration"
+    } else if kind == ErrorKind::PermissionDenied {
+        "let the user that runs tcpvitals read the file and search its directories"
+    } else if kind == ErrorKind::IsADirectory {
+        "name a file in it"
+    } else {
+        "check that the path names a regular file"
+    };
+    format!("the file cannot be read: {error}; {remedy}")
+}

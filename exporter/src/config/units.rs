@@ -1,0 +1,97 @@
+//! Whole numbers with a unit: byte sizes, durations, plain counts.
+//! It must never round, wrap or accept a fraction: what is too big becomes the biggest number and fails its range.
+//! From the text of a setting; to the `parse` function that names the allowed range.
+
+use std::ops::RangeInclusive;
+
+use super::error::Problem;
+
+/// A size in bytes: `32MiB`, `64MB`, `1048576`.
+pub(super) const SIZE: Quantity = Quantity {
+    units: &[
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("kB", 1_000),
+        ("KB", 1_000),
+        ("B", 1),
+        ("", 1),
+    ],
+    noun: "a size",
+    form: "a whole number with KiB, MiB, GiB, kB, MB, GB or nothing for bytes, for example 32MiB",
+};
+
+/// A duration in milliseconds: `500ms`, `1s`, `2m`, `1h`.
+pub(super) const DURATION: Quantity = Quantity {
+    units: &[("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)],
+    noun: "a duration",
+    form: "a whole number with ms, s, m or h, for example 500ms",
+};
+
+/// A number without a unit.
+pub(super) const COUNT: Quantity = Quantity {
+    units: &[("", 1)],
+    noun: "a whole number",
+    form: "digits only",
+};
+
+/// A kind of number: its units, biggest first, and its words for errors.
+pub(super) struct Quantity {
+    units: &'static [(&'static str, u64)],
+    noun: &'static str,
+    form: &'static str,
+}
+
+impl Quantity {
+    /// The number that `text` stands for, if it is one and allowed.
+    pub(super) fn read<T: TryFrom<u64>>(
+        &self,
+        key: &str,
+        text: &str,
+        allowed: RangeInclusive<u64>,
+    ) -> Result<T, Problem> {
+        let Some(number) = self.parse(text) else {
+            let Self { noun, form, .. } = self;
+            let what = format!("{text:?} is not {noun}; write {form}");
+            return Err(Problem::new(key, what));
+        };
+        let fitting = Some(number).filter(|number| allowed.contains(number));
+        fitting
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| {
+                let (least, most) = (self.format(*allowed.start()), self.format(*allowed.end()));
+                let what = format!("{text:?} is out of range; allowed are {least} to {most}");
+                Problem::new(key, what)
+            })
+    }
+
+    /// The number in the smallest unit; a lone `0` needs no unit.
+    pub(super) fn parse(&self, text: &str) -> Option<u64> {
+        if text == "0" {
+            return Some(0);
+        }
+        let unit_at = text.find(|char: char| !char.is_ascii_digit());
+        let (digits, unit) = text.split_at(unit_at.unwrap_or(text.len()));
+        let (_, factor) = self.units.iter().find(|(name, _)| *name == unit)?;
+        if digits.is_empty() {
+            return None;
+        }
+        // Digits that do not parse are too many of them.
+        let number = digits.parse().unwrap_or(u64::MAX);
+        Some(number.saturating_mul(*factor))
+    }
+
+    /// The shortest text that `parse` takes back, in the first unit that divides the number.
+    pub(super) fn format(&self, number: u64) -> String {
+        let exact = self
+            .units
+            .iter()
+            .find(|(_, factor)| number.is_multiple_of(*factor));
+        match exact {
+            Some((name, factor)) if number != 0 => format!("{}{name}", number / factor),
+            _ => number.to_string(),
+        }
+    }
+}

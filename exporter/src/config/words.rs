@@ -1,0 +1,38 @@
+//! Words of the file: label values that the operator makes up, and choices from a closed set.
+//! It must never accept a name that the exporter uses itself.
+//! From the `parse` functions and back to them.
+
+use super::error::Problem;
+
+/// What the exporter calls everything that fits nowhere else.
+pub(super) const OTHER: &str = "other";
+
+/// A label value that an operator made up.
+pub(super) fn name<'a>(key: &str, text: &'a str) -> Result<&'a str, Problem> {
+    let fault = if text.trim().is_empty() {
+        "the name is empty; write a word".to_owned()
+    } else if text == OTHER {
+        format!("{text:?} is what the exporter calls everything else; choose another name")
+    } else if text.chars().any(char::is_control) {
+        format!("{text:?} holds a control character; use printable characters")
+    } else {
+        return Ok(text);
+    };
+    Err(Problem::new(key, fault))
+}
+
+/// The value of `all` whose word is `text`.
+pub(super) fn choose<T: Copy>(
+    key: &str,
+    text: &str,
+    noun: &str,
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let found = all.iter().copied().find(|value| word(*value) == text);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = all.iter().copied().map(word).collect();
+        let words = words.join(", ");
+        Problem::new(key, format!("{text:?} is not {noun}; use one of {words}"))
+    })
+}

@@ -1,0 +1,51 @@
+//! The reference page of all metrics, made from the table.
+
+use super::{METRICS, Metric, Scope};
+use crate::config::{DropLabel, TcpLabel};
+use std::fmt::{self, Write};
+
+/// `docs/metrics.md`.
+///
+/// # Errors
+/// None but the writer's own.
+pub fn markdown() -> Result<String, fmt::Error> {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         Made from the metric table (`exporter/src/families/table.rs`) by `make docs`; do not edit.\n\n\
+         A counter never falls while the exporter runs. A histogram has one classic bucket per power of two. A metric whose \
+         kernel program or field is missing is left out, and `tcpvitals doctor` says why.\n\n",
+    );
+    let scopes = [
+        (Scope::Tcp, "TCP", TcpLabel::ALL.map(TcpLabel::as_str).as_slice().join("`, `")),
+        (Scope::Drops, "Drops", DropLabel::ALL.map(DropLabel::as_str).as_slice().join("`, `")),
+        (Scope::Exporter, "The exporter itself", String::new()),
+    ];
+    for (scope, title, labels) in scopes {
+        writeln!(page, "## {title}\n")?;
+        if !labels.is_empty() {
+            writeln!(page, "Labels of all of them, each of which can be switched off (`labels`): `{labels}`.\n")?;
+        }
+        writeln!(page, "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |")?;
+        for metric in METRICS.iter().filter(|metric| metric.source.scope() == scope) {
+            row(&mut page, metric)?;
+        }
+        page.push('\n');
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    Ok(page)
+}
+
+fn row(page: &mut String, metric: &Metric) -> fmt::Result {
+    let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`{}", values(metric, label))).collect();
+    let (name, kind, labels) = (metric.full_name(), metric.kind.as_str(), labels.join(", "));
+    writeln!(page, "| `{name}` | {kind} | {labels} | {} | {} |", metric.help, metric.from)
+}
+
+/// The values of a label, where the table lists them.
+fn values(metric: &Metric, label: &str) -> String {
+    let index = metric.labels.iter().position(|own| *own == label).unwrap_or(0);
+    let listed = metric.source.listed();
+    let values: Vec<&str> = listed.iter().filter_map(|values| values.get(index).copied()).collect();
+    if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) }
+}

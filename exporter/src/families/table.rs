@@ -1,0 +1,593 @@
+//! The metric table: every metric once. Prometheus, OTLP, the reference page and the checks of dashboards walk it.
+
+use super::{
+    HistogramValue,
+    Kind::{self, Counter as C, Gauge as G, Histogram as H},
+    Metric, Source,
+    Unit::{self, Bytes, None as Count, Seconds, Segments},
+    number,
+};
+use crate::kernel::plan::FOLD;
+use common::{
+    group::Counter,
+    histogram::{RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
+    lost::Lost,
+};
+use std::time::Duration;
+
+const MICROSECOND: f64 = 1e-6;
+const STATE: &str = "inet_sock_set_state";
+const RETRANSMIT: &str = "tcp_retransmit_skb";
+const SEGMENTS: &str = "tcp_probe";
+const DROPS: &str = "kfree_skb";
+const CHRONO: &[&str] = &[
+    "TCP_SOCK_CHRONO_TYPE",
+    "TCP_SOCK_CHRONO_START",
+    "TCP_SOCK_CHRONO_BUSY",
+    "TCP_SOCK_CHRONO_RECEIVE_WINDOW",
+    "TCP_SOCK_CHRONO_SEND_BUFFER",
+];
+
+/// A metric without labels, programs and fields of its own: the others are added with `..`.
+const fn metric(name: &'static str, unit: Unit, kind: Kind, help: &'static str, from: &'static str, source: Source) -> Metric {
+    Metric {
+        name,
+        unit,
+        kind,
+        help,
+        labels: &[],
+        from,
+        programs: &[],
+        fields: &[],
+        source,
+    }
+}
+
+impl Metric {
+    const fn by(mut self, labels: &'static [&'static str]) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    const fn needs(mut self, programs: &'static [&'static str], fields: &'static [&'static str]) -> Self {
+        self.programs = programs;
+        self.fields = fields;
+        self
+    }
+}
+
+/// Every metric.
+pub static METRICS: &[Metric] = &[
+    metric(
+        "tcp_segments",
+        Count,
+        C,
+        "TCP segments of established connections, the handshake's included",
+        "tcp_sock.segs_out, segs_in",
+        Source::Counters(&[
+            (&["transmit"], Counter::SegmentsTransmitted),
+            (&["receive"], Counter::SegmentsReceived),
+        ]),
+    )
+    .by(&["direction"])
+    .needs(&[FOLD, STATE], &["TCP_SOCK_SEGS_OUT", "TCP_SOCK_SEGS_IN"]),
+    metric(
+        "tcp_data_segments",
+        Count,
+        C,
+        "TCP segments with payload, retransmissions included",
+        "tcp_sock.data_segs_out, data_segs_in",
+        Source::Counters(&[
+            (&["transmit"], Counter::DataSegmentsTransmitted),
+            (&["receive"], Counter::DataSegmentsReceived),
+        ]),
+    )
+    .by(&["direction"])
+    .needs(&[FOLD, STATE], &["TCP_SOCK_DATA_SEGS_OUT", "TCP_SOCK_DATA_SEGS_IN"]),
+    metric(
+        "tcp_data",
+        Bytes,
+        C,
+        "TCP payload; on transmit with retransmissions, on receive what came in order",
+        "tcp_sock.bytes_sent, bytes_received",
+        Source::Counters(&[
+            (&["transmit"], Counter::DataBytesTransmitted),
+            (&["receive"], Counter::DataBytesReceived),
+        ]),
+    )
+    .by(&["direction"])
+    .needs(&[FOLD, STATE], &["TCP_SOCK_BYTES_SENT", "TCP_SOCK_BYTES_RECEIVED"]),
+    metric(
+        "tcp_retransmitted_segments",
+        Count,
+        C,
+        "TCP segments sent again, SYNs apart: cause loss while the sender was in the state Loss (a time-out), other else",
+        "tracepoint tcp_retransmit_skb: tcp_skb_cb.tcp_gso_segs, inet_connection_sock.icsk_ca_state",
+        Source::Counters(&[
+            (&["loss"], Counter::RetransmittedSegmentsLoss),
+            (&["other"], Counter::RetransmittedSegmentsOther),
+        ]),
+    )
+    .by(&["cause"])
+    .needs(&[RETRANSMIT], &[]),
+    metric(
+        "tcp_retransmitted",
+        Bytes,
+        C,
+        "TCP payload sent again, by cause as for segments",
+        "tracepoint tcp_retransmit_skb: sk_buff.len",
+        Source::Counters(&[
+            (&["loss"], Counter::RetransmittedBytesLoss),
+            (&["other"], Counter::RetransmittedBytesOther),
+        ]),
+    )
+    .by(&["cause"])
+    .needs(&[RETRANSMIT], &[]),
+    metric(
+        "tcp_handshake_retransmits",
+        Count,
+        C,
+        "SYNs (as client) and SYN-ACKs (as server) sent again; the connection type of a SYN-ACK is not known yet",
+        "tracepoints tcp_retransmit_skb, tcp_retransmit_synack",
+        Source::Counters(&[
+            (&["syn"], Counter::SynRetransmits),
+            (&["synack"], Counter::SynAckRetransmits),
+        ]),
+    )
+    .by(&["segment"])
+    .needs(&[RETRANSMIT, "tcp_retransmit_synack"], &[]),
+    metric(
+        "tcp_locally_dropped_segments",
+        Count,
+        C,
+        "TCP segments of a local connection that this host itself dropped on their way out",
+        "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
+        Source::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
+    )
+    .needs(&[DROPS, STATE], &["SK_BUFF_SK"]),
+    metric(
+        "tcp_duplicate_acks",
+        Count,
+        C,
+        "Duplicate acknowledgments received (RFC 5681)",
+        "tracepoint tcp_probe: TCP header against tcp_sock.snd_una, snd_wnd, packets_out",
+        Source::Counters(&[(&[], Counter::DuplicateAcks)]),
+    )
+    .needs(
+        &[SEGMENTS],
+        &["TCP_SOCK_SND_UNA", "TCP_SOCK_SND_WND", "TCP_SOCK_PACKETS_OUT", "TCP_SOCK_SND_WSCALE"],
+    ),
+    metric(
+        "tcp_sacks",
+        Count,
+        C,
+        "Segments received with a selective acknowledgment (RFC 2018)",
+        "tracepoint tcp_probe: TCP options",
+        Source::Counters(&[(&[], Counter::Sacks)]),
+    )
+    .needs(&[SEGMENTS], &[]),
+    metric(
+        "tcp_sack_blocks",
+        Count,
+        C,
+        "Blocks in received selective acknowledgments (RFC 2018)",
+        "tracepoint tcp_probe: TCP options",
+        Source::Counters(&[(&[], Counter::SackBlocks)]),
+    )
+    .needs(&[SEGMENTS], &[]),
+    metric(
+        "tcp_out_of_order_segments",
+        Count,
+        C,
+        "Segments received beyond the next expected byte",
+        "tcp_sock.rcv_ooopack",
+        Source::Counters(&[(&[], Counter::OutOfOrderSegments)]),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_RCV_OOOPACK"]),
+    metric(
+        "tcp_dsacks",
+        Count,
+        C,
+        "Retransmissions that the peer reported as unnecessary by duplicate SACK (RFC 2883)",
+        "tcp_sock.dsack_dups",
+        Source::Counters(&[(&[], Counter::Dsacks)]),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_DSACK_DUPS"]),
+    metric(
+        "tcp_reordering_events",
+        Count,
+        C,
+        "Times that the sender found its segments reordered by the network",
+        "tcp_sock.reord_seen",
+        Source::Counters(&[(&[], Counter::ReorderingEvents)]),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_REORD_SEEN"]),
+    metric(
+        "tcp_ecn_marked_segments",
+        Count,
+        C,
+        "Segments delivered with the mark of congestion, as the peer echoed it (RFC 3168)",
+        "tcp_sock.delivered_ce",
+        Source::Counters(&[(&[], Counter::EcnMarkedSegments)]),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_DELIVERED_CE"]),
+    metric(
+        "tcp_rtt",
+        Seconds,
+        H,
+        "Round-trip time: with tcp.detail full every unambiguous sample, with essential the smoothed value at each collection \
+         and at close",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Source::GroupHistogram(|group, _| HistogramValue::new(&group.counters.rtt, 2, RTT_FIRST_EXPONENT, MICROSECOND)),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_RACK_RTT_US", "TCP_SOCK_RACK_MSTAMP", "TCP_SOCK_SRTT_US"]),
+    metric(
+        "tcp_rtt_min",
+        Seconds,
+        G,
+        "Smallest round-trip time in the lives of the live connections",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Source::GroupGauge(|group, _| micros(group.samples.rtt_min)),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_rtt_max",
+        Seconds,
+        G,
+        "Largest round-trip time in the lives of the live connections",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Source::GroupGauge(|group, _| micros(group.samples.rtt_max)),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_rto_min",
+        Seconds,
+        G,
+        "Smallest retransmission time-out of the live connections, at their round-trip samples",
+        "inet_connection_sock.icsk_rto",
+        Source::GroupGauge(|group, jiffy| jiffies(group.samples.rto_min, jiffy)),
+    )
+    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    metric(
+        "tcp_rto_max",
+        Seconds,
+        G,
+        "Largest retransmission time-out of the live connections, at their round-trip samples",
+        "inet_connection_sock.icsk_rto",
+        Source::GroupGauge(|group, jiffy| jiffies(group.samples.rto_max, jiffy)),
+    )
+    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    metric(
+        "tcp_smoothed_rtt",
+        Seconds,
+        H,
+        "Smoothed round-trip time (RFC 6298), one observation per live connection and collection",
+        "tcp_sock.srtt_us",
+        Source::GroupHistogram(|group, _| time(&group.samples.smoothed_rtt, MICROSECOND)),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_SRTT_US"]),
+    metric(
+        "tcp_congestion_window",
+        Segments,
+        H,
+        "Congestion window, one observation per live connection and collection",
+        "tcp_sock.snd_cwnd",
+        Source::GroupHistogram(|group, _| size(&group.samples.congestion_window)),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_SND_CWND"]),
+    metric(
+        "tcp_slow_start_threshold",
+        Segments,
+        H,
+        "Slow-start threshold, one observation per collection and live connection that has one (none before the first congestion)",
+        "tcp_sock.snd_ssthresh",
+        Source::GroupHistogram(|group, _| size(&group.samples.slow_start_threshold)),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_SND_SSTHRESH"]),
+    metric(
+        "tcp_mss",
+        Bytes,
+        H,
+        "Maximum segment size in use, one observation per live connection and collection",
+        "tcp_sock.mss_cache",
+        Source::GroupHistogram(|group, _| size(&group.samples.mss)),
+    )
+    .needs(&[FOLD, STATE], &["TCP_SOCK_MSS_CACHE"]),
+    metric(
+        "tcp_rto",
+        Seconds,
+        H,
+        "Retransmission time-out (RFC 6298), one observation per live connection and collection",
+        "inet_connection_sock.icsk_rto",
+        Source::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy.as_secs_f64())),
+    )
+    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    metric(
+        "tcp_sender_busy",
+        Seconds,
+        C,
+        "Time in which connections had data to send or in flight",
+        "tcp_sock.chrono_stat, as tcpi_busy_time",
+        Source::Jiffies(&[(&[], Counter::SenderBusyJiffies)]),
+    )
+    .needs(&[FOLD, STATE], CHRONO),
+    metric(
+        "tcp_sender_limited",
+        Seconds,
+        C,
+        "Part of the busy time in which the sender had to wait for the peer's receive window, or for room in its own send buffer",
+        "tcp_sock.chrono_stat, as tcpi_rwnd_limited and tcpi_sndbuf_limited",
+        Source::Jiffies(&[
+            (&["receive_window"], Counter::ReceiveWindowJiffies),
+            (&["send_buffer"], Counter::SendBufferJiffies),
+        ]),
+    )
+    .by(&["limit"])
+    .needs(&[FOLD, STATE], CHRONO),
+    metric(
+        "tcp_congestion_events",
+        Count,
+        C,
+        "Entries into a congestion state",
+        "tracepoint tcp_cong_state_set",
+        Source::Counters(&[
+            (&["disorder"], Counter::DisorderEntries),
+            (&["cwr"], Counter::CwrEntries),
+            (&["recovery"], Counter::RecoveryEntries),
+            (&["loss"], Counter::LossEntries),
+        ]),
+    )
+    .by(&["state"])
+    .needs(&["tcp_cong_state_set"], &[]),
+    metric(
+        "tcp_connections",
+        Count,
+        G,
+        "Live connections",
+        "iterator bpf_sk_storage_map",
+        Source::GroupGauge(|group, _| Some(number(group.samples.live))),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_connections_by_algorithm",
+        Count,
+        G,
+        "Live connections by congestion-control algorithm",
+        "tcp_congestion_ops.name",
+        Source::Algorithms,
+    )
+    .by(&["algorithm"])
+    .needs(&[FOLD, STATE], &["ICSK_CA_OPS", "TCP_CONGESTION_OPS_NAME"]),
+    metric(
+        "tcp_connections_opened",
+        Count,
+        C,
+        "Connections established",
+        "tracepoint inet_sock_set_state",
+        Source::Counters(&[(&[], Counter::Opened)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connections_closed",
+        Count,
+        C,
+        "Established connections that have ended; TIME-WAIT does not count as life",
+        "tracepoint inet_sock_set_state",
+        Source::Counters(&[(&[], Counter::Closed)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connections_failed",
+        Count,
+        C,
+        "Active opens that failed; other is mostly an application that gave up",
+        "tracepoint inet_sock_set_state: sock.sk_err",
+        Source::Counters(&[
+            (&["refused"], Counter::FailedRefused),
+            (&["timed_out"], Counter::FailedTimedOut),
+            (&["reset"], Counter::FailedReset),
+            (&["unreachable"], Counter::FailedUnreachable),
+            (&["other"], Counter::FailedOther),
+        ]),
+    )
+    .by(&["reason"])
+    .needs(&[STATE], &["SOCK_ERR"]),
+    metric(
+        "tcp_resets",
+        Count,
+        C,
+        "TCP resets sent and received",
+        "tracepoints tcp_send_reset, tcp_receive_reset",
+        Source::Counters(&[
+            (&["transmit"], Counter::ResetsTransmitted),
+            (&["receive"], Counter::ResetsReceived),
+        ]),
+    )
+    .by(&["direction"])
+    .needs(&["tcp_send_reset", "tcp_receive_reset"], &[]),
+    metric(
+        "tcp_handshake",
+        Seconds,
+        H,
+        "Time of the handshake: from the first SYN to established as client, round trip of the SYN-ACK as server (if it was sent once)",
+        "tracepoint inet_sock_set_state; tcp_sock.srtt_us",
+        Source::GroupHistogram(|group, _| time(&group.counters.handshake, MICROSECOND)),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connection_duration",
+        Seconds,
+        H,
+        "Time from established to closed, of connections whose beginning was seen",
+        "tracepoint inet_sock_set_state",
+        Source::GroupHistogram(|group, _| time(&group.counters.duration, MICROSECOND)),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "dropped_packets",
+        Count,
+        C,
+        "Packets dropped; a packet that still holds several segments counts once, as the kernel drops it",
+        "tracepoint kfree_skb",
+        Source::Drops(|count| count.packets),
+    )
+    .by(&["source"])
+    .needs(&[DROPS], &[]),
+    metric(
+        "dropped",
+        Bytes,
+        C,
+        "Bytes of dropped packets, from the header that was being processed on",
+        "tracepoint kfree_skb: sk_buff.len",
+        Source::Drops(|count| count.bytes),
+    )
+    .by(&["source"])
+    .needs(&[DROPS], &[]),
+    metric(
+        "program_attached",
+        Count,
+        G,
+        "Whether a kernel program runs (1), else the reason why not",
+        "the plan",
+        Source::Programs,
+    )
+    .by(&["program", "hook", "reason"]),
+    metric(
+        "flows_untracked",
+        Count,
+        C,
+        "Connections for which the kernel gave no storage; they count as opened and closed, their traffic is missing",
+        "bpf_sk_storage_get",
+        Source::Lost(&[(&[], Lost::FlowsUntracked)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "folds_contended",
+        Count,
+        C,
+        "Counters of closing connections that were given up because another processor kept folding them",
+        "the fold",
+        Source::Lost(&[(&[], Lost::FoldsContended)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "group_overflow",
+        Count,
+        C,
+        "Connections and events counted in the group other because all slots were taken (limits.memory)",
+        "the map GROUP_SLOTS",
+        Source::Lost(&[(&[], Lost::GroupOverflow)]),
+    ),
+    metric(
+        "drop_overflow",
+        Count,
+        C,
+        "Dropped packets counted in the row other because all slots were taken (limits.memory)",
+        "the map DROP_SLOTS",
+        Source::Lost(&[(&[], Lost::DropOverflow)]),
+    ),
+    metric(
+        "series_overflow",
+        Count,
+        C,
+        "Label sets that were folded into other because of limits.series",
+        "the series cap",
+        Source::SeriesOverflow,
+    )
+    .by(&["metrics"]),
+    metric(
+        "events_lost",
+        Count,
+        C,
+        "Events that a kernel program did not see because it was already running on that processor",
+        "bpf_prog_info.recursion_misses",
+        Source::Misses,
+    )
+    .by(&["program"]),
+    metric("groups", Count, G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Source::Groups),
+    metric(
+        "groups_capacity",
+        Count,
+        G,
+        "Groups that fit (limits.memory and the number of processors)",
+        "the map GROUPS",
+        Source::GroupCapacity,
+    ),
+    metric("series", Count, G, "Series in this exposition; a histogram counts as one", "the metric table", Source::Series),
+    metric(
+        "collect_duration",
+        Seconds,
+        G,
+        "Duration of the last collection",
+        "the collector",
+        Source::Exporter(|exporter| Some(exporter.collect_duration.as_secs_f64())),
+    ),
+    metric("build_info", Count, G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
+        .by(&["version"]),
+    metric(
+        "process_cpu",
+        Seconds,
+        C,
+        "User and system time of the exporter",
+        "/proc/self/stat",
+        Source::Process(|exporter| exporter.cpu_seconds),
+    ),
+    metric(
+        "process_resident_memory",
+        Bytes,
+        G,
+        "Resident memory of the exporter",
+        "/proc/self/stat",
+        Source::Process(|exporter| exporter.resident_bytes),
+    ),
+    metric(
+        "process_virtual_memory",
+        Bytes,
+        G,
+        "Virtual memory of the exporter",
+        "/proc/self/stat",
+        Source::Process(|exporter| exporter.virtual_bytes),
+    ),
+    metric(
+        "process_open_fds",
+        Count,
+        G,
+        "Open file descriptors of the exporter",
+        "/proc/self/fd",
+        Source::Process(|exporter| exporter.open_descriptors),
+    ),
+    metric(
+        "process_max_fds",
+        Count,
+        G,
+        "Most file descriptors that the exporter may open",
+        "/proc/self/limits",
+        Source::Process(|exporter| exporter.most_descriptors),
+    ),
+    metric(
+        "process_start_time",
+        Seconds,
+        G,
+        "Start of the exporter, in seconds since 1970",
+        "/proc/self/stat",
+        Source::Process(|exporter| exporter.started),
+    ),
+];
+
+/// 0 is no value.
+fn micros(value: u32) -> Option<f64> {
+    (value != 0).then(|| f64::from(value) * MICROSECOND)
+}
+
+/// 0 is no value.
+fn jiffies(value: u32, jiffy: Duration) -> Option<f64> {
+    (value != 0).then(|| f64::from(value) * jiffy.as_secs_f64())
+}
+
+fn time<const N: usize>(histogram: &common::histogram::Histogram<N>, unit: f64) -> HistogramValue {
+    HistogramValue::new(histogram, 0, TIME_FIRST_EXPONENT, unit)
+}
+
+fn size<const N: usize>(histogram: &common::histogram::Histogram<N>) -> HistogramValue {
+    HistogramValue::new(histogram, 0, SIZE_FIRST_EXPONENT, 1.0)
+}

@@ -1,0 +1,88 @@
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/` that names them.
+
+use crate::{
+    collect::{CollectError, Collector},
+    kernel::plan::Plan,
+    prometheus::{self, Format},
+};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use std::{fmt::Write, sync::Arc};
+use tower_http::compression::CompressionLayer;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Service {
+    /// Collects when a scrape asks.
+    pub collector: Collector,
+    /// What runs, and what does not and why.
+    pub plan: Plan,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+}
+
+/// The routes.
+pub fn router(service: Service) -> Router {
+    let path = service.telemetry_path.clone();
+    Router::new()
+        .route(&path, get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/", get(index))
+        .layer(CompressionLayer::new())
+        .with_state(Arc::new(service))
+}
+
+async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let format = Format::accepted(&accept);
+    match service.collector.families().await {
+        Ok(families) => match prometheus::encode(&families, format) {
+            Ok(body) => ([(header::CONTENT_TYPE, format.content_type())], body).into_response(),
+            Err(error) => failed(&format!("encode the metrics: {error}")),
+        },
+        Err(error) => collection_failed(&error),
+    }
+}
+
+/// Ready when a collection succeeds; says in any case what runs and what does not.
+async fn readyz(State(service): State<Arc<Service>>) -> Response {
+    if let Err(error) = service.collector.families().await {
+        return collection_failed(&error);
+    }
+    let mut body = String::from("ready\n");
+    for planned in &service.plan.programs {
+        let name = planned.program.name;
+        // Writing to a string does not fail.
+        let _infallible = match &planned.off {
+            None => writeln!(body, "{name}: attached"),
+            Some(reason) => writeln!(body, "{name}: off: {reason}"),
+        };
+    }
+    body.into_response()
+}
+
+async fn index(State(service): State<Arc<Service>>) -> Html<String> {
+    let path = &service.telemetry_path;
+    Html(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<title>tcpvitals</title>\n<h1>tcpvitals {}</h1>\n<ul>\n\
+         <li><a href=\"{path}\">{path}</a>: the metrics\n<li><a href=\"/readyz\">/readyz</a>: what is attached, what is not and why\n\
+         <li><a href=\"/healthz\">/healthz</a>: the process answers\n</ul>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+fn collection_failed(error: &CollectError) -> Response {
+    tracing::error!(%error, "the collection failed");
+    (StatusCode::SERVICE_UNAVAILABLE, format!("the collection failed: {error}\n")).into_response()
+}
+
+fn failed(what: &str) -> Response {
+    tracing::error!(what, "the request failed");
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{what}\n")).into_response()
+}

@@ -1,0 +1,17 @@
+//! The running kernel: what it offers, what is loaded into it, and what is read from it.
+//!
+//! Only this folder knows aya. It names nothing for the user but kernel symbols and drop reasons; labels are made later.
+
+pub mod btf;
+pub mod capabilities;
+pub mod features;
+pub mod load;
+pub mod plan;
+pub mod read;
+pub mod reasons;
+pub mod symbols;
+
+mod record;
+mod syscall;
+
+pub use load::{Kernel, LoadError};

@@ -1,0 +1,168 @@
+//! What the running kernel has: fields, hooks, helpers, drop reasons. Read from its BTF, never told by its version.
+//!
+//! The result is a value, so that the plan made from it can be tested without a kernel.
+
+use super::{
+    btf::{Btf, BtfError},
+    reasons::Reasons,
+};
+use common::fields::{FIELDS, Place};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where the kernel shows its own BTF and that of its modules.
+pub const BTF_DIRECTORY: &str = "/sys/kernel/btf";
+
+/// Modules whose BTF names drop reasons of their own.
+const REASON_MODULES: [&str; 2] = ["mac80211", "openvswitch"];
+
+/// Why a kernel cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FeaturesError {
+    /// There is no BTF.
+    #[error(
+        "{path}: cannot read the kernel's type information (BTF): {source}; use a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y, or name a file that has its BTF with --btf"
+    )]
+    NoBtf {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The BTF is damaged or of another kind.
+    #[error("{path}: not the type information (BTF) of a kernel: {source}")]
+    BadBtf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BtfError,
+    },
+}
+
+/// What a kernel has.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    /// Global of a field in the object -> its place, or why there is none.
+    pub fields: BTreeMap<&'static str, Result<Place, String>>,
+    /// Raw tracepoint -> number of its arguments. Those without an entry do not exist.
+    pub tracepoints: BTreeMap<String, usize>,
+    /// Iterator targets that exist.
+    pub iterators: Vec<String>,
+    /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
+    pub socket_storage: bool,
+}
+
+/// Reads what the kernel has, and the names of its drop reasons. `hooks` and `iterators` are those of the plan.
+///
+/// # Errors
+/// [`FeaturesError`] when the BTF cannot be read or understood.
+pub fn read(path: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
+    let path = path.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
+    let bytes = fs::read(&path).map_err(|source| FeaturesError::NoBtf {
+        path: path.clone(),
+        source,
+    })?;
+    let btf = Btf::parse(bytes).map_err(|source| FeaturesError::BadBtf { path, source })?;
+    let features = of_btf(&btf, hooks, iterators);
+    let btf = Arc::new(btf);
+    // A module that is not there, or whose BTF cannot be read, names no reasons; its numbers stay numbers.
+    let modules = REASON_MODULES.iter().filter_map(|module| {
+        let bytes = fs::read(Path::new(BTF_DIRECTORY).join(module)).ok()?;
+        Btf::parse_split(bytes, &btf).ok()
+    });
+    let reasons = Reasons::of_btf(&btf, modules);
+    Ok((features, reasons))
+}
+
+fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
+    let fields = FIELDS
+        .iter()
+        .map(|field| {
+            let place = match btf.member(field.structure, field.member) {
+                Err(absent) => Err(absent.to_string()),
+                Ok(member) => place_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
+                    format!(
+                        "{}.{} has {} bits instead of {}",
+                        field.structure,
+                        field.member,
+                        member.bit_size,
+                        8 * field.size
+                    )
+                }),
+            };
+            (field.global, place)
+        })
+        .collect();
+    let tracepoints = hooks
+        .iter()
+        .filter_map(|hook| Some((String::from(*hook), btf.tracepoint(hook)?.len())))
+        .collect();
+    let iterators = iterators
+        .iter()
+        .filter(|target| btf.function(&format!("bpf_iter_{target}")))
+        .map(|target| String::from(*target))
+        .collect();
+    Features {
+        fields,
+        tracepoints,
+        iterators,
+        socket_storage: btf.function("bpf_sk_storage_get_tracing"),
+    }
+}
+
+/// The place of a member that is read with `size` bytes; a bit-field must lie within one byte.
+fn place_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Option<Place> {
+    let offset = bit_offset / 8;
+    let shift = u8::try_from(bit_offset % 8).ok()?;
+    if bit_field {
+        let width = u8::try_from(bit_size).ok().filter(|width| u32::from(shift) + u32::from(*width) <= 8)?;
+        return (size == 1).then_some(Place { offset, shift, width });
+    }
+    (bit_size == 8 * size && shift == 0).then_some(Place { offset, shift, width: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_field_must_lie_within_one_byte() {
+        let place = |offset, shift, width| Some(Place { offset, shift, width });
+        assert_eq!(place_of(1248 * 8, 5, true, 1), place(1248, 0, 5));
+        assert_eq!(place_of(128 * 8 + 5, 2, true, 1), place(128, 5, 2));
+        assert_eq!(place_of(5, 4, true, 1), None);
+        assert_eq!(place_of(64, 31, true, 4), None);
+    }
+
+    #[test]
+    fn a_member_of_another_size_is_refused() {
+        assert_eq!(place_of(64, 32, false, 4), Some(Place { offset: 8, shift: 0, width: 0 }));
+        assert_eq!(place_of(64, 16, false, 4), None);
+    }
+
+    #[test]
+    fn the_running_kernel_has_every_field_but_the_optional_ones() {
+        let (features, _) = read(None, &["kfree_skb", "no_such_tracepoint"], &["tcp", "no_such_iterator"]).unwrap();
+        for (global, place) in &features.fields {
+            if *global != "NET_DEVICE_IEEE80211_PTR" {
+                assert!(place.is_ok(), "{global}: {place:?}");
+            }
+        }
+        assert!(features.tracepoints["kfree_skb"] >= 3);
+        assert!(!features.tracepoints.contains_key("no_such_tracepoint"));
+        assert_eq!(features.iterators, ["tcp"]);
+        assert!(features.socket_storage);
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_its_remedy() {
+        let error = read(Some(Path::new("/nowhere")), &[], &[]).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere: cannot read the kernel's type information (BTF)"), "{error}");
+        assert!(error.contains("--btf"), "{error}");
+    }
+}

@@ -1,0 +1,372 @@
+//! Loads and attaches what the plan says. No decisions but one: a program that the kernel refuses is given up with the
+//! kernel's reason, and the rest runs.
+
+use super::{
+    features::BTF_DIRECTORY,
+    plan::{ADOPT, FOLD, Hook, Plan},
+    reasons::Reasons,
+    record::SettingsRecord,
+    symbols::Symbols,
+    syscall::{self, MapIterator},
+};
+use crate::config::{Config, Fallback};
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
+    maps::{
+        Array, HashMap, LpmTrie, Map, MapError,
+        lpm_trie::Key,
+    },
+    programs::{BtfTracePoint, Iter, ProgramError},
+    util::nr_cpus,
+};
+use common::{
+    drops::{DropCount, DropKey},
+    fields::fact,
+    group::{GroupCounters, GroupKey, Samples},
+    settings::{OVERRIDES, Override, Settings},
+};
+use ipnet::IpNet;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+    time::Duration,
+};
+
+/// The kernel object, built by build.rs.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
+
+/// Why nothing was loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel does not let this process load programs.
+    #[error(
+        "the kernel refuses to load programs for this process ({0}): it needs CAP_BPF and CAP_PERFMON in the first user \
+         namespace, and a seccomp profile that allows bpf(2)"
+    )]
+    NotPermitted(io::Error),
+    /// The object or a map.
+    #[error("load the kernel object: {0}")]
+    Object(#[source] Box<EbpfError>),
+    /// A map that user space fills.
+    #[error("fill the map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        source: MapError,
+    },
+    /// Every program was refused.
+    #[error("no program could be attached; the first was {program}: {reason}")]
+    NothingAttached {
+        /// Name of the first program.
+        program: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// The number of CPUs.
+    #[error("{0}: {1}")]
+    Cpus(&'static str, io::Error),
+}
+
+/// A map that is missing from the object, or of another kind.
+fn wrong_map(map: &'static str) -> LoadError {
+    LoadError::Map {
+        map,
+        source: MapError::InvalidName { name: map.to_owned() },
+    }
+}
+
+/// The programs at work. Dropping it detaches and unloads them.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(super) ebpf: Ebpf,
+    pub(super) plan: Plan,
+    pub(super) fold: Option<MapIterator>,
+    pub(super) symbols: Symbols,
+    pub(super) reasons: Reasons,
+    pub(super) cpus: usize,
+    pub(super) capacity: Capacity,
+    pub(super) jiffy_nanoseconds: u64,
+}
+
+/// How many slots the tables have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Slots for groups, the slot `other` included.
+    pub groups: u32,
+    /// Slots for drops, the row `other` included.
+    pub drops: u32,
+}
+
+impl Capacity {
+    /// Divides `memory` bytes of kernel memory among the tables: an eighth for drops, the rest for groups.
+    fn of_memory(memory: u64, cpus: usize) -> Self {
+        /// What the kernel adds to an entry of a preallocated hash (`struct htab_elem` and its bucket).
+        const HASH_ENTRY: usize = 64;
+        let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
+        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + HASH_ENTRY;
+        let slots = |bytes: u64, each: usize, most: u32| {
+            u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most)
+        };
+        Self {
+            groups: slots(memory / 8 * 7, group, 1 << 20),
+            drops: slots(memory / 8, drop, common::drops::DROP_SLOTS),
+        }
+    }
+}
+
+impl Kernel {
+    /// Loads, fills the maps and attaches. `btf` is a file that has the kernel's BTF, instead of the kernel's own.
+    ///
+    /// # Errors
+    /// [`LoadError`] when nothing could be loaded.
+    pub fn load(config: &Config, mut plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
+        let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
+        let capacity = Capacity::of_memory(config.limits.memory, cpus);
+        let jiffy_nanoseconds = jiffy_nanoseconds();
+        plan.facts.extend([
+            (fact::GROUP_CAPACITY, u64::from(capacity.groups)),
+            (fact::DROP_CAPACITY, u64::from(capacity.drops)),
+            (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
+        ]);
+        let path = btf.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
+        let btf = Btf::parse_file(path, Endianness::default()).map_err(|error| object_error(error.into()))?;
+        let mut ebpf = load_object(&plan, capacity, &btf)?;
+        fill(&mut ebpf, config)?;
+        let mut kernel = Self {
+            ebpf,
+            plan,
+            fold: None,
+            symbols: Symbols::open(),
+            reasons,
+            cpus,
+            capacity,
+            jiffy_nanoseconds,
+        };
+        kernel.attach(&btf)?;
+        Ok(kernel)
+    }
+
+    /// What runs, and what does not and why.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The kernel hides symbol addresses: drop locations are numbers.
+    pub const fn hides_symbols(&self) -> bool {
+        self.symbols.are_hidden()
+    }
+
+    /// Length of a jiffy.
+    pub const fn jiffy(&self) -> Duration {
+        Duration::from_nanos(self.jiffy_nanoseconds)
+    }
+
+    /// Slots of the tables.
+    pub const fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    fn attach(&mut self, btf: &Btf) -> Result<(), LoadError> {
+        let mut first_refusal = None;
+        let mut attached = false;
+        for planned in self.plan.programs.clone().into_iter().filter(|planned| planned.off.is_none()) {
+            let name = planned.program.name;
+            let result = match planned.program.hook {
+                Hook::Tracepoint(hook) => self.attach_tracepoint(name, hook, btf),
+                Hook::Iterator(target) => self.attach_iterator(name, target, btf),
+            };
+            match result {
+                Ok(()) => attached = true,
+                Err(error) => {
+                    if let Some(error) = not_permitted(&error) {
+                        return Err(LoadError::NotPermitted(error));
+                    }
+                    let reason = refusal(&error);
+                    tracing::warn!(program = name, %reason, "the kernel refuses a program");
+                    tracing::debug!(program = name, %error, "in full");
+                    first_refusal.get_or_insert((name, reason.clone()));
+                    self.plan.give_up(name, reason);
+                }
+            }
+        }
+        match first_refusal {
+            Some((program, reason)) if !attached => Err(LoadError::NothingAttached { program, reason }),
+            _ => Ok(()),
+        }
+    }
+
+    fn attach_tracepoint(&mut self, name: &str, hook: &str, btf: &Btf) -> Result<(), ProgramError> {
+        let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
+        program.load(hook, btf)?;
+        program.attach()?;
+        Ok(())
+    }
+
+    fn attach_iterator(&mut self, name: &str, target: &str, btf: &Btf) -> Result<(), ProgramError> {
+        let program: &mut Iter = self.program(name)?.try_into()?;
+        program.load(target, btf)?;
+        match name {
+            ADOPT => {
+                let link = program.attach()?;
+                let iterator = program.take_link(link)?.into_file().map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+                syscall::read_to_end(iterator).map_err(ProgramError::IOError)
+            }
+            FOLD => {
+                let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+                let flows = map_fd(&self.ebpf, "FLOWS").ok_or(ProgramError::NotLoaded)?;
+                self.fold = Some(MapIterator::new(program.fd()?.as_fd(), flows).map_err(ProgramError::IOError)?);
+                Ok(())
+            }
+            _ => Err(ProgramError::NotLoaded),
+        }
+    }
+
+    fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
+        self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+    }
+}
+
+/// The descriptor of a map, whatever its kind.
+pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
+    let data = match ebpf.map(name)? {
+        Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::SkStorage(data) => data,
+        _ => return None,
+    };
+    Some(data.fd().as_fd())
+}
+
+fn load_object(plan: &Plan, capacity: Capacity, btf: &Btf) -> Result<Ebpf, LoadError> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(btf));
+    for (global, value) in plan.fields.iter().chain(&plan.facts) {
+        // A field that no program reads has no global.
+        loader.override_global(global, value, false);
+    }
+    for map in ["GROUPS", "SAMPLES", "GROUP_SLOTS"] {
+        loader.map_max_entries(map, capacity.groups);
+    }
+    for map in ["DROPS", "DROP_SLOTS"] {
+        loader.map_max_entries(map, capacity.drops);
+    }
+    loader.load(OBJECT).map_err(object_error)
+}
+
+fn object_error(error: EbpfError) -> LoadError {
+    match not_permitted(&error) {
+        Some(error) => LoadError::NotPermitted(error),
+        None => LoadError::Object(Box::new(error)),
+    }
+}
+
+/// The kernel's EPERM or EACCES without a verifier's verdict, if that is what is at the bottom of an error.
+fn not_permitted(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            let number = io.raw_os_error()?;
+            return (number == libc::EPERM).then(|| io::Error::from_raw_os_error(number));
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// Why the kernel refused a program: the verifier's last words, or the error.
+fn refusal(error: &ProgramError) -> String {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        let verdict = log.lines().rev().find(|line| {
+            let counts = line.starts_with("processed ") || line.starts_with("verification time") || line.starts_with("stack depth");
+            !counts && !line.trim().is_empty()
+        });
+        return match verdict {
+            Some(verdict) => format!("{io_error}: {}", verdict.trim()),
+            None => io_error.to_string(),
+        };
+    }
+    error.to_string()
+}
+
+/// Fills the maps that follow from the configuration.
+fn fill(ebpf: &mut Ebpf, config: &Config) -> Result<(), LoadError> {
+    let mut settings = typed::<Array<_, SettingsRecord>>(ebpf, "SETTINGS")?;
+    put("SETTINGS", settings.set(0, SettingsRecord(settings_of(config)), 0))?;
+    let mut ports = typed::<HashMap<_, u16, u16>>(ebpf, "PORTS")?;
+    for (port, protocol) in config.app_protocols.ports() {
+        put("PORTS", ports.insert(port, protocol, 0))?;
+    }
+    for (network, number) in config.subnets.networks() {
+        match network {
+            IpNet::V4(network) => {
+                let key = Key::new(u32::from(network.prefix_len()), u32::from_ne_bytes(network.network().octets()));
+                let mut subnets = typed::<LpmTrie<_, u32, u32>>(ebpf, "SUBNETS_V4")?;
+                put("SUBNETS_V4", subnets.insert(&key, number, 0))?;
+            }
+            IpNet::V6(network) => {
+                let key = Key::new(u32::from(network.prefix_len()), network.network().octets());
+                let mut subnets = typed::<LpmTrie<_, [u8; 16], u32>>(ebpf, "SUBNETS_V6")?;
+                put("SUBNETS_V6", subnets.insert(&key, number, 0))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn typed<'a, M: TryFrom<&'a mut Map, Error = MapError>>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<M, LoadError> {
+    let untyped = ebpf.map_mut(map).ok_or_else(|| wrong_map(map))?;
+    M::try_from(untyped).map_err(|source| LoadError::Map { map, source })
+}
+
+fn put(map: &'static str, result: Result<(), MapError>) -> Result<(), LoadError> {
+    result.map_err(|source| LoadError::Map { map, source })
+}
+
+fn settings_of(config: &Config) -> Settings {
+    let mut settings = Settings::default();
+    if let Fallback::Auto { ipv4, ipv6 } = config.subnets.fallback() {
+        settings.auto_ipv4 = u32::from(*ipv4);
+        settings.auto_ipv6 = u32::from(*ipv6);
+    }
+    for (entry, (pattern, connection)) in settings.overrides.iter_mut().zip(&config.connection_types) {
+        *entry = Override {
+            pattern: *pattern,
+            connection: *connection as u64,
+        };
+    }
+    settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
+    settings
+}
+
+/// Nanoseconds in a jiffy: the resolution of the kernel's coarse clock is its tick.
+fn jiffy_nanoseconds() -> u64 {
+    const NANOSECONDS: u64 = 1_000_000_000;
+    let tick = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
+        .ok()
+        .and_then(|tick| u64::try_from(tick.tv_nsec()).ok())
+        .filter(|tick| *tick != 0)
+        .unwrap_or(NANOSECONDS / 250);
+    // The kernel rounds the tick (3 333 333 ns at 300 Hz), so go through the whole frequency.
+    let frequency = (NANOSECONDS + tick / 2) / tick;
+    NANOSECONDS / frequency
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_divided_among_the_tables() {
+        let capacity = Capacity::of_memory(32 << 20, 2);
+        assert_eq!(capacity.drops, common::drops::DROP_SLOTS);
+        assert!((4000..8000).contains(&capacity.groups), "{capacity:?}");
+        assert_eq!(Capacity::of_memory(1, 2), Capacity { groups: 2, drops: 2 });
+    }
+
+    #[test]
+    fn the_tick_is_that_of_a_usual_frequency() {
+        let jiffies_per_second = 1_000_000_000 / jiffy_nanoseconds();
+        assert!([100, 250, 300, 1000].contains(&jiffies_per_second), "{jiffies_per_second}");
+    }
+}

@@ -1,0 +1,351 @@
+//! The plan: which programs are attached, and why the others are not. A pure function of the configuration and of what the
+//! kernel has; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
+
+use super::features::Features;
+use crate::config::{Config, Detail};
+use common::fields::fact;
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A raw tracepoint with BTF (`tp_btf`).
+    Tracepoint(&'static str),
+    /// An iterator (`bpf_iter`).
+    Iterator(&'static str),
+}
+
+impl Hook {
+    /// The kernel's name of the hook.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint(name) | Self::Iterator(name) => name,
+        }
+    }
+}
+
+/// What a program is for: which part of the configuration switches it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// `tcp.detail` is not `off`.
+    Tcp,
+    /// `tcp.detail` is `full`.
+    SegmentPath,
+    /// `drops.enabled`.
+    Drops,
+}
+
+/// A program of the kernel object.
+#[derive(Debug)]
+pub struct Program {
+    /// Name of its function.
+    pub name: &'static str,
+    /// Where it is attached.
+    pub hook: Hook,
+    /// Globals of the fields without which it has nothing to do.
+    pub fields: &'static [&'static str],
+    part: Part,
+}
+
+const SOCKET: &[&str] = &[
+    "SOCK_COMMON_FAMILY",
+    "SOCK_COMMON_STATE",
+    "SOCK_COMMON_DADDR",
+    "SOCK_COMMON_DPORT",
+    "SOCK_COMMON_NUM",
+];
+
+/// The program that folds live flows.
+pub const FOLD: &str = "fold_flows";
+/// The program that finds the flows that are open at the start.
+pub const ADOPT: &str = "adopt_flows";
+
+/// Every program, in the order in which they are attached: the fold and the end of flows before their beginning would lose
+/// nothing, the segment path comes last.
+pub static PROGRAMS: &[Program] = &[
+    Program {
+        name: FOLD,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "inet_sock_set_state",
+        hook: Hook::Tracepoint("inet_sock_set_state"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_retransmit_skb",
+        hook: Hook::Tracepoint("tcp_retransmit_skb"),
+        fields: &["SOCK_COMMON_STATE", "SK_BUFF_LEN", "SK_BUFF_CB", "TCP_SKB_CB_GSO_SEGS", "ICSK_CA_STATE"],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_retransmit_synack",
+        hook: Hook::Tracepoint("tcp_retransmit_synack"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_receive_reset",
+        hook: Hook::Tracepoint("tcp_receive_reset"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_send_reset",
+        hook: Hook::Tracepoint("tcp_send_reset"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_cong_state_set",
+        hook: Hook::Tracepoint("tcp_cong_state_set"),
+        fields: &["ICSK_CA_STATE"],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "kfree_skb",
+        hook: Hook::Tracepoint("kfree_skb"),
+        fields: &["SK_BUFF_LEN", "SK_BUFF_IIF"],
+        part: Part::Drops,
+    },
+    Program {
+        name: ADOPT,
+        hook: Hook::Iterator("tcp"),
+        fields: SOCKET,
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_probe",
+        hook: Hook::Tracepoint("tcp_probe"),
+        fields: &["SK_BUFF_LEN", "SK_BUFF_HEAD", "SK_BUFF_TRANSPORT_HEADER"],
+        part: Part::SegmentPath,
+    },
+];
+
+/// Names of the raw tracepoints of all programs.
+pub fn tracepoints() -> Vec<&'static str> {
+    hooks(|hook| matches!(hook, Hook::Tracepoint(_)))
+}
+
+/// Names of the iterator targets of all programs.
+pub fn iterators() -> Vec<&'static str> {
+    hooks(|hook| matches!(hook, Hook::Iterator(_)))
+}
+
+fn hooks(which: impl Fn(Hook) -> bool) -> Vec<&'static str> {
+    PROGRAMS.iter().map(|program| program.hook).filter(|hook| which(*hook)).map(Hook::name).collect()
+}
+
+/// A program and whether it runs.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The program.
+    pub program: &'static Program,
+    /// Why it does not run; `None` when it does.
+    pub off: Option<String>,
+}
+
+/// What is attached, and what is not and why.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every program.
+    pub programs: Vec<Planned>,
+    /// Every field: its global and its place in the encoding of [`common::fields::Place`].
+    pub fields: Vec<(&'static str, u64)>,
+    /// Fields that the kernel does not have, and why.
+    pub missing_fields: Vec<(&'static str, String)>,
+    /// Facts about the kernel and the plan, by the name of their global.
+    pub facts: Vec<(&'static str, u64)>,
+}
+
+/// Why nothing can run on a kernel.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// Older than the floor.
+    #[error(
+        "this kernel is too old: its tracing programs cannot use socket storage (bpf_sk_storage_get), which Linux 5.11 \
+         and newer have; upgrade the kernel"
+    )]
+    NoSocketStorage,
+    /// The configuration switches everything off.
+    #[error("nothing is left to measure: the configuration has `tcp.detail: off` and `drops.enabled: false`; switch one of them on")]
+    NothingToDo,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// [`Unsupported`] when nothing could run.
+pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
+    if !features.socket_storage {
+        return Err(Unsupported::NoSocketStorage);
+    }
+    if config.tcp.detail == Detail::Off && !config.drops.enabled {
+        return Err(Unsupported::NothingToDo);
+    }
+    let programs: Vec<Planned> = PROGRAMS
+        .iter()
+        .map(|program| Planned {
+            program,
+            off: why_off(program, config, features),
+        })
+        .collect();
+    let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
+    let segment_path = programs.iter().any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
+    let facts = vec![
+        (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
+        (fact::HAS_RETRANSMIT_ERROR, u64::from(arguments("tcp_retransmit_skb") > 2)),
+        (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
+    ];
+    let mut fields = Vec::new();
+    let mut missing_fields = Vec::new();
+    for (global, place) in &features.fields {
+        match place {
+            Ok(place) => fields.push((*global, place.encode())),
+            Err(reason) => missing_fields.push((*global, reason.clone())),
+        }
+    }
+    Ok(Plan {
+        programs,
+        fields,
+        missing_fields,
+        facts,
+    })
+}
+
+fn why_off(program: &Program, config: &Config, features: &Features) -> Option<String> {
+    let switched_on = match program.part {
+        Part::Tcp => config.tcp.detail != Detail::Off,
+        Part::SegmentPath => config.tcp.detail == Detail::Full,
+        Part::Drops => config.drops.enabled,
+    };
+    if !switched_on {
+        return Some(match program.part {
+            Part::Tcp | Part::SegmentPath => format!("tcp.detail is {}", config.tcp.detail.as_str()),
+            Part::Drops => "drops.enabled is false".to_owned(),
+        });
+    }
+    let exists = match program.hook {
+        Hook::Tracepoint(name) => features.tracepoints.contains_key(name),
+        Hook::Iterator(name) => features.iterators.iter().any(|target| target == name),
+    };
+    if !exists {
+        return Some(match program.hook {
+            Hook::Tracepoint(name) => format!("this kernel has no tracepoint {name}"),
+            Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
+        });
+    }
+    program.fields.iter().find_map(|field| match features.fields.get(field) {
+        Some(Ok(_)) => None,
+        Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
+        None => Some(format!("the field {field} is missing")),
+    })
+}
+
+impl Plan {
+    /// Why a program does not run; `None` when it does.
+    pub fn why_off(&self, name: &str) -> Option<&str> {
+        self.programs.iter().find(|planned| planned.program.name == name)?.off.as_deref()
+    }
+
+    /// Why a field cannot be read; `None` when it can.
+    pub fn why_missing(&self, global: &str) -> Option<&str> {
+        self.missing_fields.iter().find(|(missing, _)| *missing == global).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Whether a program is to run.
+    pub fn runs(&self, name: &str) -> bool {
+        self.why_off(name).is_none()
+    }
+
+    /// Notes that a program cannot run after all.
+    pub fn give_up(&mut self, name: &str, reason: String) {
+        if let Some(planned) = self.programs.iter_mut().find(|planned| planned.program.name == name) {
+            planned.off = Some(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::fields::{FIELDS, Place};
+
+    fn everything() -> Features {
+        Features {
+            fields: FIELDS.iter().map(|field| (field.global, Ok(Place { offset: 8, shift: 0, width: 0 }))).collect(),
+            tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
+            iterators: iterators().into_iter().map(str::to_owned).collect(),
+            socket_storage: true,
+        }
+    }
+
+    fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        let plan = plan(&config, features).unwrap();
+        plan.programs.into_iter().filter_map(|planned| Some((planned.program.name, planned.off?))).collect()
+    }
+
+    #[test]
+    fn a_kernel_that_has_everything_runs_everything() {
+        assert_eq!(off("", &everything()), []);
+    }
+
+    #[test]
+    fn the_configuration_switches_parts_off() {
+        assert_eq!(off("tcp: {detail: essential}", &everything()), [("tcp_probe", "tcp.detail is essential".to_owned())]);
+        assert_eq!(off("drops: {enabled: false}", &everything()), [("kfree_skb", "drops.enabled is false".to_owned())]);
+        let only_drops = off("tcp: {detail: off}", &everything());
+        assert_eq!(only_drops.len(), PROGRAMS.len() - 1);
+        assert!(only_drops.iter().all(|(name, _)| *name != "kfree_skb"));
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_off_with_its_reason() {
+        let mut features = everything();
+        features.tracepoints.remove("tcp_cong_state_set");
+        features.iterators.retain(|target| target != "tcp");
+        features.fields.insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
+        assert_eq!(
+            off("", &features),
+            [
+                ("tcp_cong_state_set", "this kernel has no tracepoint tcp_cong_state_set".to_owned()),
+                ("kfree_skb", "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()),
+                ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn arguments_of_hooks_become_facts() {
+        let facts = |arguments| {
+            let mut features = everything();
+            features.tracepoints.insert("kfree_skb".to_owned(), arguments);
+            plan(&Config::built_in(), &features).unwrap().facts[0]
+        };
+        assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
+        assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
+    }
+
+    #[test]
+    fn a_kernel_below_the_floor_is_refused() {
+        let features = Features {
+            socket_storage: false,
+            ..everything()
+        };
+        assert_eq!(plan(&Config::built_in(), &features).unwrap_err(), Unsupported::NoSocketStorage);
+        let nothing = Config::from_yaml("{tcp: {detail: off}, drops: {enabled: false}}", "test.yaml").unwrap();
+        assert_eq!(plan(&nothing, &everything()).unwrap_err(), Unsupported::NothingToDo);
+    }
+
+    #[test]
+    fn programs_name_fields_of_the_table() {
+        for program in PROGRAMS {
+            for field in program.fields {
+                assert!(FIELDS.iter().any(|known| known.global == *field), "{}: {field}", program.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One reading: run the fold and read the maps. Names are asked for later, by number.
+
+use super::{
+    Kernel,
+    load::map_fd,
+    record::Record,
+    syscall::{self, Batch},
+};
+use aya::{
+    maps::{Array, MapError},
+    programs::Program,
+};
+use common::{
+    drops::{DropCount, DropKey},
+    group::{AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
+    lost::Lost,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Why a reading failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map could not be read.
+    #[error("read the map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The number of the fold could not be written.
+    #[error("write the map EPOCH: {0}")]
+    Epoch(#[from] MapError),
+    /// The fold did not run to its end.
+    #[error("run the fold: {0}")]
+    Fold(#[source] io::Error),
+    /// The table of symbols could not be read.
+    #[error("read /proc/kallsyms: {0}")]
+    Symbols(#[source] io::Error),
+}
+
+/// A group, summed over CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupReading {
+    /// Its labels; `None` is the slot `other`.
+    pub key: Option<GroupKey>,
+    /// What hooks and folds added up.
+    pub counters: GroupCounters,
+    /// What this fold sampled.
+    pub samples: Samples,
+}
+
+/// A row of drops, summed over CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropReading {
+    /// Where, why and what; `None` is the row `other`.
+    pub key: Option<DropKey>,
+    /// How much.
+    pub count: DropCount,
+}
+
+/// Everything that was read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// By slot. A slot that was given out but not entered yet is left out.
+    pub groups: BTreeMap<u32, GroupReading>,
+    /// By slot.
+    pub drops: BTreeMap<u32, DropReading>,
+    /// Live flows by congestion-control algorithm.
+    pub algorithms: BTreeMap<String, u64>,
+    /// By [`Lost`].
+    pub lost: [u64; Lost::COUNT],
+    /// Runs that the kernel skipped because the program was already running on that CPU, by program.
+    pub misses: BTreeMap<&'static str, u64>,
+}
+
+/// The tables of slots as they were last read: slots are given out once and never taken back.
+#[derive(Debug, Default)]
+pub struct Tables {
+    groups: HashMap<u32, GroupKey>,
+    drops: HashMap<u32, DropKey>,
+}
+
+impl Kernel {
+    /// Runs the fold and reads all maps. `epoch` is larger than at every earlier call.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the kernel refuses one of the steps.
+    pub fn read(&mut self, epoch: u64, tables: &mut Tables) -> Result<Reading, ReadError> {
+        if let Some(map) = self.ebpf.map_mut("EPOCH") {
+            Array::<_, u64>::try_from(map)?.set(0, epoch, 0)?;
+        }
+        if let Some(fold) = &self.fold {
+            fold.run().map_err(ReadError::Fold)?;
+        }
+        let used: Vec<u64> = self.array("SLOTS_USED", 2, 1)?;
+        let slots = |table: usize, capacity: u32| {
+            let used = used.get(table).copied().unwrap_or(0);
+            u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
+        };
+        let (groups, drops) = (slots(0, self.capacity.groups), slots(1, self.capacity.drops));
+        Ok(Reading {
+            groups: self.read_groups(groups, epoch, &mut tables.groups)?,
+            drops: self.read_drops(drops, &mut tables.drops)?,
+            algorithms: self.read_algorithms(epoch)?,
+            lost: self.read_lost()?,
+            misses: self.misses(),
+        })
+    }
+
+    /// Names of code addresses.
+    ///
+    /// # Errors
+    /// [`ReadError::Symbols`].
+    pub fn locations(&mut self, addresses: impl IntoIterator<Item = u64>) -> Result<&HashMap<u64, String>, ReadError> {
+        self.symbols.resolve(addresses).map_err(ReadError::Symbols)
+    }
+
+    /// The name of a drop reason.
+    pub fn reason(&self, number: u32) -> String {
+        self.reasons.name(number)
+    }
+
+    fn read_groups(
+        &self,
+        slots: u32,
+        epoch: u64,
+        keys: &mut HashMap<u32, GroupKey>,
+    ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
+        let counters = self.summed("GROUPS", slots, |sum: &mut GroupCounters, more| sum.merge(more))?;
+        let samples: Vec<Samples> = self.array("SAMPLES", slots, 1)?;
+        // After the counters: whatever has been counted has its key.
+        self.refresh("GROUP_SLOTS", slots, keys)?;
+        let rows = (0..slots).zip(counters.into_iter().zip(samples));
+        Ok(rows
+            .filter_map(|(slot, (counters, samples))| {
+                let key = key_of(slot, keys)?;
+                let samples = samples.at(epoch);
+                Some((slot, GroupReading { key, counters, samples }))
+            })
+            .collect())
+    }
+
+    fn read_drops(&self, slots: u32, keys: &mut HashMap<u32, DropKey>) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+        let counts = self.summed("DROPS", slots, |sum: &mut DropCount, more| sum.merge(more))?;
+        self.refresh("DROP_SLOTS", slots, keys)?;
+        let rows = (0..slots).zip(counts);
+        Ok(rows.filter_map(|(slot, count)| Some((slot, DropReading { key: key_of(slot, keys)?, count }))).collect())
+    }
+
+    fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
+        let mut live = BTreeMap::new();
+        self.each_entry("ALGORITHMS", |name: [u64; 2], count: AlgorithmCount| {
+            if count.epoch == epoch {
+                live.insert(text(name), count.live);
+            }
+        })?;
+        Ok(live)
+    }
+
+    fn read_lost(&self) -> Result<[u64; Lost::COUNT], ReadError> {
+        let mut lost = [0; Lost::COUNT];
+        let sums = self.summed("LOST", Lost::COUNT as u32, |sum: &mut u64, more| *sum += more)?;
+        for (lost, sum) in lost.iter_mut().zip(sums) {
+            *lost = sum;
+        }
+        Ok(lost)
+    }
+
+    fn misses(&self) -> BTreeMap<&'static str, u64> {
+        let running = self.plan.programs.iter().filter(|planned| planned.off.is_none());
+        running
+            .filter_map(|planned| {
+                let Program::BtfTracePoint(program) = self.ebpf.program(planned.program.name)? else {
+                    return None;
+                };
+                // Kernels without this count do not skip runs either.
+                Some((planned.program.name, syscall::misses(program.fd().ok()?.as_fd()).ok()?))
+            })
+            .collect()
+    }
+
+    /// Reads the keys of a table of slots, if slots were given out since it was last read.
+    fn refresh<K: Record>(&self, map: &'static str, slots: u32, keys: &mut HashMap<u32, K>) -> Result<(), ReadError> {
+        // The slot `other` has no key, and neither has one that two CPUs raced for.
+        if keys.len() + 1 < slots as usize {
+            self.each_entry(map, |key: K, slot: u32| {
+                keys.insert(slot, key);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The first `entries` values of a per-CPU array, summed over CPUs.
+    fn summed<V: Record>(&self, map: &'static str, entries: u32, add: impl Fn(&mut V, &V)) -> Result<Vec<V>, ReadError> {
+        let values: Vec<V> = self.array(map, entries, self.cpus)?;
+        Ok(values
+            .chunks_exact(self.cpus)
+            .filter_map(|of_cpus| {
+                let (first, rest) = of_cpus.split_first()?;
+                let mut sum = *first;
+                rest.iter().for_each(|more| add(&mut sum, more));
+                Some(sum)
+            })
+            .collect())
+    }
+
+    /// The first `entries` values of an array, `per_key` for each entry.
+    fn array<V: Record>(&self, map: &'static str, entries: u32, per_key: usize) -> Result<Vec<V>, ReadError> {
+        /// Entries per call: enough to make the call cheap, few enough to keep the buffer small.
+        const STEP: u32 = 256;
+        let fd = self.fd(map)?;
+        let mut all = Vec::with_capacity(entries as usize * per_key);
+        let mut from = None;
+        while all.len() < entries as usize * per_key {
+            let left = entries - (all.len() / per_key) as u32;
+            let batch: Batch<u32, V> =
+                syscall::lookup_batch(fd, from, left.min(STEP), per_key).map_err(|source| ReadError::Map { map, source })?;
+            all.extend(batch.values);
+            match batch.next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless
+    /// the kernel does so.
+    fn each_entry<K: Record, V: Record>(&self, map: &'static str, mut each: impl FnMut(K, V)) -> Result<(), ReadError> {
+        let fd = self.fd(map)?;
+        let mut count = 256;
+        let mut from = None;
+        loop {
+            let batch: Batch<K, V> = match syscall::lookup_batch(fd, from, count, 1) {
+                Ok(batch) => batch,
+                // A bucket is given whole or not at all.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
+                    count *= 2;
+                    continue;
+                }
+                Err(source) => return Err(ReadError::Map { map, source }),
+            };
+            batch.keys.into_iter().zip(batch.values).for_each(|(key, value)| each(key, value));
+            match batch.next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn fd(&self, map: &'static str) -> Result<BorrowedFd<'_>, ReadError> {
+        map_fd(&self.ebpf, map).ok_or_else(|| ReadError::Map {
+            map,
+            source: io::ErrorKind::NotFound.into(),
+        })
+    }
+}
+
+/// The key of a slot; `Some(None)` for the slot `other`, `None` when the slot has no key.
+fn key_of<K: Copy>(slot: u32, keys: &HashMap<u32, K>) -> Option<Option<K>> {
+    if slot == OTHER_SLOT { Some(None) } else { keys.get(&slot).copied().map(Some) }
+}
+
+/// A NUL-padded name.
+fn text(name: [u64; 2]) -> String {
+    let bytes: Vec<u8> = name.into_iter().flat_map(u64::to_le_bytes).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

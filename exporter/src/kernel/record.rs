@@ -1,0 +1,41 @@
+//! Which types may be read from a map as the bytes they are.
+#![expect(unsafe_code, reason = "each impl is a promise about a type's layout")]
+
+use common::{
+    drops::{DropCount, DropKey},
+    group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
+    settings::Settings,
+};
+
+/// A map's key or value.
+///
+/// # Safety
+/// The type is valid for every pattern of bits.
+pub(super) unsafe trait Record: Copy {}
+
+// SAFETY: a number.
+unsafe impl Record for u32 {}
+// SAFETY: a number.
+unsafe impl Record for u64 {}
+// SAFETY: two numbers.
+unsafe impl Record for [u64; 2] {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for AlgorithmCount {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for DropCount {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for DropKey {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for GroupCounters {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for GroupKey {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for Samples {}
+
+/// [`Settings`] as aya writes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct SettingsRecord(pub(super) Settings);
+
+// SAFETY: `repr(C)` of integers without padding, as the size assertion in `common` proves.
+unsafe impl aya::Pod for SettingsRecord {}

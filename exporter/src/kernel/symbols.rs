@@ -1,0 +1,137 @@
+//! Names of kernel addresses, from `/proc/kallsyms`.
+//!
+//! The table is read only when an address is met for the first time, and only the names asked for are kept. The file stays
+//! open: the kernel decides when it is opened whether its addresses may be seen, so the capability can be dropped then.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Seek, SeekFrom},
+};
+
+/// Names of the addresses asked for so far.
+#[derive(Debug)]
+pub struct Symbols {
+    table: Option<File>,
+    names: HashMap<u64, String>,
+    hidden: bool,
+}
+
+impl Symbols {
+    /// Opens the table. Without one every address stays a number.
+    pub fn open() -> Self {
+        let mut symbols = Self {
+            table: File::open("/proc/kallsyms").ok(),
+            names: HashMap::new(),
+            hidden: false,
+        };
+        symbols.hidden = !symbols.first_address_is_shown().unwrap_or(false);
+        symbols
+    }
+
+    /// The kernel hides its addresses from this process (`kernel.kptr_restrict` or `kernel.perf_event_paranoid` without CAP_SYSLOG).
+    pub const fn are_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// Names of code addresses: the function that each lies in, or the address in hexadecimal.
+    ///
+    /// # Errors
+    /// What the kernel said when the table was read.
+    pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> io::Result<&HashMap<u64, String>> {
+        let mut unknown: Vec<u64> = addresses.into_iter().filter(|address| !self.names.contains_key(address)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let found = match &mut self.table {
+                Some(table) if !self.hidden => {
+                    table.seek(SeekFrom::Start(0))?;
+                    functions_at(BufReader::with_capacity(1 << 16, table), &unknown)?
+                }
+                _ => vec![None; unknown.len()],
+            };
+            for (address, function) in unknown.into_iter().zip(found) {
+                self.names.insert(address, function.unwrap_or_else(|| format!("{address:#x}")));
+            }
+        }
+        Ok(&self.names)
+    }
+
+    fn first_address_is_shown(&mut self) -> io::Result<bool> {
+        let Some(table) = &mut self.table else { return Ok(false) };
+        // Per-CPU symbols come first and have small addresses on some kernels; all are zero only when hidden.
+        for line in BufReader::new(table).lines().take(1000) {
+            if parse(&line?).is_some_and(|(address, _)| address != 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// For each of the sorted `addresses` the function that begins last before or at it.
+fn functions_at(table: impl BufRead, addresses: &[u64]) -> io::Result<Vec<Option<String>>> {
+    let mut nearest: Vec<Option<(u64, String)>> = vec![None; addresses.len()];
+    for line in table.lines() {
+        let line = line?;
+        let Some((start, name)) = parse(&line) else { continue };
+        // Enough for the first address behind the symbol: the others take it over below.
+        let index = addresses.partition_point(|address| *address < start);
+        if let Some(entry) = nearest.get_mut(index)
+            && entry.as_ref().is_none_or(|(known, _)| *known < start)
+        {
+            *entry = Some((start, name.to_owned()));
+        }
+    }
+    let mut last = None;
+    Ok(nearest
+        .into_iter()
+        .map(|entry| {
+            last = entry.max(last.take());
+            last.as_ref().map(|(_, name)| name.clone())
+        })
+        .collect())
+}
+
+/// Address and name of a function; suffixes that the compiler adds (`.isra.0`, `.cold`) are cut.
+fn parse(line: &str) -> Option<(u64, &str)> {
+    let mut words = line.split_ascii_whitespace();
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    let kind = words.next()?;
+    let name = words.next()?;
+    matches!(kind, "t" | "T" | "w" | "W").then(|| (address, name.split('.').next().unwrap_or(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+        0000000000001000 T first\n\
+        0000000000002000 t second.isra.0\n\
+        0000000000002800 d data\n\
+        0000000000003000 W third\n\
+        0000000000000800 t module_function\t[module]\n";
+
+    fn check(addresses: &[u64], expected: &[Option<&str>]) {
+        let found = functions_at(TABLE.as_bytes(), addresses).unwrap();
+        assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_address_is_named_by_the_function_it_lies_in() {
+        check(
+            &[0x10, 0x800, 0x1000, 0x1fff, 0x2001, 0x2900, 0x9000],
+            &[None, Some("module_function"), Some("first"), Some("first"), Some("second"), Some("second"), Some("third")],
+        );
+    }
+
+    #[test]
+    fn the_running_kernel_names_its_own_functions() {
+        let mut symbols = Symbols::open();
+        assert!(!symbols.are_hidden(), "run the tests as root");
+        let table = std::fs::read_to_string("/proc/kallsyms").unwrap();
+        let address = table.lines().find_map(|line| parse(line).filter(|(_, name)| *name == "kfree_skbmem")).unwrap().0;
+        assert_eq!(symbols.resolve([address, address + 1]).unwrap()[&(address + 1)], "kfree_skbmem");
+    }
+}

@@ -1,0 +1,263 @@
+//! Labels: numbers of the kernel side become the names of the configuration, and rows whose labels are the same merge.
+//!
+//! Pure but for what it remembers of the series cap: a snapshot and the configuration in, families out.
+
+use crate::{
+    cardinality::Cardinality,
+    classes::Classes,
+    config::{Config, DropLabel, Fallback, TcpLabel},
+    families::{self, Families},
+    snapshot::{DropSite, Group, Snapshot},
+};
+use common::{
+    address::{SubnetKey, SubnetKind},
+    connection::ConnectionType,
+    drops::DropCount,
+    group::{GroupKey, Role},
+};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+/// The value of every label of a row that could not be told apart.
+pub const OTHER: &str = "other";
+
+/// The subnet of a packet without an IP address.
+pub const NO_SUBNET: &str = "none";
+
+/// Names and values of one row's labels, in the order of the documentation.
+pub type LabelSet = Arc<[(&'static str, String)]>;
+
+/// Names what a snapshot holds.
+#[derive(Debug)]
+pub struct Labelling {
+    config: Config,
+    classes: Classes,
+    groups: Cardinality<LabelSet>,
+    drops: Cardinality<LabelSet>,
+}
+
+/// A snapshot with names instead of numbers.
+#[derive(Debug)]
+pub struct Labelled<'a> {
+    /// Where it comes from.
+    pub snapshot: &'a Snapshot,
+    /// Groups by their labels.
+    pub groups: BTreeMap<LabelSet, Group>,
+    /// Drops by their labels.
+    pub drops: BTreeMap<LabelSet, DropCount>,
+    /// Label sets that the series cap has refused so far: of groups, of drops.
+    pub refused: [usize; 2],
+}
+
+impl Labelling {
+    /// Labels as configured.
+    pub fn new(config: &Config) -> Self {
+        // Drops have many more label sets than flows; they get a half, so that neither crowds out the other.
+        let of_drops = config.limits.series / 2;
+        Self {
+            config: config.clone(),
+            classes: Classes::new(&config.drops.classes),
+            groups: Cardinality::new(config.limits.series - of_drops),
+            drops: Cardinality::new(of_drops),
+        }
+    }
+
+    /// The metric families of a snapshot.
+    pub fn families(&mut self, snapshot: &Snapshot) -> Families {
+        families::build(&self.label(snapshot))
+    }
+
+    fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
+        let mut groups: BTreeMap<LabelSet, Group> = BTreeMap::new();
+        for (key, group) in &snapshot.groups {
+            // The group `other` is shown when it has something to show.
+            if key.is_some() || *group != Group::default() {
+                groups.entry(self.of_group(key.as_ref())).or_default().merge(group);
+            }
+        }
+        let mut drops: BTreeMap<LabelSet, DropCount> = BTreeMap::new();
+        for (site, count) in &snapshot.drops {
+            let shown = match site {
+                Some(site) => !self.ignores(site),
+                None => *count != DropCount::default(),
+            };
+            if shown {
+                drops.entry(self.of_drop(site.as_ref())).or_default().merge(count);
+            }
+        }
+        let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
+        let groups = self.groups.cap(groups, families::series_per_group(), &other_group, Group::merge);
+        let drops = self.drops.cap(drops, families::series_per_drop(), &other_drop, DropCount::merge);
+        Labelled {
+            snapshot,
+            groups,
+            drops,
+            refused: [self.groups.refused(), self.drops.refused()],
+        }
+    }
+
+    fn ignores(&self, site: &DropSite) -> bool {
+        self.config.drops.ignore.iter().any(|rule| rule.matches(&site.reason, &site.location))
+    }
+
+    /// The labels of a group; `None` is the group `other`.
+    fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
+        let value = |label: &TcpLabel| {
+            let Some(key) = key else { return OTHER.to_owned() };
+            match label {
+                TcpLabel::Subnet => self.subnet(key.subnet),
+                TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
+                TcpLabel::AppProtocol => self.protocol(key.protocol),
+                TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
+            }
+        };
+        self.config.labels.tcp.iter().map(|label| (label.as_str(), value(label))).collect()
+    }
+
+    /// The labels of a drop; `None` is the row `other`.
+    fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
+        let value = |label: &DropLabel| {
+            let Some(site) = site else { return OTHER.to_owned() };
+            match label {
+                DropLabel::Location => site.location.clone(),
+                DropLabel::Reason => site.reason.clone(),
+                DropLabel::Class => self.classes.of(&site.reason, &site.location).as_str().to_owned(),
+                DropLabel::Protocol => site.protocol.as_str().to_owned(),
+                DropLabel::Direction => site.direction.as_str().to_owned(),
+                DropLabel::Subnet => self.subnet(site.subnet),
+                DropLabel::ConnectionType => site.connection.as_str().to_owned(),
+            }
+        };
+        self.config.labels.drops.iter().map(|label| (label.as_str(), value(label))).collect()
+    }
+
+    fn protocol(&self, number: u16) -> String {
+        let name = self.config.app_protocols.names().get(usize::from(number));
+        name.cloned().unwrap_or_else(|| OTHER.to_owned())
+    }
+
+    fn subnet(&self, SubnetKey { words, kind }: SubnetKey) -> String {
+        const NAMED: u32 = SubnetKind::Named as u32;
+        const V4: u32 = SubnetKind::V4 as u32;
+        const V6: u32 = SubnetKind::V6 as u32;
+        const FALLBACK: u32 = SubnetKind::Fallback as u32;
+        let subnets = &self.config.subnets;
+        let [first, ..] = words;
+        match (kind, subnets.fallback()) {
+            (NAMED, _) => subnets.names().get(first as usize).cloned().unwrap_or_else(|| OTHER.to_owned()),
+            (FALLBACK, Fallback::Name(name)) => name.clone(),
+            (V4, Fallback::Auto { ipv4, .. }) => format!("{}/{ipv4}", Ipv4Addr::from(first.to_ne_bytes())),
+            (V6, Fallback::Auto { ipv6, .. }) => {
+                let mut octets = [0; 16];
+                for (bytes, word) in octets.chunks_exact_mut(4).zip(words) {
+                    bytes.copy_from_slice(&word.to_ne_bytes());
+                }
+                format!("{}/{ipv6}", Ipv6Addr::from(octets))
+            }
+            _ => NO_SUBNET.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::snapshot;
+    use common::{
+        address::Address,
+        drops::{Direction, Protocol},
+        group::Counter,
+    };
+
+    fn labelling(config: &str) -> Labelling {
+        Labelling::new(&Config::from_yaml(config, "test.yaml").unwrap())
+    }
+
+    fn key(subnet: SubnetKey, role: Role) -> GroupKey {
+        GroupKey {
+            subnet,
+            protocol: 0,
+            connection: ConnectionType::Wired as u8,
+            role: role as u8,
+        }
+    }
+
+    fn opened(count: u64) -> Group {
+        let mut group = Group::default();
+        group.counters.counters[Counter::Opened as usize] = count;
+        group
+    }
+
+    fn values(labels: &LabelSet) -> Vec<&str> {
+        labels.iter().map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn check_subnet(config: &str, subnet: SubnetKey, expected: &str) {
+        assert_eq!(labelling(config).subnet(subnet), expected);
+    }
+
+    #[test]
+    fn subnets_are_named_by_the_configuration() {
+        const NAMED: &str = "{subnets: [{name: a, cidrs: [10.0.0.0/8]}, {name: b, cidrs: [11.0.0.0/8]}], subnets_fallback: far}";
+        const AUTO: &str = "subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}";
+        check_subnet(NAMED, SubnetKey::named(1), "b");
+        check_subnet(NAMED, SubnetKey::FALLBACK, "far");
+        check_subnet(NAMED, SubnetKey::NONE, "none");
+        check_subnet(AUTO, Address::V4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48), "192.0.2.0/24");
+        let v6: Ipv6Addr = "2001:db8:1:2::3".parse().unwrap();
+        let words = std::array::from_fn(|i| u32::from_ne_bytes(v6.octets()[4 * i..4 * i + 4].try_into().unwrap()));
+        check_subnet(AUTO, Address::V6(words).cut(24, 48), "2001:db8:1::/48");
+    }
+
+    #[test]
+    fn labels_that_are_off_merge_their_rows() {
+        let mut snapshot = snapshot();
+        snapshot.groups = vec![
+            (Some(key(SubnetKey::FALLBACK, Role::Client)), opened(1)),
+            (Some(key(SubnetKey::FALLBACK, Role::Server)), opened(2)),
+            (None, opened(4)),
+        ];
+        let labelled = |config: &str| -> Vec<(Vec<String>, u64)> {
+            let mut labelling = labelling(config);
+            let labelled = labelling.label(&snapshot);
+            let rows = labelled.groups.iter();
+            rows.map(|(labels, group)| {
+                (values(labels).into_iter().map(str::to_owned).collect(), group.counters.get(Counter::Opened))
+            })
+            .collect()
+        };
+        let row = |labels: &[&str], count| (labels.iter().map(|label| String::from(*label)).collect::<Vec<_>>(), count);
+        assert_eq!(
+            labelled("labels: {tcp: [subnet, role]}"),
+            [row(&["internet", "client"], 1), row(&["internet", "server"], 2), row(&["other", "other"], 4)]
+        );
+        assert_eq!(labelled("labels: {tcp: [subnet]}"), [row(&["internet"], 3), row(&["other"], 4)]);
+        assert_eq!(labelled("labels: {tcp: []}"), [row(&[], 7)]);
+    }
+
+    #[test]
+    fn ignored_drops_are_left_out_and_the_rest_has_a_class() {
+        let site = |reason: &str, location: &str| DropSite {
+            location: location.to_owned(),
+            reason: reason.to_owned(),
+            subnet: SubnetKey::NONE,
+            protocol: Protocol::Udp,
+            direction: Direction::Receive,
+            connection: ConnectionType::Loopback,
+        };
+        let count = DropCount { packets: 1, bytes: 100 };
+        let mut snapshot = snapshot();
+        snapshot.drops = vec![
+            (Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg")), count),
+            (Some(site("NETFILTER_DROP", "nft_do_chain")), count),
+            (None, DropCount::default()),
+        ];
+        let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
+        let labelled = labelling.label(&snapshot);
+        let rows: Vec<_> = labelled.drops.keys().map(values).collect();
+        assert_eq!(rows, [["nft_do_chain", "NETFILTER_DROP", "policy", "udp", "receive", "none", "loopback"]]);
+    }
+}

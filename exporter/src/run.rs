@@ -1,0 +1,144 @@
+//! `serve`: wires the stages. What needs privileges comes first, on one thread; then they are given up, and the server runs.
+
+use crate::{
+    cli::{Log, ServeArguments},
+    collect::Collector,
+    config::{Config, ConfigError},
+    http::{self, Service},
+    kernel::{
+        Kernel, LoadError,
+        capabilities::{self, CapabilitiesError},
+        features::{self, FeaturesError},
+        plan::{self, Plan, Unsupported},
+    },
+};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why the exporter does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be served.
+    #[error("--web.listen-address={address}: {source}; choose another address, or stop the process that has it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel's type information cannot be read.
+    #[error(transparent)]
+    Features(#[from] FeaturesError),
+    /// The kernel or the configuration leaves nothing to run.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The process may not load programs, or cannot give its privileges up.
+    #[error(transparent)]
+    Capabilities(#[from] CapabilitiesError),
+    /// The programs could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The server stopped.
+    #[error("serve: {0}")]
+    Serve(#[source] io::Error),
+}
+
+impl RunError {
+    /// The documented exit code: 2 for the configuration, 3 for what the kernel does not have or permit, 1 for the rest.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Unsupported(Unsupported::NothingToDo) => ExitCode::from(2),
+            Self::Features(_) | Self::Unsupported(Unsupported::NoSocketStorage) | Self::Capabilities(_) | Self::Load(_) => {
+                ExitCode::from(3)
+            }
+            Self::Listen { .. } | Self::Serve(_) => ExitCode::from(1),
+        }
+    }
+}
+
+/// The configuration of a file, or the built-in one.
+///
+/// # Errors
+/// [`ConfigError`] as a sentence with place and remedy.
+pub fn read_config(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
+    file.map_or_else(|| Ok(Config::built_in()), Config::read)
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`RunError`]; nothing stays loaded.
+pub fn serve(arguments: &ServeArguments, log: &Log) -> Result<(), RunError> {
+    let config = read_config(arguments.config_file.as_deref())?;
+    let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
+    let plan = plan::plan(&config, &features)?;
+    let address = arguments.listen_address;
+    let listener = TcpListener::bind(address).map_err(|source| RunError::Listen { address, source })?;
+    capabilities::keep_needed()?;
+    let kernel = Kernel::load(&config, plan, reasons, arguments.btf.as_deref())?;
+    capabilities::drop_all()?;
+    tell(&kernel, &config, log);
+    let service = Service {
+        plan: kernel.plan().clone(),
+        collector: Collector::new(kernel, &config),
+        telemetry_path: arguments.telemetry_path.clone(),
+    };
+    // Scrapes are few; the collection has threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("tcpvitals")
+        .enable_all()
+        .build()
+        .map_err(RunError::Serve)?;
+    runtime.block_on(listen(listener, service)).map_err(RunError::Serve)
+}
+
+async fn listen(listener: TcpListener, service: Service) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tracing::info!(address = %listener.local_addr()?, path = service.telemetry_path, "serving");
+    tokio::select! {
+        served = IntoFuture::into_future(axum::serve(listener, http::router(service))) => served,
+        _ = terminate.recv() => stopping("SIGTERM"),
+        _ = interrupt.recv() => stopping("SIGINT"),
+    }
+}
+
+/// A scrape that is under way is cut off: its counts live on in nobody's hands, and the next start begins anew anyway.
+fn stopping(signal: &str) -> io::Result<()> {
+    tracing::info!(signal, "stopping; the programs are unloaded");
+    Ok(())
+}
+
+/// One line at the start: what runs, and what does not and why.
+fn tell(kernel: &Kernel, config: &Config, log: &Log) {
+    let Plan { programs, .. } = kernel.plan();
+    let attached = programs.iter().filter(|planned| planned.off.is_none()).count();
+    let off: Vec<String> = programs
+        .iter()
+        .filter_map(|planned| Some(format!("{}: {}", planned.program.name, planned.off.as_ref()?)))
+        .collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        detail = config.tcp.detail.as_str(),
+        attached,
+        off = off.join("; "),
+        groups = kernel.capacity().groups,
+        log = %log.level,
+        "programs attached"
+    );
+    if kernel.hides_symbols() {
+        tracing::warn!(
+            "the kernel hides its symbol addresses, so drop locations are numbers; give the process CAP_SYSLOG, or set \
+             kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1"
+        );
+    }
+}

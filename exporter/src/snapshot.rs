@@ -1,0 +1,122 @@
+//! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
+
+use crate::kernel::{load::Capacity, plan::Plan};
+use common::{
+    address::SubnetKey,
+    connection::ConnectionType,
+    drops::{Direction, DropCount, Protocol},
+    group::{GroupCounters, GroupKey, Samples},
+    lost::Lost,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What was collected.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// All groups; without a key the group `other`.
+    pub groups: Vec<(Option<GroupKey>, Group)>,
+    /// All rows of drops; without a site the row `other`.
+    pub drops: Vec<(Option<DropSite>, DropCount)>,
+    /// Live flows by congestion-control algorithm.
+    pub algorithms: BTreeMap<String, u64>,
+    /// By [`Lost`].
+    pub lost: [u64; Lost::COUNT],
+    /// Runs that the kernel skipped, by program.
+    pub misses: BTreeMap<&'static str, u64>,
+    /// What runs, and what does not and why.
+    pub plan: Plan,
+    /// Slots of the tables.
+    pub capacity: Capacity,
+    /// Length of a jiffy, the kernel's unit of `chrono_stat` and `icsk_rto`.
+    pub jiffy: Duration,
+    /// The exporter itself.
+    pub exporter: Exporter,
+}
+
+/// The counters and samples of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// What hooks and folds added up.
+    pub counters: GroupCounters,
+    /// What the last fold saw of its live flows.
+    pub samples: Samples,
+}
+
+impl Group {
+    /// Adds another group.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { counters, samples } = self;
+        counters.merge(&other.counters);
+        samples.merge(&other.samples);
+    }
+}
+
+/// Where, why and what was dropped, with the names of this kernel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DropSite {
+    /// Kernel function, or its address where the kernel hides its symbols.
+    pub location: String,
+    /// Name of the reason, or its number where the kernel does not name it; "" on a kernel without reasons.
+    pub reason: String,
+    /// Subnet of the remote address.
+    pub subnet: SubnetKey,
+    /// Protocol of the packet.
+    pub protocol: Protocol,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What carried it.
+    pub connection: ConnectionType,
+}
+
+/// What the exporter knows of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exporter {
+    /// How long the collection took.
+    pub collect_duration: Duration,
+    /// User and system time, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Resident memory, in bytes.
+    pub resident_bytes: Option<f64>,
+    /// Virtual memory, in bytes.
+    pub virtual_bytes: Option<f64>,
+    /// Open file descriptors.
+    pub open_descriptors: Option<f64>,
+    /// Their limit.
+    pub most_descriptors: Option<f64>,
+    /// Start of the process, in seconds since 1970.
+    pub started: Option<f64>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        kernel::{
+            features::Features,
+            plan::{self, plan},
+        },
+    };
+    use common::fields::{FIELDS, Place};
+
+    /// An empty snapshot of a kernel that has everything.
+    pub(crate) fn snapshot() -> Snapshot {
+        let features = Features {
+            fields: FIELDS.iter().map(|field| (field.global, Ok(Place { offset: 8, shift: 0, width: 0 }))).collect(),
+            tracepoints: plan::tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
+            iterators: plan::iterators().into_iter().map(str::to_owned).collect(),
+            socket_storage: true,
+        };
+        Snapshot {
+            groups: Vec::new(),
+            drops: Vec::new(),
+            algorithms: BTreeMap::new(),
+            lost: [0; Lost::COUNT],
+            misses: BTreeMap::new(),
+            plan: plan(&Config::built_in(), &features).unwrap(),
+            capacity: Capacity { groups: 16, drops: 16 },
+            jiffy: Duration::from_millis(4),
+            exporter: Exporter::default(),
+        }
+    }
+}
