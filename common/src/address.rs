@@ -3,43 +3,65 @@
 //! Addresses are kept as the kernel keeps them: 32-bit words in network byte order, so that they can be loaded word by
 //! word and handed to a longest-prefix-match trie as they are.
 
-/// A remote address. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
+/// A remote address, or none. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
+///
+/// A plain structure and no enumeration: the kernel's verifier refuses the uninitialised words that an enumeration's smaller
+/// variants leave behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// IPv4, one word in network byte order.
-    V4(u32),
-    /// IPv6, four words in network byte order.
-    V6([u32; 4]),
+pub struct Address {
+    /// In network byte order; IPv4 has only the first.
+    pub words: [u32; 4],
+    /// [`Address::V4`], [`Address::V6`], or 0 for none.
+    pub family: u32,
 }
 
 impl Address {
-    /// The address of an IPv6 socket or header.
+    /// The family of IPv4.
+    pub const V4: u32 = 4;
+    /// The family of IPv6.
+    pub const V6: u32 = 6;
+    /// No address.
+    pub const NONE: Self = Self {
+        words: [0; 4],
+        family: 0,
+    };
+
+    /// An IPv4 address, in network byte order.
+    #[inline(always)]
+    pub const fn from_v4(word: u32) -> Self {
+        Self {
+            words: [word, 0, 0, 0],
+            family: Self::V4,
+        }
+    }
+
+    /// The address of an IPv6 socket or header, in network byte order.
     #[inline(always)]
     pub const fn from_v6(words: [u32; 4]) -> Self {
         if words[0] == 0 && words[1] == 0 && words[2] == 0xffff_u32.to_be() {
-            Self::V4(words[3])
+            Self::from_v4(words[3])
         } else {
-            Self::V6(words)
+            Self {
+                words,
+                family: Self::V6,
+            }
         }
     }
 
     /// The address cut to a prefix of `ipv4` or `ipv6` bits, as a subnet of its own.
     #[inline(always)]
     pub const fn cut(self, ipv4: u32, ipv6: u32) -> SubnetKey {
-        match self {
-            Self::V4(word) => SubnetKey {
-                words: [word & mask(ipv4, 0), 0, 0, 0],
-                kind: SubnetKind::V4 as u32,
-            },
-            Self::V6(words) => SubnetKey {
-                words: [
-                    words[0] & mask(ipv6, 0),
-                    words[1] & mask(ipv6, 32),
-                    words[2] & mask(ipv6, 64),
-                    words[3] & mask(ipv6, 96),
-                ],
-                kind: SubnetKind::V6 as u32,
-            },
+        let Self { words, family } = self;
+        let length = if family == Self::V4 { ipv4 } else { ipv6 };
+        SubnetKey {
+            words: [
+                words[0] & mask(length, 0),
+                words[1] & mask(length, 32),
+                words[2] & mask(length, 64),
+                words[3] & mask(length, 96),
+            ],
+            // The kinds of cut addresses have the numbers of the families.
+            kind: family,
         }
     }
 }
@@ -67,9 +89,9 @@ pub enum SubnetKind {
     /// No subnet of the configuration, which names all such addresses alike.
     Fallback = 2,
     /// An IPv4 address cut to the configured prefix.
-    V4 = 4,
+    V4 = Address::V4,
     /// An IPv6 address cut to the configured prefix.
-    V6 = 6,
+    V6 = Address::V6,
 }
 
 /// A subnet as part of a map key.
@@ -122,17 +144,19 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_the_ipv4_address() {
-        assert_eq!(Address::from_v6(v6("::ffff:10.1.2.3")), Address::V4(v4("10.1.2.3")));
-        assert_eq!(Address::from_v6(v6("::10.1.2.3")), Address::V6(v6("::10.1.2.3")));
-        assert_eq!(Address::from_v6(v6("1::ffff:10.1.2.3")), Address::V6(v6("1::ffff:10.1.2.3")));
+        assert_eq!(Address::from_v6(v6("::ffff:10.1.2.3")), Address::from_v4(v4("10.1.2.3")));
+        for address in ["::10.1.2.3", "1::ffff:10.1.2.3"] {
+            let expected = Address { words: v6(address), family: Address::V6 };
+            assert_eq!(Address::from_v6(v6(address)), expected);
+        }
     }
 
     fn check_v4(address: &str, prefix: u32, expected: &str) {
-        assert_eq!(Address::V4(v4(address)).cut(prefix, 0).words[0], v4(expected));
+        assert_eq!(Address::from_v4(v4(address)).cut(prefix, 0).words[0], v4(expected));
     }
 
     fn check_v6(address: &str, prefix: u32, expected: &str) {
-        assert_eq!(Address::V6(v6(address)).cut(0, prefix).words, v6(expected));
+        assert_eq!(Address::from_v6(v6(address)).cut(0, prefix).words, v6(expected));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! schema 0 for the rest) and OpenTelemetry exponential histograms (scale 2 and 0). Values are integers: microseconds,
 //! segments or bytes. A value above the last bound is counted in the last bucket.
 
+use crate::verifier::masked;
+
 /// Microseconds in a second.
 pub const MICROS: u64 = 1_000_000;
 
@@ -12,7 +14,18 @@ pub const RTT_BUCKETS: usize = 109;
 /// The exponent of the first bound of [`RTT_BOUNDS`], in quarters: the index of its bucket in a native histogram of schema 2.
 pub const RTT_FIRST_EXPONENT: i32 = -79;
 /// Upper bounds of a round-trip time, in microseconds, rounded down.
-pub static RTT_BOUNDS: [u32; RTT_BUCKETS] = rtt_bounds();
+pub const RTT_BOUNDS: [u32; RTT_BUCKETS] = rtt_bounds();
+
+/// The same, followed by bounds that nothing exceeds: four for each possible position of a highest bit.
+static RTT_STEPS: [u32; 128] = {
+    let mut steps = [u32::MAX; 128];
+    let mut i = 0;
+    while i < RTT_BUCKETS - 1 {
+        steps[i] = RTT_BOUNDS[i];
+        i += 1;
+    }
+    steps
+};
 
 /// The exponent of the first bound of a histogram of times with one bucket per power of two: 2^-19 s (1.9 µs).
 pub const TIME_FIRST_EXPONENT: i32 = -19;
@@ -79,13 +92,13 @@ pub(crate) const fn not_below(now: u64, before: u64) -> u64 {
 /// The bucket of a round-trip time in microseconds.
 #[inline(always)]
 pub fn rtt_bucket(micros: u32) -> usize {
-    // A value of l binary digits lies in one of five buckets: 4 l to 4 l + 4, because 4 log2(10^6) is 79.7.
-    let mut bucket = (4 * log2(micros)) as usize;
+    // A value of l binary digits lies in one of five buckets, 4 l to 4 l + 4, because 4 log2(10^6) is 79.7. Bounds that it
+    // exceeds are added up without a branch.
+    let first = 4 * masked::<32>(log2(micros) as usize);
+    let mut bucket = first;
     let mut step = 0;
     while step < 4 {
-        if bucket < RTT_BUCKETS - 1 && micros > RTT_BOUNDS[bucket] {
-            bucket += 1;
-        }
+        bucket += (micros > RTT_STEPS[first + step]) as usize;
         step += 1;
     }
     if bucket < RTT_BUCKETS { bucket } else { RTT_BUCKETS - 1 }
@@ -95,8 +108,9 @@ pub fn rtt_bucket(micros: u32) -> usize {
 #[inline(always)]
 pub fn time_bucket(micros: u64, buckets: usize) -> usize {
     let exponent = log2_wide(micros);
-    // 2^(exponent - 19) s in microseconds is 10^6 2^exponent / 2^19, and 10^6 / 2^19 lies between 1 and 2.
-    let bound = if exponent < 45 { (MICROS << exponent) >> 19 } else { u64::MAX };
+    // 2^(exponent - 19) s in microseconds is 10^6 2^exponent / 2^19, and 10^6 / 2^19 lies between 1 and 2. The shift overflows
+    // from 2^45 on, where the time lies behind the last bucket in any case.
+    let bound = MICROS.wrapping_shl(exponent) >> 19;
     let bucket = exponent as usize + (micros > bound) as usize;
     if bucket < buckets { bucket } else { buckets - 1 }
 }

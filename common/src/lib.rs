@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a map or a file, and nothing depends on another crate: every decision that can be made
 //! here is tested on the host.
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(test)]
 extern crate std;
@@ -18,6 +19,7 @@ pub mod histogram;
 pub mod lost;
 pub mod settings;
 pub mod tcp;
+pub mod verifier;
 
 #[cfg(target_endian = "big")]
 compile_error!("tcpvitals reads little-endian kernels only");

@@ -1,6 +1,7 @@
 //! Atomic operations on map memory: the hooks, the iterator and interrupts on one CPU may touch the same counter.
 #![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
 
+use common::verifier::forgotten;
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 
 /// Adds to a counter, wrapping.
@@ -31,4 +32,18 @@ pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
 pub(crate) unsafe fn replace<T: Copy + PartialEq>(word: *mut T, old: T, new: T) -> bool {
     // SAFETY: by the contract of this function.
     unsafe { atomic_cxchg::<T, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(word, old, new).1 }
+}
+
+/// The element of an array at an index that is not constant; `None` beyond its end.
+///
+/// # Safety
+/// `array` points to an array within a map value that the verifier has checked.
+#[inline(always)]
+pub(crate) unsafe fn element<const N: usize>(array: *mut [u64; N], index: usize) -> Option<*mut u64> {
+    let index = forgotten(index);
+    if index >= N {
+        return None;
+    }
+    // SAFETY: within the array.
+    Some(unsafe { array.cast::<u64>().add(index) })
 }

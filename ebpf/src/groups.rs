@@ -14,7 +14,7 @@ use common::{
     address::{Address, SubnetKey},
     connection::ConnectionType,
     group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
-    histogram::{DURATION_BUCKETS, TIME_BUCKETS, rtt_bucket, time_bucket},
+    histogram::{DURATION_BUCKETS, Histogram, TIME_BUCKETS, rtt_bucket, time_bucket},
     lost::Lost,
 };
 
@@ -30,9 +30,10 @@ pub(crate) fn count_lost(lost: Lost) {
 /// The subnet of an address.
 #[inline(always)]
 pub(crate) fn subnet_of(address: Address) -> SubnetKey {
-    let named = match address {
-        Address::V4(word) => SUBNETS_V4.get(&Key::new(32, word)),
-        Address::V6(words) => SUBNETS_V6.get(&Key::new(128, words)),
+    let named = match address.family {
+        Address::V4 => SUBNETS_V4.get(&Key::new(32, address.words[0])),
+        Address::V6 => SUBNETS_V6.get(&Key::new(128, address.words)),
+        _ => return SubnetKey::NONE,
     };
     if let Some(number) = named {
         return SubnetKey::named(*number);
@@ -46,7 +47,7 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
 /// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
 #[inline(always)]
 pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: ConnectionType) -> u32 {
-    let subnet = sock.remote().map_or(SubnetKey::NONE, subnet_of);
+    let subnet = subnet_of(sock.remote());
     slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
 }
 
@@ -63,7 +64,7 @@ pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
         return OTHER_SLOT;
     };
     let ports = u32::from_be(ports);
-    let subnet = packet::source(packet).map_or(SubnetKey::NONE, subnet_of);
+    let subnet = subnet_of(packet::source(packet));
     let (local, remote) = (ports as u16, (ports >> 16) as u16);
     slot_of_labels(subnet, local, remote, None, devices::of_received(packet))
 }
@@ -110,40 +111,51 @@ impl Group {
     /// Adds to a counter.
     #[inline(always)]
     pub(crate) fn add(self, counter: Counter, value: u64) {
-        // SAFETY: the index of a counter lies within the array of the map value.
-        unsafe { atomic::add((&raw mut (*self.0).counters).cast::<u64>().add(counter as usize), value) };
+        // SAFETY: a member of the map value.
+        unsafe { add_at(&raw mut (*self.0).counters, counter as usize, value) };
     }
 
     /// Records a round-trip time.
     #[inline(always)]
     pub(crate) fn on_rtt(self, micros: u32) {
-        let bucket = rtt_bucket(micros);
-        // SAFETY: members of the map value; the bucket lies within its array.
-        unsafe {
-            atomic::add(&raw mut (*self.0).rtt.sum, micros as u64);
-            atomic::add((&raw mut (*self.0).rtt.buckets).cast::<u64>().add(bucket), 1);
-        }
+        // SAFETY: a member of the map value.
+        unsafe { record(&raw mut (*self.0).rtt, rtt_bucket(micros), micros as u64) };
     }
 
     /// Records how long a handshake took.
     #[inline(always)]
     pub(crate) fn on_handshake(self, micros: u64) {
-        let bucket = time_bucket(micros, TIME_BUCKETS);
-        // SAFETY: as above.
-        unsafe {
-            atomic::add(&raw mut (*self.0).handshake.sum, micros);
-            atomic::add((&raw mut (*self.0).handshake.buckets).cast::<u64>().add(bucket), 1);
-        }
+        // SAFETY: a member of the map value.
+        unsafe { record(&raw mut (*self.0).handshake, time_bucket(micros, TIME_BUCKETS), micros) };
     }
 
     /// Records how long a connection lived.
     #[inline(always)]
     pub(crate) fn on_close(self, micros: u64) {
-        let bucket = time_bucket(micros, DURATION_BUCKETS);
-        // SAFETY: as above.
-        unsafe {
-            atomic::add(&raw mut (*self.0).duration.sum, micros);
-            atomic::add((&raw mut (*self.0).duration.buckets).cast::<u64>().add(bucket), 1);
+        // SAFETY: a member of the map value.
+        unsafe { record(&raw mut (*self.0).duration, time_bucket(micros, DURATION_BUCKETS), micros) };
+    }
+}
+
+/// # Safety
+/// `histogram` is a member of a map value.
+#[inline(always)]
+unsafe fn record<const N: usize>(histogram: *mut Histogram<N>, bucket: usize, value: u64) {
+    // SAFETY: members of a map value.
+    unsafe {
+        atomic::add(&raw mut (*histogram).sum, value);
+        add_at(&raw mut (*histogram).buckets, bucket, 1);
+    }
+}
+
+/// # Safety
+/// `array` is a member of a map value.
+#[inline(always)]
+unsafe fn add_at<const N: usize>(array: *mut [u64; N], index: usize, value: u64) {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if let Some(counter) = atomic::element(array, index) {
+            atomic::add(counter, value);
         }
     }
 }

@@ -19,7 +19,10 @@ use common::{
     flow::Chrono,
     tcp::{LONGEST_HEADER, Sender},
 };
-use core::ptr::read_volatile;
+use core::{
+    mem::MaybeUninit,
+    ptr::{read_volatile, write_volatile},
+};
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -50,21 +53,18 @@ unsafe fn load_bits(base: *const u8, field: &Global<u8>) -> Option<u8> {
     Some((byte >> (place.shift & 7)) & ((1u16 << (place.width & 15)) - 1) as u8)
 }
 
-/// The same for an array of words.
+/// The same for an array of words; zero when the field is absent.
 ///
 /// # Safety
 /// As for [`load`].
 #[inline(always)]
-unsafe fn load_words<T: Copy + Default, const N: usize>(base: *const u8, field: &Global<[T; N]>) -> Option<[T; N]> {
-    let offset = field.offset()?;
-    let mut words = [T::default(); N];
-    let mut i = 0;
-    while i < N {
+unsafe fn load_words<T: Copy + Default, const N: usize>(base: *const u8, field: &Global<[T; N]>) -> [T; N] {
+    let offset = field.offset();
+    core::array::from_fn(|i| match offset {
         // SAFETY: by the contract of this function; the array lies within the structure.
-        words[i] = unsafe { read_volatile(base.add(offset + i * size_of::<T>()).cast()) };
-        i += 1;
-    }
-    Some(words)
+        Some(offset) => unsafe { read_volatile(base.add(offset + i * size_of::<T>()).cast()) },
+        None => T::default(),
+    })
 }
 
 /// Loads a pointer; `None` when it is NULL or the field is absent.
@@ -117,15 +117,15 @@ impl Sock {
         unsafe { load(self.0, &SOCK_COMMON_STATE) }.unwrap_or(0) as u32
     }
 
-    /// The peer's address; `None` for a socket that is neither IPv4 nor IPv6.
+    /// The peer's address; none for a socket that is neither IPv4 nor IPv6.
     #[inline(always)]
-    pub(crate) fn remote(self) -> Option<Address> {
+    pub(crate) fn remote(self) -> Address {
         // SAFETY: members of `struct sock_common`.
         unsafe {
-            match load(self.0, &SOCK_COMMON_FAMILY)? {
-                AF_INET => Some(Address::V4(load(self.0, &SOCK_COMMON_DADDR)?)),
-                AF_INET6 => Some(Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_DADDR)?)),
-                _ => None,
+            match load(self.0, &SOCK_COMMON_FAMILY) {
+                Some(AF_INET) => Address::from_v4(load(self.0, &SOCK_COMMON_DADDR).unwrap_or(0)),
+                Some(AF_INET6) => Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_DADDR)),
+                _ => Address::NONE,
             }
         }
     }
@@ -261,7 +261,7 @@ impl TcpSock {
         // SAFETY: a typed pointer from `struct inet_connection_sock` to `struct tcp_congestion_ops`.
         unsafe {
             let operations = load_pointer(self.0, &ICSK_CA_OPS)?;
-            load_words(operations, &TCP_CONGESTION_OPS_NAME)
+            Some(load_words(operations, &TCP_CONGESTION_OPS_NAME))
         }
     }
 }
@@ -316,7 +316,7 @@ impl Device {
     /// `rtnl_link_ops->kind`, NUL-padded; zero for hardware.
     #[inline(always)]
     pub(crate) fn kind(self) -> Name {
-        let mut kind = [0; 2];
+        let mut kind = zero_name();
         let (Some(operations), Some(offset)) = (self.link_operations(), RTNL_LINK_OPS_KIND.offset()) else {
             return kind;
         };
@@ -331,6 +331,19 @@ impl Device {
             bpf_probe_read_kernel_str(kind.as_mut_ptr().cast(), size_of::<Name>() as u32, text as *const _);
         }
         kind
+    }
+}
+
+/// An empty name. Written word by word: the compiler would call a loop over its bytes.
+#[inline(always)]
+fn zero_name() -> Name {
+    let mut name = MaybeUninit::<Name>::uninit();
+    let words = name.as_mut_ptr().cast::<u64>();
+    // SAFETY: both words of the name are written before it is read.
+    unsafe {
+        write_volatile(words, 0);
+        write_volatile(words.add(1), 0);
+        name.assume_init()
     }
 }
 

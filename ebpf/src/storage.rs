@@ -2,10 +2,9 @@
 #![expect(unsafe_code, reason = "calls the helpers that aya-ebpf offers for socket-address programs only")]
 
 use crate::{
-    groups,
+    atomic, fold, groups,
     kernel::{Sock, TcpSock},
     maps::FLOWS,
-    fold,
 };
 use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
@@ -44,6 +43,13 @@ impl Flow {
         unsafe { &mut *self.0 }
     }
 
+    /// Makes a filled-in state visible to the collecting iterator, which looks at the flags first: the exchange is a barrier.
+    #[inline(always)]
+    pub(crate) fn establish(self, flags: u32) {
+        // SAFETY: a member of the state.
+        unsafe { atomic::replace(&raw mut (*self.0).flags, 0, flags) };
+    }
+
     /// Whether the handshake is over.
     #[inline(always)]
     pub(crate) fn is_established(self) -> bool {
@@ -63,16 +69,16 @@ pub(crate) fn find(sock: Sock) -> Option<Flow> {
     Flow::from_pointer(unsafe { bpf_sk_storage_get(flows(), sock.as_ptr().cast_mut().cast(), null_mut(), 0) }.cast())
 }
 
-/// The flow of a socket, created with `initial` if it has none; `None` when the kernel gives no storage.
+/// The flow of a socket, created with everything zero if it has none; `None` when the kernel gives no storage.
 #[inline(always)]
-pub(crate) fn create(sock: Sock, initial: &mut FlowState) -> Option<Flow> {
-    // SAFETY: as above; `initial` is as long as the map's value.
+pub(crate) fn create(sock: Sock) -> Option<Flow> {
+    // SAFETY: as above.
     Flow::from_pointer(
         unsafe {
             bpf_sk_storage_get(
                 flows(),
                 sock.as_ptr().cast_mut().cast(),
-                from_ref(initial).cast_mut().cast(),
+                null_mut(),
                 BPF_SK_STORAGE_GET_F_CREATE as u64,
             )
         }
@@ -102,11 +108,10 @@ pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
 /// Begins the state of a flow whose opening was not seen.
 #[inline(always)]
 pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
-    let mut initial = FlowState {
-        flags: ESTABLISHED | ADOPTED,
-        slot: groups::slot_of_flow(sock, None),
-        ..FlowState::default()
-    };
-    fold::begin(&mut initial, tcp);
-    create(sock, &mut initial)
+    let flow = create(sock)?;
+    let state = flow.state();
+    state.slot = groups::slot_of_flow(sock, None);
+    fold::begin(state, tcp);
+    flow.establish(ESTABLISHED | ADOPTED);
+    Some(flow)
 }

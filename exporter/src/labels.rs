@@ -206,10 +206,10 @@ mod tests {
         check_subnet(NAMED, SubnetKey::named(1), "b");
         check_subnet(NAMED, SubnetKey::FALLBACK, "far");
         check_subnet(NAMED, SubnetKey::NONE, "none");
-        check_subnet(AUTO, Address::V4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48), "192.0.2.0/24");
+        check_subnet(AUTO, Address::from_v4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48), "192.0.2.0/24");
         let v6: Ipv6Addr = "2001:db8:1:2::3".parse().unwrap();
         let words = std::array::from_fn(|i| u32::from_ne_bytes(v6.octets()[4 * i..4 * i + 4].try_into().unwrap()));
-        check_subnet(AUTO, Address::V6(words).cut(24, 48), "2001:db8:1::/48");
+        check_subnet(AUTO, Address::from_v6(words).cut(24, 48), "2001:db8:1::/48");
     }
 
     #[test]

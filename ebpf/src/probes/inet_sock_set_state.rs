@@ -12,7 +12,7 @@ use crate::{
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
-    flow::{ADOPTED, ESTABLISHED, Fold, FlowState},
+    flow::{ADOPTED, ESTABLISHED, Fold},
     group::{Counter, Role},
     lost::Lost,
     tcp::{ConnectFailure, Transition, state},
@@ -47,12 +47,10 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
 fn connecting(sock: Sock) {
     // A socket may be used again after a failed attempt.
     storage::delete(sock);
-    let mut initial = FlowState {
-        started: now(),
-        ..FlowState::default()
-    };
     // Without storage the handshake's time is not known; the flow itself is tried again when it is established.
-    storage::create(sock, &mut initial);
+    if let Some(flow) = storage::create(sock) {
+        flow.state().started = now();
+    }
 }
 
 #[inline(always)]
@@ -72,7 +70,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
         None => {
             // The round trip of the SYN-ACK is a server's first sample; there is none when it was sent again.
             let handshake = if matches!(role, Role::Server) { tcp.smoothed_rtt().unwrap_or(0) as u64 } else { 0 };
-            (storage::create(sock, &mut FlowState::default()), handshake)
+            (storage::create(sock), handshake)
         }
     };
     match flow {
@@ -80,8 +78,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             let state = flow.state();
             state.slot = slot;
             state.started = now;
-            // The collecting iterator looks at the flags first.
-            state.flags = ESTABLISHED;
+            flow.establish(ESTABLISHED);
         }
         None => count_lost(Lost::FlowsUntracked),
     }

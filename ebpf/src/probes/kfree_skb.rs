@@ -14,7 +14,6 @@ use crate::{
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
-    address::SubnetKey,
     drops::{Direction, DropKey},
     group::{Counter, OTHER_SLOT},
     lost::Lost,
@@ -37,7 +36,7 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
     let key = DropKey {
         location,
         reason,
-        subnet: remote.map_or(SubnetKey::NONE, groups::subnet_of),
+        subnet: groups::subnet_of(remote),
         protocol: protocol as u8,
         direction: direction as u8,
         connection: connection as u8,

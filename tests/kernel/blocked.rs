@@ -1,0 +1,95 @@
+//! Why a sender is blocked, and for how long.
+
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use socket2::SockRef;
+use tests::exporter::start;
+use tests::pair::{DEVICE, Pair};
+use tests::subnet::Family;
+use tests::traffic::{Flow, receive, send, settle};
+use tests::turn;
+
+use crate::account::{End, require_equal, seconds};
+
+const LIMITED: &str = "tcpvitals_tcp_sender_limited_seconds_total";
+const BUSY: &str = "tcpvitals_tcp_sender_busy_seconds_total";
+
+/// A jiffy may pass between two looks at a clock that runs; a busy machine lets some pass.
+const SLACK: f64 = 0.15;
+
+#[test]
+fn a_reader_that_does_not_read_blocks_the_sender_by_its_window() -> Result<()> {
+    let _turn = turn::shared()?;
+    for family in [Family::V4, Family::V6] {
+        let pair = Pair::new()?;
+        let subnet = pair.subnet()?.name();
+        let exporter = start(pair.config())?;
+        let flow = Flow::open(&pair, family, 443)?;
+        let taken = flow.fill()?;
+        let labels = [("subnet", &*subnet), ("role", "client")];
+        let limited =
+            |scrape: &tests::scrape::Scrape, limit| scrape.sum(LIMITED, &[labels[0], labels[1], ("limit", limit)]);
+
+        // While it is blocked, time goes on in both accounts.
+        let mut last = 0.0;
+        for _ in 0..3 {
+            sleep(Duration::from_millis(400));
+            let before = seconds(flow.info()?.client.rwnd_limited);
+            let scrape = exporter.scrape()?;
+            let after = seconds(flow.info()?.client.rwnd_limited);
+            let ours = limited(&scrape, "receive_window")?;
+            assert!(
+                before - SLACK <= ours && ours <= after + SLACK,
+                "{ours} s, but the kernel says {before} to {after} s"
+            );
+            assert!(ours > last + 0.2, "{ours} s after {last} s");
+            assert_eq!(limited(&scrape, "send_buffer")?, 0.0);
+            last = ours;
+        }
+
+        // Once it is over, they agree.
+        receive(&flow.server, taken)?;
+        let [ends] = settle(&[flow])?[..] else {
+            bail!("one flow has one account")
+        };
+        let scrape = exporter.scrape()?;
+        assert!(limited(&scrape, "receive_window")? > 1.0);
+        assert!(scrape.sum(BUSY, &labels)? >= limited(&scrape, "receive_window")?);
+        for end in End::BOTH {
+            require_equal(&scrape, &subnet, end, &[end.of(&ends)])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_send_buffer_that_is_too_small_blocks_the_sender_by_itself() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::one_segment_per_packet()?;
+    let subnet = pair.subnet()?.name();
+    let exporter = start(pair.config())?;
+    // A slow link makes for a round trip that the buffer cannot fill.
+    pair.client.exec(&format!(
+        "tc qdisc add dev {DEVICE} root tbf rate 4mbit burst 3000 limit 60000"
+    ))?;
+    let flow = Flow::open(&pair, Family::V4, 443)?;
+    SockRef::from(&flow.client).set_send_buffer_size(1)?;
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| receive(&flow.server, 500_000));
+        send(&flow.client, 500_000)?;
+        reader.join().unwrap_or_else(|_| bail!("the reading thread panicked"))
+    })?;
+    let [ends] = settle(&[flow])?[..] else {
+        bail!("one flow has one account")
+    };
+    let scrape = exporter.scrape()?;
+    let of = |limit| scrape.sum(LIMITED, &[("subnet", &subnet), ("role", "client"), ("limit", limit)]);
+    assert!(of("send_buffer")? > 0.1);
+    assert_eq!(of("receive_window")?, 0.0);
+    for end in End::BOTH {
+        require_equal(&scrape, &subnet, end, &[end.of(&ends)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Many short connections: none lost, none counted twice, and no scrape that fails or shows a counter that fell.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tests::counters::Counters;
+use tests::exporter::{Exporter, start};
+use tests::pair::Pair;
+use tests::scrape::Scrape;
+use tests::subnet::Family;
+use tests::traffic::{Ending, churn};
+use tests::turn;
+use tests::wait::{timed, until};
+
+use crate::account::End;
+
+/// Two ports of both families, so that ports do not run out.
+fn targets(pair: &Pair) -> Result<Vec<SocketAddr>> {
+    [
+        (Family::V4, 7001),
+        (Family::V6, 7001),
+        (Family::V4, 7002),
+        (Family::V6, 7002),
+    ]
+    .into_iter()
+    .map(|(family, port)| pair.to(family, port))
+    .collect()
+}
+
+/// Scrapes without a pause until told to stop, and requires of each that nothing fell. Gives the number of scrapes.
+fn scrape_until(exporter: &Exporter<'_>, stop: &AtomicBool) -> Result<u32> {
+    let mut last: Option<Scrape> = None;
+    let mut scrapes = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let scrape = exporter.scrape()?;
+        if let Some(last) = &last {
+            scrape.require_no_fall_since(last)?;
+        }
+        last = Some(scrape);
+        scrapes += 1;
+    }
+    Ok(scrapes)
+}
+
+/// Opens and closes connections while scrapes run; gives how many were made.
+fn churn_under_scrapes(
+    exporter: &Exporter<'_>,
+    pair: &Pair,
+    ending: Ending,
+    more: impl Fn(u64) -> bool + Sync,
+) -> Result<u64> {
+    let stop = AtomicBool::new(false);
+    let targets = targets(pair)?;
+    thread::scope(|scope| {
+        let scraper = scope.spawn(|| scrape_until(exporter, &stop));
+        let made = churn(pair, &targets, 4, ending, more);
+        stop.store(true, Ordering::Relaxed);
+        let scrapes = scraper
+            .join()
+            .unwrap_or_else(|_| bail!("the scraping thread panicked"))?;
+        assert!(scrapes > 3, "only {scrapes} scrapes");
+        made
+    })
+}
+
+/// Requires that both ends' connections were all counted, once they are all over.
+fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
+    let subnet = pair.subnet()?.name();
+    let made = made as f64;
+    until("the last connection to be counted as closed", || {
+        let scrape = exporter.scrape()?;
+        let open = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])? < 2.0 * made;
+        Ok((!open).then_some(()))
+    })?;
+    let scrape = exporter.scrape()?;
+    for end in End::BOTH {
+        let labels = [("subnet", &*subnet), ("role", end.role())];
+        assert_eq!(
+            scrape.sum("tcpvitals_tcp_connections_opened_total", &labels)?,
+            made,
+            "{end:?}"
+        );
+        assert_eq!(
+            scrape.sum("tcpvitals_tcp_connections_closed_total", &labels)?,
+            made,
+            "{end:?}"
+        );
+        assert_eq!(scrape.sum("tcpvitals_tcp_connections", &labels)?, 0.0, "{end:?}");
+        assert_eq!(
+            scrape
+                .histogram("tcpvitals_tcp_connection_duration_seconds", &labels)?
+                .count,
+            made,
+            "{end:?}"
+        );
+    }
+    assert_eq!(scrape.sum("tcpvitals_flows_untracked_total", &[])?, 0.0);
+    Ok(())
+}
+
+/// The segments of both namespaces, which carried nothing else, against the two groups.
+fn check_segments(exporter: &Exporter<'_>, pair: &Pair) -> Result<()> {
+    let subnet = pair.subnet()?.name();
+    let scrape = exporter.scrape()?;
+    let labels = [("subnet", &*subnet), ("role", "client"), ("direction", "transmit")];
+    let sent = Counters::read(&pair.client)?.get("TcpOutSegs")?;
+    // A TIME-WAIT socket answers a repeated FIN by itself; nothing was repeated here.
+    assert_eq!(Counters::read(&pair.client)?.get("TcpRetransSegs")?, 0);
+    assert_eq!(scrape.sum("tcpvitals_tcp_segments_total", &labels)?, sent as f64);
+    Ok(())
+}
+
+#[test]
+fn twenty_thousand_short_connections_are_counted_exactly_while_scrapes_run() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let made = churn_under_scrapes(&exporter, &pair, Ending::Orderly, |number| number < 20_000)?;
+    assert_eq!(made, 20_000);
+    check_made(&exporter, &pair, made)?;
+    check_segments(&exporter, &pair)
+}
+
+#[test]
+fn no_scrape_fails_and_no_counter_falls_while_connections_come_and_go_as_fast_as_they_can() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let stop = AtomicBool::new(false);
+    let (time, made) = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(4));
+            stop.store(true, Ordering::Relaxed);
+        });
+        timed(|| churn_under_scrapes(&exporter, &pair, Ending::Reset, |_| !stop.load(Ordering::Relaxed)))
+    });
+    let made = made?;
+    let rate = made as f64 / time.as_secs_f64();
+    assert!(
+        rate > 1000.0,
+        "only {rate} connections per second: this machine proves nothing"
+    );
+    check_made(&exporter, &pair, made)?;
+    let subnet = pair.subnet()?.name();
+    let scrape = exporter.scrape()?;
+    for (role, direction) in [("client", "transmit"), ("server", "receive")] {
+        let labels = [("subnet", &*subnet), ("role", role), ("direction", direction)];
+        assert_eq!(
+            scrape.sum("tcpvitals_tcp_resets_total", &labels)?,
+            made as f64,
+            "{labels:?}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Proves the exporter against the kernel: real sockets, real drops, and the kernel's own counters as the truth.
+//!
+//! Every test has its own subnets and an exporter of its own, and reads the series of its subnets, so tests run beside
+//! each other; those that load the machine run alone.
+
+mod account;
+mod acks;
+mod adoption;
+mod blocked;
+mod churn;
+mod connects;
+mod drops;
+mod failures;
+mod formats;
+mod overflow;
+mod privileges;
+mod retransmits;
+mod rtt;
+mod totals;

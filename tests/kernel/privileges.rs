@@ -1,0 +1,136 @@
+//! The exporter as an ordinary user with a few capabilities, and what it leaves behind.
+
+use std::fs::{Permissions, copy, set_permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tests::exporter::{Launch, binary, config_file, run_command, start};
+use tests::pair::Pair;
+use tests::processes::{Capabilities, programs_of, status, still_loaded};
+use tests::subnet::Family;
+use tests::traffic::{Flow, settle};
+use tests::turn;
+use tests::wait::until;
+
+use crate::account::{End, require_equal};
+
+/// A copy of the binary that everybody may run: the build folder may lie where only root may look.
+fn public_binary() -> Result<TempDir> {
+    let folder = TempDir::new()?;
+    set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    let path = folder.path().join("tcpvitals");
+    copy(binary()?, &path)?;
+    set_permissions(&path, Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+/// The command that makes an ordinary user with just these capabilities: `+bpf,+perfmon`.
+fn as_nobody(capabilities: &str) -> Vec<String> {
+    [
+        "setpriv",
+        "--reuid=nobody",
+        "--regid=nogroup",
+        "--clear-groups",
+        &format!("--bounding-set=-all,{capabilities}"),
+        &format!("--inh-caps=-all,{capabilities}"),
+        &format!("--ambient-caps=-all,{capabilities}"),
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+fn words(command: &[String]) -> Vec<&str> {
+    command.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn two_capabilities_are_enough_and_are_given_up_after_the_start() -> Result<()> {
+    let _turn = turn::shared()?;
+    for capabilities in ["+bpf,+perfmon", "+bpf,+perfmon,+syslog"] {
+        let pair = Pair::new()?;
+        let subnet = pair.subnet()?.name();
+        let folder = public_binary()?;
+        let exporter = Launch::new(pair.config())
+            .binary(&folder.path().join("tcpvitals"))
+            .wrapped_in(&words(&as_nobody(capabilities)))
+            .start()?;
+        let held = Capabilities::of(exporter.process())?;
+        assert_eq!(
+            (held.effective, held.permitted, held.inheritable, held.ambient),
+            (0, 0, 0, 0)
+        );
+        assert_eq!(status(exporter.process(), "NoNewPrivs")?, "1");
+        assert!(!status(exporter.process(), "Uid")?.starts_with("0\t"));
+
+        // Without them it still does its work.
+        let flows = [Flow::open(&pair, Family::V4, 443)?];
+        flows[0].exchange(100_000, 100_000)?;
+        let ends = settle(&flows)?;
+        let scrape = exporter.scrape()?;
+        for end in End::BOTH {
+            require_equal(&scrape, &subnet, end, &[end.of(&ends[0])])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn root_keeps_nothing_either() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("")?;
+    let held = Capabilities::of(exporter.process())?;
+    assert_eq!((held.effective, held.permitted, held.ambient), (0, 0, 0));
+    Ok(())
+}
+
+#[test]
+fn without_capabilities_it_says_which_it_needs() -> Result<()> {
+    let _turn = turn::shared()?;
+    let folder = public_binary()?;
+    let config = config_file("")?;
+    for (capabilities, missing) in [("-all", "CAP_BPF"), ("+perfmon", "CAP_BPF"), ("+bpf", "CAP_PERFMON")] {
+        let wrapper = as_nobody(capabilities);
+        let mut command = std::process::Command::new(&wrapper[0]);
+        command.args(&wrapper[1..]).arg(folder.path().join("tcpvitals"));
+        command
+            .args(["serve", "--web.listen-address=127.0.0.1:0", "--config.file"])
+            .arg(config.path());
+        let finished = run_command(&mut command)?;
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        assert!(finished.stderr.contains(missing), "{finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_program_stays_loaded_after_the_end() -> Result<()> {
+    let _turn = turn::shared()?;
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let exporter = start("")?;
+        let programs = programs_of(exporter.process())?;
+        assert!(programs.len() >= 8, "{programs:?}");
+        assert_eq!(still_loaded(&programs)?, programs);
+        exporter.signal(signal)?;
+        let (status, stderr) = exporter.stop()?;
+        assert!(status.success(), "{status}: {stderr}");
+        // The kernel takes programs apart in its own time.
+        until("the programs to be unloaded", || {
+            Ok(still_loaded(&programs)?.is_empty().then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kill_leaves_nothing_either() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("")?;
+    let programs = programs_of(exporter.process())?;
+    drop(exporter);
+    until("the programs to be unloaded", || {
+        Ok(still_loaded(&programs)?.is_empty().then_some(()))
+    })
+}

@@ -1,0 +1,216 @@
+//! Retransmissions under loss, against the counters of the namespace; their split by the sender's state; spurious ones;
+//! handshakes.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use tests::counters::Counters;
+use tests::exporter::start;
+use tests::namespace::Namespace;
+use tests::pair::Pair;
+use tests::peer::{Offer, Peer};
+use tests::scrape::Scrape;
+use tests::subnet::{Family, Subnet, config};
+use tests::tcp_info::TcpInfo;
+use tests::traffic::{Flow, settle};
+use tests::{nft, turn};
+
+use crate::account::{End, require_equal};
+
+const SEGMENTS: &str = "tcpvitals_tcp_retransmitted_segments_total";
+const BYTES: &str = "tcpvitals_tcp_retransmitted_bytes_total";
+const ENTRIES: &str = "tcpvitals_tcp_congestion_events_total";
+
+/// Segments retransmitted in the state Loss, and in any other.
+fn split(scrape: &Scrape, subnet: &str) -> Result<[f64; 2]> {
+    let of = |cause| scrape.sum(SEGMENTS, &[("subnet", subnet), ("cause", cause)]);
+    Ok([of("loss")?, of("other")?])
+}
+
+fn check_random_loss(family: Family, pair: &Pair, percent: u8) -> Result<()> {
+    let subnet = pair.subnet()?.name();
+    let exporter = start(pair.config())?;
+    let flows = (0..4)
+        .map(|number| Flow::open(pair, family, 5000 + number))
+        .collect::<Result<Vec<_>>>()?;
+    for namespace in [&pair.client, &pair.server] {
+        nft::drop_matching(
+            namespace,
+            "prerouting",
+            &format!("meta l4proto tcp numgen random mod 100 < {percent}"),
+        )?;
+    }
+    for flow in &flows {
+        flow.exchange(1_500_000, 300_000)?;
+    }
+    let ends = settle(&flows)?;
+    let scrape = exporter.scrape()?;
+    assert!(nft::dropped(&pair.server)?.packets > 0);
+
+    for (end, namespace) in End::BOTH.into_iter().zip([&pair.client, &pair.server]) {
+        let counters = Counters::read(namespace)?;
+        // Sent, and neither part of a handshake nor refused by this host itself.
+        let repeated = counters.get("TcpRetransSegs")?
+            - counters.get("TcpExtTCPSynRetrans")?
+            - counters.get("TcpExtTCPRetransFail")?;
+        let labels = [("subnet", &*subnet), ("role", end.role())];
+        assert_eq!(scrape.sum(SEGMENTS, &labels)?, repeated as f64, "{end:?}");
+        let sockets: Vec<_> = ends.iter().map(|ends| end.of(ends)).collect();
+        let bytes: u64 = sockets.iter().map(|info| info.bytes_retrans).sum();
+        assert_eq!(scrape.sum(BYTES, &labels)?, bytes as f64, "{end:?}");
+        require_equal(&scrape, &subnet, end, &sockets)?;
+
+        // What the kernel counts by state is only a part of each share: the timer's own retransmission is in neither.
+        let of = |cause| scrape.sum(SEGMENTS, &[labels[0], labels[1], ("cause", cause)]);
+        assert!(
+            of("loss")? >= counters.get("TcpExtTCPSlowStartRetrans")? as f64,
+            "{end:?}"
+        );
+        assert!(of("other")? >= counters.get("TcpExtTCPFastRetrans")? as f64, "{end:?}");
+        let entries = |state| scrape.sum(ENTRIES, &[labels[0], labels[1], ("state", state)]);
+        assert_eq!(
+            entries("recovery")?,
+            counters.get("TcpExtTCPSackRecovery")? as f64,
+            "{end:?}"
+        );
+        if of("loss")? > 0.0 {
+            assert!(entries("loss")? > 0.0, "{end:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn retransmitted_segments_under_random_loss_equal_the_namespaces_over_ipv4() -> Result<()> {
+    let _turn = turn::shared()?;
+    check_random_loss(Family::V4, &Pair::one_segment_per_packet()?, 2)
+}
+
+#[test]
+fn retransmitted_segments_under_random_loss_equal_the_namespaces_over_ipv6_in_large_packets() -> Result<()> {
+    let _turn = turn::shared()?;
+    check_random_loss(Family::V6, &Pair::new()?, 5)
+}
+
+/// A namespace with a scripted peer, without the tail-loss probe.
+fn stage() -> Result<(Namespace, Subnet, Peer)> {
+    let namespace = Namespace::new()?;
+    namespace.set("net.ipv4.tcp_early_retrans=0")?;
+    let subnet = Subnet::take()?;
+    let peer = Peer::new(&namespace, subnet)?;
+    Ok((namespace, subnet, peer))
+}
+
+#[test]
+fn what_a_time_out_sends_again_is_caused_by_loss() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let (mut client, mut connection) = peer.accept(&namespace, 80, Offer::default())?;
+    client.write_all(&[1; 500])?;
+    connection.take(500)?;
+    connection.take_again()?;
+    connection.take_again()?;
+    connection.acknowledge()?;
+    let info = TcpInfo::of(&client)?;
+    assert_eq!((info.total_retrans, info.bytes_retrans), (2, 1000));
+    let scrape = exporter.scrape()?;
+    assert_eq!(split(&scrape, &subnet.name())?, [2.0, 0.0]);
+    assert_eq!(
+        scrape.sum(BYTES, &[("subnet", &subnet.name()), ("cause", "loss")])?,
+        1000.0
+    );
+    assert_eq!(
+        scrape.sum(ENTRIES, &[("subnet", &subnet.name()), ("state", "loss")])?,
+        1.0
+    );
+    Ok(())
+}
+
+#[test]
+fn what_duplicate_acknowledgments_make_a_sender_repeat_has_another_cause() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let offer = Offer {
+        sack: false,
+        ..Offer::default()
+    };
+    let (mut client, mut connection) = peer.accept(&namespace, 80, offer)?;
+    client.write_all(&[1; 10_000])?;
+    connection.take(10_000)?;
+    connection.repeat_acknowledgment(3)?;
+    connection.take_again()?;
+    connection.acknowledge()?;
+    let info = TcpInfo::of(&client)?;
+    assert_eq!((info.total_retrans, info.bytes_retrans), (1, 1000));
+    let scrape = exporter.scrape()?;
+    assert_eq!(split(&scrape, &subnet.name())?, [0.0, 1.0]);
+    let entries = |state| scrape.sum(ENTRIES, &[("subnet", &subnet.name()), ("state", state)]);
+    assert_eq!((entries("recovery")?, entries("loss")?), (1.0, 0.0));
+    Ok(())
+}
+
+#[test]
+fn a_spurious_retransmission_shows_as_a_dsack() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let (mut client, mut connection) = peer.accept(&namespace, 80, Offer::default())?;
+    client.write_all(&[1; 500])?;
+    connection.take(500)?;
+    let twice = connection.take_again()?;
+    connection.acknowledge_with_dsack(twice)?;
+    assert_eq!(TcpInfo::of(&client)?.dsack_dups, 1);
+    assert_eq!(
+        exporter
+            .scrape()?
+            .sum("tcpvitals_tcp_dsacks_total", &[("subnet", &subnet.name())])?,
+        1.0
+    );
+    Ok(())
+}
+
+#[test]
+fn repeated_syns_and_syn_acks_are_counted_apart_from_data() -> Result<()> {
+    let _turn = turn::shared()?;
+    for (end, segment) in [("server", "syn"), ("client", "synack")] {
+        let pair = Pair::new()?;
+        let subnet = pair.subnet()?.name();
+        let exporter = start(pair.config())?;
+        let (dropping, flags) = match end {
+            "server" => (&pair.server, "syn"),
+            _ => (&pair.client, "syn | ack"),
+        };
+        // The first one of each two is lost.
+        nft::drop_matching(
+            dropping,
+            "prerouting",
+            &format!("tcp flags & (syn | ack) == {flags} numgen inc mod 2 == 0"),
+        )?;
+        let flow = Flow::open(&pair, Family::V4, 80)?;
+        settle(&[flow])?;
+        let scrape = exporter.scrape()?;
+        let syns = Counters::read(&pair.client)?.get("TcpExtTCPSynRetrans")?;
+        let answers = Counters::read(&pair.server)?.get("TcpExtTCPSynRetrans")?;
+        assert!(
+            if segment == "syn" {
+                syns == 1 && answers == 0
+            } else {
+                answers > 0
+            },
+            "{syns} {answers}"
+        );
+        let handshake = "tcpvitals_tcp_handshake_retransmits_total";
+        assert_eq!(
+            scrape.sum(handshake, &[("subnet", &subnet), ("segment", "syn")])?,
+            syns as f64
+        );
+        assert_eq!(
+            scrape.sum(handshake, &[("subnet", &subnet), ("segment", "synack")])?,
+            answers as f64
+        );
+        assert_eq!(scrape.sum(SEGMENTS, &[("subnet", &subnet)])?, 0.0);
+    }
+    Ok(())
+}

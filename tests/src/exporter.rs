@@ -1,0 +1,239 @@
+//! The exporter under test, as a process: start it, read it, stop it.
+
+mod diagnostics;
+mod launch;
+
+use std::env;
+use std::fs::{Permissions, set_permissions};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use diagnostics::Diagnostics;
+pub use launch::Launch;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::NamedTempFile;
+
+use crate::exposition::{Format, parse};
+use crate::namespace::Namespace;
+use crate::scrape::Scrape;
+use crate::wait::{PATIENCE, until};
+
+/// What a scraper of OpenMetrics asks for.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+/// What a scraper of the older format asks for.
+pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4";
+
+/// The binary under test: `TCPVITALS_BIN`, or what cargo built beside the running test, in the same profile if possible.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by its environment what to test"
+)]
+pub fn binary() -> Result<PathBuf> {
+    if let Ok(path) = env::var("TCPVITALS_BIN") {
+        return Ok(path.into());
+    }
+    let test = env::current_exe().context("find out where the test itself lies")?;
+    // target/PROFILE/deps/TEST
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .context("the test lies in no build folder")?;
+    let target = profile.parent().context("the test lies in no build folder")?;
+    [profile.to_owned(), target.join("release"), target.join("debug")]
+        .into_iter()
+        .map(|folder| folder.join("tcpvitals"))
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "no tcpvitals in {}: build it (`make build`), or name it in TCPVITALS_BIN",
+                profile.display()
+            )
+        })
+}
+
+/// A configuration file that everybody may read, removed on drop.
+pub fn config_file(text: &str) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::with_suffix(".yaml").context("make a configuration file")?;
+    file.write_all(text.as_bytes())?;
+    set_permissions(file.path(), Permissions::from_mode(0o644))?;
+    Ok(file)
+}
+
+/// An address of the loopback device that nobody listens on.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// What a run that ended by itself left behind.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Data.
+    pub stdout: String,
+    /// Diagnostics.
+    pub stderr: String,
+}
+
+/// Runs the binary to its end.
+pub fn run(arguments: &[&str]) -> Result<Finished> {
+    run_command(Command::new(binary()?).args(arguments))
+}
+
+/// Runs a command to its end; kills it when it does not come.
+pub fn run_command(command: &mut Command) -> Result<Finished> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {command:?}"))?;
+    let ended = until("a run that should end by itself", || Ok(child.try_wait()?));
+    child.kill()?;
+    let output = child.wait_with_output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let finished = Finished {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    };
+    ended.with_context(|| format!("{command:?} said {finished:?}"))?;
+    Ok(finished)
+}
+
+/// Starts the exporter with this configuration.
+pub fn start(config: impl Into<String>) -> Result<Exporter<'static>> {
+    Launch::new(config).start()
+}
+
+/// A running exporter; killed on drop.
+#[derive(Debug)]
+pub struct Exporter<'net> {
+    child: Child,
+    address: SocketAddr,
+    namespace: Option<&'net Namespace>,
+    diagnostics: Diagnostics,
+    _config: NamedTempFile,
+}
+
+/// An answer over HTTP.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`
+    pub content_type: String,
+    /// Text.
+    pub body: String,
+}
+
+impl Exporter<'_> {
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has said on standard error so far.
+    pub fn stderr(&self) -> String {
+        self.diagnostics.text()
+    }
+
+    /// Reads a page, accepting what `accept` says.
+    pub fn get(&self, path: &str, accept: &str) -> Result<Page> {
+        let url = format!("http://{}{path}", self.address);
+        let fetch = || fetch(&url, accept).with_context(|| format!("get {url}"));
+        match self.namespace {
+            Some(namespace) => namespace.run(fetch),
+            None => fetch(),
+        }
+    }
+
+    /// Reads all metrics.
+    pub fn scrape(&self) -> Result<Scrape> {
+        let page = self.get("/metrics", OPEN_METRICS)?;
+        ensure!(page.status == 200, "the scrape failed: {page:?}");
+        ensure!(
+            page.content_type.starts_with("application/openmetrics-text"),
+            "the answer is {}",
+            page.content_type
+        );
+        Ok(Scrape::new(
+            parse(&page.body, Format::OpenMetrics).context("read /metrics as OpenMetrics")?,
+        ))
+    }
+
+    /// Asks it to end, and gives how it did and what it said.
+    pub fn stop(mut self) -> Result<(ExitStatus, String)> {
+        self.signal(Signal::SIGTERM)?;
+        let status = until("the exporter to end", || Ok(self.child.try_wait()?))?;
+        self.diagnostics.end();
+        Ok((status, self.diagnostics.text()))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal).with_context(|| format!("send {signal}"))
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let ready = until("the exporter to be ready", || {
+            if let Some(status) = self.child.try_wait()? {
+                self.diagnostics.end();
+                bail!(
+                    "the exporter ended with {status} before it was ready: {}",
+                    self.diagnostics.text()
+                );
+            }
+            Ok(self.get("/readyz", "*/*").ok().filter(|page| page.status == 200))
+        });
+        ready
+            .map(drop)
+            .with_context(|| format!("standard error: {}", self.diagnostics.text()))
+    }
+}
+
+impl Drop for Exporter<'_> {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody to tell if it cannot be killed.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        self.diagnostics.end();
+        print(&self.diagnostics.text());
+    }
+}
+
+/// The test runner shows this if the test fails.
+#[expect(clippy::print_stderr, reason = "shown by the test runner if the test fails")]
+fn print(diagnostics: &str) {
+    eprintln!("--- standard error of the exporter:\n{diagnostics}---");
+}
+
+fn fetch(url: &str, accept: &str) -> Result<Page> {
+    // No connection is kept, so that none is in the way when the exporter ends.
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let mut response = agent.get(url).header("accept", accept).call()?;
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .map(|value| value.to_str().map(str::to_owned))
+        .transpose()?;
+    Ok(Page {
+        status: response.status().as_u16(),
+        content_type: content_type.unwrap_or_default(),
+        body: response.body_mut().with_config().limit(1 << 28).read_to_string()?,
+    })
+}

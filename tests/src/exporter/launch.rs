@@ -1,0 +1,96 @@
+//! Starting the exporter: with what configuration, by whom, and where.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::diagnostics::Diagnostics;
+use super::{Exporter, binary, config_file, free_address};
+use crate::namespace::Namespace;
+
+/// How to start the exporter.
+#[derive(Debug)]
+pub struct Launch<'net> {
+    config: String,
+    binary: Option<PathBuf>,
+    wrapper: Vec<String>,
+    arguments: Vec<String>,
+    namespace: Option<&'net Namespace>,
+}
+
+impl<'net> Launch<'net> {
+    /// With this configuration, as root, in the namespace of the test itself.
+    pub fn new(config: impl Into<String>) -> Self {
+        Self {
+            config: config.into(),
+            binary: None,
+            wrapper: Vec::new(),
+            arguments: Vec::new(),
+            namespace: None,
+        }
+    }
+
+    /// Another binary than [`binary`].
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
+    /// Started by a command that ends in becoming the exporter, such as setpriv(1).
+    pub fn wrapped_in(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// With more arguments after those of the harness.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// In another network namespace.
+    pub fn inside(mut self, namespace: &'net Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Result<Exporter<'net>> {
+        let address = free_address()?;
+        let config = config_file(&self.config)?;
+        let binary = self.binary.map_or_else(binary, Ok)?;
+        let mut command = match self.wrapper.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        command.args(["serve", "--config.file"]).arg(config.path());
+        command
+            .arg(format!("--web.listen-address={address}"))
+            .args(self.arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut spawn = || command.spawn().with_context(|| format!("start {command:?}"));
+        // A child begins in the namespace of the thread that starts it.
+        let mut child = match self.namespace {
+            Some(namespace) => namespace.run(spawn)?,
+            None => spawn()?,
+        };
+        let diagnostics = Diagnostics::follow(child.stderr.take().context("a child without standard error")?);
+        let mut exporter = Exporter {
+            child,
+            address,
+            namespace: self.namespace,
+            diagnostics,
+            _config: config,
+        };
+        exporter.wait_until_ready()?;
+        Ok(exporter)
+    }
+}

@@ -1,0 +1,118 @@
+//! A network namespace that lives as long as its value.
+//!
+//! Code runs inside on a thread of its own, so that the test's thread never leaves the namespace it started in.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::panic::resume_unwind;
+use std::process::{self, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sched::{CloneFlags, setns};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Keeps measurements of one flow from reaching the next, and flows from differing with the host's defaults. Of the
+/// congestion controls, a namespace may choose only the host's default and reno.
+const SETTINGS: [&str; 4] = [
+    "net.ipv4.tcp_congestion_control=reno",
+    "net.ipv4.tcp_no_metrics_save=1",
+    "net.ipv4.ip_local_port_range=30000 65000",
+    "net.ipv4.tcp_ecn=0",
+];
+
+/// A network namespace with its loopback device up; removed on drop.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// Makes one under a name that no other has.
+    pub fn new() -> Result<Self> {
+        let name = format!("tcpvitals-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        host(&format!("ip netns add {name}"))?;
+        let namespace = Self { name };
+        namespace.exec("ip link set lo up")?;
+        for setting in SETTINGS {
+            namespace.set(setting)?;
+        }
+        Ok(namespace)
+    }
+
+    /// The name by which `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `work` inside. Sockets it opens stay in the namespace wherever they are used; threads it starts do too.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let path = format!("/run/netns/{}", self.name);
+        let handle = File::open(&path).with_context(|| format!("open {path}"))?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&handle, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {path}"))?;
+                work()
+            });
+            inside.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Runs a command inside and gives what it printed. Words are separated by blanks; there is no quoting.
+    pub fn exec(&self, line: &str) -> Result<String> {
+        self.feed(line, "")
+    }
+
+    /// The same, with `input` on its standard input.
+    pub fn feed(&self, line: &str, input: &str) -> Result<String> {
+        self.run(|| execute(line, input))
+            .with_context(|| format!("in namespace {}", self.name))
+    }
+
+    /// Sets a kernel parameter of the namespace: `net.ipv4.tcp_sack=0`.
+    pub fn set(&self, setting: &str) -> Result<()> {
+        let (key, value) = setting.split_once('=').context("a setting is written key=value")?;
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        self.run(|| std::fs::write(&path, value).with_context(|| format!("write {value} to {path}")))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and the test's own outcome must not change.
+        host(&format!("ip netns delete {}", self.name)).ok();
+    }
+}
+
+/// Runs a command where the test itself runs, and gives what it printed.
+pub fn host(line: &str) -> Result<String> {
+    execute(line, "")
+}
+
+fn execute(line: &str, input: &str) -> Result<String> {
+    let mut words = line.split_whitespace();
+    let program = words.next().context("an empty command line")?;
+    let mut child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start `{line}`: is {program} installed?"))?;
+    let mut stdin = child.stdin.take().context("a child without standard input")?;
+    stdin
+        .write_all(input.as_bytes())
+        .with_context(|| format!("write to `{line}`"))?;
+    drop(stdin);
+    let Output { status, stdout, stderr } = child.wait_with_output()?;
+    if !status.success() {
+        bail!(
+            "`{line}` ended with {status}: {}",
+            String::from_utf8_lossy(&stderr).trim()
+        );
+    }
+    ensure!(stdout.len() < 1 << 24, "`{line}` printed {} bytes", stdout.len());
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}

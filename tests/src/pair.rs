@@ -1,0 +1,113 @@
+//! Two network namespaces joined by a cable.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+
+use crate::namespace::{Namespace, host};
+use crate::subnet::{self, CLIENT, Family, SERVER, Subnet};
+
+/// The device at either end of the cable.
+pub const DEVICE: &str = "veth0";
+
+/// How the two ends are joined.
+#[derive(Clone, Copy, Debug)]
+pub struct Cable {
+    /// How many subnets lie on it.
+    pub subnets: u8,
+    /// Whether the stack hands every segment to the device by itself, so that packet filters and drops count segments.
+    pub one_segment_per_packet: bool,
+}
+
+impl Default for Cable {
+    fn default() -> Self {
+        Self {
+            subnets: 1,
+            one_segment_per_packet: false,
+        }
+    }
+}
+
+/// A client's and a server's namespace. Both ends have an IPv4 and an IPv6 address in every subnet.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where connections are opened.
+    pub client: Namespace,
+    /// Where they are accepted.
+    pub server: Namespace,
+    /// What lies on the cable, in order.
+    pub subnets: Vec<Subnet>,
+}
+
+impl Pair {
+    /// One subnet, and segments as large as the stack likes.
+    pub fn new() -> Result<Self> {
+        Self::with(Cable::default())
+    }
+
+    /// One subnet, and a packet for every segment.
+    pub fn one_segment_per_packet() -> Result<Self> {
+        Self::with(Cable {
+            one_segment_per_packet: true,
+            ..Cable::default()
+        })
+    }
+
+    /// A cable as described.
+    pub fn with(cable: Cable) -> Result<Self> {
+        let (client, server) = (Namespace::new()?, Namespace::new()?);
+        host(&format!(
+            "ip link add {DEVICE} address {} netns {} type veth peer name {DEVICE} address {} netns {}",
+            hardware_address(CLIENT),
+            client.name(),
+            hardware_address(SERVER),
+            server.name()
+        ))?;
+        // A veth has carrier only once both ends are up.
+        for end in [&client, &server] {
+            end.exec(&format!("ip link set dev {DEVICE} up"))?;
+            if cable.one_segment_per_packet {
+                end.exec(&format!("ip link set dev {DEVICE} gso_max_segs 1"))?;
+            }
+        }
+        let subnets: Vec<Subnet> = (0..cable.subnets).map(|_| Subnet::take()).collect::<Result<_>>()?;
+        for (end, own, other) in [(&client, CLIENT, SERVER), (&server, SERVER, CLIENT)] {
+            let hardware = hardware_address(other);
+            for subnet in &subnets {
+                end.exec(&format!("ip address add {}/24 dev {DEVICE}", subnet.v4(own)))?;
+                end.exec(&format!("ip address add {}/64 dev {DEVICE} nodad", subnet.v6(own)))?;
+                // Nothing but the test's own packets shall pass, and none shall wait for the answer to a question.
+                for family in [Family::V4, Family::V6] {
+                    let neighbour = subnet.address(family, other);
+                    end.exec(&format!(
+                        "ip neighbour add {neighbour} lladdr {hardware} dev {DEVICE} nud permanent"
+                    ))?;
+                }
+            }
+        }
+        Ok(Self {
+            client,
+            server,
+            subnets,
+        })
+    }
+
+    /// The server's address in the first subnet.
+    pub fn to(&self, family: Family, port: u16) -> Result<SocketAddr> {
+        Ok((self.subnet()?.address(family, SERVER), port).into())
+    }
+
+    /// The first subnet.
+    pub fn subnet(&self) -> Result<Subnet> {
+        self.subnets.first().copied().context("a cable without a subnet")
+    }
+
+    /// A configuration that names the subnets of the cable.
+    pub fn config(&self) -> String {
+        subnet::config(&self.subnets)
+    }
+}
+
+fn hardware_address(host: u8) -> String {
+    format!("02:00:00:00:00:{host:02x}")
+}

@@ -1,0 +1,76 @@
+//! What a process holds: capabilities, and kernel programs.
+
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string};
+
+use anyhow::{Context as _, Result};
+
+/// The five capability sets of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `CapInh`
+    pub inheritable: u64,
+    /// `CapPrm`
+    pub permitted: u64,
+    /// `CapEff`
+    pub effective: u64,
+    /// `CapBnd`
+    pub bounding: u64,
+    /// `CapAmb`
+    pub ambient: u64,
+}
+
+impl Capabilities {
+    /// Reads them.
+    pub fn of(process: u32) -> Result<Self> {
+        let set = |key: &str| {
+            let value = status(process, key)?;
+            u64::from_str_radix(&value, 16).with_context(|| format!("{key} is {value}"))
+        };
+        Ok(Self {
+            inheritable: set("CapInh")?,
+            permitted: set("CapPrm")?,
+            effective: set("CapEff")?,
+            bounding: set("CapBnd")?,
+            ambient: set("CapAmb")?,
+        })
+    }
+}
+
+/// One line of `/proc/PID/status`: the text after `key:`.
+pub fn status(process: u32, key: &str) -> Result<String> {
+    let path = format!("/proc/{process}/status");
+    let text = read_to_string(&path).with_context(|| format!("read {path}"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .map(|value| value.trim().to_owned())
+        .with_context(|| format!("{path} has no line {key}"))
+}
+
+/// Numbers of the kernel programs that a process keeps loaded, by itself or through a link.
+pub fn programs_of(process: u32) -> Result<BTreeSet<u32>> {
+    let path = format!("/proc/{process}/fdinfo");
+    let mut programs = BTreeSet::new();
+    for entry in read_dir(&path).with_context(|| format!("list {path}"))? {
+        // A descriptor may be closed between the listing and the reading.
+        let Ok(text) = read_to_string(entry?.path()) else {
+            continue;
+        };
+        let number = text.lines().find_map(|line| line.strip_prefix("prog_id:"));
+        programs.extend(number.and_then(|number| number.trim().parse::<u32>().ok()));
+    }
+    Ok(programs)
+}
+
+/// Those of `programs` that the kernel still has.
+pub fn still_loaded(programs: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
+    let mut loaded = BTreeSet::new();
+    for program in aya::programs::loaded_programs() {
+        // One may be unloaded between the listing and the look.
+        let Ok(program) = program else { continue };
+        if programs.contains(&program.id()) {
+            loaded.insert(program.id());
+        }
+    }
+    Ok(loaded)
+}

@@ -1,0 +1,39 @@
+//! UDP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use anyhow::{Context as _, Result};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::namespace::Namespace;
+
+/// Sends so many datagrams of so many bytes, whatever becomes of them. The socket is not connected, so that an answer by
+/// ICMP does not end the sending.
+pub fn send_datagrams(namespace: &Namespace, to: SocketAddr, count: u32, size: usize) -> Result<()> {
+    namespace.run(|| {
+        let socket = UdpSocket::bind((unspecified(to), 0))?;
+        for _ in 0..count {
+            socket
+                .send_to(&vec![0; size], to)
+                .with_context(|| format!("send to {to}"))?;
+        }
+        Ok(())
+    })
+}
+
+/// A UDP socket whose receive buffer holds a few datagrams of 1000 bytes, but not twenty.
+pub fn small_udp_receiver(namespace: &Namespace, address: SocketAddr) -> Result<UdpSocket> {
+    namespace.run(|| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_recv_buffer_size(8192)?;
+        socket.bind(&SockAddr::from(address))?;
+        Ok(socket.into())
+    })
+}
+
+fn unspecified(to: SocketAddr) -> IpAddr {
+    match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
