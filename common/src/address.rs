@@ -144,9 +144,15 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_the_ipv4_address() {
-        assert_eq!(Address::from_v6(v6("::ffff:10.1.2.3")), Address::from_v4(v4("10.1.2.3")));
+        assert_eq!(
+            Address::from_v6(v6("::ffff:10.1.2.3")),
+            Address::from_v4(v4("10.1.2.3"))
+        );
         for address in ["::10.1.2.3", "1::ffff:10.1.2.3"] {
-            let expected = Address { words: v6(address), family: Address::V6 };
+            let expected = Address {
+                words: v6(address),
+                family: Address::V6,
+            };
             assert_eq!(Address::from_v6(v6(address)), expected);
         }
     }

@@ -62,6 +62,7 @@ macro_rules! kernel_fields {
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
             SOCK_ERR: i32 = "sock" . "sk_err";
+            SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
 
             TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out";
@@ -177,9 +178,21 @@ mod tests {
     #[test]
     fn a_place_survives_its_global() {
         for place in [
-            Place { offset: 1248, shift: 0, width: 5 },
-            Place { offset: 2304, shift: 0, width: 0 },
-            Place { offset: 0, shift: 7, width: 1 },
+            Place {
+                offset: 1248,
+                shift: 0,
+                width: 5,
+            },
+            Place {
+                offset: 2304,
+                shift: 0,
+                width: 0,
+            },
+            Place {
+                offset: 0,
+                shift: 7,
+                width: 1,
+            },
         ] {
             assert_eq!(Place::decode(place.encode()), Some(place));
         }

@@ -10,6 +10,9 @@ pub const ESTABLISHED: u32 = 1;
 /// The flow is older than its state: it was found, not seen opening.
 pub const ADOPTED: u32 = 2;
 
+/// The connection has ended and its last delta is folded; the slot stays, for a reset that is sent afterwards.
+pub const CLOSED: u32 = 4;
+
 /// 32-bit counters of `tcp_sock` that are folded: indices into [`FlowState::snapshot`].
 pub mod folded {
     /// `segs_out`
@@ -59,7 +62,7 @@ pub struct FlowState {
     pub retransmitted_bytes_other: u64,
     /// The 32-bit counters at the last fold, by [`folded`].
     pub snapshot: [u32; folded::COUNT],
-    /// [`ESTABLISHED`], [`ADOPTED`].
+    /// [`ESTABLISHED`], [`ADOPTED`], [`CLOSED`].
     pub flags: u32,
     /// Slot of the flow's group.
     pub slot: u32,
@@ -189,7 +192,11 @@ impl Chrono {
             3 => send_buffer = send_buffer.wrapping_add(running),
             _ => {}
         }
-        [busy.wrapping_add(receive_window).wrapping_add(send_buffer), receive_window, send_buffer]
+        [
+            busy.wrapping_add(receive_window).wrapping_add(send_buffer),
+            receive_window,
+            send_buffer,
+        ]
     }
 }
 
@@ -277,7 +284,13 @@ mod tests {
         let mut flow = FlowState::default();
         flow.on_retransmit(true, 2, 2000);
         flow.on_retransmit(false, 1, 700);
-        assert_eq!((flow.retransmitted_segments_loss, flow.retransmitted_bytes_loss), (2, 2000));
-        assert_eq!((flow.retransmitted_segments_other, flow.retransmitted_bytes_other), (1, 700));
+        assert_eq!(
+            (flow.retransmitted_segments_loss, flow.retransmitted_bytes_loss),
+            (2, 2000)
+        );
+        assert_eq!(
+            (flow.retransmitted_segments_other, flow.retransmitted_bytes_other),
+            (1, 700)
+        );
     }
 }

@@ -340,7 +340,13 @@ mod tests {
 
     #[test]
     fn merged_samples_keep_the_extremes_of_those_that_have_any() {
-        let of = |live, rtt_min, rtt_max| Samples { epoch: 1, live, rtt_min, rtt_max, ..Samples::default() };
+        let of = |live, rtt_min, rtt_max| Samples {
+            epoch: 1,
+            live,
+            rtt_min,
+            rtt_max,
+            ..Samples::default()
+        };
         let mut merged = of(1, 0, 0);
         merged.merge(&of(2, 300, 400));
         merged.merge(&of(3, 200, 250));
@@ -353,6 +359,9 @@ mod tests {
         for (index, counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(*counter as usize, index);
         }
-        assert_eq!(size_of::<GroupCounters>(), 8 * (Counter::COUNT + RTT_BUCKETS + TIME_BUCKETS + DURATION_BUCKETS + 3));
+        assert_eq!(
+            size_of::<GroupCounters>(),
+            8 * (Counter::COUNT + RTT_BUCKETS + TIME_BUCKETS + DURATION_BUCKETS + 3)
+        );
     }
 }

@@ -120,7 +120,11 @@ pub fn time_bucket(micros: u64, buckets: usize) -> usize {
 pub fn size_bucket(size: u32) -> usize {
     let exponent = log2(size);
     let bucket = exponent as usize + (size > 1 << exponent) as usize;
-    if bucket < SIZE_BUCKETS { bucket } else { SIZE_BUCKETS - 1 }
+    if bucket < SIZE_BUCKETS {
+        bucket
+    } else {
+        SIZE_BUCKETS - 1
+    }
 }
 
 /// The position of the highest bit; 0 for 0.

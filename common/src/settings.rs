@@ -67,7 +67,10 @@ mod tests {
     fn the_first_matching_pattern_wins_and_unused_entries_do_not_match() {
         let mut settings = Settings::default();
         assert_eq!(settings.overridden(name("eth0")), None);
-        for (i, (pattern, connection)) in [("eth0.*", ConnectionType::Tunnel), ("eth*", ConnectionType::Cell)].into_iter().enumerate() {
+        for (i, (pattern, connection)) in [("eth0.*", ConnectionType::Tunnel), ("eth*", ConnectionType::Cell)]
+            .into_iter()
+            .enumerate()
+        {
             settings.overrides[i] = Override {
                 pattern: NamePattern::new(pattern).unwrap(),
                 connection: connection as u64,

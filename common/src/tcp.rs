@@ -171,7 +171,11 @@ pub fn sack_blocks(options: &[u8; LONGEST_HEADER - 20], length: usize) -> u32 {
             return 0;
         }
         if kind == SACK {
-            return if size >= 10 && (size - 2) % 8 == 0 { (size as u32 - 2) / 8 } else { 0 };
+            return if size >= 10 && (size - 2) % 8 == 0 {
+                (size as u32 - 2) / 8
+            } else {
+                0
+            };
         }
         at += size;
     }
@@ -297,7 +301,10 @@ mod tests {
     #[test]
     fn a_duplicate_ack_is_one_by_rfc_5681() {
         assert!(is_duplicate_ack(&header(1000, 0x10, 512), &SENDER));
-        assert!(!is_duplicate_ack(&header(1001, 0x10, 512), &SENDER), "new data is acknowledged");
+        assert!(
+            !is_duplicate_ack(&header(1001, 0x10, 512), &SENDER),
+            "new data is acknowledged"
+        );
         assert!(!is_duplicate_ack(&header(1000, 0x10, 513), &SENDER), "a window update");
         assert!(!is_duplicate_ack(&header(1000, 0x11, 512), &SENDER), "a FIN");
         let idle = Sender { in_flight: 0, ..SENDER };
@@ -307,7 +314,10 @@ mod tests {
     #[test]
     fn a_header_is_decoded() {
         let decoded = header(0x0102_0304, 0x10, 77);
-        assert_eq!((decoded.acknowledgment, decoded.length, decoded.window), (0x0102_0304, 32, 77));
+        assert_eq!(
+            (decoded.acknowledgment, decoded.length, decoded.window),
+            (0x0102_0304, 32, 77)
+        );
         assert!(decoded.ack && !decoded.control);
     }
 

@@ -1,7 +1,10 @@
 //! What the kernel's verifier wants to see and the compiler would leave out.
 #![cfg_attr(
     target_arch = "bpf",
-    expect(unsafe_code, reason = "an empty move makes the compiler forget where a number comes from")
+    expect(
+        unsafe_code,
+        reason = "an empty move makes the compiler forget where a number comes from"
+    )
 )]
 
 /// A number below `N`, which is a power of two: the mask stays even where the compiler knows that the number fits, so that the

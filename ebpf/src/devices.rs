@@ -21,7 +21,10 @@ pub(crate) fn of_received(packet: SkBuff) -> ConnectionType {
 /// Of a packet that this host sends.
 #[inline(always)]
 pub(crate) fn of_transmitted(packet: SkBuff) -> ConnectionType {
-    packet.route_device().map_or(ConnectionType::Unknown, of_device)
+    match packet.route_device() {
+        Some(device) => of_device(device),
+        None => packet.transmitting_device().map_or(ConnectionType::Unknown, of_device),
+    }
 }
 
 #[inline(always)]

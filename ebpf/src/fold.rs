@@ -1,5 +1,8 @@
 //! The fold: what the kernel has counted for a flow since the last fold goes to the flow's group.
-#![expect(unsafe_code, reason = "exchanges the snapshots in socket storage, which other CPUs exchange too")]
+#![expect(
+    unsafe_code,
+    reason = "exchanges the snapshots in socket storage, which other CPUs exchange too"
+)]
 
 use crate::{
     atomic,
@@ -10,7 +13,7 @@ use crate::{
 };
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{
-    flow::{Fold, FlowState, delta32, delta64, folded},
+    flow::{FlowState, Fold, delta32, delta64, folded},
     group::Counter,
     lost::Lost,
 };
@@ -25,7 +28,11 @@ macro_rules! for_each_folded {
     ($call:ident) => {
         $call!(folded::SEGMENTS_TRANSMITTED, segs_out, SegmentsTransmitted);
         $call!(folded::SEGMENTS_RECEIVED, segs_in, SegmentsReceived);
-        $call!(folded::DATA_SEGMENTS_TRANSMITTED, data_segs_out, DataSegmentsTransmitted);
+        $call!(
+            folded::DATA_SEGMENTS_TRANSMITTED,
+            data_segs_out,
+            DataSegmentsTransmitted
+        );
         $call!(folded::DATA_SEGMENTS_RECEIVED, data_segs_in, DataSegmentsReceived);
         $call!(folded::OUT_OF_ORDER_SEGMENTS, rcv_ooopack, OutOfOrderSegments);
         $call!(folded::DSACKS, dsack_dups, Dsacks);
@@ -62,7 +69,14 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
         ($index:expr, $reader:ident, $counter:ident) => {
             // SAFETY: the index lies within the array of the flow's state.
             let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
-            exchange(snapshot, || tcp.$reader(), |old, now| delta32(old, now, fold), group, Counter::$counter, fold);
+            exchange(
+                snapshot,
+                || tcp.$reader(),
+                |old, now| delta32(old, now, fold),
+                group,
+                Counter::$counter,
+                fold,
+            );
         };
     }
     for_each_folded!(exchange);
@@ -70,8 +84,22 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
     // SAFETY: members of the flow's state.
     let (sent, received) = unsafe { (&raw mut (*state).bytes_sent, &raw mut (*state).bytes_received) };
     let delta = |old, now| delta64(old, now, fold);
-    exchange(sent, || tcp.bytes_sent(), delta, group, Counter::DataBytesTransmitted, fold);
-    exchange(received, || tcp.bytes_received(), delta, group, Counter::DataBytesReceived, fold);
+    exchange(
+        sent,
+        || tcp.bytes_sent(),
+        delta,
+        group,
+        Counter::DataBytesTransmitted,
+        fold,
+    );
+    exchange(
+        received,
+        || tcp.bytes_received(),
+        delta,
+        group,
+        Counter::DataBytesReceived,
+        fold,
+    );
     if !HAS_SEGMENT_PATH.is_set()
         && let Some(micros) = tcp.smoothed_rtt()
     {
@@ -95,7 +123,14 @@ fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
         ($index:expr, $now:ident, $counter:ident) => {
             // SAFETY: the index lies within the array of the flow's state.
             let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
-            exchange(snapshot, || Some($now), |old, now| delta32(old, now, fold), group, Counter::$counter, fold);
+            exchange(
+                snapshot,
+                || Some($now),
+                |old, now| delta32(old, now, fold),
+                group,
+                Counter::$counter,
+                fold,
+            );
         };
     }
     exchange!(folded::SENDER_BUSY_JIFFIES, busy, SenderBusyJiffies);

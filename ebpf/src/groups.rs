@@ -133,7 +133,13 @@ impl Group {
     #[inline(always)]
     pub(crate) fn on_close(self, micros: u64) {
         // SAFETY: a member of the map value.
-        unsafe { record(&raw mut (*self.0).duration, time_bucket(micros, DURATION_BUCKETS), micros) };
+        unsafe {
+            record(
+                &raw mut (*self.0).duration,
+                time_bucket(micros, DURATION_BUCKETS),
+                micros,
+            )
+        };
     }
 }
 

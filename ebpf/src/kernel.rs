@@ -107,7 +107,11 @@ impl Sock {
     pub(crate) fn tcp(self) -> Option<TcpSock> {
         // SAFETY: the helper checks the socket's kind; the verifier checks its type.
         let pointer = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) } as *const u8;
-        if pointer.is_null() { None } else { Some(TcpSock(pointer)) }
+        if pointer.is_null() {
+            None
+        } else {
+            Some(TcpSock(pointer))
+        }
     }
 
     /// `skc_state`
@@ -144,11 +148,15 @@ impl Sock {
         u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
     }
 
-    /// `sk_err`, of a full socket.
+    /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {
-        // SAFETY: a member of `struct sock`.
-        unsafe { load(self.0, &SOCK_ERR) }.unwrap_or(0)
+        // SAFETY: members of `struct sock`.
+        let (error, soft) = unsafe { (load(self.0, &SOCK_ERR), load(self.0, &SOCK_ERR_SOFT)) };
+        match error.unwrap_or(0) {
+            0 => soft.unwrap_or(0),
+            error => error,
+        }
     }
 
     /// The device of the cached route, of a full socket.
@@ -392,7 +400,28 @@ impl SkBuff {
     pub(crate) fn receiving_device(self) -> Option<Device> {
         // SAFETY: a member of `struct sk_buff`.
         let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
-        if device.ifindex()? == self.received_through() { Some(device) } else { None }
+        if device.ifindex()? == self.received_through() {
+            Some(device)
+        } else {
+            None
+        }
+    }
+
+    /// `dev` of a packet on its way out, if what is there looks like a device: by then the route may have been let go, and
+    /// there is no `skb_iif` to compare with.
+    #[inline(always)]
+    pub(crate) fn transmitting_device(self) -> Option<Device> {
+        /// `ifindex` counts up from 1 in each namespace.
+        const MOST_DEVICES: u32 = 1 << 24;
+        // SAFETY: a member of `struct sk_buff`.
+        let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
+        let ifindex = device.ifindex()?;
+        let first_letter = device.name()?[0] as u8;
+        if ifindex != 0 && ifindex < MOST_DEVICES && first_letter.is_ascii_graphic() {
+            Some(device)
+        } else {
+            None
+        }
     }
 
     /// The device of the packet's route, `_skb_refdst->dev`.
@@ -408,7 +437,11 @@ impl SkBuff {
                 return None;
             }
             let device = bpf_probe_read_kernel::<u64>((route as *const u8).add(offset).cast()).ok()?;
-            if device == 0 { None } else { Some(Device::Untyped(device as *const u8)) }
+            if device == 0 {
+                None
+            } else {
+                Some(Device::Untyped(device as *const u8))
+            }
         }
     }
 
@@ -456,7 +489,8 @@ impl SkBuff {
             return 1;
         };
         // SAFETY: the helper checks every address.
-        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }.map_or(1, |segments| at_least_one(segments))
+        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }
+            .map_or(1, |segments| at_least_one(segments))
     }
 
     /// Segments in a packet on its way, by `skb_shared_info`.

@@ -1,7 +1,10 @@
 //! The kernel programs of tcpvitals: probes read kernel structures, call `common`, and store into maps.
 #![no_std]
 #![no_main]
-#![expect(internal_features, reason = "core::sync::atomic has no read-modify-write on the BPF target")]
+#![expect(
+    internal_features,
+    reason = "core::sync::atomic has no read-modify-write on the BPF target"
+)]
 #![feature(core_intrinsics)]
 
 mod atomic;

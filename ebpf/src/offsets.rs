@@ -1,6 +1,9 @@
 //! Every kernel field we read and every fact about the running kernel, as read-only globals that the exporter fills in
 //! before loading. What is not filled in is absent.
-#![expect(unsafe_code, reason = "globals are exported by name and read volatile, so that the compiler does not fold them")]
+#![expect(
+    unsafe_code,
+    reason = "globals are exported by name and read volatile, so that the compiler does not fold them"
+)]
 
 use common::fields::Place;
 use core::marker::PhantomData;

@@ -1,5 +1,8 @@
 //! Socket storage: the state of a flow, found, created or adopted.
-#![expect(unsafe_code, reason = "calls the helpers that aya-ebpf offers for socket-address programs only")]
+#![expect(
+    unsafe_code,
+    reason = "calls the helpers that aya-ebpf offers for socket-address programs only"
+)]
 
 use crate::{
     atomic, fold, groups,
@@ -19,7 +22,8 @@ use core::{
     ptr::{from_ref, null_mut},
 };
 
-/// The state of a flow in its socket's storage.
+/// The state of a flow in its socket's storage: there from the first SYN (as client) or the end of the handshake until the
+/// socket is gone.
 #[derive(Clone, Copy)]
 pub(crate) struct Flow(*mut FlowState);
 
@@ -50,7 +54,13 @@ impl Flow {
         unsafe { atomic::replace(&raw mut (*self.0).flags, 0, flags) };
     }
 
-    /// Whether the handshake is over.
+    /// Whether the flow belongs to a group: it is established, or was until it was closed.
+    #[inline(always)]
+    pub(crate) fn has_slot(self) -> bool {
+        self.state().flags != 0
+    }
+
+    /// Whether the handshake is over and the connection is not.
     #[inline(always)]
     pub(crate) fn is_established(self) -> bool {
         self.state().flags & ESTABLISHED != 0

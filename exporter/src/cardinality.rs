@@ -29,10 +29,20 @@ impl<L: Clone + Eq + Hash + Ord> Cardinality<L> {
     }
 
     /// Folds the rows whose label set is not admitted into the row `other`; a label set costs `cost` series.
-    pub fn cap<T>(&mut self, rows: BTreeMap<L, T>, cost: usize, other: &L, merge: impl Fn(&mut T, &T)) -> BTreeMap<L, T> {
+    pub fn cap<T>(
+        &mut self,
+        rows: BTreeMap<L, T>,
+        cost: usize,
+        other: &L,
+        merge: impl Fn(&mut T, &T),
+    ) -> BTreeMap<L, T> {
         let mut shown = BTreeMap::new();
         for (labels, row) in rows {
-            let labels = if self.admits(&labels, cost, other) { labels } else { other.clone() };
+            let labels = if self.admits(&labels, cost, other) {
+                labels
+            } else {
+                other.clone()
+            };
             match shown.get_mut(&labels) {
                 Some(sum) => merge(sum, &row),
                 None => {

@@ -81,7 +81,9 @@ pub struct Classes {
 impl Classes {
     /// The table with the configuration's rules before it.
     pub fn new(configured: &[(Rule, Class)]) -> Self {
-        let shipped = TABLE.iter().filter_map(|(reason, location, class)| Some((Rule::shipped(reason, location)?, *class)));
+        let shipped = TABLE
+            .iter()
+            .filter_map(|(reason, location, class)| Some((Rule::shipped(reason, location)?, *class)));
         Self {
             rules: configured.iter().cloned().chain(shipped).collect(),
         }
@@ -101,7 +103,11 @@ mod tests {
 
     fn check(config: &str, reason: &str, location: &str, expected: Class) {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
-        assert_eq!(Classes::new(&config.drops.classes).of(reason, location), expected, "{reason} at {location}");
+        assert_eq!(
+            Classes::new(&config.drops.classes).of(reason, location),
+            expected,
+            "{reason} at {location}"
+        );
     }
 
     #[test]

@@ -108,14 +108,22 @@ pub enum LogFormat {
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
     full.parse().map_err(|_invalid| {
         "expected an address and a port, for example 127.0.0.1:10717, [::1]:10717 or :10717".to_owned()
     })
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    let plain = text.starts_with('/') && text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
+    let plain = text.starts_with('/')
+        && text.len() > 1
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
     if !plain {
         return Err("expected a path that begins with /, for example /metrics".to_owned());
     }
@@ -153,7 +161,9 @@ mod tests {
             ("--web.telemetry-path", "/{x}"),
             ("--web.telemetry-path", "/readyz"),
         ] {
-            let error = Arguments::try_parse_from(["tcpvitals", flag, value]).unwrap_err().to_string();
+            let error = Arguments::try_parse_from(["tcpvitals", flag, value])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(flag) && error.contains("for example"), "{error}");
         }
     }

@@ -76,7 +76,11 @@ impl Collector {
         // Whoever waits for the lock meanwhile finds this run's result.
         let families = tokio::task::spawn_blocking(move || {
             // A run that panicked left at worst a snapshot unused: totals live in the kernel.
-            source.lock().unwrap_or_else(PoisonError::into_inner).collect().map(Arc::new)
+            source
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .collect()
+                .map(Arc::new)
         })
         .await??;
         *last = Some((now(), Arc::clone(&families)));
@@ -84,7 +88,10 @@ impl Collector {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the age of a snapshot is this module's business")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the age of a snapshot is this module's business"
+)]
 fn now() -> Instant {
     Instant::now()
 }
@@ -111,7 +118,10 @@ impl Source {
             lost,
             misses,
         } = self.kernel.read(self.epoch, &mut self.tables)?;
-        let groups = groups.into_iter().map(|(slot, group)| never_falling_group(&mut self.groups, slot, group)).collect();
+        let groups = groups
+            .into_iter()
+            .map(|(slot, group)| never_falling_group(&mut self.groups, slot, group))
+            .collect();
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.collect_duration = began.elapsed();
@@ -128,7 +138,10 @@ impl Source {
         }))
     }
 
-    fn name_drops(&mut self, readings: BTreeMap<u32, DropReading>) -> Result<Vec<(Option<DropSite>, DropCount)>, ReadError> {
+    fn name_drops(
+        &mut self,
+        readings: BTreeMap<u32, DropReading>,
+    ) -> Result<Vec<(Option<DropSite>, DropCount)>, ReadError> {
         let addresses = readings.values().filter_map(|reading| Some(reading.key?.location));
         let locations = self.kernel.locations(addresses)?.clone();
         let site = |key: DropKey| DropSite {

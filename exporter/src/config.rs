@@ -74,8 +74,7 @@ impl Config {
     /// The configuration that `text` describes; `file` is only named in errors.
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let raw = document::parse(text)
-            .map_err(|malformed| ConfigError::new(file, malformed.line, malformed.what))?;
+        let raw = document::parse(text).map_err(|malformed| ConfigError::new(file, malformed.line, malformed.what))?;
         Self::try_from(raw).map_err(|problem| {
             let line = locate::line_of(text, &problem.key, 1);
             ConfigError::new(file, line, problem)
@@ -135,13 +134,7 @@ impl Tcp {
     fn parse(raw: &RawTcp) -> Result<Self, Problem> {
         let RawTcp { detail } = raw;
         let detail = match detail {
-            Some(text) => words::choose(
-                "tcp.detail",
-                text,
-                "a level of detail",
-                &Detail::ALL,
-                Detail::as_str,
-            )?,
+            Some(text) => words::choose("tcp.detail", text, "a level of detail", &Detail::ALL, Detail::as_str)?,
             None => Detail::default(),
         };
         Ok(Self { detail })

@@ -113,7 +113,8 @@ impl Diagnosis {
 }
 
 fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
-    let (features, _) = features::read(btf, &plan::tracepoints(), &plan::iterators()).map_err(|error: FeaturesError| error.to_string())?;
+    let (features, _) = features::read(btf, &plan::tracepoints(), &plan::iterators())
+        .map_err(|error: FeaturesError| error.to_string())?;
     plan::plan(config, &features).map_err(|error: Unsupported| error.to_string())
 }
 
@@ -161,5 +162,7 @@ fn list(f: &mut fmt::Formatter<'_>, title: &str, entries: &[Off]) -> fmt::Result
         return writeln!(f, "{title}: none");
     }
     writeln!(f, "{title}")?;
-    entries.iter().try_for_each(|entry| writeln!(f, "  {}: {}", entry.name, entry.reason))
+    entries
+        .iter()
+        .try_for_each(|entry| writeln!(f, "  {}: {}", entry.name, entry.reason))
 }

@@ -222,7 +222,11 @@ pub fn series_per_drop() -> usize {
 }
 
 fn series_of(scope: Scope) -> usize {
-    METRICS.iter().filter(|metric| metric.source.scope() == scope).map(|metric| metric.source.width()).sum()
+    METRICS
+        .iter()
+        .filter(|metric| metric.source.scope() == scope)
+        .map(|metric| metric.source.width())
+        .sum()
 }
 
 /// All families of one snapshot, in the order of the table. A metric that is off has none.
@@ -337,14 +341,16 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
     let jiffy = snapshot.jiffy;
     let of_groups = |value: &dyn Fn(&Group) -> Option<Value>| -> Vec<Point> {
         let groups = labelled.groups.iter();
-        groups.filter_map(|(labels, group)| Some(point(labels, Vec::new(), value(group)?))).collect()
+        groups
+            .filter_map(|(labels, group)| Some(point(labels, Vec::new(), value(group)?)))
+            .collect()
     };
     let one = |value: f64| vec![alone(Vec::new(), Value::Number(value))];
     match metric.source {
         Source::Counters(points) => counters(metric, points, labelled, Value::Count),
-        Source::Jiffies(points) => {
-            counters(metric, points, labelled, |jiffies| Value::Number(number(jiffies) * jiffy.as_secs_f64()))
-        }
+        Source::Jiffies(points) => counters(metric, points, labelled, |jiffies| {
+            Value::Number(number(jiffies) * jiffy.as_secs_f64())
+        }),
         Source::GroupGauge(gauge) => of_groups(&|group| gauge(group, jiffy).map(Value::Number)),
         Source::GroupHistogram(histogram) => of_groups(&|group| {
             let histogram = histogram(group, jiffy);
@@ -352,11 +358,16 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         }),
         Source::Drops(count) => {
             let software = || own(metric, &["software"]);
-            labelled.drops.iter().map(|(labels, row)| point(labels, software(), Value::Count(count(row)))).collect()
+            labelled
+                .drops
+                .iter()
+                .map(|(labels, row)| point(labels, software(), Value::Count(count(row))))
+                .collect()
         }
         Source::Algorithms => {
             let live = snapshot.algorithms.iter();
-            live.map(|(name, live)| alone(own(metric, &[name]), Value::Number(number(*live)))).collect()
+            live.map(|(name, live)| alone(own(metric, &[name]), Value::Number(number(*live))))
+                .collect()
         }
         Source::Programs => {
             let programs = snapshot.plan.programs.iter();
@@ -365,21 +376,31 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                     let program = planned.program;
                     let reason = planned.off.as_deref().unwrap_or("");
                     let attached = if planned.off.is_none() { 1.0 } else { 0.0 };
-                    alone(own(metric, &[program.name, program.hook.name(), reason]), Value::Number(attached))
+                    alone(
+                        own(metric, &[program.name, program.hook.name(), reason]),
+                        Value::Number(attached),
+                    )
                 })
                 .collect()
         }
         Source::Misses => {
             let misses = snapshot.misses.iter();
-            misses.map(|(program, misses)| alone(own(metric, &[program]), Value::Count(*misses))).collect()
+            misses
+                .map(|(program, misses)| alone(own(metric, &[program]), Value::Count(*misses)))
+                .collect()
         }
         Source::Lost(points) => {
             let count = |lost: Lost| snapshot.lost.get(lost as usize).copied().unwrap_or(0);
-            points.iter().map(|(values, lost)| alone(own(metric, values), Value::Count(count(*lost)))).collect()
+            points
+                .iter()
+                .map(|(values, lost)| alone(own(metric, values), Value::Count(count(*lost))))
+                .collect()
         }
         Source::SeriesOverflow => {
             let refused = ["tcp", "drops"].into_iter().zip(labelled.refused);
-            refused.map(|(metrics, refused)| alone(own(metric, &[metrics]), Value::Count(refused as u64))).collect()
+            refused
+                .map(|(metrics, refused)| alone(own(metric, &[metrics]), Value::Count(refused as u64)))
+                .collect()
         }
         // Filled in when all others are known.
         Source::Series => Vec::new(),
@@ -394,16 +415,28 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
     }
 }
 
-fn counters(metric: &Metric, points: Points<Counter>, labelled: &Labelled<'_>, value: impl Fn(u64) -> Value) -> Vec<Point> {
+fn counters(
+    metric: &Metric,
+    points: Points<Counter>,
+    labelled: &Labelled<'_>,
+    value: impl Fn(u64) -> Value,
+) -> Vec<Point> {
     let of_group = |(labels, group): (&LabelSet, &Group)| {
-        let row = points.iter().map(|(values, counter)| point(labels, own(metric, values), value(group.counters.get(*counter))));
+        let row = points
+            .iter()
+            .map(|(values, counter)| point(labels, own(metric, values), value(group.counters.get(*counter))));
         row.collect::<Vec<_>>()
     };
     labelled.groups.iter().flat_map(of_group).collect()
 }
 
 fn own(metric: &Metric, values: &[&str]) -> Vec<(&'static str, String)> {
-    metric.labels.iter().copied().zip(values.iter().map(|value| String::from(*value))).collect()
+    metric
+        .labels
+        .iter()
+        .copied()
+        .zip(values.iter().map(|value| String::from(*value)))
+        .collect()
 }
 
 fn point(labels: &LabelSet, own: Vec<(&'static str, String)>, value: Value) -> Point {
@@ -456,11 +489,21 @@ mod tests {
         for metric in METRICS {
             let name = metric.full_name();
             assert!(names.insert(name.clone()), "{name} twice");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{name}"
+            );
             assert!(!metric.name.ends_with("_total"), "{name}");
-            assert!(!metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}");
+            assert!(
+                !metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('\n'),
+                "{name}"
+            );
             assert!(!metric.from.is_empty(), "{name}");
-            assert_eq!(metric.kind == Kind::Histogram, matches!(metric.source, Source::GroupHistogram(_)), "{name}");
+            assert_eq!(
+                metric.kind == Kind::Histogram,
+                matches!(metric.source, Source::GroupHistogram(_)),
+                "{name}"
+            );
             for program in metric.programs {
                 assert!(PROGRAMS.iter().any(|known| known.name == *program), "{name}: {program}");
             }
@@ -468,7 +511,10 @@ mod tests {
                 assert!(FIELDS.iter().any(|known| known.global == *field), "{name}: {field}");
             }
             if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
-                assert!(points.iter().all(|(values, _)| values.len() == metric.labels.len()), "{name}");
+                assert!(
+                    points.iter().all(|(values, _)| values.len() == metric.labels.len()),
+                    "{name}"
+                );
             }
         }
     }
@@ -482,7 +528,10 @@ mod tests {
             buckets: vec![1, 2, 4, 8, 16, 32, 64, 128],
         };
         // Exponents -2 to 5 in quarters: 0 and 4 are powers of two.
-        assert_eq!(value.classic(), [(1.0, 1 + 2 + 4), (2.0, 8 + 16 + 32 + 64), (f64::INFINITY, 128)]);
+        assert_eq!(
+            value.classic(),
+            [(1.0, 1 + 2 + 4), (2.0, 8 + 16 + 32 + 64), (f64::INFINITY, 128)]
+        );
         assert_eq!(value.count(), 255);
     }
 }

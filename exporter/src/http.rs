@@ -39,7 +39,12 @@ pub fn router(service: Service) -> Router {
 }
 
 async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let accept = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",");
     let format = Format::accepted(&accept);
     match service.collector.families().await {
         Ok(families) => match prometheus::encode(&families, format) {
@@ -79,7 +84,11 @@ async fn index(State(service): State<Arc<Service>>) -> Html<String> {
 
 fn collection_failed(error: &CollectError) -> Response {
     tracing::error!(%error, "the collection failed");
-    (StatusCode::SERVICE_UNAVAILABLE, format!("the collection failed: {error}\n")).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("the collection failed: {error}\n"),
+    )
+        .into_response()
 }
 
 fn failed(what: &str) -> Response {

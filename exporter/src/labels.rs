@@ -89,8 +89,12 @@ impl Labelling {
             }
         }
         let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
-        let groups = self.groups.cap(groups, families::series_per_group(), &other_group, Group::merge);
-        let drops = self.drops.cap(drops, families::series_per_drop(), &other_drop, DropCount::merge);
+        let groups = self
+            .groups
+            .cap(groups, families::series_per_group(), &other_group, Group::merge);
+        let drops = self
+            .drops
+            .cap(drops, families::series_per_drop(), &other_drop, DropCount::merge);
         Labelled {
             snapshot,
             groups,
@@ -100,7 +104,11 @@ impl Labelling {
     }
 
     fn ignores(&self, site: &DropSite) -> bool {
-        self.config.drops.ignore.iter().any(|rule| rule.matches(&site.reason, &site.location))
+        self.config
+            .drops
+            .ignore
+            .iter()
+            .any(|rule| rule.matches(&site.reason, &site.location))
     }
 
     /// The labels of a group; `None` is the group `other`.
@@ -114,7 +122,12 @@ impl Labelling {
                 TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
             }
         };
-        self.config.labels.tcp.iter().map(|label| (label.as_str(), value(label))).collect()
+        self.config
+            .labels
+            .tcp
+            .iter()
+            .map(|label| (label.as_str(), value(label)))
+            .collect()
     }
 
     /// The labels of a drop; `None` is the row `other`.
@@ -131,7 +144,12 @@ impl Labelling {
                 DropLabel::ConnectionType => site.connection.as_str().to_owned(),
             }
         };
-        self.config.labels.drops.iter().map(|label| (label.as_str(), value(label))).collect()
+        self.config
+            .labels
+            .drops
+            .iter()
+            .map(|label| (label.as_str(), value(label)))
+            .collect()
     }
 
     fn protocol(&self, number: u16) -> String {
@@ -147,7 +165,11 @@ impl Labelling {
         let subnets = &self.config.subnets;
         let [first, ..] = words;
         match (kind, subnets.fallback()) {
-            (NAMED, _) => subnets.names().get(first as usize).cloned().unwrap_or_else(|| OTHER.to_owned()),
+            (NAMED, _) => subnets
+                .names()
+                .get(first as usize)
+                .cloned()
+                .unwrap_or_else(|| OTHER.to_owned()),
             (FALLBACK, Fallback::Name(name)) => name.clone(),
             (V4, Fallback::Auto { ipv4, .. }) => format!("{}/{ipv4}", Ipv4Addr::from(first.to_ne_bytes())),
             (V6, Fallback::Auto { ipv6, .. }) => {
@@ -201,12 +223,17 @@ mod tests {
 
     #[test]
     fn subnets_are_named_by_the_configuration() {
-        const NAMED: &str = "{subnets: [{name: a, cidrs: [10.0.0.0/8]}, {name: b, cidrs: [11.0.0.0/8]}], subnets_fallback: far}";
+        const NAMED: &str =
+            "{subnets: [{name: a, cidrs: [10.0.0.0/8]}, {name: b, cidrs: [11.0.0.0/8]}], subnets_fallback: far}";
         const AUTO: &str = "subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}";
         check_subnet(NAMED, SubnetKey::named(1), "b");
         check_subnet(NAMED, SubnetKey::FALLBACK, "far");
         check_subnet(NAMED, SubnetKey::NONE, "none");
-        check_subnet(AUTO, Address::from_v4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48), "192.0.2.0/24");
+        check_subnet(
+            AUTO,
+            Address::from_v4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48),
+            "192.0.2.0/24",
+        );
         let v6: Ipv6Addr = "2001:db8:1:2::3".parse().unwrap();
         let words = std::array::from_fn(|i| u32::from_ne_bytes(v6.octets()[4 * i..4 * i + 4].try_into().unwrap()));
         check_subnet(AUTO, Address::from_v6(words).cut(24, 48), "2001:db8:1::/48");
@@ -225,16 +252,31 @@ mod tests {
             let labelled = labelling.label(&snapshot);
             let rows = labelled.groups.iter();
             rows.map(|(labels, group)| {
-                (values(labels).into_iter().map(str::to_owned).collect(), group.counters.get(Counter::Opened))
+                (
+                    values(labels).into_iter().map(str::to_owned).collect(),
+                    group.counters.get(Counter::Opened),
+                )
             })
             .collect()
         };
-        let row = |labels: &[&str], count| (labels.iter().map(|label| String::from(*label)).collect::<Vec<_>>(), count);
+        let row = |labels: &[&str], count| {
+            (
+                labels.iter().map(|label| String::from(*label)).collect::<Vec<_>>(),
+                count,
+            )
+        };
         assert_eq!(
             labelled("labels: {tcp: [subnet, role]}"),
-            [row(&["internet", "client"], 1), row(&["internet", "server"], 2), row(&["other", "other"], 4)]
+            [
+                row(&["internet", "client"], 1),
+                row(&["internet", "server"], 2),
+                row(&["other", "other"], 4)
+            ]
         );
-        assert_eq!(labelled("labels: {tcp: [subnet]}"), [row(&["internet"], 3), row(&["other"], 4)]);
+        assert_eq!(
+            labelled("labels: {tcp: [subnet]}"),
+            [row(&["internet"], 3), row(&["other"], 4)]
+        );
         assert_eq!(labelled("labels: {tcp: []}"), [row(&[], 7)]);
     }
 
@@ -258,6 +300,17 @@ mod tests {
         let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
         let labelled = labelling.label(&snapshot);
         let rows: Vec<_> = labelled.drops.keys().map(values).collect();
-        assert_eq!(rows, [["nft_do_chain", "NETFILTER_DROP", "policy", "udp", "receive", "none", "loopback"]]);
+        assert_eq!(
+            rows,
+            [[
+                "nft_do_chain",
+                "NETFILTER_DROP",
+                "policy",
+                "udp",
+                "receive",
+                "none",
+                "loopback"
+            ]]
+        );
     }
 }

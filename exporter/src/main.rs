@@ -18,11 +18,13 @@ fn main() -> ExitCode {
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments, &log).map(|()| ExitCode::SUCCESS).map_err(failed),
-        Command::CheckConfig { file } => {
-            Config::read(&file).map_err(|error| failed(error.into())).and_then(|_| print(&format!("{}: ok\n", file.display())))
-        }
+        Command::CheckConfig { file } => Config::read(&file)
+            .map_err(|error| failed(error.into()))
+            .and_then(|_| print(&format!("{}: ok\n", file.display()))),
         Command::Doctor(arguments) => doctor(&arguments),
-        Command::Docs(Docs::Metrics) => reference::markdown().map_err(|_| ExitCode::FAILURE).and_then(|page| print(&page)),
+        Command::Docs(Docs::Metrics) => reference::markdown()
+            .map_err(|_| ExitCode::FAILURE)
+            .and_then(|page| print(&page)),
     };
     result.unwrap_or_else(|code| code)
 }
@@ -32,7 +34,11 @@ fn doctor(arguments: &DoctorArguments) -> Result<ExitCode, ExitCode> {
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis.print(arguments.output).map_err(|_| ExitCode::FAILURE)?;
     print(&text)?;
-    Ok(if diagnosis.is_fit() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(if diagnosis.is_fit() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    })
 }
 
 /// Says on stderr what went wrong, whatever the level of the log.
@@ -53,10 +59,13 @@ fn print(text: &str) -> Result<ExitCode, ExitCode> {
 
 /// Diagnostics go to stderr, in colour only on a terminal and without `NO_COLOR`.
 fn start_log(log: &Log) {
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(log.level);
+    let builder = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(log.level);
     match log.format {
         LogFormat::Text => {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            let colour =
+                io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             builder.with_ansi(colour).init();
         }
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -1,12 +1,17 @@
 //! What the operating system says of the exporter's own process, for the standard `process_*` metrics.
 
 use crate::snapshot::Exporter;
-use procfs::{ProcResult, process::{LimitValue, Process}};
+use procfs::{
+    ProcResult,
+    process::{LimitValue, Process},
+};
 
 /// Reads `/proc/self`. What cannot be read is left out.
 pub fn read() -> Exporter {
     let mut exporter = Exporter::default();
-    let Ok(process) = Process::myself() else { return exporter };
+    let Ok(process) = Process::myself() else {
+        return exporter;
+    };
     if let Ok(stat) = process.stat() {
         #[expect(clippy::cast_precision_loss, reason = "metrics are f64")]
         let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
@@ -21,10 +26,13 @@ pub fn read() -> Exporter {
     #[expect(clippy::cast_precision_loss, reason = "metrics are f64")]
     {
         exporter.open_descriptors = process.fd_count().ok().map(|count| count as f64);
-        exporter.most_descriptors = process.limits().ok().and_then(|limits| match limits.max_open_files.soft_limit {
-            LimitValue::Value(most) => Some(most as f64),
-            LimitValue::Unlimited => None,
-        });
+        exporter.most_descriptors = process
+            .limits()
+            .ok()
+            .and_then(|limits| match limits.max_open_files.soft_limit {
+                LimitValue::Value(most) => Some(most as f64),
+                LimitValue::Unlimited => None,
+            });
     }
     exporter
 }

@@ -21,7 +21,11 @@ pub enum Format {
 impl Format {
     /// The format that an Accept header asks for: OpenMetrics if it is named, else plain text.
     pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+        if accept.contains("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
     }
 
     /// The Content-Type header.
@@ -58,7 +62,8 @@ fn plain(openmetrics: &str) -> String {
         }
         // The type of a family follows its help.
         let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
-        let of_counter = is_counter(line) || (line.starts_with("# HELP ") && lines.peek().is_some_and(|next| is_counter(next)));
+        let of_counter =
+            is_counter(line) || (line.starts_with("# HELP ") && lines.peek().is_some_and(|next| is_counter(next)));
         let mut words = line.splitn(4, ' ');
         match (of_counter, words.next(), words.next(), words.next(), words.next()) {
             (true, Some(hash), Some(keyword), Some(name), Some(rest)) => {
@@ -76,7 +81,9 @@ struct Encoding(Arc<Families>);
 impl Collector for Encoding {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Families(families) = &*self.0;
-        families.iter().filter(|family| !family.points.is_empty()).try_for_each(|family| encode_family(family, &mut encoder))
+        families
+            .iter()
+            .try_for_each(|family| encode_family(family, &mut encoder))
     }
 }
 
@@ -96,7 +103,7 @@ fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEnc
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
     };
-    let mut family = encoder.encode_descriptor(&name, metric.help, unit.as_ref(), kind)?;
+    let mut family = encoder.encode_descriptor(&name, &format!("{}.", metric.help), unit.as_ref(), kind)?;
     for point in points {
         let labels = Labels(point);
         let mut series = family.encode_family(&labels)?;

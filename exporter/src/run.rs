@@ -55,9 +55,10 @@ impl RunError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Unsupported(Unsupported::NothingToDo) => ExitCode::from(2),
-            Self::Features(_) | Self::Unsupported(Unsupported::NoSocketStorage) | Self::Capabilities(_) | Self::Load(_) => {
-                ExitCode::from(3)
-            }
+            Self::Features(_)
+            | Self::Unsupported(Unsupported::NoSocketStorage)
+            | Self::Capabilities(_)
+            | Self::Load(_) => ExitCode::from(3),
             Self::Listen { .. } | Self::Serve(_) => ExitCode::from(1),
         }
     }

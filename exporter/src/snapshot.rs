@@ -102,8 +102,23 @@ pub(crate) mod tests {
     /// An empty snapshot of a kernel that has everything.
     pub(crate) fn snapshot() -> Snapshot {
         let features = Features {
-            fields: FIELDS.iter().map(|field| (field.global, Ok(Place { offset: 8, shift: 0, width: 0 }))).collect(),
-            tracepoints: plan::tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
+            fields: FIELDS
+                .iter()
+                .map(|field| {
+                    (
+                        field.global,
+                        Ok(Place {
+                            offset: 8,
+                            shift: 0,
+                            width: 0,
+                        }),
+                    )
+                })
+                .collect(),
+            tracepoints: plan::tracepoints()
+                .into_iter()
+                .map(|hook| (hook.to_owned(), 4))
+                .collect(),
             iterators: plan::iterators().into_iter().map(str::to_owned).collect(),
             socket_storage: true,
         };

@@ -51,7 +51,8 @@ fn a_reader_that_does_not_read_blocks_the_sender_by_its_window() -> Result<()> {
 
         // Once it is over, they agree.
         receive(&flow.server, taken)?;
-        let [ends] = settle(&[flow])?[..] else {
+        let flows = [flow];
+        let [ends] = settle(&flows)?[..] else {
             bail!("one flow has one account")
         };
         let scrape = exporter.scrape()?;
@@ -81,7 +82,8 @@ fn a_send_buffer_that_is_too_small_blocks_the_sender_by_itself() -> Result<()> {
         send(&flow.client, 500_000)?;
         reader.join().unwrap_or_else(|_| bail!("the reading thread panicked"))
     })?;
-    let [ends] = settle(&[flow])?[..] else {
+    let flows = [flow];
+    let [ends] = settle(&flows)?[..] else {
         bail!("one flow has one account")
     };
     let scrape = exporter.scrape()?;

@@ -232,7 +232,8 @@ fn a_segment_that_this_host_drops_on_its_way_out_is_found_by_its_flow() -> Resul
         let flow = Flow::open(&pair, family, 443)?;
         nft::drop_matching(&pair.client, "output", "tcp dport 443 numgen random mod 100 < 4")?;
         flow.exchange(1_000_000, 0)?;
-        settle(&[flow])?;
+        let flows = [flow];
+        settle(&flows)?;
         let dropped = nft::dropped(&pair.client)?.packets;
         assert!(dropped > 5);
         let scrape = exporter.scrape()?;
@@ -266,7 +267,8 @@ fn segments_that_the_network_drops_are_not_taken_for_local_ones() -> Result<()> 
     let flow = Flow::open(&pair, Family::V4, 443)?;
     nft::drop_matching(&pair.server, "prerouting", "tcp dport 443 numgen random mod 100 < 4")?;
     flow.exchange(1_000_000, 0)?;
-    settle(&[flow])?;
+    let flows = [flow];
+    settle(&flows)?;
     let scrape = exporter.scrape()?;
     Expected {
         packets: nft::dropped(&pair.server)?.packets,

@@ -50,8 +50,8 @@ fn every_acknowledgment_gives_one_sample_and_their_mean_is_the_kernels() -> Resu
     check("full", |info, live, closed, subnet| {
         let labels = [("subnet", subnet)];
         let rtt = closed.histogram("tcpvitals_tcp_rtt_seconds", &labels)?;
-        // The handshake measures no segment; the last sample is taken when the flow closes.
-        assert_eq!(rtt.count, f64::from(ROUNDS));
+        // The client's SYN is the first sample; the last one is taken when the flow closes.
+        assert_eq!(rtt.count, f64::from(1 + ROUNDS));
         assert_eq!(rtt.buckets.iter().map(|(_, count)| count).sum::<f64>(), rtt.count);
         let (mean, kernel) = (rtt.sum / rtt.count, seconds(info.rtt.into()));
         assert!(
@@ -59,12 +59,8 @@ fn every_acknowledgment_gives_one_sample_and_their_mean_is_the_kernels() -> Resu
             "{mean} s, but the kernel smooths {kernel} s"
         );
         // All but the handshake's took at least as long as the peer thought.
-        for (bound, count) in rtt.buckets {
-            assert!(
-                count == 0.0 || bound >= THINK.as_secs_f64(),
-                "{count} samples up to {bound} s"
-            );
-        }
+        let quick = rtt.buckets.iter().filter(|(bound, _)| *bound < THINK.as_secs_f64());
+        assert!(quick.map(|(_, count)| count).sum::<f64>() <= 1.0);
 
         let least = live.sum("tcpvitals_tcp_rtt_min_seconds", &labels)?;
         let most = live.sum("tcpvitals_tcp_rtt_max_seconds", &labels)?;
@@ -73,10 +69,7 @@ fn every_acknowledgment_gives_one_sample_and_their_mean_is_the_kernels() -> Resu
             "{least}, but the kernel's floor is {} us",
             info.min_rtt
         );
-        assert!(
-            least >= THINK.as_secs_f64() && least <= mean && mean <= most,
-            "{least} {mean} {most}"
-        );
+        assert!(least <= mean && mean <= most, "{least} {mean} {most}");
         Ok(())
     })
 }

@@ -164,6 +164,8 @@ impl Peer {
             let client = client
                 .join()
                 .unwrap_or_else(|_| bail!("the connecting thread panicked"))?;
+            // The window of a SYN is not scaled, so the first acknowledgment after it says a new one.
+            connection.acknowledge()?;
             Ok((client, connection))
         })
     }

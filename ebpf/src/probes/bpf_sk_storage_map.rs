@@ -3,7 +3,10 @@
 //!
 //! The fold writes nothing to the iterator's file: a program whose output does not fit is run again for the same flow,
 //! which would count it twice.
-#![expect(unsafe_code, reason = "the entry of an iterator, whose context aya-ebpf does not know")]
+#![expect(
+    unsafe_code,
+    reason = "the entry of an iterator, whose context aya-ebpf does not know"
+)]
 
 use crate::{
     atomic, fold,
@@ -15,7 +18,7 @@ use crate::{
 };
 use aya_ebpf::bindings::BPF_NOEXIST;
 use common::{
-    flow::{Fold, FlowState},
+    flow::{FlowState, Fold},
     group::{AlgorithmCount, Samples},
     histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
     tcp::INFINITE_SSTHRESH,

@@ -12,7 +12,7 @@ use crate::{
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
-    flow::{ADOPTED, ESTABLISHED, Fold},
+    flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
     group::{Counter, Role},
     lost::Lost,
     tcp::{ConnectFailure, Transition, state},
@@ -20,7 +20,9 @@ use common::{
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else { return 0 };
+    let Some(sock) = Sock::argument(&context, 0) else {
+        return 0;
+    };
     let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
     let transition = Transition::of(old, new);
     if matches!(transition, Transition::None) {
@@ -69,7 +71,11 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
         }
         None => {
             // The round trip of the SYN-ACK is a server's first sample; there is none when it was sent again.
-            let handshake = if matches!(role, Role::Server) { tcp.smoothed_rtt().unwrap_or(0) as u64 } else { 0 };
+            let handshake = if matches!(role, Role::Server) {
+                tcp.smoothed_rtt().unwrap_or(0) as u64
+            } else {
+                0
+            };
             (storage::create(sock), handshake)
         }
     };
@@ -116,6 +122,9 @@ fn closed(sock: Sock, tcp: TcpSock) {
         return;
     };
     let state = flow.state();
+    if !flow.is_established() {
+        return;
+    }
     if let Some(group) = Group::at(state.slot) {
         if HAS_SEGMENT_PATH.is_set() {
             tcp_probe::sample_rtt(flow, tcp, group);
@@ -126,7 +135,7 @@ fn closed(sock: Sock, tcp: TcpSock) {
             group.on_close((now() - state.started) / 1000);
         }
     }
-    storage::delete(sock);
+    state.flags = CLOSED;
 }
 
 #[inline(always)]

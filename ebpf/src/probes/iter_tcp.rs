@@ -1,7 +1,10 @@
 //! `bpf_iter_tcp(struct bpf_iter_meta *meta, struct sock_common *sk_common, uid_t uid)`, 5.10 to 7.2: every TCP socket of the reader's
 //! network namespace. Run once at the start, so that the flows that are open then count from then on; those of other
 //! namespaces are adopted by the first hook that sees them.
-#![expect(unsafe_code, reason = "the entry of an iterator, whose context aya-ebpf does not know")]
+#![expect(
+    unsafe_code,
+    reason = "the entry of an iterator, whose context aya-ebpf does not know"
+)]
 
 use crate::{kernel::Sock, storage};
 use common::tcp::state;

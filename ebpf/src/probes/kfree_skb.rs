@@ -21,10 +21,16 @@ use common::{
 
 #[btf_tracepoint(function = "kfree_skb")]
 fn kfree_skb(context: BtfTracePointContext) -> i32 {
-    let Some(packet) = SkBuff::argument(&context, 0) else { return 0 };
+    let Some(packet) = SkBuff::argument(&context, 0) else {
+        return 0;
+    };
     let location = context.arg(1);
     let reason = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
-    let direction = if packet.received_through() == 0 { Direction::Transmit } else { Direction::Receive };
+    let direction = if packet.received_through() == 0 {
+        Direction::Transmit
+    } else {
+        Direction::Receive
+    };
     if matches!(direction, Direction::Transmit) {
         count_for_flow(packet);
     }

@@ -7,7 +7,9 @@ use common::{group::Counter, tcp::congestion};
 
 #[btf_tracepoint(function = "tcp_cong_state_set")]
 fn tcp_cong_state_set(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else { return 0 };
+    let Some(sock) = Sock::argument(&context, 0) else {
+        return 0;
+    };
     let counter = match context.arg::<u8>(1) {
         congestion::DISORDER => Counter::DisorderEntries,
         congestion::CWR => Counter::CwrEntries,

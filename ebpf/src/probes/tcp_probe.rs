@@ -18,8 +18,12 @@ fn tcp_probe(context: BtfTracePointContext) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.tcp() else { return 0 };
-    let Some(flow) = storage::find_or_adopt(sock, tcp) else { return 0 };
-    let Some(group) = Group::at(flow.state().slot) else { return 0 };
+    let Some(flow) = storage::find_or_adopt(sock, tcp) else {
+        return 0;
+    };
+    let Some(group) = Group::at(flow.state().slot) else {
+        return 0;
+    };
     sample_rtt(flow, tcp, group);
     acknowledgment(packet, flow, tcp, group);
     0
@@ -29,7 +33,9 @@ fn tcp_probe(context: BtfTracePointContext) -> i32 {
 /// which the segment it covered was sent, and moves with every unambiguous sample (RFC 8985, 6.1).
 #[inline(always)]
 pub(crate) fn sample_rtt(flow: Flow, tcp: TcpSock, group: Group) {
-    let (Some(stamp), Some(micros)) = (tcp.rack_mstamp(), tcp.rack_rtt_us()) else { return };
+    let (Some(stamp), Some(micros)) = (tcp.rack_mstamp(), tcp.rack_rtt_us()) else {
+        return;
+    };
     let state = flow.state();
     let stamp = stamp as u32;
     if stamp == state.rtt_stamp || micros == 0 {
@@ -43,7 +49,9 @@ pub(crate) fn sample_rtt(flow: Flow, tcp: TcpSock, group: Group) {
 /// Records what the segment acknowledges.
 #[inline(always)]
 fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
-    let Some(words) = packet.transport_words::<5>() else { return };
+    let Some(words) = packet.transport_words::<5>() else {
+        return;
+    };
     let header = Header::decode(&words);
     if packet.length() == header.length
         && let Some(sender) = tcp.sender()

@@ -13,7 +13,9 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_receive_reset")]
 fn tcp_receive_reset(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else { return 0 };
+    let Some(sock) = Sock::argument(&context, 0) else {
+        return 0;
+    };
     let slot = match storage::find(sock) {
         Some(flow) if flow.is_established() => flow.state().slot,
         _ if sock.state() == state::SYN_SENT => groups::slot_of_flow(sock, Some(Role::Client)),

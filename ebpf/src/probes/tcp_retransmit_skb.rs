@@ -28,7 +28,9 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tcp) = sock.tcp() else { return 0 };
-    let Some(flow) = storage::find_or_adopt(sock, tcp) else { return 0 };
+    let Some(flow) = storage::find_or_adopt(sock, tcp) else {
+        return 0;
+    };
     let state = flow.state();
     let (segments, bytes) = (packet.queued_segments(), packet.length());
     let in_loss = tcp.congestion_state() == congestion::LOSS;

@@ -13,7 +13,9 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 fn tcp_retransmit_synack(context: BtfTracePointContext) -> i32 {
-    let Some(request) = Sock::argument(&context, 1) else { return 0 };
+    let Some(request) = Sock::argument(&context, 1) else {
+        return 0;
+    };
     let slot = groups::slot_of_socket(request, Some(Role::Server), ConnectionType::Unknown);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::SynAckRetransmits, 1);

@@ -26,7 +26,7 @@ fn tcp_send_reset(context: BtfTracePointContext) -> i32 {
 fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
     if let Some(sock) = sock {
         if let Some(flow) = storage::find(sock)
-            && flow.is_established()
+            && flow.has_slot()
         {
             return flow.state().slot;
         }

@@ -9,9 +9,7 @@ use super::raw::RawConnectionType;
 use super::words;
 
 /// Every pattern with its type, in the order of the file.
-pub(super) fn parse(
-    raw: &[RawConnectionType],
-) -> Result<Vec<(NamePattern, ConnectionType)>, Problem> {
+pub(super) fn parse(raw: &[RawConnectionType]) -> Result<Vec<(NamePattern, ConnectionType)>, Problem> {
     let mut table = Vec::new();
     for (index, RawConnectionType { kind, interfaces }) in raw.iter().enumerate() {
         let key = format!("connection_types[{index}]");

@@ -19,9 +19,7 @@ pub(super) fn parse(text: &str) -> Result<RawConfig, Malformed> {
     refuse_control_characters(text)?;
     refuse_all_but_one_document(text)?;
     let raw = serde_yaml::from_str::<Option<RawConfig>>(text);
-    Ok(raw
-        .map_err(|error| misshapen(text, &error))?
-        .unwrap_or_default())
+    Ok(raw.map_err(|error| misshapen(text, &error))?.unwrap_or_default())
 }
 
 /// The parser refuses them too, but without a line.
@@ -51,16 +49,13 @@ fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
     };
     IgnoredAny::deserialize(first).map_err(|error| Malformed {
         line: line(&error),
-        what: format!(
-            "the file is not YAML: {error}; check quotes, brackets and indentation there"
-        ),
+        what: format!("the file is not YAML: {error}; check quotes, brackets and indentation there"),
     })?;
     match documents.next() {
         None => Ok(()),
         Some(second) => Err(Malformed {
             line: locate::first_line(second),
-            what: "the file holds more than one YAML document; keep one and remove the rest"
-                .to_owned(),
+            what: "the file holds more than one YAML document; keep one and remove the rest".to_owned(),
         }),
     }
 }

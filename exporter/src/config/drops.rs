@@ -50,13 +50,7 @@ impl Drops {
                 location,
             } = entry;
             let key = format!("drops.classes[{index}]");
-            let class = words::choose(
-                &format!("{key}.class"),
-                class,
-                "a class",
-                &Class::ALL,
-                Class::as_str,
-            )?;
+            let class = words::choose(&format!("{key}.class"), class, "a class", &Class::ALL, Class::as_str)?;
             let rule = Rule::parse(&key, reason.as_deref(), location.as_deref())?;
             drops.classes.push((rule, class));
         }
@@ -77,10 +71,8 @@ impl Rule {
             let what = "the rule would match every drop; give a reason, a location or both";
             return Err(Problem::new(key, what));
         }
-        let glob = |part: &str, text: Option<&str>| {
-            text.map(|text| Glob::parse(&format!("{key}.{part}"), text))
-                .transpose()
-        };
+        let glob =
+            |part: &str, text: Option<&str>| text.map(|text| Glob::parse(&format!("{key}.{part}"), text)).transpose();
         Ok(Self {
             reason: glob("reason", reason)?,
             location: glob("location", location)?,

@@ -36,13 +36,7 @@ impl Labels {
         }
         if let Some(list) = drops {
             let noun = "a label of the drop metrics";
-            labels.drops = set(
-                "labels.drops",
-                list,
-                noun,
-                &DropLabel::ALL,
-                DropLabel::as_str,
-            )?;
+            labels.drops = set("labels.drops", list, noun, &DropLabel::ALL, DropLabel::as_str)?;
         }
         Ok(labels)
     }
@@ -85,12 +79,7 @@ pub enum TcpLabel {
 
 impl TcpLabel {
     /// Every label, in the order of the documentation.
-    pub const ALL: [Self; 4] = [
-        Self::Subnet,
-        Self::ConnectionType,
-        Self::AppProtocol,
-        Self::Role,
-    ];
+    pub const ALL: [Self; 4] = [Self::Subnet, Self::ConnectionType, Self::AppProtocol, Self::Role];
 
     /// The label's name.
     pub const fn as_str(self) -> &'static str {

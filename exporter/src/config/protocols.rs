@@ -53,8 +53,7 @@ impl AppProtocols {
                 let key = format!("app_protocols[{index}].ports[{position}]");
                 let port: u16 = COUNT.read(&key, text, 1..=65535)?;
                 if let Some(first) = places.insert(port, key.clone()) {
-                    let what =
-                        format!("the port {port} is already in {first}; remove one of the two");
+                    let what = format!("the port {port} is already in {first}; remove one of the two");
                     return Err(Problem::new(key, what));
                 }
                 table.insert(port, name);

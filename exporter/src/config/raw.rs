@@ -38,10 +38,7 @@ pub(crate) struct RawConfig {
 
 /// One entry of `subnets`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys name and cidrs"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys name and cidrs")]
 pub(crate) struct RawSubnet {
     /// The label value. Required. Example: `dc-east`.
     pub(crate) name: String,
@@ -58,10 +55,7 @@ pub(crate) enum RawFallback {
 
 /// The prefix lengths of `subnets_fallback.auto`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys ipv4 and ipv6"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys ipv4 and ipv6")]
 pub(crate) struct RawPrefixes {
     /// Bits of an IPv4 address to keep, 1 to 32. Default: 24. Example: `16`.
     pub(crate) ipv4: Option<String>,
@@ -71,10 +65,7 @@ pub(crate) struct RawPrefixes {
 
 /// One entry of `app_protocols`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys name and ports"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys name and ports")]
 pub(crate) struct RawProtocol {
     /// The label value. Required. Example: `orders-api`.
     pub(crate) name: String,
@@ -84,10 +75,7 @@ pub(crate) struct RawProtocol {
 
 /// One entry of `connection_types`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys type and interfaces"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys type and interfaces")]
 pub(crate) struct RawConnectionType {
     /// The label value: unknown, wired, wifi, cell, loopback, tunnel or virtual. Required. Example: `wired`.
     #[serde(rename = "type")]
@@ -122,10 +110,7 @@ pub(crate) struct RawDrops {
 
 /// One entry of `drops.ignore`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys reason and location"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys reason and location")]
 pub(crate) struct RawRule {
     /// The kernel's name of the drop reason; `*` is any text. Default: any. Example: `TCP_*`.
     pub(crate) reason: Option<String>,
@@ -150,10 +135,7 @@ pub(crate) struct RawClass {
 
 /// `labels`; an empty list leaves a metric without these labels.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys tcp and drops"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
 pub(crate) struct RawLabels {
     /// Labels of the TCP metrics. Default: all of them. Example: `[subnet, role]`.
     pub(crate) tcp: Option<Vec<String>>,
@@ -163,10 +145,7 @@ pub(crate) struct RawLabels {
 
 /// `limits`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys memory and series"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys memory and series")]
 pub(crate) struct RawLimits {
     /// Kernel memory for counters, in bytes, 16KiB to 4GiB. Default: `32MiB`. Example: `64MB`.
     pub(crate) memory: Option<String>,

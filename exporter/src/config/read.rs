@@ -11,16 +11,11 @@ use super::error::ConfigError;
 /// The text of the file at `path`.
 pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
     let file = path.display().to_string();
-    let bytes =
-        fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error)))?;
+    let bytes = fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error)))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-        ConfigError::new(
-            &file,
-            Some(line),
-            "the file is not UTF-8 text; save it as UTF-8",
-        )
+        ConfigError::new(&file, Some(line), "the file is not UTF-8 text; save it as UTF-8")
     })
 }
 

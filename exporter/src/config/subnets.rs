@@ -56,9 +56,7 @@ impl Subnets {
         let mut subnets = Self::none();
         for (id, (name, networks)) in (0..).zip(BUILT_IN) {
             subnets.names.push((*name).to_owned());
-            subnets
-                .networks
-                .extend(networks.iter().map(|network| (*network, id)));
+            subnets.networks.extend(networks.iter().map(|network| (*network, id)));
         }
         subnets
     }
@@ -71,10 +69,7 @@ impl Subnets {
         }
     }
 
-    pub(super) fn parse(
-        list: Option<&[RawSubnet]>,
-        fallback: Option<&RawFallback>,
-    ) -> Result<Self, Problem> {
+    pub(super) fn parse(list: Option<&[RawSubnet]>, fallback: Option<&RawFallback>) -> Result<Self, Problem> {
         let mut subnets = match list {
             Some(list) => Self::parse_list(list)?,
             None => Self::built_in(),
@@ -94,9 +89,8 @@ impl Subnets {
             let key = format!("subnets[{id}].name");
             let name = words::name(&key, name)?;
             if let Some(twin) = ids.insert(name, id) {
-                let what = format!(
-                    "{name:?} is already the name of subnets[{twin}]; join their cidrs or choose another name"
-                );
+                let what =
+                    format!("{name:?} is already the name of subnets[{twin}]; join their cidrs or choose another name");
                 return Err(Problem::new(key, what));
             }
             subnets.names.push(name.to_owned());
@@ -108,9 +102,7 @@ impl Subnets {
                 let key = format!("subnets[{id}].cidrs[{index}]");
                 let network = parse_network(text).map_err(|what| Problem::new(&key, what))?;
                 if let Some(first) = places.insert(network, key.clone()) {
-                    let what = format!(
-                        "the network {network} is already in {first}; remove one of the two"
-                    );
+                    let what = format!("the network {network} is already in {first}; remove one of the two");
                     return Err(Problem::new(key, what));
                 }
                 subnets.networks.push((network, id));
@@ -174,15 +166,11 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
         ));
     };
     if let Some(ipv4) = mapped(network) {
-        return Err(format!(
-            "{text:?} is an IPv4-mapped network; write it as IPv4: {ipv4}"
-        ));
+        return Err(format!("{text:?} is an IPv4-mapped network; write it as IPv4: {ipv4}"));
     }
     let cut = network.trunc();
     if cut != network {
-        return Err(format!(
-            "{text:?} has address bits behind its prefix; write {cut}"
-        ));
+        return Err(format!("{text:?} has address bits behind its prefix; write {cut}"));
     }
     Ok(network)
 }
@@ -200,16 +188,10 @@ fn mapped(network: IpNet) -> Option<IpNet> {
 
 /// The subnets without a file: what is not the internet.
 const BUILT_IN: &[(&str, &[IpNet])] = &[
-    (
-        "loopback",
-        &[v4([127, 0, 0, 0], 8), v6([0, 0, 0, 0, 0, 0, 0, 1], 128)],
-    ),
+    ("loopback", &[v4([127, 0, 0, 0], 8), v6([0, 0, 0, 0, 0, 0, 0, 1], 128)]),
     (
         "link-local",
-        &[
-            v4([169, 254, 0, 0], 16),
-            v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-        ],
+        &[v4([169, 254, 0, 0], 16), v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)],
     ),
     ("private-10", &[v4([10, 0, 0, 0], 8)]),
     ("private-172", &[v4([172, 16, 0, 0], 12)]),
@@ -225,8 +207,5 @@ const fn v4(bytes: [u8; 4], prefix: u8) -> IpNet {
 
 const fn v6(words: [u16; 8], prefix: u8) -> IpNet {
     let [a, b, c, d, e, f, g, h] = words;
-    IpNet::V6(Ipv6Net::new_assert(
-        Ipv6Addr::new(a, b, c, d, e, f, g, h),
-        prefix,
-    ))
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
 }

@@ -58,13 +58,11 @@ impl Quantity {
             return Err(Problem::new(key, what));
         };
         let fitting = Some(number).filter(|number| allowed.contains(number));
-        fitting
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| {
-                let (least, most) = (self.format(*allowed.start()), self.format(*allowed.end()));
-                let what = format!("{text:?} is out of range; allowed are {least} to {most}");
-                Problem::new(key, what)
-            })
+        fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            let (least, most) = (self.format(*allowed.start()), self.format(*allowed.end()));
+            let what = format!("{text:?} is out of range; allowed are {least} to {most}");
+            Problem::new(key, what)
+        })
     }
 
     /// The number in the smallest unit; a lone `0` needs no unit.
@@ -85,10 +83,7 @@ impl Quantity {
 
     /// The shortest text that `parse` takes back, in the first unit that divides the number.
     pub(super) fn format(&self, number: u64) -> String {
-        let exact = self
-            .units
-            .iter()
-            .find(|(_, factor)| number.is_multiple_of(*factor));
+        let exact = self.units.iter().find(|(_, factor)| number.is_multiple_of(*factor));
         match exact {
             Some((name, factor)) if number != 0 => format!("{}{name}", number / factor),
             _ => number.to_string(),

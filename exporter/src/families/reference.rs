@@ -16,16 +16,30 @@ pub fn markdown() -> Result<String, fmt::Error> {
          kernel program or field is missing is left out, and `tcpvitals doctor` says why.\n\n",
     );
     let scopes = [
-        (Scope::Tcp, "TCP", TcpLabel::ALL.map(TcpLabel::as_str).as_slice().join("`, `")),
-        (Scope::Drops, "Drops", DropLabel::ALL.map(DropLabel::as_str).as_slice().join("`, `")),
+        (
+            Scope::Tcp,
+            "TCP",
+            TcpLabel::ALL.map(TcpLabel::as_str).as_slice().join("`, `"),
+        ),
+        (
+            Scope::Drops,
+            "Drops",
+            DropLabel::ALL.map(DropLabel::as_str).as_slice().join("`, `"),
+        ),
         (Scope::Exporter, "The exporter itself", String::new()),
     ];
     for (scope, title, labels) in scopes {
         writeln!(page, "## {title}\n")?;
         if !labels.is_empty() {
-            writeln!(page, "Labels of all of them, each of which can be switched off (`labels`): `{labels}`.\n")?;
+            writeln!(
+                page,
+                "Labels of all of them, each of which can be switched off (`labels`): `{labels}`.\n"
+            )?;
         }
-        writeln!(page, "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |")?;
+        writeln!(
+            page,
+            "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |"
+        )?;
         for metric in METRICS.iter().filter(|metric| metric.source.scope() == scope) {
             row(&mut page, metric)?;
         }
@@ -37,9 +51,17 @@ pub fn markdown() -> Result<String, fmt::Error> {
 }
 
 fn row(page: &mut String, metric: &Metric) -> fmt::Result {
-    let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`{}", values(metric, label))).collect();
+    let labels: Vec<String> = metric
+        .labels
+        .iter()
+        .map(|label| format!("`{label}`{}", values(metric, label)))
+        .collect();
     let (name, kind, labels) = (metric.full_name(), metric.kind.as_str(), labels.join(", "));
-    writeln!(page, "| `{name}` | {kind} | {labels} | {} | {} |", metric.help, metric.from)
+    writeln!(
+        page,
+        "| `{name}` | {kind} | {labels} | {} | {} |",
+        metric.help, metric.from
+    )
 }
 
 /// The values of a label, where the table lists them.
@@ -47,5 +69,9 @@ fn values(metric: &Metric, label: &str) -> String {
     let index = metric.labels.iter().position(|own| *own == label).unwrap_or(0);
     let listed = metric.source.listed();
     let values: Vec<&str> = listed.iter().filter_map(|values| values.get(index).copied()).collect();
-    if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) }
+    if values.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", values.join(", "))
+    }
 }

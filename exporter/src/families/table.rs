@@ -29,7 +29,14 @@ const CHRONO: &[&str] = &[
 ];
 
 /// A metric without labels, programs and fields of its own: the others are added with `..`.
-const fn metric(name: &'static str, unit: Unit, kind: Kind, help: &'static str, from: &'static str, source: Source) -> Metric {
+const fn metric(
+    name: &'static str,
+    unit: Unit,
+    kind: Kind,
+    help: &'static str,
+    from: &'static str,
+    source: Source,
+) -> Metric {
     Metric {
         name,
         unit,
@@ -381,7 +388,7 @@ pub static METRICS: &[Metric] = &[
         Count,
         C,
         "Active opens that failed; other is mostly an application that gave up",
-        "tracepoint inet_sock_set_state: sock.sk_err",
+        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft",
         Source::Counters(&[
             (&["refused"], Counter::FailedRefused),
             (&["timed_out"], Counter::FailedTimedOut),

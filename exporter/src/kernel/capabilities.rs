@@ -93,14 +93,22 @@ mod tests {
 
     fn check(have: &[Capability], expected: Result<&[Capability], &str>) {
         let result = needed(&have.iter().copied().collect());
-        assert_eq!(result, expected.map(|keep| keep.iter().copied().collect()).map_err(str::to_owned));
+        assert_eq!(
+            result,
+            expected
+                .map(|keep| keep.iter().copied().collect())
+                .map_err(str::to_owned)
+        );
     }
 
     #[test]
     fn only_what_loading_needs_is_kept() {
         use Capability::*;
         check(&[CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN], Ok(&[CAP_BPF, CAP_PERFMON]));
-        check(&[CAP_BPF, CAP_PERFMON, CAP_SYSLOG, CAP_SYS_ADMIN], Ok(&[CAP_BPF, CAP_PERFMON, CAP_SYSLOG]));
+        check(
+            &[CAP_BPF, CAP_PERFMON, CAP_SYSLOG, CAP_SYS_ADMIN],
+            Ok(&[CAP_BPF, CAP_PERFMON, CAP_SYSLOG]),
+        );
         check(&[CAP_SYS_ADMIN, CAP_CHOWN], Ok(&[CAP_SYS_ADMIN]));
         check(&[CAP_BPF], Err("CAP_PERFMON"));
         check(&[CAP_SYSLOG], Err("CAP_BPF and CAP_PERFMON"));

@@ -85,15 +85,17 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         .map(|field| {
             let place = match btf.member(field.structure, field.member) {
                 Err(absent) => Err(absent.to_string()),
-                Ok(member) => place_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
-                    format!(
-                        "{}.{} has {} bits instead of {}",
-                        field.structure,
-                        field.member,
-                        member.bit_size,
-                        8 * field.size
-                    )
-                }),
+                Ok(member) => {
+                    place_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
+                        format!(
+                            "{}.{} has {} bits instead of {}",
+                            field.structure,
+                            field.member,
+                            member.bit_size,
+                            8 * field.size
+                        )
+                    })
+                }
             };
             (field.global, place)
         })
@@ -120,10 +122,16 @@ fn place_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Optio
     let offset = bit_offset / 8;
     let shift = u8::try_from(bit_offset % 8).ok()?;
     if bit_field {
-        let width = u8::try_from(bit_size).ok().filter(|width| u32::from(shift) + u32::from(*width) <= 8)?;
+        let width = u8::try_from(bit_size)
+            .ok()
+            .filter(|width| u32::from(shift) + u32::from(*width) <= 8)?;
         return (size == 1).then_some(Place { offset, shift, width });
     }
-    (bit_size == 8 * size && shift == 0).then_some(Place { offset, shift, width: 0 })
+    (bit_size == 8 * size && shift == 0).then_some(Place {
+        offset,
+        shift,
+        width: 0,
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +149,14 @@ mod tests {
 
     #[test]
     fn a_member_of_another_size_is_refused() {
-        assert_eq!(place_of(64, 32, false, 4), Some(Place { offset: 8, shift: 0, width: 0 }));
+        assert_eq!(
+            place_of(64, 32, false, 4),
+            Some(Place {
+                offset: 8,
+                shift: 0,
+                width: 0
+            })
+        );
         assert_eq!(place_of(64, 16, false, 4), None);
     }
 
@@ -162,7 +177,10 @@ mod tests {
     #[test]
     fn a_missing_file_is_told_with_its_remedy() {
         let error = read(Some(Path::new("/nowhere")), &[], &[]).unwrap_err().to_string();
-        assert!(error.starts_with("/nowhere: cannot read the kernel's type information (BTF)"), "{error}");
+        assert!(
+            error.starts_with("/nowhere: cannot read the kernel's type information (BTF)"),
+            "{error}"
+        );
         assert!(error.contains("--btf"), "{error}");
     }
 }

@@ -12,10 +12,7 @@ use super::{
 use crate::config::{Config, Fallback};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
-    maps::{
-        Array, HashMap, LpmTrie, Map, MapError,
-        lpm_trie::Key,
-    },
+    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
@@ -106,9 +103,8 @@ impl Capacity {
         const HASH_ENTRY: usize = 64;
         let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
         let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + HASH_ENTRY;
-        let slots = |bytes: u64, each: usize, most: u32| {
-            u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most)
-        };
+        let slots =
+            |bytes: u64, each: usize, most: u32| u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most);
         Self {
             groups: slots(memory / 8 * 7, group, 1 << 20),
             drops: slots(memory / 8, drop, common::drops::DROP_SLOTS),
@@ -171,7 +167,13 @@ impl Kernel {
     fn attach(&mut self, btf: &Btf) -> Result<(), LoadError> {
         let mut first_refusal = None;
         let mut attached = false;
-        for planned in self.plan.programs.clone().into_iter().filter(|planned| planned.off.is_none()) {
+        for planned in self
+            .plan
+            .programs
+            .clone()
+            .into_iter()
+            .filter(|planned| planned.off.is_none())
+        {
             let name = planned.program.name;
             let result = match planned.program.hook {
                 Hook::Tracepoint(hook) => self.attach_tracepoint(name, hook, btf),
@@ -210,7 +212,10 @@ impl Kernel {
         match name {
             ADOPT => {
                 let link = program.attach()?;
-                let iterator = program.take_link(link)?.into_file().map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+                let iterator = program
+                    .take_link(link)?
+                    .into_file()
+                    .map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
                 syscall::read_to_end(iterator).map_err(ProgramError::IOError)
             }
             FOLD => {
@@ -278,7 +283,9 @@ fn refusal(error: &ProgramError) -> String {
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
         let verdict = log.lines().rev().find(|line| {
-            let counts = line.starts_with("processed ") || line.starts_with("verification time") || line.starts_with("stack depth");
+            let counts = line.starts_with("processed ")
+                || line.starts_with("verification time")
+                || line.starts_with("stack depth");
             !counts && !line.trim().is_empty()
         });
         return match verdict {
@@ -300,7 +307,10 @@ fn fill(ebpf: &mut Ebpf, config: &Config) -> Result<(), LoadError> {
     for (network, number) in config.subnets.networks() {
         match network {
             IpNet::V4(network) => {
-                let key = Key::new(u32::from(network.prefix_len()), u32::from_ne_bytes(network.network().octets()));
+                let key = Key::new(
+                    u32::from(network.prefix_len()),
+                    u32::from_ne_bytes(network.network().octets()),
+                );
                 let mut subnets = typed::<LpmTrie<_, u32, u32>>(ebpf, "SUBNETS_V4")?;
                 put("SUBNETS_V4", subnets.insert(&key, number, 0))?;
             }
@@ -367,6 +377,9 @@ mod tests {
     #[test]
     fn the_tick_is_that_of_a_usual_frequency() {
         let jiffies_per_second = 1_000_000_000 / jiffy_nanoseconds();
-        assert!([100, 250, 300, 1000].contains(&jiffies_per_second), "{jiffies_per_second}");
+        assert!(
+            [100, 250, 300, 1000].contains(&jiffies_per_second),
+            "{jiffies_per_second}"
+        );
     }
 }

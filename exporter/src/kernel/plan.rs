@@ -77,7 +77,13 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: "tcp_retransmit_skb",
         hook: Hook::Tracepoint("tcp_retransmit_skb"),
-        fields: &["SOCK_COMMON_STATE", "SK_BUFF_LEN", "SK_BUFF_CB", "TCP_SKB_CB_GSO_SEGS", "ICSK_CA_STATE"],
+        fields: &[
+            "SOCK_COMMON_STATE",
+            "SK_BUFF_LEN",
+            "SK_BUFF_CB",
+            "TCP_SKB_CB_GSO_SEGS",
+            "ICSK_CA_STATE",
+        ],
         part: Part::Tcp,
     },
     Program {
@@ -135,7 +141,12 @@ pub fn iterators() -> Vec<&'static str> {
 }
 
 fn hooks(which: impl Fn(Hook) -> bool) -> Vec<&'static str> {
-    PROGRAMS.iter().map(|program| program.hook).filter(|hook| which(*hook)).map(Hook::name).collect()
+    PROGRAMS
+        .iter()
+        .map(|program| program.hook)
+        .filter(|hook| which(*hook))
+        .map(Hook::name)
+        .collect()
 }
 
 /// A program and whether it runs.
@@ -170,7 +181,9 @@ pub enum Unsupported {
     )]
     NoSocketStorage,
     /// The configuration switches everything off.
-    #[error("nothing is left to measure: the configuration has `tcp.detail: off` and `drops.enabled: false`; switch one of them on")]
+    #[error(
+        "nothing is left to measure: the configuration has `tcp.detail: off` and `drops.enabled: false`; switch one of them on"
+    )]
     NothingToDo,
 }
 
@@ -193,10 +206,15 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
         })
         .collect();
     let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
-    let segment_path = programs.iter().any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
+    let segment_path = programs
+        .iter()
+        .any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
     let facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
-        (fact::HAS_RETRANSMIT_ERROR, u64::from(arguments("tcp_retransmit_skb") > 2)),
+        (
+            fact::HAS_RETRANSMIT_ERROR,
+            u64::from(arguments("tcp_retransmit_skb") > 2),
+        ),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
     ];
     let mut fields = Vec::new();
@@ -237,22 +255,32 @@ fn why_off(program: &Program, config: &Config, features: &Features) -> Option<St
             Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
         });
     }
-    program.fields.iter().find_map(|field| match features.fields.get(field) {
-        Some(Ok(_)) => None,
-        Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
-        None => Some(format!("the field {field} is missing")),
-    })
+    program
+        .fields
+        .iter()
+        .find_map(|field| match features.fields.get(field) {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
+            None => Some(format!("the field {field} is missing")),
+        })
 }
 
 impl Plan {
     /// Why a program does not run; `None` when it does.
     pub fn why_off(&self, name: &str) -> Option<&str> {
-        self.programs.iter().find(|planned| planned.program.name == name)?.off.as_deref()
+        self.programs
+            .iter()
+            .find(|planned| planned.program.name == name)?
+            .off
+            .as_deref()
     }
 
     /// Why a field cannot be read; `None` when it can.
     pub fn why_missing(&self, global: &str) -> Option<&str> {
-        self.missing_fields.iter().find(|(missing, _)| *missing == global).map(|(_, reason)| reason.as_str())
+        self.missing_fields
+            .iter()
+            .find(|(missing, _)| *missing == global)
+            .map(|(_, reason)| reason.as_str())
     }
 
     /// Whether a program is to run.
@@ -275,7 +303,19 @@ mod tests {
 
     fn everything() -> Features {
         Features {
-            fields: FIELDS.iter().map(|field| (field.global, Ok(Place { offset: 8, shift: 0, width: 0 }))).collect(),
+            fields: FIELDS
+                .iter()
+                .map(|field| {
+                    (
+                        field.global,
+                        Ok(Place {
+                            offset: 8,
+                            shift: 0,
+                            width: 0,
+                        }),
+                    )
+                })
+                .collect(),
             tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
             iterators: iterators().into_iter().map(str::to_owned).collect(),
             socket_storage: true,
@@ -285,7 +325,10 @@ mod tests {
     fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
         let plan = plan(&config, features).unwrap();
-        plan.programs.into_iter().filter_map(|planned| Some((planned.program.name, planned.off?))).collect()
+        plan.programs
+            .into_iter()
+            .filter_map(|planned| Some((planned.program.name, planned.off?)))
+            .collect()
     }
 
     #[test]
@@ -295,8 +338,14 @@ mod tests {
 
     #[test]
     fn the_configuration_switches_parts_off() {
-        assert_eq!(off("tcp: {detail: essential}", &everything()), [("tcp_probe", "tcp.detail is essential".to_owned())]);
-        assert_eq!(off("drops: {enabled: false}", &everything()), [("kfree_skb", "drops.enabled is false".to_owned())]);
+        assert_eq!(
+            off("tcp: {detail: essential}", &everything()),
+            [("tcp_probe", "tcp.detail is essential".to_owned())]
+        );
+        assert_eq!(
+            off("drops: {enabled: false}", &everything()),
+            [("kfree_skb", "drops.enabled is false".to_owned())]
+        );
         let only_drops = off("tcp: {detail: off}", &everything());
         assert_eq!(only_drops.len(), PROGRAMS.len() - 1);
         assert!(only_drops.iter().all(|(name, _)| *name != "kfree_skb"));
@@ -307,12 +356,20 @@ mod tests {
         let mut features = everything();
         features.tracepoints.remove("tcp_cong_state_set");
         features.iterators.retain(|target| target != "tcp");
-        features.fields.insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
+        features
+            .fields
+            .insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
         assert_eq!(
             off("", &features),
             [
-                ("tcp_cong_state_set", "this kernel has no tracepoint tcp_cong_state_set".to_owned()),
-                ("kfree_skb", "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()),
+                (
+                    "tcp_cong_state_set",
+                    "this kernel has no tracepoint tcp_cong_state_set".to_owned()
+                ),
+                (
+                    "kfree_skb",
+                    "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()
+                ),
                 ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
             ]
         );
@@ -335,7 +392,10 @@ mod tests {
             socket_storage: false,
             ..everything()
         };
-        assert_eq!(plan(&Config::built_in(), &features).unwrap_err(), Unsupported::NoSocketStorage);
+        assert_eq!(
+            plan(&Config::built_in(), &features).unwrap_err(),
+            Unsupported::NoSocketStorage
+        );
         let nothing = Config::from_yaml("{tcp: {detail: off}, drops: {enabled: false}}", "test.yaml").unwrap();
         assert_eq!(plan(&nothing, &everything()).unwrap_err(), Unsupported::NothingToDo);
     }
@@ -344,7 +404,11 @@ mod tests {
     fn programs_name_fields_of_the_table() {
         for program in PROGRAMS {
             for field in program.fields {
-                assert!(FIELDS.iter().any(|known| known.global == *field), "{}: {field}", program.name);
+                assert!(
+                    FIELDS.iter().any(|known| known.global == *field),
+                    "{}: {field}",
+                    program.name
+                );
             }
         }
     }

@@ -145,11 +145,25 @@ impl Kernel {
             .collect())
     }
 
-    fn read_drops(&self, slots: u32, keys: &mut HashMap<u32, DropKey>) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+    fn read_drops(
+        &self,
+        slots: u32,
+        keys: &mut HashMap<u32, DropKey>,
+    ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let counts = self.summed("DROPS", slots, |sum: &mut DropCount, more| sum.merge(more))?;
         self.refresh("DROP_SLOTS", slots, keys)?;
         let rows = (0..slots).zip(counts);
-        Ok(rows.filter_map(|(slot, count)| Some((slot, DropReading { key: key_of(slot, keys)?, count }))).collect())
+        Ok(rows
+            .filter_map(|(slot, count)| {
+                Some((
+                    slot,
+                    DropReading {
+                        key: key_of(slot, keys)?,
+                        count,
+                    },
+                ))
+            })
+            .collect())
     }
 
     fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
@@ -196,7 +210,12 @@ impl Kernel {
     }
 
     /// The first `entries` values of a per-CPU array, summed over CPUs.
-    fn summed<V: Record>(&self, map: &'static str, entries: u32, add: impl Fn(&mut V, &V)) -> Result<Vec<V>, ReadError> {
+    fn summed<V: Record>(
+        &self,
+        map: &'static str,
+        entries: u32,
+        add: impl Fn(&mut V, &V),
+    ) -> Result<Vec<V>, ReadError> {
         let values: Vec<V> = self.array(map, entries, self.cpus)?;
         Ok(values
             .chunks_exact(self.cpus)
@@ -218,8 +237,8 @@ impl Kernel {
         let mut from = None;
         while all.len() < entries as usize * per_key {
             let left = entries - (all.len() / per_key) as u32;
-            let batch: Batch<u32, V> =
-                syscall::lookup_batch(fd, from, left.min(STEP), per_key).map_err(|source| ReadError::Map { map, source })?;
+            let batch: Batch<u32, V> = syscall::lookup_batch(fd, from, left.min(STEP), per_key)
+                .map_err(|source| ReadError::Map { map, source })?;
             all.extend(batch.values);
             match batch.next {
                 Some(next) => from = Some(next),
@@ -245,7 +264,11 @@ impl Kernel {
                 }
                 Err(source) => return Err(ReadError::Map { map, source }),
             };
-            batch.keys.into_iter().zip(batch.values).for_each(|(key, value)| each(key, value));
+            batch
+                .keys
+                .into_iter()
+                .zip(batch.values)
+                .for_each(|(key, value)| each(key, value));
             match batch.next {
                 Some(next) => from = Some(next),
                 None => return Ok(()),
@@ -263,11 +286,19 @@ impl Kernel {
 
 /// The key of a slot; `Some(None)` for the slot `other`, `None` when the slot has no key.
 fn key_of<K: Copy>(slot: u32, keys: &HashMap<u32, K>) -> Option<Option<K>> {
-    if slot == OTHER_SLOT { Some(None) } else { keys.get(&slot).copied().map(Some) }
+    if slot == OTHER_SLOT {
+        Some(None)
+    } else {
+        keys.get(&slot).copied().map(Some)
+    }
 }
 
 /// A NUL-padded name.
 fn text(name: [u64; 2]) -> String {
-    let bytes: Vec<u8> = name.into_iter().flat_map(u64::to_le_bytes).take_while(|byte| *byte != 0).collect();
+    let bytes: Vec<u8> = name
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .take_while(|byte| *byte != 0)
+        .collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -39,7 +39,10 @@ impl Symbols {
     /// # Errors
     /// What the kernel said when the table was read.
     pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> io::Result<&HashMap<u64, String>> {
-        let mut unknown: Vec<u64> = addresses.into_iter().filter(|address| !self.names.contains_key(address)).collect();
+        let mut unknown: Vec<u64> = addresses
+            .into_iter()
+            .filter(|address| !self.names.contains_key(address))
+            .collect();
         unknown.sort_unstable();
         unknown.dedup();
         if !unknown.is_empty() {
@@ -51,7 +54,8 @@ impl Symbols {
                 _ => vec![None; unknown.len()],
             };
             for (address, function) in unknown.into_iter().zip(found) {
-                self.names.insert(address, function.unwrap_or_else(|| format!("{address:#x}")));
+                self.names
+                    .insert(address, function.unwrap_or_else(|| format!("{address:#x}")));
             }
         }
         Ok(&self.names)
@@ -122,7 +126,15 @@ mod tests {
     fn an_address_is_named_by_the_function_it_lies_in() {
         check(
             &[0x10, 0x800, 0x1000, 0x1fff, 0x2001, 0x2900, 0x9000],
-            &[None, Some("module_function"), Some("first"), Some("first"), Some("second"), Some("second"), Some("third")],
+            &[
+                None,
+                Some("module_function"),
+                Some("first"),
+                Some("first"),
+                Some("second"),
+                Some("second"),
+                Some("third"),
+            ],
         );
     }
 
@@ -131,7 +143,14 @@ mod tests {
         let mut symbols = Symbols::open();
         assert!(!symbols.are_hidden(), "run the tests as root");
         let table = std::fs::read_to_string("/proc/kallsyms").unwrap();
-        let address = table.lines().find_map(|line| parse(line).filter(|(_, name)| *name == "kfree_skbmem")).unwrap().0;
-        assert_eq!(symbols.resolve([address, address + 1]).unwrap()[&(address + 1)], "kfree_skbmem");
+        let address = table
+            .lines()
+            .find_map(|line| parse(line).filter(|(_, name)| *name == "kfree_skbmem"))
+            .unwrap()
+            .0;
+        assert_eq!(
+            symbols.resolve([address, address + 1]).unwrap()[&(address + 1)],
+            "kfree_skbmem"
+        );
     }
 }

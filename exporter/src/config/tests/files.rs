@@ -52,21 +52,11 @@ fn the_built_in_configuration_is_as_documented() {
             "ula fc00::/7",
         ]
     );
-    assert!(
-        config
-            .subnets
-            .networks()
-            .all(|(network, _)| network.trunc() == network)
-    );
-    assert_eq!(
-        config.subnets.fallback(),
-        &Fallback::Name("internet".to_owned())
-    );
+    assert!(config.subnets.networks().all(|(network, _)| network.trunc() == network));
+    assert_eq!(config.subnets.fallback(), &Fallback::Name("internet".to_owned()));
     assert_eq!(config.connection_types, []);
     assert_eq!(config.tcp.detail, Detail::Full);
-    assert!(
-        config.drops.enabled && config.drops.ignore.is_empty() && config.drops.classes.is_empty()
-    );
+    assert!(config.drops.enabled && config.drops.ignore.is_empty() && config.drops.classes.is_empty());
     assert_eq!(config.labels.tcp, TcpLabel::ALL.into());
     assert_eq!(config.labels.drops, DropLabel::ALL.into());
     assert_eq!(config.limits.memory, 32 * 1024 * 1024);
@@ -138,10 +128,7 @@ collect: {max_age: 1s}
         .networks()
         .map(|(network, id)| format!("{network} {id}"))
         .collect();
-    assert_eq!(
-        networks,
-        ["10.20.0.0/16 0", "fd00:20::/32 0", "10.1.0.0/16 1"]
-    );
+    assert_eq!(networks, ["10.20.0.0/16 0", "fd00:20::/32 0", "10.1.0.0/16 1"]);
     assert_eq!(
         config.connection_types,
         ["bond*", "eth0.*"].map(|text| (NamePattern::new(text).unwrap(), ConnectionType::Wired))

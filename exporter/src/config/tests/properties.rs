@@ -22,9 +22,7 @@ fn survive(text: &str) {
     if let Some((line, _)) = rest.split_once(": ")
         && let Ok(line) = line.parse::<usize>()
     {
-        let lines = text
-            .split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
-            .count();
+        let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
         assert!((1..=lines + 1).contains(&line), "{sentence}");
     }
 }
@@ -48,9 +46,8 @@ const WORDS: &str = "subnets name cidrs subnets_fallback auto ipv4 app_protocols
 
 /// What YAML gives a meaning to.
 const MARKS: &[&str] = &[
-    ": ", ":", "- ", "-", "[", "]", "{", "}", ", ", "\n", "\n  ", "\n    ", " ", "\t", "\"", "'",
-    "#", "&a ", "*a", "*", "!", "? ", "|\n", ">\n", "---\n", "...\n", "%", "@", "`", "\\",
-    "\u{feff}", "\r", "\0", "é", "\u{2028}", "🦀",
+    ": ", ":", "- ", "-", "[", "]", "{", "}", ", ", "\n", "\n  ", "\n    ", " ", "\t", "\"", "'", "#", "&a ", "*a",
+    "*", "!", "? ", "|\n", ">\n", "---\n", "...\n", "%", "@", "`", "\\", "\u{feff}", "\r", "\0", "é", "\u{2028}", "🦀",
 ];
 
 fn fragment() -> impl Strategy<Value = String> {
@@ -59,13 +56,11 @@ fn fragment() -> impl Strategy<Value = String> {
 }
 
 fn network() -> impl Strategy<Value = IpNet> {
-    let v4 = (any::<u32>(), 0..=32u8).prop_map(|(address, prefix)| {
-        IpNet::from(Ipv4Net::new(address.into(), prefix).unwrap()).trunc()
-    });
+    let v4 = (any::<u32>(), 0..=32u8)
+        .prop_map(|(address, prefix)| IpNet::from(Ipv4Net::new(address.into(), prefix).unwrap()).trunc());
     // Not in ::/8, where the mapped addresses are.
-    let v6 = (any::<u128>(), 8..=128u8).prop_map(|(address, prefix)| {
-        IpNet::from(Ipv6Net::new((address | 1 << 127).into(), prefix).unwrap()).trunc()
-    });
+    let v6 = (any::<u128>(), 8..=128u8)
+        .prop_map(|(address, prefix)| IpNet::from(Ipv6Net::new((address | 1 << 127).into(), prefix).unwrap()).trunc());
     prop_oneof![v4, v6]
 }
 
@@ -139,9 +134,7 @@ proptest! {
 fn covers(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            covers(rest, text) || (!text.is_empty() && covers(pattern, &text[1..]))
-        }
+        (Some((b'*', rest)), _) => covers(rest, text) || (!text.is_empty() && covers(pattern, &text[1..])),
         (Some((p, rest)), Some((t, tail))) => p == t && covers(rest, tail),
         _ => false,
     }

@@ -31,10 +31,7 @@ fn a_text_that_is_no_document_is_refused_with_its_line() {
     );
     let two = "the file holds more than one YAML document; keep one and remove the rest";
     check("tcp: {}\n---\ndrops: {}\n", &format!("t.yaml:3: {two}"));
-    check(
-        "---\ntcp: {}\n...\ndrops: {}\n",
-        &format!("t.yaml:4: {two}"),
-    );
+    check("---\ntcp: {}\n...\ndrops: {}\n", &format!("t.yaml:4: {two}"));
 }
 
 #[test]
@@ -81,15 +78,9 @@ fn keys_are_known_given_once_and_complete() {
 
 #[test]
 fn shapes_are_refused_with_the_shape_that_is_wanted() {
-    check(
-        "5",
-        "t.yaml:1: found integer `5`; write a mapping of settings",
-    );
+    check("5", "t.yaml:1: found integer `5`; write a mapping of settings");
     check("[]", "t.yaml:1: found a list; write a mapping of settings");
-    check(
-        "subnets: {}",
-        "t.yaml:1: subnets: found a mapping; write a list",
-    );
+    check("subnets: {}", "t.yaml:1: subnets: found a mapping; write a list");
     check(
         "subnets:\n  - 10.0.0.0/8",
         "t.yaml:2: subnets[0]: found string \"10.0.0.0/8\"; write a mapping with the keys name and cidrs",
@@ -132,9 +123,7 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
     ] {
         check(
             &format!("{list}:\n  - 5"),
-            &format!(
-                "t.yaml:2: {list}[0]: found integer `5`; write a mapping with the keys {keys}"
-            ),
+            &format!("t.yaml:2: {list}[0]: found integer `5`; write a mapping with the keys {keys}"),
         );
     }
     check(

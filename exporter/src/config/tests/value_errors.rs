@@ -14,10 +14,7 @@ fn numbers_have_a_form_and_a_range() {
     for (text, fault) in [
         ("0", "is out of range; allowed are 1 to 65535"),
         ("65536", "is out of range; allowed are 1 to 65535"),
-        (
-            "99999999999999999999999",
-            "is out of range; allowed are 1 to 65535",
-        ),
+        ("99999999999999999999999", "is out of range; allowed are 1 to 65535"),
         ("-1", digits),
         ("http", digits),
         ("0x50", digits),
@@ -25,13 +22,7 @@ fn numbers_have_a_form_and_a_range() {
         ("1.5", digits),
     ] {
         let key = "app_protocols[0].ports[1]";
-        number(
-            "app_protocols: [{name: a, ports: [1, ",
-            "]}]",
-            text,
-            key,
-            fault,
-        );
+        number("app_protocols: [{name: a, ports: [1, ", "]}]", text, key, fault);
     }
     for (text, fault) in [
         ("0", "is out of range; allowed are 1 to 32"),
@@ -73,10 +64,7 @@ fn numbers_have_a_form_and_a_range() {
         ("15KiB", "is out of range; allowed are 16KiB to 4GiB"),
         ("0", "is out of range; allowed are 16KiB to 4GiB"),
         ("5GiB", "is out of range; allowed are 16KiB to 4GiB"),
-        (
-            "99999999999999999999GiB",
-            "is out of range; allowed are 16KiB to 4GiB",
-        ),
+        ("99999999999999999999GiB", "is out of range; allowed are 16KiB to 4GiB"),
         ("32Mi", size),
         ("1.5GiB", size),
         ("MiB", size),

@@ -21,42 +21,22 @@ fn subnets_replace_the_built_in_ones_and_may_nest() {
         names,
         "wide 10".to_owned(),
     );
-    check(
-        "subnets_fallback: rest",
-        |config| config.subnets.names().len(),
-        7,
-    );
+    check("subnets_fallback: rest", |config| config.subnets.names().len(), 7);
 }
 
 #[test]
 fn the_fallback_is_a_name_or_prefix_lengths() {
     let fallback = |config: &Config| config.subnets.fallback().clone();
     let auto = |ipv4, ipv6| Fallback::Auto { ipv4, ipv6 };
-    check(
-        "subnets_fallback: rest",
-        fallback,
-        Fallback::Name("rest".to_owned()),
-    );
-    check(
-        "subnets_fallback: \"10\"",
-        fallback,
-        Fallback::Name("10".to_owned()),
-    );
+    check("subnets_fallback: rest", fallback, Fallback::Name("rest".to_owned()));
+    check("subnets_fallback: \"10\"", fallback, Fallback::Name("10".to_owned()));
     check(
         "subnets_fallback: {auto: {ipv4: 16, ipv6: 128}}",
         fallback,
         auto(16, 128),
     );
-    check(
-        "subnets_fallback:\n  auto: {ipv4: 1}\n",
-        fallback,
-        auto(1, 48),
-    );
-    check(
-        "subnets_fallback: {auto: {ipv6: 64}}",
-        fallback,
-        auto(24, 64),
-    );
+    check("subnets_fallback:\n  auto: {ipv4: 1}\n", fallback, auto(1, 48));
+    check("subnets_fallback: {auto: {ipv6: 64}}", fallback, auto(24, 64));
     check("subnets_fallback: {auto: {}}", fallback, auto(24, 48));
     check("subnets_fallback: {auto: }", fallback, auto(24, 48));
 }
@@ -64,11 +44,7 @@ fn the_fallback_is_a_name_or_prefix_lengths() {
 #[test]
 fn app_protocols_extend_the_table_and_win_over_it() {
     let name = |config: &Config, wanted: u16| {
-        let id = config
-            .app_protocols
-            .ports()
-            .find(|(port, _)| *port == wanted)?
-            .1;
+        let id = config.app_protocols.ports().find(|(port, _)| *port == wanted)?.1;
         Some(config.app_protocols.names()[usize::from(id)].clone())
     };
     let yaml = "app_protocols: [{name: orders-api, ports: [8443, 9]}, {name: https, ports: [9443]}, \
@@ -82,19 +58,12 @@ fn app_protocols_extend_the_table_and_win_over_it() {
         (25, Some("smtp")),
         (7, None),
     ] {
-        check(
-            yaml,
-            |config| name(config, port),
-            expected.map(str::to_owned),
-        );
+        check(yaml, |config| name(config, port), expected.map(str::to_owned));
     }
     let names = config(yaml).app_protocols.names().to_vec();
     assert_eq!(names[0], "other");
     assert_eq!(names.iter().filter(|name| *name == "https").count(), 1);
-    assert!(
-        !names.contains(&"ssh".to_owned()),
-        "a name without a port has no id"
-    );
+    assert!(!names.contains(&"ssh".to_owned()), "a name without a port has no id");
 }
 
 #[test]
@@ -120,9 +89,7 @@ fn every_port_may_have_a_name_of_its_own() {
 fn connection_types_keep_their_order() {
     let types = |config: &Config| {
         let types = config.connection_types.iter();
-        types
-            .map(|(_, connection)| connection.as_str())
-            .collect::<Vec<_>>()
+        types.map(|(_, connection)| connection.as_str()).collect::<Vec<_>>()
     };
     check(
         "connection_types: [{type: cell, interfaces: [wwan?, usb0]}, {type: unknown, interfaces: ['*']}]",
@@ -140,11 +107,7 @@ fn detail_switches_and_labels_are_words() {
             detail,
         );
     }
-    check(
-        "drops: {enabled: false}",
-        |config| config.drops.enabled,
-        false,
-    );
+    check("drops: {enabled: false}", |config| config.drops.enabled, false);
     check("labels: {tcp: []}", |config| config.labels.tcp.len(), 0);
     check("labels: {drops: []}", |config| config.labels.drops.len(), 0);
     check("labels: {drops: []}", |config| config.labels.tcp.len(), 4);
@@ -157,10 +120,7 @@ fn detail_switches_and_labels_are_words() {
         check(&yaml, |config| config.labels.drops.clone(), [label].into());
     }
     for class in Class::ALL {
-        let yaml = format!(
-            "drops: {{classes: [{{class: {}, location: x}}]}}",
-            class.as_str()
-        );
+        let yaml = format!("drops: {{classes: [{{class: {}, location: x}}]}}", class.as_str());
         check(&yaml, |config| config.drops.classes[0].1, class);
     }
 }
@@ -183,12 +143,7 @@ fn rules_match_every_part_they_give() {
     check("{location: unix_*}", "X", "unix_", true);
     check("{location: '*_rcv'}", "", "tcp_v4_rcv", true);
     check("{location: '*_rcv'}", "", "tcp_v4_rcv_x", false);
-    check(
-        "{location: 'tcp*rcv*est'}",
-        "",
-        "tcp_rcv_established_est",
-        true,
-    );
+    check("{location: 'tcp*rcv*est'}", "", "tcp_rcv_established_est", true);
     check("{location: 'ab*ba'}", "", "aba", false);
     check("{location: 'ab*ba'}", "", "abba", true);
     check("{location: '*'}", "", "", true);
