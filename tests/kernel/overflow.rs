@@ -19,7 +19,7 @@ fn start_with_groups(config: &str, groups: u64) -> Result<Exporter<'static>> {
     let capacity = |exporter: &Exporter<'_>| exporter.scrape()?.sum("tcpvitals_groups_capacity", &[]);
     // How much one takes depends on the number of processors; half a slot is to spare.
     let large = capacity(&start(sized(4096))?)?;
-    let fitting = 4096.0 * (groups as f64 + 0.5) / large;
+    let fitting = 4096.0 * (groups as f64 + 1.5) / (large + 1.0);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
