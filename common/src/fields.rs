@@ -25,6 +25,7 @@ impl Place {
 
     /// The place in a global; `None` when the kernel does not have the field.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
     pub const fn decode(value: u64) -> Option<Self> {
         if value == Self::ABSENT {
             return None;
@@ -160,6 +161,7 @@ kernel_facts!(facts);
 macro_rules! table {
     ($($global:ident: $type:ty = $structure:literal . $member:literal;)+) => {
         /// Every field, for the exporter.
+        #[expect(clippy::cast_possible_truncation, reason = "sizes of small types")]
         pub const FIELDS: &[Field] = &[$(Field {
             global: stringify!($global),
             structure: $structure,

@@ -235,7 +235,7 @@ mod tests {
                 counter = counter.wrapping_add(growth);
                 grown += u64::from(growth);
                 // A reading may be as old as the flow, no older.
-                let age = u64::from(age).min(grown) as u32;
+                let age = u32::try_from(u64::from(age).min(grown)).unwrap();
                 folds.push((counter.wrapping_sub(age), Fold::Live));
             }
             folds.push((counter, Fold::Last));

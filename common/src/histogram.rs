@@ -138,6 +138,7 @@ const fn log2_wide(value: u64) -> u32 {
     63 - (value | 1).leading_zeros()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "109 buckets")]
 const fn rtt_bounds() -> [u32; RTT_BUCKETS] {
     let mut bounds = [0; RTT_BUCKETS];
     let mut i = 0;
@@ -149,6 +150,7 @@ const fn rtt_bounds() -> [u32; RTT_BUCKETS] {
 }
 
 /// The largest whole number of microseconds that is not above 2^(quarters/4) s: the largest v with v^4 <= 10^24 2^quarters.
+#[expect(clippy::cast_possible_truncation, reason = "below 2^28 by the bounds of the search")]
 const fn rtt_bound(quarters: i32) -> u32 {
     const MICROS_TO_THE_4TH: u128 = 1_000_000_000_000_000_000_000_000;
     let limit = if quarters < 0 {

@@ -102,6 +102,7 @@ pub struct Header {
 impl Header {
     /// Decodes the fixed 20 bytes, given as five words in network byte order.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a half of a word")]
     pub const fn decode(words: &[u32; 5]) -> Self {
         const FIN_SYN_RST: u32 = 0x0007;
         const ACK: u32 = 0x0010;
@@ -145,6 +146,7 @@ pub const fn is_duplicate_ack(header: &Header, sender: &Sender) -> bool {
 ///
 /// `options` holds the bytes after the fixed header; only the first `length` count.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the size of an option is one byte")]
 pub fn sack_blocks(options: &[u8; LONGEST_HEADER - 20], length: usize) -> u32 {
     const END: u8 = 0;
     const NOP: u8 = 1;
@@ -171,11 +173,8 @@ pub fn sack_blocks(options: &[u8; LONGEST_HEADER - 20], length: usize) -> u32 {
             return 0;
         }
         if kind == SACK {
-            return if size >= 10 && (size - 2) % 8 == 0 {
-                (size as u32 - 2) / 8
-            } else {
-                0
-            };
+            let blocks = (size as u32 - 2) / 8;
+            return if blocks * 8 + 2 == size as u32 { blocks } else { 0 };
         }
         at += size;
     }

@@ -489,8 +489,7 @@ impl SkBuff {
             return 1;
         };
         // SAFETY: the helper checks every address.
-        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }
-            .map_or(1, |segments| at_least_one(segments))
+        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }.map_or(1, at_least_one)
     }
 
     /// Segments in a packet on its way, by `skb_shared_info`.
@@ -504,7 +503,7 @@ impl SkBuff {
                 bpf_probe_read_kernel::<u16>((shared + field) as *const u16).ok()
             }
         };
-        read().map_or(1, |segments| at_least_one(segments))
+        read().map_or(1, at_least_one)
     }
 }
 

@@ -5,6 +5,10 @@
     internal_features,
     reason = "core::sync::atomic has no read-modify-write on the BPF target"
 )]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "words are taken apart on purpose; a checked conversion would leave a branch that the verifier refuses"
+)]
 #![feature(core_intrinsics)]
 
 mod atomic;

@@ -160,31 +160,36 @@ impl Source {
 
     /// The values of its own labels that the table lists.
     fn listed(self) -> Vec<&'static [&'static str]> {
-        match self {
-            Self::Counters(points) | Self::Jiffies(points) => points.iter().map(|(values, _)| *values).collect(),
-            Self::Lost(points) => points.iter().map(|(values, _)| *values).collect(),
-            _ => Vec::new(),
+        if let Self::Counters(points) | Self::Jiffies(points) = self {
+            points.iter().map(|(values, _)| *values).collect()
+        } else {
+            Vec::new()
         }
     }
 
     /// Series per label set of the scope.
     const fn width(self) -> usize {
-        match self {
-            Self::Counters(points) | Self::Jiffies(points) => points.len(),
-            _ => 1,
+        if let Self::Counters(points) | Self::Jiffies(points) = self {
+            points.len()
+        } else {
+            1
         }
     }
 }
 
 impl Metric {
+    /// The name with its prefix; encoders add the unit and the suffix.
+    pub fn name_without_unit(&self) -> String {
+        if matches!(self.source, Source::Process(_)) {
+            self.name.to_owned()
+        } else {
+            format!("{PREFIX}_{}", self.name)
+        }
+    }
+
     /// The full name, as a query has it; that of a histogram is the base of its series.
     pub fn full_name(&self) -> String {
-        let mut name = String::new();
-        if !matches!(self.source, Source::Process(_)) {
-            name.push_str(PREFIX);
-            name.push('_');
-        }
-        name.push_str(self.name);
+        let mut name = self.name_without_unit();
         if self.unit != Unit::None {
             name.push('_');
             name.push_str(self.unit.as_str());

@@ -2,12 +2,14 @@
 
 use clap::Parser;
 use std::{
+    error::Error,
     io::{self, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
-    config::Config,
+    config::{Config, ConfigError},
     doctor::Diagnosis,
     families::reference,
     run::{self, RunError},
@@ -17,43 +19,53 @@ fn main() -> ExitCode {
     let Arguments { command, serve, log } = Arguments::parse();
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
-        Command::Serve(arguments) => run::serve(&arguments, &log).map(|()| ExitCode::SUCCESS).map_err(failed),
-        Command::CheckConfig { file } => Config::read(&file)
-            .map_err(|error| failed(error.into()))
-            .and_then(|_| print(&format!("{}: ok\n", file.display()))),
+        Command::Serve(arguments) => run::serve(&arguments, &log).map_err(|error| failed(&error, error.exit_code())),
+        Command::CheckConfig { file } => check_config(&file),
         Command::Doctor(arguments) => doctor(&arguments),
-        Command::Docs(Docs::Metrics) => reference::markdown()
-            .map_err(|_| ExitCode::FAILURE)
-            .and_then(|page| print(&page)),
+        Command::Docs(Docs::Metrics) => print(&reference::markdown()),
     };
-    result.unwrap_or_else(|code| code)
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
 }
 
-fn doctor(arguments: &DoctorArguments) -> Result<ExitCode, ExitCode> {
-    let config = run::read_config(arguments.config_file.as_deref()).map_err(|error| failed(error.into()))?;
+fn check_config(file: &Path) -> Result<(), ExitCode> {
+    Config::read(file).map_err(wrong_config)?;
+    print(&format!("{}: ok\n", file.display()))
+}
+
+fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
+    let config = run::read_config(arguments.config_file.as_deref()).map_err(wrong_config)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
-    let text = diagnosis.print(arguments.output).map_err(|_| ExitCode::FAILURE)?;
+    let text = diagnosis
+        .print(arguments.output)
+        .map_err(|error| failed(&error, ExitCode::FAILURE))?;
     print(&text)?;
-    Ok(if diagnosis.is_fit() {
-        ExitCode::SUCCESS
+    if diagnosis.is_fit() {
+        Ok(())
     } else {
-        ExitCode::from(3)
-    })
+        Err(ExitCode::from(3))
+    }
+}
+
+fn wrong_config(error: ConfigError) -> ExitCode {
+    let error = RunError::from(error);
+    failed(&error, error.exit_code())
 }
 
 /// Says on stderr what went wrong, whatever the level of the log.
-fn failed(error: RunError) -> ExitCode {
+fn failed(error: &dyn Error, code: ExitCode) -> ExitCode {
     // Nobody is left to tell when stderr is closed; the exit code still says it.
     let _unread = writeln!(io::stderr(), "tcpvitals: {error}");
-    error.exit_code()
+    code
 }
 
 /// Data goes to stdout. A reader that went away is no error.
-fn print(text: &str) -> Result<ExitCode, ExitCode> {
+fn print(text: &str) -> Result<(), ExitCode> {
     match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(_) => Err(ExitCode::FAILURE),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(&error, ExitCode::FAILURE)),
+        _ => Ok(()),
     }
 }
 

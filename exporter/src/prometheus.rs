@@ -1,6 +1,6 @@
 //! The text that Prometheus scrapes: OpenMetrics 1.0, and the text format 0.0.4 made from it. prometheus-client encodes.
 
-use crate::families::{Families, Family, Kind, PREFIX, Point, Source, Unit, Value};
+use crate::families::{Families, Family, Kind, Point, Unit, Value};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, NoLabelSet, text},
@@ -88,10 +88,7 @@ impl Collector for Encoding {
 }
 
 fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let name = match metric.source {
-        Source::Process(_) => metric.name.to_owned(),
-        _ => format!("{PREFIX}_{}", metric.name),
-    };
+    let name = metric.name_without_unit();
     let unit = match metric.unit {
         Unit::None => None,
         Unit::Seconds => Some(registry::Unit::Seconds),

@@ -134,7 +134,7 @@ fn add_size<const N: usize>(histogram: &mut Histogram<N>, size: u32) {
 fn count_algorithm(name: [u64; 2], epoch: u64) {
     let Some(count) = ALGORITHMS.get_ptr_mut(name) else {
         // A full table leaves the algorithm out.
-        let _ = ALGORITHMS.insert(name, AlgorithmCount { epoch, live: 1 }, BPF_NOEXIST as u64);
+        let _full = ALGORITHMS.insert(name, AlgorithmCount { epoch, live: 1 }, BPF_NOEXIST as u64);
         return;
     };
     // SAFETY: a map value that only this program writes, and it runs once at a time.

@@ -2,13 +2,9 @@
 
 use super::{METRICS, Metric, Scope};
 use crate::config::{DropLabel, TcpLabel};
-use std::fmt::{self, Write};
 
 /// `docs/metrics.md`.
-///
-/// # Errors
-/// None but the writer's own.
-pub fn markdown() -> Result<String, fmt::Error> {
+pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          Made from the metric table (`exporter/src/families/table.rs`) by `make docs`; do not edit.\n\n\
@@ -29,39 +25,27 @@ pub fn markdown() -> Result<String, fmt::Error> {
         (Scope::Exporter, "The exporter itself", String::new()),
     ];
     for (scope, title, labels) in scopes {
-        writeln!(page, "## {title}\n")?;
+        page += &format!("## {title}\n\n");
         if !labels.is_empty() {
-            writeln!(
-                page,
-                "Labels of all of them, each of which can be switched off (`labels`): `{labels}`.\n"
-            )?;
+            page += &format!("Labels of all of them, each of which can be switched off (`labels`): `{labels}`.\n\n");
         }
-        writeln!(
-            page,
-            "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |"
-        )?;
-        for metric in METRICS.iter().filter(|metric| metric.source.scope() == scope) {
-            row(&mut page, metric)?;
-        }
+        page += "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |\n";
+        page.extend(METRICS.iter().filter(|metric| metric.source.scope() == scope).map(row));
         page.push('\n');
     }
     page.truncate(page.trim_end().len());
     page.push('\n');
-    Ok(page)
+    page
 }
 
-fn row(page: &mut String, metric: &Metric) -> fmt::Result {
+fn row(metric: &Metric) -> String {
     let labels: Vec<String> = metric
         .labels
         .iter()
         .map(|label| format!("`{label}`{}", values(metric, label)))
         .collect();
     let (name, kind, labels) = (metric.full_name(), metric.kind.as_str(), labels.join(", "));
-    writeln!(
-        page,
-        "| `{name}` | {kind} | {labels} | {} | {} |",
-        metric.help, metric.from
-    )
+    format!("| `{name}` | {kind} | {labels} | {} | {} |\n", metric.help, metric.from)
 }
 
 /// The values of a label, where the table lists them.

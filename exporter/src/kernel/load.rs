@@ -235,9 +235,9 @@ impl Kernel {
 
 /// The descriptor of a map, whatever its kind.
 pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
-    let data = match ebpf.map(name)? {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::SkStorage(data) => data,
-        _ => return None,
+    let (Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::SkStorage(data)) = ebpf.map(name)?
+    else {
+        return None;
     };
     Some(data.fd().as_fd())
 }

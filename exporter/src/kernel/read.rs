@@ -97,7 +97,7 @@ impl Kernel {
         if let Some(fold) = &self.fold {
             fold.run().map_err(ReadError::Fold)?;
         }
-        let used: Vec<u64> = self.array("SLOTS_USED", 2, 1)?;
+        let used: Vec<u64> = self.array("SLOTS_USED", 2)?;
         let slots = |table: usize, capacity: u32| {
             let used = used.get(table).copied().unwrap_or(0);
             u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
@@ -132,7 +132,7 @@ impl Kernel {
         keys: &mut HashMap<u32, GroupKey>,
     ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
         let counters = self.summed("GROUPS", slots, |sum: &mut GroupCounters, more| sum.merge(more))?;
-        let samples: Vec<Samples> = self.array("SAMPLES", slots, 1)?;
+        let samples: Vec<Samples> = self.array("SAMPLES", slots)?;
         // After the counters: whatever has been counted has its key.
         self.refresh("GROUP_SLOTS", slots, keys)?;
         let rows = (0..slots).zip(counters.into_iter().zip(samples));
@@ -176,6 +176,7 @@ impl Kernel {
         Ok(live)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]
     fn read_lost(&self) -> Result<[u64; Lost::COUNT], ReadError> {
         let mut lost = [0; Lost::COUNT];
         let sums = self.summed("LOST", Lost::COUNT as u32, |sum: &mut u64, more| *sum += more)?;
@@ -216,36 +217,49 @@ impl Kernel {
         entries: u32,
         add: impl Fn(&mut V, &V),
     ) -> Result<Vec<V>, ReadError> {
-        let values: Vec<V> = self.array(map, entries, self.cpus)?;
-        Ok(values
-            .chunks_exact(self.cpus)
-            .filter_map(|of_cpus| {
-                let (first, rest) = of_cpus.split_first()?;
+        let mut sums = Vec::with_capacity(entries as usize);
+        self.each_value(map, entries, self.cpus, |of_cpus: &[V]| {
+            if let Some((first, rest)) = of_cpus.split_first() {
                 let mut sum = *first;
                 rest.iter().for_each(|more| add(&mut sum, more));
-                Some(sum)
-            })
-            .collect())
+                sums.push(sum);
+            }
+        })?;
+        Ok(sums)
     }
 
-    /// The first `entries` values of an array, `per_key` for each entry.
-    fn array<V: Record>(&self, map: &'static str, entries: u32, per_key: usize) -> Result<Vec<V>, ReadError> {
+    /// The first `entries` values of an array.
+    fn array<V: Record>(&self, map: &'static str, entries: u32) -> Result<Vec<V>, ReadError> {
+        let mut values = Vec::with_capacity(entries as usize);
+        self.each_value(map, entries, 1, |value: &[V]| values.extend_from_slice(value))?;
+        Ok(values)
+    }
+
+    /// Calls `each` with the `per_key` values of each of the first `entries` entries of an array.
+    fn each_value<V: Record>(
+        &self,
+        map: &'static str,
+        entries: u32,
+        per_key: usize,
+        mut each: impl FnMut(&[V]),
+    ) -> Result<(), ReadError> {
         /// Entries per call: enough to make the call cheap, few enough to keep the buffer small.
-        const STEP: u32 = 256;
+        const STEP: u32 = 64;
         let fd = self.fd(map)?;
-        let mut all = Vec::with_capacity(entries as usize * per_key);
+        let mut left = entries;
         let mut from = None;
-        while all.len() < entries as usize * per_key {
-            let left = entries - (all.len() / per_key) as u32;
-            let batch: Batch<u32, V> = syscall::lookup_batch(fd, from, left.min(STEP), per_key)
-                .map_err(|source| ReadError::Map { map, source })?;
-            all.extend(batch.values);
+        while left > 0 {
+            let count = left.min(STEP);
+            let batch: Batch<u32, V> =
+                syscall::lookup_batch(fd, from, count, per_key).map_err(|source| ReadError::Map { map, source })?;
+            batch.values.chunks_exact(per_key).for_each(&mut each);
+            left -= count;
             match batch.next {
                 Some(next) => from = Some(next),
                 None => break,
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless

@@ -40,6 +40,11 @@ fn number(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().unsigned_abs()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "sizes of small structures")]
+const fn size<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
 /// A descriptor that bpf(2) has just returned.
 fn own(fd: i32) -> OwnedFd {
     // SAFETY: the kernel made it for this call, so nobody else owns it.
@@ -115,11 +120,8 @@ impl MapIterator {
         let mut attributes = attributes();
         attributes.link_create.__bindgen_anon_1.prog_fd = number(program);
         attributes.link_create.attach_type = BPF_TRACE_ITER as u32;
-        // SAFETY: plain numbers of the union's member for iterators.
-        unsafe {
-            attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info = std::ptr::from_mut(&mut info) as u64;
-            attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info_len = size_of::<LinkInfo>() as u32;
-        }
+        attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info = std::ptr::from_mut(&mut info) as u64;
+        attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info_len = size::<LinkInfo>();
         bpf(BPF_LINK_CREATE, &mut attributes).map(own).map(Self)
     }
 
@@ -151,7 +153,7 @@ pub(super) fn misses(program: BorrowedFd<'_>) -> io::Result<u64> {
     let mut attributes = attributes();
     attributes.info.bpf_fd = number(program);
     attributes.info.info = std::ptr::from_mut(&mut info) as u64;
-    attributes.info.info_len = size_of::<bpf_prog_info>() as u32;
+    attributes.info.info_len = size::<bpf_prog_info>();
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
     Ok(info.recursion_misses)
 }
