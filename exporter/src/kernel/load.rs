@@ -126,10 +126,11 @@ impl Kernel {
             (fact::DROP_CAPACITY, u64::from(capacity.drops)),
             (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
         ]);
+        let mut ebpf = load_object(&plan, capacity)?;
+        fill(&mut ebpf, config)?;
+        // After the loader, which reads it as well, so that memory holds it once.
         let path = btf.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
         let btf = Btf::parse_file(path, Endianness::default()).map_err(|error| object_error(error.into()))?;
-        let mut ebpf = load_object(&plan, capacity, &btf)?;
-        fill(&mut ebpf, config)?;
         let mut kernel = Self {
             ebpf,
             plan,
@@ -180,7 +181,10 @@ impl Kernel {
                 Hook::Iterator(target) => self.attach_iterator(name, target, btf),
             };
             match result {
-                Ok(()) => attached = true,
+                Ok(()) => {
+                    attached = true;
+                    tracing::debug!(program = name, instructions = self.verified(name), "attached");
+                }
                 Err(error) => {
                     if let Some(error) = not_permitted(&error) {
                         return Err(LoadError::NotPermitted(error));
@@ -197,6 +201,11 @@ impl Kernel {
             Some((program, reason)) if !attached => Err(LoadError::NothingAttached { program, reason }),
             _ => Ok(()),
         }
+    }
+
+    /// Instructions that the verifier went through.
+    fn verified(&self, name: &str) -> Option<u32> {
+        self.ebpf.program(name)?.info().ok()?.verified_instruction_count()
     }
 
     fn attach_tracepoint(&mut self, name: &str, hook: &str, btf: &Btf) -> Result<(), ProgramError> {
@@ -242,9 +251,10 @@ pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
     Some(data.fd().as_fd())
 }
 
-fn load_object(plan: &Plan, capacity: Capacity, btf: &Btf) -> Result<Ebpf, LoadError> {
+fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
-    loader.btf(Some(btf));
+    // The object has no relocations: the exporter finds fields itself.
+    loader.btf(None);
     for (global, value) in plan.fields.iter().chain(&plan.facts) {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
