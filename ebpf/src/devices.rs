@@ -1,45 +1,63 @@
 //! Devices: which connection type carries a flow or a packet.
+#![expect(unsafe_code, reason = "a function that the verifier checks once is exported by name")]
 
 use crate::{
     kernel::{Device, SkBuff, Sock},
     maps::SETTINGS,
 };
-use common::connection::{self, ConnectionType};
+use common::connection::{self, ConnectionType, Name};
+
+/// A [`ConnectionType`] as a number: what comes back from a function that the verifier has checked on its own.
+pub(crate) type Connection = u8;
+
+/// Nothing is known.
+pub(crate) const UNKNOWN: Connection = ConnectionType::Unknown as u8;
 
 /// Of a flow: its route's device.
 #[inline(always)]
-pub(crate) fn of_socket(sock: Sock) -> ConnectionType {
-    sock.route_device().map_or(ConnectionType::Unknown, of_device)
+pub(crate) fn of_socket(sock: Sock) -> Connection {
+    sock.route_device().map_or(UNKNOWN, of_device)
 }
 
 /// Of a packet that came in.
 #[inline(always)]
-pub(crate) fn of_received(packet: SkBuff) -> ConnectionType {
-    packet.receiving_device().map_or(ConnectionType::Unknown, of_device)
+pub(crate) fn of_received(packet: SkBuff) -> Connection {
+    packet.receiving_device().map_or(UNKNOWN, of_device)
 }
 
 /// Of a packet that this host sends.
 #[inline(always)]
-pub(crate) fn of_transmitted(packet: SkBuff) -> ConnectionType {
+pub(crate) fn of_transmitted(packet: SkBuff) -> Connection {
     match packet.route_device() {
         Some(device) => of_device(device),
-        None => packet.transmitting_device().map_or(ConnectionType::Unknown, of_device),
+        None => packet.transmitting_device().map_or(UNKNOWN, of_device),
     }
 }
 
 #[inline(always)]
-fn of_device(device: Device) -> ConnectionType {
+fn of_device(device: Device) -> Connection {
     if let Some(settings) = SETTINGS.get(0)
         && settings.override_count != 0
         && let Some(name) = device.name()
         && let Some(configured) = settings.overridden(name)
     {
-        return configured;
+        return configured as u8;
     }
+    let [first, second] = device.kind();
+    let wireless = (device.wireless().unwrap_or(0) != 0) as u32;
+    let hardware_type = device.hardware_type().unwrap_or(0) as u32;
+    connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second) as u8
+}
+
+/// The verifier checks a function with global linkage once, and not again on every path that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn connection_type(hardware_type: u32, flags: u32, wireless: u32, first: u64, second: u64) -> u32 {
+    let kind: Name = [first, second];
     connection::connection_type(&connection::Device {
-        hardware_type: device.hardware_type().unwrap_or(0),
-        flags: device.flags().unwrap_or(0),
-        wireless: device.wireless().unwrap_or(0) != 0,
-        kind: device.kind(),
-    })
+        hardware_type: hardware_type as u16,
+        flags,
+        wireless: wireless != 0,
+        kind,
+    }) as u32
 }

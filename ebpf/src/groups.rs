@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
 
 use crate::{
-    atomic, devices,
+    atomic,
+    devices::{self, Connection},
     kernel::{SkBuff, Sock},
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     offsets::GROUP_CAPACITY,
@@ -12,7 +13,6 @@ use crate::{
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use common::{
     address::{Address, SubnetKey},
-    connection::ConnectionType,
     group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
     histogram::{DURATION_BUCKETS, Histogram, TIME_BUCKETS, rtt_bucket, time_bucket},
     lost::Lost,
@@ -46,7 +46,7 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
 
 /// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
 #[inline(always)]
-pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: ConnectionType) -> u32 {
+pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
     let subnet = subnet_of(sock.remote());
     slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
 }
@@ -70,7 +70,7 @@ pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
 }
 
 #[inline(always)]
-fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: ConnectionType) -> u32 {
+fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> u32 {
     // SAFETY: user space replaces entries whole, and a number is one load.
     let protocol_of = |port| unsafe { PORTS.get(port) }.copied().unwrap_or(0);
     let (role, protocol) = match role {
@@ -85,7 +85,7 @@ fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>
     let key = GroupKey {
         subnet,
         protocol,
-        connection: connection as u8,
+        connection,
         role: role as u8,
     };
     match slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get()) {

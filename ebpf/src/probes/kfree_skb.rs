@@ -45,7 +45,7 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
         subnet: groups::subnet_of(remote),
         protocol: protocol as u8,
         direction: direction as u8,
-        connection: connection as u8,
+        connection,
         padding: [0; 5],
     };
     let slot = slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get()).unwrap_or_else(|| {

@@ -117,7 +117,18 @@ impl Kernel {
     ///
     /// # Errors
     /// [`LoadError`] when nothing could be loaded.
-    pub fn load(config: &Config, mut plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
+    pub fn load(config: &Config, plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
+        let kernel = Self::load_plan(config, plan, reasons, btf)?;
+        if !kernel.plan.counts_on_a_refused_segment_path() {
+            return Ok(kernel);
+        }
+        // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
+        let (plan, reasons) = (kernel.plan.clone().without_segment_path(), kernel.reasons.clone());
+        drop(kernel);
+        Self::load_plan(config, plan, reasons, btf)
+    }
+
+    fn load_plan(config: &Config, mut plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
         let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
         let capacity = Capacity::of_memory(config.limits.memory, cpus);
         let jiffy_nanoseconds = jiffy_nanoseconds();
@@ -142,6 +153,8 @@ impl Kernel {
             jiffy_nanoseconds,
         };
         kernel.attach(&btf)?;
+        drop(btf);
+        syscall::return_memory();
         Ok(kernel)
     }
 

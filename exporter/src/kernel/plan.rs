@@ -288,6 +288,19 @@ impl Plan {
         self.why_off(name).is_none()
     }
 
+    /// Whether `tcp_probe` was to run and was refused.
+    pub fn counts_on_a_refused_segment_path(&self) -> bool {
+        let expected = self.facts.contains(&(fact::HAS_SEGMENT_PATH, 1));
+        let refused = |planned: &Planned| planned.program.part == Part::SegmentPath && planned.off.is_some();
+        expected && self.programs.iter().any(refused)
+    }
+
+    /// The plan for a kernel that refuses `tcp_probe`: round-trip times come from elsewhere.
+    pub fn without_segment_path(mut self) -> Self {
+        self.facts.retain(|(name, _)| *name != fact::HAS_SEGMENT_PATH);
+        self
+    }
+
     /// Notes that a program cannot run after all.
     pub fn give_up(&mut self, name: &str, reason: String) {
         if let Some(planned) = self.programs.iter_mut().find(|planned| planned.program.name == name) {
@@ -384,6 +397,15 @@ mod tests {
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
+    }
+
+    #[test]
+    fn a_refused_segment_path_is_told_to_the_other_programs() {
+        let mut plan = plan(&Config::built_in(), &everything()).unwrap();
+        assert!(!plan.counts_on_a_refused_segment_path());
+        plan.give_up("tcp_probe", "refused".to_owned());
+        assert!(plan.counts_on_a_refused_segment_path());
+        assert!(!plan.without_segment_path().counts_on_a_refused_segment_path());
     }
 
     #[test]

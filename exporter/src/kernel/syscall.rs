@@ -1,4 +1,5 @@
-//! Calls of bpf(2) that aya does not offer: batch look-ups, an iterator over one map, and the misses of a program.
+//! Calls that no library offers: of bpf(2) batch look-ups, an iterator over one map and the misses of a program; and of the
+//! allocator to give memory back.
 #![expect(unsafe_code, reason = "bpf(2) takes untyped memory")]
 
 use super::record::Record;
@@ -156,4 +157,13 @@ pub(super) fn misses(program: BorrowedFd<'_>) -> io::Result<u64> {
     attributes.info.info_len = size::<bpf_prog_info>();
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
     Ok(info.recursion_misses)
+}
+
+/// Gives the memory back that loading took: parsed type information, three times as large as everything that follows.
+pub(super) fn return_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a call without pointers; the allocator locks itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
