@@ -283,9 +283,9 @@ pub struct HistogramValue {
 }
 
 impl HistogramValue {
-    fn new<const N: usize>(histogram: &Histogram<N>, schema: i32, first: i32, unit: f64) -> Self {
+    fn new<const N: usize>(histogram: &Histogram<N>, schema: i32, first: i32, sum: impl Fn(u64) -> f64) -> Self {
         Self {
-            sum: number(histogram.sum) * unit,
+            sum: sum(histogram.sum),
             schema,
             first,
             buckets: histogram.buckets.to_vec(),
@@ -321,6 +321,14 @@ pub const fn number(count: u64) -> f64 {
     count as f64
 }
 
+/// `count` times a unit of time, in seconds. One division at the end, so that 105 us is 0.000105 s and not a little less.
+pub fn seconds(count: u64, unit: Duration) -> f64 {
+    const NANOSECONDS: f64 = 1e9;
+    #[expect(clippy::cast_precision_loss, reason = "units are far below a second")]
+    let unit = unit.as_nanos() as f64;
+    number(count) * unit / NANOSECONDS
+}
+
 /// Applies the table to a labelled snapshot.
 pub fn build(labelled: &Labelled<'_>) -> Families {
     let plan = &labelled.snapshot.plan;
@@ -354,7 +362,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
     match metric.source {
         Source::Counters(points) => counters(metric, points, labelled, Value::Count),
         Source::Jiffies(points) => counters(metric, points, labelled, |jiffies| {
-            Value::Number(number(jiffies) * jiffy.as_secs_f64())
+            Value::Number(seconds(jiffies, jiffy))
         }),
         Source::GroupGauge(gauge) => of_groups(&|group| gauge(group, jiffy).map(Value::Number)),
         Source::GroupHistogram(histogram) => of_groups(&|group| {

@@ -5,17 +5,17 @@ use super::{
     Kind::{self, Counter as C, Gauge as G, Histogram as H},
     Metric, Source,
     Unit::{self, Bytes, None as Count, Seconds, Segments},
-    number,
+    number, seconds,
 };
 use crate::kernel::plan::FOLD;
 use common::{
     group::Counter,
-    histogram::{RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
+    histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
     lost::Lost,
 };
 use std::time::Duration;
 
-const MICROSECOND: f64 = 1e-6;
+const MICROSECOND: Duration = Duration::from_micros(1);
 const STATE: &str = "inet_sock_set_state";
 const RETRANSMIT: &str = "tcp_retransmit_skb";
 const SEGMENTS: &str = "tcp_probe";
@@ -225,7 +225,10 @@ pub static METRICS: &[Metric] = &[
         "Round-trip time: with tcp.detail full every unambiguous sample, with essential the smoothed value at each collection \
          and at close",
         "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
-        Source::GroupHistogram(|group, _| HistogramValue::new(&group.counters.rtt, 2, RTT_FIRST_EXPONENT, MICROSECOND)),
+        Source::GroupHistogram(|group, _| {
+            let sum = |micros| seconds(micros, MICROSECOND);
+            HistogramValue::new(&group.counters.rtt, 2, RTT_FIRST_EXPONENT, sum)
+        }),
     )
     .needs(&[FOLD, STATE], &["TCP_SOCK_RACK_RTT_US", "TCP_SOCK_RACK_MSTAMP", "TCP_SOCK_SRTT_US"]),
     metric(
@@ -306,7 +309,7 @@ pub static METRICS: &[Metric] = &[
         H,
         "Retransmission time-out (RFC 6298), one observation per live connection and collection",
         "inet_connection_sock.icsk_rto",
-        Source::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy.as_secs_f64())),
+        Source::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy)),
     )
     .needs(&[FOLD, STATE], &["ICSK_RTO"]),
     metric(
@@ -583,18 +586,18 @@ pub static METRICS: &[Metric] = &[
 
 /// 0 is no value.
 fn micros(value: u32) -> Option<f64> {
-    (value != 0).then(|| f64::from(value) * MICROSECOND)
+    jiffies(value, MICROSECOND)
 }
 
 /// 0 is no value.
 fn jiffies(value: u32, jiffy: Duration) -> Option<f64> {
-    (value != 0).then(|| f64::from(value) * jiffy.as_secs_f64())
+    (value != 0).then(|| seconds(value.into(), jiffy))
 }
 
-fn time<const N: usize>(histogram: &common::histogram::Histogram<N>, unit: f64) -> HistogramValue {
-    HistogramValue::new(histogram, 0, TIME_FIRST_EXPONENT, unit)
+fn time<const N: usize>(histogram: &Histogram<N>, unit: Duration) -> HistogramValue {
+    HistogramValue::new(histogram, 0, TIME_FIRST_EXPONENT, |sum| seconds(sum, unit))
 }
 
-fn size<const N: usize>(histogram: &common::histogram::Histogram<N>) -> HistogramValue {
-    HistogramValue::new(histogram, 0, SIZE_FIRST_EXPONENT, 1.0)
+fn size<const N: usize>(histogram: &Histogram<N>) -> HistogramValue {
+    HistogramValue::new(histogram, 0, SIZE_FIRST_EXPONENT, number)
 }
