@@ -142,6 +142,13 @@ pub const fn is_duplicate_ack(header: &Header, sender: &Sender) -> bool {
         && (header.window as u32) << (sender.window_scale & 15) == sender.window
 }
 
+/// Whether the options of a header of `length` bytes, of which `first` is the first word in network byte order, are what most
+/// segments carry: two NOPs and a timestamp (RFC 7323, appendix A), and so no SACK.
+#[inline(always)]
+pub const fn has_only_timestamps(length: u32, first: u32) -> bool {
+    length == 32 && first == 0x0101_080a_u32.to_be()
+}
+
 /// How many options of a header are looked at, padding included. Stacks send at most six before the SACK option ends; the
 /// verifier follows every further one on every path.
 const OPTIONS: u32 = 16;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let Arguments { command, serve, log } = Arguments::parse();
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
-        Command::Serve(arguments) => run::serve(&arguments, &log).map_err(|error| failed(&error, error.exit_code())),
+        Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file } => check_config(&file),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Docs(Docs::Metrics) => print(&reference::markdown()),

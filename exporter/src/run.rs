@@ -1,7 +1,7 @@
 //! `serve`: wires the stages. What needs privileges comes first, on one thread; then they are given up, and the server runs.
 
 use crate::{
-    cli::{Log, ServeArguments},
+    cli::ServeArguments,
     collect::Collector,
     config::{Config, ConfigError},
     http::{self, Service},
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     process::ExitCode,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -76,16 +76,16 @@ pub fn read_config(file: Option<&std::path::Path>) -> Result<Config, ConfigError
 ///
 /// # Errors
 /// [`RunError`]; nothing stays loaded.
-pub fn serve(arguments: &ServeArguments, log: &Log) -> Result<(), RunError> {
+pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let config = read_config(arguments.config_file.as_deref())?;
     let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(&config, &features)?;
     let address = arguments.listen_address;
-    let listener = TcpListener::bind(address).map_err(|source| RunError::Listen { address, source })?;
+    let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
     capabilities::keep_needed()?;
     let kernel = Kernel::load(&config, plan, reasons, arguments.btf.as_deref())?;
     capabilities::drop_all()?;
-    tell(&kernel, &config, log);
+    tell(&kernel, &config);
     let service = Service {
         plan: kernel.plan().clone(),
         collector: Collector::new(kernel, &config),
@@ -99,6 +99,16 @@ pub fn serve(arguments: &ServeArguments, log: &Log) -> Result<(), RunError> {
         .build()
         .map_err(RunError::Serve)?;
     runtime.block_on(listen(listener, service)).map_err(RunError::Serve)
+}
+
+/// Every address means IPv4 alone where the kernel has no IPv6.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        bound => bound,
+    }
 }
 
 async fn listen(listener: TcpListener, service: Service) -> io::Result<()> {
@@ -120,7 +130,7 @@ fn stopping(signal: &str) -> io::Result<()> {
 }
 
 /// One line at the start: what runs, and what does not and why.
-fn tell(kernel: &Kernel, config: &Config, log: &Log) {
+fn tell(kernel: &Kernel, config: &Config) {
     let Plan { programs, .. } = kernel.plan();
     let attached = programs.iter().filter(|planned| planned.off.is_none()).count();
     let off: Vec<String> = programs
@@ -133,7 +143,6 @@ fn tell(kernel: &Kernel, config: &Config, log: &Log) {
         attached,
         off = off.join("; "),
         groups = kernel.capacity().groups,
-        log = %log.level,
         "programs attached"
     );
     if kernel.hides_symbols() {

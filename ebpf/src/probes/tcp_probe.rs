@@ -9,7 +9,7 @@ use crate::{
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
     group::Counter,
-    tcp::{Header, is_duplicate_ack, sack_blocks},
+    tcp::{Header, has_only_timestamps, is_duplicate_ack, sack_blocks},
 };
 
 #[btf_tracepoint(function = "tcp_probe")]
@@ -49,10 +49,10 @@ pub(crate) fn sample_rtt(flow: Flow, tcp: TcpSock, group: Group) {
 /// Records what the segment acknowledges.
 #[inline(always)]
 fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
-    let Some(words) = packet.transport_words::<5>() else {
+    let Some([ports, sequence, acknowledgment, flags, checksum, options]) = packet.transport_words::<6>() else {
         return;
     };
-    let header = Header::decode(&words);
+    let header = Header::decode(&[ports, sequence, acknowledgment, flags, checksum]);
     if packet.length() == header.length
         && let Some(sender) = tcp.sender()
         && is_duplicate_ack(&header, &sender)
@@ -61,6 +61,7 @@ fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
         group.add(Counter::DuplicateAcks, 1);
     }
     if header.length > 20
+        && !has_only_timestamps(header.length, options)
         && let Some(options) = packet.tcp_options()
     {
         let blocks = sack_blocks(&options, (header.length - 20) as usize);

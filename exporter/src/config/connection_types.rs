@@ -2,7 +2,10 @@
 //! It must never reorder the patterns: the first match wins.
 //! From `connection_types` of the file; to the kernel programs, as masked comparisons.
 
-use common::connection::{ConnectionType, NamePattern};
+use common::{
+    connection::{ConnectionType, NamePattern},
+    settings::OVERRIDES,
+};
 
 use super::error::Problem;
 use super::raw::RawConnectionType;
@@ -34,6 +37,13 @@ pub(super) fn parse(raw: &[RawConnectionType]) -> Result<Vec<(NamePattern, Conne
             })?;
             table.push((pattern, connection));
         }
+    }
+    if table.len() > OVERRIDES {
+        let what = format!(
+            "{} device-name patterns are too many; write at most {OVERRIDES} and merge some with *",
+            table.len()
+        );
+        return Err(Problem::new("connection_types", what));
     }
     Ok(table)
 }

@@ -20,7 +20,7 @@ pub(crate) struct RawConfig {
     /// Example: `[{name: orders-api, ports: [8443]}]`.
     pub(crate) app_protocols: Option<Vec<RawProtocol>>,
     /// Connection types by device name; the first match wins. Default: none.
-    /// Example: `[{type: wired, interfaces: ["bond*"]}]`.
+    /// Example: `[{type: wired, interfaces: ["bond*"]}]`. At most 32 patterns in all.
     pub(crate) connection_types: Option<Vec<RawConnectionType>>,
     /// What is measured of TCP. Example: `{detail: essential}`.
     pub(crate) tcp: Option<RawTcp>,

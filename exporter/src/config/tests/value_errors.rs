@@ -165,3 +165,19 @@ fn choices_and_patterns_say_what_is_allowed() {
          app_protocol, role at most once",
     );
 }
+
+#[test]
+fn device_patterns_fit_the_kernels_table() {
+    let patterns = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("dev{number}")).collect();
+        format!(
+            "connection_types: [{{type: wired, interfaces: [{}]}}]",
+            names.join(", ")
+        )
+    };
+    crate::config::Config::from_yaml(&patterns(32), "t.yaml").unwrap();
+    check(
+        &patterns(33),
+        "t.yaml:1: connection_types: 33 device-name patterns are too many; write at most 32 and merge some with *",
+    );
+}
