@@ -8,6 +8,7 @@ const TABLE: &[(&str, &str, Class)] = &[
     ("NOT_SPECIFIED", "unix_*", Class::Benign),
     ("NOT_SPECIFIED", "netlink_*", Class::Benign),
     ("NOT_SPECIFIED", "packet_*", Class::Benign),
+    ("NOT_SPECIFIED", "ip6_mc_input", Class::Benign),
     ("NOT_SPECIFIED", "skb_queue_purge*", Class::Benign),
     ("NOT_SPECIFIED", "sk_stream_kill_queues", Class::Benign),
     ("NOT_SPECIFIED", "*_enqueue", Class::Capacity),

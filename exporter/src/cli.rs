@@ -8,6 +8,7 @@ use tracing::Level;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Exit codes: 0 ended as asked; 1 cannot serve; 2 wrong arguments or configuration; 3 the kernel lacks something or \
                   does not permit it."
 )]
@@ -53,7 +54,7 @@ pub struct ServeArguments {
     /// Configuration file; without one the built-in configuration is used
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Address to serve on; `:PORT` is every address
+    /// Address to serve on, without TLS or password; `:PORT` is every address
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
     pub listen_address: SocketAddr,
     /// Path of the metrics
@@ -103,7 +104,7 @@ pub struct Log {
 pub enum LogFormat {
     /// A line for people
     Text,
-    /// A JSON object a line
+    /// One JSON object a line
     Json,
 }
 
@@ -148,6 +149,22 @@ mod tests {
         let arguments = Arguments::parse_from(["tcpvitals", "--web.listen-address", ":1234"]);
         assert!(arguments.command.is_none());
         assert_eq!(arguments.serve.listen_address, "[::]:1234".parse().unwrap());
+    }
+
+    #[test]
+    fn flags_of_a_command_stand_behind_its_name() {
+        let before = ["tcpvitals", "--web.listen-address", ":1", "serve"];
+        assert!(Arguments::try_parse_from(before).is_err());
+        let behind = Arguments::parse_from([
+            "tcpvitals",
+            "serve",
+            "--web.listen-address",
+            ":1",
+            "--log.level",
+            "debug",
+        ]);
+        assert_eq!(behind.log.level, Level::DEBUG);
+        assert!(matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address.port() == 1));
     }
 
     #[test]

@@ -110,12 +110,18 @@ impl TryFrom<RawConfig> for Config {
                 "OTLP export is not available in this version; remove the key and scrape /metrics",
             ));
         }
+        let tcp = Tcp::parse(&tcp.unwrap_or_default())?;
+        let drops = Drops::parse(&drops.unwrap_or_default())?;
+        if tcp.detail == Detail::Off && !drops.enabled {
+            let what = "nothing is left to measure, as drops.enabled is false too; switch one of them on";
+            return Err(Problem::new("tcp.detail", what));
+        }
         Ok(Self {
             subnets: Subnets::parse(subnets.as_deref(), subnets_fallback.as_ref())?,
             app_protocols: AppProtocols::parse(&app_protocols.unwrap_or_default())?,
             connection_types: connection_types::parse(&connection_types.unwrap_or_default())?,
-            tcp: Tcp::parse(&tcp.unwrap_or_default())?,
-            drops: Drops::parse(&drops.unwrap_or_default())?,
+            tcp,
+            drops,
             labels: Labels::parse(&labels.unwrap_or_default())?,
             limits: Limits::parse(&limits.unwrap_or_default())?,
             collect: Collect::parse(&collect.unwrap_or_default())?,

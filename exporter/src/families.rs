@@ -533,6 +533,21 @@ mod tests {
     }
 
     #[test]
+    fn the_cost_of_a_label_set_is_told_where_the_cap_is_explained() {
+        let (group, drop) = (series_per_group(), series_per_drop());
+        let overflow = METRICS.iter().find(|metric| metric.name == "series_overflow").unwrap();
+        assert!(
+            overflow
+                .help
+                .contains(&format!("takes {group} series, of drops {drop})")),
+            "{}",
+            overflow.help
+        );
+        let sentence = format!("A label set of the TCP metrics takes {group} series, one of the drop metrics {drop},");
+        assert!(crate::config::SAMPLE.contains(&sentence), "{sentence}");
+    }
+
+    #[test]
     fn classic_buckets_are_the_powers_of_two_among_the_native_ones() {
         let value = HistogramValue {
             sum: 1.0,

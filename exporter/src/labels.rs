@@ -55,8 +55,8 @@ pub struct Labelled<'a> {
 impl Labelling {
     /// Labels as configured.
     pub fn new(config: &Config) -> Self {
-        // Drops have many more label sets than flows; they get a half, so that neither crowds out the other.
-        let of_drops = config.limits.series / 2;
+        // Drops can have many more label sets, of few series each: a share of their own, so that neither crowds out the other.
+        let of_drops = config.limits.series / 5;
         Self {
             config: config.clone(),
             classes: Classes::new(&config.drops.classes),

@@ -54,11 +54,8 @@ impl RunError {
     /// The documented exit code: 2 for the configuration, 3 for what the kernel does not have or permit, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Unsupported(Unsupported::NothingToDo) => ExitCode::from(2),
-            Self::Features(_)
-            | Self::Unsupported(Unsupported::NoSocketStorage)
-            | Self::Capabilities(_)
-            | Self::Load(_) => ExitCode::from(3),
+            Self::Config(_) => ExitCode::from(2),
+            Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => ExitCode::from(3),
             Self::Listen { .. } | Self::Serve(_) => ExitCode::from(1),
         }
     }
@@ -141,8 +138,11 @@ fn tell(kernel: &Kernel, config: &Config) {
         version = env!("CARGO_PKG_VERSION"),
         detail = config.tcp.detail.as_str(),
         attached,
-        off = off.join("; "),
-        groups = kernel.capacity().groups,
+        off = if off.is_empty() {
+            "none".to_owned()
+        } else {
+            off.join("; ")
+        },
         "programs attached"
     );
     if kernel.hides_symbols() {

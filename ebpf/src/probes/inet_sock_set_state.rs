@@ -70,7 +70,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             (Some(flow), (now - began) / 1000)
         }
         None => {
-            // The round trip of the SYN-ACK is a server's first sample; there is none when it was sent again.
+            // A server's first sample is the round trip of its SYN-ACK; without timestamps there is none when it was sent again.
             let handshake = if matches!(role, Role::Server) {
                 tcp.smoothed_rtt().unwrap_or(0) as u64
             } else {

@@ -22,7 +22,11 @@ pub fn markdown() -> String {
             "Drops",
             DropLabel::ALL.map(DropLabel::as_str).as_slice().join("`, `"),
         ),
-        (Scope::Exporter, "The exporter itself", String::new()),
+        (
+            Scope::Exporter,
+            "Without these labels, and the exporter itself",
+            String::new(),
+        ),
     ];
     for (scope, title, labels) in scopes {
         page += &format!("## {title}\n\n");

@@ -147,7 +147,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_locally_dropped_segments",
         Count,
         C,
-        "TCP segments of a local connection that this host itself dropped on their way out",
+        "TCP segments of a local connection that this host itself dropped on their way out; those that TCP learns of at once are \
+         sent again without counting as retransmitted",
         "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
         Source::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
     )
@@ -419,7 +420,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_handshake",
         Seconds,
         H,
-        "Time of the handshake: from the first SYN to established as client, round trip of the SYN-ACK as server (if it was sent once)",
+        "Time of the handshake: from the first SYN to established as client; as server the round trip of the SYN-ACK that was \
+         answered (none without TCP timestamps if it was sent again)",
         "tracepoint inet_sock_set_state; tcp_sock.srtt_us",
         Source::GroupHistogram(|group, _| time(&group.counters.handshake, MICROSECOND)),
     )
@@ -447,7 +449,7 @@ pub static METRICS: &[Metric] = &[
         "dropped",
         Bytes,
         C,
-        "Bytes of dropped packets, from the header that was being processed on",
+        "Bytes of dropped packets, without the headers that had been processed already",
         "tracepoint kfree_skb: sk_buff.len",
         Source::Drops(|count| count.bytes),
     )
@@ -500,7 +502,7 @@ pub static METRICS: &[Metric] = &[
         "series_overflow",
         Count,
         C,
-        "Label sets that were folded into other because of limits.series",
+        "Label sets folded into other because of limits.series (a label set of the TCP metrics takes 49 series, of drops 2)",
         "the series cap",
         Source::SeriesOverflow,
     )

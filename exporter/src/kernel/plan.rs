@@ -180,11 +180,6 @@ pub enum Unsupported {
          and newer have; upgrade the kernel"
     )]
     NoSocketStorage,
-    /// The configuration switches everything off.
-    #[error(
-        "nothing is left to measure: the configuration has `tcp.detail: off` and `drops.enabled: false`; switch one of them on"
-    )]
-    NothingToDo,
 }
 
 /// Makes the plan.
@@ -194,9 +189,6 @@ pub enum Unsupported {
 pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
     if !features.socket_storage {
         return Err(Unsupported::NoSocketStorage);
-    }
-    if config.tcp.detail == Detail::Off && !config.drops.enabled {
-        return Err(Unsupported::NothingToDo);
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
@@ -418,8 +410,6 @@ mod tests {
             plan(&Config::built_in(), &features).unwrap_err(),
             Unsupported::NoSocketStorage
         );
-        let nothing = Config::from_yaml("{tcp: {detail: off}, drops: {enabled: false}}", "test.yaml").unwrap();
-        assert_eq!(plan(&nothing, &everything()).unwrap_err(), Unsupported::NothingToDo);
     }
 
     #[test]

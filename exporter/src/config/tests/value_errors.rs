@@ -181,3 +181,11 @@ fn device_patterns_fit_the_kernels_table() {
         "t.yaml:1: connection_types: 33 device-name patterns are too many; write at most 32 and merge some with *",
     );
 }
+
+#[test]
+fn something_is_left_to_measure() {
+    check(
+        "drops: {enabled: false}\ntcp: {detail: off}",
+        "t.yaml:2: tcp.detail: nothing is left to measure, as drops.enabled is false too; switch one of them on",
+    );
+}
