@@ -19,6 +19,13 @@ fn a_run_gives_its_code_and_both_its_outputs() -> Result<()> {
 }
 
 #[test]
+fn a_run_may_say_more_than_a_pipe_holds() -> Result<()> {
+    let finished = run_command(Command::new("head").args(["--bytes=1000000", "/dev/zero"]))?;
+    assert_eq!((finished.code, finished.stdout.len()), (Some(0), 1_000_000));
+    Ok(())
+}
+
+#[test]
 fn an_exporter_that_ends_at_once_is_quoted() -> Result<()> {
     let _turn = turn::shared()?;
     let wrapper = ["sh", "-c", "echo no kernel here >&2; exit 3", "its-name"];

@@ -11,13 +11,13 @@ use tests::subnet::Family;
 use tests::traffic::{Flow, receive, send, settle};
 use tests::turn;
 
-use crate::account::{End, require_equal, seconds};
+use crate::account::{End, require_equal, same, seconds};
 
 const LIMITED: &str = "tcpvitals_tcp_sender_limited_seconds_total";
 const BUSY: &str = "tcpvitals_tcp_sender_busy_seconds_total";
 
-/// A jiffy may pass between two looks at a clock that runs; a busy machine lets some pass.
-const SLACK: f64 = 0.15;
+/// Both accounts are in whole jiffies, of which the longest is 10 ms.
+const JIFFY: f64 = 0.011;
 
 #[test]
 fn a_reader_that_does_not_read_blocks_the_sender_by_its_window() -> Result<()> {
@@ -41,11 +41,14 @@ fn a_reader_that_does_not_read_blocks_the_sender_by_its_window() -> Result<()> {
             let after = seconds(flow.info()?.client.rwnd_limited);
             let ours = limited(&scrape, "receive_window")?;
             assert!(
-                before - SLACK <= ours && ours <= after + SLACK,
+                before - JIFFY <= ours && ours <= after + JIFFY,
                 "{ours} s, but the kernel says {before} to {after} s"
             );
-            assert!(ours > last + 0.2, "{ours} s after {last} s");
-            assert_eq!(limited(&scrape, "send_buffer")?, 0.0);
+            assert!(ours > last + 0.35, "{ours} s after {last} s");
+            // Before it filled, the send buffer may have been the limit for a moment; now it is not.
+            let by_buffer = seconds(flow.info()?.client.sndbuf_limited);
+            assert!(same(limited(&scrape, "send_buffer")?, by_buffer), "{by_buffer} s");
+            assert!(by_buffer < 0.1, "{by_buffer} s");
             last = ours;
         }
 

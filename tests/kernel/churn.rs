@@ -1,7 +1,7 @@
 //! Many short connections: none lost, none counted twice, and no scrape that fails or shows a counter that fell.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tests::scrape::Scrape;
 use tests::subnet::Family;
 use tests::traffic::{Ending, churn};
 use tests::turn;
-use tests::wait::{timed, until};
+use tests::wait::until;
 
 use crate::account::End;
 
@@ -30,38 +30,47 @@ fn targets(pair: &Pair) -> Result<Vec<SocketAddr>> {
     .collect()
 }
 
-/// Scrapes without a pause until told to stop, and requires of each that nothing fell. Gives the number of scrapes.
-fn scrape_until(exporter: &Exporter<'_>, stop: &AtomicBool) -> Result<u32> {
+/// Fewest scrapes that a test waits for.
+const SCRAPES: u32 = 5;
+
+/// Scrapes without a pause until told to stop, and requires of each that nothing fell. Counts the scrapes.
+fn scrape_until(exporter: &Exporter<'_>, stop: &AtomicBool, scrapes: &AtomicU32) -> Result<()> {
     let mut last: Option<Scrape> = None;
-    let mut scrapes = 0;
     while !stop.load(Ordering::Relaxed) {
         let scrape = exporter.scrape()?;
         if let Some(last) = &last {
             scrape.require_no_fall_since(last)?;
         }
         last = Some(scrape);
-        scrapes += 1;
+        scrapes.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(scrapes)
+    Ok(())
 }
 
-/// Opens and closes connections while scrapes run; gives how many were made.
+/// Opens and closes connections while scrapes run, as long as `more` says so and until there were some scrapes, which take
+/// their time on a busy machine. Gives how many connections were made.
 fn churn_under_scrapes(
     exporter: &Exporter<'_>,
     pair: &Pair,
     ending: Ending,
     more: impl Fn(u64) -> bool + Sync,
 ) -> Result<u64> {
-    let stop = AtomicBool::new(false);
+    let (stop, scrapes) = (AtomicBool::new(false), AtomicU32::new(0));
     let targets = targets(pair)?;
     thread::scope(|scope| {
-        let scraper = scope.spawn(|| scrape_until(exporter, &stop));
-        let made = churn(pair, &targets, 4, ending, more);
+        let scraper = scope.spawn(|| {
+            let ended = scrape_until(exporter, &stop, &scrapes);
+            // Whether it was told to stop or failed, nobody has to wait for more.
+            scrapes.fetch_max(SCRAPES, Ordering::Relaxed);
+            ended
+        });
+        let made = churn(pair, &targets, 4, ending, |number| {
+            more(number) || scrapes.load(Ordering::Relaxed) < SCRAPES
+        });
         stop.store(true, Ordering::Relaxed);
-        let scrapes = scraper
+        scraper
             .join()
             .unwrap_or_else(|_| bail!("the scraping thread panicked"))?;
-        assert!(scrapes > 3, "only {scrapes} scrapes");
         made
     })
 }
@@ -121,7 +130,7 @@ fn twenty_thousand_short_connections_are_counted_exactly_while_scrapes_run() -> 
     let pair = Pair::new()?;
     let exporter = start(pair.config())?;
     let made = churn_under_scrapes(&exporter, &pair, Ending::Orderly, |number| number < 20_000)?;
-    assert_eq!(made, 20_000);
+    assert!(made >= 20_000, "{made}");
     check_made(&exporter, &pair, made)?;
     check_segments(&exporter, &pair)
 }
@@ -132,19 +141,16 @@ fn no_scrape_fails_and_no_counter_falls_while_connections_come_and_go_as_fast_as
     let pair = Pair::new()?;
     let exporter = start(pair.config())?;
     let stop = AtomicBool::new(false);
-    let (time, made) = thread::scope(|scope| {
+    // For some time, and on a slow machine until there were enough of them.
+    let made = thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(Duration::from_secs(4));
             stop.store(true, Ordering::Relaxed);
         });
-        timed(|| churn_under_scrapes(&exporter, &pair, Ending::Reset, |_| !stop.load(Ordering::Relaxed)))
-    });
-    let made = made?;
-    let rate = made as f64 / time.as_secs_f64();
-    assert!(
-        rate > 1000.0,
-        "only {rate} connections per second: this machine proves nothing"
-    );
+        let more = |number| number < 10_000 || !stop.load(Ordering::Relaxed);
+        churn_under_scrapes(&exporter, &pair, Ending::Reset, more)
+    })?;
+    assert!(made >= 10_000, "{made}");
     check_made(&exporter, &pair, made)?;
     let subnet = pair.subnet()?.name();
     let scrape = exporter.scrape()?;

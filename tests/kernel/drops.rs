@@ -31,15 +31,20 @@ struct Expected<'text> {
 }
 
 impl Expected<'_> {
-    /// Requires that this, and nothing else, was dropped of the protocol in the subnet.
+    /// Requires that this, and nothing else, was dropped of the protocol in the subnet. What is harmless does not count
+    /// unless it is expected: on a busy machine a sender repeats what had arrived, and the receiver drops it.
     #[track_caller]
     fn require(&self, scrape: &Scrape, subnet: &str) -> Result<()> {
         let labels = [("subnet", subnet), ("protocol", self.protocol)];
         let rows: Vec<_> = scrape
             .matching(PACKETS, &labels)
-            .filter(|(_, packets)| *packets != 0.0)
+            .filter(|(series, packets)| {
+                let is_benign = series.labels.get("class").is_some_and(|class| class == "benign");
+                *packets != 0.0 && (!is_benign || self.class == "benign")
+            })
             .collect();
-        assert_eq!(scrape.sum(PACKETS, &labels)?, self.packets as f64, "{rows:#?}");
+        let packets: f64 = rows.iter().map(|(_, packets)| packets).sum();
+        assert_eq!(packets, self.packets as f64, "{rows:#?}");
         let expected: BTreeMap<&str, &str> = [
             ("source", "software"),
             ("reason", self.reason),
@@ -108,7 +113,7 @@ fn datagrams_to_a_closed_port_found_no_socket() -> Result<()> {
         let pair = Pair::new()?;
         let exporter = start(pair.config())?;
         send_datagrams(&pair.client, pair.to(family, 9)?, 23, 100)?;
-        assert_eq!(Counters::read(&pair.server)?.get(counter)?, 23);
+        assert_eq!(Counters::at_rest(&pair.server)?.get(counter)?, 23);
         Expected {
             packets: 23,
             reason: "NO_SOCKET",
@@ -132,7 +137,7 @@ fn datagrams_that_overflow_a_receive_buffer_are_a_matter_of_capacity() -> Result
         let to = pair.to(family, 4000)?;
         let socket = small_udp_receiver(&pair.server, to)?;
         send_datagrams(&pair.client, to, 40, 1000)?;
-        let lost = u64::try_from(Counters::read(&pair.server)?.get(counter)?)?;
+        let lost = u64::try_from(Counters::at_rest(&pair.server)?.get(counter)?)?;
         assert!((20..40).contains(&lost));
         Expected {
             packets: lost,
@@ -200,7 +205,7 @@ fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<
         let pair = Pair::new()?;
         let exporter = start(pair.config())?;
         pair.client.exec(&format!(
-            "tc qdisc add dev {DEVICE} root tbf rate 1mbit burst 3000 limit 6000"
+            "tc qdisc add dev {DEVICE} root tbf rate 100kbit burst 3000 limit 6000"
         ))?;
         let to = pair.to(family, 4000)?;
         let socket = small_udp_receiver(&pair.server, to)?;
@@ -297,6 +302,7 @@ fn a_configuration_ignores_and_classifies_drops() -> Result<()> {
     nft::drop_matching(&pair.server, "input", "udp dport 4000")?;
     send_datagrams(&pair.client, pair.to(Family::V4, 4000)?, 5, 100)?;
     send_datagrams(&pair.client, pair.to(Family::V4, 9)?, 6, 100)?;
+    Counters::at_rest(&pair.server)?;
     let scrape = exporter.scrape()?;
     let rows = scrape.by(PACKETS, "reason", &[("subnet", &subnet), ("protocol", "udp")])?;
     assert_eq!(rows, [("NO_SOCKET".to_owned(), 6.0)].into());

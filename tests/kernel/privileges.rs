@@ -1,9 +1,10 @@
 //! The exporter as an ordinary user with a few capabilities, and what it leaves behind.
 
-use std::fs::{Permissions, copy, set_permissions};
+use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tests::exporter::{Launch, binary, config_file, run_command, start};
@@ -17,12 +18,19 @@ use tests::wait::until;
 use crate::account::{End, require_equal};
 
 /// A copy of the binary that everybody may run: the build folder may lie where only root may look.
+///
+/// Another process writes it. If this one did, a test beside this one that starts a process at that moment would hand
+/// down the open file, and the kernel runs no file that somebody still has open for writing (`ETXTBSY`).
 fn public_binary() -> Result<TempDir> {
     let folder = TempDir::new()?;
     set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-    let path = folder.path().join("tcpvitals");
-    copy(binary()?, &path)?;
-    set_permissions(&path, Permissions::from_mode(0o755))?;
+    let mut install = Command::new("install");
+    install
+        .arg("--mode=755")
+        .arg(binary()?)
+        .arg(folder.path().join("tcpvitals"));
+    let finished = run_command(&mut install)?;
+    ensure!(finished.code == Some(0), "{install:?}: {finished:?}");
     Ok(folder)
 }
 
@@ -92,7 +100,7 @@ fn without_capabilities_it_says_which_it_needs() -> Result<()> {
     let config = config_file("")?;
     for (capabilities, missing) in [("-all", "CAP_BPF"), ("+perfmon", "CAP_BPF"), ("+bpf", "CAP_PERFMON")] {
         let wrapper = as_nobody(capabilities);
-        let mut command = std::process::Command::new(&wrapper[0]);
+        let mut command = Command::new(&wrapper[0]);
         command.args(&wrapper[1..]).arg(folder.path().join("tcpvitals"));
         command
             .args(["serve", "--web.listen-address=127.0.0.1:0", "--config.file"])
@@ -113,8 +121,7 @@ fn no_program_stays_loaded_after_the_end() -> Result<()> {
         let programs = programs_of(exporter.process())?;
         assert!(programs.len() >= 8, "{programs:?}");
         assert_eq!(still_loaded(&programs)?, programs);
-        exporter.signal(signal)?;
-        let (status, stderr) = exporter.stop()?;
+        let (status, stderr) = exporter.stop(signal)?;
         assert!(status.success(), "{status}: {stderr}");
         // The kernel takes programs apart in its own time.
         until("the programs to be unloaded", || {
@@ -129,6 +136,8 @@ fn a_kill_leaves_nothing_either() -> Result<()> {
     let _turn = turn::shared()?;
     let exporter = start("")?;
     let programs = programs_of(exporter.process())?;
+    assert_eq!(still_loaded(&programs)?.len(), programs.len());
+    assert!(programs.len() >= 8, "{programs:?}");
     drop(exporter);
     until("the programs to be unloaded", || {
         Ok(still_loaded(&programs)?.is_empty().then_some(()))

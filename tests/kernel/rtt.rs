@@ -8,6 +8,7 @@ use anyhow::Result;
 use tests::exporter::start;
 use tests::namespace::Namespace;
 use tests::peer::{Offer, Peer};
+use tests::scrape::Scrape;
 use tests::subnet::{Subnet, config};
 use tests::tcp_info::TcpInfo;
 use tests::turn;
@@ -17,11 +18,21 @@ use crate::account::seconds;
 const THINK: Duration = Duration::from_millis(20);
 const ROUNDS: u32 = 100;
 
-/// Exchanges [`ROUNDS`] segments with a thoughtful peer under an exporter, and gives what both say in the end.
-fn check(
-    detail: &str,
-    then: impl FnOnce(&TcpInfo, &tests::scrape::Scrape, &tests::scrape::Scrape, &str) -> Result<()>,
-) -> Result<()> {
+/// What the kernel and the exporter say.
+struct Account<'text> {
+    subnet: &'text str,
+    /// The kernel, after the last round.
+    info: TcpInfo,
+    /// The sum of all samples by the kernel, in microseconds: less than 8 too low.
+    samples: i64,
+    /// The exporter, after the last round.
+    live: Scrape,
+    /// The exporter, after the end of the flow.
+    closed: Scrape,
+}
+
+/// Exchanges [`ROUNDS`] segments with a thoughtful peer under an exporter.
+fn check(detail: &str, then: impl FnOnce(&Account<'_>) -> Result<()>) -> Result<()> {
     let _turn = turn::shared()?;
     let namespace = Namespace::new()?;
     let subnet = Subnet::take()?;
@@ -31,33 +42,55 @@ fn check(
         timestamps: true,
         ..Offer::default()
     };
-    let (mut client, mut connection) = peer.accept(&namespace, 80, offer)?;
+    let (client, mut connection) = peer.accept(&namespace, 80, offer)?;
+    // The kernel keeps S, eight times the smoothed time, which the first sample sets and a sample m changes by m - S/8
+    // (RFC 6298). It tells S/8 in whole microseconds, so the samples add up to the last S, less the first, and all S/8.
+    let smoothed = || anyhow::Ok(i64::from(TcpInfo::of(&client)?.rtt));
+    let first = smoothed()?;
+    let mut samples = first - 8 * first;
     for _ in 0..ROUNDS {
-        client.write_all(&[1; 100])?;
+        (&client).write_all(&[1; 100])?;
         connection.take(100)?;
         sleep(THINK);
+        samples += smoothed()?;
         connection.acknowledge()?;
     }
+    samples += 8 * smoothed()?;
     let info = TcpInfo::of(&client)?;
     let live = exporter.scrape()?;
     connection.reset()?;
     drop(client);
-    then(&info, &live, &exporter.scrape()?, &subnet.name())
+    then(&Account {
+        subnet: &subnet.name(),
+        info,
+        samples,
+        live,
+        closed: exporter.scrape()?,
+    })
 }
 
 #[test]
-fn every_acknowledgment_gives_one_sample_and_their_mean_is_the_kernels() -> Result<()> {
-    check("full", |info, live, closed, subnet| {
-        let labels = [("subnet", subnet)];
+fn every_acknowledgment_gives_one_sample_and_their_sum_is_the_kernels() -> Result<()> {
+    check("full", |account| {
+        let Account {
+            subnet,
+            info,
+            samples,
+            live,
+            closed,
+        } = account;
+        let samples = *samples as f64 / 1e6;
+        let labels = [("subnet", *subnet)];
         let rtt = closed.histogram("tcpvitals_tcp_rtt_seconds", &labels)?;
         // The client's SYN is the first sample; the last one is taken when the flow closes.
         assert_eq!(rtt.count, f64::from(1 + ROUNDS));
         assert_eq!(rtt.buckets.iter().map(|(_, count)| count).sum::<f64>(), rtt.count);
-        let (mean, kernel) = (rtt.sum / rtt.count, seconds(info.rtt.into()));
         assert!(
-            (mean - kernel).abs() < 0.1 * kernel,
-            "{mean} s, but the kernel smooths {kernel} s"
+            samples - 1e-9 <= rtt.sum && rtt.sum < samples + 8e-6,
+            "{} s, but the kernel's samples add up to {samples} s",
+            rtt.sum
         );
+        let mean = rtt.sum / rtt.count;
         // All but the handshake's took at least as long as the peer thought.
         let quick = rtt.buckets.iter().filter(|(bound, _)| *bound < THINK.as_secs_f64());
         assert!(quick.map(|(_, count)| count).sum::<f64>() <= 1.0);
@@ -76,8 +109,15 @@ fn every_acknowledgment_gives_one_sample_and_their_mean_is_the_kernels() -> Resu
 
 #[test]
 fn live_flows_are_sampled_once_per_collection() -> Result<()> {
-    check("full", |info, live, closed, subnet| {
-        let labels = [("subnet", subnet)];
+    check("full", |account| {
+        let Account {
+            subnet,
+            info,
+            live,
+            closed,
+            ..
+        } = account;
+        let labels = [("subnet", *subnet)];
         let one = |name: &str| live.histogram(name, &labels);
         for name in [
             "smoothed_rtt_seconds",
@@ -112,8 +152,15 @@ fn live_flows_are_sampled_once_per_collection() -> Result<()> {
 
 #[test]
 fn without_a_program_on_the_segment_path_the_smoothed_time_is_sampled() -> Result<()> {
-    check("essential", |info, live, closed, subnet| {
-        let labels = [("subnet", subnet)];
+    check("essential", |account| {
+        let Account {
+            subnet,
+            info,
+            live,
+            closed,
+            ..
+        } = account;
+        let labels = [("subnet", *subnet)];
         let at_collection = live.histogram("tcpvitals_tcp_rtt_seconds", &labels)?;
         let at_close = closed.histogram("tcpvitals_tcp_rtt_seconds", &labels)?;
         assert_eq!((at_collection.count, at_close.count), (1.0, 2.0));

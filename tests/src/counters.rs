@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
 use std::iter::zip;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::namespace::Namespace;
+use crate::wait::until_stable;
+
+/// Longer than packets wait for a processor that is busy with something else.
+const QUIET: Duration = Duration::from_millis(150);
 
 /// Counters of one namespace at one moment, under the names that `nstat` gives them: `TcpRetransSegs`, `TcpExtTCPOFOQueue`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters(BTreeMap<String, i64>);
 
 impl Counters {
@@ -29,6 +34,12 @@ impl Counters {
             }
             Ok(Self(all))
         })
+    }
+
+    /// Reads them once none changes any more: where the processor is busy, the kernel handles a packet some time after the
+    /// call that sent it.
+    pub fn at_rest(namespace: &Namespace) -> Result<Self> {
+        until_stable("the network stack", QUIET, || Self::read(namespace))
     }
 
     /// One counter.

@@ -5,11 +5,14 @@ mod launch;
 
 use std::env;
 use std::fs::{Permissions, set_permissions};
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use diagnostics::Diagnostics;
@@ -64,9 +67,21 @@ pub fn config_file(text: &str) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// An address of the loopback device that nobody listens on.
+/// An address of the loopback device that nobody listens on, below the ports that the kernel gives away: nobody gets it
+/// by chance between this look and the exporter's own.
 pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    const PORTS: Range<u32> = 12_000..30_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Another test process begins elsewhere.
+    let begin = process::id().wrapping_mul(89);
+    for _ in PORTS {
+        let number = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let address = (Ipv4Addr::LOCALHOST, u16::try_from(PORTS.start + number)?).into();
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("every port from {} to {} is in use", PORTS.start, PORTS.end)
 }
 
 /// What a run that ended by itself left behind.
@@ -93,17 +108,27 @@ pub fn run_command(command: &mut Command) -> Result<Finished> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("start {command:?}"))?;
+    // Read while it runs: what fits nowhere would hold it up.
+    let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     let ended = until("a run that should end by itself", || Ok(child.try_wait()?));
     child.kill()?;
-    let output = child.wait_with_output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |reader: JoinHandle<String>| reader.join().unwrap_or_default();
     let finished = Finished {
-        code: output.status.code(),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
+        code: child.wait()?.code(),
+        stdout: text(stdout),
+        stderr: text(stderr),
     };
     ended.with_context(|| format!("{command:?} said {finished:?}"))?;
     Ok(finished)
+}
+
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is what there is.
+        pipe.map(|mut pipe| pipe.read_to_end(&mut bytes)).transpose().ok();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 /// Starts the exporter with this configuration.
@@ -172,9 +197,9 @@ impl Exporter<'_> {
         ))
     }
 
-    /// Asks it to end, and gives how it did and what it said.
-    pub fn stop(mut self) -> Result<(ExitStatus, String)> {
-        self.signal(Signal::SIGTERM)?;
+    /// Asks it to end by one signal, and gives how it did and what it said.
+    pub fn stop(mut self, signal: Signal) -> Result<(ExitStatus, String)> {
+        self.signal(signal)?;
         let status = until("the exporter to end", || Ok(self.child.try_wait()?))?;
         self.diagnostics.end();
         Ok((status, self.diagnostics.text()))

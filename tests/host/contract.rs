@@ -1,0 +1,180 @@
+//! The metrics that the design promises, written down once more: who renames one, or takes a label from it, breaks dashboards.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use tcpvitals::config::{DropLabel, TcpLabel};
+use tcpvitals::families::Kind::{self, Counter, Gauge, Histogram};
+use tcpvitals::families::Scope::{self, Drops, Exporter, Tcp};
+use tcpvitals::families::{METRICS, Source};
+
+/// Full name, kind, which labels it has besides its own, its own labels, and the values of the first of them if they are fixed.
+type Promise = (
+    &'static str,
+    Kind,
+    Scope,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const DIRECTIONS: &[&str] = &["transmit", "receive"];
+const CAUSES: &[&str] = &["loss", "other"];
+
+const PROMISES: &[Promise] = &[
+    ("tcpvitals_tcp_segments_total", Counter, Tcp, &["direction"], DIRECTIONS),
+    (
+        "tcpvitals_tcp_data_segments_total",
+        Counter,
+        Tcp,
+        &["direction"],
+        DIRECTIONS,
+    ),
+    (
+        "tcpvitals_tcp_data_bytes_total",
+        Counter,
+        Tcp,
+        &["direction"],
+        DIRECTIONS,
+    ),
+    (
+        "tcpvitals_tcp_retransmitted_segments_total",
+        Counter,
+        Tcp,
+        &["cause"],
+        CAUSES,
+    ),
+    (
+        "tcpvitals_tcp_retransmitted_bytes_total",
+        Counter,
+        Tcp,
+        &["cause"],
+        CAUSES,
+    ),
+    (
+        "tcpvitals_tcp_handshake_retransmits_total",
+        Counter,
+        Tcp,
+        &["segment"],
+        &["syn", "synack"],
+    ),
+    ("tcpvitals_tcp_locally_dropped_segments_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_duplicate_acks_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_sacks_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_sack_blocks_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_out_of_order_segments_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_dsacks_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_reordering_events_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_ecn_marked_segments_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rtt_seconds", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rtt_min_seconds", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rtt_max_seconds", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rto_min_seconds", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rto_max_seconds", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_smoothed_rtt_seconds", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_congestion_window_segments", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_slow_start_threshold_segments", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_mss_bytes", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_rto_seconds", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_sender_busy_seconds_total", Counter, Tcp, &[], &[]),
+    (
+        "tcpvitals_tcp_sender_limited_seconds_total",
+        Counter,
+        Tcp,
+        &["limit"],
+        &["receive_window", "send_buffer"],
+    ),
+    (
+        "tcpvitals_tcp_congestion_events_total",
+        Counter,
+        Tcp,
+        &["state"],
+        &["disorder", "cwr", "recovery", "loss"],
+    ),
+    ("tcpvitals_tcp_connections", Gauge, Tcp, &[], &[]),
+    (
+        "tcpvitals_tcp_connections_by_algorithm",
+        Gauge,
+        Exporter,
+        &["algorithm"],
+        &[],
+    ),
+    ("tcpvitals_tcp_connections_opened_total", Counter, Tcp, &[], &[]),
+    ("tcpvitals_tcp_connections_closed_total", Counter, Tcp, &[], &[]),
+    (
+        "tcpvitals_tcp_connections_failed_total",
+        Counter,
+        Tcp,
+        &["reason"],
+        &["refused", "timed_out", "reset", "unreachable", "other"],
+    ),
+    ("tcpvitals_tcp_resets_total", Counter, Tcp, &["direction"], DIRECTIONS),
+    ("tcpvitals_tcp_handshake_seconds", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_connection_duration_seconds", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_dropped_packets_total", Counter, Drops, &["source"], &[]),
+    ("tcpvitals_dropped_bytes_total", Counter, Drops, &["source"], &[]),
+    (
+        "tcpvitals_program_attached",
+        Gauge,
+        Exporter,
+        &["program", "hook", "reason"],
+        &[],
+    ),
+    ("tcpvitals_flows_untracked_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_group_overflow_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_drop_overflow_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_series_overflow_total", Counter, Exporter, &["metrics"], &[]),
+    ("tcpvitals_events_lost_total", Counter, Exporter, &["program"], &[]),
+    ("tcpvitals_groups", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_groups_capacity", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_series", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_collect_duration_seconds", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_build_info", Gauge, Exporter, &["version"], &[]),
+    ("process_cpu_seconds_total", Counter, Exporter, &[], &[]),
+    ("process_resident_memory_bytes", Gauge, Exporter, &[], &[]),
+    ("process_virtual_memory_bytes", Gauge, Exporter, &[], &[]),
+    ("process_open_fds", Gauge, Exporter, &[], &[]),
+    ("process_max_fds", Gauge, Exporter, &[], &[]),
+    ("process_start_time_seconds", Gauge, Exporter, &[], &[]),
+];
+
+#[test]
+fn every_metric_that_the_design_promises_is_there() -> Result<()> {
+    for (name, kind, scope, labels, values) in PROMISES {
+        let metric = METRICS
+            .iter()
+            .find(|metric| metric.full_name() == *name)
+            .with_context(|| format!("no metric {name}"))?;
+        assert_eq!((metric.kind, metric.source.scope()), (*kind, *scope), "{name}");
+        assert_eq!(metric.labels, *labels, "{name}");
+        if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
+            let listed: Vec<&str> = points
+                .iter()
+                .filter_map(|(values, _)| values.first().copied())
+                .collect();
+            assert_eq!(listed, *values, "{name}");
+        }
+    }
+    let names: BTreeSet<&str> = PROMISES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names.len(), PROMISES.len(), "a promise stands there twice");
+    Ok(())
+}
+
+#[test]
+fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
+    assert_eq!(
+        TcpLabel::ALL.map(TcpLabel::as_str),
+        ["subnet", "connection_type", "app_protocol", "role"]
+    );
+    assert_eq!(
+        DropLabel::ALL.map(DropLabel::as_str),
+        [
+            "location",
+            "reason",
+            "class",
+            "protocol",
+            "direction",
+            "subnet",
+            "connection_type"
+        ]
+    );
+}

@@ -1,0 +1,240 @@
+//! Golden expositions: one snapshot that has everything, in both text formats, byte for byte, and strictly read.
+//!
+//! `UPDATE=1 cargo test -p tests --test host` writes what the exporter says now; look at the difference before you keep it.
+
+use std::collections::BTreeSet;
+use std::fs::{read_to_string, write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use tcpvitals::config::Config;
+use tcpvitals::families::{Families, METRICS};
+use tcpvitals::labels::Labelling;
+use tcpvitals::prometheus::{self, encode};
+use tests::exposition::{self, Exposition, parse};
+
+use crate::sample::{QUOTED, full};
+
+/// A golden file's name, the configuration, what the kernel lacks, and the metrics that are therefore left out.
+struct Case {
+    name: &'static str,
+    config: &'static str,
+    lacking: &'static [&'static str],
+    off: &'static [&'static str],
+}
+
+const SUBNETS: &str = "\
+subnets:
+  - {name: office, cidrs: [10.20.0.0/16]}
+  - {name: 'lab \"B\" \\ east', cidrs: [10.30.0.0/16]}
+app_protocols: [{name: orders, ports: [7443]}]
+";
+
+const CASES: [Case; 2] = [
+    Case {
+        name: "all-labels",
+        config: "",
+        lacking: &["tcp_cong_state_set", "TCP_SOCK_REORD_SEEN"],
+        off: &[
+            "tcpvitals_tcp_congestion_events_total",
+            "tcpvitals_tcp_reordering_events_total",
+        ],
+    },
+    // One label set of TCP fits under the cap, besides `other`.
+    Case {
+        name: "few-labels-and-series",
+        config: "labels: {tcp: [role], drops: [reason, class]}\nlimits: {series: 200}\ntcp: {detail: essential}\n",
+        lacking: &[],
+        off: &[
+            "tcpvitals_tcp_duplicate_acks_total",
+            "tcpvitals_tcp_sacks_total",
+            "tcpvitals_tcp_sack_blocks_total",
+        ],
+    },
+];
+
+impl Case {
+    fn families(&self) -> Result<Arc<Families>> {
+        let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
+        let snapshot = full(&config, self.lacking)?;
+        Ok(Arc::new(Labelling::new(&config).families(&snapshot)))
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        [
+            env!("CARGO_MANIFEST_DIR"),
+            "golden",
+            &format!("{}.{extension}", self.name),
+        ]
+        .iter()
+        .collect()
+    }
+}
+
+/// The text, with a version that does not change from release to release.
+fn render(families: &Arc<Families>, format: prometheus::Format) -> Result<String> {
+    let own = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+    Ok(encode(families, format)?.replace(own, "version=\"0.0.0\""))
+}
+
+fn read(families: &Arc<Families>) -> Result<[Exposition; 2]> {
+    Ok([
+        parse(
+            &render(families, prometheus::Format::OpenMetrics)?,
+            exposition::Format::OpenMetrics,
+        )
+        .context("OpenMetrics")?,
+        parse(
+            &render(families, prometheus::Format::Text)?,
+            exposition::Format::Prometheus,
+        )
+        .context("Prometheus text")?,
+    ])
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who changes the exposition on purpose says so by the environment"
+)]
+fn wants_update() -> bool {
+    std::env::var("UPDATE").is_ok_and(|value| value == "1")
+}
+
+#[test]
+fn the_exposition_is_that_of_the_golden_files() -> Result<()> {
+    for case in &CASES {
+        let families = case.families()?;
+        for (format, extension) in [
+            (prometheus::Format::OpenMetrics, "om"),
+            (prometheus::Format::Text, "prom"),
+        ] {
+            let (text, file) = (render(&families, format)?, case.file(extension));
+            if wants_update() {
+                write(&file, &text).with_context(|| format!("write {}", file.display()))?;
+            }
+            let golden = read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+            require_same(&golden, &text).with_context(|| {
+                format!(
+                    "{} differs; if that is intended: UPDATE=1 cargo test -p tests --test host",
+                    file.display()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Names the first line that differs, since the whole texts are long.
+fn require_same(golden: &str, text: &str) -> Result<()> {
+    let lines = || golden.lines().zip(text.lines()).zip(1..);
+    if let Some(((was, is), number)) = lines().find(|((was, is), _)| was != is) {
+        anyhow::bail!("line {number} was\n  {was}\nand is\n  {is}");
+    }
+    ensure!(
+        golden == text,
+        "the one is the beginning of the other: {} and {} bytes",
+        golden.len(),
+        text.len()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_text_that_differs_in_one_byte_is_told_by_its_line() {
+    let told = |golden, text| require_same(golden, text).map_err(|error| error.to_string());
+    assert!(told("a\nb\n", "a\nb\n").is_ok());
+    assert!(told("a\nb\n", "a\nc\n").unwrap_err().contains("line 2"));
+    assert!(told("a\nb\n", "a\nb\nc\n").is_err());
+    assert!(told("a\nb\n", "a\nb").is_err());
+}
+
+#[test]
+fn both_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
+    for case in &CASES {
+        let [open_metrics, text] = read(&case.families()?)?;
+        assert_eq!(open_metrics.samples, text.samples, "{}", case.name);
+        for (name, family) in &open_metrics.families {
+            let same = [name.clone(), format!("{name}_total")]
+                .iter()
+                .find_map(|name| text.families.get(name))
+                .with_context(|| format!("no family {name} in the older format"))?;
+            assert_eq!((family.kind, &family.help), (same.kind, &same.help), "{name}");
+            assert_eq!(
+                family.unit.is_empty(),
+                !["_seconds", "_bytes", "_segments"]
+                    .iter()
+                    .any(|unit| name.ends_with(unit))
+                    || COUNTED_BY_NAME.contains(&name.as_str()),
+                "the unit of {name}"
+            );
+        }
+        assert_eq!(open_metrics.families.len(), text.families.len(), "{}", case.name);
+    }
+    Ok(())
+}
+
+/// Counters of segments have no unit: what is counted is part of their name.
+const COUNTED_BY_NAME: [&str; 6] = [
+    "tcpvitals_tcp_segments",
+    "tcpvitals_tcp_data_segments",
+    "tcpvitals_tcp_retransmitted_segments",
+    "tcpvitals_tcp_locally_dropped_segments",
+    "tcpvitals_tcp_out_of_order_segments",
+    "tcpvitals_tcp_ecn_marked_segments",
+];
+
+#[test]
+fn every_metric_that_is_on_has_a_value_and_no_other_is_named() -> Result<()> {
+    for case in &CASES {
+        let [_, text] = read(&case.families()?)?;
+        let named: BTreeSet<String> = text.families.keys().cloned().collect();
+        let on: BTreeSet<String> = METRICS
+            .iter()
+            .map(|metric| metric.full_name())
+            .filter(|name| !case.off.contains(&name.as_str()))
+            .collect();
+        assert_eq!(
+            on.len() + case.off.len(),
+            METRICS.len(),
+            "{}: a name that no metric has",
+            case.name
+        );
+        assert_eq!(named, on, "{}", case.name);
+        for name in named {
+            let is_of = |series: &str| {
+                series == name || series.strip_suffix("_count").is_some_and(|histogram| histogram == name)
+            };
+            assert!(
+                text.samples.keys().any(|series| is_of(&series.name)),
+                "{}: {name} has no value",
+                case.name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn labels_stand_in_the_order_of_the_documentation_and_are_escaped() -> Result<()> {
+    let families = CASES[0].families()?;
+    let lines = [
+        r#"tcpvitals_tcp_segments_total{subnet="lab \"B\" \\ east",connection_type="wifi",app_protocol="orders",role="server",direction="receive"} 2001"#,
+        r#"tcpvitals_dropped_packets_total{location="nf_hook_slow",reason="NETFILTER_DROP",class="policy",protocol="tcp",direction="transmit",subnet="office",connection_type="wired",source="software"} 11"#,
+    ];
+    for format in [prometheus::Format::OpenMetrics, prometheus::Format::Text] {
+        let text = render(&families, format)?;
+        for line in lines {
+            assert!(text.lines().any(|own| own == line), "{format:?} has no line {line}");
+        }
+    }
+    for exposition in read(&families)? {
+        let subnets: BTreeSet<&str> = exposition
+            .samples
+            .keys()
+            .filter_map(|series| series.labels.get("subnet").map(String::as_str))
+            .collect();
+        assert_eq!(subnets, ["internet", "none", "office", "other", QUOTED].into());
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Proves the pure part of the exporter without a kernel: a snapshot and a configuration in, metric families and their text out.
+
+mod contract;
+mod golden;
+mod properties;
+mod reference;
+mod sample;

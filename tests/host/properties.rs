@@ -1,0 +1,449 @@
+//! What holds for any history of snapshots, any choice of labels and any series cap: sums stay, nothing falls, the cap is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use common::address::SubnetKey;
+use common::connection::ConnectionType;
+use common::drops::{Direction, DropCount, Protocol};
+use common::group::{Counter, GroupKey};
+use common::histogram::{DURATION_BUCKETS, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
+use common::lost::Lost;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::TestCaseError;
+use tcpvitals::config::Config;
+use tcpvitals::families::{
+    Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number, series_per_drop, series_per_group,
+};
+use tcpvitals::kernel::plan::plan;
+use tcpvitals::labels::{LabelSet, Labelling};
+use tcpvitals::prometheus::{Format, encode};
+use tcpvitals::snapshot::{DropSite, Group, Snapshot};
+use tests::exposition;
+
+use crate::sample::{JIFFY, empty, features, observe};
+
+const SUBNETS: u32 = 6;
+const REASONS: [&str; 4] = ["NOT_SPECIFIED", "NETFILTER_DROP", "TCP_OLD_DATA", ""];
+const LOCATIONS: [&str; 4] = ["unix_stream_connect", "nf_hook_slow", "tcp_rcv", "0xffffffff81000000"];
+const TCP_LABELS: [&str; 4] = ["subnet", "connection_type", "app_protocol", "role"];
+const DROP_LABELS: [&str; 7] = [
+    "location",
+    "reason",
+    "class",
+    "protocol",
+    "direction",
+    "subnet",
+    "connection_type",
+];
+
+/// Something that happens between two collections.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A counter of a group grows.
+    Counted(Option<GroupKey>, Counter, u64),
+    /// A group's histograms get a value.
+    Observed(Option<GroupKey>, u32),
+    /// A group has so many live flows now.
+    Live(Option<GroupKey>, u64),
+    /// Packets are dropped.
+    Dropped(Option<DropSite>, u64),
+    /// The kernel side could not do something.
+    Lost(usize, u64),
+}
+
+fn group_key() -> impl Strategy<Value = Option<GroupKey>> {
+    let subnet = prop_oneof![
+        8 => (0..SUBNETS).prop_map(SubnetKey::named),
+        1 => Just(SubnetKey::FALLBACK),
+        1 => Just(SubnetKey::NONE),
+    ];
+    let key = (subnet, 0u16..4, 0u8..4, 0u8..3).prop_map(|(subnet, protocol, connection, role)| GroupKey {
+        subnet,
+        protocol,
+        connection,
+        role,
+    });
+    prop_oneof![1 => Just(None), 9 => key.prop_map(Some)]
+}
+
+fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
+    let site = (
+        select(&LOCATIONS[..]),
+        select(&REASONS[..]),
+        0..SUBNETS,
+        select(&Protocol::ALL[..4]),
+        select(&[Direction::Receive, Direction::Transmit][..]),
+        select(&ConnectionType::ALL[..3]),
+    );
+    let site = site.prop_map(|(location, reason, subnet, protocol, direction, connection)| DropSite {
+        location: location.to_owned(),
+        reason: reason.to_owned(),
+        subnet: SubnetKey::named(subnet),
+        protocol,
+        direction,
+        connection,
+    });
+    prop_oneof![1 => Just(None), 9 => site.prop_map(Some)]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let amount = prop_oneof![Just(1), 1u64..1 << 20];
+    prop_oneof![
+        4 => (group_key(), select(Counter::ALL), amount.clone()).prop_map(|(key, counter, by)| Event::Counted(key, counter, by)),
+        2 => (group_key(), any::<u32>()).prop_map(|(key, value)| Event::Observed(key, value)),
+        2 => (group_key(), 0u64..50).prop_map(|(key, live)| Event::Live(key, live)),
+        4 => (drop_site(), amount).prop_map(|(site, packets)| Event::Dropped(site, packets)),
+        1 => (0..Lost::COUNT, 1u64..9).prop_map(|(lost, by)| Event::Lost(lost, by)),
+    ]
+}
+
+/// A configuration with these choices.
+#[derive(Clone, Debug)]
+struct Choices {
+    tcp_labels: Vec<&'static str>,
+    drop_labels: Vec<&'static str>,
+    series: usize,
+    ignored_reason: Option<&'static str>,
+    ignores_unix: bool,
+}
+
+fn choices() -> impl Strategy<Value = Choices> {
+    (
+        subsequence(TCP_LABELS.to_vec(), 0..=TCP_LABELS.len()),
+        subsequence(DROP_LABELS.to_vec(), 0..=DROP_LABELS.len()),
+        prop_oneof![100usize..400, 400usize..4000],
+        proptest::option::of(select(&REASONS[..3])),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(tcp_labels, drop_labels, series, ignored_reason, ignores_unix)| Choices {
+                tcp_labels,
+                drop_labels,
+                series,
+                ignored_reason,
+                ignores_unix,
+            },
+        )
+}
+
+impl Choices {
+    fn config(&self) -> Result<Config> {
+        let subnets: Vec<String> = (0..SUBNETS)
+            .map(|number| format!("{{name: net-{number}, cidrs: [10.{number}.0.0/16]}}"))
+            .collect();
+        let reason = self.ignored_reason.map(|reason| format!("{{reason: {reason}}}"));
+        let unix = self.ignores_unix.then(|| "{location: unix_*}".to_owned());
+        let ignore: Vec<String> = reason.into_iter().chain(unix).collect();
+        let yaml = format!(
+            "subnets: [{}]\nlabels: {{tcp: [{}], drops: [{}]}}\nlimits: {{series: {}}}\ndrops: {{ignore: [{}]}}\n",
+            subnets.join(", "),
+            self.tcp_labels.join(", "),
+            self.drop_labels.join(", "),
+            self.series,
+            ignore.join(", "),
+        );
+        Config::from_yaml(&yaml, "any.yaml").with_context(|| yaml)
+    }
+
+    /// Said without the exporter's own patterns.
+    fn ignores(&self, site: &DropSite) -> bool {
+        self.ignored_reason == Some(&site.reason) || (self.ignores_unix && site.location.starts_with("unix_"))
+    }
+}
+
+/// What the kernel holds, and what the exporter makes of it.
+struct World {
+    snapshot: Snapshot,
+    groups: BTreeMap<Option<GroupKey>, Group>,
+    drops: BTreeMap<Option<DropSite>, DropCount>,
+    labelling: Labelling,
+}
+
+impl World {
+    fn new(config: &Config) -> Result<Self> {
+        Ok(Self {
+            snapshot: empty(plan(config, &features(&[]))?),
+            groups: BTreeMap::new(),
+            drops: BTreeMap::new(),
+            labelling: Labelling::new(config),
+        })
+    }
+
+    /// Lets events happen, and collects.
+    fn collect(&mut self, events: &[Event]) -> Families {
+        for event in events {
+            self.happen(event);
+        }
+        self.snapshot.groups = self.groups.iter().map(|(key, group)| (*key, *group)).collect();
+        // Two places of the same function make two rows of one site.
+        self.snapshot.drops = self
+            .drops
+            .iter()
+            .flat_map(|(site, count)| {
+                let half = DropCount {
+                    packets: count.packets / 2,
+                    bytes: count.bytes / 2,
+                };
+                let rest = DropCount {
+                    packets: count.packets - half.packets,
+                    bytes: count.bytes - half.bytes,
+                };
+                [(site.clone(), half), (site.clone(), rest)]
+            })
+            .collect();
+        self.labelling.families(&self.snapshot)
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Counted(key, counter, by) => {
+                self.groups.entry(*key).or_default().counters.counters[*counter as usize] += by;
+            }
+            Event::Observed(key, value) => {
+                let Group { counters, samples } = self.groups.entry(*key).or_default();
+                let wide = u64::from(*value);
+                observe(&mut counters.rtt, wide, rtt_bucket(*value));
+                for histogram in [&mut counters.handshake, &mut samples.smoothed_rtt, &mut samples.rto] {
+                    observe(histogram, wide, time_bucket(wide, TIME_BUCKETS));
+                }
+                observe(&mut counters.duration, wide, time_bucket(wide, DURATION_BUCKETS));
+                for histogram in [
+                    &mut samples.congestion_window,
+                    &mut samples.slow_start_threshold,
+                    &mut samples.mss,
+                ] {
+                    observe(histogram, wide, size_bucket(*value));
+                }
+            }
+            Event::Live(key, live) => self.groups.entry(*key).or_default().samples.live = *live,
+            Event::Dropped(site, packets) => {
+                let more = DropCount {
+                    packets: *packets,
+                    bytes: 60 * packets,
+                };
+                self.drops.entry(site.clone()).or_default().merge(&more);
+            }
+            Event::Lost(lost, by) => self.snapshot.lost[*lost] += by,
+        }
+    }
+}
+
+fn points<'a>(families: &'a Families, name: &'a str) -> impl Iterator<Item = &'a Point> {
+    let Families(families) = families;
+    families
+        .iter()
+        .filter(move |family| family.metric.full_name() == name)
+        .flat_map(|family| &family.points)
+}
+
+/// A value as one number; a histogram's is its sum.
+fn amount(value: &Value) -> f64 {
+    match value {
+        Value::Count(count) => number(*count),
+        Value::Number(number) => *number,
+        Value::Histogram(histogram) => histogram.sum,
+    }
+}
+
+/// The sum of a metric's series whose own labels have these values.
+fn sum(families: &Families, name: &str, values: &[&str]) -> f64 {
+    points(families, name)
+        .filter(|point| {
+            point
+                .own
+                .iter()
+                .map(|(_, value)| value.as_str())
+                .eq(values.iter().copied())
+        })
+        .map(|point| amount(&point.value))
+        .sum()
+}
+
+fn check_sums(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
+    let config = choices
+        .config()
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    for events in history {
+        let families = world.collect(events);
+        let groups = || world.groups.values();
+        for metric in METRICS {
+            let name = metric.full_name();
+            if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
+                let in_jiffies = matches!(metric.source, Source::Jiffies(_));
+                let unit = if in_jiffies { JIFFY.as_secs_f64() } else { 1.0 };
+                for (values, counter) in points {
+                    let all: u64 = groups().map(|group| group.counters.get(*counter)).sum();
+                    prop_assert_eq!(
+                        sum(&families, &name, values),
+                        number(all) * unit,
+                        "{} {:?}",
+                        name,
+                        values
+                    );
+                }
+            }
+            if let Source::GroupHistogram(histogram) = metric.source {
+                let all = groups().map(|group| histogram(group, JIFFY));
+                let shown = points(&families, &name).filter_map(|point| match &point.value {
+                    Value::Histogram(histogram) => Some(histogram.clone()),
+                    Value::Count(_) | Value::Number(_) => None,
+                });
+                let (all, shown) = (add(all), add(shown));
+                prop_assert_eq!(&shown.0, &all.0, "{}", name);
+                prop_assert!(
+                    (shown.1 - all.1).abs() <= 1e-9 * all.1,
+                    "{} {} {}",
+                    name,
+                    shown.1,
+                    all.1
+                );
+            }
+        }
+        let live: u64 = groups().map(|group| group.samples.live).sum();
+        prop_assert_eq!(sum(&families, "tcpvitals_tcp_connections", &[]), number(live));
+
+        let mut dropped = DropCount::default();
+        for (site, count) in &world.drops {
+            if !site.as_ref().is_some_and(|site| choices.ignores(site)) {
+                dropped.merge(count);
+            }
+        }
+        for (name, expected) in [
+            ("tcpvitals_dropped_packets_total", dropped.packets),
+            ("tcpvitals_dropped_bytes_total", dropped.bytes),
+        ] {
+            prop_assert_eq!(sum(&families, name, &["software"]), number(expected), "{}", name);
+        }
+    }
+    Ok(())
+}
+
+/// Histograms added up: buckets, and the sum of the values.
+fn add(histograms: impl Iterator<Item = HistogramValue>) -> (Vec<u64>, f64) {
+    let (mut buckets, mut sum) = (Vec::new(), 0.0);
+    for histogram in histograms {
+        buckets.resize(histogram.buckets.len(), 0);
+        for (all, more) in buckets.iter_mut().zip(&histogram.buckets) {
+            *all += more;
+        }
+        sum += histogram.sum;
+    }
+    // Nothing observed shows as no series, or as a row of zeros before it is shown.
+    buckets.truncate(
+        buckets
+            .iter()
+            .rposition(|bucket| *bucket != 0)
+            .map_or(0, |last| last + 1),
+    );
+    (buckets, sum)
+}
+
+type Shown = BTreeMap<(String, LabelSet, Vec<(&'static str, String)>), (Kind, Value)>;
+
+/// Every series by what tells it apart from the others.
+fn shown(Families(families): &Families) -> Result<Shown, TestCaseError> {
+    let mut all = Shown::new();
+    for family in families {
+        for point in &family.points {
+            let series = (family.metric.full_name(), Arc::clone(&point.labels), point.own.clone());
+            let twice = all.insert(series, (family.metric.kind, point.value.clone()));
+            prop_assert!(twice.is_none(), "{} {:?} twice", family.metric.full_name(), point);
+        }
+    }
+    Ok(all)
+}
+
+fn check_nothing_falls(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
+    let config = choices
+        .config()
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let mut before = Shown::new();
+    for events in history {
+        let now = shown(&world.collect(events))?;
+        for (series, (kind, earlier)) in &before {
+            if *kind == Kind::Gauge {
+                continue;
+            }
+            let Some((_, later)) = now.get(series) else {
+                return Err(TestCaseError::fail(format!("{series:?} has vanished")));
+            };
+            let rises = amount(earlier) <= amount(later)
+                && match (earlier, later) {
+                    (Value::Histogram(earlier), Value::Histogram(later)) => earlier
+                        .buckets
+                        .iter()
+                        .zip(&later.buckets)
+                        .all(|(earlier, later)| earlier <= later),
+                    (_, later) => !matches!(later, Value::Histogram(_)),
+                };
+            prop_assert!(rises, "{:?} has fallen from {:?} to {:?}", series, earlier, later);
+        }
+        before = now;
+    }
+    Ok(())
+}
+
+fn check_cap(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
+    let config = choices
+        .config()
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    for events in history {
+        let families = Arc::new(world.collect(events));
+        let series = |scope| {
+            let Families(families) = &*families;
+            let of_scope = families
+                .iter()
+                .filter(move |family| family.metric.source.scope() == scope);
+            of_scope.map(|family| family.points.len()).sum::<usize>()
+        };
+        let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
+        // Each kind has its row `other` on top.
+        prop_assert!(
+            tcp + drops <= choices.series + series_per_group() + series_per_drop(),
+            "{tcp} and {drops}"
+        );
+        prop_assert_eq!(
+            sum(&families, "tcpvitals_series", &[]),
+            number((tcp + drops + own) as u64)
+        );
+
+        // Whatever was chosen, both texts are correct and say the same.
+        let read = |format, strict| {
+            let text = encode(&families, format).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            exposition::parse(&text, strict).map_err(|error| TestCaseError::fail(format!("{error:#}")))
+        };
+        let open_metrics = read(Format::OpenMetrics, exposition::Format::OpenMetrics)?;
+        let text = read(Format::Text, exposition::Format::Prometheus)?;
+        prop_assert_eq!(open_metrics.samples, text.samples);
+    }
+    Ok(())
+}
+
+fn history() -> impl Strategy<Value = Vec<Vec<Event>>> {
+    prop::collection::vec(prop::collection::vec(event(), 0..40), 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_sum_over_all_series_is_the_sum_over_the_snapshot(choices in choices(), history in history()) {
+        check_sums(&choices, &history)?;
+    }
+
+    #[test]
+    fn no_series_falls_or_vanishes_while_the_snapshot_grows(choices in choices(), history in history()) {
+        check_nothing_falls(&choices, &history)?;
+    }
+
+    #[test]
+    fn the_cap_is_kept_and_any_choice_makes_a_correct_text(choices in choices(), history in history()) {
+        check_cap(&choices, &history)?;
+    }
+}

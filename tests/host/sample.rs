@@ -1,0 +1,209 @@
+//! Kernels, configurations and snapshots that nobody has: values for the tests beside.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use common::address::SubnetKey;
+use common::connection::ConnectionType;
+use common::drops::{Direction, DropCount, Protocol};
+use common::fields::{FIELDS, Place};
+use common::group::{GroupKey, Role};
+use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
+use common::lost::Lost;
+use tcpvitals::config::Config;
+use tcpvitals::kernel::features::Features;
+use tcpvitals::kernel::load::Capacity;
+use tcpvitals::kernel::plan::{self, Plan, plan};
+use tcpvitals::snapshot::{DropSite, Exporter, Group, Snapshot};
+
+/// A subnet with everything in its name that a text format has to escape.
+pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
+
+/// A jiffy of 256 Hz, which no kernel has: a power of two, so that sums of seconds are exact.
+pub(crate) const JIFFY: Duration = Duration::from_nanos(1_000_000_000 / 256);
+
+/// What a kernel with everything has but these hooks and fields.
+pub(crate) fn features(lacking: &[&str]) -> Features {
+    let has = |name: &str| !lacking.contains(&name);
+    let place = Place {
+        offset: 8,
+        shift: 0,
+        width: 0,
+    };
+    let field = |global| match has(global) {
+        true => (global, Ok(place)),
+        false => (global, Err("this kernel has no such member".to_owned())),
+    };
+    Features {
+        fields: FIELDS.iter().map(|known| field(known.global)).collect(),
+        tracepoints: plan::tracepoints()
+            .into_iter()
+            .filter(|hook| has(hook))
+            .map(|hook| (hook.to_owned(), 4))
+            .collect(),
+        iterators: plan::iterators()
+            .into_iter()
+            .filter(|target| has(target))
+            .map(str::to_owned)
+            .collect(),
+        socket_storage: true,
+    }
+}
+
+/// A snapshot in which nothing has happened yet.
+pub(crate) fn empty(plan: Plan) -> Snapshot {
+    Snapshot {
+        groups: Vec::new(),
+        drops: Vec::new(),
+        algorithms: [].into(),
+        lost: [0; Lost::COUNT],
+        misses: [].into(),
+        plan,
+        capacity: Capacity { groups: 64, drops: 32 },
+        jiffy: JIFFY,
+        exporter: Exporter::default(),
+    }
+}
+
+/// A snapshot that has a value for every metric, each another one, in the subnets `office` and [`QUOTED`].
+pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
+    let subnet = |name: &str| {
+        let number = config.subnets.names().iter().position(|known| known == name);
+        let number = number.with_context(|| format!("the configuration has no subnet {name}"))?;
+        anyhow::Ok(SubnetKey::named(u32::try_from(number)?))
+    };
+    let protocol = |name: &str| {
+        let number = config.app_protocols.names().iter().position(|known| known == name);
+        let number = number.with_context(|| format!("the configuration has no protocol {name}"))?;
+        anyhow::Ok(u16::try_from(number)?)
+    };
+    let office = GroupKey {
+        subnet: subnet("office")?,
+        protocol: protocol("https")?,
+        connection: ConnectionType::Wired as u8,
+        role: Role::Client as u8,
+    };
+    let quoted = GroupKey {
+        subnet: subnet(QUOTED)?,
+        protocol: protocol("orders")?,
+        connection: ConnectionType::Wifi as u8,
+        role: Role::Server as u8,
+    };
+    let mut snapshot = empty(plan(config, &features(lacking))?);
+    snapshot.groups = vec![
+        (Some(office), sampled(counted(1000))),
+        (Some(quoted), counted(2000)),
+        (None, counted(3000)),
+    ];
+    snapshot.drops = drops(subnet("office")?);
+    snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
+    snapshot.lost = [1, 2, 3, 4];
+    snapshot.misses = [("kfree_skb", 6), ("tcp_retransmit_skb", 0)].into();
+    snapshot.exporter = Exporter {
+        collect_duration: Duration::from_micros(1500),
+        cpu_seconds: Some(0.25),
+        resident_bytes: Some(8_388_608.0),
+        virtual_bytes: Some(1e9),
+        open_descriptors: Some(33.0),
+        most_descriptors: Some(1024.0),
+        started: Some(1_700_000_000.5),
+    };
+    Ok(snapshot)
+}
+
+/// A group whose counters count up from `first`.
+fn counted(first: u64) -> Group {
+    let mut group = Group::default();
+    for (counter, value) in group.counters.counters.iter_mut().zip(first..) {
+        *counter = value;
+    }
+    group
+}
+
+/// The group with something in every histogram and every gauge.
+fn sampled(mut group: Group) -> Group {
+    let counters = &mut group.counters;
+    // The last of them is longer than every bound.
+    for micros in [180, 2_500, 2_600, 40_000, 200_000_000] {
+        observe(&mut counters.rtt, micros.into(), rtt_bucket(micros));
+    }
+    observe_time(&mut counters.handshake, 1_000);
+    observe_time(&mut counters.duration, 90_000_000);
+    let samples = &mut group.samples;
+    (samples.epoch, samples.live) = (9, 7);
+    (samples.rtt_min, samples.rtt_max) = (180, 200_000_000);
+    (samples.rto_min, samples.rto_max) = (51, 204);
+    observe_time(&mut samples.smoothed_rtt, 2_500);
+    for window in [10, 10, 120] {
+        observe(&mut samples.congestion_window, window.into(), size_bucket(window));
+    }
+    observe(&mut samples.slow_start_threshold, 60, size_bucket(60));
+    observe(&mut samples.mss, 1448, size_bucket(1448));
+    // The value is in jiffies, its bucket that of the time.
+    observe(&mut samples.rto, 51, time_bucket(199_218, TIME_BUCKETS));
+    group
+}
+
+fn observe_time<const N: usize>(histogram: &mut Histogram<N>, micros: u64) {
+    observe(histogram, micros, time_bucket(micros, N));
+}
+
+/// Adds a value to a histogram as the kernel programs do.
+pub(crate) fn observe<const N: usize>(histogram: &mut Histogram<N>, value: u64, bucket: usize) {
+    histogram.sum += value;
+    histogram.buckets[bucket] += 1;
+}
+
+fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
+    let site = |location: &str, reason: &str, subnet, protocol, direction, connection| {
+        Some(DropSite {
+            location: location.to_owned(),
+            reason: reason.to_owned(),
+            subnet,
+            protocol,
+            direction,
+            connection,
+        })
+    };
+    let count = |packets| DropCount {
+        packets,
+        bytes: 100 * packets,
+    };
+    vec![
+        (
+            site(
+                "nf_hook_slow",
+                "NETFILTER_DROP",
+                office,
+                Protocol::Tcp,
+                Direction::Transmit,
+                ConnectionType::Wired,
+            ),
+            count(11),
+        ),
+        (
+            site(
+                "udp_queue_rcv_one_skb",
+                "SOCKET_RCVBUFF",
+                SubnetKey::FALLBACK,
+                Protocol::Udp,
+                Direction::Receive,
+                ConnectionType::Wired,
+            ),
+            count(12),
+        ),
+        // A kernel that hides its symbols, and a reason that it does not name.
+        (
+            site(
+                "0xffffffff81234567",
+                "458753",
+                SubnetKey::NONE,
+                Protocol::Other,
+                Direction::Receive,
+                ConnectionType::Unknown,
+            ),
+            count(13),
+        ),
+        (None, count(14)),
+    ]
+}

@@ -1,0 +1,8 @@
+//! Rules of the repository that no compiler keeps. Each is a function from a file to its complaints, and each is shown a file
+//! that breaks it.
+
+mod documented;
+mod kernel_side;
+mod purity;
+mod repository;
+mod tree;
