@@ -4,7 +4,7 @@
 
 use crate::{
     config::Config,
-    families::Families,
+    families::{self, Families},
     kernel::{
         Kernel,
         read::{DropReading, GroupReading, ReadError, Reading, Tables},
@@ -50,7 +50,7 @@ impl Collector {
         Self {
             source: Arc::new(Mutex::new(Source {
                 kernel,
-                labelling: Labelling::new(config),
+                labelling: Labelling::new(config, families::cost()),
                 tables: Tables::default(),
                 epoch: 0,
                 groups: BTreeMap::new(),
@@ -125,7 +125,7 @@ impl Source {
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.collect_duration = began.elapsed();
-        Ok(self.labelling.families(&Snapshot {
+        let snapshot = Snapshot {
             groups,
             drops,
             algorithms,
@@ -135,7 +135,8 @@ impl Source {
             capacity: self.kernel.capacity(),
             jiffy: self.kernel.jiffy(),
             exporter,
-        }))
+        };
+        Ok(families::build(&self.labelling.label(&snapshot)))
     }
 
     fn name_drops(

@@ -6,7 +6,7 @@ pub mod reference;
 
 use crate::{
     kernel::plan::Plan,
-    labels::{LabelSet, Labelled},
+    labels::{Cost, LabelSet, Labelled},
     snapshot::{Exporter, Group},
 };
 use common::{drops::DropCount, group::Counter, histogram::Histogram, lost::Lost};
@@ -216,14 +216,12 @@ impl Metric {
     }
 }
 
-/// Series that one label set of the TCP metrics takes.
-pub fn series_per_group() -> usize {
-    series_of(Scope::Tcp)
-}
-
-/// Series that one label set of the drop metrics takes.
-pub fn series_per_drop() -> usize {
-    series_of(Scope::Drops)
+/// Series that one label set takes.
+pub fn cost() -> Cost {
+    Cost {
+        group: series_of(Scope::Tcp),
+        drop: series_of(Scope::Drops),
+    }
 }
 
 fn series_of(scope: Scope) -> usize {
@@ -534,7 +532,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_a_label_set_is_told_where_the_cap_is_explained() {
-        let (group, drop) = (series_per_group(), series_per_drop());
+        let Cost { group, drop } = cost();
         let overflow = METRICS.iter().find(|metric| metric.name == "series_overflow").unwrap();
         assert!(
             overflow

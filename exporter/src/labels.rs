@@ -6,7 +6,6 @@ use crate::{
     cardinality::Cardinality,
     classes::Classes,
     config::{Config, DropLabel, Fallback, TcpLabel},
-    families::{self, Families},
     snapshot::{DropSite, Group, Snapshot},
 };
 use common::{
@@ -34,9 +33,19 @@ pub type LabelSet = Arc<[(&'static str, String)]>;
 #[derive(Debug)]
 pub struct Labelling {
     config: Config,
+    cost: Cost,
     classes: Classes,
     groups: Cardinality<LabelSet>,
     drops: Cardinality<LabelSet>,
+}
+
+/// How many series one label set takes; the metric table knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Of the TCP metrics.
+    pub group: usize,
+    /// Of the drop metrics.
+    pub drop: usize,
 }
 
 /// A snapshot with names instead of numbers.
@@ -54,23 +63,20 @@ pub struct Labelled<'a> {
 
 impl Labelling {
     /// Labels as configured.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, cost: Cost) -> Self {
         // Drops can have many more label sets, of few series each: a share of their own, so that neither crowds out the other.
         let of_drops = config.limits.series / 5;
         Self {
             config: config.clone(),
+            cost,
             classes: Classes::new(&config.drops.classes),
             groups: Cardinality::new(config.limits.series - of_drops),
             drops: Cardinality::new(of_drops),
         }
     }
 
-    /// The metric families of a snapshot.
-    pub fn families(&mut self, snapshot: &Snapshot) -> Families {
-        families::build(&self.label(snapshot))
-    }
-
-    fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
+    /// Gives a snapshot its names.
+    pub fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
         let mut groups: BTreeMap<LabelSet, Group> = BTreeMap::new();
         for (key, group) in &snapshot.groups {
             // The group `other` is shown when it has something to show.
@@ -89,12 +95,8 @@ impl Labelling {
             }
         }
         let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
-        let groups = self
-            .groups
-            .cap(groups, families::series_per_group(), &other_group, Group::merge);
-        let drops = self
-            .drops
-            .cap(drops, families::series_per_drop(), &other_drop, DropCount::merge);
+        let groups = self.groups.cap(groups, self.cost.group, &other_group, Group::merge);
+        let drops = self.drops.cap(drops, self.cost.drop, &other_drop, DropCount::merge);
         Labelled {
             snapshot,
             groups,
@@ -195,7 +197,8 @@ mod tests {
     };
 
     fn labelling(config: &str) -> Labelling {
-        Labelling::new(&Config::from_yaml(config, "test.yaml").unwrap())
+        let cost = Cost { group: 40, drop: 2 };
+        Labelling::new(&Config::from_yaml(config, "test.yaml").unwrap(), cost)
     }
 
     fn key(subnet: SubnetKey, role: Role) -> GroupKey {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use tcpvitals::config::Config;
-use tcpvitals::families::{Families, METRICS};
+use tcpvitals::families::{self, Families, METRICS};
 use tcpvitals::labels::Labelling;
 use tcpvitals::prometheus::{self, encode};
 use tests::exposition::{self, Exposition, parse};
@@ -58,7 +58,9 @@ impl Case {
     fn families(&self) -> Result<Arc<Families>> {
         let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
         let snapshot = full(&config, self.lacking)?;
-        Ok(Arc::new(Labelling::new(&config).families(&snapshot)))
+        Ok(Arc::new(families::build(
+            &Labelling::new(&config, families::cost()).label(&snapshot),
+        )))
     }
 
     fn file(&self, extension: &str) -> PathBuf {

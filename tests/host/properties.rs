@@ -14,9 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
 use tcpvitals::config::Config;
-use tcpvitals::families::{
-    Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number, series_per_drop, series_per_group,
-};
+use tcpvitals::families::{self, Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
 use tcpvitals::kernel::plan::plan;
 use tcpvitals::labels::{LabelSet, Labelling};
 use tcpvitals::prometheus::{Format, encode};
@@ -168,7 +166,7 @@ impl World {
             snapshot: empty(plan(config, &features(&[]))?),
             groups: BTreeMap::new(),
             drops: BTreeMap::new(),
-            labelling: Labelling::new(config),
+            labelling: Labelling::new(config, families::cost()),
         })
     }
 
@@ -194,7 +192,7 @@ impl World {
                 [(site.clone(), half), (site.clone(), rest)]
             })
             .collect();
-        self.labelling.families(&self.snapshot)
+        families::build(&self.labelling.label(&self.snapshot))
     }
 
     fn happen(&mut self, event: &Event) {
@@ -405,7 +403,7 @@ fn check_cap(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseEr
         let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
         // Each kind has its row `other` on top.
         prop_assert!(
-            tcp + drops <= choices.series + series_per_group() + series_per_drop(),
+            tcp + drops <= choices.series + families::cost().group + families::cost().drop,
             "{tcp} and {drops}"
         );
         prop_assert_eq!(
