@@ -38,15 +38,31 @@ pub(crate) fn of_transmitted(packet: SkBuff) -> Connection {
 fn of_device(device: Device) -> Connection {
     if let Some(settings) = SETTINGS.get(0)
         && settings.override_count != 0
-        && let Some(name) = device.name()
-        && let Some(configured) = settings.overridden(name)
+        && let Some([first, second]) = device.name()
     {
-        return configured as u8;
+        let configured = overridden(first, second);
+        if configured != NOT_OVERRIDDEN {
+            return configured as u8;
+        }
     }
     let [first, second] = device.kind();
     let wireless = (device.wireless().unwrap_or(0) != 0) as u32;
     let hardware_type = device.hardware_type().unwrap_or(0) as u32;
     connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second) as u8
+}
+
+/// No device-name pattern matched.
+const NOT_OVERRIDDEN: u32 = u32::MAX;
+
+/// The connection type that the configuration gives a device of this name. With global linkage for the same reason as
+/// [`connection_type`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn overridden(first: u64, second: u64) -> u32 {
+    let configured = SETTINGS
+        .get(0)
+        .and_then(|settings| settings.overridden([first, second]));
+    configured.map_or(NOT_OVERRIDDEN, |connection| connection as u32)
 }
 
 /// The verifier checks a function with global linkage once, and not again on every path that leads to it.

@@ -92,43 +92,18 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         config::Config,
-        kernel::{
-            features::Features,
-            plan::{self, plan},
-        },
+        kernel::plan::{plan, tests::everything},
     };
-    use common::fields::{FIELDS, Place};
 
     /// An empty snapshot of a kernel that has everything.
     pub(crate) fn snapshot() -> Snapshot {
-        let features = Features {
-            fields: FIELDS
-                .iter()
-                .map(|field| {
-                    (
-                        field.global,
-                        Ok(Place {
-                            offset: 8,
-                            shift: 0,
-                            width: 0,
-                        }),
-                    )
-                })
-                .collect(),
-            tracepoints: plan::tracepoints()
-                .into_iter()
-                .map(|hook| (hook.to_owned(), 4))
-                .collect(),
-            iterators: plan::iterators().into_iter().map(str::to_owned).collect(),
-            socket_storage: true,
-        };
         Snapshot {
             groups: Vec::new(),
             drops: Vec::new(),
             algorithms: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),
-            plan: plan(&Config::built_in(), &features).unwrap(),
+            plan: plan(&Config::built_in(), &everything()).unwrap(),
             capacity: Capacity { groups: 16, drops: 16 },
             jiffy: Duration::from_millis(4),
             exporter: Exporter::default(),

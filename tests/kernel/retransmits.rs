@@ -54,7 +54,12 @@ fn check_random_loss(family: Family, pair: &Pair, percent: u8) -> Result<()> {
             - counters.get("TcpExtTCPSynRetrans")?
             - counters.get("TcpExtTCPRetransFail")?;
         let labels = [("subnet", &*subnet), ("role", end.role())];
-        assert_eq!(scrape.sum(SEGMENTS, &labels)?, repeated as f64, "{end:?}");
+        let skipped = scrape.by("tcpvitals_events_lost_total", "program", &[])?;
+        assert_eq!(
+            scrape.sum(SEGMENTS, &labels)?,
+            repeated as f64,
+            "{end:?}, and the kernel skipped runs of {skipped:?}"
+        );
         let sockets: Vec<_> = ends.iter().map(|ends| end.of(ends)).collect();
         let bytes: u64 = sockets.iter().map(|info| info.bytes_retrans).sum();
         assert_eq!(scrape.sum(BYTES, &labels)?, bytes as f64, "{end:?}");

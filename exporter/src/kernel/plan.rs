@@ -302,11 +302,12 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use common::fields::{FIELDS, Place};
 
-    fn everything() -> Features {
+    /// A kernel that has everything.
+    pub(crate) fn everything() -> Features {
         Features {
             fields: FIELDS
                 .iter()
