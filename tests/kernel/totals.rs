@@ -144,6 +144,22 @@ fn a_flow_is_labelled_by_its_device_its_port_and_its_side() -> Result<()> {
 }
 
 #[test]
+fn the_configuration_names_the_connection_type_of_a_device() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let subnet = pair.subnet()?.name();
+    let patterns =
+        "connection_types:\n  - {type: wifi, interfaces: [wlan*, veth]}\n  - {type: cell, interfaces: [\"veth?\"]}\n";
+    let exporter = start(pair.config() + patterns)?;
+    let _flow = Flow::open(&pair, Family::V4, 443)?;
+    let by_type = exporter
+        .scrape()?
+        .by("tcpvitals_tcp_connections", "connection_type", &[("subnet", &subnet)])?;
+    assert_eq!(by_type, [("cell".to_owned(), 2.0)].into());
+    Ok(())
+}
+
+#[test]
 fn labels_that_are_switched_off_merge_their_series() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
