@@ -7,6 +7,7 @@ const TABLE: &[(&str, &str, Class)] = &[
     // Without a reason the place has to tell.
     ("NOT_SPECIFIED", "unix_*", Class::Benign),
     ("NOT_SPECIFIED", "netlink_*", Class::Benign),
+    ("NOT_SPECIFIED", "nfnetlink_*", Class::Benign),
     ("NOT_SPECIFIED", "packet_*", Class::Benign),
     ("NOT_SPECIFIED", "ip6_mc_input", Class::Benign),
     ("NOT_SPECIFIED", "skb_queue_purge*", Class::Benign),

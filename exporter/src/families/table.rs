@@ -69,7 +69,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_segments",
         Count,
         C,
-        "TCP segments of established connections, the handshake's included",
+        "TCP segments of established connections, the handshake's included but for a server's SYN-ACK, which is sent before there \
+         is a connection",
         "tcp_sock.segs_out, segs_in",
         Source::Counters(&[
             (&["transmit"], Counter::SegmentsTransmitted),
@@ -95,7 +96,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_data",
         Bytes,
         C,
-        "TCP payload; on transmit with retransmissions, on receive what came in order",
+        "TCP payload; on transmit with retransmissions, on receive what came in order, where a FIN counts as one byte",
         "tcp_sock.bytes_sent, bytes_received",
         Source::Counters(&[
             (&["transmit"], Counter::DataBytesTransmitted),
@@ -407,7 +408,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_resets",
         Count,
         C,
-        "TCP resets sent and received",
+        "TCP resets sent and received; older kernels (6.1) do not report resets sent without a connection",
         "tracepoints tcp_send_reset, tcp_receive_reset",
         Source::Counters(&[
             (&["transmit"], Counter::ResetsTransmitted),
