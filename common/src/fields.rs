@@ -73,6 +73,8 @@ macro_rules! kernel_fields {
             TCP_SOCK_BYTES_SENT: u64 = "tcp_sock" . "bytes_sent";
             TCP_SOCK_BYTES_RECEIVED: u64 = "tcp_sock" . "bytes_received";
             TCP_SOCK_RCV_OOOPACK: u32 = "tcp_sock" . "rcv_ooopack";
+            TCP_SOCK_TOTAL_RETRANS: u32 = "tcp_sock" . "total_retrans";
+            TCP_SOCK_BYTES_RETRANS: u64 = "tcp_sock" . "bytes_retrans";
             TCP_SOCK_DSACK_DUPS: u32 = "tcp_sock" . "dsack_dups";
             TCP_SOCK_REORD_SEEN: u32 = "tcp_sock" . "reord_seen";
             TCP_SOCK_DELIVERED_CE: u32 = "tcp_sock" . "delivered_ce";

@@ -37,13 +37,15 @@ pub mod folded {
     pub const RECEIVE_WINDOW_JIFFIES: usize = 9;
     /// `chrono_stat` of `TCP_CHRONO_SNDBUF_LIMITED`
     pub const SEND_BUFFER_JIFFIES: usize = 10;
+    /// `total_retrans`
+    pub const RETRANSMITTED_SEGMENTS: usize = 11;
     /// Number of them.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 }
 
 /// What socket storage holds for a flow.
 ///
-/// Hooks change it under the socket's lock; the collecting iterator does not hold that lock and touches only the two
+/// Hooks change it under the socket's lock; the collecting iterator does not hold that lock and touches only the
 /// snapshots, by atomic exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -52,6 +54,8 @@ pub struct FlowState {
     pub bytes_sent: u64,
     /// `tcp_sock.bytes_received` at the last fold.
     pub bytes_received: u64,
+    /// `tcp_sock.bytes_retrans` at the last fold.
+    pub bytes_retransmitted: u64,
     /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
     pub started: u64,
     /// Sum of the round-trip times, in microseconds.
@@ -92,9 +96,11 @@ pub struct FlowState {
     pub sack_blocks: u32,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: u32,
+    /// Explicit padding.
+    pub padding: u32,
 }
 
-const _: () = assert!(size_of::<FlowState>() == 152 && align_of::<FlowState>() == 8);
+const _: () = assert!(size_of::<FlowState>() == 168 && align_of::<FlowState>() == 8);
 
 impl FlowState {
     /// Records a round-trip time of `micros` and the retransmission time-out of that moment.

@@ -95,11 +95,11 @@ counters! {
     DataBytesReceived,
     /// Segments retransmitted in the state `TCP_CA_Loss`
     RetransmittedSegmentsLoss,
-    /// Segments retransmitted in any other state
+    /// `tcp_sock.total_retrans` without those
     RetransmittedSegmentsOther,
-    /// Their payload
+    /// Payload retransmitted in the state `TCP_CA_Loss`
     RetransmittedBytesLoss,
-    /// Their payload
+    /// `tcp_sock.bytes_retrans` without that
     RetransmittedBytesOther,
     /// SYNs sent again
     SynRetransmits,

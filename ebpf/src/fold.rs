@@ -38,7 +38,20 @@ macro_rules! for_each_folded {
         $call!(folded::DSACKS, dsack_dups, Dsacks);
         $call!(folded::REORDERING_EVENTS, reord_seen, ReorderingEvents);
         $call!(folded::ECN_MARKED_SEGMENTS, delivered_ce, EcnMarkedSegments);
+        // Those of the state Loss are moved to their own counter by the hook.
+        $call!(
+            folded::RETRANSMITTED_SEGMENTS,
+            total_retrans,
+            RetransmittedSegmentsOther
+        );
     };
+}
+
+/// Leaves out what was retransmitted until now: the SYNs of a flow that is just established.
+#[inline(always)]
+pub(crate) fn begin_retransmissions(state: &mut FlowState, tcp: TcpSock) {
+    state.snapshot[folded::RETRANSMITTED_SEGMENTS] = tcp.total_retrans().unwrap_or(0);
+    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
 }
 
 /// Takes the snapshots of a flow that is counted from now on.
@@ -58,6 +71,7 @@ pub(crate) fn begin(state: &mut FlowState, tcp: TcpSock) {
     }
     state.bytes_sent = tcp.bytes_sent().unwrap_or(0);
     state.bytes_received = tcp.bytes_received().unwrap_or(0);
+    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
     state.rtt_stamp = tcp.rack_mstamp().unwrap_or(0) as u32;
 }
 
@@ -81,25 +95,17 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
     }
     for_each_folded!(exchange);
     fold_chrono(state, tcp, group, fold);
-    // SAFETY: members of the flow's state.
-    let (sent, received) = unsafe { (&raw mut (*state).bytes_sent, &raw mut (*state).bytes_received) };
-    let delta = |old, now| delta64(old, now, fold);
-    exchange(
-        sent,
-        || tcp.bytes_sent(),
-        delta,
-        group,
-        Counter::DataBytesTransmitted,
-        fold,
-    );
-    exchange(
-        received,
-        || tcp.bytes_received(),
-        delta,
-        group,
-        Counter::DataBytesReceived,
-        fold,
-    );
+    macro_rules! exchange_bytes {
+        ($snapshot:ident, $reader:ident, $counter:ident) => {
+            // SAFETY: a member of the flow's state.
+            let snapshot = unsafe { &raw mut (*state).$snapshot };
+            let delta = |old, now| delta64(old, now, fold);
+            exchange(snapshot, || tcp.$reader(), delta, group, Counter::$counter, fold);
+        };
+    }
+    exchange_bytes!(bytes_sent, bytes_sent, DataBytesTransmitted);
+    exchange_bytes!(bytes_received, bytes_received, DataBytesReceived);
+    exchange_bytes!(bytes_retransmitted, bytes_retrans, RetransmittedBytesOther);
     if !HAS_SEGMENT_PATH.is_set()
         && let Some(micros) = tcp.smoothed_rtt()
     {

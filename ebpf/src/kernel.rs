@@ -197,6 +197,8 @@ tcp_sock_readers! {
     bytes_sent: u64 = TCP_SOCK_BYTES_SENT;
     bytes_received: u64 = TCP_SOCK_BYTES_RECEIVED;
     rcv_ooopack: u32 = TCP_SOCK_RCV_OOOPACK;
+    total_retrans: u32 = TCP_SOCK_TOTAL_RETRANS;
+    bytes_retrans: u64 = TCP_SOCK_BYTES_RETRANS;
     dsack_dups: u32 = TCP_SOCK_DSACK_DUPS;
     reord_seen: u32 = TCP_SOCK_REORD_SEEN;
     delivered_ce: u32 = TCP_SOCK_DELIVERED_CE;

@@ -84,6 +84,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             let state = flow.state();
             state.slot = slot;
             state.started = now;
+            fold::begin_retransmissions(state, tcp);
             flow.establish(ESTABLISHED);
         }
         None => count_lost(Lost::FlowsUntracked),

@@ -28,21 +28,30 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tcp) = sock.tcp() else { return 0 };
-    let Some(flow) = storage::find_or_adopt(sock, tcp) else {
+    let Some(flow) = storage::find(sock) else {
+        // What the kernel has counted until now, this retransmission included, is before the flow's beginning.
+        storage::find_or_adopt(sock, tcp);
         return 0;
     };
-    let state = flow.state();
+    if !flow.is_established() {
+        return 0;
+    }
     let (segments, bytes) = (packet.queued_segments(), packet.length());
     let in_loss = tcp.congestion_state() == congestion::LOSS;
+    let state = flow.state();
     state.on_retransmit(in_loss, segments, bytes);
-    if let Some(group) = Group::at(state.slot) {
-        let (counter, byte_counter) = if in_loss {
-            (Counter::RetransmittedSegmentsLoss, Counter::RetransmittedBytesLoss)
-        } else {
-            (Counter::RetransmittedSegmentsOther, Counter::RetransmittedBytesOther)
-        };
-        group.add(counter, segments as u64);
-        group.add(byte_counter, bytes as u64);
+    // The kernel's own totals are folded as `other`; what belongs to the state Loss moves.
+    if in_loss && let Some(group) = Group::at(state.slot) {
+        group.shift(
+            Counter::RetransmittedSegmentsOther,
+            Counter::RetransmittedSegmentsLoss,
+            segments as u64,
+        );
+        group.shift(
+            Counter::RetransmittedBytesOther,
+            Counter::RetransmittedBytesLoss,
+            bytes as u64,
+        );
     }
     0
 }

@@ -110,27 +110,27 @@ pub static METRICS: &[Metric] = &[
         Count,
         C,
         "TCP segments sent again, SYNs apart: cause loss while the sender was in the state Loss (a time-out), other else",
-        "tracepoint tcp_retransmit_skb: tcp_skb_cb.tcp_gso_segs, inet_connection_sock.icsk_ca_state",
+        "tcp_sock.total_retrans, split by tracepoint tcp_retransmit_skb: inet_connection_sock.icsk_ca_state",
         Source::Counters(&[
             (&["loss"], Counter::RetransmittedSegmentsLoss),
             (&["other"], Counter::RetransmittedSegmentsOther),
         ]),
     )
     .by(&["cause"])
-    .needs(&[RETRANSMIT], &[]),
+    .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_TOTAL_RETRANS"]),
     metric(
         "tcp_retransmitted",
         Bytes,
         C,
         "TCP payload sent again, by cause as for segments",
-        "tracepoint tcp_retransmit_skb: sk_buff.len",
+        "tcp_sock.bytes_retrans, split as the segments",
         Source::Counters(&[
             (&["loss"], Counter::RetransmittedBytesLoss),
             (&["other"], Counter::RetransmittedBytesOther),
         ]),
     )
     .by(&["cause"])
-    .needs(&[RETRANSMIT], &[]),
+    .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_BYTES_RETRANS"]),
     metric(
         "tcp_handshake_retransmits",
         Count,
