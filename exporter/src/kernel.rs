@@ -4,6 +4,7 @@
 
 pub mod btf;
 pub mod capabilities;
+pub mod capacity;
 pub mod features;
 pub mod load;
 pub mod plan;

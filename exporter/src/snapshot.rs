@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::kernel::{load::Capacity, plan::Plan};
+use crate::kernel::{capacity::Capacity, plan::Plan};
 use common::{
     address::SubnetKey,
     connection::ConnectionType,

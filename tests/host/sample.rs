@@ -11,8 +11,8 @@ use common::group::{GroupKey, Role};
 use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
 use common::lost::Lost;
 use tcpvitals::config::Config;
+use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
-use tcpvitals::kernel::load::Capacity;
 use tcpvitals::kernel::plan::{self, Plan, plan};
 use tcpvitals::snapshot::{DropSite, Exporter, Group, Snapshot};
 

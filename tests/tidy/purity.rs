@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "exporter/src/families.rs",
     "exporter/src/families/",
     "exporter/src/kernel/btf.rs",
+    "exporter/src/kernel/capacity.rs",
     "exporter/src/kernel/btf/",
     "exporter/src/kernel/plan.rs",
     "exporter/src/kernel/reasons.rs",

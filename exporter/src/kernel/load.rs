@@ -2,6 +2,7 @@
 //! kernel's reason, and the rest runs.
 
 use super::{
+    capacity::Capacity,
     features::BTF_DIRECTORY,
     plan::{ADOPT, FOLD, Hook, Plan},
     reasons::Reasons,
@@ -17,9 +18,7 @@ use aya::{
     util::nr_cpus,
 };
 use common::{
-    drops::{DropCount, DropKey},
     fields::fact,
-    group::{GroupCounters, GroupKey, Samples},
     settings::{OVERRIDES, Override, Settings},
 };
 use ipnet::IpNet;
@@ -85,31 +84,6 @@ pub struct Kernel {
     pub(super) cpus: usize,
     pub(super) capacity: Capacity,
     pub(super) jiffy_nanoseconds: u64,
-}
-
-/// How many slots the tables have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// Slots for groups, the slot `other` included.
-    pub groups: u32,
-    /// Slots for drops, the row `other` included.
-    pub drops: u32,
-}
-
-impl Capacity {
-    /// Divides `memory` bytes of kernel memory among the tables: an eighth for drops, the rest for groups.
-    fn of_memory(memory: u64, cpus: usize) -> Self {
-        /// What the kernel adds to an entry of a preallocated hash (`struct htab_elem` and its bucket).
-        const HASH_ENTRY: usize = 64;
-        let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
-        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + HASH_ENTRY;
-        let slots =
-            |bytes: u64, each: usize, most: u32| u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most);
-        Self {
-            groups: slots(memory / 8 * 7, group, 1 << 20),
-            drops: slots(memory / 8, drop, common::drops::DROP_SLOTS),
-        }
-    }
 }
 
 impl Kernel {
@@ -388,14 +362,6 @@ fn jiffy_nanoseconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_divided_among_the_tables() {
-        let capacity = Capacity::of_memory(32 << 20, 2);
-        assert_eq!(capacity.drops, common::drops::DROP_SLOTS);
-        assert!((4000..8000).contains(&capacity.groups), "{capacity:?}");
-        assert_eq!(Capacity::of_memory(1, 2), Capacity { groups: 2, drops: 2 });
-    }
 
     #[test]
     fn the_tick_is_that_of_a_usual_frequency() {

@@ -1,0 +1,44 @@
+//! How many slots fit into the memory that the configuration allows.
+
+use common::{
+    drops::{DropCount, DropKey},
+    group::{GroupCounters, GroupKey, Samples},
+};
+
+/// How many slots the tables have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Slots for groups, the slot `other` included.
+    pub groups: u32,
+    /// Slots for drops, the row `other` included.
+    pub drops: u32,
+}
+
+impl Capacity {
+    /// Divides `memory` bytes of kernel memory among the tables: an eighth for drops, the rest for groups.
+    pub(super) fn of_memory(memory: u64, cpus: usize) -> Self {
+        /// What the kernel adds to an entry of a preallocated hash (`struct htab_elem` and its bucket).
+        const HASH_ENTRY: usize = 64;
+        let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
+        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + HASH_ENTRY;
+        let slots =
+            |bytes: u64, each: usize, most: u32| u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most);
+        Self {
+            groups: slots(memory / 8 * 7, group, 1 << 20),
+            drops: slots(memory / 8, drop, common::drops::DROP_SLOTS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_divided_among_the_tables() {
+        let capacity = Capacity::of_memory(32 << 20, 2);
+        assert_eq!(capacity.drops, common::drops::DROP_SLOTS);
+        assert!((4000..8000).contains(&capacity.groups), "{capacity:?}");
+        assert_eq!(Capacity::of_memory(1, 2), Capacity { groups: 2, drops: 2 });
+    }
+}
