@@ -9,6 +9,9 @@ const TABLE: &[(&str, &str, Class)] = &[
     ("NOT_SPECIFIED", "netlink_*", Class::Benign),
     ("NOT_SPECIFIED", "nfnetlink_*", Class::Benign),
     ("NOT_SPECIFIED", "packet_*", Class::Benign),
+    // Segments that a TIME-WAIT socket has answered; what is wrong with a segment has a reason there.
+    ("NOT_SPECIFIED", "tcp_v4_rcv", Class::Benign),
+    ("NOT_SPECIFIED", "tcp_v6_rcv", Class::Benign),
     ("NOT_SPECIFIED", "ip6_mc_input", Class::Benign),
     ("NOT_SPECIFIED", "skb_queue_purge*", Class::Benign),
     ("NOT_SPECIFIED", "sk_stream_kill_queues", Class::Benign),

@@ -73,7 +73,9 @@ fn print(text: &str) -> Result<(), ExitCode> {
 fn start_log(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_max_level(log.level);
+        .with_max_level(log.level)
+        // Where stderr cannot be written, there is nobody to tell, and telling would panic.
+        .log_internal_errors(false);
     match log.format {
         LogFormat::Text => {
             let colour =

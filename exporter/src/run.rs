@@ -26,7 +26,7 @@ pub enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address cannot be served.
-    #[error("--web.listen-address={address}: {source}; choose another address, or stop the process that has it")]
+    #[error("--web.listen-address={address}: {source}; choose an address of this host that nobody else serves")]
     Listen {
         /// The address.
         address: SocketAddr,
