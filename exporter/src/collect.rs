@@ -144,9 +144,9 @@ impl Source {
         readings: BTreeMap<u32, DropReading>,
     ) -> Result<Vec<(Option<DropSite>, DropCount)>, ReadError> {
         let addresses = readings.values().filter_map(|reading| Some(reading.key?.location));
-        let locations = self.kernel.locations(addresses)?.clone();
+        self.kernel.resolve(addresses)?;
         let site = |key: DropKey| DropSite {
-            location: locations.get(&key.location).cloned().unwrap_or_default(),
+            location: self.kernel.location(key.location),
             reason: self.kernel.reason(key.reason),
             subnet: key.subnet,
             protocol: Protocol::from_number(key.protocol),

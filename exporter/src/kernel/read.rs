@@ -112,12 +112,17 @@ impl Kernel {
         })
     }
 
-    /// Names of code addresses.
+    /// Finds the names of code addresses, for [`Self::location`].
     ///
     /// # Errors
     /// [`ReadError::Symbols`].
-    pub fn locations(&mut self, addresses: impl IntoIterator<Item = u64>) -> Result<&HashMap<u64, String>, ReadError> {
+    pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> Result<(), ReadError> {
         self.symbols.resolve(addresses).map_err(ReadError::Symbols)
+    }
+
+    /// The name of a code address.
+    pub fn location(&self, address: u64) -> String {
+        self.symbols.name(address)
     }
 
     /// The name of a drop reason.

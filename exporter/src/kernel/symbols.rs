@@ -34,11 +34,11 @@ impl Symbols {
         self.hidden
     }
 
-    /// Names of code addresses: the function that each lies in, or the address in hexadecimal.
+    /// Finds the names of code addresses that have not been met before.
     ///
     /// # Errors
     /// What the kernel said when the table was read.
-    pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> io::Result<&HashMap<u64, String>> {
+    pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> io::Result<()> {
         let mut unknown: Vec<u64> = addresses
             .into_iter()
             .filter(|address| !self.names.contains_key(address))
@@ -58,7 +58,15 @@ impl Symbols {
                     .insert(address, function.unwrap_or_else(|| format!("{address:#x}")));
             }
         }
-        Ok(&self.names)
+        Ok(())
+    }
+
+    /// The function that a resolved address lies in, or the address in hexadecimal.
+    pub fn name(&self, address: u64) -> String {
+        self.names
+            .get(&address)
+            .cloned()
+            .unwrap_or_else(|| format!("{address:#x}"))
     }
 
     fn first_address_is_shown(&mut self) -> io::Result<bool> {
@@ -148,9 +156,7 @@ mod tests {
             .find_map(|line| parse(line).filter(|(_, name)| *name == "kfree_skbmem"))
             .unwrap()
             .0;
-        assert_eq!(
-            symbols.resolve([address, address + 1]).unwrap()[&(address + 1)],
-            "kfree_skbmem"
-        );
+        symbols.resolve([address, address + 1]).unwrap();
+        assert_eq!(symbols.name(address + 1), "kfree_skbmem");
     }
 }
