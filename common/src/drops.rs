@@ -165,6 +165,15 @@ impl DropCount {
         *bytes = bytes.wrapping_add(other.bytes);
     }
 
+    /// What has been added since `before`.
+    #[must_use]
+    pub const fn since(self, before: &Self) -> Self {
+        Self {
+            packets: self.packets.wrapping_sub(before.packets),
+            bytes: self.bytes.wrapping_sub(before.bytes),
+        }
+    }
+
     /// Raises both numbers to what they were before.
     pub fn clamp(&mut self, before: &Self) {
         let Self { packets, bytes } = self;

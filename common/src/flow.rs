@@ -45,8 +45,8 @@ pub mod folded {
 
 /// What socket storage holds for a flow.
 ///
-/// Hooks change it under the socket's lock; the collecting iterator does not hold that lock and touches only the
-/// snapshots, by atomic exchange.
+/// Hooks change it under the socket's lock. The collecting iterator does not hold that lock: it exchanges the snapshots
+/// atomically, and writes the slot and what belongs to it when the configuration has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct FlowState {
@@ -96,8 +96,12 @@ pub struct FlowState {
     pub sack_blocks: u32,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: u32,
-    /// Explicit padding.
-    pub padding: u32,
+    /// [`crate::settings::Settings::generation`] by which `slot` was chosen.
+    pub generation: u16,
+    /// A [`crate::connection::ConnectionType`]: what carried the flow when `slot` was chosen.
+    pub connection: u8,
+    /// A [`crate::group::Role`].
+    pub role: u8,
 }
 
 const _: () = assert!(size_of::<FlowState>() == 168 && align_of::<FlowState>() == 8);

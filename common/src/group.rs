@@ -202,6 +202,24 @@ impl GroupCounters {
         duration.merge(&other.duration);
     }
 
+    /// What has been added since `before`.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        let Self {
+            counters,
+            rtt,
+            handshake,
+            duration,
+        } = &mut self;
+        for (counter, old) in counters.iter_mut().zip(&before.counters) {
+            *counter = counter.wrapping_sub(*old);
+        }
+        *rtt = rtt.since(&before.rtt);
+        *handshake = handshake.since(&before.handshake);
+        *duration = duration.since(&before.duration);
+        self
+    }
+
     /// Raises every number to what it was before, so that none ever falls.
     pub fn clamp(&mut self, before: &Self) {
         let Self {
@@ -252,11 +270,40 @@ pub struct Samples {
 
 impl Samples {
     /// These samples, if fold `epoch` met a live flow; else only the histograms.
-    pub fn at(mut self, epoch: u64) -> Self {
-        if self.epoch != epoch {
-            self.live = 0;
-            (self.rtt_min, self.rtt_max, self.rto_min, self.rto_max) = (0, 0, 0, 0);
-        }
+    #[must_use]
+    pub fn at(self, epoch: u64) -> Self {
+        if self.epoch == epoch { self } else { self.without_live() }
+    }
+
+    /// Only the histograms.
+    #[must_use]
+    pub fn without_live(mut self) -> Self {
+        self.live = 0;
+        (self.rtt_min, self.rtt_max, self.rto_min, self.rto_max) = (0, 0, 0, 0);
+        self
+    }
+
+    /// What the histograms have got since `before`; the rest is as it is now.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        let Self {
+            epoch: _,
+            live: _,
+            rtt_min: _,
+            rtt_max: _,
+            rto_min: _,
+            rto_max: _,
+            smoothed_rtt,
+            congestion_window,
+            slow_start_threshold,
+            mss,
+            rto,
+        } = &mut self;
+        *smoothed_rtt = smoothed_rtt.since(&before.smoothed_rtt);
+        *congestion_window = congestion_window.since(&before.congestion_window);
+        *slow_start_threshold = slow_start_threshold.since(&before.slow_start_threshold);
+        *mss = mss.since(&before.mss);
+        *rto = rto.since(&before.rto);
         self
     }
 

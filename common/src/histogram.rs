@@ -73,6 +73,17 @@ impl<const N: usize> Histogram<N> {
         }
     }
 
+    /// What has been added since `before`.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        let Self { sum, buckets } = &mut self;
+        *sum = sum.wrapping_sub(before.sum);
+        for (bucket, old) in buckets.iter_mut().zip(&before.buckets) {
+            *bucket = bucket.wrapping_sub(*old);
+        }
+        self
+    }
+
     /// Raises every number to what it was before, so that none ever falls.
     pub fn clamp(&mut self, before: &Self) {
         let Self { sum, buckets } = self;

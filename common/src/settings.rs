@@ -19,6 +19,8 @@ pub struct Override {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Settings {
+    /// Number of the configuration, low 16 bits: a flow whose slot was chosen by another one is labelled anew.
+    pub generation: u64,
     /// Prefix to which an IPv4 address without a configured subnet is cut, in bits; 0: use the fallback name.
     pub auto_ipv4: u32,
     /// The same for IPv6.
@@ -32,6 +34,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            generation: 0,
             auto_ipv4: 0,
             auto_ipv6: 0,
             override_count: 0,
@@ -56,7 +59,7 @@ impl Settings {
     }
 }
 
-const _: () = assert!(size_of::<Settings>() == 16 + OVERRIDES * 40);
+const _: () = assert!(size_of::<Settings>() == 24 + OVERRIDES * 40);
 
 #[cfg(test)]
 mod tests {

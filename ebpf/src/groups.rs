@@ -13,6 +13,7 @@ use crate::{
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use common::{
     address::{Address, SubnetKey},
+    flow::FlowState,
     group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
     histogram::{DURATION_BUCKETS, Histogram, TIME_BUCKETS, rtt_bucket, time_bucket},
     lost::Lost,
@@ -51,10 +52,88 @@ pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connect
     slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
 }
 
-/// The slot of a flow: as above, with the type of its route's device.
+/// The slot of an event on a flow: as above, with the type of its route's device.
 #[inline(always)]
 pub(crate) fn slot_of_flow(sock: Sock, role: Option<Role>) -> u32 {
     slot_of_socket(sock, role, devices::of_socket(sock))
+}
+
+/// Where a flow belongs, and by which configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    slot: u32,
+    generation: u16,
+    connection: Connection,
+    role: u8,
+}
+
+impl Place {
+    /// The place of a flow now. Without a `role`, the ports tell it.
+    #[inline(always)]
+    pub(crate) fn of_flow(sock: Sock, role: Option<Role>) -> Self {
+        // Before the tables: a configuration that changes meanwhile is one that this place does not follow yet.
+        let generation = generation();
+        Self::new(sock, role, devices::of_socket(sock), generation)
+    }
+
+    /// The place of a flow that has one, if the configuration has changed since.
+    #[inline(always)]
+    pub(crate) fn anew(sock: Sock, flow: &FlowState) -> Option<Self> {
+        let generation = generation();
+        if flow.generation == generation {
+            return None;
+        }
+        let role = match Role::from_number(flow.role) {
+            Role::Unknown => None,
+            known => Some(known),
+        };
+        // The route may be gone for the moment.
+        let connection = match devices::of_socket(sock) {
+            devices::UNKNOWN => flow.connection,
+            known => known,
+        };
+        Some(Self::new(sock, role, connection, generation))
+    }
+
+    #[inline(always)]
+    fn new(sock: Sock, role: Option<Role>, connection: Connection, generation: u16) -> Self {
+        Self {
+            slot: slot_of_socket(sock, role, connection),
+            generation,
+            connection,
+            role: role.unwrap_or(Role::Unknown) as u8,
+        }
+    }
+
+    /// The number of the slot.
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> u32 {
+        self.slot
+    }
+
+    /// Puts a flow there.
+    #[inline(always)]
+    pub(crate) fn take(self, flow: &mut FlowState) {
+        let Self {
+            slot,
+            generation,
+            connection,
+            role,
+        } = self;
+        flow.slot = slot;
+        flow.generation = generation;
+        flow.connection = connection;
+        flow.role = role;
+    }
+}
+
+/// The number of the configuration that the maps hold.
+#[inline(always)]
+fn generation() -> u16 {
+    match SETTINGS.get(0) {
+        Some(settings) => settings.generation as u16,
+        None => 0,
+    }
 }
 
 /// The slot of an event on a TCP packet that came in and belongs to no flow.

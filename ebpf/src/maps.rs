@@ -63,7 +63,7 @@ pub(crate) static ALGORITHMS: HashMap<[u64; 2], AlgorithmCount, { ALGORITHM_COUN
 #[btf_map]
 pub(crate) static EPOCH: Array<u64, 1> = Array::new();
 
-/// 0 -> settings. Written by user space.
+/// 0 -> settings. Written by user space, last of all that a configuration changes.
 #[btf_map]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 

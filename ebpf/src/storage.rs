@@ -5,7 +5,8 @@
 )]
 
 use crate::{
-    atomic, fold, groups,
+    atomic, fold,
+    groups::Place,
     kernel::{Sock, TcpSock},
     maps::FLOWS,
 };
@@ -120,7 +121,7 @@ pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
 pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
     let flow = create(sock)?;
     let state = flow.state();
-    state.slot = groups::slot_of_flow(sock, None);
+    Place::of_flow(sock, None).take(state);
     fold::begin(state, tcp);
     flow.establish(ESTABLISHED | ADOPTED);
     Some(flow)

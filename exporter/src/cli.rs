@@ -60,6 +60,9 @@ pub struct ServeArguments {
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
+    /// Let POST /-/reload re-read the configuration file, as SIGHUP does
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
@@ -128,7 +131,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if !plain {
         return Err("expected a path that begins with /, for example /metrics".to_owned());
     }
-    if ["/healthz", "/readyz"].contains(&text) {
+    if ["/healthz", "/readyz", "/-/reload"].contains(&text) {
         return Err("this path is taken; expected another, for example /metrics".to_owned());
     }
     Ok(text.to_owned())

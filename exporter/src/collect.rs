@@ -2,6 +2,8 @@
 //!
 //! One of the few places with a clock. The kernel is read on a blocking thread; nothing wakes up between collections.
 
+mod reload;
+
 use crate::{
     config::Config,
     families::{self, Families},
@@ -10,20 +12,23 @@ use crate::{
         read::{DropReading, GroupReading, ReadError, Reading, Tables},
     },
     labels::Labelling,
+    numbering::Numbering,
     process,
-    snapshot::{DropSite, Group, Snapshot},
+    snapshot::{DropSite, Group, LastReload, Row, Snapshot},
 };
 use common::{
     connection::ConnectionType,
     drops::{Direction, DropCount, DropKey, Protocol},
-    group::GroupCounters,
+    group::GroupKey,
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::Mutex as AsyncMutex;
+
+pub use reload::{ReloadError, Reloaded};
 
 /// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -40,24 +45,32 @@ pub enum CollectError {
 #[derive(Debug)]
 pub struct Collector {
     source: Arc<Mutex<Source>>,
-    last: AsyncMutex<Option<(Instant, Arc<Families>)>>,
+    last: AsyncMutex<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
     max_age: Duration,
+    families: Option<(Instant, Arc<Families>)>,
 }
 
 impl Collector {
     /// A collector over a loaded kernel.
-    pub fn new(kernel: Kernel, config: &Config) -> Self {
+    pub fn new(kernel: Kernel, config: &Config, numbering: Numbering) -> Self {
         Self {
             source: Arc::new(Mutex::new(Source {
                 kernel,
-                labelling: Labelling::new(config, families::cost()),
+                config: config.clone(),
+                labelling: Labelling::new(config, &numbering, families::cost()),
+                numbering,
                 tables: Tables::default(),
                 epoch: 0,
-                groups: BTreeMap::new(),
-                drops: BTreeMap::new(),
+                last_reload: LastReload::at_start(clock()),
             })),
-            last: AsyncMutex::new(None),
-            max_age: config.collect.max_age,
+            last: AsyncMutex::new(Last {
+                max_age: config.collect.max_age,
+                families: None,
+            }),
         }
     }
 
@@ -66,26 +79,23 @@ impl Collector {
     /// # Errors
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
     pub async fn families(&self) -> Result<Arc<Families>, CollectError> {
+        // Whoever waits for the lock meanwhile finds this run's result.
         let mut last = self.last.lock().await;
-        if let Some((at, families)) = &*last
-            && at.elapsed() < self.max_age
+        if let Some((at, families)) = &last.families
+            && at.elapsed() < last.max_age
         {
             return Ok(Arc::clone(families));
         }
         let source = Arc::clone(&self.source);
-        // Whoever waits for the lock meanwhile finds this run's result.
-        let families = tokio::task::spawn_blocking(move || {
-            // A run that panicked left at worst a snapshot unused: totals live in the kernel.
-            source
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .collect()
-                .map(Arc::new)
-        })
-        .await??;
-        *last = Some((now(), Arc::clone(&families)));
+        let families = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+        last.families = Some((now(), Arc::clone(&families)));
         Ok(families)
     }
+}
+
+/// A run that panicked left at worst a snapshot unused: totals live in the kernel.
+fn held(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(
@@ -96,19 +106,24 @@ fn now() -> Instant {
     Instant::now()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the time of a reload is a metric")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
 #[derive(Debug)]
 struct Source {
     kernel: Kernel,
+    config: Config,
+    numbering: Numbering,
     labelling: Labelling,
     tables: Tables,
     epoch: u64,
-    /// What was shown last, by slot: exported counters never fall.
-    groups: BTreeMap<u32, GroupCounters>,
-    drops: BTreeMap<u32, DropCount>,
+    last_reload: LastReload,
 }
 
 impl Source {
-    fn collect(&mut self) -> Result<Families, ReadError> {
+    fn collect(&mut self) -> Result<Arc<Families>, ReadError> {
         let began = now();
         self.epoch += 1;
         let Reading {
@@ -118,15 +133,12 @@ impl Source {
             lost,
             misses,
         } = self.kernel.read(self.epoch, &mut self.tables)?;
-        let groups = groups
-            .into_iter()
-            .map(|(slot, group)| never_falling_group(&mut self.groups, slot, group))
-            .collect();
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
+        exporter.last_reload = self.last_reload;
         exporter.collect_duration = began.elapsed();
         let snapshot = Snapshot {
-            groups,
+            groups: groups.into_iter().map(row_of_group).collect(),
             drops,
             algorithms,
             lost,
@@ -136,13 +148,10 @@ impl Source {
             jiffy: self.kernel.jiffy(),
             exporter,
         };
-        Ok(families::build(&self.labelling.label(&snapshot)))
+        Ok(Arc::new(families::build(&self.labelling.label(&snapshot))))
     }
 
-    fn name_drops(
-        &mut self,
-        readings: BTreeMap<u32, DropReading>,
-    ) -> Result<Vec<(Option<DropSite>, DropCount)>, ReadError> {
+    fn name_drops(&mut self, readings: BTreeMap<u32, DropReading>) -> Result<Vec<Row<DropSite, DropCount>>, ReadError> {
         let addresses = readings.values().filter_map(|reading| Some(reading.key?.location));
         self.kernel.resolve(addresses)?;
         let site = |key: DropKey| DropSite {
@@ -153,29 +162,20 @@ impl Source {
             direction: Direction::from_number(key.direction),
             connection: ConnectionType::from_number(key.connection),
         };
-        Ok(readings
-            .into_iter()
-            .map(|(slot, DropReading { key, mut count })| {
-                let before = self.drops.entry(slot).or_default();
-                count.clamp(before);
-                *before = count;
-                (key.map(site), count)
-            })
-            .collect())
+        let row = |(slot, DropReading { key, count }): (u32, DropReading)| Row {
+            id: slot.into(),
+            key: key.map(site),
+            total: count,
+        };
+        Ok(readings.into_iter().map(row).collect())
     }
 }
 
-fn never_falling_group(
-    shown: &mut BTreeMap<u32, GroupCounters>,
-    slot: u32,
-    GroupReading {
+fn row_of_group((slot, reading): (u32, GroupReading)) -> Row<GroupKey, Group> {
+    let GroupReading { key, counters, samples } = reading;
+    Row {
+        id: slot.into(),
         key,
-        mut counters,
-        samples,
-    }: GroupReading,
-) -> (Option<common::group::GroupKey>, Group) {
-    let before = shown.entry(slot).or_default();
-    counters.clamp(before);
-    *before = counters;
-    (key, Group { counters, samples })
+        total: Group { counters, samples },
+    }
 }

@@ -416,7 +416,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         // Filled in when all others are known.
         Source::Series => Vec::new(),
         Source::Groups => {
-            let used = snapshot.groups.iter().filter(|(key, _)| key.is_some()).count();
+            let used = snapshot.groups.iter().filter(|row| row.key.is_some()).count();
             one(number(used as u64))
         }
         // The slot `other` is no place for a group of its own.

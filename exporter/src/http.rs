@@ -1,16 +1,17 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and `/` that names them.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and `/` that names them.
 
 use crate::{
     collect::{CollectError, Collector},
     kernel::plan::Plan,
     prometheus::{self, Format},
+    reload::Reloader,
 };
 use axum::{
     Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use std::{fmt::Write, sync::Arc};
 use tower_http::compression::CompressionLayer;
@@ -19,7 +20,9 @@ use tower_http::compression::CompressionLayer;
 #[derive(Debug)]
 pub struct Service {
     /// Collects when a scrape asks.
-    pub collector: Collector,
+    pub collector: Arc<Collector>,
+    /// Re-reads the configuration, if that is allowed over HTTP.
+    pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
     pub plan: Plan,
     /// Path of the metrics.
@@ -33,6 +36,7 @@ pub fn router(service: Service) -> Router {
         .route(&path, get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .route("/-/reload", post(reload))
         .route("/", get(index))
         .layer(CompressionLayer::new())
         .with_state(Arc::new(service))
@@ -70,6 +74,17 @@ async fn readyz(State(service): State<Arc<Service>>) -> Response {
         };
     }
     body.into_response()
+}
+
+async fn reload(State(service): State<Arc<Service>>) -> Response {
+    let Some(reloader) = &service.reloader else {
+        let remedy = "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
+        return (StatusCode::FORBIDDEN, remedy).into_response();
+    };
+    match reloader.reload().await {
+        Ok(()) => "reloaded\n".into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 async fn index(State(service): State<Arc<Service>>) -> Html<String> {

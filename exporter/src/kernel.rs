@@ -12,7 +12,9 @@ pub mod read;
 pub mod reasons;
 pub mod symbols;
 
+mod configure;
 mod record;
 mod syscall;
+mod tables;
 
 pub use load::{Kernel, LoadError};

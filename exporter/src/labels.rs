@@ -1,12 +1,14 @@
 //! Labels: numbers of the kernel side become the names of the configuration, and rows whose labels are the same merge.
 //!
-//! Pure but for what it remembers of the series cap: a snapshot and the configuration in, families out.
+//! Pure but for what it remembers of earlier snapshots: a snapshot and the configuration in, families out.
 
 use crate::{
     cardinality::Cardinality,
     classes::Classes,
-    config::{Config, DropLabel, Fallback, TcpLabel},
-    snapshot::{DropSite, Group, Snapshot},
+    config::{Config, DropLabel, Fallback, Labels, TcpLabel},
+    ledger::{Ledger, Total},
+    numbering::Numbering,
+    snapshot::{DropSite, Group, Row, Snapshot},
 };
 use common::{
     address::{SubnetKey, SubnetKind},
@@ -29,14 +31,15 @@ pub const NO_SUBNET: &str = "none";
 /// Names and values of one row's labels, in the order of the documentation.
 pub type LabelSet = Arc<[(&'static str, String)]>;
 
-/// Names what a snapshot holds.
+/// Names what a snapshot holds, and remembers under which labels it was counted.
 #[derive(Debug)]
 pub struct Labelling {
     config: Config,
+    numbering: Numbering,
     cost: Cost,
     classes: Classes,
-    groups: Cardinality<LabelSet>,
-    drops: Cardinality<LabelSet>,
+    groups: Table<Group>,
+    drops: Table<DropCount>,
 }
 
 /// How many series one label set takes; the metric table knows.
@@ -63,46 +66,65 @@ pub struct Labelled<'a> {
 
 impl Labelling {
     /// Labels as configured.
-    pub fn new(config: &Config, cost: Cost) -> Self {
-        // Drops can have many more label sets, of few series each: a share of their own, so that neither crowds out the other.
-        let of_drops = config.limits.series / 5;
+    pub fn new(config: &Config, numbering: &Numbering, cost: Cost) -> Self {
         Self {
             config: config.clone(),
+            numbering: numbering.clone(),
             cost,
             classes: Classes::new(&config.drops.classes),
-            groups: Cardinality::new(config.limits.series - of_drops),
-            drops: Cardinality::new(of_drops),
+            groups: Table::new(),
+            drops: Table::new(),
         }
+    }
+
+    /// Labels as configured now. What was counted stays where it was counted; a label that is switched off or on changes the
+    /// name of every series, so there everything is shown under the new names.
+    pub fn configure(&mut self, config: &Config, numbering: &Numbering) {
+        let (of_groups, of_drops) = limits(config);
+        self.groups.limit(of_groups);
+        self.drops.limit(of_drops);
+        self.classes = Classes::new(&config.drops.classes);
+        self.config = config.clone();
+        self.numbering = numbering.clone();
     }
 
     /// Gives a snapshot its names.
     pub fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
-        let mut groups: BTreeMap<LabelSet, Group> = BTreeMap::new();
-        for (key, group) in &snapshot.groups {
+        self.groups.ledger.begin();
+        for Row { id, key, total } in &snapshot.groups {
             // The group `other` is shown when it has something to show.
-            if key.is_some() || *group != Group::default() {
-                groups.entry(self.of_group(key.as_ref())).or_default().merge(group);
-            }
+            let labels = (key.is_some() || *total != Group::default()).then(|| self.of_group(key.as_ref()));
+            self.groups.ledger.post(*id, *total, labels);
         }
-        let mut drops: BTreeMap<LabelSet, DropCount> = BTreeMap::new();
-        for (site, count) in &snapshot.drops {
-            let shown = match site {
+        self.drops.ledger.begin();
+        for Row { id, key, total } in &snapshot.drops {
+            let shown = match key {
                 Some(site) => !self.ignores(site),
-                None => *count != DropCount::default(),
+                None => *total != DropCount::default(),
             };
-            if shown {
-                drops.entry(self.of_drop(site.as_ref())).or_default().merge(count);
-            }
+            let labels = shown.then(|| self.of_drop(key.as_ref()));
+            self.drops.ledger.post(*id, *total, labels);
         }
-        let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
-        let groups = self.groups.cap(groups, self.cost.group, &other_group, Group::merge);
-        let drops = self.drops.cap(drops, self.cost.drop, &other_drop, DropCount::merge);
+        let (of_groups, of_drops) = self.shown();
+        let (group_limit, drop_limit) = limits(&self.config);
+        let other = (self.of_group(None), self.of_drop(None));
+        let groups = self.groups.show(of_groups, group_limit, self.cost.group, &other.0);
+        let drops = self.drops.show(of_drops, drop_limit, self.cost.drop, &other.1);
         Labelled {
             snapshot,
             groups,
             drops,
-            refused: [self.groups.refused(), self.drops.refused()],
+            refused: [self.groups.refusals(), self.drops.refusals()],
         }
+    }
+
+    /// Names of the labels that are shown: of groups, of drops.
+    fn shown(&self) -> (Shown, Shown) {
+        let Labels { tcp, drops } = &self.config.labels;
+        (
+            tcp.iter().map(|label| label.as_str()).collect(),
+            drops.iter().map(|label| label.as_str()).collect(),
+        )
     }
 
     fn ignores(&self, site: &DropSite) -> bool {
@@ -113,7 +135,7 @@ impl Labelling {
             .any(|rule| rule.matches(&site.reason, &site.location))
     }
 
-    /// The labels of a group; `None` is the group `other`.
+    /// All labels of a group; `None` is the group `other`.
     fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
         let value = |label: &TcpLabel| {
             let Some(key) = key else { return OTHER.to_owned() };
@@ -124,15 +146,13 @@ impl Labelling {
                 TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
             }
         };
-        self.config
-            .labels
-            .tcp
+        TcpLabel::ALL
             .iter()
             .map(|label| (label.as_str(), value(label)))
             .collect()
     }
 
-    /// The labels of a drop; `None` is the row `other`.
+    /// All labels of a drop; `None` is the row `other`.
     fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
         let value = |label: &DropLabel| {
             let Some(site) = site else { return OTHER.to_owned() };
@@ -146,17 +166,14 @@ impl Labelling {
                 DropLabel::ConnectionType => site.connection.as_str().to_owned(),
             }
         };
-        self.config
-            .labels
-            .drops
+        DropLabel::ALL
             .iter()
             .map(|label| (label.as_str(), value(label)))
             .collect()
     }
 
     fn protocol(&self, number: u16) -> String {
-        let name = self.config.app_protocols.names().get(usize::from(number));
-        name.cloned().unwrap_or_else(|| OTHER.to_owned())
+        self.numbering.protocol(number).unwrap_or(OTHER).to_owned()
     }
 
     fn subnet(&self, SubnetKey { words, kind }: SubnetKey) -> String {
@@ -167,11 +184,7 @@ impl Labelling {
         let subnets = &self.config.subnets;
         let [first, ..] = words;
         match (kind, subnets.fallback()) {
-            (NAMED, _) => subnets
-                .names()
-                .get(first as usize)
-                .cloned()
-                .unwrap_or_else(|| OTHER.to_owned()),
+            (NAMED, _) => self.numbering.subnet(first).unwrap_or(OTHER).to_owned(),
             (FALLBACK, Fallback::Name(name)) => name.clone(),
             (V4, Fallback::Auto { ipv4, .. }) => format!("{}/{ipv4}", Ipv4Addr::from(first.to_ne_bytes())),
             (V6, Fallback::Auto { ipv6, .. }) => {
@@ -186,10 +199,74 @@ impl Labelling {
     }
 }
 
+/// How many series the metrics may have: of groups, of drops. Drops can have many more label sets, of few series each: a share
+/// of their own, so that neither crowds out the other.
+const fn limits(config: &Config) -> (usize, usize) {
+    let of_drops = config.limits.series / 5;
+    (config.limits.series - of_drops, of_drops)
+}
+
+/// Names of the labels that are shown, in the order of the documentation.
+type Shown = Vec<&'static str>;
+
+/// What was counted by all labels, and how it is shown by some of them.
+#[derive(Debug)]
+struct Table<T> {
+    ledger: Ledger<T>,
+    /// By the labels that were or are shown: their series have names of their own.
+    views: BTreeMap<Shown, Cardinality<LabelSet, T>>,
+}
+
+impl<T: Total> Table<T> {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::new(),
+            views: BTreeMap::new(),
+        }
+    }
+
+    fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<LabelSet, T> {
+        let (rows, other) = (self.rows(&shown), project(other, &shown));
+        let view = self.views.entry(shown).or_insert_with(|| Cardinality::new(limit));
+        view.cap(rows, cost, &other)
+    }
+
+    fn limit(&mut self, limit: usize) {
+        let shown: Vec<Shown> = self.views.keys().cloned().collect();
+        for shown in shown {
+            let rows = self.rows(&shown);
+            if let Some(view) = self.views.get_mut(&shown) {
+                view.limit(limit, &rows);
+            }
+        }
+    }
+
+    /// Merges what does not differ in the labels that are shown.
+    fn rows(&self, shown: &Shown) -> BTreeMap<LabelSet, T> {
+        let mut rows: BTreeMap<LabelSet, T> = BTreeMap::new();
+        for (labels, total) in self.ledger.totals() {
+            rows.entry(project(labels, shown)).or_default().merge(total);
+        }
+        rows
+    }
+
+    fn refusals(&self) -> usize {
+        self.views.values().map(Cardinality::refusals).sum()
+    }
+}
+
+fn project(labels: &LabelSet, shown: &Shown) -> LabelSet {
+    if labels.len() == shown.len() {
+        return Arc::clone(labels);
+    }
+    let kept = labels.iter().filter(|(name, _)| shown.contains(name));
+    kept.cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::tests::snapshot;
+    use crate::snapshot::tests::{row, snapshot};
     use common::{
         address::Address,
         drops::{Direction, Protocol},
@@ -198,7 +275,8 @@ mod tests {
 
     fn labelling(config: &str) -> Labelling {
         let cost = Cost { group: 40, drop: 2 };
-        Labelling::new(&Config::from_yaml(config, "test.yaml").unwrap(), cost)
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        Labelling::new(&config, &Numbering::new(&config), cost)
     }
 
     fn key(subnet: SubnetKey, role: Role) -> GroupKey {
@@ -246,9 +324,9 @@ mod tests {
     fn labels_that_are_off_merge_their_rows() {
         let mut snapshot = snapshot();
         snapshot.groups = vec![
-            (Some(key(SubnetKey::FALLBACK, Role::Client)), opened(1)),
-            (Some(key(SubnetKey::FALLBACK, Role::Server)), opened(2)),
-            (None, opened(4)),
+            row(1, Some(key(SubnetKey::FALLBACK, Role::Client)), opened(1)),
+            row(2, Some(key(SubnetKey::FALLBACK, Role::Server)), opened(2)),
+            row(0, None, opened(4)),
         ];
         let labelled = |config: &str| -> Vec<(Vec<String>, u64)> {
             let mut labelling = labelling(config);
@@ -262,7 +340,7 @@ mod tests {
             })
             .collect()
         };
-        let row = |labels: &[&str], count| {
+        let expected = |labels: &[&str], count| {
             (
                 labels.iter().map(|label| String::from(*label)).collect::<Vec<_>>(),
                 count,
@@ -271,16 +349,16 @@ mod tests {
         assert_eq!(
             labelled("labels: {tcp: [subnet, role]}"),
             [
-                row(&["internet", "client"], 1),
-                row(&["internet", "server"], 2),
-                row(&["other", "other"], 4)
+                expected(&["internet", "client"], 1),
+                expected(&["internet", "server"], 2),
+                expected(&["other", "other"], 4)
             ]
         );
         assert_eq!(
             labelled("labels: {tcp: [subnet]}"),
-            [row(&["internet"], 3), row(&["other"], 4)]
+            [expected(&["internet"], 3), expected(&["other"], 4)]
         );
-        assert_eq!(labelled("labels: {tcp: []}"), [row(&[], 7)]);
+        assert_eq!(labelled("labels: {tcp: []}"), [expected(&[], 7)]);
     }
 
     #[test]
@@ -296,9 +374,9 @@ mod tests {
         let count = DropCount { packets: 1, bytes: 100 };
         let mut snapshot = snapshot();
         snapshot.drops = vec![
-            (Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg")), count),
-            (Some(site("NETFILTER_DROP", "nft_do_chain")), count),
-            (None, DropCount::default()),
+            row(1, Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg")), count),
+            row(2, Some(site("NETFILTER_DROP", "nft_do_chain")), count),
+            row(0, None, DropCount::default()),
         ];
         let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
         let labelled = labelling.label(&snapshot);

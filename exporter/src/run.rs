@@ -11,13 +11,18 @@ use crate::{
         features::{self, FeaturesError},
         plan::{self, Plan, Unsupported},
     },
+    numbering::Numbering,
+    reload::Reloader,
 };
 use std::{
+    convert::Infallible,
+    future::pending,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::ExitCode,
+    sync::Arc,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Why the exporter does not run.
 #[derive(Debug, thiserror::Error)]
@@ -80,12 +85,17 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
     capabilities::keep_needed()?;
-    let kernel = Kernel::load(&config, plan, reasons, arguments.btf.as_deref())?;
+    let numbering = Numbering::new(&config);
+    let kernel = Kernel::load(&config, &numbering, plan, reasons, arguments.btf.as_deref())?;
     capabilities::drop_all()?;
     tell(&kernel, &config);
+    let plan = kernel.plan().clone();
+    let collector = Arc::new(Collector::new(kernel, &config, numbering));
+    let reloader = Arc::new(Reloader::new(arguments.config_file.clone(), Arc::clone(&collector)));
     let service = Service {
-        plan: kernel.plan().clone(),
-        collector: Collector::new(kernel, &config),
+        plan,
+        collector,
+        reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
         telemetry_path: arguments.telemetry_path.clone(),
     };
     // Scrapes are few; the collection has threads of its own.
@@ -95,7 +105,9 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Serve)?;
-    runtime.block_on(listen(listener, service)).map_err(RunError::Serve)
+    runtime
+        .block_on(listen(listener, service, &reloader))
+        .map_err(RunError::Serve)
 }
 
 /// Every address means IPv4 alone where the kernel has no IPv6.
@@ -108,16 +120,27 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-async fn listen(listener: TcpListener, service: Service) -> io::Result<()> {
+async fn listen(listener: TcpListener, service: Service, reloader: &Reloader) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     tracing::info!(address = %listener.local_addr()?, path = service.telemetry_path, "serving");
     tokio::select! {
         served = IntoFuture::into_future(axum::serve(listener, http::router(service))) => served,
         _ = terminate.recv() => stopping("SIGTERM"),
         _ = interrupt.recv() => stopping("SIGINT"),
+        never = follow(hangup, reloader) => match never {},
     }
+}
+
+/// Reloads at every SIGHUP.
+async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
+    while hangup.recv().await.is_some() {
+        // The log and a metric say how it went; there is nobody else to tell.
+        let _told = reloader.reload().await;
+    }
+    pending().await
 }
 
 /// A scrape that is under way is cut off: its counts live on in nobody's hands, and the next start begins anew anyway.

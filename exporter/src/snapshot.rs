@@ -8,15 +8,18 @@ use common::{
     group::{GroupCounters, GroupKey, Samples},
     lost::Lost,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 /// What was collected.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// All groups; without a key the group `other`.
-    pub groups: Vec<(Option<GroupKey>, Group)>,
+    pub groups: Vec<Row<GroupKey, Group>>,
     /// All rows of drops; without a site the row `other`.
-    pub drops: Vec<(Option<DropSite>, DropCount)>,
+    pub drops: Vec<Row<DropSite, DropCount>>,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
     /// By [`Lost`].
@@ -31,6 +34,17 @@ pub struct Snapshot {
     pub jiffy: Duration,
     /// The exporter itself.
     pub exporter: Exporter,
+}
+
+/// A row of one of the kernel's tables.
+#[derive(Clone, Debug)]
+pub struct Row<K, T> {
+    /// Which row: the same one for as long as the programs are loaded.
+    pub id: u64,
+    /// Whose it is; `None` is the row `other`.
+    pub key: Option<K>,
+    /// All that was counted there so far.
+    pub total: T,
 }
 
 /// The counters and samples of a group.
@@ -71,6 +85,8 @@ pub struct DropSite {
 /// What the exporter knows of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exporter {
+    /// How the last reload of the configuration went.
+    pub last_reload: LastReload,
     /// How long the collection took.
     pub collect_duration: Duration,
     /// User and system time, in seconds.
@@ -87,6 +103,33 @@ pub struct Exporter {
     pub started: Option<f64>,
 }
 
+/// How the last reload went; the start counts as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastReload {
+    /// Whether it succeeded.
+    pub successful: bool,
+    /// When the configuration that is in force was read, since 1970.
+    pub succeeded: Duration,
+}
+
+impl LastReload {
+    /// The start.
+    pub fn at_start(now: SystemTime) -> Self {
+        let mut last = Self::default();
+        last.tell(true, now);
+        last
+    }
+
+    /// Another attempt.
+    pub fn tell(&mut self, successful: bool, now: SystemTime) {
+        self.successful = successful;
+        if successful {
+            // A clock before 1970 is no time of a reload.
+            self.succeeded = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -94,6 +137,11 @@ pub(crate) mod tests {
         config::Config,
         kernel::plan::{plan, tests::everything},
     };
+
+    /// A row of a table.
+    pub(crate) const fn row<K, T>(id: u64, key: Option<K>, total: T) -> Row<K, T> {
+        Row { id, key, total }
+    }
 
     /// An empty snapshot of a kernel that has everything.
     pub(crate) fn snapshot() -> Snapshot {
@@ -108,5 +156,15 @@ pub(crate) mod tests {
             jiffy: Duration::from_millis(4),
             exporter: Exporter::default(),
         }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_time_of_the_last_success() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut last = LastReload::at_start(at(5));
+        last.tell(false, at(7));
+        assert_eq!((last.successful, last.succeeded), (false, Duration::from_secs(5)));
+        last.tell(true, at(9));
+        assert_eq!((last.successful, last.succeeded), (true, Duration::from_secs(9)));
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, METRICS};
 use tcpvitals::labels::Labelling;
+use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{self, encode};
 use tests::exposition::{self, Exposition, parse};
 
@@ -59,7 +60,7 @@ impl Case {
         let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
         let snapshot = full(&config, self.lacking)?;
         Ok(Arc::new(families::build(
-            &Labelling::new(&config, families::cost()).label(&snapshot),
+            &Labelling::new(&config, &Numbering::new(&config), families::cost()).label(&snapshot),
         )))
     }
 

@@ -1,4 +1,5 @@
-//! What holds for any history of snapshots, any choice of labels and any series cap: sums stay, nothing falls, the cap is kept.
+//! What holds for any history of snapshots and reloads, any choice of labels and any series cap: sums stay, nothing falls, the
+//! cap is kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
 use tcpvitals::kernel::plan::plan;
 use tcpvitals::labels::{LabelSet, Labelling};
+use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{Format, encode};
-use tcpvitals::snapshot::{DropSite, Group, Snapshot};
+use tcpvitals::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::exposition;
 
 use crate::sample::{JIFFY, empty, features, observe};
@@ -54,7 +56,7 @@ enum Event {
 
 fn group_key() -> impl Strategy<Value = Option<GroupKey>> {
     let subnet = prop_oneof![
-        8 => (0..SUBNETS).prop_map(SubnetKey::named),
+        8 => (0..2 * SUBNETS).prop_map(SubnetKey::named),
         1 => Just(SubnetKey::FALLBACK),
         1 => Just(SubnetKey::NONE),
     ];
@@ -106,6 +108,10 @@ struct Choices {
     series: usize,
     ignored_reason: Option<&'static str>,
     ignores_unix: bool,
+    /// The subnets have other names.
+    renamed: bool,
+    /// Every drop has another class.
+    all_benign: bool,
 }
 
 fn choices() -> impl Strategy<Value = Choices> {
@@ -114,34 +120,42 @@ fn choices() -> impl Strategy<Value = Choices> {
         subsequence(DROP_LABELS.to_vec(), 0..=DROP_LABELS.len()),
         prop_oneof![100usize..400, 400usize..4000],
         proptest::option::of(select(&REASONS[..3])),
-        any::<bool>(),
+        any::<[bool; 3]>(),
     )
         .prop_map(
-            |(tcp_labels, drop_labels, series, ignored_reason, ignores_unix)| Choices {
+            |(tcp_labels, drop_labels, series, ignored_reason, [ignores_unix, renamed, all_benign])| Choices {
                 tcp_labels,
                 drop_labels,
                 series,
                 ignored_reason,
                 ignores_unix,
+                renamed,
+                all_benign,
             },
         )
 }
 
 impl Choices {
     fn config(&self) -> Result<Config> {
+        let name = if self.renamed { "new" } else { "net" };
         let subnets: Vec<String> = (0..SUBNETS)
-            .map(|number| format!("{{name: net-{number}, cidrs: [10.{number}.0.0/16]}}"))
+            .map(|number| format!("{{name: {name}-{number}, cidrs: [10.{number}.0.0/16]}}"))
             .collect();
         let reason = self.ignored_reason.map(|reason| format!("{{reason: {reason}}}"));
         let unix = self.ignores_unix.then(|| "{location: unix_*}".to_owned());
         let ignore: Vec<String> = reason.into_iter().chain(unix).collect();
         let yaml = format!(
-            "subnets: [{}]\nlabels: {{tcp: [{}], drops: [{}]}}\nlimits: {{series: {}}}\ndrops: {{ignore: [{}]}}\n",
+            "subnets: [{}]\nlabels: {{tcp: [{}], drops: [{}]}}\nlimits: {{series: {}}}\ndrops: {{ignore: [{}], classes: [{}]}}\n",
             subnets.join(", "),
             self.tcp_labels.join(", "),
             self.drop_labels.join(", "),
             self.series,
             ignore.join(", "),
+            if self.all_benign {
+                "{class: benign, location: \"*\"}"
+            } else {
+                ""
+            },
         );
         Config::from_yaml(&yaml, "any.yaml").with_context(|| yaml)
     }
@@ -154,19 +168,28 @@ impl Choices {
 
 /// What the kernel holds, and what the exporter makes of it.
 struct World {
+    choices: Choices,
     snapshot: Snapshot,
-    groups: BTreeMap<Option<GroupKey>, Group>,
-    drops: BTreeMap<Option<DropSite>, DropCount>,
+    groups: Vec<Row<GroupKey, Group>>,
+    drops: Vec<Row<DropSite, DropCount>>,
+    /// What was dropped while it was not ignored.
+    not_ignored: DropCount,
+    numbering: Numbering,
     labelling: Labelling,
 }
 
 impl World {
-    fn new(config: &Config) -> Result<Self> {
+    fn new(choices: &Choices) -> Result<Self> {
+        let config = choices.config()?;
+        let numbering = Numbering::new(&config);
         Ok(Self {
-            snapshot: empty(plan(config, &features(&[]))?),
-            groups: BTreeMap::new(),
-            drops: BTreeMap::new(),
-            labelling: Labelling::new(config, families::cost()),
+            choices: choices.clone(),
+            snapshot: empty(plan(&config, &features(&[]))?),
+            groups: Vec::new(),
+            drops: Vec::new(),
+            not_ignored: DropCount::default(),
+            labelling: Labelling::new(&config, &numbering, families::cost()),
+            numbering,
         })
     }
 
@@ -175,33 +198,28 @@ impl World {
         for event in events {
             self.happen(event);
         }
-        self.snapshot.groups = self.groups.iter().map(|(key, group)| (*key, *group)).collect();
-        // Two places of the same function make two rows of one site.
-        self.snapshot.drops = self
-            .drops
-            .iter()
-            .flat_map(|(site, count)| {
-                let half = DropCount {
-                    packets: count.packets / 2,
-                    bytes: count.bytes / 2,
-                };
-                let rest = DropCount {
-                    packets: count.packets - half.packets,
-                    bytes: count.bytes - half.bytes,
-                };
-                [(site.clone(), half), (site.clone(), rest)]
-            })
-            .collect();
+        self.snapshot.groups.clone_from(&self.groups);
+        self.snapshot.drops.clone_from(&self.drops);
         families::build(&self.labelling.label(&self.snapshot))
+    }
+
+    /// As the collector does: what was counted until now is posted, then the configuration changes.
+    fn reload(&mut self, choices: &Choices) -> Result<()> {
+        self.collect(&[]);
+        let config = choices.config()?;
+        self.numbering = self.numbering.with(&config).context("out of numbers")?;
+        self.labelling.configure(&config, &self.numbering);
+        self.choices = choices.clone();
+        Ok(())
     }
 
     fn happen(&mut self, event: &Event) {
         match event {
             Event::Counted(key, counter, by) => {
-                self.groups.entry(*key).or_default().counters.counters[*counter as usize] += by;
+                row(&mut self.groups, key).counters.counters[*counter as usize] += by;
             }
             Event::Observed(key, value) => {
-                let Group { counters, samples } = self.groups.entry(*key).or_default();
+                let Group { counters, samples } = row(&mut self.groups, key);
                 let wide = u64::from(*value);
                 observe(&mut counters.rtt, wide, rtt_bucket(*value));
                 for histogram in [&mut counters.handshake, &mut samples.smoothed_rtt, &mut samples.rto] {
@@ -216,17 +234,44 @@ impl World {
                     observe(histogram, wide, size_bucket(*value));
                 }
             }
-            Event::Live(key, live) => self.groups.entry(*key).or_default().samples.live = *live,
+            Event::Live(key, live) => row(&mut self.groups, key).samples.live = *live,
             Event::Dropped(site, packets) => {
                 let more = DropCount {
                     packets: *packets,
                     bytes: 60 * packets,
                 };
-                self.drops.entry(site.clone()).or_default().merge(&more);
+                // Two places of the same function make two rows of one site.
+                let place = packets % 2;
+                let rows = self.drops.iter_mut().filter(|row| row.id % 2 == place);
+                match rows.into_iter().find(|row| row.key == *site) {
+                    Some(row) => row.total.merge(&more),
+                    None => self.drops.push(Row {
+                        id: 2 * self.drops.len() as u64 + place,
+                        key: site.clone(),
+                        total: more,
+                    }),
+                }
+                if !site.as_ref().is_some_and(|site| self.choices.ignores(site)) {
+                    self.not_ignored.merge(&more);
+                }
             }
             Event::Lost(lost, by) => self.snapshot.lost[*lost] += by,
         }
     }
+}
+
+/// The total of a group, which may be new.
+fn row<'a>(rows: &'a mut Vec<Row<GroupKey, Group>>, key: &Option<GroupKey>) -> &'a mut Group {
+    let known = rows.iter().position(|row| row.key == *key);
+    let index = known.unwrap_or_else(|| {
+        rows.push(Row {
+            id: rows.len() as u64,
+            key: *key,
+            total: Group::default(),
+        });
+        rows.len() - 1
+    });
+    &mut rows[index].total
 }
 
 fn points<'a>(families: &'a Families, name: &'a str) -> impl Iterator<Item = &'a Point> {
@@ -260,14 +305,15 @@ fn sum(families: &Families, name: &str, values: &[&str]) -> f64 {
         .sum()
 }
 
-fn check_sums(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
-    let config = choices
-        .config()
-        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
-    for events in history {
+fn check_sums(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
+    let mut world = World::new(choices).map_err(failed)?;
+    for Step { reload, events } in history {
+        reload
+            .iter()
+            .try_for_each(|choices| world.reload(choices))
+            .map_err(failed)?;
         let families = world.collect(events);
-        let groups = || world.groups.values();
+        let groups = || world.groups.iter().map(|row| row.total);
         for metric in METRICS {
             let name = metric.full_name();
             if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
@@ -285,7 +331,7 @@ fn check_sums(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseE
                 }
             }
             if let Source::GroupHistogram(histogram) = metric.source {
-                let all = groups().map(|group| histogram(group, JIFFY));
+                let all = groups().map(|group| histogram(&group, JIFFY));
                 let shown = points(&families, &name).filter_map(|point| match &point.value {
                     Value::Histogram(histogram) => Some(histogram.clone()),
                     Value::Count(_) | Value::Number(_) => None,
@@ -304,12 +350,7 @@ fn check_sums(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseE
         let live: u64 = groups().map(|group| group.samples.live).sum();
         prop_assert_eq!(sum(&families, "tcpvitals_tcp_connections", &[]), number(live));
 
-        let mut dropped = DropCount::default();
-        for (site, count) in &world.drops {
-            if !site.as_ref().is_some_and(|site| choices.ignores(site)) {
-                dropped.merge(count);
-            }
-        }
+        let dropped = world.not_ignored;
         for (name, expected) in [
             ("tcpvitals_dropped_packets_total", dropped.packets),
             ("tcpvitals_dropped_bytes_total", dropped.bytes),
@@ -355,20 +396,24 @@ fn shown(Families(families): &Families) -> Result<Shown, TestCaseError> {
     Ok(all)
 }
 
-fn check_nothing_falls(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
-    let config = choices
-        .config()
-        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
-    let mut before = Shown::new();
-    for events in history {
+fn check_nothing_falls(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
+    let mut world = World::new(choices).map_err(failed)?;
+    let (mut before, mut last) = (Shown::new(), Shown::new());
+    for Step { reload, events } in history {
+        reload
+            .iter()
+            .try_for_each(|choices| world.reload(choices))
+            .map_err(failed)?;
         let now = shown(&world.collect(events))?;
         for (series, (kind, earlier)) in &before {
             if *kind == Kind::Gauge {
                 continue;
             }
             let Some((_, later)) = now.get(series) else {
-                return Err(TestCaseError::fail(format!("{series:?} has vanished")));
+                // Only labels that are switched off or on end a series.
+                let was_there = last.contains_key(series);
+                prop_assert!(reload.is_some() || !was_there, "{:?} has vanished", series);
+                continue;
             };
             let rises = amount(earlier) <= amount(later)
                 && match (earlier, later) {
@@ -381,17 +426,22 @@ fn check_nothing_falls(choices: &Choices, history: &[Vec<Event>]) -> Result<(), 
                 };
             prop_assert!(rises, "{:?} has fallen from {:?} to {:?}", series, earlier, later);
         }
-        before = now;
+        // A series that ended must not come back smaller.
+        before.extend(now.clone());
+        last = now;
     }
     Ok(())
 }
 
-fn check_cap(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseError> {
-    let config = choices
-        .config()
-        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let mut world = World::new(&config).map_err(|error| TestCaseError::fail(error.to_string()))?;
-    for events in history {
+fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
+    let mut world = World::new(choices).map_err(failed)?;
+    let mut most = choices.series;
+    for Step { reload, events } in history {
+        reload
+            .iter()
+            .try_for_each(|choices| world.reload(choices))
+            .map_err(failed)?;
+        most = most.max(world.choices.series);
         let families = Arc::new(world.collect(events));
         let series = |scope| {
             let Families(families) = &*families;
@@ -403,7 +453,7 @@ fn check_cap(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseEr
         let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
         // Each kind has its row `other` on top.
         prop_assert!(
-            tcp + drops <= choices.series + families::cost().group + families::cost().drop,
+            tcp + drops <= most + families::cost().group + families::cost().drop,
             "{tcp} and {drops}"
         );
         prop_assert_eq!(
@@ -423,8 +473,21 @@ fn check_cap(choices: &Choices, history: &[Vec<Event>]) -> Result<(), TestCaseEr
     Ok(())
 }
 
-fn history() -> impl Strategy<Value = Vec<Vec<Event>>> {
-    prop::collection::vec(prop::collection::vec(event(), 0..40), 1..5)
+/// A reload or none, then what happens until the next collection.
+#[derive(Clone, Debug)]
+struct Step {
+    reload: Option<Choices>,
+    events: Vec<Event>,
+}
+
+fn history() -> impl Strategy<Value = Vec<Step>> {
+    let reload = proptest::option::weighted(0.4, choices());
+    let step = (reload, prop::collection::vec(event(), 0..40)).prop_map(|(reload, events)| Step { reload, events });
+    prop::collection::vec(step, 1..6)
+}
+
+fn failed(error: anyhow::Error) -> TestCaseError {
+    TestCaseError::fail(format!("{error:#}"))
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use tcpvitals::config::Config;
 use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::plan::{self, Plan, plan};
-use tcpvitals::snapshot::{DropSite, Exporter, Group, Snapshot};
+use tcpvitals::snapshot::{DropSite, Exporter, Group, LastReload, Row, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -91,9 +91,9 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     };
     let mut snapshot = empty(plan(config, &features(lacking))?);
     snapshot.groups = vec![
-        (Some(office), sampled(counted(1000))),
-        (Some(quoted), counted(2000)),
-        (None, counted(3000)),
+        row(1, Some(office), sampled(counted(1000))),
+        row(2, Some(quoted), counted(2000)),
+        row(0, None, counted(3000)),
     ];
     snapshot.drops = drops(subnet("office")?);
     snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
@@ -107,8 +107,16 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         open_descriptors: Some(33.0),
         most_descriptors: Some(1024.0),
         started: Some(1_700_000_000.5),
+        last_reload: LastReload {
+            successful: true,
+            succeeded: Duration::from_millis(1_700_000_001_250),
+        },
     };
     Ok(snapshot)
+}
+
+fn row<K, T>(id: u64, key: Option<K>, total: T) -> Row<K, T> {
+    Row { id, key, total }
 }
 
 /// A group whose counters count up from `first`.
@@ -154,7 +162,7 @@ pub(crate) fn observe<const N: usize>(histogram: &mut Histogram<N>, value: u64, 
     histogram.buckets[bucket] += 1;
 }
 
-fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
+fn drops(office: SubnetKey) -> Vec<Row<DropSite, DropCount>> {
     let site = |location: &str, reason: &str, subnet, protocol, direction, connection| {
         Some(DropSite {
             location: location.to_owned(),
@@ -170,7 +178,8 @@ fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
         bytes: 100 * packets,
     };
     vec![
-        (
+        row(
+            1,
             site(
                 "nf_hook_slow",
                 "NETFILTER_DROP",
@@ -181,7 +190,8 @@ fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
             ),
             count(11),
         ),
-        (
+        row(
+            2,
             site(
                 "udp_queue_rcv_one_skb",
                 "SOCKET_RCVBUFF",
@@ -193,7 +203,8 @@ fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
             count(12),
         ),
         // A kernel that hides its symbols, and a reason that it does not name.
-        (
+        row(
+            3,
             site(
                 "0xffffffff81234567",
                 "458753",
@@ -204,6 +215,6 @@ fn drops(office: SubnetKey) -> Vec<(Option<DropSite>, DropCount)> {
             ),
             count(13),
         ),
-        (None, count(14)),
+        row(0, None, count(14)),
     ]
 }

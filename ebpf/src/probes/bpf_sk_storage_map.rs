@@ -10,7 +10,7 @@
 
 use crate::{
     atomic, fold,
-    groups::Group,
+    groups::{Group, Place},
     kernel::{Sock, TcpSock},
     maps::{ALGORITHMS, EPOCH, SAMPLES},
     offsets::JIFFY_NANOSECONDS,
@@ -45,10 +45,14 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     if !flow.is_established() {
         return 0;
     }
-    let slot = flow.state().slot;
-    if let Some(group) = Group::at(slot) {
+    if let Some(group) = Group::at(flow.state().slot) {
         fold::fold(flow, tcp, group, Fold::Live);
     }
+    // What it did until now stays where it was counted; from now on it counts by the new configuration.
+    if let Some(place) = Place::anew(sock, flow.state()) {
+        place.take(flow.state());
+    }
+    let slot = flow.state().slot;
     let epoch = EPOCH.get(0).copied().unwrap_or(0);
     if let Some(samples) = SAMPLES.get_ptr_mut(slot) {
         // SAFETY: a map value that only this program writes, and it runs once at a time.

@@ -4,7 +4,7 @@
 
 use crate::{
     fold,
-    groups::{self, Group, count_lost},
+    groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
     offsets::HAS_SEGMENT_PATH,
     probes::tcp_probe,
@@ -63,7 +63,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
         None if old == state::SYN_RECV => Role::Server,
         _ => Role::Client,
     };
-    let slot = groups::slot_of_flow(sock, Some(role));
+    let place = Place::of_flow(sock, Some(role));
     let (flow, handshake_micros) = match connecting {
         Some(flow) => {
             let began = flow.state().started;
@@ -82,14 +82,14 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
     match flow {
         Some(flow) => {
             let state = flow.state();
-            state.slot = slot;
+            place.take(state);
             state.started = now;
             fold::begin_retransmissions(state, tcp);
             flow.establish(ESTABLISHED);
         }
         None => count_lost(Lost::FlowsUntracked),
     }
-    if let Some(group) = Group::at(slot) {
+    if let Some(group) = Group::at(place.slot()) {
         group.add(Counter::Opened, 1);
         if handshake_micros != 0 {
             group.on_handshake(handshake_micros);

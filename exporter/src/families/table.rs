@@ -535,6 +535,22 @@ pub static METRICS: &[Metric] = &[
         "the collector",
         Source::Exporter(|exporter| Some(exporter.collect_duration.as_secs_f64())),
     ),
+    metric(
+        "config_last_reload_successful",
+        Count,
+        G,
+        "Whether the last reload of the configuration succeeded (1); the start counts as one",
+        "SIGHUP, POST /-/reload",
+        Source::Exporter(|exporter| Some(if exporter.last_reload.successful { 1.0 } else { 0.0 })),
+    ),
+    metric(
+        "config_last_reload_timestamp",
+        Seconds,
+        G,
+        "When the configuration in force was read, in seconds since 1970",
+        "SIGHUP, POST /-/reload",
+        Source::Exporter(|exporter| Some(exporter.last_reload.succeeded.as_secs_f64())),
+    ),
     metric("build_info", Count, G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
         .by(&["version"]),
     metric(

@@ -3,25 +3,22 @@
 
 use super::{
     capacity::Capacity,
+    configure,
     features::BTF_DIRECTORY,
     plan::{ADOPT, FOLD, Hook, Plan},
     reasons::Reasons,
-    record::SettingsRecord,
     symbols::Symbols,
     syscall::{self, MapIterator},
+    tables::Lookups,
 };
-use crate::config::{Config, Fallback};
+use crate::{config::Config, numbering::Numbering};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
-    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
+    maps::{Map, MapError},
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
-use common::{
-    fields::fact,
-    settings::{OVERRIDES, Override, Settings},
-};
-use ipnet::IpNet;
+use common::fields::fact;
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -65,18 +62,11 @@ pub enum LoadError {
     Cpus(&'static str, io::Error),
 }
 
-/// A map that is missing from the object, or of another kind.
-fn wrong_map(map: &'static str) -> LoadError {
-    LoadError::Map {
-        map,
-        source: MapError::InvalidName { name: map.to_owned() },
-    }
-}
-
 /// The programs at work. Dropping it detaches and unloads them.
 #[derive(Debug)]
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
+    pub(super) lookups: Lookups,
     pub(super) plan: Plan,
     pub(super) fold: Option<MapIterator>,
     pub(super) symbols: Symbols,
@@ -91,18 +81,30 @@ impl Kernel {
     ///
     /// # Errors
     /// [`LoadError`] when nothing could be loaded.
-    pub fn load(config: &Config, plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
-        let kernel = Self::load_plan(config, plan, reasons, btf)?;
+    pub fn load(
+        config: &Config,
+        numbering: &Numbering,
+        plan: Plan,
+        reasons: Reasons,
+        btf: Option<&Path>,
+    ) -> Result<Self, LoadError> {
+        let kernel = Self::load_plan(config, numbering, plan, reasons, btf)?;
         if !kernel.plan.counts_on_a_refused_segment_path() {
             return Ok(kernel);
         }
         // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
         let (plan, reasons) = (kernel.plan.clone().without_segment_path(), kernel.reasons.clone());
         drop(kernel);
-        Self::load_plan(config, plan, reasons, btf)
+        Self::load_plan(config, numbering, plan, reasons, btf)
     }
 
-    fn load_plan(config: &Config, mut plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
+    fn load_plan(
+        config: &Config,
+        numbering: &Numbering,
+        mut plan: Plan,
+        reasons: Reasons,
+        btf: Option<&Path>,
+    ) -> Result<Self, LoadError> {
         let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
         let capacity = Capacity::of_memory(config.limits.memory, cpus);
         let jiffy_nanoseconds = jiffy_nanoseconds();
@@ -112,12 +114,14 @@ impl Kernel {
             (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
         ]);
         let mut ebpf = load_object(&plan, capacity)?;
-        fill(&mut ebpf, config)?;
+        let lookups = Lookups::new(config, numbering, 1);
+        configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
         // After the loader, which reads it as well, so that memory holds it once.
         let path = btf.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
         let btf = Btf::parse_file(path, Endianness::default()).map_err(|error| object_error(error.into()))?;
         let mut kernel = Self {
             ebpf,
+            lookups,
             plan,
             fold: None,
             symbols: Symbols::open(),
@@ -291,59 +295,6 @@ fn refusal(error: &ProgramError) -> String {
         };
     }
     error.to_string()
-}
-
-/// Fills the maps that follow from the configuration.
-fn fill(ebpf: &mut Ebpf, config: &Config) -> Result<(), LoadError> {
-    let mut settings = typed::<Array<_, SettingsRecord>>(ebpf, "SETTINGS")?;
-    put("SETTINGS", settings.set(0, SettingsRecord(settings_of(config)), 0))?;
-    let mut ports = typed::<HashMap<_, u16, u16>>(ebpf, "PORTS")?;
-    for (port, protocol) in config.app_protocols.ports() {
-        put("PORTS", ports.insert(port, protocol, 0))?;
-    }
-    for (network, number) in config.subnets.networks() {
-        match network {
-            IpNet::V4(network) => {
-                let key = Key::new(
-                    u32::from(network.prefix_len()),
-                    u32::from_ne_bytes(network.network().octets()),
-                );
-                let mut subnets = typed::<LpmTrie<_, u32, u32>>(ebpf, "SUBNETS_V4")?;
-                put("SUBNETS_V4", subnets.insert(&key, number, 0))?;
-            }
-            IpNet::V6(network) => {
-                let key = Key::new(u32::from(network.prefix_len()), network.network().octets());
-                let mut subnets = typed::<LpmTrie<_, [u8; 16], u32>>(ebpf, "SUBNETS_V6")?;
-                put("SUBNETS_V6", subnets.insert(&key, number, 0))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn typed<'a, M: TryFrom<&'a mut Map, Error = MapError>>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<M, LoadError> {
-    let untyped = ebpf.map_mut(map).ok_or_else(|| wrong_map(map))?;
-    M::try_from(untyped).map_err(|source| LoadError::Map { map, source })
-}
-
-fn put(map: &'static str, result: Result<(), MapError>) -> Result<(), LoadError> {
-    result.map_err(|source| LoadError::Map { map, source })
-}
-
-fn settings_of(config: &Config) -> Settings {
-    let mut settings = Settings::default();
-    if let Fallback::Auto { ipv4, ipv6 } = config.subnets.fallback() {
-        settings.auto_ipv4 = u32::from(*ipv4);
-        settings.auto_ipv6 = u32::from(*ipv6);
-    }
-    for (entry, (pattern, connection)) in settings.overrides.iter_mut().zip(&config.connection_types) {
-        *entry = Override {
-            pattern: *pattern,
-            connection: *connection as u64,
-        };
-    }
-    settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
-    settings
 }
 
 /// Nanoseconds in a jiffy: the resolution of the kernel's coarse clock is its tick.

@@ -1,0 +1,138 @@
+//! Reload: what a new configuration may change while the exporter runs, and how the last attempt went.
+//! It must never half-apply: a configuration is taken whole or not at all.
+//! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
+
+use super::{CollectError, Collector, Source, clock, held};
+use crate::{
+    config::{Config, ConfigError},
+    families::Families,
+    kernel::LoadError,
+};
+use std::sync::Arc;
+
+/// Why the configuration stays what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The programs are loaded for these settings, and the privileges to load others are given up.
+    #[error("{0} cannot change while the exporter runs; restart it, or put the old value back")]
+    NeedsRestart(String),
+    /// Every number for an application protocol has been given out.
+    #[error("app_protocols: too many names have come and gone since the exporter started; restart it")]
+    NumbersUsedUp,
+    /// The kernel's tables do not take it.
+    #[error(transparent)]
+    Kernel(#[from] LoadError),
+    /// What was counted until now could not be read.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+}
+
+/// A reload that succeeded.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// The configuration that is in force.
+    pub config: Config,
+    /// All that was counted until then, under the old labels.
+    pub last_by_old: Arc<Families>,
+    /// The same under the new ones.
+    pub first_by_new: Arc<Families>,
+}
+
+impl Collector {
+    /// Goes over to the configuration that `read` gives, on a thread that may block. Whatever goes wrong, nothing has changed.
+    ///
+    /// # Errors
+    /// [`ReloadError`] as a sentence with place and remedy.
+    pub async fn reload<R>(&self, read: R) -> Result<Reloaded, ReloadError>
+    where
+        R: FnOnce() -> Result<Config, ReloadError> + Send + 'static,
+    {
+        let mut last = self.last.lock().await;
+        let source = Arc::clone(&self.source);
+        let result = tokio::task::spawn_blocking(move || {
+            let mut source = held(&source);
+            let result = read().and_then(|config| source.reload(config));
+            source.last_reload.tell(result.is_ok(), clock());
+            result
+        });
+        let result = result
+            .await
+            .unwrap_or_else(|error| Err(CollectError::Ended(error).into()));
+        // In any case the next scrape shall see how it went.
+        last.families = None;
+        if let Ok(reloaded) = &result {
+            last.max_age = reloaded.config.collect.max_age;
+        }
+        result
+    }
+}
+
+impl Source {
+    /// Everything counted so far goes to the old labels, then tables and labels change, then the fold labels live flows anew.
+    fn reload(&mut self, config: Config) -> Result<Reloaded, ReloadError> {
+        refuse_what_needs_a_restart(&self.config, &config)?;
+        let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
+        let last_by_old = self.collect().map_err(CollectError::Read)?;
+        self.kernel.configure(&config, &numbering)?;
+        self.labelling.configure(&config, &numbering);
+        (self.config, self.numbering) = (config.clone(), numbering);
+        // The configuration is in force whether this fold succeeds or not: the next one does the same.
+        let first_by_new = self.collect().map_err(CollectError::Read)?;
+        Ok(Reloaded {
+            config,
+            last_by_old,
+            first_by_new,
+        })
+    }
+}
+
+/// Refuses what is built into the loaded programs and the size of their maps.
+fn refuse_what_needs_a_restart(old: &Config, new: &Config) -> Result<(), ReloadError> {
+    let changed = [
+        ("tcp.detail", old.tcp.detail != new.tcp.detail),
+        ("drops.enabled", old.drops.enabled != new.drops.enabled),
+        ("limits.memory", old.limits.memory != new.limits.memory),
+    ];
+    let keys: Vec<&str> = changed
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| *key)
+        .collect();
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        Err(ReloadError::NeedsRestart(keys.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_programs_were_loaded_for_needs_a_restart() {
+        let config = |yaml: &str| Config::from_yaml(yaml, "test.yaml").unwrap();
+        let check = |old, new, refused: Option<&str>| {
+            let result = refuse_what_needs_a_restart(&config(old), &config(new));
+            let error = result.err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), refused.is_some(), "{error:?}");
+            if let (Some(error), Some(keys)) = (error, refused) {
+                assert!(error.starts_with(&format!("{keys} cannot change")), "{error}");
+            }
+        };
+        check(
+            "{}",
+            "{labels: {tcp: []}, limits: {series: 100}, drops: {ignore: [{reason: X}]}}",
+            None,
+        );
+        check(
+            "{}",
+            "{tcp: {detail: essential}, limits: {memory: 1MiB}}",
+            Some("tcp.detail, limits.memory"),
+        );
+        check("drops: {enabled: false}", "{}", Some("drops.enabled"));
+    }
+}

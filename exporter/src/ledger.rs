@@ -1,0 +1,169 @@
+//! The ledger: what is counted belongs to the labels that are in force when it is counted, whatever they are later.
+//!
+//! Rows of the kernel's tables have totals. What a row has grown by since it was last posted goes to the label set that it
+//! has now, so that after a reload the sum over all label sets is still the sum over all rows, and no label set falls.
+
+use crate::{labels::LabelSet, snapshot::Group};
+use common::drops::DropCount;
+use std::collections::{BTreeMap, HashMap};
+
+/// What can be posted: totals that grow, and possibly something that holds for the moment only.
+pub trait Total: Clone + Default + PartialEq {
+    /// Raises every total to what it was before: a fold that is under way can show less for a moment.
+    fn clamp(&mut self, before: &Self);
+    /// How much the totals have grown since `before`; what holds for the moment stays.
+    #[must_use]
+    fn since(self, before: &Self) -> Self;
+    /// Adds.
+    fn merge(&mut self, more: &Self);
+    /// Only the totals.
+    #[must_use]
+    fn without_moment(self) -> Self;
+}
+
+/// Totals by label set.
+#[derive(Debug)]
+pub struct Ledger<T> {
+    /// By row: the total that was posted.
+    posted: HashMap<u64, T>,
+    totals: BTreeMap<LabelSet, T>,
+}
+
+impl<T: Total> Ledger<T> {
+    /// Nothing is posted.
+    pub fn new() -> Self {
+        Self {
+            posted: HashMap::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// Begins a snapshot: what held for the moment of the last one is no more.
+    pub fn begin(&mut self) {
+        for total in self.totals.values_mut() {
+            *total = std::mem::take(total).without_moment();
+        }
+    }
+
+    /// Posts the total of a row to `labels`; what grows while they are `None` counts for nobody.
+    pub fn post(&mut self, row: u64, mut total: T, labels: Option<LabelSet>) {
+        let posted = self.posted.entry(row).or_default();
+        total.clamp(posted);
+        if let Some(labels) = labels {
+            let growth = total.clone().since(posted);
+            self.totals.entry(labels).or_default().merge(&growth);
+        }
+        *posted = total;
+    }
+
+    /// All label sets that something was posted to.
+    pub const fn totals(&self) -> &BTreeMap<LabelSet, T> {
+        &self.totals
+    }
+}
+
+impl Total for DropCount {
+    fn clamp(&mut self, before: &Self) {
+        Self::clamp(self, before);
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self::since(self, before)
+    }
+
+    fn merge(&mut self, more: &Self) {
+        Self::merge(self, more);
+    }
+
+    fn without_moment(self) -> Self {
+        self
+    }
+}
+
+impl Total for Group {
+    fn clamp(&mut self, before: &Self) {
+        // Only the fold writes samples: they do not fall.
+        self.counters.clamp(&before.counters);
+    }
+
+    fn since(self, before: &Self) -> Self {
+        let Self { counters, samples } = self;
+        Self {
+            counters: counters.since(&before.counters),
+            samples: samples.since(&before.samples),
+        }
+    }
+
+    fn merge(&mut self, more: &Self) {
+        Self::merge(self, more);
+    }
+
+    fn without_moment(self) -> Self {
+        let Self { counters, samples } = self;
+        Self {
+            counters,
+            samples: samples.without_live(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(name: &str) -> LabelSet {
+        [("subnet", name.to_owned())].into()
+    }
+
+    fn packets(packets: u64) -> DropCount {
+        DropCount { packets, bytes: 0 }
+    }
+
+    /// Posts totals of rows to label sets, one after the other, and says what each label set then has.
+    fn check(posts: &[(u64, u64, Option<&str>)], expected: &[(&str, u64)]) {
+        let mut ledger = Ledger::new();
+        for (row, total, name) in posts {
+            ledger.post(*row, packets(*total), name.map(labels));
+        }
+        let expected = expected.iter().map(|(name, total)| (labels(name), packets(*total)));
+        assert_eq!(*ledger.totals(), expected.collect::<BTreeMap<_, _>>(), "{posts:?}");
+    }
+
+    #[test]
+    fn growth_goes_to_the_labels_of_its_time() {
+        check(
+            &[(1, 10, Some("a")), (2, 5, Some("a")), (1, 13, Some("a"))],
+            &[("a", 18)],
+        );
+        check(
+            &[(1, 10, Some("a")), (1, 13, Some("b")), (1, 14, Some("a"))],
+            &[("a", 11), ("b", 3)],
+        );
+        check(&[(1, 10, Some("a")), (1, 13, None), (1, 14, Some("a"))], &[("a", 11)]);
+    }
+
+    #[test]
+    fn a_total_that_is_less_for_a_moment_counts_again_when_it_is_more() {
+        check(
+            &[(1, 10, Some("a")), (1, 7, Some("b")), (1, 12, Some("b"))],
+            &[("a", 10), ("b", 2)],
+        );
+    }
+
+    #[test]
+    fn what_holds_for_the_moment_is_that_of_the_last_snapshot() {
+        let live = |live| {
+            let mut group = Group::default();
+            group.samples.live = live;
+            group
+        };
+        let mut ledger = Ledger::new();
+        ledger.begin();
+        ledger.post(1, live(3), Some(labels("a")));
+        ledger.post(2, live(4), Some(labels("a")));
+        ledger.begin();
+        ledger.post(1, live(2), Some(labels("b")));
+        let live = |name| ledger.totals().get(&labels(name)).map(|group| group.samples.live);
+        assert_eq!((live("a"), live("b")), (Some(0), Some(2)));
+    }
+}
