@@ -72,8 +72,8 @@ impl Labelling {
             numbering: numbering.clone(),
             cost,
             classes: Classes::new(&config.drops.classes),
-            groups: Table::new(),
-            drops: Table::new(),
+            groups: Table::default(),
+            drops: Table::default(),
         }
     }
 
@@ -210,7 +210,7 @@ const fn limits(config: &Config) -> (usize, usize) {
 type Shown = Vec<&'static str>;
 
 /// What was counted by all labels, and how it is shown by some of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Table<T> {
     ledger: Ledger<T>,
     /// By the labels that were or are shown: their series have names of their own.
@@ -218,13 +218,6 @@ struct Table<T> {
 }
 
 impl<T: Total> Table<T> {
-    fn new() -> Self {
-        Self {
-            ledger: Ledger::new(),
-            views: BTreeMap::new(),
-        }
-    }
-
     fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<LabelSet, T> {
         let (rows, other) = (self.rows(&shown), project(other, &shown));
         let view = self.views.entry(shown).or_insert_with(|| Cardinality::new(limit));

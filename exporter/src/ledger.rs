@@ -22,7 +22,7 @@ pub trait Total: Clone + Default + PartialEq {
 }
 
 /// Totals by label set.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ledger<T> {
     /// By row: the total that was posted.
     posted: HashMap<u64, T>,
@@ -30,14 +30,6 @@ pub struct Ledger<T> {
 }
 
 impl<T: Total> Ledger<T> {
-    /// Nothing is posted.
-    pub fn new() -> Self {
-        Self {
-            posted: HashMap::new(),
-            totals: BTreeMap::new(),
-        }
-    }
-
     /// Begins a snapshot: what held for the moment of the last one is no more.
     pub fn begin(&mut self) {
         for total in self.totals.values_mut() {
@@ -121,7 +113,7 @@ mod tests {
 
     /// Posts totals of rows to label sets, one after the other, and says what each label set then has.
     fn check(posts: &[(u64, u64, Option<&str>)], expected: &[(&str, u64)]) {
-        let mut ledger = Ledger::new();
+        let mut ledger = Ledger::default();
         for (row, total, name) in posts {
             ledger.post(*row, packets(*total), name.map(labels));
         }
@@ -157,7 +149,7 @@ mod tests {
             group.samples.live = live;
             group
         };
-        let mut ledger = Ledger::new();
+        let mut ledger = Ledger::default();
         ledger.begin();
         ledger.post(1, live(3), Some(labels("a")));
         ledger.post(2, live(4), Some(labels("a")));

@@ -78,20 +78,26 @@ pub(crate) fn same(left: f64, right: f64) -> bool {
 /// Requires that all totals of one end's group equal the sums over its sockets.
 #[track_caller]
 pub(crate) fn require_equal(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo]) -> Result<()> {
+    require_equal_where(scrape, ("subnet", subnet), end, sockets)
+}
+
+/// The same of all groups that have a label.
+#[track_caller]
+pub(crate) fn require_equal_where(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
     for (metric, own, field) in ROWS {
-        let labels: Vec<_> = [("subnet", subnet), ("role", end.role())]
+        let labels: Vec<_> = [label, ("role", end.role())]
             .into_iter()
             .chain(own.iter().copied())
             .collect();
         let kernel: u64 = sockets.iter().map(field).sum();
         assert_eq!(scrape.sum(metric, &labels)?, kernel as f64, "{metric} {labels:?}");
     }
-    require_times(scrape, subnet, end, sockets)
+    require_times(scrape, label, end, sockets)
 }
 
 /// Requires the same of the times of a sender at rest.
 #[track_caller]
-pub(crate) fn require_times(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo]) -> Result<()> {
+fn require_times(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
     let limited = "tcpvitals_tcp_sender_limited_seconds_total";
     let rows: [Row; 3] = [
         ("tcpvitals_tcp_sender_busy_seconds_total", &[], |info| info.busy_time),
@@ -99,7 +105,7 @@ pub(crate) fn require_times(scrape: &Scrape, subnet: &str, end: End, sockets: &[
         (limited, &[("limit", "send_buffer")], |info| info.sndbuf_limited),
     ];
     for (metric, own, field) in rows {
-        let labels: Vec<_> = [("subnet", subnet), ("role", end.role())]
+        let labels: Vec<_> = [label, ("role", end.role())]
             .into_iter()
             .chain(own.iter().copied())
             .collect();

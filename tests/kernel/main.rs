@@ -14,6 +14,7 @@ mod failures;
 mod formats;
 mod overflow;
 mod privileges;
+mod reload;
 mod retransmits;
 mod rtt;
 mod totals;

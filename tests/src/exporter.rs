@@ -4,7 +4,7 @@ mod diagnostics;
 mod launch;
 
 use std::env;
-use std::fs::{Permissions, set_permissions};
+use std::fs::{Permissions, set_permissions, write};
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
@@ -20,6 +20,8 @@ pub use launch::Launch;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::NamedTempFile;
+use ureq::Body;
+use ureq::http::Response;
 
 use crate::exposition::{Format, parse};
 use crate::namespace::Namespace;
@@ -143,7 +145,7 @@ pub struct Exporter<'net> {
     address: SocketAddr,
     namespace: Option<&'net Namespace>,
     diagnostics: Diagnostics,
-    _config: NamedTempFile,
+    config: NamedTempFile,
 }
 
 /// An answer over HTTP.
@@ -181,6 +183,29 @@ impl Exporter<'_> {
             Some(namespace) => namespace.run(fetch),
             None => fetch(),
         }
+    }
+
+    /// Posts nothing to a path.
+    pub fn post(&self, path: &str) -> Result<Page> {
+        let url = format!("http://{}{path}", self.address);
+        let post = || answer(agent().post(&url).send_empty()?).with_context(|| format!("post to {url}"));
+        match self.namespace {
+            Some(namespace) => namespace.run(post),
+            None => post(),
+        }
+    }
+
+    /// Writes another configuration into its file; the exporter does not know yet.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        write(self.config.path(), config).context("write the configuration")
+    }
+
+    /// Goes over to another configuration. Needs `--web.enable-lifecycle`.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        self.configure(config)?;
+        let page = self.post("/-/reload")?;
+        ensure!(page.status == 200, "the reload failed: {page:?}");
+        Ok(())
     }
 
     /// Reads all metrics.
@@ -244,13 +269,19 @@ fn print(diagnostics: &str) {
 }
 
 fn fetch(url: &str, accept: &str) -> Result<Page> {
-    // No connection is kept, so that none is in the way when the exporter ends.
-    let agent = ureq::Agent::config_builder()
+    answer(agent().get(url).header("accept", accept).call()?)
+}
+
+/// No connection is kept, so that none is in the way when the exporter ends.
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .http_status_as_error(false)
         .build()
-        .new_agent();
-    let mut response = agent.get(url).header("accept", accept).call()?;
+        .new_agent()
+}
+
+fn answer(mut response: Response<Body>) -> Result<Page> {
     let content_type = response
         .headers()
         .get("content-type")

@@ -88,7 +88,7 @@ impl<'net> Launch<'net> {
             address,
             namespace: self.namespace,
             diagnostics,
-            _config: config,
+            config,
         };
         exporter.wait_until_ready()?;
         Ok(exporter)
