@@ -107,8 +107,11 @@ fn now() -> Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of a reload is a metric")]
-fn clock() -> SystemTime {
+fn clock() -> Duration {
+    // A clock before 1970 tells nothing.
     SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 #[derive(Debug)]

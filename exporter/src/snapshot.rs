@@ -8,10 +8,7 @@ use common::{
     group::{GroupCounters, GroupKey, Samples},
     lost::Lost,
 };
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// What was collected.
 #[derive(Clone, Debug)]
@@ -113,19 +110,19 @@ pub struct LastReload {
 }
 
 impl LastReload {
-    /// The start.
-    pub fn at_start(now: SystemTime) -> Self {
-        let mut last = Self::default();
-        last.tell(true, now);
-        last
+    /// The start, at a time since 1970.
+    pub const fn at_start(now: Duration) -> Self {
+        Self {
+            successful: true,
+            succeeded: now,
+        }
     }
 
-    /// Another attempt.
-    pub fn tell(&mut self, successful: bool, now: SystemTime) {
+    /// Another attempt, at a time since 1970.
+    pub const fn tell(&mut self, successful: bool, now: Duration) {
         self.successful = successful;
         if successful {
-            // A clock before 1970 is no time of a reload.
-            self.succeeded = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.succeeded = now;
         }
     }
 }
@@ -160,7 +157,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failure_keeps_the_time_of_the_last_success() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let at = Duration::from_secs;
         let mut last = LastReload::at_start(at(5));
         last.tell(false, at(7));
         assert_eq!((last.successful, last.succeeded), (false, Duration::from_secs(5)));

@@ -268,7 +268,7 @@ fn a_file_that_is_wrong_or_needs_a_restart_changes_nothing() -> Result<()> {
     let read_at = exporter.scrape()?.value(WHEN, &[])?;
     let moved = variant(&pair, 2)?;
     for (config, complaints) in [
-        (format!("{moved}surplus: 1\n"), vec!["surplus", "line "]),
+        (format!("{moved}surplus: 1\n"), vec!["surplus", ".yaml:6: "]),
         (
             format!("{moved}tcp: {{detail: essential}}\n"),
             vec!["tcp.detail cannot change", "restart"],

@@ -17,7 +17,10 @@ const PURE: &[&str] = &[
     "exporter/src/kernel/btf/",
     "exporter/src/kernel/plan.rs",
     "exporter/src/kernel/reasons.rs",
+    "exporter/src/kernel/tables.rs",
     "exporter/src/labels.rs",
+    "exporter/src/ledger.rs",
+    "exporter/src/numbering.rs",
     "exporter/src/prometheus.rs",
     "exporter/src/snapshot.rs",
 ];
