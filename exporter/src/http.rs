@@ -2,6 +2,7 @@
 
 use crate::{
     collect::{CollectError, Collector},
+    families::METRICS,
     kernel::plan::Plan,
     prometheus::{self, Format},
     reload::Reloader,
@@ -72,6 +73,11 @@ async fn readyz(State(service): State<Arc<Service>>) -> Response {
             None => writeln!(body, "{name}: attached"),
             Some(reason) => writeln!(body, "{name}: off: {reason}"),
         };
+    }
+    for metric in METRICS {
+        if let Some(reason) = metric.why_off(&service.plan) {
+            let _infallible = writeln!(body, "{}: off: {reason}", metric.full_name());
+        }
     }
     body.into_response()
 }

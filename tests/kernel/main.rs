@@ -9,6 +9,7 @@ mod adoption;
 mod blocked;
 mod churn;
 mod connects;
+mod degraded;
 mod drops;
 mod failures;
 mod formats;

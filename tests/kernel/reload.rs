@@ -67,7 +67,7 @@ fn fifty_reloads_under_traffic_lose_and_double_nothing() -> Result<()> {
     for family in FAMILIES {
         let to = pair.to(family, LONG)?;
         let listener = listen(&pair.server, to)?;
-        for _ in 0..4 {
+        for _ in 0..2 {
             long.push(Flow::through(&listener, &pair, to)?);
         }
     }

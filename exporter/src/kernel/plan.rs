@@ -34,6 +34,16 @@ enum Part {
     Drops,
 }
 
+impl Part {
+    const fn is_on(self, config: &Config) -> bool {
+        match self {
+            Self::Tcp => !matches!(config.tcp.detail, Detail::Off),
+            Self::SegmentPath => matches!(config.tcp.detail, Detail::Full),
+            Self::Drops => config.drops.enabled,
+        }
+    }
+}
+
 /// A program of the kernel object.
 #[derive(Debug)]
 pub struct Program {
@@ -41,11 +51,12 @@ pub struct Program {
     pub name: &'static str,
     /// Where it is attached.
     pub hook: Hook,
-    /// Globals of the fields without which it has nothing to do.
+    /// Globals of the fields without which it has nothing to do, besides those of its part.
     pub fields: &'static [&'static str],
     part: Part,
 }
 
+/// What tells a flow's group: without it no program of TCP has anything to count for.
 const SOCKET: &[&str] = &[
     "SOCK_COMMON_FAMILY",
     "SOCK_COMMON_STATE",
@@ -65,43 +76,37 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: FOLD,
         hook: Hook::Iterator("bpf_sk_storage_map"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
         name: "inet_sock_set_state",
         hook: Hook::Tracepoint("inet_sock_set_state"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
         name: "tcp_retransmit_skb",
         hook: Hook::Tracepoint("tcp_retransmit_skb"),
-        fields: &[
-            "SOCK_COMMON_STATE",
-            "SK_BUFF_LEN",
-            "SK_BUFF_CB",
-            "TCP_SKB_CB_GSO_SEGS",
-            "ICSK_CA_STATE",
-        ],
+        fields: &["SK_BUFF_LEN", "SK_BUFF_CB", "TCP_SKB_CB_GSO_SEGS", "ICSK_CA_STATE"],
         part: Part::Tcp,
     },
     Program {
         name: "tcp_retransmit_synack",
         hook: Hook::Tracepoint("tcp_retransmit_synack"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
         name: "tcp_receive_reset",
         hook: Hook::Tracepoint("tcp_receive_reset"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
         name: "tcp_send_reset",
         hook: Hook::Tracepoint("tcp_send_reset"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
@@ -119,7 +124,7 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: ADOPT,
         hook: Hook::Iterator("tcp"),
-        fields: SOCKET,
+        fields: &[],
         part: Part::Tcp,
     },
     Program {
@@ -180,6 +185,14 @@ pub enum Unsupported {
          and newer have; upgrade the kernel"
     )]
     NoSocketStorage,
+    /// No program has what it needs.
+    #[error("this kernel has nothing that the configuration asks for; {program} needs more: {reason}")]
+    Nothing {
+        /// The first program that the configuration switches on.
+        program: &'static str,
+        /// Why it does not run.
+        reason: String,
+    },
 }
 
 /// Makes the plan.
@@ -197,6 +210,18 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
             off: why_off(program, config, features),
         })
         .collect();
+    let mut wanted = programs.iter().filter(|planned| planned.program.part.is_on(config));
+    if programs.iter().all(|planned| planned.off.is_some())
+        && let Some(Planned {
+            program,
+            off: Some(reason),
+        }) = wanted.next()
+    {
+        return Err(Unsupported::Nothing {
+            program: program.name,
+            reason: reason.clone(),
+        });
+    }
     let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
     let segment_path = programs
         .iter()
@@ -226,12 +251,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
 }
 
 fn why_off(program: &Program, config: &Config, features: &Features) -> Option<String> {
-    let switched_on = match program.part {
-        Part::Tcp => config.tcp.detail != Detail::Off,
-        Part::SegmentPath => config.tcp.detail == Detail::Full,
-        Part::Drops => config.drops.enabled,
-    };
-    if !switched_on {
+    if !program.part.is_on(config) {
         return Some(match program.part {
             Part::Tcp | Part::SegmentPath => format!("tcp.detail is {}", config.tcp.detail.as_str()),
             Part::Drops => "drops.enabled is false".to_owned(),
@@ -247,14 +267,16 @@ fn why_off(program: &Program, config: &Config, features: &Features) -> Option<St
             Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
         });
     }
-    program
-        .fields
-        .iter()
-        .find_map(|field| match features.fields.get(field) {
-            Some(Ok(_)) => None,
-            Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
-            None => Some(format!("the field {field} is missing")),
-        })
+    let of_part = match program.part {
+        Part::Tcp | Part::SegmentPath => SOCKET,
+        Part::Drops => &[],
+    };
+    let mut needed = of_part.iter().chain(program.fields);
+    needed.find_map(|field| match features.fields.get(field) {
+        Some(Ok(_)) => None,
+        Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
+        None => Some(format!("the field {field} is missing")),
+    })
 }
 
 impl Plan {
