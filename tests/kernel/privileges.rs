@@ -1,6 +1,6 @@
 //! The exporter as an ordinary user with a few capabilities, and what it leaves behind.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{Permissions, read_to_string, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -8,10 +8,11 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tests::exporter::{Launch, binary, config_file, run_command, start};
+use tests::nft;
 use tests::pair::Pair;
 use tests::processes::{Capabilities, programs_of, status, still_loaded};
 use tests::subnet::Family;
-use tests::traffic::{Flow, settle};
+use tests::traffic::{Flow, send_datagrams, settle};
 use tests::turn;
 use tests::wait::until;
 
@@ -80,6 +81,37 @@ fn two_capabilities_are_enough_and_are_given_up_after_the_start() -> Result<()> 
         for end in End::BOTH {
             require_equal(&scrape, &subnet, end, &[end.of(&ends[0])])?;
         }
+    }
+    Ok(())
+}
+
+/// Where the kernel shows its symbols to everybody (`kernel.perf_event_paranoid` below 2), there is nothing to hide.
+#[test]
+fn without_the_capability_for_symbols_locations_are_addresses_and_a_warning_says_why() -> Result<()> {
+    let _turn = turn::shared()?;
+    let paranoid: i32 = read_to_string("/proc/sys/kernel/perf_event_paranoid")?.trim().parse()?;
+    let shown_to_all = paranoid < 2 && read_to_string("/proc/sys/kernel/kptr_restrict")?.trim() == "0";
+    let warning = "the kernel hides its symbol addresses";
+    for (capabilities, named) in [("+bpf,+perfmon", shown_to_all), ("+bpf,+perfmon,+syslog", true)] {
+        let pair = Pair::new()?;
+        let folder = public_binary()?;
+        let exporter = Launch::new(pair.config())
+            .binary(&folder.path().join("tcpvitals"))
+            .wrapped_in(&words(&as_nobody(capabilities)))
+            .start()?;
+        nft::drop_matching(&pair.server, "input", "udp dport 4000")?;
+        send_datagrams(&pair.client, pair.to(Family::V4, 4000)?, 7, 100)?;
+        let name = pair.subnet()?.name();
+        let labels = [("subnet", &*name), ("protocol", "udp")];
+        let dropped = exporter
+            .scrape()?
+            .by("tcpvitals_dropped_packets_total", "location", &labels)?;
+        assert_eq!(dropped.values().sum::<f64>(), 7.0, "{dropped:?}");
+        assert!(
+            dropped.keys().all(|location| location.starts_with("0x") != named),
+            "{dropped:?}"
+        );
+        assert_eq!(exporter.stderr().contains(warning), !named, "{}", exporter.stderr());
     }
     Ok(())
 }
