@@ -127,6 +127,11 @@ struct Source {
 
 impl Source {
     fn collect(&mut self) -> Result<Arc<Families>, ReadError> {
+        let snapshot = self.snapshot()?;
+        Ok(self.label(&snapshot))
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
         let began = now();
         self.epoch += 1;
         let Reading {
@@ -140,7 +145,7 @@ impl Source {
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
         exporter.collect_duration = began.elapsed();
-        let snapshot = Snapshot {
+        Ok(Snapshot {
             groups: groups.into_iter().map(row_of_group).collect(),
             drops,
             algorithms,
@@ -150,8 +155,11 @@ impl Source {
             capacity: self.kernel.capacity(),
             jiffy: self.kernel.jiffy(),
             exporter,
-        };
-        Ok(Arc::new(families::build(&self.labelling.label(&snapshot))))
+        })
+    }
+
+    fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {
+        Arc::new(families::build(&self.labelling.label(snapshot)))
     }
 
     fn name_drops(&mut self, readings: BTreeMap<u32, DropReading>) -> Result<Vec<Row<DropSite, DropCount>>, ReadError> {

@@ -36,9 +36,9 @@ pub struct Reloaded {
     /// The configuration that is in force.
     pub config: Config,
     /// All that was counted until then, under the old labels.
-    pub last_by_old: Arc<Families>,
+    pub by_old: Arc<Families>,
     /// The same under the new ones.
-    pub first_by_new: Arc<Families>,
+    pub by_new: Arc<Families>,
 }
 
 impl Collector {
@@ -71,21 +71,21 @@ impl Collector {
 }
 
 impl Source {
-    /// Everything counted so far goes to the old labels, then tables and labels change, then the fold labels live flows anew.
+    /// Everything counted so far goes to the old labels, then tables and labels change, and a fold labels live
+    /// flows anew.
     fn reload(&mut self, config: Config) -> Result<Reloaded, ReloadError> {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
-        let last_by_old = self.collect().map_err(CollectError::Read)?;
+        let snapshot = self.snapshot().map_err(CollectError::Read)?;
+        let by_old = self.label(&snapshot);
         self.kernel.configure(&config, &numbering)?;
         self.labelling.configure(&config, &numbering);
         (self.config, self.numbering) = (config.clone(), numbering);
-        // The configuration is in force whether this fold succeeds or not: the next one does the same.
-        let first_by_new = self.collect().map_err(CollectError::Read)?;
-        Ok(Reloaded {
-            config,
-            last_by_old,
-            first_by_new,
-        })
+        let by_new = self.label(&snapshot);
+        if let Err(error) = self.collect() {
+            tracing::warn!(%error, "live flows take their new labels at the next collection");
+        }
+        Ok(Reloaded { config, by_old, by_new })
     }
 }
 
