@@ -125,6 +125,49 @@ impl Direction {
     }
 }
 
+/// Who says that a packet was dropped: the value of the `source` label. The number is also that of the slot that takes
+/// what does not fit into the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum DropSource {
+    /// The network stack, of a packet that has an `sk_buff`.
+    #[default]
+    Software = 0,
+    /// A device that hands what it dropped to the kernel, by devlink.
+    Hardware = 1,
+    /// An XDP program or its driver, mostly of a packet without an `sk_buff`.
+    Xdp = 2,
+}
+
+impl DropSource {
+    /// Every value, in the order of its number.
+    pub const ALL: [Self; 3] = [Self::Software, Self::Hardware, Self::Xdp];
+
+    /// Slots of `DROPS` that are given to no key: the rows `other`.
+    pub const OTHER_SLOTS: u32 = 3;
+
+    /// The slot of its row `other`.
+    pub const fn other_slot(self) -> u32 {
+        self as u32
+    }
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::Hardware => "hardware",
+            Self::Xdp => "xdp",
+        }
+    }
+
+    /// The value of a number that a kernel program wrote.
+    pub fn from_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+const _: () = assert!(DropSource::ALL.len() == DropSource::OTHER_SLOTS as usize);
+
 /// The key of the map `DROP_SLOTS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
@@ -146,6 +189,62 @@ pub struct DropKey {
 }
 
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
+
+/// A name in the kernel, NUL-padded; a longer one is cut.
+pub type Text<const WORDS: usize> = [u64; WORDS];
+
+/// The key of the map `NAMED_DROP_SLOTS`: a drop whose place has a name in the kernel. The name itself is part of the key, since
+/// its address may come to mean another one. All these packets came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+pub struct NamedDropKey {
+    /// Name of the trap or of the XDP program.
+    pub place: Text<6>,
+    /// Name of the trap's group; empty for XDP.
+    pub group: Text<4>,
+    /// Of XDP: the action (`enum xdp_action`) that failed or does not exist, or the negative error number of a redirect.
+    pub cause: i32,
+    /// Subnet of the source address; none for XDP.
+    pub subnet: SubnetKey,
+    /// A [`Protocol`].
+    pub protocol: u8,
+    /// A [`crate::connection::ConnectionType`].
+    pub connection: u8,
+    /// A [`DropSource`].
+    pub source: u8,
+    /// Explicit padding, zero.
+    pub padding: [u8; 5],
+}
+
+const _: () = assert!(size_of::<NamedDropKey>() == 112 && align_of::<NamedDropKey>() == 8);
+
+/// `enum xdp_action` of `linux/bpf.h`, which is the same on every kernel.
+pub mod xdp_action {
+    /// The program gave up, or returned without a verdict.
+    pub const ABORTED: u32 = 0;
+    /// Send the packet out again.
+    pub const TX: u32 = 3;
+    /// Send it out of another device.
+    pub const REDIRECT: u32 = 4;
+    /// Stands for every number that is no action.
+    pub const INVALID: u32 = 5;
+
+    /// What to count a failure under: a program can return any number.
+    #[inline(always)]
+    pub const fn failed(action: u32) -> u32 {
+        if action < INVALID { action } else { INVALID }
+    }
+}
+
+/// What another hook said about a packet that `kfree_skb` is about to report on the same CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Note {
+    /// Address of the packet or of its device; 0 when there is nothing to say.
+    pub about: u64,
+    /// A reason that says more than the one of `kfree_skb`.
+    pub reason: u64,
+}
 
 /// What was dropped under one key, on one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,5 +281,8 @@ impl DropCount {
     }
 }
 
-/// Most slots for drops; slot 0 is the row `other`.
+/// Most slots for drops, the rows `other` included.
 pub const DROP_SLOTS: u32 = 4096;
+
+/// The index of the drops' count of used slots in the map `SLOTS_USED`.
+pub const DROP_TABLE: u32 = 1;

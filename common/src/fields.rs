@@ -105,6 +105,7 @@ macro_rules! kernel_fields {
             SK_BUFF_PROTOCOL: u16 = "sk_buff" . "protocol";
             SK_BUFF_HEAD: u64 = "sk_buff" . "head";
             SK_BUFF_END: u32 = "sk_buff" . "end";
+            SK_BUFF_MAC_HEADER: u16 = "sk_buff" . "mac_header";
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
             SK_BUFF_TRANSPORT_HEADER: u16 = "sk_buff" . "transport_header";
             SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
@@ -119,7 +120,13 @@ macro_rules! kernel_fields {
             NET_DEVICE_NAME: [u64; 2] = "net_device" . "name";
             NET_DEVICE_IEEE80211_PTR: u64 = "net_device" . "ieee80211_ptr";
             NET_DEVICE_RTNL_LINK_OPS: u64 = "net_device" . "rtnl_link_ops";
+            NET_DEVICE_XDP_PROG: u64 = "net_device" . "xdp_prog";
             RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
+
+            DEVLINK_TRAP_NAME: u64 = "devlink_trap_metadata" . "trap_name";
+            DEVLINK_TRAP_GROUP_NAME: u64 = "devlink_trap_metadata" . "trap_group_name";
+            BPF_PROG_AUX: u64 = "bpf_prog" . "aux";
+            BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }
     };
 }
@@ -132,8 +139,16 @@ macro_rules! kernel_facts {
         $callback! {
             /// The tracepoint `kfree_skb` has the argument `reason`.
             HAS_DROP_REASON;
+            /// Number of the drop reason `NOT_SPECIFIED`, when an XDP hook runs.
+            REASON_NOT_SPECIFIED;
+            /// Number of the drop reason `XDP`, when an XDP hook runs.
+            REASON_XDP;
+            /// Number of the drop reason `QDISC_DROP`, when `qdisc_drop` runs, which knows a better one.
+            REASON_QDISC_DROP;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
+            /// `xdp_redirect_err` runs.
+            HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
             /// Number of slots of `GROUPS`.

@@ -34,8 +34,9 @@ pub(crate) fn of_transmitted(packet: SkBuff) -> Connection {
     }
 }
 
+/// Of a device.
 #[inline(always)]
-fn of_device(device: Device) -> Connection {
+pub(crate) fn of_device(device: Device) -> Connection {
     if let Some(settings) = SETTINGS.get(0)
         && settings.override_count != 0
         && let Some([first, second]) = device.name()

@@ -16,6 +16,7 @@ use aya_ebpf::{
 use common::{
     address::Address,
     connection::Name,
+    drops::Text,
     flow::Chrono,
     tcp::{LONGEST_HEADER, Sender},
 };
@@ -311,9 +312,34 @@ device_readers! {
     flags: u32 = NET_DEVICE_FLAGS;
     wireless: u64 = NET_DEVICE_IEEE80211_PTR;
     link_operations: u64 = NET_DEVICE_RTNL_LINK_OPS;
+    generic_program: u64 = NET_DEVICE_XDP_PROG;
 }
 
 impl Device {
+    /// Argument `n` of a tracepoint; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
+        let pointer: *const u8 = context.arg(n);
+        if pointer.is_null() {
+            None
+        } else {
+            Some(Self::Typed(pointer))
+        }
+    }
+
+    /// Its address, to recognise it by.
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        let (Self::Typed(base) | Self::Untyped(base)) = self;
+        base as u64
+    }
+
+    /// Whether this is the program that the network stack runs on the device's packets (`xdp_prog`), not the driver.
+    #[inline(always)]
+    pub(crate) fn runs_generic(self, program: XdpProgram) -> bool {
+        self.generic_program() == Some(program.0 as u64)
+    }
+
     /// The name, NUL-padded.
     #[inline(always)]
     pub(crate) fn name(self) -> Option<Name> {
@@ -357,6 +383,73 @@ fn zero_name() -> Name {
     }
 }
 
+/// `struct bpf_prog`, of an XDP program.
+#[derive(Clone, Copy)]
+pub(crate) struct XdpProgram(*const u8);
+
+impl XdpProgram {
+    /// Argument `n` of a tracepoint; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
+        let pointer: *const u8 = context.arg(n);
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// `aux->name`, NUL-padded; empty when it was loaded without one.
+    #[inline(always)]
+    pub(crate) fn name(self) -> Name {
+        // SAFETY: a typed pointer from `struct bpf_prog` to `struct bpf_prog_aux`, then memory that the helper checks.
+        let name = unsafe {
+            match (load_pointer(self.0, &BPF_PROG_AUX), BPF_PROG_AUX_NAME.offset()) {
+                (Some(auxiliary), Some(offset)) => bpf_probe_read_kernel(auxiliary.add(offset).cast()).ok(),
+                _ => None,
+            }
+        };
+        name.unwrap_or([0; 2])
+    }
+}
+
+/// `struct devlink_trap_metadata`.
+#[derive(Clone, Copy)]
+pub(crate) struct TrapMetadata(*const u8);
+
+impl TrapMetadata {
+    /// Argument `n` of a tracepoint; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
+        let pointer: *const u8 = context.arg(n);
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// `trap_name`
+    #[inline(always)]
+    pub(crate) fn name<const WORDS: usize>(self) -> Text<WORDS> {
+        self.text(&DEVLINK_TRAP_NAME)
+    }
+
+    /// `trap_group_name`
+    #[inline(always)]
+    pub(crate) fn group<const WORDS: usize>(self) -> Text<WORDS> {
+        self.text(&DEVLINK_TRAP_GROUP_NAME)
+    }
+
+    #[inline(always)]
+    fn text<const WORDS: usize>(self, field: &Global<u64>) -> Text<WORDS> {
+        let mut text = [0; WORDS];
+        // SAFETY: a member of `struct devlink_trap_metadata`, then memory that the helper checks; it knows the length of `text`.
+        unsafe {
+            if let Some(from) = load(self.0, field) {
+                bpf_probe_read_kernel_str(
+                    text.as_mut_ptr().cast(),
+                    size_of::<Text<WORDS>>() as u32,
+                    from as *const _,
+                );
+            }
+        }
+        text
+    }
+}
+
 /// `struct sk_buff`.
 #[derive(Clone, Copy)]
 pub(crate) struct SkBuff(*const u8);
@@ -367,6 +460,26 @@ impl SkBuff {
     pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
         let pointer: *const u8 = context.arg(n);
         if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// Its address, to recognise it by.
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The value of `dev`, whatever it is at the moment, to recognise a device by; 0 for none.
+    #[inline(always)]
+    pub(crate) fn device_address(self) -> u64 {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_DEV) }.unwrap_or(0)
+    }
+
+    /// `dev`, of a packet that its driver has just built.
+    #[inline(always)]
+    pub(crate) fn device(self) -> Option<Device> {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load_pointer(self.0, &SK_BUFF_DEV) }.map(Device::Typed)
     }
 
     /// `len`: bytes from `data` to the end.
@@ -454,14 +567,32 @@ impl SkBuff {
         unsafe { load(self.0, &SK_BUFF_HEAD) }
     }
 
-    /// `N` words of the network header, from word `first`.
+    /// `network_header`: where it begins, from `head`.
     #[inline(always)]
-    pub(crate) fn network_words<const N: usize>(self, first: usize) -> Option<[u32; N]> {
-        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
-        unsafe {
-            let header = load(self.0, &SK_BUFF_NETWORK_HEADER)? as u64;
-            bpf_probe_read_kernel((self.head()? + header + 4 * first as u64) as *const [u32; N]).ok()
+    pub(crate) fn network_header(self) -> Option<u32> {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_NETWORK_HEADER) }.map(u32::from)
+    }
+
+    /// The same where a driver may not have set it: then it follows the Ethernet header.
+    #[inline(always)]
+    pub(crate) fn network_header_of_frame(self) -> Option<u32> {
+        const UNSET: u32 = 0xffff;
+        const ETHERNET: u32 = 14;
+        let network = self.network_header()?;
+        // SAFETY: a member of `struct sk_buff`.
+        match unsafe { load(self.0, &SK_BUFF_MAC_HEADER) }.map(u32::from) {
+            Some(mac) if mac != UNSET && network <= mac => Some(mac + ETHERNET),
+            _ => Some(network),
         }
+    }
+
+    /// `N` words of the header that begins at `header`, from word `first`.
+    #[inline(always)]
+    pub(crate) fn words_of<const N: usize>(self, header: Option<u32>, first: usize) -> Option<[u32; N]> {
+        let header = header? as u64;
+        // SAFETY: memory that the helper checks.
+        unsafe { bpf_probe_read_kernel((self.head()? + header + 4 * first as u64) as *const [u32; N]).ok() }
     }
 
     /// `N` words of the transport header.

@@ -13,10 +13,12 @@
 
 mod atomic;
 mod devices;
+mod drops;
 mod fold;
 mod groups;
 mod kernel;
 mod maps;
+mod notes;
 mod offsets;
 mod packet;
 mod probes;

@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use common::{
-    drops::{DropCount, DropKey},
+    drops::{DropCount, DropKey, NamedDropKey, Note},
     flow::FlowState,
     group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
     lost::Lost,
@@ -42,11 +42,21 @@ pub(crate) static GROUP_SLOTS: HashMap<GroupKey, u32, 2> = HashMap::new();
 #[btf_map]
 pub(crate) static DROP_SLOTS: HashMap<DropKey, u32, 2> = HashMap::new();
 
-/// Slot -> drops, per CPU. Written by `kfree_skb`, read by user space. As large as the number of slots.
+/// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other` of
+/// the source and [`Lost::DropOverflow`].
+#[btf_map]
+pub(crate) static NAMED_DROP_SLOTS: HashMap<NamedDropKey, u32, 2> = HashMap::new();
+
+/// [`crate::notes::About`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet
+/// before `kfree_skb` does, taken by it.
+#[btf_map]
+pub(crate) static NOTES: PerCpuArray<Note, 2> = PerCpuArray::new();
+
+/// Slot -> drops, per CPU. Written by all hooks on drops, read by user space. As large as the number of slots.
 #[btf_map]
 pub(crate) static DROPS: PerCpuArray<DropCount, 2> = PerCpuArray::new();
 
-/// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks.
+/// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
 #[btf_map]
 pub(crate) static SLOTS_USED: Array<u64, 2> = Array::new();
 

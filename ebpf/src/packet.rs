@@ -9,9 +9,20 @@ use common::{
 /// Protocol and remote address of a packet; none when it is not IP or its header is not there.
 #[inline(always)]
 pub(crate) fn protocol_and_remote(packet: SkBuff, direction: Direction) -> (Protocol, Address) {
+    of_header(packet, packet.network_header(), direction)
+}
+
+/// Protocol and source address of a packet that came in and that the network stack has not taken apart yet.
+#[inline(always)]
+pub(crate) fn protocol_and_source_of_frame(packet: SkBuff) -> (Protocol, Address) {
+    of_header(packet, packet.network_header_of_frame(), Direction::Receive)
+}
+
+#[inline(always)]
+fn of_header(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol, Address) {
     match packet.ethertype() {
-        ethertype::IPV4 => ipv4(packet, direction),
-        ethertype::IPV6 => ipv6(packet, direction),
+        ethertype::IPV4 => ipv4(packet, header, direction),
+        ethertype::IPV6 => ipv6(packet, header, direction),
         ethertype::ARP => (Protocol::Arp, Address::NONE),
         _ => (Protocol::Other, Address::NONE),
     }
@@ -24,14 +35,14 @@ pub(crate) fn source(packet: SkBuff) -> Address {
 }
 
 #[inline(always)]
-fn ipv4(packet: SkBuff, direction: Direction) -> (Protocol, Address) {
-    match packet.network_words::<5>(0) {
-        Some(header) if u32::from_be(header[0]) >> 28 == 4 => {
+fn ipv4(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol, Address) {
+    match packet.words_of::<5>(header, 0) {
+        Some(words) if u32::from_be(words[0]) >> 28 == 4 => {
             let address = match direction {
-                Direction::Receive => header[3],
-                Direction::Transmit => header[4],
+                Direction::Receive => words[3],
+                Direction::Transmit => words[4],
             };
-            let transport = (u32::from_be(header[2]) >> 16) as u8;
+            let transport = (u32::from_be(words[2]) >> 16) as u8;
             (Protocol::of_transport(transport), Address::from_v4(address))
         }
         _ => (Protocol::Ip, Address::NONE),
@@ -39,15 +50,17 @@ fn ipv4(packet: SkBuff, direction: Direction) -> (Protocol, Address) {
 }
 
 #[inline(always)]
-fn ipv6(packet: SkBuff, direction: Direction) -> (Protocol, Address) {
-    match packet.network_words::<2>(0) {
-        Some(header) if u32::from_be(header[0]) >> 28 == 6 => {
+fn ipv6(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol, Address) {
+    match packet.words_of::<2>(header, 0) {
+        Some(words) if u32::from_be(words[0]) >> 28 == 6 => {
             let first = match direction {
                 Direction::Receive => 2,
                 Direction::Transmit => 6,
             };
-            let address = packet.network_words::<4>(first).map_or(Address::NONE, Address::from_v6);
-            let transport = (u32::from_be(header[1]) >> 8) as u8;
+            let address = packet
+                .words_of::<4>(header, first)
+                .map_or(Address::NONE, Address::from_v6);
+            let transport = (u32::from_be(words[1]) >> 8) as u8;
             (Protocol::of_transport(transport), address)
         }
         _ => (Protocol::Ip, Address::NONE),

@@ -1,12 +1,16 @@
 //! One file per hook, named like the hook. A probe reads, calls and stores; it decides nothing that `common` could.
 
 mod bpf_sk_storage_map;
+mod devlink_trap_report;
 mod inet_sock_set_state;
 mod iter_tcp;
 mod kfree_skb;
+mod qdisc_drop;
 mod tcp_cong_state_set;
 mod tcp_probe;
 mod tcp_receive_reset;
 mod tcp_retransmit_skb;
 mod tcp_retransmit_synack;
 mod tcp_send_reset;
+mod xdp_exception;
+mod xdp_redirect_err;

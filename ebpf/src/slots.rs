@@ -3,6 +3,7 @@
 
 use crate::{atomic, maps};
 use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::HashMap};
+use common::drops::DROP_TABLE;
 use core::ptr::read_volatile;
 
 /// A table that gives out slots: the index into `SLOTS_USED`.
@@ -11,8 +12,8 @@ use core::ptr::read_volatile;
 pub(crate) enum Table {
     /// `GROUP_SLOTS`
     Groups = 0,
-    /// `DROP_SLOTS`
-    Drops = 1,
+    /// `DROP_SLOTS` and `NAMED_DROP_SLOTS`
+    Drops = DROP_TABLE,
 }
 
 /// The slot of a key, given out now if it has none; `None` when all `capacity` slots are used. Slot 0 is never given out.

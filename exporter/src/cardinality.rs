@@ -34,20 +34,21 @@ impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
         }
     }
 
-    /// Folds the rows whose label set is not admitted into the row `other`; a label set costs `cost` series.
-    pub fn cap(&mut self, mut rows: BTreeMap<L, T>, cost: usize, other: &L) -> BTreeMap<L, T> {
+    /// Folds the rows whose label set is not admitted into the row `other` of that label set; a label set costs `cost` series.
+    pub fn cap(&mut self, mut rows: BTreeMap<L, T>, cost: usize, other: impl Fn(&L) -> L) -> BTreeMap<L, T> {
         for (labels, settled) in &self.settled {
             if let Some(row) = rows.get_mut(labels) {
                 *row = std::mem::take(row).since(settled);
-                rows.entry(other.clone()).or_default().merge(settled);
+                rows.entry(other(labels)).or_default().merge(settled);
             }
         }
         let mut shown: BTreeMap<L, T> = BTreeMap::new();
         for (labels, row) in rows {
-            let labels = if self.admits(&labels, cost, other) {
+            let other = other(&labels);
+            let labels = if self.admits(&labels, cost, &other) {
                 labels
             } else {
-                other.clone()
+                other
             };
             match shown.get_mut(&labels) {
                 Some(sum) => sum.merge(&row),
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn what_exceeds_the_limit_is_in_other_and_counted() {
         let mut cardinality = Cardinality::new(20);
-        let shown = cardinality.cap(rows((0..5).map(|label| (label, 10 + u64::from(label)))), 10, &OTHER);
+        let shown = cardinality.cap(rows((0..5).map(|label| (label, 10 + u64::from(label)))), 10, |_| OTHER);
         assert_eq!(shown, rows([(0, 10), (1, 11), (OTHER, 12 + 13 + 14)]));
         assert_eq!(cardinality.refusals(), 3);
     }
@@ -122,15 +123,18 @@ mod tests {
     fn a_higher_limit_admits_what_is_counted_from_then_on() {
         let mut cardinality = Cardinality::new(10);
         let before = rows([(0, 5), (1, 7)]);
-        assert_eq!(cardinality.cap(before.clone(), 10, &OTHER), rows([(0, 5), (OTHER, 7)]));
+        assert_eq!(
+            cardinality.cap(before.clone(), 10, |_| OTHER),
+            rows([(0, 5), (OTHER, 7)])
+        );
         cardinality.limit(20, &before);
         assert_eq!(
-            cardinality.cap(rows([(0, 6), (1, 9)]), 10, &OTHER),
+            cardinality.cap(rows([(0, 6), (1, 9)]), 10, |_| OTHER),
             rows([(0, 6), (1, 2), (OTHER, 7)])
         );
         cardinality.limit(10, &rows([(0, 6), (1, 9)]));
         assert_eq!(
-            cardinality.cap(rows([(0, 6), (1, 10), (2, 1)]), 10, &OTHER),
+            cardinality.cap(rows([(0, 6), (1, 10), (2, 1)]), 10, |_| OTHER),
             rows([(0, 6), (1, 3), (OTHER, 8)])
         );
     }
@@ -151,7 +155,7 @@ mod tests {
                 for (label, more) in growth {
                     *counted.entry(label).or_default() += more;
                 }
-                let shown = cardinality.cap(rows(counted.clone()), 3, &OTHER);
+                let shown = cardinality.cap(rows(counted.clone()), 3, |_| OTHER);
                 prop_assert_eq!(shown.values().map(|row| row.packets).sum::<u64>(), counted.values().sum::<u64>());
                 prop_assert!(shown.keys().filter(|label| **label != OTHER).count() * 3 <= most);
                 for (label, value) in &before {

@@ -75,6 +75,20 @@ const TABLE: &[(&str, &str, Class)] = &[
     ("TCP_OFO_QUEUE_PRUNE", "*", Class::Capacity),
     ("TCP_OFO_DROP", "*", Class::Capacity),
     ("*_BACKLOG", "*", Class::Capacity),
+    // Hardware, by trap group and trap. An exception goes on to the network stack, which forwards it or says why not.
+    ("*_exceptions", "*", Class::Benign),
+    ("l2_drops", "port_list_is_empty", Class::Benign),
+    ("l2_drops", "port_loopback_filter", Class::Benign),
+    ("l2_drops", "vlan_tag_mismatch", Class::Policy),
+    ("l2_drops", "ingress_*_filter", Class::Policy),
+    ("l2_drops", "locked_port", Class::Policy),
+    ("l3_drops", "blackhole_*", Class::Policy),
+    ("acl_drops", "*", Class::Policy),
+    ("buffer_drops", "*", Class::Capacity),
+    // XDP: what a redirect's target said.
+    ("ENOSPC", "*", Class::Capacity),
+    ("ENOBUFS", "*", Class::Capacity),
+    ("ENOMEM", "*", Class::Capacity),
 ];
 
 /// The configured rules, then the shipped table.
@@ -124,6 +138,12 @@ mod tests {
         check("", "NOT_SPECIFIED", "unix_stream_connect", Class::Benign);
         check("", "NOT_SPECIFIED", "ip_forward", Class::Error);
         check("", "458753", "anywhere", Class::Error);
+        check("", "l3_drops", "non_ip", Class::Error);
+        check("", "l3_drops", "blackhole_nexthop", Class::Policy);
+        check("", "l3_exceptions", "ttl_value_is_too_small", Class::Benign);
+        check("", "buffer_drops", "tail_drop", Class::Capacity);
+        check("", "XDP_ABORTED", "guard", Class::Error);
+        check("", "ENOSPC", "guard", Class::Capacity);
     }
 
     #[test]

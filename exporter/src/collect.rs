@@ -9,18 +9,14 @@ use crate::{
     families::{self, Families},
     kernel::{
         Kernel,
-        read::{DropReading, GroupReading, ReadError, Reading, Tables},
+        read::{DropReading, DropRow, GroupReading, ReadError, Reading, Tables},
     },
     labels::Labelling,
     numbering::Numbering,
-    process,
-    snapshot::{DropSite, Group, LastReload, Row, Snapshot},
+    process, sites,
+    snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
 };
-use common::{
-    connection::ConnectionType,
-    drops::{Direction, DropCount, DropKey, Protocol},
-    group::GroupKey,
-};
+use common::{drops::DropCount, group::GroupKey};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -162,27 +158,25 @@ impl Source {
         Arc::new(families::build(&self.labelling.label(snapshot)))
     }
 
-    fn name_drops(&mut self, readings: BTreeMap<u32, DropReading>) -> Result<Vec<Row<DropSite, DropCount>>, ReadError> {
-        let addresses = readings.values().filter_map(|reading| Some(reading.key?.location));
-        self.kernel.resolve(addresses)?;
-        let site = |key: DropKey| DropSite {
-            location: self.kernel.location(key.location),
-            reason: self.kernel.reason(key.reason),
-            subnet: key.subnet,
-            protocol: Protocol::from_number(key.protocol),
-            direction: Direction::from_number(key.direction),
-            connection: ConnectionType::from_number(key.connection),
-        };
-        let row = |(slot, DropReading { key, count }): (u32, DropReading)| Row {
+    fn name_drops(
+        &mut self,
+        readings: BTreeMap<u32, DropReading>,
+    ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
+        let software = readings.values().filter_map(|reading| match reading.row {
+            DropRow::Software(key) => Some(key),
+            DropRow::Named(_) | DropRow::Other(_) => None,
+        });
+        self.kernel.learn_names(software)?;
+        let row = |(slot, DropReading { row, count }): (u32, DropReading)| Row {
             id: slot.into(),
-            key: key.map(site),
+            key: sites::name(&row, &self.kernel),
             total: count,
         };
         Ok(readings.into_iter().map(row).collect())
     }
 }
 
-fn row_of_group((slot, reading): (u32, GroupReading)) -> Row<GroupKey, Group> {
+fn row_of_group((slot, reading): (u32, GroupReading)) -> Row<Option<GroupKey>, Group> {
     let GroupReading { key, counters, samples } = reading;
     Row {
         id: slot.into(),

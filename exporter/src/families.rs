@@ -9,7 +9,12 @@ use crate::{
     labels::{Cost, LabelSet, Labelled},
     snapshot::{Exporter, Group},
 };
-use common::{drops::DropCount, group::Counter, histogram::Histogram, lost::Lost};
+use common::{
+    drops::{self, DropCount},
+    group::Counter,
+    histogram::Histogram,
+    lost::Lost,
+};
 use std::{sync::Arc, time::Duration};
 
 pub use table::METRICS;
@@ -34,6 +39,8 @@ pub struct Metric {
     pub from: &'static str,
     /// Programs without which it says nothing.
     pub programs: &'static [&'static str],
+    /// Programs of which one must run, lest it say nothing.
+    pub one_of: &'static [&'static str],
     /// Kernel fields without which it says nothing.
     pub fields: &'static [&'static str],
     /// Where its values are in a labelled snapshot.
@@ -112,8 +119,8 @@ pub enum Source {
     GroupGauge(fn(&Group, Duration) -> Option<f64>),
     /// A histogram of a group.
     GroupHistogram(fn(&Group, Duration) -> HistogramValue),
-    /// A count of a row of drops, with the label `source`.
-    Drops(fn(&DropCount) -> u64),
+    /// A count of a row of drops, with the label `source`: of those that know it.
+    Drops(&'static [drops::DropSource], fn(&DropCount) -> u64),
     /// Live flows by algorithm.
     Algorithms,
     /// Programs: 1 when attached.
@@ -143,7 +150,7 @@ impl Source {
     pub const fn scope(self) -> Scope {
         match self {
             Self::Counters(_) | Self::Jiffies(_) | Self::GroupGauge(_) | Self::GroupHistogram(_) => Scope::Tcp,
-            Self::Drops(_) => Scope::Drops,
+            Self::Drops(..) => Scope::Drops,
             Self::Algorithms
             | Self::Programs
             | Self::Misses
@@ -159,11 +166,13 @@ impl Source {
     }
 
     /// The values of its own labels that the table lists.
-    fn listed(self) -> Vec<&'static [&'static str]> {
-        if let Self::Counters(points) | Self::Jiffies(points) = self {
-            points.iter().map(|(values, _)| *values).collect()
-        } else {
-            Vec::new()
+    fn listed(self) -> Vec<Vec<&'static str>> {
+        match self {
+            Self::Counters(points) | Self::Jiffies(points) => {
+                points.iter().map(|(values, _)| values.to_vec()).collect()
+            }
+            Self::Drops(sources, _) => sources.iter().map(|source| vec![source.as_str()]).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -212,7 +221,13 @@ impl Metric {
                 Some(format!("the field {global} is missing: {reason}"))
             })
         };
-        program.or_else(field)
+        let none_of = || {
+            let [first, ..] = self.one_of else { return None };
+            let reason = plan.why_off(first)?;
+            let none = self.one_of.iter().all(|name| !plan.runs(name));
+            none.then(|| format!("none of {} is attached: {reason}", self.one_of.join(", ")))
+        };
+        program.or_else(field).or_else(none_of)
     }
 }
 
@@ -367,12 +382,13 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
             let histogram = histogram(group, jiffy);
             (histogram.count() != 0).then_some(Value::Histogram(histogram))
         }),
-        Source::Drops(count) => {
-            let software = || own(metric, &["software"]);
-            labelled
+        Source::Drops(sources, count) => {
+            let known = labelled
                 .drops
                 .iter()
-                .map(|(labels, row)| point(labels, software(), Value::Count(count(row))))
+                .filter(|((_, source), _)| sources.contains(source));
+            known
+                .map(|((labels, source), row)| point(labels, own(metric, &[source.as_str()]), Value::Count(count(row))))
                 .collect()
         }
         Source::Algorithms => {
@@ -515,7 +531,7 @@ mod tests {
                 matches!(metric.source, Source::GroupHistogram(_)),
                 "{name}"
             );
-            for program in metric.programs {
+            for program in metric.programs.iter().chain(metric.one_of) {
                 assert!(PROGRAMS.iter().any(|known| known.name == *program), "{name}: {program}");
             }
             for field in metric.fields {

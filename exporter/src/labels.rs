@@ -13,11 +13,12 @@ use crate::{
 use common::{
     address::{SubnetKey, SubnetKind},
     connection::ConnectionType,
-    drops::DropCount,
+    drops::{DropCount, DropSource},
     group::{GroupKey, Role},
 };
 use std::{
     collections::BTreeMap,
+    hash::Hash,
     net::{Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
@@ -38,8 +39,8 @@ pub struct Labelling {
     numbering: Numbering,
     cost: Cost,
     classes: Classes,
-    groups: Table<Group>,
-    drops: Table<DropCount>,
+    groups: Table<LabelSet, Group>,
+    drops: Table<(LabelSet, DropSource), DropCount>,
 }
 
 /// How many series one label set takes; the metric table knows.
@@ -59,7 +60,7 @@ pub struct Labelled<'a> {
     /// Groups by their labels.
     pub groups: BTreeMap<LabelSet, Group>,
     /// Drops by their labels.
-    pub drops: BTreeMap<LabelSet, DropCount>,
+    pub drops: BTreeMap<(LabelSet, DropSource), DropCount>,
     /// Label sets that the series cap has refused so far: of groups, of drops.
     pub refused: [usize; 2],
 }
@@ -72,8 +73,8 @@ impl Labelling {
             numbering: numbering.clone(),
             cost,
             classes: Classes::new(&config.drops.classes),
-            groups: Table::default(),
-            drops: Table::default(),
+            groups: Table::new(),
+            drops: Table::new(),
         }
     }
 
@@ -98,18 +99,19 @@ impl Labelling {
         }
         self.drops.ledger.begin();
         for Row { id, key, total } in &snapshot.drops {
-            let shown = match key {
+            let (source, site) = key;
+            let shown = match site {
                 Some(site) => !self.ignores(site),
                 None => *total != DropCount::default(),
             };
-            let labels = shown.then(|| self.of_drop(key.as_ref()));
+            let labels = shown.then(|| (self.of_drop(site.as_ref()), *source));
             self.drops.ledger.post(*id, *total, labels);
         }
         let (of_groups, of_drops) = self.shown();
         let (group_limit, drop_limit) = limits(&self.config);
-        let other = (self.of_group(None), self.of_drop(None));
-        let groups = self.groups.show(of_groups, group_limit, self.cost.group, &other.0);
-        let drops = self.drops.show(of_drops, drop_limit, self.cost.drop, &other.1);
+        let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
+        let groups = self.groups.show(of_groups, group_limit, self.cost.group, &other_group);
+        let drops = self.drops.show(of_drops, drop_limit, self.cost.drop, &other_drop);
         Labelled {
             snapshot,
             groups,
@@ -210,18 +212,54 @@ const fn limits(config: &Config) -> (usize, usize) {
 type Shown = Vec<&'static str>;
 
 /// What was counted by all labels, and how it is shown by some of them.
-#[derive(Debug, Default)]
-struct Table<T> {
-    ledger: Ledger<T>,
+#[derive(Debug)]
+struct Table<L, T> {
+    ledger: Ledger<L, T>,
     /// By the labels that were or are shown: their series have names of their own.
-    views: BTreeMap<Shown, Cardinality<LabelSet, T>>,
+    views: BTreeMap<Shown, Cardinality<L, T>>,
 }
 
-impl<T: Total> Table<T> {
-    fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<LabelSet, T> {
+/// What tells rows apart, some of it by labels.
+trait RowLabels: Clone + Eq + Hash + Ord {
+    /// The labels.
+    fn labels(&self) -> &LabelSet;
+    /// The same with other labels.
+    #[must_use]
+    fn with(&self, labels: LabelSet) -> Self;
+}
+
+impl RowLabels for LabelSet {
+    fn labels(&self) -> &LabelSet {
+        self
+    }
+
+    fn with(&self, labels: LabelSet) -> Self {
+        labels
+    }
+}
+
+impl RowLabels for (LabelSet, DropSource) {
+    fn labels(&self) -> &LabelSet {
+        &self.0
+    }
+
+    fn with(&self, labels: LabelSet) -> Self {
+        (labels, self.1)
+    }
+}
+
+impl<L: RowLabels, T: Total> Table<L, T> {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::new(),
+            views: BTreeMap::new(),
+        }
+    }
+
+    fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, T> {
         let (rows, other) = (self.rows(&shown), project(other, &shown));
         let view = self.views.entry(shown).or_insert_with(|| Cardinality::new(limit));
-        view.cap(rows, cost, &other)
+        view.cap(rows, cost, |refused| refused.with(Arc::clone(&other)))
     }
 
     fn limit(&mut self, limit: usize) {
@@ -235,10 +273,11 @@ impl<T: Total> Table<T> {
     }
 
     /// Merges what does not differ in the labels that are shown.
-    fn rows(&self, shown: &Shown) -> BTreeMap<LabelSet, T> {
-        let mut rows: BTreeMap<LabelSet, T> = BTreeMap::new();
-        for (labels, total) in self.ledger.totals() {
-            rows.entry(project(labels, shown)).or_default().merge(total);
+    fn rows(&self, shown: &Shown) -> BTreeMap<L, T> {
+        let mut rows: BTreeMap<L, T> = BTreeMap::new();
+        for (row, total) in self.ledger.totals() {
+            let row = row.with(project(row.labels(), shown));
+            rows.entry(row).or_default().merge(total);
         }
         rows
     }
@@ -367,13 +406,21 @@ mod tests {
         let count = DropCount { packets: 1, bytes: 100 };
         let mut snapshot = snapshot();
         snapshot.drops = vec![
-            row(1, Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg")), count),
-            row(2, Some(site("NETFILTER_DROP", "nft_do_chain")), count),
-            row(0, None, DropCount::default()),
+            row(
+                1,
+                (DropSource::Software, Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg"))),
+                count,
+            ),
+            row(
+                2,
+                (DropSource::Software, Some(site("NETFILTER_DROP", "nft_do_chain"))),
+                count,
+            ),
+            row(0, (DropSource::Software, None), DropCount::default()),
         ];
         let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
         let labelled = labelling.label(&snapshot);
-        let rows: Vec<_> = labelled.drops.keys().map(values).collect();
+        let rows: Vec<_> = labelled.drops.keys().map(|(labels, _)| values(labels)).collect();
         assert_eq!(
             rows,
             [[

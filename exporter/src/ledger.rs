@@ -3,7 +3,7 @@
 //! Rows of the kernel's tables have totals. What a row has grown by since it was last posted goes to the label set that it
 //! has now, so that after a reload the sum over all label sets is still the sum over all rows, and no label set falls.
 
-use crate::{labels::LabelSet, snapshot::Group};
+use crate::snapshot::Group;
 use common::drops::DropCount;
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,14 +22,26 @@ pub trait Total: Clone + Default + PartialEq {
 }
 
 /// Totals by label set.
-#[derive(Debug, Default)]
-pub struct Ledger<T> {
+#[derive(Debug)]
+pub struct Ledger<L, T> {
     /// By row: the total that was posted.
     posted: HashMap<u64, T>,
-    totals: BTreeMap<LabelSet, T>,
+    totals: BTreeMap<L, T>,
 }
 
-impl<T: Total> Ledger<T> {
+impl<L: Ord, T: Total> Ledger<L, T> {
+    /// Nothing is posted.
+    #[expect(
+        clippy::new_without_default,
+        reason = "an empty ledger is a beginning, not a default"
+    )]
+    pub fn new() -> Self {
+        Self {
+            posted: HashMap::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
     /// Begins a snapshot: what held for the moment of the last one is no more.
     pub fn begin(&mut self) {
         for total in self.totals.values_mut() {
@@ -38,7 +50,7 @@ impl<T: Total> Ledger<T> {
     }
 
     /// Posts the total of a row to `labels`; what grows while they are `None` counts for nobody.
-    pub fn post(&mut self, row: u64, mut total: T, labels: Option<LabelSet>) {
+    pub fn post(&mut self, row: u64, mut total: T, labels: Option<L>) {
         let posted = self.posted.entry(row).or_default();
         total.clamp(posted);
         if let Some(labels) = labels {
@@ -49,7 +61,7 @@ impl<T: Total> Ledger<T> {
     }
 
     /// All label sets that something was posted to.
-    pub const fn totals(&self) -> &BTreeMap<LabelSet, T> {
+    pub const fn totals(&self) -> &BTreeMap<L, T> {
         &self.totals
     }
 }
@@ -102,6 +114,7 @@ impl Total for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::LabelSet;
 
     fn labels(name: &str) -> LabelSet {
         [("subnet", name.to_owned())].into()
@@ -113,7 +126,7 @@ mod tests {
 
     /// Posts totals of rows to label sets, one after the other, and says what each label set then has.
     fn check(posts: &[(u64, u64, Option<&str>)], expected: &[(&str, u64)]) {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new();
         for (row, total, name) in posts {
             ledger.post(*row, packets(*total), name.map(labels));
         }
@@ -149,7 +162,7 @@ mod tests {
             group.samples.live = live;
             group
         };
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new();
         ledger.begin();
         ledger.post(1, live(3), Some(labels("a")));
         ledger.post(2, live(4), Some(labels("a")));

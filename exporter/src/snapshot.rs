@@ -4,7 +4,7 @@ use crate::kernel::{capacity::Capacity, plan::Plan};
 use common::{
     address::SubnetKey,
     connection::ConnectionType,
-    drops::{Direction, DropCount, Protocol},
+    drops::{Direction, DropCount, DropSource, Protocol},
     group::{GroupCounters, GroupKey, Samples},
     lost::Lost,
 };
@@ -14,9 +14,9 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// All groups; without a key the group `other`.
-    pub groups: Vec<Row<GroupKey, Group>>,
-    /// All rows of drops; without a site the row `other`.
-    pub drops: Vec<Row<DropSite, DropCount>>,
+    pub groups: Vec<Row<Option<GroupKey>, Group>>,
+    /// All rows of drops.
+    pub drops: Vec<Row<DropOrigin, DropCount>>,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
     /// By [`Lost`].
@@ -38,8 +38,8 @@ pub struct Snapshot {
 pub struct Row<K, T> {
     /// Which row: the same one for as long as the programs are loaded.
     pub id: u64,
-    /// Whose it is; `None` is the row `other`.
-    pub key: Option<K>,
+    /// Whose it is.
+    pub key: K,
     /// All that was counted there so far.
     pub total: T,
 }
@@ -62,12 +62,16 @@ impl Group {
     }
 }
 
+/// Who dropped, and where and why; without a site the row `other` of that source.
+pub type DropOrigin = (DropSource, Option<DropSite>);
+
 /// Where, why and what was dropped, with the names of this kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DropSite {
-    /// Kernel function, or its address where the kernel hides its symbols.
+    /// Kernel function, or its address where the kernel hides its symbols; a trap of the hardware; an XDP program.
     pub location: String,
-    /// Name of the reason, or its number where the kernel does not name it; "" on a kernel without reasons.
+    /// Name of the reason, or its number where the kernel does not name it, "" on a kernel without reasons; the trap's group; the
+    /// XDP action or the error of a redirect.
     pub reason: String,
     /// Subnet of the remote address.
     pub subnet: SubnetKey,
@@ -136,7 +140,7 @@ pub(crate) mod tests {
     };
 
     /// A row of a table.
-    pub(crate) const fn row<K, T>(id: u64, key: Option<K>, total: T) -> Row<K, T> {
+    pub(crate) const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
         Row { id, key, total }
     }
 

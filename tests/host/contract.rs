@@ -110,8 +110,20 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_tcp_resets_total", Counter, Tcp, &["direction"], DIRECTIONS),
     ("tcpvitals_tcp_handshake_seconds", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_connection_duration_seconds", Histogram, Tcp, &[], &[]),
-    ("tcpvitals_dropped_packets_total", Counter, Drops, &["source"], &[]),
-    ("tcpvitals_dropped_bytes_total", Counter, Drops, &["source"], &[]),
+    (
+        "tcpvitals_dropped_packets_total",
+        Counter,
+        Drops,
+        &["source"],
+        &["software", "hardware", "xdp"],
+    ),
+    (
+        "tcpvitals_dropped_bytes_total",
+        Counter,
+        Drops,
+        &["source"],
+        &["software", "hardware"],
+    ),
     (
         "tcpvitals_program_attached",
         Gauge,
@@ -146,13 +158,15 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
             .with_context(|| format!("no metric {name}"))?;
         assert_eq!((metric.kind, metric.source.scope()), (*kind, *scope), "{name}");
         assert_eq!(metric.labels, *labels, "{name}");
-        if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
-            let listed: Vec<&str> = points
+        let fixed: Vec<&str> = match metric.source {
+            Source::Counters(points) | Source::Jiffies(points) => points
                 .iter()
                 .filter_map(|(values, _)| values.first().copied())
-                .collect();
-            assert_eq!(listed, *values, "{name}");
-        }
+                .collect(),
+            Source::Drops(sources, _) => sources.iter().map(|source| source.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(fixed, *values, "{name}");
     }
     let names: BTreeSet<&str> = PROMISES.iter().map(|(name, ..)| *name).collect();
     assert_eq!(names.len(), PROMISES.len(), "a promise stands there twice");

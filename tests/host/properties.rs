@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use common::address::SubnetKey;
 use common::connection::ConnectionType;
-use common::drops::{Direction, DropCount, Protocol};
+use common::drops::{Direction, DropCount, DropSource, Protocol};
 use common::group::{Counter, GroupKey};
 use common::histogram::{DURATION_BUCKETS, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
 use common::lost::Lost;
@@ -20,7 +20,7 @@ use tcpvitals::kernel::plan::plan;
 use tcpvitals::labels::{LabelSet, Labelling};
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{Format, encode};
-use tcpvitals::snapshot::{DropSite, Group, Row, Snapshot};
+use tcpvitals::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
 use tests::exposition;
 
 use crate::sample::{JIFFY, empty, features, observe};
@@ -49,7 +49,7 @@ enum Event {
     /// A group has so many live flows now.
     Live(Option<GroupKey>, u64),
     /// Packets are dropped.
-    Dropped(Option<DropSite>, u64),
+    Dropped(DropSource, Option<DropSite>, u64),
     /// The kernel side could not do something.
     Lost(usize, u64),
 }
@@ -95,7 +95,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (group_key(), select(Counter::ALL), amount.clone()).prop_map(|(key, counter, by)| Event::Counted(key, counter, by)),
         2 => (group_key(), any::<u32>()).prop_map(|(key, value)| Event::Observed(key, value)),
         2 => (group_key(), 0u64..50).prop_map(|(key, live)| Event::Live(key, live)),
-        4 => (drop_site(), amount).prop_map(|(site, packets)| Event::Dropped(site, packets)),
+        4 => (select(&DropSource::ALL[..]), drop_site(), amount)
+            .prop_map(|(source, site, packets)| Event::Dropped(source, site, packets)),
         1 => (0..Lost::COUNT, 1u64..9).prop_map(|(lost, by)| Event::Lost(lost, by)),
     ]
 }
@@ -170,10 +171,10 @@ impl Choices {
 struct World {
     choices: Choices,
     snapshot: Snapshot,
-    groups: Vec<Row<GroupKey, Group>>,
-    drops: Vec<Row<DropSite, DropCount>>,
+    groups: Vec<Row<Option<GroupKey>, Group>>,
+    drops: Vec<Row<DropOrigin, DropCount>>,
     /// What was dropped while it was not ignored.
-    not_ignored: DropCount,
+    not_ignored: BTreeMap<DropSource, DropCount>,
     numbering: Numbering,
     labelling: Labelling,
 }
@@ -187,7 +188,7 @@ impl World {
             snapshot: empty(plan(&config, &features(&[]))?),
             groups: Vec::new(),
             drops: Vec::new(),
-            not_ignored: DropCount::default(),
+            not_ignored: BTreeMap::new(),
             labelling: Labelling::new(&config, &numbering, families::cost()),
             numbering,
         })
@@ -235,7 +236,7 @@ impl World {
                 }
             }
             Event::Live(key, live) => row(&mut self.groups, key).samples.live = *live,
-            Event::Dropped(site, packets) => {
+            Event::Dropped(source, site, packets) => {
                 let more = DropCount {
                     packets: *packets,
                     bytes: 60 * packets,
@@ -243,16 +244,16 @@ impl World {
                 // Two places of the same function make two rows of one site.
                 let place = packets % 2;
                 let rows = self.drops.iter_mut().filter(|row| row.id % 2 == place);
-                match rows.into_iter().find(|row| row.key == *site) {
+                match rows.into_iter().find(|row| row.key == (*source, site.clone())) {
                     Some(row) => row.total.merge(&more),
                     None => self.drops.push(Row {
                         id: 2 * self.drops.len() as u64 + place,
-                        key: site.clone(),
+                        key: (*source, site.clone()),
                         total: more,
                     }),
                 }
                 if !site.as_ref().is_some_and(|site| self.choices.ignores(site)) {
-                    self.not_ignored.merge(&more);
+                    self.not_ignored.entry(*source).or_default().merge(&more);
                 }
             }
             Event::Lost(lost, by) => self.snapshot.lost[*lost] += by,
@@ -261,7 +262,7 @@ impl World {
 }
 
 /// The total of a group, which may be new.
-fn row<'a>(rows: &'a mut Vec<Row<GroupKey, Group>>, key: &Option<GroupKey>) -> &'a mut Group {
+fn row<'a>(rows: &'a mut Vec<Row<Option<GroupKey>, Group>>, key: &Option<GroupKey>) -> &'a mut Group {
     let known = rows.iter().position(|row| row.key == *key);
     let index = known.unwrap_or_else(|| {
         rows.push(Row {
@@ -350,12 +351,16 @@ fn check_sums(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> 
         let live: u64 = groups().map(|group| group.samples.live).sum();
         prop_assert_eq!(sum(&families, "tcpvitals_tcp_connections", &[]), number(live));
 
-        let dropped = world.not_ignored;
-        for (name, expected) in [
-            ("tcpvitals_dropped_packets_total", dropped.packets),
-            ("tcpvitals_dropped_bytes_total", dropped.bytes),
-        ] {
-            prop_assert_eq!(sum(&families, name, &["software"]), number(expected), "{}", name);
+        for source in DropSource::ALL {
+            let dropped = world.not_ignored.get(&source).copied().unwrap_or_default();
+            // Nobody says how long the packets of XDP were.
+            let bytes = if source == DropSource::Xdp { 0 } else { dropped.bytes };
+            for (name, expected) in [
+                ("tcpvitals_dropped_packets_total", dropped.packets),
+                ("tcpvitals_dropped_bytes_total", bytes),
+            ] {
+                prop_assert_eq!(sum(&families, name, &[source.as_str()]), number(expected), "{}", name);
+            }
         }
     }
     Ok(())
@@ -451,11 +456,9 @@ fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
             of_scope.map(|family| family.points.len()).sum::<usize>()
         };
         let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
-        // Each kind has its row `other` on top.
-        prop_assert!(
-            tcp + drops <= most + families::cost().group + families::cost().drop,
-            "{tcp} and {drops}"
-        );
+        // Each kind has its row `other` on top, drops one for each source.
+        let others = families::cost().group + DropSource::ALL.len() * families::cost().drop;
+        prop_assert!(tcp + drops <= most + others, "{tcp} and {drops}");
         prop_assert_eq!(
             sum(&families, "tcpvitals_series", &[]),
             number((tcp + drops + own) as u64)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use common::address::SubnetKey;
 use common::connection::ConnectionType;
-use common::drops::{Direction, DropCount, Protocol};
+use common::drops::{Direction, DropCount, DropSource, Protocol};
 use common::fields::{FIELDS, Place};
 use common::group::{GroupKey, Role};
 use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
@@ -14,7 +14,7 @@ use tcpvitals::config::Config;
 use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::plan::{self, Plan, plan};
-use tcpvitals::snapshot::{DropSite, Exporter, Group, LastReload, Row, Snapshot};
+use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Row, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -35,6 +35,7 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
         false => (global, Err("this kernel has no such member".to_owned())),
     };
     Features {
+        drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),
         tracepoints: plan::tracepoints()
             .into_iter()
@@ -115,7 +116,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
-fn row<K, T>(id: u64, key: Option<K>, total: T) -> Row<K, T> {
+const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
     Row { id, key, total }
 }
 
@@ -162,17 +163,19 @@ pub(crate) fn observe<const N: usize>(histogram: &mut Histogram<N>, value: u64, 
     histogram.buckets[bucket] += 1;
 }
 
-fn drops(office: SubnetKey) -> Vec<Row<DropSite, DropCount>> {
+fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
     let site = |location: &str, reason: &str, subnet, protocol, direction, connection| {
-        Some(DropSite {
+        let site = DropSite {
             location: location.to_owned(),
             reason: reason.to_owned(),
             subnet,
             protocol,
             direction,
             connection,
-        })
+        };
+        (DropSource::Software, Some(site))
     };
+    let of = |source, (_, site): DropOrigin| (source, site);
     let count = |packets| DropCount {
         packets,
         bytes: 100 * packets,
@@ -215,6 +218,36 @@ fn drops(office: SubnetKey) -> Vec<Row<DropSite, DropCount>> {
             ),
             count(13),
         ),
-        row(0, None, count(14)),
+        row(0, (DropSource::Software, None), count(14)),
+        row(
+            4,
+            of(
+                DropSource::Hardware,
+                site(
+                    "blackhole_route",
+                    "l3_drops",
+                    office,
+                    Protocol::Udp,
+                    Direction::Receive,
+                    ConnectionType::Wired,
+                ),
+            ),
+            count(15),
+        ),
+        row(
+            5,
+            of(
+                DropSource::Xdp,
+                site(
+                    "balance",
+                    "ENETDOWN",
+                    SubnetKey::NONE,
+                    Protocol::Other,
+                    Direction::Receive,
+                    ConnectionType::Wired,
+                ),
+            ),
+            DropCount { packets: 16, bytes: 0 },
+        ),
     ]
 }

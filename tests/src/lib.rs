@@ -24,3 +24,4 @@ pub mod tcp_info;
 pub mod traffic;
 pub mod turn;
 pub mod wait;
+pub mod xdp;

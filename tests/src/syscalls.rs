@@ -1,12 +1,12 @@
-//! The two system calls that no safe crate wraps.
+//! The system calls that no safe crate wraps.
 #![expect(
     unsafe_code,
-    reason = "getsockopt into our own structure, and the ioctl that names a TUN device"
+    reason = "getsockopt into our own structure, the ioctl that names a TUN device, and bpf(2)"
 )]
 
 use std::fs::File;
 use std::io::Error;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -58,4 +58,131 @@ pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
         return Err(Error::last_os_error()).with_context(|| format!("make the TUN device {name}"));
     }
     Ok(())
+}
+
+/// A descriptor as bpf(2) takes it.
+pub(crate) fn number(descriptor: &OwnedFd) -> i32 {
+    descriptor.as_raw_fd()
+}
+
+/// `union bpf_attr` as `BPF_MAP_CREATE` reads it (include/uapi/linux/bpf.h).
+#[repr(C)]
+struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+}
+
+/// The same for `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+struct MapUpdate {
+    map: u64,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// A map with one device, of the calling thread's namespace.
+pub(crate) fn device_map(device: u32) -> Result<OwnedFd> {
+    const BPF_MAP_CREATE: i32 = 0;
+    const BPF_MAP_UPDATE_ELEM: i32 = 2;
+    const BPF_MAP_TYPE_DEVMAP: u32 = 14;
+    let create = MapCreate {
+        map_type: BPF_MAP_TYPE_DEVMAP,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+    };
+    // SAFETY: the kernel gives a descriptor that nobody else owns.
+    let map = unsafe { OwnedFd::from_raw_fd(bpf(BPF_MAP_CREATE, &create)?) };
+    let key = 0_u32;
+    let update = MapUpdate {
+        map: u64::try_from(map.as_raw_fd())?,
+        key: address(&key),
+        value: address(&device),
+        flags: 0,
+    };
+    bpf(BPF_MAP_UPDATE_ELEM, &update)?;
+    Ok(map)
+}
+
+/// The same for `BPF_PROG_LOAD`.
+#[repr(C)]
+struct ProgramLoad {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    device: u32,
+    attach_type: u32,
+}
+
+const BPF_XDP: u32 = 37;
+
+/// Loads an XDP program.
+pub(crate) fn load_xdp(name: &str, instructions: &[u64]) -> Result<OwnedFd> {
+    const BPF_PROG_LOAD: i32 = 5;
+    const BPF_PROG_TYPE_XDP: u32 = 6;
+    let license = c"GPL".to_bytes_with_nul();
+    let mut load = ProgramLoad {
+        program_type: BPF_PROG_TYPE_XDP,
+        instruction_count: u32::try_from(instructions.len())?,
+        instructions: address(&instructions[0]),
+        license: address(&license[0]),
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: 0,
+        name: [0; 16],
+        device: 0,
+        attach_type: BPF_XDP,
+    };
+    ensure!(name.len() < load.name.len(), "the program name {name} is too long");
+    load.name[..name.len()].copy_from_slice(name.as_bytes());
+    // SAFETY: the kernel gives a descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(bpf(BPF_PROG_LOAD, &load)?) })
+}
+
+/// The same for `BPF_LINK_CREATE`.
+#[repr(C)]
+struct LinkCreate {
+    program: u32,
+    device: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches an XDP program to a device of the calling thread's namespace, until the link is closed.
+pub(crate) fn attach_xdp(program: &OwnedFd, device: u32, flags: u32) -> Result<OwnedFd> {
+    const BPF_LINK_CREATE: i32 = 28;
+    let link = LinkCreate {
+        program: u32::try_from(program.as_raw_fd())?,
+        device,
+        attach_type: BPF_XDP,
+        flags,
+    };
+    // SAFETY: the kernel gives a descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(bpf(BPF_LINK_CREATE, &link)?) })
+}
+
+fn bpf<T>(command: i32, attributes: &T) -> Result<i32> {
+    // SAFETY: the kernel reads `attributes`, whose size it is told, and what it points to, which the callers keep alive; for the
+    // commands used here it writes to neither.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
+    if result < 0 {
+        return Err(Error::last_os_error()).with_context(|| format!("bpf(2), command {command}"));
+    }
+    Ok(i32::try_from(result)?)
+}
+
+fn address<T>(of: &T) -> u64 {
+    std::ptr::from_ref(of) as u64
 }

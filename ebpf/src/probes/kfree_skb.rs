@@ -1,22 +1,18 @@
 //! `kfree_skb(struct sk_buff *skb, void *location, enum skb_drop_reason reason)`, 6.1 to 7.2; without `reason` before 5.17; `struct sock
 //! *rx_sk` follows from 6.12 on. A packet is dropped.
-#![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
 
 use crate::{
-    atomic, devices,
-    groups::{self, Group, count_lost},
+    devices, drops,
+    groups::{self, Group},
     kernel::SkBuff,
-    maps::{DROP_SLOTS, DROPS},
-    offsets::{DROP_CAPACITY, HAS_DROP_REASON},
-    packet,
-    slots::{self, Table},
-    storage,
+    notes,
+    offsets::HAS_DROP_REASON,
+    packet, storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
     drops::{Direction, DropKey},
-    group::{Counter, OTHER_SLOT},
-    lost::Lost,
+    group::Counter,
 };
 
 #[btf_tracepoint(function = "kfree_skb")]
@@ -26,6 +22,9 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
     };
     let location = context.arg(1);
     let reason = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
+    let Some(reason) = notes::reason_of(packet, reason) else {
+        return 0;
+    };
     let direction = if packet.received_through() == 0 {
         Direction::Transmit
     } else {
@@ -48,17 +47,7 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
         connection,
         padding: [0; 5],
     };
-    let slot = slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get()).unwrap_or_else(|| {
-        count_lost(Lost::DropOverflow);
-        OTHER_SLOT
-    });
-    if let Some(count) = DROPS.get_ptr_mut(slot) {
-        // SAFETY: members of a map value.
-        unsafe {
-            atomic::add(&raw mut (*count).packets, 1);
-            atomic::add(&raw mut (*count).bytes, packet.length() as u64);
-        }
-    }
+    drops::count(&key, packet.length());
     0
 }
 

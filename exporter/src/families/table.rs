@@ -9,6 +9,7 @@ use super::{
 };
 use crate::kernel::plan::FOLD;
 use common::{
+    drops,
     group::Counter,
     histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
     lost::Lost,
@@ -20,6 +21,7 @@ const STATE: &str = "inet_sock_set_state";
 const RETRANSMIT: &str = "tcp_retransmit_skb";
 const SEGMENTS: &str = "tcp_probe";
 const DROPS: &str = "kfree_skb";
+const TRAPS: &str = "devlink_trap_report";
 const CHRONO: &[&str] = &[
     "TCP_SOCK_CHRONO_TYPE",
     "TCP_SOCK_CHRONO_START",
@@ -45,6 +47,7 @@ const fn metric(
         labels: &[],
         from,
         programs: &[],
+        one_of: &[],
         fields: &[],
         source,
     }
@@ -53,6 +56,11 @@ const fn metric(
 impl Metric {
     const fn by(mut self, labels: &'static [&'static str]) -> Self {
         self.labels = labels;
+        self
+    }
+
+    const fn needs_one_of(mut self, programs: &'static [&'static str]) -> Self {
+        self.one_of = programs;
         self
     }
 
@@ -440,22 +448,24 @@ pub static METRICS: &[Metric] = &[
         "dropped_packets",
         Count,
         C,
-        "Packets dropped; a packet that still holds several segments counts once, as the kernel drops it",
-        "tracepoint kfree_skb",
-        Source::Drops(|count| count.packets),
+        "Packets dropped, each counted once, even if it still holds several segments; where (location) and why (reason) are, by \
+         source: the kernel function and the kernel's reason (software), the devlink trap and its group (hardware), the program and \
+         the action or error number that failed it (xdp)",
+        "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception and xdp_redirect_err",
+        Source::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
     .by(&["source"])
-    .needs(&[DROPS], &[]),
+    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err"]),
     metric(
         "dropped",
         Bytes,
         C,
         "Bytes of dropped packets, without the headers that had been processed already",
-        "tracepoint kfree_skb: sk_buff.len",
-        Source::Drops(|count| count.bytes),
+        "tracepoints kfree_skb and devlink_trap_report: sk_buff.len",
+        Source::Drops(&[drops::DropSource::Software, drops::DropSource::Hardware], |count| count.bytes),
     )
     .by(&["source"])
-    .needs(&[DROPS], &[]),
+    .needs_one_of(&[DROPS, TRAPS]),
     metric(
         "program_attached",
         Count,
@@ -495,8 +505,8 @@ pub static METRICS: &[Metric] = &[
         "drop_overflow",
         Count,
         C,
-        "Dropped packets counted in the row other because all slots were taken (limits.memory)",
-        "the map DROP_SLOTS",
+        "Dropped packets counted in the row other of their source because all slots were taken (limits.memory)",
+        "the maps DROP_SLOTS and NAMED_DROP_SLOTS",
         Source::Lost(&[(&[], Lost::DropOverflow)]),
     ),
     metric(

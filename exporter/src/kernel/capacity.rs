@@ -1,7 +1,7 @@
 //! How many slots fit into the memory that the configuration allows.
 
 use common::{
-    drops::{DropCount, DropKey},
+    drops::{DropCount, DropKey, DropSource, NamedDropKey},
     group::{GroupCounters, GroupKey, Samples},
 };
 
@@ -10,7 +10,7 @@ use common::{
 pub struct Capacity {
     /// Slots for groups, the slot `other` included.
     pub groups: u32,
-    /// Slots for drops, the row `other` included.
+    /// Slots for drops, the rows `other` included.
     pub drops: u32,
 }
 
@@ -20,12 +20,14 @@ impl Capacity {
         /// What the kernel adds to an entry of a preallocated hash (`struct htab_elem` and its bucket).
         const HASH_ENTRY: usize = 64;
         let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
-        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + HASH_ENTRY;
-        let slots =
-            |bytes: u64, each: usize, most: u32| u32::try_from(bytes / each as u64).unwrap_or(most).clamp(2, most);
+        // A slot has a key in one of two tables, which are both as large as the number of slots.
+        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + size_of::<NamedDropKey>() + 2 * HASH_ENTRY;
+        let slots = |bytes: u64, each: usize, least: u32, most: u32| {
+            u32::try_from(bytes / each as u64).unwrap_or(most).clamp(least, most)
+        };
         Self {
-            groups: slots(memory / 8 * 7, group, 1 << 20),
-            drops: slots(memory / 8, drop, common::drops::DROP_SLOTS),
+            groups: slots(memory / 8 * 7, group, 2, 1 << 20),
+            drops: slots(memory / 8, drop, DropSource::OTHER_SLOTS + 1, common::drops::DROP_SLOTS),
         }
     }
 }
@@ -39,6 +41,6 @@ mod tests {
         let capacity = Capacity::of_memory(32 << 20, 2);
         assert_eq!(capacity.drops, common::drops::DROP_SLOTS);
         assert!((4000..8000).contains(&capacity.groups), "{capacity:?}");
-        assert_eq!(Capacity::of_memory(1, 2), Capacity { groups: 2, drops: 2 });
+        assert_eq!(Capacity::of_memory(1, 2), Capacity { groups: 2, drops: 4 });
     }
 }

@@ -12,6 +12,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
 };
+use common::drops::{DROP_TABLE, DropSource};
 use ipnet::IpNet;
 
 impl Kernel {
@@ -34,6 +35,14 @@ impl Kernel {
         self.lookups = wanted;
         Ok(())
     }
+}
+
+/// Tells the programs which slots for drops are taken from the start: the slots that are given out begin behind the rows
+/// `other`, and slot 0 is never given out.
+pub(super) fn reserve(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    let mut used = typed::<Array<_, u64>>(ebpf, "SLOTS_USED")?;
+    let taken = u64::from(DropSource::OTHER_SLOTS - 1);
+    put("SLOTS_USED", used.set(DROP_TABLE, taken, 0))
 }
 
 /// Writes what is different between two tables.

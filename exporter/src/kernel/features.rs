@@ -53,6 +53,8 @@ pub struct Features {
     pub tracepoints: BTreeMap<String, usize>,
     /// Iterator targets that exist.
     pub iterators: Vec<String>,
+    /// Enumerators of `enum skb_drop_reason`.
+    pub drop_reasons: BTreeMap<String, u32>,
     /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
     pub socket_storage: bool,
 }
@@ -62,21 +64,51 @@ pub struct Features {
 /// # Errors
 /// [`FeaturesError`] when the BTF cannot be read or understood.
 pub fn read(path: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
-    let path = path.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
+    let path = btf_path(path);
     let bytes = fs::read(&path).map_err(|source| FeaturesError::NoBtf {
         path: path.clone(),
         source,
     })?;
     let btf = Btf::parse(bytes).map_err(|source| FeaturesError::BadBtf { path, source })?;
     let features = of_btf(&btf, hooks, iterators);
-    let btf = Arc::new(btf);
-    // A module that is not there, or whose BTF cannot be read, names no reasons; its numbers stay numbers.
-    let modules = REASON_MODULES.iter().filter_map(|module| {
-        let bytes = fs::read(Path::new(BTF_DIRECTORY).join(module)).ok()?;
-        Btf::parse_split(bytes, &btf).ok()
-    });
-    let reasons = Reasons::of_btf(&btf, modules);
+    let mut reasons = Reasons::default();
+    reasons.add(&btf);
+    read_modules(&Arc::new(btf), &mut reasons);
     Ok((features, reasons))
+}
+
+/// The file that has the kernel's BTF.
+pub fn btf_path(given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf)
+}
+
+/// Adds the names of modules that were loaded later. Reads the kernel's BTF once more only when there is such a module.
+pub fn read_new_modules(path: &Path, reasons: &mut Reasons) {
+    if REASON_MODULES
+        .iter()
+        .any(|module| !reasons.have(module) && module_path(module).exists())
+        && let Ok(bytes) = fs::read(path)
+        && let Ok(btf) = Btf::parse(bytes)
+    {
+        read_modules(&Arc::new(btf), reasons);
+        tracing::debug!("read the drop reasons of a module that was loaded later");
+    }
+}
+
+/// A module that is not there, or whose BTF cannot be read, names no reasons; its numbers stay numbers.
+fn read_modules(kernel: &Arc<Btf>, reasons: &mut Reasons) {
+    for module in REASON_MODULES {
+        if !reasons.have(module)
+            && let Ok(bytes) = fs::read(module_path(module))
+        {
+            let btf = Btf::parse_split(bytes, kernel).ok();
+            reasons.add_module(module, btf.as_ref());
+        }
+    }
+}
+
+fn module_path(module: &str) -> PathBuf {
+    Path::new(BTF_DIRECTORY).join(module)
 }
 
 fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
@@ -109,10 +141,15 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         .filter(|target| btf.function(&format!("bpf_iter_{target}")))
         .map(|target| String::from(*target))
         .collect();
+    let drop_reasons = btf.enumerators("skb_drop_reason").unwrap_or_default();
     Features {
         fields,
         tracepoints,
         iterators,
+        drop_reasons: drop_reasons
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
+            .collect(),
         socket_storage: btf.function("bpf_sk_storage_get_tracing"),
     }
 }
@@ -164,7 +201,8 @@ mod tests {
     fn the_running_kernel_has_every_field_but_the_optional_ones() {
         let (features, _) = read(None, &["kfree_skb", "no_such_tracepoint"], &["tcp", "no_such_iterator"]).unwrap();
         for (global, place) in &features.fields {
-            if *global != "NET_DEVICE_IEEE80211_PTR" {
+            let optional = *global == "NET_DEVICE_IEEE80211_PTR" || global.starts_with("DEVLINK_");
+            if !optional {
                 assert!(place.is_ok(), "{global}: {place:?}");
             }
         }

@@ -3,8 +3,7 @@
 
 use super::{
     capacity::Capacity,
-    configure,
-    features::BTF_DIRECTORY,
+    configure, features,
     plan::{ADOPT, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
@@ -22,7 +21,7 @@ use common::fields::fact;
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -71,6 +70,8 @@ pub struct Kernel {
     pub(super) fold: Option<MapIterator>,
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
+    /// Where the kernel's BTF is.
+    pub(super) btf: PathBuf,
     pub(super) cpus: usize,
     pub(super) capacity: Capacity,
     pub(super) jiffy_nanoseconds: u64,
@@ -114,11 +115,12 @@ impl Kernel {
             (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
         ]);
         let mut ebpf = load_object(&plan, capacity)?;
+        configure::reserve(&mut ebpf)?;
         let lookups = Lookups::new(config, numbering, 1);
         configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
         // After the loader, which reads it as well, so that memory holds it once.
-        let path = btf.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf);
-        let btf = Btf::parse_file(path, Endianness::default()).map_err(|error| object_error(error.into()))?;
+        let path = features::btf_path(btf);
+        let btf = Btf::parse_file(&path, Endianness::default()).map_err(|error| object_error(error.into()))?;
         let mut kernel = Self {
             ebpf,
             lookups,
@@ -126,6 +128,7 @@ impl Kernel {
             fold: None,
             symbols: Symbols::open(),
             reasons,
+            btf: path,
             cpus,
             capacity,
             jiffy_nanoseconds,
@@ -253,7 +256,7 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     for map in ["GROUPS", "SAMPLES", "GROUP_SLOTS"] {
         loader.map_max_entries(map, capacity.groups);
     }
-    for map in ["DROPS", "DROP_SLOTS"] {
+    for map in ["DROPS", "DROP_SLOTS", "NAMED_DROP_SLOTS"] {
         loader.map_max_entries(map, capacity.drops);
     }
     loader.load(OBJECT).map_err(object_error)

@@ -69,6 +69,10 @@ const SOCKET: &[&str] = &[
 pub const FOLD: &str = "fold_flows";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
+/// The programs that tell `kfree_skb` what it does not see.
+const QDISC: &str = "qdisc_drop";
+const XDP: &str = "xdp_exception";
+const XDP_REDIRECT: &str = "xdp_redirect_err";
 
 /// Every program, in the order in which they are attached: the fold and the end of flows before their beginning would lose
 /// nothing, the segment path comes last.
@@ -119,6 +123,30 @@ pub static PROGRAMS: &[Program] = &[
         name: "kfree_skb",
         hook: Hook::Tracepoint("kfree_skb"),
         fields: &["SK_BUFF_LEN", "SK_BUFF_IIF"],
+        part: Part::Drops,
+    },
+    Program {
+        name: QDISC,
+        hook: Hook::Tracepoint("qdisc_drop"),
+        fields: &[],
+        part: Part::Drops,
+    },
+    Program {
+        name: "devlink_trap_report",
+        hook: Hook::Tracepoint("devlink_trap_report"),
+        fields: &["DEVLINK_TRAP_NAME", "DEVLINK_TRAP_GROUP_NAME", "SK_BUFF_LEN"],
+        part: Part::Drops,
+    },
+    Program {
+        name: XDP_REDIRECT,
+        hook: Hook::Tracepoint("xdp_redirect_err"),
+        fields: &[],
+        part: Part::Drops,
+    },
+    Program {
+        name: XDP,
+        hook: Hook::Tracepoint("xdp_exception"),
+        fields: &[],
         part: Part::Drops,
     },
     Program {
@@ -226,11 +254,29 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
     let segment_path = programs
         .iter()
         .any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
+    let runs = |name: &str| {
+        programs
+            .iter()
+            .any(|planned| planned.program.name == name && planned.off.is_none())
+    };
+    // A reason that no other program knows more about has the number 0, which is none.
+    let reason = |name: &str, known: bool| match features.drop_reasons.get(name) {
+        Some(number) if known => u64::from(*number),
+        _ => 0,
+    };
+    let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
         (
             fact::HAS_RETRANSMIT_ERROR,
             u64::from(arguments("tcp_retransmit_skb") > 2),
+        ),
+        (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
+        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED", xdp)),
+        (fact::REASON_XDP, reason("SKB_DROP_REASON_XDP", xdp)),
+        (
+            fact::REASON_QDISC_DROP,
+            reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
         ),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
     ];
@@ -327,6 +373,7 @@ impl Plan {
 pub(crate) mod tests {
     use super::*;
     use common::fields::{FIELDS, Place};
+    use std::collections::BTreeMap;
 
     /// A kernel that has everything.
     pub(crate) fn everything() -> Features {
@@ -346,9 +393,22 @@ pub(crate) mod tests {
                 .collect(),
             tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
             iterators: iterators().into_iter().map(str::to_owned).collect(),
+            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP"]
+                .into_iter()
+                .zip(2..)
+                .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
+                .collect(),
             socket_storage: true,
         }
     }
+
+    const DROP_PROGRAMS: [&str; 5] = [
+        "kfree_skb",
+        "qdisc_drop",
+        "devlink_trap_report",
+        "xdp_redirect_err",
+        "xdp_exception",
+    ];
 
     fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
@@ -372,11 +432,11 @@ pub(crate) mod tests {
         );
         assert_eq!(
             off("drops: {enabled: false}", &everything()),
-            [("kfree_skb", "drops.enabled is false".to_owned())]
+            DROP_PROGRAMS.map(|name| (name, "drops.enabled is false".to_owned()))
         );
         let only_drops = off("tcp: {detail: off}", &everything());
-        assert_eq!(only_drops.len(), PROGRAMS.len() - 1);
-        assert!(only_drops.iter().all(|(name, _)| *name != "kfree_skb"));
+        assert_eq!(only_drops.len(), PROGRAMS.len() - DROP_PROGRAMS.len());
+        assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
     }
 
     #[test]
@@ -412,6 +472,24 @@ pub(crate) mod tests {
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
+    }
+
+    #[test]
+    fn a_reason_is_looked_at_twice_only_where_another_program_knows_more() {
+        let facts = |lacking: &[&str]| {
+            let mut features = everything();
+            features.tracepoints.retain(|hook, _| !lacking.contains(&hook.as_str()));
+            let facts: BTreeMap<_, _> = plan(&Config::built_in(), &features)
+                .unwrap()
+                .facts
+                .into_iter()
+                .collect();
+            [fact::REASON_NOT_SPECIFIED, fact::REASON_XDP, fact::REASON_QDISC_DROP].map(|fact| facts[fact])
+        };
+        assert_eq!(facts(&[]), [2, 3, 4]);
+        assert_eq!(facts(&["qdisc_drop"]), [2, 3, 0]);
+        assert_eq!(facts(&["xdp_exception"]), [2, 3, 4]);
+        assert_eq!(facts(&["xdp_exception", "xdp_redirect_err"]), [0, 0, 4]);
     }
 
     #[test]

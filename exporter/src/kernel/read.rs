@@ -1,7 +1,7 @@
 //! One reading: run the fold and read the maps. Names are asked for later, by number.
 
 use super::{
-    Kernel,
+    Kernel, features,
     load::map_fd,
     record::Record,
     syscall::{self, Batch},
@@ -11,7 +11,7 @@ use aya::{
     programs::Program,
 };
 use common::{
-    drops::{DropCount, DropKey},
+    drops::{DROP_TABLE, DropCount, DropKey, DropSource, NamedDropKey},
     group::{AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
     lost::Lost,
 };
@@ -54,11 +54,22 @@ pub struct GroupReading {
     pub samples: Samples,
 }
 
+/// Where, why and what was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropRow {
+    /// By the network stack, at a code address.
+    Software(DropKey),
+    /// By hardware or XDP, at a place with a name.
+    Named(NamedDropKey),
+    /// What did not fit into the tables.
+    Other(DropSource),
+}
+
 /// A row of drops, summed over CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropReading {
-    /// Where, why and what; `None` is the row `other`.
-    pub key: Option<DropKey>,
+    /// Where, why and what.
+    pub row: DropRow,
     /// How much.
     pub count: DropCount,
 }
@@ -82,7 +93,7 @@ pub struct Reading {
 #[derive(Debug, Default)]
 pub struct Tables {
     groups: HashMap<u32, GroupKey>,
-    drops: HashMap<u32, DropKey>,
+    drops: HashMap<u32, DropRow>,
 }
 
 impl Kernel {
@@ -102,7 +113,10 @@ impl Kernel {
             let used = used.get(table).copied().unwrap_or(0);
             u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
         };
-        let (groups, drops) = (slots(0, self.capacity.groups), slots(1, self.capacity.drops));
+        let (groups, drops) = (
+            slots(0, self.capacity.groups),
+            slots(DROP_TABLE as usize, self.capacity.drops),
+        );
         Ok(Reading {
             groups: self.read_groups(groups, epoch, &mut tables.groups)?,
             drops: self.read_drops(drops, &mut tables.drops)?,
@@ -112,11 +126,15 @@ impl Kernel {
         })
     }
 
-    /// Finds the names of code addresses, for [`Self::location`].
+    /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
     ///
     /// # Errors
     /// [`ReadError::Symbols`].
-    pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> Result<(), ReadError> {
+    pub fn learn_names(&mut self, drops: impl Iterator<Item = DropKey> + Clone) -> Result<(), ReadError> {
+        if drops.clone().any(|key| self.reasons.lack(key.reason)) {
+            features::read_new_modules(&self.btf, &mut self.reasons);
+        }
+        let addresses = drops.map(|key| key.location);
         self.symbols.resolve(addresses).map_err(ReadError::Symbols)
     }
 
@@ -139,7 +157,12 @@ impl Kernel {
         let counters = self.summed("GROUPS", slots, |sum: &mut GroupCounters, more| sum.merge(more))?;
         let samples: Vec<Samples> = self.array("SAMPLES", slots)?;
         // After the counters: whatever has been counted has its key.
-        self.refresh("GROUP_SLOTS", slots, keys)?;
+        // The slot `other` has no key, and neither has one that two CPUs raced for.
+        if keys.len() + 1 < slots as usize {
+            self.each_entry("GROUP_SLOTS", |key, slot: u32| {
+                keys.insert(slot, key);
+            })?;
+        }
         let rows = (0..slots).zip(counters.into_iter().zip(samples));
         Ok(rows
             .filter_map(|(slot, (counters, samples))| {
@@ -153,20 +176,25 @@ impl Kernel {
     fn read_drops(
         &self,
         slots: u32,
-        keys: &mut HashMap<u32, DropKey>,
+        rows: &mut HashMap<u32, DropRow>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let counts = self.summed("DROPS", slots, |sum: &mut DropCount, more| sum.merge(more))?;
-        self.refresh("DROP_SLOTS", slots, keys)?;
-        let rows = (0..slots).zip(counts);
-        Ok(rows
+        for source in DropSource::ALL {
+            rows.insert(source.other_slot(), DropRow::Other(source));
+        }
+        if rows.len() < slots as usize {
+            self.each_entry("DROP_SLOTS", |key, slot: u32| {
+                rows.insert(slot, DropRow::Software(key));
+            })?;
+            self.each_entry("NAMED_DROP_SLOTS", |key, slot: u32| {
+                rows.insert(slot, DropRow::Named(key));
+            })?;
+        }
+        Ok((0..slots)
+            .zip(counts)
             .filter_map(|(slot, count)| {
-                Some((
-                    slot,
-                    DropReading {
-                        key: key_of(slot, keys)?,
-                        count,
-                    },
-                ))
+                let row = *rows.get(&slot)?;
+                Some((slot, DropReading { row, count }))
             })
             .collect())
     }
@@ -202,17 +230,6 @@ impl Kernel {
                 Some((planned.program.name, syscall::misses(program.fd().ok()?.as_fd()).ok()?))
             })
             .collect()
-    }
-
-    /// Reads the keys of a table of slots, if slots were given out since it was last read.
-    fn refresh<K: Record>(&self, map: &'static str, slots: u32, keys: &mut HashMap<u32, K>) -> Result<(), ReadError> {
-        // The slot `other` has no key, and neither has one that two CPUs raced for.
-        if keys.len() + 1 < slots as usize {
-            self.each_entry(map, |key: K, slot: u32| {
-                keys.insert(slot, key);
-            })?;
-        }
-        Ok(())
     }
 
     /// The first `entries` values of a per-CPU array, summed over CPUs.
@@ -304,7 +321,7 @@ impl Kernel {
 }
 
 /// The key of a slot; `Some(None)` for the slot `other`, `None` when the slot has no key.
-fn key_of<K: Copy>(slot: u32, keys: &HashMap<u32, K>) -> Option<Option<K>> {
+fn key_of(slot: u32, keys: &HashMap<u32, GroupKey>) -> Option<Option<GroupKey>> {
     if slot == OTHER_SLOT {
         Some(None)
     } else {
@@ -313,7 +330,7 @@ fn key_of<K: Copy>(slot: u32, keys: &HashMap<u32, K>) -> Option<Option<K>> {
 }
 
 /// A NUL-padded name.
-fn text(name: [u64; 2]) -> String {
+pub fn text<const WORDS: usize>(name: [u64; WORDS]) -> String {
     let bytes: Vec<u8> = name
         .into_iter()
         .flat_map(u64::to_le_bytes)

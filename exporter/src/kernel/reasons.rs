@@ -1,7 +1,7 @@
 //! Names of drop reasons. Their numbers differ from kernel to kernel, so the names come from the running one.
 
 use super::btf::Btf;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Enumerations that name reasons, and the prefix that their names share. All but the first are of subsystems, whose number
 /// stands in the upper 16 bits of each value; their names keep the subsystem.
@@ -12,22 +12,37 @@ const ENUMERATIONS: [(&str, &str); 4] = [
     ("qdisc_drop_reason", ""),
 ];
 
-/// Number -> name.
+/// A queueing discipline that gives no reason of its own: the same as on kernels where none can.
+const GENERIC: (&str, &str) = ("QDISC_DROP_GENERIC", "QDISC_DROP");
+
+/// The names of numbers, and where they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(HashMap<u32, String>);
+pub struct Reasons {
+    names: HashMap<u32, String>,
+    modules: BTreeSet<&'static str>,
+}
 
 impl Reasons {
-    /// The names in a kernel's BTF and in that of its modules.
-    pub fn of_btf(kernel: &Btf, modules: impl Iterator<Item = Btf>) -> Self {
-        let mut reasons = Self::default();
-        reasons.add(kernel);
-        for module in modules {
-            reasons.add(&module);
+    /// Adds the names in a module's BTF; without BTF it names none.
+    pub fn add_module(&mut self, module: &'static str, btf: Option<&Btf>) {
+        self.modules.insert(module);
+        if let Some(btf) = btf {
+            self.add(btf);
         }
-        reasons
     }
 
-    fn add(&mut self, btf: &Btf) {
+    /// Whether a module was added.
+    pub fn have(&self, module: &str) -> bool {
+        self.modules.contains(module)
+    }
+
+    /// Whether a number is of a subsystem and has no name: that of a module, perhaps.
+    pub fn lack(&self, number: u32) -> bool {
+        number >> 16 != 0 && !self.names.contains_key(&number)
+    }
+
+    /// Adds the names in BTF. What has a name keeps it.
+    pub fn add(&mut self, btf: &Btf) {
         for (enumeration, prefix) in ENUMERATIONS {
             for (name, value) in btf.enumerators(enumeration).unwrap_or_default() {
                 // The mask and the bounds of the enumeration are no reasons; `__` begins the bounds of subsystems.
@@ -35,8 +50,12 @@ impl Reasons {
                 if let Ok(number) = u32::try_from(value)
                     && !bound
                 {
-                    let short = name.strip_prefix(prefix).unwrap_or(&name);
-                    self.0.entry(number).or_insert_with(|| short.to_owned());
+                    let short = if name == GENERIC.0 {
+                        GENERIC.1
+                    } else {
+                        name.strip_prefix(prefix).unwrap_or(&name)
+                    };
+                    self.names.entry(number).or_insert_with(|| short.to_owned());
                 }
             }
         }
@@ -44,9 +63,9 @@ impl Reasons {
 
     /// The name of a reason; a number that the kernel does not name stays a number. A kernel without reasons gives "".
     pub fn name(&self, number: u32) -> String {
-        match self.0.get(&number) {
+        match self.names.get(&number) {
             Some(name) => name.clone(),
-            None if self.0.is_empty() => String::new(),
+            None if self.names.is_empty() => String::new(),
             None => number.to_string(),
         }
     }
@@ -55,18 +74,20 @@ impl Reasons {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, iter};
+    use std::fs;
 
     #[test]
     fn the_running_kernel_names_its_reasons() {
         let btf = Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
-        let reasons = Reasons::of_btf(&btf, iter::empty());
+        let mut reasons = Reasons::default();
+        reasons.add(&btf);
         let numbers: HashMap<String, i64> = btf.enumerators("skb_drop_reason").unwrap().into_iter().collect();
         for short in ["NOT_SPECIFIED", "NETFILTER_DROP", "NO_SOCKET"] {
             let number = numbers[&format!("SKB_DROP_REASON_{short}")];
             assert_eq!(reasons.name(u32::try_from(number).unwrap()), short);
         }
         assert_eq!(reasons.name(7 << 16 | 1), "458753");
+        assert!(reasons.lack(7 << 16 | 1) && !reasons.lack(u32::from(u16::MAX)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "each impl is a promise about a type's layout")]
 
 use common::{
-    drops::{DropCount, DropKey},
+    drops::{DropCount, DropKey, NamedDropKey},
     group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
     settings::Settings,
 };
@@ -25,6 +25,8 @@ unsafe impl Record for AlgorithmCount {}
 unsafe impl Record for DropCount {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for DropKey {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for NamedDropKey {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for GroupCounters {}
 // SAFETY: `repr(C)` of numbers.

@@ -1,0 +1,43 @@
+//! Counting drops: one slot for each set of labels, whichever hook reports them.
+#![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
+
+use crate::{
+    atomic,
+    groups::count_lost,
+    maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS},
+    offsets::DROP_CAPACITY,
+    slots::{self, Table},
+};
+use common::{
+    drops::{DropKey, DropSource, NamedDropKey},
+    lost::Lost,
+};
+
+/// Counts a packet that the network stack drops.
+#[inline(always)]
+pub(crate) fn count(key: &DropKey, bytes: u32) {
+    let slot = slots::slot_of(&DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
+    count_at(slot, DropSource::Software, bytes);
+}
+
+/// Counts a packet that somebody else drops.
+#[inline(always)]
+pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, bytes: u32) {
+    let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
+    count_at(slot, source, bytes);
+}
+
+#[inline(always)]
+fn count_at(slot: Option<u32>, source: DropSource, bytes: u32) {
+    let slot = slot.unwrap_or_else(|| {
+        count_lost(Lost::DropOverflow);
+        source.other_slot()
+    });
+    if let Some(count) = DROPS.get_ptr_mut(slot) {
+        // SAFETY: members of a map value.
+        unsafe {
+            atomic::add(&raw mut (*count).packets, 1);
+            atomic::add(&raw mut (*count).bytes, bytes as u64);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `devlink_trap_report(const struct devlink *devlink, struct sk_buff *skb, const struct devlink_trap_metadata *metadata)`, 5.10
+//! to 7.2. A device hands over a packet that it dropped or could not forward; the kernel counts it under the trap and its group,
+//! and does not report control traffic, which is trapped as well.
+
+use crate::{
+    devices, drops, groups,
+    kernel::{SkBuff, TrapMetadata},
+    packet,
+};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::drops::{DropSource, NamedDropKey};
+
+#[btf_tracepoint(function = "devlink_trap_report")]
+fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
+    let (Some(packet), Some(trap)) = (SkBuff::argument(&context, 1), TrapMetadata::argument(&context, 2)) else {
+        return 0;
+    };
+    let (protocol, remote) = packet::protocol_and_source_of_frame(packet);
+    let key = NamedDropKey {
+        place: trap.name(),
+        group: trap.group(),
+        subnet: groups::subnet_of(remote),
+        protocol: protocol as u8,
+        connection: packet.device().map_or(devices::UNKNOWN, devices::of_device),
+        source: DropSource::Hardware as u8,
+        ..NamedDropKey::default()
+    };
+    drops::count_named(&key, DropSource::Hardware, packet.length());
+    0
+}

@@ -1,0 +1,14 @@
+//! `qdisc_drop(struct Qdisc *qdisc, const struct netdev_queue *txq, struct net_device *dev, struct sk_buff *skb, enum
+//! qdisc_drop_reason reason)`, 7.2. A queueing discipline drops a packet, and says why; `kfree_skb` follows for the same packet and
+//! knows only that a queue dropped it.
+
+use crate::{kernel::SkBuff, notes};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+#[btf_tracepoint(function = "qdisc_drop")]
+fn qdisc_drop(context: BtfTracePointContext) -> i32 {
+    if let Some(packet) = SkBuff::argument(&context, 3) {
+        notes::qdisc_drops(packet, context.arg(4));
+    }
+    0
+}

@@ -1,0 +1,12 @@
+//! `xdp_redirect_err(const struct net_device *dev, const struct bpf_prog *xdp, const void *tgt, int err, enum bpf_map_type map_type,
+//! u32 map_id, u32 index)`, 5.10 to 7.2. A packet is dropped because it could not be redirected; also through a map:
+//! `xdp_redirect_map_err`, which kernels up to 6.12 have as well, is kept there for old programs and reports nothing.
+
+use super::xdp_exception::count_failure;
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+#[btf_tracepoint(function = "xdp_redirect_err")]
+fn xdp_redirect_err(context: BtfTracePointContext) -> i32 {
+    count_failure(&context, context.arg(3), true);
+    0
+}
