@@ -48,6 +48,19 @@ impl Address {
         }
     }
 
+    /// The address with each of its numbers changed.
+    #[inline(always)]
+    pub fn map(self, change: impl Fn(u32) -> u32) -> Self {
+        let Self {
+            words: [first, second, third, fourth],
+            family,
+        } = self;
+        Self {
+            words: [change(first), change(second), change(third), change(fourth)],
+            family: change(family),
+        }
+    }
+
     /// The address cut to a prefix of `ipv4` or `ipv6` bits, as a subnet of its own.
     #[inline(always)]
     pub const fn cut(self, ipv4: u32, ipv6: u32) -> SubnetKey {

@@ -30,3 +30,12 @@ pub fn forgotten(number: usize) -> usize {
     #[cfg(not(target_arch = "bpf"))]
     number
 }
+
+/// The number, of which the verifier knows nothing either: a constant becomes any number, so that what follows is checked once
+/// and not for each constant. `unknown` is a number that the verifier knows nothing of; it cannot tell that what is done with it
+/// is undone again.
+#[inline(always)]
+pub fn veiled(number: u32, unknown: u64) -> u32 {
+    let veil = unknown as usize;
+    (forgotten(number as usize ^ veil) ^ veil) as u32
+}

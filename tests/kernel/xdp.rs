@@ -88,10 +88,10 @@ fn a_failure_of_xdp_counts_each_packet_once() -> Result<()> {
 fn a_redirect_through_a_map_counts_once_when_it_fails() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
-    pair.server.exec("ip link add down type veth")?;
-    let down = pair.server.run(|| Ok(nix::net::if_::if_nametoindex("down")?))?;
+    pair.server.exec("ip link add name idle type veth")?;
+    let idle = pair.server.run(|| Ok(nix::net::if_::if_nametoindex("idle")?))?;
     let exporter = start(pair.config())?;
-    let program = ("mapped", Verdict::RedirectThroughMap(down));
+    let program = ("mapped", Verdict::RedirectThroughMap(idle));
     let scrape = send_through(&pair, &exporter, Mode::Generic, program)?;
     let reasons = scrape.by(PACKETS, "reason", &[("location", "mapped"), ("source", "xdp")])?;
     assert_eq!(reasons, [("ENETDOWN".to_owned(), f64::from(SENT))].into());
