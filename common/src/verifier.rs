@@ -34,6 +34,10 @@ pub fn forgotten(number: usize) -> usize {
 /// The number, of which the verifier knows nothing either: a constant becomes any number, so that what follows is checked once
 /// and not for each constant. `unknown` is a number that the verifier knows nothing of; it cannot tell that what is done with it
 /// is undone again.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "registers have 64 bits, and what comes back is the number"
+)]
 #[inline(always)]
 pub fn veiled(number: u32, unknown: u64) -> u32 {
     let veil = unknown as usize;

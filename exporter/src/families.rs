@@ -167,12 +167,12 @@ impl Source {
 
     /// The values of its own labels that the table lists.
     fn listed(self) -> Vec<Vec<&'static str>> {
-        match self {
-            Self::Counters(points) | Self::Jiffies(points) => {
-                points.iter().map(|(values, _)| values.to_vec()).collect()
-            }
-            Self::Drops(sources, _) => sources.iter().map(|source| vec![source.as_str()]).collect(),
-            _ => Vec::new(),
+        if let Self::Counters(points) | Self::Jiffies(points) = self {
+            points.iter().map(|(values, _)| values.to_vec()).collect()
+        } else if let Self::Drops(sources, _) = self {
+            sources.iter().map(|source| vec![source.as_str()]).collect()
+        } else {
+            Vec::new()
         }
     }
 

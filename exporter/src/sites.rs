@@ -59,10 +59,12 @@ const fn hook(cause: i32) -> &'static str {
 fn failure(cause: i32) -> String {
     const NAMES: [&str; 5] = ["XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"];
     let Ok(action) = usize::try_from(cause) else {
-        return match Errno::from_raw(cause.wrapping_neg()) {
-            // Numbers that the kernel keeps to itself have no name here.
-            Errno::UnknownErrno => cause.wrapping_neg().to_string(),
-            errno => format!("{errno:?}"),
+        let errno = Errno::from_raw(cause.wrapping_neg());
+        // Numbers that the kernel keeps to itself have no name here.
+        return if errno == Errno::UnknownErrno {
+            cause.wrapping_neg().to_string()
+        } else {
+            format!("{errno:?}")
         };
     };
     NAMES.get(action).map_or_else(

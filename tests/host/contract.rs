@@ -158,13 +158,15 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
             .with_context(|| format!("no metric {name}"))?;
         assert_eq!((metric.kind, metric.source.scope()), (*kind, *scope), "{name}");
         assert_eq!(metric.labels, *labels, "{name}");
-        let fixed: Vec<&str> = match metric.source {
-            Source::Counters(points) | Source::Jiffies(points) => points
+        let fixed: Vec<&str> = if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
+            points
                 .iter()
                 .filter_map(|(values, _)| values.first().copied())
-                .collect(),
-            Source::Drops(sources, _) => sources.iter().map(|source| source.as_str()).collect(),
-            _ => Vec::new(),
+                .collect()
+        } else if let Source::Drops(sources, _) = metric.source {
+            sources.iter().map(|source| source.as_str()).collect()
+        } else {
+            Vec::new()
         };
         assert_eq!(fixed, *values, "{name}");
     }

@@ -35,7 +35,6 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
         false => (global, Err("this kernel has no such member".to_owned())),
     };
     Features {
-        drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),
         tracepoints: plan::tracepoints()
             .into_iter()

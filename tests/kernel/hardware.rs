@@ -118,7 +118,8 @@ fn hardware_drops_equal_the_kernels_own_statistics() -> Result<()> {
         }
         sums
     };
-    let (name, group): (fn(&Trap) -> &str, fn(&Trap) -> &str) = (|trap| &trap.name, |trap| &trap.group);
+    let name: fn(&Trap) -> &str = |trap| &trap.name;
+    let group: fn(&Trap) -> &str = |trap| &trap.group;
     assert_eq!(of_hardware(PACKETS, "location")?, expected(name, |trap| trap.packets));
     assert_eq!(of_hardware(PACKETS, "reason")?, expected(group, |trap| trap.packets));
     assert_eq!(of_hardware(BYTES, "location")?, expected(name, |trap| trap.bytes));

@@ -72,8 +72,8 @@ impl Xdp {
 const fn instruction(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> u64 {
     (code as u64)
         | ((destination | source << 4) as u64) << 8
-        | (offset as u16 as u64) << 16
-        | (immediate as u32 as u64) << 32
+        | (offset.cast_unsigned() as u64) << 16
+        | (immediate.cast_unsigned() as u64) << 32
 }
 
 fn code(verdict: Verdict, map: Option<&OwnedFd>, frame: i32) -> Result<Vec<u64>> {
