@@ -85,7 +85,7 @@ impl Place {
         }
         let role = match Role::from_number(flow.role) {
             Role::Unknown => None,
-            known => Some(known),
+            known @ (Role::Client | Role::Server) => Some(known),
         };
         // The route may be gone for the moment.
         let connection = match devices::of_socket(sock) {
