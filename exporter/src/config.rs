@@ -3,15 +3,11 @@
 //! Text comes from `read` (or a test); `Config` goes to the plan, the labels and the collector, errors to the caller.
 
 mod connection_types;
-mod document;
 mod drops;
-mod error;
 mod labels;
 mod limits;
-mod locate;
 mod protocols;
 mod raw;
-mod read;
 mod subnets;
 #[cfg(test)]
 mod tests;
@@ -23,13 +19,14 @@ use std::path::Path;
 use common::connection::{ConnectionType, NamePattern};
 
 pub use drops::{Class, Drops, Glob, Rule};
-pub use error::ConfigError;
 pub use labels::{DropLabel, Labels, TcpLabel};
 pub use limits::{Collect, Limits};
 pub use protocols::AppProtocols;
 pub use subnets::{Fallback, Subnets};
 
-use error::Problem;
+pub use crate::yaml::ConfigError;
+
+use crate::yaml::{self, Problem, Quote, Source};
 use raw::{RawConfig, RawTcp};
 
 /// A configuration file with every key, its default and an example; it means the same as no file.
@@ -73,17 +70,14 @@ impl Config {
 
     /// The configuration that `text` describes; `file` is only named in errors.
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let raw = document::parse(text).map_err(|malformed| ConfigError::new(file, malformed.line, malformed.what))?;
-        Self::try_from(raw).map_err(|problem| {
-            let line = locate::line_of(text, &problem.key, 1);
-            ConfigError::new(file, line, problem)
-        })
+        let source = Source::new(text, file);
+        let raw: RawConfig = source.parse(Quote::Values)?;
+        Self::try_from(raw).map_err(|problem| source.error(&problem))
     }
 
     /// The configuration in the file at `path`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read::text(path)?;
+        let text = yaml::text(path, "run without a file to use the built-in configuration")?;
         Self::from_yaml(&text, &path.display().to_string())
     }
 }
@@ -140,7 +134,7 @@ impl Tcp {
     fn parse(raw: &RawTcp) -> Result<Self, Problem> {
         let RawTcp { detail } = raw;
         let detail = match detail {
-            Some(text) => words::choose("tcp.detail", text, "a level of detail", &Detail::ALL, Detail::as_str)?,
+            Some(text) => yaml::choose("tcp.detail", text, "a level of detail", &Detail::ALL, Detail::as_str)?,
             None => Detail::default(),
         };
         Ok(Self { detail })

@@ -1,9 +1,16 @@
-//! The exporter: one direction from the kernel to the scrape.
+//! The exporter: one direction from the kernel to the scrape. A module uses what is before it in this list, never what is
+//! after it.
 //!
-//! `kernel` loads the programs and reads their maps; `collect` does so when asked; `snapshot` is the value it makes, in which
-//! `sites` names where packets were dropped; `labels` gives it names (`numbering` knows those of the configuration, `classes` those
-//! of drops; `ledger` keeps what was counted under which, `cardinality` bounds them); `families` applies the metric table;
-//! `prometheus` encodes; `http` serves. `config` and `cli` say how. A module uses what is before it, never what is after it.
+//! - `config`, `numbering`: what is wanted, and numbers for its names; `yaml` reads what they name
+//! - `kernel`: loads the programs and reads their maps
+//! - `snapshot`: what was collected, as a value; `sites` names where packets were dropped
+//! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
+//! - `families`: the metric table applied
+//! - `collect`, `reload`: when asked
+//! - `prometheus`: encodes; `http`: serves
+//! - `cli`, `doctor`, `run`: the program around it
+
+mod yaml;
 
 pub mod config;
 pub mod numbering;

@@ -7,16 +7,15 @@ use common::{
     settings::OVERRIDES,
 };
 
-use super::error::Problem;
 use super::raw::RawConnectionType;
-use super::words;
+use crate::yaml::{Problem, choose};
 
 /// Every pattern with its type, in the order of the file.
 pub(super) fn parse(raw: &[RawConnectionType]) -> Result<Vec<(NamePattern, ConnectionType)>, Problem> {
     let mut table = Vec::new();
     for (index, RawConnectionType { kind, interfaces }) in raw.iter().enumerate() {
         let key = format!("connection_types[{index}]");
-        let connection = words::choose(
+        let connection = choose(
             &format!("{key}.type"),
             kind,
             "a connection type",

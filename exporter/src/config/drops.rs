@@ -2,9 +2,8 @@
 //! It must never know a reason or a location itself: the kernel names them, the shipped class table is elsewhere.
 //! From `drops` of the file; to the labelling of snapshots.
 
-use super::error::Problem;
 use super::raw::{RawClass, RawDrops, RawRule};
-use super::words;
+use crate::yaml::{Problem, choose};
 
 /// What is measured of dropped packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Drops {
                 location,
             } = entry;
             let key = format!("drops.classes[{index}]");
-            let class = words::choose(&format!("{key}.class"), class, "a class", &Class::ALL, Class::as_str)?;
+            let class = choose(&format!("{key}.class"), class, "a class", &Class::ALL, Class::as_str)?;
             let rule = Rule::parse(&key, reason.as_deref(), location.as_deref())?;
             drops.classes.push((rule, class));
         }

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::error::Problem;
 use super::raw::RawLabels;
-use super::words;
+use crate::yaml::{Problem, choose};
 
 /// The labels that are switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ fn set<T: Copy + Ord>(
     let mut chosen = BTreeSet::new();
     for (index, text) in list.iter().enumerate() {
         let key = format!("{key}[{index}]");
-        if !chosen.insert(words::choose(&key, text, noun, all, word)?) {
+        if !chosen.insert(choose(&key, text, noun, all, word)?) {
             let words: Vec<&str> = all.iter().copied().map(word).collect();
             let what = format!(
                 "the label {text:?} is listed twice; list each of {} at most once",

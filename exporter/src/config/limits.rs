@@ -5,9 +5,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::error::Problem;
 use super::raw::{RawCollect, RawLimits};
 use super::units::{COUNT, DURATION, SIZE};
+use crate::yaml::Problem;
 
 const MIB: u64 = 1 << 20;
 const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;

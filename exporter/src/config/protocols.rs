@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::error::Problem;
 use super::raw::RawProtocol;
 use super::units::COUNT;
 use super::words;
+use crate::yaml::Problem;
 
 /// The named ports. A protocol's id is the index of its name; id 0 is `other`.
 #[derive(Clone, Debug, PartialEq, Eq)]

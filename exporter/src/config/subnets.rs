@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::error::Problem;
 use super::raw::{RawFallback, RawPrefixes, RawSubnet};
 use super::units::COUNT;
 use super::words;
+use crate::yaml::Problem;
 
 /// The named networks and the name of what is in none of them. A subnet's id is the index of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::error::Problem;
+use crate::yaml::Problem;
 
 /// A size in bytes: `32MiB`, `64MB`, `1048576`.
 pub(super) const SIZE: Quantity = Quantity {

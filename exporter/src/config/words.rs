@@ -1,8 +1,8 @@
-//! Words of the file: label values that the operator makes up, and choices from a closed set.
+//! Words of the file: label values that the operator makes up.
 //! It must never accept a name that the exporter uses itself.
 //! From the `parse` functions and back to them.
 
-use super::error::Problem;
+use crate::yaml::Problem;
 
 /// What the exporter calls everything that fits nowhere else.
 pub(super) const OTHER: &str = "other";
@@ -19,20 +19,4 @@ pub(super) fn name<'a>(key: &str, text: &'a str) -> Result<&'a str, Problem> {
         return Ok(text);
     };
     Err(Problem::new(key, fault))
-}
-
-/// The value of `all` whose word is `text`.
-pub(super) fn choose<T: Copy>(
-    key: &str,
-    text: &str,
-    noun: &str,
-    all: &[T],
-    word: fn(T) -> &'static str,
-) -> Result<T, Problem> {
-    let found = all.iter().copied().find(|value| word(*value) == text);
-    found.ok_or_else(|| {
-        let words: Vec<&str> = all.iter().copied().map(word).collect();
-        let words = words.join(", ");
-        Problem::new(key, format!("{text:?} is not {noun}; use one of {words}"))
-    })
 }

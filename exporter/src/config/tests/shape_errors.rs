@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::refused as check;
 use crate::config::Config;
-use crate::config::read::unreadable;
+use crate::yaml::unreadable;
 
 #[test]
 fn a_text_that_is_no_document_is_refused_with_its_line() {
@@ -194,12 +194,12 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     );
     // Root may read everything: the error is made by hand.
     assert_eq!(
-        unreadable(&io::Error::from(ErrorKind::PermissionDenied)),
+        unreadable(&io::Error::from(ErrorKind::PermissionDenied), "give up"),
         "the file cannot be read: permission denied; let the user that runs tcpvitals read the file and search its \
          directories"
     );
     assert_eq!(
-        unreadable(&io::Error::from(ErrorKind::NotADirectory)),
+        unreadable(&io::Error::from(ErrorKind::NotADirectory), "give up"),
         "the file cannot be read: not a directory; check that the path names a regular file"
     );
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: one sentence with the place, the fault and the remedy.
 //! It must never hold a line break or another control character, whatever the file holds: it ends up in logs.
-//! Made by `document`, `read` and the `parse` functions; shown by whoever asked for the configuration.
+//! Made by `document`, `read` and the functions that judge values; shown by whoever asked for the configuration.
 
 use std::fmt::{self, Display};
 
@@ -46,7 +46,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             key: key.into(),
             what: what.into(),

@@ -1,6 +1,6 @@
-//! A file's text: the only place of the configuration that touches the disk.
+//! A file's text: the only place of this module that touches the disk.
 //! It must never look into the text beyond its encoding.
-//! From a path of the command line; to `Config::from_yaml`.
+//! From a path of the command line; to whoever parses it.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::error::ConfigError;
 
-/// The text of the file at `path`.
-pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
+/// The text of the file at `path`; `absent` is what to do where there is none.
+pub(super) fn text(path: &Path, absent: &str) -> Result<String, ConfigError> {
     let file = path.display().to_string();
-    let bytes = fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error)))?;
+    let bytes = fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error, absent)))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
@@ -20,10 +20,10 @@ pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// Why a file cannot be read, and what to do.
-pub(super) fn unreadable(error: &io::Error) -> String {
+pub(crate) fn unreadable(error: &io::Error, absent: &str) -> String {
     let kind = error.kind();
     let remedy = if kind == ErrorKind::NotFound {
-        "check the path, or run without a file to use the built-in configuration"
+        &format!("check the path, or {absent}")
     } else if kind == ErrorKind::PermissionDenied {
         "let the user that runs tcpvitals read the file and search its directories"
     } else if kind == ErrorKind::IsADirectory {

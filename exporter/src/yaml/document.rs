@@ -1,25 +1,32 @@
-//! From text to `RawConfig`: is it YAML, is it one document, has it the right keys and shapes?
+//! From text to the wanted mapping: is it YAML, is it one document, has it the right keys and shapes?
 //! It must never judge a value, and never let a parser's jargon through where an operator can be told plainly.
-//! From `Config::from_yaml`; what is well-formed goes on to the `parse` functions.
+//! From `Source`; what is well-formed goes on to the functions that judge values.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::locate;
-use super::raw::RawConfig;
 
-/// Why a text is no `RawConfig`, and in which line.
+/// Why a text is not the wanted mapping, and in which line.
 pub(super) struct Malformed {
     pub(super) line: Option<usize>,
     pub(super) what: String,
 }
 
+/// Whether errors may quote values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quote {
+    Values,
+    /// The file holds secrets, or may be a key that was named by mistake.
+    Nothing,
+}
+
 /// The settings that `text` holds; no document at all holds none.
-pub(super) fn parse(text: &str) -> Result<RawConfig, Malformed> {
+pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> Result<T, Malformed> {
     refuse_control_characters(text)?;
     refuse_all_but_one_document(text)?;
-    let raw = serde_yaml::from_str::<Option<RawConfig>>(text);
-    Ok(raw.map_err(|error| misshapen(text, &error))?.unwrap_or_default())
+    let raw = serde_yaml::from_str::<Option<T>>(text);
+    Ok(raw.map_err(|error| misshapen(text, &error, quote))?.unwrap_or_default())
 }
 
 /// The parser refuses them too, but without a line.
@@ -61,7 +68,7 @@ fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
 }
 
 /// Says in our words what serde found, which comes as `PATH: MESSAGE at line N column M`, the ends being optional.
-fn misshapen(text: &str, error: &serde_yaml::Error) -> Malformed {
+fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote) -> Malformed {
     let mut line = line(error);
     let whole = error.to_string();
     let whole = match error.location() {
@@ -83,7 +90,7 @@ fn misshapen(text: &str, error: &serde_yaml::Error) -> Malformed {
         };
         line = locate::line_of(text, &full, 2).or(line);
     }
-    let what = plain(message);
+    let what = plain(message, quote);
     let what = if path.is_empty() {
         what
     } else {
@@ -94,11 +101,11 @@ fn misshapen(text: &str, error: &serde_yaml::Error) -> Malformed {
 
 fn is_path(text: &str) -> bool {
     text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte))
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte))
 }
 
 /// Serde's message in an operator's words; one that is not known stays as it is.
-fn plain(message: &str) -> String {
+fn plain(message: &str, quote: Quote) -> String {
     if let Some(rest) = message.strip_prefix("unknown field `")
         && let Some((key, allowed)) = rest.rsplit_once("`, expected ")
     {
@@ -120,6 +127,7 @@ fn plain(message: &str) -> String {
             "sequence" => "a list",
             "map" => "a mapping",
             "unit value" => "nothing",
+            _ if quote == Quote::Nothing => "a single value",
             other => other,
         };
         let expected = match expected {

@@ -1,6 +1,6 @@
 //! The line of a key: walks the text again along a key's path and fails there on purpose.
 //! It must never be run for a configuration that is good: it costs a second parse.
-//! From the text and a path such as `subnets[1].cidrs[0]`; the answer is the position in the parser's error.
+//! From the text and a path such as `subnets[1].cidrs[0]` or `users["a.b"]`; the answer is the position in the parser's error.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// The line where `key` stands for the `occurrence`th time in its mapping (counted from 1).
 pub(super) fn line_of(text: &str, key: &str, occurrence: usize) -> Option<usize> {
-    let steps: Vec<Step<'_>> = key.split(['.', '[']).map(Step::new).collect();
+    let steps = steps(key);
     let walk = Walk {
         steps: &steps,
         occurrence,
@@ -34,13 +34,27 @@ enum Step<'a> {
     Item(usize),
 }
 
-impl<'a> Step<'a> {
-    fn new(part: &'a str) -> Self {
-        match part.strip_suffix(']').map(str::parse) {
-            Some(Ok(index)) => Self::Item(index),
-            _ => Self::Key(part),
-        }
+fn steps(mut path: &str) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    while !path.is_empty() {
+        let (step, rest) = if let Some((name, rest)) = path.strip_prefix("[\"").and_then(|path| path.split_once("\"]"))
+        {
+            (Step::Key(name), rest)
+        } else if let Some((index, rest)) = path.strip_prefix('[').and_then(|path| path.split_once(']')) {
+            (index.parse().map_or(Step::Key(index), Step::Item), rest)
+        } else {
+            // Whatever the first character is, it is part of the name: every step takes something.
+            let mut ends = path
+                .char_indices()
+                .skip(1)
+                .filter(|(_, char)| matches!(char, '.' | '['));
+            let (name, rest) = path.split_at(ends.next().map_or(path.len(), |(at, _)| at));
+            (Step::Key(name), rest)
+        };
+        steps.push(step);
+        path = rest.strip_prefix('.').unwrap_or(rest);
     }
+    steps
 }
 
 /// The rest of the way.
