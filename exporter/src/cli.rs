@@ -29,10 +29,14 @@ pub struct Arguments {
 pub enum Command {
     /// Serve metrics (the default)
     Serve(ServeArguments),
-    /// Check a configuration file and say what is wrong with it
+    /// Check configuration files and say what is wrong with them
     CheckConfig {
-        /// The file
-        file: PathBuf,
+        /// The configuration file
+        #[arg(required_unless_present = "web")]
+        file: Option<PathBuf>,
+        /// The web configuration file; the certificates and keys that it names are checked too
+        #[arg(long = "web.config.file", value_name = "FILE", id = "web")]
+        web: Option<PathBuf>,
     },
     /// Say what this kernel offers, what would be attached, what is missing and why
     Doctor(DoctorArguments),
@@ -54,9 +58,13 @@ pub struct ServeArguments {
     /// Configuration file; without one the built-in configuration is used
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Address to serve on, without TLS or password; `:PORT` is every address
+    /// Address to serve on; `:PORT` is every address
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
     pub listen_address: SocketAddr,
+    /// File that says who may ask, and how: TLS, passwords and headers, in the format of the Prometheus exporter-toolkit.
+    /// It and the files that it names are read again when they change. Without one everybody may, over plain HTTP
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,

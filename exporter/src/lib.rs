@@ -7,7 +7,7 @@
 //! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
 //! - `families`: the metric table applied
 //! - `collect`, `reload`: when asked
-//! - `prometheus`: encodes; `http`: serves
+//! - `prometheus`: encodes; `http` answers, and `web` serves it, over TLS if asked to, to those who may
 //! - `cli`, `doctor`, `run`: the program around it
 
 mod yaml;
@@ -35,6 +35,7 @@ pub mod reload;
 pub mod prometheus;
 
 pub mod http;
+pub mod web;
 
 pub mod cli;
 pub mod doctor;

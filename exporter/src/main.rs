@@ -13,6 +13,7 @@ use tcpvitals::{
     doctor::Diagnosis,
     families::reference,
     run::{self, RunError},
+    web::Web,
 };
 
 fn main() -> ExitCode {
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
-        Command::CheckConfig { file } => check_config(&file),
+        Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Docs(Docs::Metrics) => print(&reference::markdown()),
     };
@@ -30,9 +31,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn check_config(file: &Path) -> Result<(), ExitCode> {
-    Config::read(file).map_err(wrong_config)?;
-    print(&format!("{}: ok\n", file.display()))
+fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
+    if let Some(file) = file {
+        Config::read(file).map_err(wrong_config)?;
+    }
+    Web::read(web).map_err(wrong_config)?;
+    for file in [file, web].into_iter().flatten() {
+        print(&format!("{}: ok\n", file.display()))?;
+    }
+    Ok(())
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {

@@ -13,6 +13,7 @@ use crate::{
     },
     numbering::Numbering,
     reload::Reloader,
+    web::{self, Web},
 };
 use std::{
     convert::Infallible,
@@ -21,6 +22,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -80,11 +82,15 @@ pub fn read_config(file: Option<&std::path::Path>) -> Result<Config, ConfigError
 /// [`RunError`]; nothing stays loaded.
 pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let config = read_config(arguments.config_file.as_deref())?;
+    let web_config_file = arguments.web_config_file.as_deref();
+    Web::read(web_config_file)?;
     let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(&config, &features)?;
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
     capabilities::keep_needed()?;
+    // Again, as it is read from now on: without the right to read what is for other users only.
+    let web = Arc::new(Web::read(web_config_file)?);
     let numbering = Numbering::new(&config);
     let kernel = Kernel::load(&config, &numbering, plan, reasons, arguments.btf.as_deref())?;
     capabilities::drop_all()?;
@@ -105,9 +111,12 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Serve)?;
-    runtime
-        .block_on(listen(listener, service, &reloader))
-        .map_err(RunError::Serve)
+    let served = runtime
+        .block_on(listen(listener, service, web, &reloader))
+        .map_err(RunError::Serve);
+    // Whoever still reads the kernel or compares a password then is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
 }
 
 /// Every address means IPv4 alone where the kernel has no IPv6.
@@ -120,16 +129,27 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-async fn listen(listener: TcpListener, service: Service, reloader: &Reloader) -> io::Result<()> {
+async fn listen(listener: TcpListener, service: Service, web: Arc<Web>, reloader: &Reloader) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
-    tracing::info!(address = %listener.local_addr()?, path = service.telemetry_path, "serving");
+    tracing::info!(
+        address = %listener.local_addr()?,
+        path = service.telemetry_path,
+        tls = web.has_tls(),
+        auth = web.has_auth(),
+        "serving"
+    );
+    let stop = async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping; the programs are unloaded");
+    };
     tokio::select! {
-        served = IntoFuture::into_future(axum::serve(listener, http::router(service))) => served,
-        _ = terminate.recv() => stopping("SIGTERM"),
-        _ = interrupt.recv() => stopping("SIGINT"),
+        () = web::serve(listener, http::router(service), web, stop) => Ok(()),
         never = follow(hangup, reloader) => match never {},
     }
 }
@@ -141,12 +161,6 @@ async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
         let _told = reloader.reload().await;
     }
     pending().await
-}
-
-/// A scrape that is under way is cut off: its counts live on in nobody's hands, and the next start begins anew anyway.
-fn stopping(signal: &str) -> io::Result<()> {
-    tracing::info!(signal, "stopping; the programs are unloaded");
-    Ok(())
 }
 
 /// One line at the start: what runs, and what does not and why.

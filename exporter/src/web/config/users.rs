@@ -1,0 +1,58 @@
+//! Who may ask: names and bcrypt hashes of passwords.
+//! It must never say what a hash is, and never let one through with which no password can be compared.
+//! From `basic_auth_users`; to `login`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use bcrypt::{BASE_64, HashParts};
+
+use crate::yaml::Problem;
+
+use super::Secret;
+use super::raw::Pairs;
+
+pub(super) fn parse(Pairs(pairs): Pairs) -> Result<BTreeMap<String, Secret>, Problem> {
+    let mut users = BTreeMap::new();
+    for (name, hash) in pairs {
+        if let Err(fault) = check(hash.reveal()) {
+            let what = format!("{fault}; write what `htpasswd -nBC 10 {name}` prints behind the colon");
+            return Err(Problem::new(key(&name), what));
+        }
+        if name.contains(':') {
+            let what = "HTTP basic authentication has no names with a colon; choose another name";
+            return Err(Problem::new(key(&name), what));
+        }
+        users.insert(name, hash);
+    }
+    Ok(users)
+}
+
+fn key(name: &str) -> String {
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if plain {
+        format!("basic_auth_users.{name}")
+    } else {
+        format!("basic_auth_users[\"{name}\"]")
+    }
+}
+
+/// Whether a password can be compared with this text.
+fn check(hash: &str) -> Result<(), &'static str> {
+    let parts: HashParts = hash.parse().map_err(|_unsaid| "this is not a bcrypt hash")?;
+    if !(4..=31).contains(&parts.get_cost()) {
+        return Err("bcrypt has no such cost, but 04 to 31");
+    }
+    // The crate compares only what decodes.
+    let (_, digest) = hash.rsplit_once('$').ok_or("this is not a bcrypt hash")?;
+    let (salt, digest) = digest.split_at_checked(22).ok_or("this is not a bcrypt hash")?;
+    let decodes = |text: &str| BASE_64.decode(text).is_ok();
+    if decodes(salt) && decodes(digest) {
+        Ok(())
+    } else {
+        Err("this is not a bcrypt hash")
+    }
+}
