@@ -140,6 +140,7 @@ impl Source {
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
+        exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
         Ok(Snapshot {
             groups: groups.into_iter().map(row_of_group).collect(),

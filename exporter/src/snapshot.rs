@@ -88,6 +88,8 @@ pub struct DropSite {
 pub struct Exporter {
     /// How the last reload of the configuration went.
     pub last_reload: LastReload,
+    /// How many there have been, this one included.
+    pub collections: u64,
     /// How long the collection took.
     pub collect_duration: Duration,
     /// User and system time, in seconds.

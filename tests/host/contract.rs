@@ -139,6 +139,7 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_groups", Gauge, Exporter, &[], &[]),
     ("tcpvitals_groups_capacity", Gauge, Exporter, &[], &[]),
     ("tcpvitals_series", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_collections_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_collect_duration_seconds", Gauge, Exporter, &[], &[]),
     ("tcpvitals_build_info", Gauge, Exporter, &["version"], &[]),
     ("process_cpu_seconds_total", Counter, Exporter, &[], &[]),

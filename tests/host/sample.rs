@@ -101,6 +101,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.lost = [1, 2, 3, 4];
     snapshot.misses = [("kfree_skb", 6), ("tcp_retransmit_skb", 0)].into();
     snapshot.exporter = Exporter {
+        collections: 7,
         collect_duration: Duration::from_micros(1500),
         cpu_seconds: Some(0.25),
         resident_bytes: Some(8_388_608.0),

@@ -20,4 +20,5 @@ mod reload;
 mod retransmits;
 mod rtt;
 mod totals;
+mod web;
 mod xdp;

@@ -236,19 +236,24 @@ impl Exporter<'_> {
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
-        let ready = until("the exporter to be ready", || {
+        self.wait_until("to be ready", |exporter| {
+            exporter.get("/readyz", "*/*").is_ok_and(|page| page.status == 200)
+        })
+    }
+
+    fn wait_until_serving(&mut self) -> Result<()> {
+        self.wait_until("to serve", |exporter| exporter.stderr().contains("serving"))
+    }
+
+    fn wait_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Result<()> {
+        let so = until(&format!("the exporter {what}"), || {
             if let Some(status) = self.child.try_wait()? {
                 self.diagnostics.end();
-                bail!(
-                    "the exporter ended with {status} before it was ready: {}",
-                    self.diagnostics.text()
-                );
+                bail!("the exporter ended with {status} first: {}", self.diagnostics.text());
             }
-            Ok(self.get("/readyz", "*/*").ok().filter(|page| page.status == 200))
+            Ok(is_so(self).then_some(()))
         });
-        ready
-            .map(drop)
-            .with_context(|| format!("standard error: {}", self.diagnostics.text()))
+        so.with_context(|| format!("standard error: {}", self.diagnostics.text()))
     }
 }
 

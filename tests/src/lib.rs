@@ -8,7 +8,9 @@
 //! the series of its own subnets.
 
 pub mod btf;
+pub mod certificates;
 pub mod counters;
+pub mod curl;
 pub mod exporter;
 pub mod exposition;
 pub mod namespace;

@@ -538,6 +538,14 @@ pub static METRICS: &[Metric] = &[
     ),
     metric("series", Count, G, "Series in this exposition; a histogram counts as one", "the metric table", Source::Series),
     metric(
+        "collections",
+        Count,
+        C,
+        "Collections since the start: one for all scrapes within collect.max_age, and two for each reload",
+        "the collector",
+        Source::Exporter(|exporter| Some(exporter.collections as f64)),
+    ),
+    metric(
         "collect_duration",
         Seconds,
         G,

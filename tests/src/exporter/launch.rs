@@ -57,6 +57,19 @@ impl<'net> Launch<'net> {
 
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Result<Exporter<'net>> {
+        let mut exporter = self.spawn()?;
+        exporter.wait_until_ready()?;
+        Ok(exporter)
+    }
+
+    /// Starts it and waits until it says that it serves: its pages may not be for everybody.
+    pub fn start_guarded(self) -> Result<Exporter<'net>> {
+        let mut exporter = self.spawn()?;
+        exporter.wait_until_serving()?;
+        Ok(exporter)
+    }
+
+    fn spawn(self) -> Result<Exporter<'net>> {
         let address = free_address()?;
         let config = config_file(&self.config)?;
         let binary = self.binary.map_or_else(binary, Ok)?;
@@ -83,14 +96,12 @@ impl<'net> Launch<'net> {
             None => spawn()?,
         };
         let diagnostics = Diagnostics::follow(child.stderr.take().context("a child without standard error")?);
-        let mut exporter = Exporter {
+        Ok(Exporter {
             child,
             address,
             namespace: self.namespace,
             diagnostics,
             config,
-        };
-        exporter.wait_until_ready()?;
-        Ok(exporter)
+        })
     }
 }

@@ -1,0 +1,101 @@
+//! The web configuration file: who gets an answer, how, and what happens when its files change or a client misbehaves.
+
+mod certificates;
+mod passwords;
+mod rotation;
+mod scrapers;
+mod stubborn;
+
+use std::fs::write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tests::certificates::{Authority, Signed};
+use tests::exporter::{Exporter, Launch};
+
+/// A folder with a web configuration and what it names: `web.yml`, `host.crt`, `host.key`, signed by `ca.crt`.
+struct Web {
+    folder: TempDir,
+    authority: Authority,
+}
+
+/// The section that serves with the certificate of the folder; more keys may follow.
+const TLS: &str = "tls_server_config:\n  cert_file: host.crt\n  key_file: host.key\n";
+
+/// The names that the exporter is asked by.
+const HOST: &[&str] = &["DNS:localhost", "IP:127.0.0.1"];
+
+impl Web {
+    fn new(config: &str) -> Result<Self> {
+        let web = Self {
+            folder: TempDir::new()?,
+            authority: Authority::new("servers")?,
+        };
+        web.write("ca.crt", &web.authority.certificate)?;
+        web.write_pair("host", &web.authority.sign(HOST)?)?;
+        web.configure(config)?;
+        Ok(web)
+    }
+
+    fn configure(&self, config: &str) -> Result<()> {
+        self.write("web.yml", config)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.path().join(name);
+        write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+
+    fn write_pair(&self, name: &str, pair: &Signed) -> Result<()> {
+        self.write(&format!("{name}.crt"), &pair.certificate)?;
+        self.write(&format!("{name}.key"), &pair.key)
+    }
+
+    fn path(&self, name: &str) -> Result<String> {
+        let path: PathBuf = self.folder.path().join(name);
+        Ok(path.to_str().context("a path that is no text")?.to_owned())
+    }
+
+    /// Starts the exporter with it.
+    fn start(&self) -> Result<Exporter<'static>> {
+        self.start_with("", &[])
+    }
+
+    fn start_with(&self, config: &str, arguments: &[&str]) -> Result<Exporter<'static>> {
+        let file = format!("--web.config.file={}", self.path("web.yml")?);
+        let arguments: Vec<&str> = [file.as_str()].into_iter().chain(arguments.iter().copied()).collect();
+        Launch::new(config).arguments(&arguments).start_guarded()
+    }
+
+    /// The options with which curl(1) trusts the authority of the folder, and more.
+    fn trusting<'a>(&self, more: &[&'a str]) -> Result<Trust<'a>> {
+        Ok(Trust {
+            authority: self.path("ca.crt")?,
+            more: more.to_vec(),
+        })
+    }
+}
+
+/// Options of curl(1).
+struct Trust<'a> {
+    authority: String,
+    more: Vec<&'a str>,
+}
+
+impl Trust<'_> {
+    fn options(&self) -> Vec<&str> {
+        let trust = ["--cacert", self.authority.as_str()];
+        trust.into_iter().chain(self.more.iter().copied()).collect()
+    }
+}
+
+/// A page of a server that speaks TLS.
+fn https(exporter: &Exporter<'_>, path: &str) -> String {
+    format!("https://{}{path}", exporter.address())
+}
+
+/// A bcrypt hash of the least cost.
+fn hash(password: &str) -> Result<String> {
+    Ok(bcrypt::hash(password, 4)?)
+}

@@ -1,0 +1,91 @@
+//! Clients that hold up or break off: nobody else notices, and they do not hold up the end.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use tests::curl::curl;
+use tests::exporter::Launch;
+use tests::turn;
+use tests::wait::{PATIENCE, timed};
+
+use super::{TLS, Web, https};
+
+#[test]
+fn silent_handshakes_hold_up_neither_others_nor_the_end() -> Result<()> {
+    let _turn = turn::shared()?;
+    let web = Web::new(TLS)?;
+    let exporter = web.start_with("", &["--log.level=debug"])?;
+    let mut silent = Vec::new();
+    for number in 0..100 {
+        let mut stream = TcpStream::connect(exporter.address())?;
+        // Some say half a word, some that of another protocol.
+        let words: [&[u8]; 3] = [b"", b"\x16\x03\x01\x02", b"GET / HTTP/1.1\r\n\r\n"];
+        stream.write_all(words[number % words.len()])?;
+        silent.push(stream);
+    }
+    for _ in 0..5 {
+        assert_eq!(
+            curl(&https(&exporter, "/metrics"), &web.trusting(&[])?.options())?.status,
+            200
+        );
+    }
+    // They are still there, and are left behind at once.
+    let (took, ended) = timed(|| exporter.stop(Signal::SIGTERM));
+    let (status, stderr) = ended?;
+    assert!(status.success(), "{status}: {stderr}");
+    assert!(stderr.contains("the TLS handshake failed"), "{stderr}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    drop(silent);
+    Ok(())
+}
+
+#[test]
+fn a_header_that_does_not_end_is_given_up() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = Launch::new("").start()?;
+    let mut slow = TcpStream::connect(exporter.address())?;
+    slow.set_read_timeout(Some(2 * PATIENCE))?;
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")?;
+    let mut answer = Vec::new();
+    // The server closes without a word, or says that it was too slow.
+    slow.read_to_end(&mut answer).context("the connection is still open")?;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn whatever_is_sent_it_goes_on() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = Launch::new("").start()?;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(1000));
+    let odd: &[&[u8]] = &[
+        b"\0\0\0\0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET  HTTP/1.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://[::1/ HTTP/1.1\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+        b"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nAuthorization: Basic \xff\xff\r\nAccept: \xff\r\n\r\n",
+        long.as_bytes(),
+        many.as_bytes(),
+    ];
+    for words in odd {
+        let mut stream = TcpStream::connect(exporter.address())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // The server may close before it has read everything.
+        stream.write_all(words).ok();
+        stream.shutdown(Shutdown::Write).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+        assert_eq!(exporter.get("/healthz", "*/*")?.status, 200);
+    }
+    assert!(!exporter.stderr().contains("panicked"), "{}", exporter.stderr());
+    Ok(())
+}
