@@ -51,6 +51,7 @@ deny() {
 
 case ${1-} in
 '')
+    programs curl curl
     programs iproute2 ip tc
     programs nftables nft
     programs util-linux setpriv

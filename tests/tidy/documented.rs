@@ -97,6 +97,25 @@ fn every_key_of_the_configuration_is_in_the_sample() -> Result<()> {
 }
 
 #[test]
+fn every_key_of_the_web_configuration_is_on_its_page() -> Result<()> {
+    let all = files()?;
+    let text =
+        |path: &str| Ok::<_, anyhow::Error>(&all.iter().find(|file| file.path == path).context(path.to_owned())?.text);
+    let keys = keys(text("exporter/src/web/config/raw.rs")?);
+    for known in ["tls_server_config", "key", "client_allowed_sans", "http2", "burst"] {
+        assert!(keys.contains(known), "{known} is no key of {keys:?}");
+    }
+    let page = text("docs/web-config.md")?;
+    for key in keys {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "docs/web-config.md does not explain the key {key}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_key_that_the_sample_does_not_show_is_found() {
     let raw = "struct A {\n    /// B: c.\n    pub(crate) memory: Option<String>,\n    #[serde(rename = \"type\")]\n    pub(crate) kind: String,\n}\nfn f(a: u8) {}\n";
     assert_eq!(keys(raw), ["memory".to_owned(), "type".to_owned()].into());

@@ -70,7 +70,7 @@ fn whatever_is_sent_it_goes_on() -> Result<()> {
         b"GET  HTTP/1.1\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET http://[::1/ HTTP/1.1\r\n\r\n",
+        b"GET http://localhost:99999/ HTTP/1.1\r\n\r\n",
         b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         b"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
         b"GET /metrics HTTP/1.1\r\nAuthorization: Basic \xff\xff\r\nAccept: \xff\r\n\r\n",
