@@ -251,6 +251,20 @@ fn series_of(scope: Scope) -> usize {
 #[derive(Debug)]
 pub struct Families(pub Vec<Family>);
 
+impl Families {
+    /// When all that counts began, as the time since 1970: at the start of the exporter, by `process_start_time_seconds`. A series
+    /// that appears later was 0 until then.
+    pub fn started(&self) -> Option<Duration> {
+        let Self(families) = self;
+        let own = |family: &&Family| family.metric.name == table::PROCESS_START;
+        let point = families.iter().find(own)?.points.first()?;
+        match point.value {
+            Value::Number(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            Value::Count(_) | Value::Histogram(_) => None,
+        }
+    }
+}
+
 /// A metric and its series.
 #[derive(Debug)]
 pub struct Family {

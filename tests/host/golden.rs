@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{read_to_string, write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,7 +18,7 @@ use tests::exposition::{self, Exposition, parse};
 use crate::sample::{QUOTED, full};
 
 /// A golden file's name, the configuration, what the kernel lacks, and the metrics that are therefore left out.
-struct Case {
+pub(crate) struct Case {
     name: &'static str,
     config: &'static str,
     lacking: &'static [&'static str],
@@ -32,7 +32,7 @@ subnets:
 app_protocols: [{name: orders, ports: [7443]}]
 ";
 
-const CASES: [Case; 2] = [
+pub(crate) const CASES: [Case; 2] = [
     Case {
         name: "all-labels",
         config: "",
@@ -56,7 +56,7 @@ const CASES: [Case; 2] = [
 ];
 
 impl Case {
-    fn families(&self) -> Result<Arc<Families>> {
+    pub(crate) fn families(&self) -> Result<Arc<Families>> {
         let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
         let snapshot = full(&config, self.lacking)?;
         Ok(Arc::new(families::build(
@@ -64,7 +64,7 @@ impl Case {
         )))
     }
 
-    fn file(&self, extension: &str) -> PathBuf {
+    pub(crate) fn file(&self, extension: &str) -> PathBuf {
         [
             env!("CARGO_MANIFEST_DIR"),
             "golden",
@@ -78,7 +78,7 @@ impl Case {
 /// The text, with a version that does not change from release to release.
 fn render(families: &Arc<Families>, format: prometheus::Format) -> Result<String> {
     let own = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
-    Ok(encode(families, format)?.replace(own, "version=\"0.0.0\""))
+    Ok(String::from_utf8(encode(families, format)?)?.replace(own, "version=\"0.0.0\""))
 }
 
 fn read(families: &Arc<Families>) -> Result<[Exposition; 2]> {
@@ -112,20 +112,24 @@ fn the_exposition_is_that_of_the_golden_files() -> Result<()> {
             (prometheus::Format::OpenMetrics, "om"),
             (prometheus::Format::Text, "prom"),
         ] {
-            let (text, file) = (render(&families, format)?, case.file(extension));
-            if wants_update() {
-                write(&file, &text).with_context(|| format!("write {}", file.display()))?;
-            }
-            let golden = read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-            require_same(&golden, &text).with_context(|| {
-                format!(
-                    "{} differs; if that is intended: UPDATE=1 cargo test -p tests --test host",
-                    file.display()
-                )
-            })?;
+            require_golden(&case.file(extension), &render(&families, format)?)?;
         }
     }
     Ok(())
+}
+
+/// The text is that of the file, or becomes it if that is wanted.
+pub(crate) fn require_golden(file: &Path, text: &str) -> Result<()> {
+    if wants_update() {
+        write(file, text).with_context(|| format!("write {}", file.display()))?;
+    }
+    let golden = read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    require_same(&golden, text).with_context(|| {
+        format!(
+            "{} differs; if that is intended: UPDATE=1 cargo test -p tests --test host",
+            file.display()
+        )
+    })
 }
 
 /// Names the first line that differs, since the whole texts are long.

@@ -3,5 +3,6 @@
 mod contract;
 mod golden;
 mod properties;
+mod protobuf;
 mod reference;
 mod sample;

@@ -21,7 +21,7 @@ use tcpvitals::labels::{LabelSet, Labelling};
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{Format, encode};
 use tcpvitals::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
-use tests::exposition;
+use tests::{exposition, protobuf};
 
 use crate::sample::{JIFFY, empty, features, observe};
 
@@ -438,6 +438,16 @@ fn check_nothing_falls(choices: &Choices, history: &[Step]) -> Result<(), TestCa
     Ok(())
 }
 
+/// What the two say about the first key about which they do not say the same: the whole would fill pages.
+fn first_difference<K: Ord + Clone, V: PartialEq + Clone>(
+    left: &BTreeMap<K, V>,
+    right: &BTreeMap<K, V>,
+) -> Option<(K, Option<V>, Option<V>)> {
+    let mut keys = left.keys().chain(right.keys());
+    let key = keys.find(|key| left.get(key) != right.get(key))?;
+    Some((key.clone(), left.get(key).cloned(), right.get(key).cloned()))
+}
+
 fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
     let mut world = World::new(choices).map_err(failed)?;
     let mut most = choices.series;
@@ -464,14 +474,27 @@ fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
             number((tcp + drops + own) as u64)
         );
 
-        // Whatever was chosen, both texts are correct and say the same.
+        // Whatever was chosen, every format is correct and says the same.
+        let encode = |format| encode(&families, format).map_err(|error| TestCaseError::fail(error.to_string()));
         let read = |format, strict| {
-            let text = encode(&families, format).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let text = String::from_utf8(encode(format)?).map_err(|error| TestCaseError::fail(error.to_string()))?;
             exposition::parse(&text, strict).map_err(|error| TestCaseError::fail(format!("{error:#}")))
         };
         let open_metrics = read(Format::OpenMetrics, exposition::Format::OpenMetrics)?;
         let text = read(Format::Text, exposition::Format::Prometheus)?;
-        prop_assert_eq!(open_metrics.samples, text.samples);
+        prop_assert_eq!(first_difference(&open_metrics.samples, &text.samples), None);
+        // Its reader finds the native buckets equal to the classic ones.
+        let protobuf =
+            protobuf::decode(&encode(Format::Protobuf)?).and_then(|families| protobuf::exposition(&families));
+        let protobuf = protobuf.map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+        prop_assert_eq!(first_difference(&protobuf.samples, &text.samples), None);
+        let help = |read: &exposition::Exposition| {
+            let families = read.families.iter();
+            families
+                .map(|(name, family)| (name.clone(), family.help.clone()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        prop_assert_eq!(first_difference(&help(&protobuf), &help(&text)), None);
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
-//! What a scraper gets: both text formats, strictly read, say the same.
+//! What a scraper gets: every format, strictly read, says the same, compressed or not.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 use anyhow::{Context as _, Result};
-use tests::exporter::{OPEN_METRICS, PROMETHEUS_TEXT, start};
+use flate2::read::GzDecoder;
+use tests::exporter::{OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF, start};
 use tests::exposition::{Exposition, Format, Kind, parse};
 use tests::pair::Pair;
+use tests::protobuf;
 use tests::subnet::Family;
 use tests::traffic::Flow;
 use tests::turn;
@@ -25,10 +28,10 @@ fn families(exposition: &Exposition) -> BTreeSet<(String, bool)> {
 }
 
 #[test]
-fn both_text_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
+fn every_format_is_strictly_correct_and_says_the_same() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
-    // Both scrapes get the same snapshot.
+    // All scrapes get the same snapshot.
     let exporter = start("collect: {max_age: 1h}\n")?;
     let flow = Flow::open(&pair, Family::V6, 443)?;
     flow.exchange(100_000, 100_000)?;
@@ -55,6 +58,22 @@ fn both_text_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
             .any(|series| series.name == "tcpvitals_tcp_data_bytes_total")
     );
     assert_eq!(left.samples, right.samples);
+    let protobuf = exporter.request("/metrics", &[("accept", PROTOBUF)])?;
+    assert_eq!(
+        protobuf.content_type,
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    );
+    let messages = protobuf::decode(&protobuf.body)?;
+    assert_eq!(protobuf::exposition(&messages)?.samples, right.samples);
+    // What its native histograms say was compared with the classic ones; there are some.
+    let native = messages
+        .iter()
+        .flat_map(|family| &family.metric)
+        .filter_map(|metric| metric.histogram.as_ref());
+    assert_ne!(
+        native.filter(|histogram| !histogram.positive_span.is_empty()).count(),
+        0
+    );
     for (family, described) in &left.families {
         assert!(
             described.help.ends_with('.'),
@@ -62,6 +81,40 @@ fn both_text_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
             described.help
         );
     }
+    Ok(())
+}
+
+#[test]
+fn every_format_is_compressed_for_those_who_ask_for_gzip() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("collect: {max_age: 1h}\n")?;
+    for accept in [OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF] {
+        let get = |encodings| exporter.request("/metrics", &[("accept", accept), ("accept-encoding", encodings)]);
+        let plain = get("identity")?;
+        assert_eq!((plain.status, plain.content_encoding.as_str()), (200, ""), "{accept}");
+        let packed = get("gzip")?;
+        assert_eq!(
+            (packed.status, packed.content_encoding.as_str()),
+            (200, "gzip"),
+            "{accept}"
+        );
+        assert_eq!(packed.content_type, plain.content_type);
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked)?;
+        assert_eq!(unpacked, plain.body, "{accept}");
+    }
+    Ok(())
+}
+
+#[test]
+fn several_accept_headers_are_one() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("")?;
+    let answer = exporter.request("/metrics", &[("accept", "text/plain;q=0.5"), ("accept", OPEN_METRICS)])?;
+    assert!(
+        answer.content_type.starts_with("application/openmetrics-text"),
+        "{answer:?}"
+    );
     Ok(())
 }
 

@@ -30,6 +30,9 @@ use crate::wait::{PATIENCE, until};
 
 /// What a scraper of OpenMetrics asks for.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+/// What a scraper of native histograms asks for.
+pub const PROTOBUF: &str =
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,*/*;q=0.1";
 /// What a scraper of the older format asks for.
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4";
 
@@ -159,6 +162,40 @@ pub struct Page {
     pub body: String,
 }
 
+/// An answer over HTTP, as it was sent.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`; "" for none.
+    pub content_type: String,
+    /// `Content-Encoding`; "" for none.
+    pub content_encoding: String,
+    /// The bytes, still encoded.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The text that it is.
+    fn page(self) -> Result<Page> {
+        let Self {
+            status,
+            content_type,
+            content_encoding,
+            body,
+        } = self;
+        ensure!(
+            content_encoding.is_empty(),
+            "it came in {content_encoding}, for which nobody asked"
+        );
+        Ok(Page {
+            status,
+            content_type,
+            body: String::from_utf8(body).context("it is no text")?,
+        })
+    }
+}
+
 impl Exporter<'_> {
     /// Its process.
     pub fn process(&self) -> u32 {
@@ -177,8 +214,13 @@ impl Exporter<'_> {
 
     /// Reads a page, accepting what `accept` says.
     pub fn get(&self, path: &str, accept: &str) -> Result<Page> {
+        self.request(path, &[("accept", accept)])?.page()
+    }
+
+    /// Asks for a page with these headers.
+    pub fn request(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let url = format!("http://{}{path}", self.address);
-        let fetch = || fetch(&url, accept).with_context(|| format!("get {url}"));
+        let fetch = || fetch(&url, headers).with_context(|| format!("get {url}"));
         match self.namespace {
             Some(namespace) => namespace.run(fetch),
             None => fetch(),
@@ -188,7 +230,8 @@ impl Exporter<'_> {
     /// Posts nothing to a path.
     pub fn post(&self, path: &str) -> Result<Page> {
         let url = format!("http://{}{path}", self.address);
-        let post = || answer(agent().post(&url).send_empty()?).with_context(|| format!("post to {url}"));
+        let post = || answer(agent().post(&url).send_empty()?)?.page();
+        let post = || post().with_context(|| format!("post to {url}"));
         match self.namespace {
             Some(namespace) => namespace.run(post),
             None => post(),
@@ -273,8 +316,11 @@ fn print(diagnostics: &str) {
     eprintln!("--- standard error of the exporter:\n{diagnostics}---");
 }
 
-fn fetch(url: &str, accept: &str) -> Result<Page> {
-    answer(agent().get(url).header("accept", accept).call()?)
+fn fetch(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let request = headers
+        .iter()
+        .fold(agent().get(url), |request, (name, value)| request.header(*name, *value));
+    answer(request.call()?)
 }
 
 /// No connection is kept, so that none is in the way when the exporter ends.
@@ -286,15 +332,18 @@ fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-fn answer(mut response: Response<Body>) -> Result<Page> {
-    let content_type = response
-        .headers()
-        .get("content-type")
-        .map(|value| value.to_str().map(str::to_owned))
-        .transpose()?;
-    Ok(Page {
+fn answer(mut response: Response<Body>) -> Result<Answer> {
+    let header = |name| {
+        let value = response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().map(str::to_owned));
+        anyhow::Ok(value.transpose()?.unwrap_or_default())
+    };
+    Ok(Answer {
         status: response.status().as_u16(),
-        content_type: content_type.unwrap_or_default(),
-        body: response.body_mut().with_config().limit(1 << 28).read_to_string()?,
+        content_type: header("content-type")?,
+        content_encoding: header("content-encoding")?,
+        body: response.body_mut().with_config().limit(1 << 28).read_to_vec()?,
     })
 }

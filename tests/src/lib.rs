@@ -19,6 +19,7 @@ pub mod packet;
 pub mod pair;
 pub mod peer;
 pub mod processes;
+pub mod protobuf;
 pub mod scrape;
 pub mod subnet;
 mod syscalls;

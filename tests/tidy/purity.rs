@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "exporter/src/ledger.rs",
     "exporter/src/numbering.rs",
     "exporter/src/prometheus.rs",
+    "exporter/src/prometheus/",
     "exporter/src/snapshot.rs",
     "exporter/src/web/config.rs",
     "exporter/src/web/config/",

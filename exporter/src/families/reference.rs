@@ -9,7 +9,16 @@ pub fn markdown() -> String {
         "# Metrics\n\n\
          Made from the metric table (`exporter/src/families/table.rs`) by `make docs`; do not edit.\n\n\
          A counter never falls while the exporter runs. A histogram has one classic bucket per power of two. A metric whose \
-         kernel program or field is missing is left out, and `tcpvitals doctor` says why.\n\n",
+         kernel program or field is missing is left out, and `tcpvitals doctor` says why.\n\n\
+         `/metrics` answers in the format that the Accept header likes best: Prometheus protobuf, OpenMetrics 1.0, or, for \
+         everybody else, Prometheus text 0.0.4. Protobuf says two things more:\n\n\
+         - Histograms have native buckets beside the classic ones, four per power of two (schema 2) for `tcp_rtt_seconds`, one \
+         (schema 0) for the others. What exceeds their last bound is in the bucket of infinity, and as it is in the sum.\n\
+         - Counters and histograms have the time at which they began, which for all of them is the start of the exporter: a \
+         series that appears later was 0 until then. OpenMetrics would say it in a line `_created` for each, which databases \
+         keep as one more series; here it has none.\n\n\
+         Prometheus asks for protobuf with `--enable-feature=native-histograms` or `created-timestamp-zero-ingestion`, and keeps \
+         the classic buckets too with `always_scrape_classic_histograms`.\n\n",
     );
     let scopes = [
         (

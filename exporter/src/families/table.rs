@@ -16,6 +16,9 @@ use common::{
 };
 use std::time::Duration;
 
+/// The metric that [`super::Families::started`] reads.
+pub(super) const PROCESS_START: &str = "process_start_time";
+
 const MICROSECOND: Duration = Duration::from_micros(1);
 const STATE: &str = "inet_sock_set_state";
 const RETRANSMIT: &str = "tcp_retransmit_skb";
@@ -612,7 +615,7 @@ pub static METRICS: &[Metric] = &[
         Source::Process(|exporter| exporter.most_descriptors),
     ),
     metric(
-        "process_start_time",
+        PROCESS_START,
         Seconds,
         G,
         "Start of the exporter, in seconds since 1970",

@@ -1,0 +1,77 @@
+//! Families as values for the encoders of prometheus-client. It knows no format: those without native buckets leave them out.
+
+use super::native::Native;
+use crate::families::{Families, Family, Kind, Point, Unit, Value};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, NoLabelSet},
+    metrics::MetricType,
+    registry,
+};
+use std::{fmt, sync::Arc};
+
+/// Collects what was collected.
+#[derive(Debug)]
+pub(super) struct Encoding(pub(super) Arc<Families>);
+
+impl Collector for Encoding {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Families(families) = &*self.0;
+        families
+            .iter()
+            .try_for_each(|family| encode_family(family, &mut encoder))
+    }
+}
+
+fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let name = metric.name_without_unit();
+    let unit = match metric.unit {
+        Unit::None => None,
+        Unit::Seconds => Some(registry::Unit::Seconds),
+        Unit::Bytes => Some(registry::Unit::Bytes),
+        Unit::Segments => Some(registry::Unit::Other(metric.unit.as_str().to_owned())),
+    };
+    let kind = match metric.kind {
+        Kind::Counter => MetricType::Counter,
+        Kind::Gauge => MetricType::Gauge,
+        Kind::Histogram => MetricType::Histogram,
+    };
+    let mut family = encoder.encode_descriptor(&name, &format!("{}.", metric.help), unit.as_ref(), kind)?;
+    for point in points {
+        let labels = Labels(point);
+        let mut series = family.encode_family(&labels)?;
+        match (&point.value, metric.kind) {
+            (Value::Count(count), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(count, None)?,
+            (Value::Number(number), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(number, None)?,
+            (Value::Count(count), _) => series.encode_gauge(count)?,
+            (Value::Number(number), _) => series.encode_gauge(number)?,
+            (Value::Histogram(value), _) => {
+                series.encode_histogram_with_native::<NoLabelSet>(
+                    value.sum,
+                    value.count(),
+                    &value.classic(),
+                    None,
+                    Native::from(value).borrowed(),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Labels<'a>(&'a Point);
+
+impl EncodeLabelSet for Labels<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let Point { labels, own, value: _ } = self.0;
+        for (name, value) in labels.iter().chain(own) {
+            let mut label = encoder.encode_label();
+            let mut key = label.encode_label_key()?;
+            fmt::Write::write_str(&mut key, name)?;
+            let mut text = key.encode_label_value()?;
+            fmt::Write::write_str(&mut text, value)?;
+            text.finish()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The protobuf exposition, read by messages of our own: golden as text, since when its counters count, and native histograms.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use tcpvitals::families::{Kind, METRICS};
+use tcpvitals::prometheus::{Format, encode};
+use tests::protobuf::{
+    Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType, Span, Timestamp, decode, native_buckets,
+};
+
+use crate::golden::{CASES, require_golden};
+
+/// Halfway through the first second of the sample's exporter.
+const STARTED: Timestamp = Timestamp {
+    seconds: 1_700_000_000,
+    nanos: 500_000_000,
+};
+
+fn full() -> Result<Vec<MetricFamily>> {
+    decode(&encode(&CASES[0].families()?, Format::Protobuf)?)
+}
+
+#[test]
+fn the_messages_are_those_of_the_golden_file() -> Result<()> {
+    require_golden(&CASES[0].file("protobuf.txt"), &readable(&full()?)?)
+}
+
+#[test]
+fn everything_that_counts_has_counted_since_the_start_and_nothing_else_has_one() -> Result<()> {
+    for family in full()? {
+        assert!(!family.metric.is_empty(), "{}", family.name);
+        for metric in &family.metric {
+            let counter = metric.counter.map(|counter| counter.start);
+            let histogram = metric.histogram.as_ref().map(|histogram| histogram.start);
+            let counts = METRICS
+                .iter()
+                .any(|metric| metric.full_name() == family.name && metric.kind != Kind::Gauge);
+            assert_eq!(
+                counter.or(histogram),
+                counts.then_some(Some(STARTED)),
+                "{}",
+                family.name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_exporter_that_does_not_know_its_start_says_none() -> Result<()> {
+    let mut families = CASES[0].families()?;
+    let known = std::sync::Arc::get_mut(&mut families).context("somebody else has the families")?;
+    for family in &mut known.0 {
+        if family.metric.full_name() == "process_start_time_seconds" {
+            family.points.clear();
+        }
+    }
+    for family in decode(&encode(&families, Format::Protobuf)?)? {
+        for metric in &family.metric {
+            assert_eq!(
+                metric.counter.and_then(|counter| counter.start),
+                None,
+                "{}",
+                family.name
+            );
+            let histogram = metric.histogram.as_ref();
+            assert_eq!(histogram.and_then(|histogram| histogram.start), None, "{}", family.name);
+        }
+    }
+    Ok(())
+}
+
+/// The sample has round trips of 180 us, 2.5 ms, 2.6 ms, 40 ms and 200 s.
+#[test]
+fn a_native_bucket_holds_what_lies_between_its_bounds() -> Result<()> {
+    let families = full()?;
+    let rtt = families
+        .iter()
+        .find(|family| family.name == "tcpvitals_tcp_rtt_seconds");
+    let histogram = rtt
+        .and_then(|rtt| rtt.metric.first()?.histogram.as_ref())
+        .context("no round-trip times")?;
+    assert_eq!(histogram.schema, 2);
+    let buckets = native_buckets(histogram)?;
+    let bound = |index: i32| f64::exp2(f64::from(index) / 4.0);
+    for (seconds, count) in [(180e-6, 1), (2.5e-3, 2), (2.6e-3, 2), (40e-3, 1)] {
+        let own = buckets
+            .iter()
+            .filter(|(index, _)| bound(**index - 1) < seconds && seconds <= bound(**index));
+        assert_eq!(own.map(|(_, count)| *count).collect::<Vec<_>>(), [count], "{seconds}");
+    }
+    // 200 s exceed every bound, so they are in the bucket of infinity, and in the sum as they are.
+    assert_eq!(buckets.last_key_value(), Some((&4097, &1)));
+    assert_eq!(histogram.sample_sum, 200.045_280);
+    Ok(())
+}
+
+/// All that the messages say, for people.
+fn readable(families: &[MetricFamily]) -> Result<String> {
+    let mut text = String::new();
+    for family in families {
+        let MetricFamily {
+            name,
+            help,
+            r#type: _,
+            metric,
+            unit,
+        } = family;
+        let kind: MetricType = family.r#type();
+        writeln!(text, "{name}: {kind:?} [{unit}] {help}")?;
+        for Metric {
+            label,
+            gauge,
+            counter,
+            histogram,
+        } in metric
+        {
+            let labels: Vec<String> = label
+                .iter()
+                .map(|LabelPair { name, value }| format!("{name}={value:?}"))
+                .collect();
+            let labels = labels.join(" ").replace(env!("CARGO_PKG_VERSION"), "0.0.0");
+            match (gauge, counter, histogram) {
+                (Some(gauge), None, None) => writeln!(text, "  {{{labels}}} {:?}", gauge.value)?,
+                (None, Some(Counter { value, start }), None) => {
+                    writeln!(text, "  {{{labels}}} {value:?} since {}", since(start.as_ref()))?;
+                }
+                (None, None, Some(histogram)) => {
+                    writeln!(text, "  {{{labels}}} since {}", since(histogram.start.as_ref()))?;
+                    buckets(&mut text, histogram)?;
+                }
+                _ => anyhow::bail!("{name}{{{labels}}} has not one value"),
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn buckets(text: &mut String, histogram: &Histogram) -> Result<()> {
+    let Histogram {
+        sample_count,
+        sample_sum,
+        bucket,
+        schema,
+        zero_threshold,
+        zero_count,
+        positive_span,
+        positive_delta,
+        start: _,
+    } = histogram;
+    let classic = bucket.iter().map(
+        |Bucket {
+             cumulative_count,
+             upper_bound,
+         }| format!("{upper_bound:?}:{cumulative_count}"),
+    );
+    let spans = positive_span
+        .iter()
+        .map(|Span { offset, length }| format!("{offset:+}:{length}"));
+    writeln!(text, "    count {sample_count} sum {sample_sum:?}")?;
+    writeln!(text, "    classic {}", classic.collect::<Vec<_>>().join(" "))?;
+    writeln!(
+        text,
+        "    native schema {schema} zero {zero_threshold:?}:{zero_count} spans {} deltas {positive_delta:?}",
+        spans.collect::<Vec<_>>().join(" ")
+    )?;
+    Ok(())
+}
+
+fn since(start: Option<&Timestamp>) -> String {
+    start.map_or("?".to_owned(), |Timestamp { seconds, nanos }| {
+        format!("{seconds}.{nanos:09}")
+    })
+}
