@@ -252,8 +252,8 @@ fn series_of(scope: Scope) -> usize {
 pub struct Families(pub Vec<Family>);
 
 impl Families {
-    /// When all that counts began, as the time since 1970: at the start of the exporter, by `process_start_time_seconds`. A series
-    /// that appears later was 0 until then.
+    /// When every counter was 0, as the time since 1970: at the start of the exporter, by `process_start_time_seconds`. A series that
+    /// appears later was 0 until then.
     pub fn started(&self) -> Option<Duration> {
         let Self(families) = self;
         let own = |family: &&Family| family.metric.name == table::PROCESS_START;

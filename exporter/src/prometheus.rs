@@ -20,7 +20,7 @@ pub enum Format {
     /// OpenMetrics 1.0.0, without `_created`: what is no comment there is a series to Prometheus and others, so that it would
     /// double the number of counters in a database. Who wants the start of a counter asks for protobuf.
     OpenMetrics,
-    /// Prometheus protobuf, delimited by lengths: native beside classic buckets, and when each counter began.
+    /// Prometheus protobuf, delimited by lengths: native beside classic buckets, and since when counters count.
     Protobuf,
 }
 

@@ -13,10 +13,12 @@ pub fn markdown() -> String {
          `/metrics` answers in the format that the Accept header likes best: Prometheus protobuf, OpenMetrics 1.0, or, for \
          everybody else, Prometheus text 0.0.4. Protobuf says two things more:\n\n\
          - Histograms have native buckets beside the classic ones, four per power of two (schema 2) for `tcp_rtt_seconds`, one \
-         (schema 0) for the others. What exceeds their last bound is in the bucket of infinity, and as it is in the sum.\n\
-         - Counters and histograms have the time at which they began, which for all of them is the start of the exporter: a \
-         series that appears later was 0 until then. OpenMetrics would say it in a line `_created` for each, which databases \
-         keep as one more series; here it has none.\n\n\
+         (schema 0) for the others. What exceeds their last bound is in the bucket of infinity, and as it is in the sum: a \
+         quantile that falls there is infinite by the native buckets, the last bound by the classic ones.\n\
+         - Counters have the time at which they began, which for all of them is the start of the exporter: a series that appears \
+         later was 0 until then. Histograms have none, because such a time, once it is an hour old, ends Prometheus 3.2 to 3.5 \
+         that has both features below (prometheus/prometheus#16318). OpenMetrics would say it in a line `_created` for each \
+         series, which databases keep as one more; here it has none.\n\n\
          Prometheus asks for protobuf with `--enable-feature=native-histograms` or `created-timestamp-zero-ingestion`, and keeps \
          the classic buckets too with `always_scrape_classic_histograms`.\n\n",
     );
