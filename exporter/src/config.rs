@@ -6,6 +6,7 @@ mod connection_types;
 mod drops;
 mod labels;
 mod limits;
+mod otlp;
 mod protocols;
 mod raw;
 mod subnets;
@@ -21,6 +22,7 @@ use common::connection::{ConnectionType, NamePattern};
 pub use drops::{Class, Drops, Glob, Rule};
 pub use labels::{DropLabel, Labels, TcpLabel};
 pub use limits::{Collect, Limits};
+pub use otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls};
 pub use protocols::AppProtocols;
 pub use subnets::{Fallback, Subnets};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// How old a snapshot may be.
     pub collect: Collect,
+    /// Where and how metrics are pushed.
+    pub otlp: Otlp,
 }
 
 impl Config {
@@ -65,6 +69,7 @@ impl Config {
             labels: Labels::default(),
             limits: Limits::default(),
             collect: Collect::default(),
+            otlp: Otlp::default(),
         }
     }
 
@@ -73,6 +78,14 @@ impl Config {
         let source = Source::new(text, file);
         let raw: RawConfig = source.parse(Quote::Values)?;
         Self::try_from(raw).map_err(|problem| source.error(&problem))
+    }
+
+    /// Where and how metrics are pushed, by this configuration and the environment, and what to warn of.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the endpoint cannot be one.
+    pub fn otlp_settings(&self) -> Result<(Option<OtlpSettings>, Vec<String>), ConfigError> {
+        self.otlp.settings(yaml::variable)
     }
 
     /// The configuration in the file at `path`.
@@ -98,12 +111,6 @@ impl TryFrom<RawConfig> for Config {
             collect,
             otlp,
         } = raw;
-        if otlp.is_some() {
-            return Err(Problem::new(
-                "otlp",
-                "OTLP export is not available in this version; remove the key and scrape /metrics",
-            ));
-        }
         let tcp = Tcp::parse(&tcp.unwrap_or_default())?;
         let drops = Drops::parse(&drops.unwrap_or_default())?;
         if tcp.detail == Detail::Off && !drops.enabled {
@@ -119,6 +126,7 @@ impl TryFrom<RawConfig> for Config {
             labels: Labels::parse(&labels.unwrap_or_default())?,
             limits: Limits::parse(&limits.unwrap_or_default())?,
             collect: Collect::parse(&collect.unwrap_or_default())?,
+            otlp: Otlp::parse(&otlp.unwrap_or_default())?,
         })
     }
 }

@@ -3,11 +3,12 @@
 mod table;
 
 pub mod reference;
+pub mod semantic;
 
 use crate::{
     kernel::plan::Plan,
     labels::{Cost, LabelSet, Labelled},
-    snapshot::{Exporter, Group},
+    snapshot::{Exporter, Group, Push},
 };
 use common::{
     drops::{self, DropCount},
@@ -137,6 +138,8 @@ pub enum Source {
     Groups,
     /// Slots for groups.
     GroupCapacity,
+    /// What became of pushes over OTLP; none while nothing is to be pushed.
+    Pushes(Points<Push>),
     /// The version.
     BuildInfo,
     /// What the exporter knows of itself.
@@ -159,6 +162,7 @@ impl Source {
             | Self::Series
             | Self::Groups
             | Self::GroupCapacity
+            | Self::Pushes(_)
             | Self::BuildInfo
             | Self::Exporter(_)
             | Self::Process(_) => Scope::Exporter,
@@ -168,6 +172,8 @@ impl Source {
     /// The values of its own labels that the table lists.
     fn listed(self) -> Vec<Vec<&'static str>> {
         if let Self::Counters(points) | Self::Jiffies(points) = self {
+            points.iter().map(|(values, _)| values.to_vec()).collect()
+        } else if let Self::Pushes(points) = self {
             points.iter().map(|(values, _)| values.to_vec()).collect()
         } else if let Self::Drops(sources, _) = self {
             sources.iter().map(|source| vec![source.as_str()]).collect()
@@ -274,8 +280,15 @@ pub struct Family {
     pub points: Vec<Point>,
 }
 
+impl Family {
+    /// What the exporter does not know of itself is no metric, such as pushes when nothing is to be pushed.
+    fn says_nothing(&self) -> bool {
+        self.points.is_empty() && matches!(self.metric.source, Source::Pushes(_) | Source::Exporter(_))
+    }
+}
+
 /// One series.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Point {
     /// Labels of the scope.
     pub labels: LabelSet,
@@ -366,6 +379,7 @@ pub fn build(labelled: &Labelled<'_>) -> Families {
             metric,
             points: points(metric, labelled),
         })
+        .filter(|family| !family.says_nothing())
         .collect();
     let series = families.iter().map(|family| family.points.len()).sum::<usize>();
     for family in &mut families {
@@ -451,6 +465,15 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         }
         // The slot `other` is no place for a group of its own.
         Source::GroupCapacity => one(f64::from(snapshot.capacity.groups - 1)),
+        Source::Pushes(points) => {
+            let counts = snapshot.exporter.pushes.iter().flat_map(|pushes| {
+                let count = |push: Push| pushes.counts.get(push as usize).copied().unwrap_or(0);
+                points.iter().map(move |(values, push)| (values, count(*push)))
+            });
+            counts
+                .map(|(values, count)| alone(own(metric, values), Value::Count(count)))
+                .collect()
+        }
         Source::BuildInfo => vec![alone(own(metric, &[env!("CARGO_PKG_VERSION")]), Value::Number(1.0))],
         Source::Exporter(value) | Source::Process(value) => value(&snapshot.exporter).map(one).unwrap_or_default(),
     }

@@ -104,6 +104,39 @@ pub struct Exporter {
     pub most_descriptors: Option<f64>,
     /// Start of the process, in seconds since 1970.
     pub started: Option<f64>,
+    /// What became of pushes over OTLP; `None` while nothing is to be pushed.
+    pub pushes: Option<Pushes>,
+}
+
+/// What became of pushes over OTLP so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pushes {
+    /// By [`Push`].
+    pub counts: [u64; Push::COUNT],
+    /// When the receiver last took a push, in seconds since 1970.
+    pub last_taken: Option<f64>,
+}
+
+/// What is counted of pushes over OTLP; the index in [`Pushes::counts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Push {
+    /// Requests that the receiver took.
+    Success,
+    /// Requests of which the receiver took a part.
+    Partial,
+    /// Requests that the receiver refused for good.
+    Refused,
+    /// Requests given up without such an answer.
+    Failed,
+    /// Attempts after the first.
+    Retries,
+    /// Data points that the receiver did not take of partial requests.
+    RejectedPoints,
+}
+
+impl Push {
+    /// How many there are.
+    pub const COUNT: usize = Self::RejectedPoints as usize + 1;
 }
 
 /// How the last reload went; the start counts as one.

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 /// The whole file. A key that is absent or empty keeps its default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,8 +32,8 @@ pub(crate) struct RawConfig {
     pub(crate) limits: Option<RawLimits>,
     /// When to collect. Example: `{max_age: 5s}`.
     pub(crate) collect: Option<RawCollect>,
-    /// OTLP export: known, but not available in this version, whatever it holds.
-    pub(crate) otlp: Option<IgnoredAny>,
+    /// Push over OTLP. Example: `{endpoint: "http://localhost:4317"}`.
+    pub(crate) otlp: Option<RawOtlp>,
 }
 
 /// One entry of `subnets`.
@@ -159,6 +159,74 @@ pub(crate) struct RawLimits {
 pub(crate) struct RawCollect {
     /// Age up to which a scrape may reuse the last snapshot, 0 to 1h. Default: `1s`. Example: `500ms`.
     pub(crate) max_age: Option<String>,
+}
+
+/// `otlp`; what is absent here, the `OTEL_*` variables may say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls"
+)]
+pub(crate) struct RawOtlp {
+    /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
+    pub(crate) endpoint: Option<String>,
+    /// How requests travel: grpc or http/protobuf. Default: `grpc`. Example: `http/protobuf`.
+    pub(crate) protocol: Option<String>,
+    /// Time between two pushes, 1s to 1h. Default: `15s`. Example: `1m`.
+    pub(crate) interval: Option<String>,
+    /// Longest time for one request, 100ms to 10m. Default: `10s`. Example: `5s`.
+    pub(crate) timeout: Option<String>,
+    /// How requests are compressed: gzip or none. Default: `gzip`. Example: `none`.
+    pub(crate) compression: Option<String>,
+    /// Headers of every request. Default: none. Example: `{x-scope-orgid: fleet}`.
+    pub(crate) headers: Option<RawHeaders>,
+    /// What counters and histograms mean: cumulative or delta. Default: `cumulative`. Example: `delta`.
+    pub(crate) temporality: Option<String>,
+    /// Keys and certificates. Example: `{ca_file: ca.pem}`.
+    pub(crate) tls: Option<RawTls>,
+}
+
+/// `otlp.tls`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys ca_file, cert_file and key_file"
+)]
+pub(crate) struct RawTls {
+    /// PEM file of the certificates to trust. Default: those of the system. Example: `ca.pem`.
+    pub(crate) ca_file: Option<String>,
+    /// PEM file of the exporter's own certificate. Default: none. Example: `client.pem`.
+    pub(crate) cert_file: Option<String>,
+    /// PEM file of its key. Default: none. Example: `client.key`.
+    pub(crate) key_file: Option<String>,
+}
+
+/// `otlp.headers`: a list, so that a name given twice is seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RawHeaders(pub(crate) Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for RawHeaders {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = RawHeaders;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a mapping of names to values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeaders, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(RawHeaders(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
 }
 
 impl<'de> Deserialize<'de> for RawFallback {

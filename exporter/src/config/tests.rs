@@ -2,6 +2,7 @@
 
 mod files;
 mod name_errors;
+mod otlp;
 mod properties;
 mod shape_errors;
 mod value_errors;

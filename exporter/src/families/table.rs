@@ -7,7 +7,7 @@ use super::{
     Unit::{self, Bytes, None as Count, Seconds, Segments},
     number, seconds,
 };
-use crate::kernel::plan::FOLD;
+use crate::{kernel::plan::FOLD, snapshot::Push};
 use common::{
     drops,
     group::Counter,
@@ -571,6 +571,43 @@ pub static METRICS: &[Metric] = &[
         "When the configuration in force was read, in seconds since 1970",
         "SIGHUP, POST /-/reload",
         Source::Exporter(|exporter| Some(exporter.last_reload.succeeded.as_secs_f64())),
+        "otlp_exports",
+        Count,
+        C,
+        "Requests to the OTLP receiver by what became of them: success; partial, it refused some data points; refused, it will \
+         not take them as they are; failed, no answer or none but to try again, until the next was due",
+        "the OTLP push",
+        Source::Pushes(&[
+            (&["success"], Push::Success),
+            (&["partial"], Push::Partial),
+            (&["refused"], Push::Refused),
+            (&["failed"], Push::Failed),
+        ]),
+    )
+    .by(&["result"]),
+    metric(
+        "otlp_retries",
+        Count,
+        C,
+        "Requests to the OTLP receiver that were sent again",
+        "the OTLP push",
+        Source::Pushes(&[(&[], Push::Retries)]),
+    ),
+    metric(
+        "otlp_rejected_data_points",
+        Count,
+        C,
+        "Data points that the OTLP receiver refused while it took the rest",
+        "the OTLP push: partial_success.rejected_data_points",
+        Source::Pushes(&[(&[], Push::RejectedPoints)]),
+    ),
+    metric(
+        "otlp_last_success_timestamp",
+        Seconds,
+        G,
+        "When the OTLP receiver last took a request, in seconds since 1970",
+        "the OTLP push",
+        Source::Exporter(|exporter| exporter.pushes.as_ref()?.last_taken),
     ),
     metric("build_info", Count, G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
         .by(&["version"]),

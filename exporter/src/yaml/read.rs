@@ -1,6 +1,6 @@
-//! A file's text: the only place of this module that touches the disk.
-//! It must never look into the text beyond its encoding.
-//! From a path of the command line; to whoever parses it.
+//! A file's text, and variables: the only place of the configuration that touches the disk and the environment.
+//! It must never look into a text beyond its encoding.
+//! From a path of the command line, or a name; to whoever parses it.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,6 +17,15 @@ pub(super) fn text(path: &Path, absent: &str) -> Result<String, ConfigError> {
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
         ConfigError::new(&file, Some(line), "the file is not UTF-8 text; save it as UTF-8")
     })
+}
+
+/// A variable of the environment, if it is set and text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the configuration reads the environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Why a file cannot be read, and what to do.

@@ -71,7 +71,7 @@ fn the_sample_means_the_built_in_configuration_and_its_examples_change_it() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("# example: "))
         .collect();
-    assert_eq!(examples.len(), 13);
+    assert_eq!(examples.len(), 21);
     for example in examples {
         assert_ne!(config(example), Config::built_in(), "{example}");
     }
@@ -94,14 +94,14 @@ fn the_sample_has_every_key() {
         "labels: {x: 1}",
         "limits: {x: 1}",
         "collect: {x: 1}",
+        "otlp: {x: 1}",
+        "otlp: {tls: {x: 1}}",
     ] {
         let error = Config::from_yaml(yaml, "t.yaml").unwrap_err().to_string();
         let (_, keys) = error.split_once("use one of ").unwrap();
-        for key in keys.split(", ").filter(|key| *key != "otlp") {
-            assert!(
-                SAMPLE.contains(&format!("{key}: ")) || SAMPLE.contains(&format!("\n{key}:\n")),
-                "{key}"
-            );
+        for key in keys.split(", ") {
+            let shown = [format!("{key}: "), format!("\n{key}:\n"), format!("\n  {key}:\n")];
+            assert!(shown.iter().any(|shown| SAMPLE.contains(shown)), "{key}");
         }
     }
 }
@@ -120,6 +120,7 @@ drops: {enabled: true, ignore: [{reason: NOT_SPECIFIED, location: unix_*}], clas
 labels: {tcp: [subnet, connection_type, app_protocol, role], drops: [location]}
 limits: {memory: 32MiB, series: 10000}
 collect: {max_age: 1s}
+otlp: {endpoint: "http://localhost:4317", protocol: grpc, interval: 15s, compression: gzip, headers: {}, temporality: cumulative, tls: {}}
 "#;
     let config = config(yaml);
     assert_eq!(config.subnets.names(), ["office-wifi", "dc-east"]);

@@ -111,6 +111,10 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         ("labels", "keys tcp and drops"),
         ("limits", "keys memory and series"),
         ("collect", "key max_age"),
+        (
+            "otlp",
+            "keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls",
+        ),
     ] {
         check(
             &format!("{section}: []"),
@@ -134,20 +138,6 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         "drops: {classes: [5]}",
         "t.yaml:1: drops.classes[0]: found integer `5`; write a mapping with the keys class, reason and location",
     );
-}
-
-#[test]
-fn otlp_is_known_but_not_available() {
-    for yaml in [
-        "otlp: {}",
-        "otlp: {endpoint: \"http://localhost:4317\", anything: [1]}",
-        "otlp: 5",
-    ] {
-        check(
-            &format!("tcp: {{}}\n{yaml}"),
-            "t.yaml:2: otlp: OTLP export is not available in this version; remove the key and scrape /metrics",
-        );
-    }
 }
 
 #[test]
