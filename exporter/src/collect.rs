@@ -13,7 +13,9 @@ use crate::{
     },
     labels::Labelling,
     numbering::Numbering,
-    process, sites,
+    process,
+    pushes::Tally,
+    sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
 };
 use common::{drops::DropCount, group::GroupKey};
@@ -42,20 +44,46 @@ pub enum CollectError {
 pub struct Collector {
     source: Arc<Mutex<Source>>,
     last: AsyncMutex<Last>,
+    started: Duration,
 }
 
 #[derive(Debug)]
 struct Last {
     max_age: Duration,
-    families: Option<(Instant, Arc<Families>)>,
+    collection: Option<(Instant, Collection)>,
+    /// Changes of labels that nobody has asked for yet; none while nobody will.
+    relabelled: Option<Vec<Relabelled>>,
+}
+
+/// What was collected, and when.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// Since 1970.
+    pub at: Duration,
+    /// All families.
+    pub families: Arc<Families>,
+}
+
+/// One snapshot by the labels before and after a reload.
+#[derive(Clone, Debug)]
+pub struct Relabelled {
+    /// When, since 1970.
+    pub at: Duration,
+    /// All that was counted until then, under the old labels.
+    pub by_old: Arc<Families>,
+    /// The same under the new ones.
+    pub by_new: Arc<Families>,
 }
 
 impl Collector {
     /// A collector over a loaded kernel.
-    pub fn new(kernel: Kernel, config: &Config, numbering: Numbering) -> Self {
+    ///
+    /// `started` is when its counters began, since 1970.
+    pub fn new(kernel: Kernel, config: &Config, numbering: Numbering, tally: Arc<Tally>, started: Duration) -> Self {
         Self {
             source: Arc::new(Mutex::new(Source {
                 kernel,
+                tally,
                 config: config.clone(),
                 labelling: Labelling::new(config, &numbering, families::cost()),
                 numbering,
@@ -65,9 +93,16 @@ impl Collector {
             })),
             last: AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
-                families: None,
+                collection: None,
+                relabelled: None,
             }),
+            started,
         }
+    }
+
+    /// When its counters began, since 1970.
+    pub fn started(&self) -> Duration {
+        self.started
     }
 
     /// The families of a snapshot that is not older than `collect.max_age`.
@@ -75,17 +110,49 @@ impl Collector {
     /// # Errors
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
     pub async fn families(&self) -> Result<Arc<Families>, CollectError> {
-        // Whoever waits for the lock meanwhile finds this run's result.
+        Ok(self.collect(false).await?.families)
+    }
+
+    /// The same with the time that they are for; `fresh` asks for a snapshot that nobody has seen yet.
+    ///
+    /// # Errors
+    /// As for [`Self::families`].
+    pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
         let mut last = self.last.lock().await;
-        if let Some((at, families)) = &last.families
-            && at.elapsed() < last.max_age
+        let max_age = if fresh { Duration::ZERO } else { last.max_age };
+        self.run(&mut last, max_age).await
+    }
+
+    /// The same with the changes of labels since this was last asked. From the first time on they are kept.
+    ///
+    /// # Errors
+    /// As for [`Self::families`].
+    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
+        let mut last = self.last.lock().await;
+        let max_age = if fresh { Duration::ZERO } else { last.max_age };
+        let collection = self.run(&mut last, max_age).await?;
+        let relabelled = last.relabelled.replace(Vec::new());
+        Ok((collection, relabelled.unwrap_or_default()))
+    }
+
+    /// Changes of labels need not be kept any more.
+    pub async fn forget_labels(&self) {
+        self.last.lock().await.relabelled = None;
+    }
+
+    /// Whoever waits for the lock meanwhile finds this run's result.
+    async fn run(&self, last: &mut Last, max_age: Duration) -> Result<Collection, CollectError> {
+        if let Some((at, collection)) = &last.collection
+            && at.elapsed() < max_age
         {
-            return Ok(Arc::clone(families));
+            return Ok(collection.clone());
         }
         let source = Arc::clone(&self.source);
         let families = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
-        last.families = Some((now(), Arc::clone(&families)));
-        Ok(families)
+        let at = clock();
+        let collection = Collection { at, families };
+        last.collection = Some((now(), collection.clone()));
+        Ok(collection)
     }
 }
 
@@ -102,8 +169,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of a reload is a metric")]
-fn clock() -> Duration {
+/// The time since 1970, for others than ourselves.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the times of snapshots and reloads are told to others"
+)]
+pub fn clock() -> Duration {
     // A clock before 1970 tells nothing.
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -113,6 +184,7 @@ fn clock() -> Duration {
 #[derive(Debug)]
 struct Source {
     kernel: Kernel,
+    tally: Arc<Tally>,
     config: Config,
     numbering: Numbering,
     labelling: Labelling,
@@ -142,6 +214,7 @@ impl Source {
         exporter.last_reload = self.last_reload;
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
+        exporter.pushes = self.tally.read();
         Ok(Snapshot {
             groups: groups.into_iter().map(row_of_group).collect(),
             drops,

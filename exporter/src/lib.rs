@@ -8,6 +8,7 @@
 //! - `families`: the metric table applied
 //! - `collect`, `reload`: when asked
 //! - `prometheus`: encodes; `http` answers, and `web` serves it, over TLS if asked to, to those who may
+//! - `otlp`: pushes; `pushes` counts what became of it
 //! - `cli`, `doctor`, `run`: the program around it
 
 mod yaml;
@@ -28,6 +29,7 @@ pub mod labels;
 pub mod ledger;
 
 pub mod process;
+pub mod pushes;
 
 pub mod collect;
 pub mod reload;
@@ -36,6 +38,8 @@ pub mod prometheus;
 
 pub mod http;
 pub mod web;
+
+pub mod otlp;
 
 pub mod cli;
 pub mod doctor;

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::ServeArguments,
-    collect::Collector,
+    collect::{Collector, clock},
     config::{Config, ConfigError},
     http::{self, Service},
     kernel::{
@@ -12,6 +12,8 @@ use crate::{
         plan::{self, Plan, Unsupported},
     },
     numbering::Numbering,
+    otlp,
+    pushes::Tally,
     reload::Reloader,
     web::{self, Web},
 };
@@ -24,7 +26,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 /// Why the exporter does not run.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +89,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let config = read_config(arguments.config_file.as_deref())?;
     let web_config_file = arguments.web_config_file.as_deref();
     Web::read(web_config_file)?;
+    let receiver = otlp::receiver(&config)?;
     let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(&config, &features)?;
     let address = arguments.listen_address;
@@ -92,12 +98,18 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     // Again, as it is read from now on: without the right to read what is for other users only.
     let web = Arc::new(Web::read(web_config_file)?);
     let numbering = Numbering::new(&config);
+    let started = clock();
     let kernel = Kernel::load(&config, &numbering, plan, reasons, arguments.btf.as_deref())?;
     capabilities::drop_all()?;
     tell(&kernel, &config);
     let plan = kernel.plan().clone();
-    let collector = Arc::new(Collector::new(kernel, &config, numbering));
-    let reloader = Arc::new(Reloader::new(arguments.config_file.clone(), Arc::clone(&collector)));
+    let tally = Arc::new(Tally::default());
+    let collector = Collector::new(kernel, &config, numbering, Arc::clone(&tally), started);
+    let collector = Arc::new(collector);
+    let (destination, pushed_to) = watch::channel(receiver);
+    let pusher = otlp::start(Arc::clone(&collector), tally, pushed_to).map_err(RunError::Serve)?;
+    let reloader = Reloader::new(arguments.config_file.clone(), Arc::clone(&collector), destination);
+    let reloader = Arc::new(reloader);
     let service = Service {
         plan,
         collector,
@@ -114,6 +126,11 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let served = runtime
         .block_on(listen(listener, service, web, &reloader))
         .map_err(RunError::Serve);
+    // Whoever still serves or reloads holds a part of it; the pusher ends all the same.
+    reloader.end();
+    if pusher.join().is_err() {
+        tracing::error!("the push over OTLP ended early");
+    }
     // Whoever still reads the kernel or compares a password then is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served

@@ -2,10 +2,9 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, Source, clock, held};
+use super::{CollectError, Collector, Relabelled, Source, clock, held};
 use crate::{
     config::{Config, ConfigError},
-    families::Families,
     kernel::LoadError,
 };
 use std::sync::Arc;
@@ -35,10 +34,8 @@ pub enum ReloadError {
 pub struct Reloaded {
     /// The configuration that is in force.
     pub config: Config,
-    /// All that was counted until then, under the old labels.
-    pub by_old: Arc<Families>,
-    /// The same under the new ones.
-    pub by_new: Arc<Families>,
+    /// What that did to the labels.
+    pub relabelled: Relabelled,
 }
 
 impl Collector {
@@ -62,9 +59,12 @@ impl Collector {
             .await
             .unwrap_or_else(|error| Err(CollectError::Ended(error).into()));
         // In any case the next scrape shall see how it went.
-        last.families = None;
+        last.collection = None;
         if let Ok(reloaded) = &result {
             last.max_age = reloaded.config.collect.max_age;
+            if let Some(relabelled) = &mut last.relabelled {
+                relabelled.push(reloaded.relabelled.clone());
+            }
         }
         result
     }
@@ -77,7 +77,7 @@ impl Source {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
         let snapshot = self.snapshot().map_err(CollectError::Read)?;
-        let by_old = self.label(&snapshot);
+        let (at, by_old) = (clock(), self.label(&snapshot));
         self.kernel.configure(&config, &numbering)?;
         self.labelling.configure(&config, &numbering);
         (self.config, self.numbering) = (config.clone(), numbering);
@@ -85,7 +85,8 @@ impl Source {
         if let Err(error) = self.collect() {
             tracing::warn!(%error, "live flows take their new labels at the next collection");
         }
-        Ok(Reloaded { config, by_old, by_new })
+        let relabelled = Relabelled { at, by_old, by_new };
+        Ok(Reloaded { config, relabelled })
     }
 }
 

@@ -149,7 +149,13 @@ impl Otlp {
                 .as_deref()
                 .map(|text| Endpoint::parse(text).map_err(|what| Problem::new("otlp.endpoint", what)))
                 .transpose()?,
-            protocol: word("otlp.protocol", protocol, "a protocol", &Protocol::ALL, Protocol::as_str)?,
+            protocol: word(
+                "otlp.protocol",
+                protocol,
+                "a protocol",
+                &Protocol::ALL,
+                Protocol::as_str,
+            )?,
             interval: milliseconds("otlp.interval", interval, INTERVAL_MS)?,
             timeout: milliseconds("otlp.timeout", timeout, TIMEOUT_MS)?,
             compression: word(
@@ -201,7 +207,10 @@ impl Otlp {
         let target = if let Some(endpoint) = &self.endpoint {
             let protocol = self.protocol.or(said).unwrap_or(Protocol::Grpc);
             let target = endpoint.target(protocol);
-            Some((protocol, target.map_err(|what| ConfigError::new("otlp.endpoint", None, what))?))
+            Some((
+                protocol,
+                target.map_err(|what| ConfigError::of_setting("otlp.endpoint", what))?,
+            ))
         } else {
             // By the specification HTTP is what an endpoint in the environment means if nothing else is said.
             let protocol = self.protocol.or(said).unwrap_or(Protocol::HttpProtobuf);
@@ -274,6 +283,6 @@ fn word<T: Copy>(
     all: &[T],
     as_str: fn(T) -> &'static str,
 ) -> Result<Option<T>, Problem> {
-    let choose = |text| words::choose(key, text, noun, all, as_str);
+    let choose = |text| choose(key, text, noun, all, as_str);
     text.as_deref().map(choose).transpose()
 }

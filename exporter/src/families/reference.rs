@@ -27,16 +27,8 @@ pub fn markdown() -> String {
          first bucket also holds what is smaller, its last one what is larger.\n\n",
     );
     let scopes = [
-        (
-            Scope::Tcp,
-            "TCP",
-            TcpLabel::ALL.map(TcpLabel::as_str).to_vec(),
-        ),
-        (
-            Scope::Drops,
-            "Drops",
-            DropLabel::ALL.map(DropLabel::as_str).to_vec(),
-        ),
+        (Scope::Tcp, "TCP", TcpLabel::ALL.map(TcpLabel::as_str).to_vec()),
+        (Scope::Drops, "Drops", DropLabel::ALL.map(DropLabel::as_str).to_vec()),
         (
             Scope::Exporter,
             "Without these labels, and the exporter itself",
@@ -45,7 +37,10 @@ pub fn markdown() -> String {
     ];
     for (scope, title, labels) in scopes {
         page += &format!("## {title}\n\n");
-        let mut metrics = METRICS.iter().filter(|metric| metric.source.scope() == scope).peekable();
+        let mut metrics = METRICS
+            .iter()
+            .filter(|metric| metric.source.scope() == scope)
+            .peekable();
         if let Some(first) = metrics.peek()
             && !labels.is_empty()
         {

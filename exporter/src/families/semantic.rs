@@ -133,10 +133,7 @@ fn shared(label: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::METRICS,
-        *,
-    };
+    use super::{super::METRICS, *};
     use crate::config::{DropLabel, TcpLabel};
     use std::collections::HashSet;
 
@@ -147,21 +144,61 @@ mod tests {
     #[test]
     fn names_are_the_same_words_dotted() {
         for (name, dotted, unit, instrument) in [
-            ("tcpvitals_tcp_segments_total", "tcpvitals.tcp.segments", "{segment}", Instrument::Counter),
-            ("tcpvitals_tcp_data_bytes_total", "tcpvitals.tcp.data", "By", Instrument::Counter),
-            ("tcpvitals_tcp_rtt_seconds", "tcpvitals.tcp.rtt", "s", Instrument::Histogram),
+            (
+                "tcpvitals_tcp_segments_total",
+                "tcpvitals.tcp.segments",
+                "{segment}",
+                Instrument::Counter,
+            ),
+            (
+                "tcpvitals_tcp_data_bytes_total",
+                "tcpvitals.tcp.data",
+                "By",
+                Instrument::Counter,
+            ),
+            (
+                "tcpvitals_tcp_rtt_seconds",
+                "tcpvitals.tcp.rtt",
+                "s",
+                Instrument::Histogram,
+            ),
             (
                 "tcpvitals_tcp_congestion_window_segments",
                 "tcpvitals.tcp.congestion_window",
                 "{segment}",
                 Instrument::Histogram,
             ),
-            ("tcpvitals_tcp_connections", "tcpvitals.tcp.connections", "{connection}", Instrument::Gauge),
-            ("tcpvitals_dropped_packets_total", "tcpvitals.dropped_packets", "{packet}", Instrument::Counter),
+            (
+                "tcpvitals_tcp_connections",
+                "tcpvitals.tcp.connections",
+                "{connection}",
+                Instrument::Gauge,
+            ),
+            (
+                "tcpvitals_dropped_packets_total",
+                "tcpvitals.dropped_packets",
+                "{packet}",
+                Instrument::Counter,
+            ),
             ("tcpvitals_build_info", "tcpvitals.build_info", "1", Instrument::Gauge),
-            ("process_cpu_seconds_total", "process.cpu.time", "s", Instrument::Counter),
-            ("process_resident_memory_bytes", "process.memory.usage", "By", Instrument::UpDownCounter),
-            ("process_max_fds", "tcpvitals.process.max_fds", "{file_descriptor}", Instrument::Gauge),
+            (
+                "process_cpu_seconds_total",
+                "process.cpu.time",
+                "s",
+                Instrument::Counter,
+            ),
+            (
+                "process_resident_memory_bytes",
+                "process.memory.usage",
+                "By",
+                Instrument::UpDownCounter,
+            ),
+            (
+                "process_max_fds",
+                "tcpvitals.process.max_fds",
+                "{file_descriptor}",
+                Instrument::Gauge,
+            ),
         ] {
             let metric = of(name);
             assert_eq!(
@@ -185,7 +222,12 @@ mod tests {
         let own = TcpLabel::ALL.map(|label| segments.attribute(label.as_str()));
         assert_eq!(
             own,
-            ["tcpvitals.subnet", "network.connection.type", "network.protocol.name", "tcpvitals.role"]
+            [
+                "tcpvitals.subnet",
+                "network.connection.type",
+                "network.protocol.name",
+                "tcpvitals.role"
+            ]
         );
         let drops = of("tcpvitals_dropped_packets_total");
         let own = DropLabel::ALL.map(|label| drops.attribute(label.as_str()));
@@ -204,8 +246,16 @@ mod tests {
         for (name, label, attribute) in [
             ("tcpvitals_tcp_segments_total", "direction", "network.io.direction"),
             ("tcpvitals_tcp_connections_failed_total", "reason", "error.type"),
-            ("tcpvitals_tcp_sender_limited_seconds_total", "limit", "tcpvitals.tcp.limit"),
-            ("tcpvitals_tcp_connections_by_algorithm", "algorithm", "tcpvitals.tcp.algorithm"),
+            (
+                "tcpvitals_tcp_sender_limited_seconds_total",
+                "limit",
+                "tcpvitals.tcp.limit",
+            ),
+            (
+                "tcpvitals_tcp_connections_by_algorithm",
+                "algorithm",
+                "tcpvitals.tcp.algorithm",
+            ),
             ("tcpvitals_dropped_packets_total", "source", "tcpvitals.drop.source"),
             ("tcpvitals_program_attached", "program", "tcpvitals.program.name"),
             ("tcpvitals_program_attached", "reason", "tcpvitals.program.reason"),

@@ -571,6 +571,8 @@ pub static METRICS: &[Metric] = &[
         "When the configuration in force was read, in seconds since 1970",
         "SIGHUP, POST /-/reload",
         Source::Exporter(|exporter| Some(exporter.last_reload.succeeded.as_secs_f64())),
+    ),
+    metric(
         "otlp_exports",
         Count,
         C,

@@ -14,6 +14,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// What is wrong with a setting, wherever it was made; `setting` is its key, or the variable's name.
+    pub fn of_setting(setting: &str, what: impl Display) -> Self {
+        Self::new(setting, None, what)
+    }
+
     pub(super) fn new(file: &str, line: Option<usize>, what: impl Display) -> Self {
         let place = match line {
             Some(line) => format!("{file}:{line}"),

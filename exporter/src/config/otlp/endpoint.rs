@@ -41,9 +41,9 @@ impl Display for Target {
 impl Endpoint {
     /// The URL that `text` is, or what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| {
-            format!("this is no URL ({error}); write for example http://localhost:4317")
-        })?;
+        let uri: Uri = text
+            .parse()
+            .map_err(|error| format!("this is no URL ({error}); write for example http://localhost:4317"))?;
         let authority = uri.authority().map(|authority| authority.as_str());
         match (uri.scheme_str(), authority) {
             (_, Some(authority)) if authority.contains('@') => {
@@ -75,7 +75,9 @@ impl Endpoint {
     pub(super) fn target_below(&self, protocol: Protocol) -> Result<Target, String> {
         match (protocol, self.path().trim_end_matches('/')) {
             (Protocol::HttpProtobuf, "") => Ok(self.with_path(METRICS)),
-            (Protocol::HttpProtobuf, base) => Ok(self.with_path(&format!("{}/{METRICS}", base.trim_start_matches('/')))),
+            (Protocol::HttpProtobuf, base) => {
+                Ok(self.with_path(&format!("{}/{METRICS}", base.trim_start_matches('/'))))
+            }
             (Protocol::Grpc, _) => self.target(protocol),
         }
     }
@@ -131,13 +133,29 @@ mod tests {
     fn grpc_has_no_path() {
         assert_eq!(target("https://a:4317", Protocol::Grpc).unwrap(), "https://a:4317/");
         let refused = target("http://a:4317/v1/metrics", Protocol::Grpc).unwrap_err();
-        assert!(refused.contains("\"/v1/metrics\"") && refused.contains("http/protobuf"), "{refused}");
+        assert!(
+            refused.contains("\"/v1/metrics\"") && refused.contains("http/protobuf"),
+            "{refused}"
+        );
     }
 
     #[test]
     fn what_cannot_be_reached_is_no_endpoint() {
-        for text in ["", "a", "a:4317", "//a", "ftp://a", "http://", "http://:1", "http://a b", "/v1/metrics"] {
-            assert!(Endpoint::parse(text).unwrap_err().contains("http://localhost:4317"), "{text}");
+        for text in [
+            "",
+            "a",
+            "a:4317",
+            "//a",
+            "ftp://a",
+            "http://",
+            "http://:1",
+            "http://a b",
+            "/v1/metrics",
+        ] {
+            assert!(
+                Endpoint::parse(text).unwrap_err().contains("http://localhost:4317"),
+                "{text}"
+            );
         }
         let secret = Endpoint::parse("http://me:geheim@a").unwrap_err();
         assert!(secret.contains("headers") && !secret.contains("geheim"), "{secret}");
@@ -145,7 +163,9 @@ mod tests {
 
     #[test]
     fn the_log_does_not_show_the_query() {
-        let target = Endpoint::parse("http://a/x?key=geheim").unwrap().target(Protocol::HttpProtobuf);
+        let target = Endpoint::parse("http://a/x?key=geheim")
+            .unwrap()
+            .target(Protocol::HttpProtobuf);
         assert_eq!(target.unwrap().to_string(), "http://a/x");
     }
 }

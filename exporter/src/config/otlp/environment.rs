@@ -5,9 +5,9 @@
 use super::endpoint::{Endpoint, Target};
 use super::{Compression, ConfigError, Headers, Protocol, Temporality};
 use opentelemetry_otlp::{
-    OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_INSECURE,
-    OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_METRICS_HEADERS,
-    OTEL_EXPORTER_OTLP_METRICS_INSECURE, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
+    OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS,
+    OTEL_EXPORTER_OTLP_INSECURE, OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS, OTEL_EXPORTER_OTLP_METRICS_INSECURE, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL,
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL,
     OTEL_EXPORTER_OTLP_TIMEOUT,
 };
@@ -15,7 +15,10 @@ use percent_encoding::percent_decode_str;
 use std::{path::PathBuf, time::Duration};
 
 // Those for which opentelemetry-otlp has no constant.
-const CERTIFICATE: [&str; 2] = ["OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
+const CERTIFICATE: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
 const CLIENT_CERTIFICATE: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
@@ -62,7 +65,7 @@ impl<'a> Environment<'a> {
     }
 
     /// An endpoint that cannot be one is an error: to push nowhere in silence helps nobody.
-    pub(super) fn target(&mut self, protocol: Protocol) -> Result<Option<Target>, ConfigError> {
+    pub(super) fn target(&self, protocol: Protocol) -> Result<Option<Target>, ConfigError> {
         let names = [OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
         let Some((name, text)) = self.first(&names) else {
             return Ok(None);
@@ -78,7 +81,7 @@ impl<'a> Environment<'a> {
             OTEL_EXPORTER_OTLP_ENDPOINT => endpoint.target_below(protocol),
             _ => endpoint.target(protocol),
         });
-        Ok(Some(target.map_err(|what| ConfigError::new(name, None, what))?))
+        Ok(Some(target.map_err(|what| ConfigError::of_setting(name, what))?))
     }
 
     pub(super) fn interval(&mut self) -> Option<Duration> {
@@ -109,7 +112,7 @@ impl<'a> Environment<'a> {
         headers
     }
 
-    pub(super) fn ca_file(&mut self) -> Option<PathBuf> {
+    pub(super) fn ca_file(&self) -> Option<PathBuf> {
         self.path(&CERTIFICATE).map(|(_, path)| path)
     }
 
@@ -126,7 +129,8 @@ impl<'a> Environment<'a> {
 
     fn is_insecure(&self) -> bool {
         let names = [OTEL_EXPORTER_OTLP_METRICS_INSECURE, OTEL_EXPORTER_OTLP_INSECURE];
-        self.first(&names).is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"))
+        self.first(&names)
+            .is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"))
     }
 
     fn path(&self, names: &[&'static str]) -> Option<(&'static str, PathBuf)> {
@@ -135,7 +139,10 @@ impl<'a> Environment<'a> {
 
     fn word<T: Copy>(&mut self, names: &[&'static str], all: &[T], word: fn(T) -> &'static str) -> Option<T> {
         let (name, text) = self.first(names)?;
-        let found = all.iter().copied().find(|value| word(*value).eq_ignore_ascii_case(&text));
+        let found = all
+            .iter()
+            .copied()
+            .find(|value| word(*value).eq_ignore_ascii_case(&text));
         if found.is_none() {
             let words: Vec<&str> = all.iter().copied().map(word).collect();
             self.warn(name, &format!("{text:?} is ignored; use one of {}", words.join(", ")));

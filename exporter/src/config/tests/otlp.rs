@@ -27,7 +27,10 @@ const METRICS: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://me
 fn without_an_endpoint_nothing_is_pushed() {
     assert_eq!(resolve("", &[]), (None, Vec::new()));
     let rest = "otlp: {protocol: grpc, interval: 1s, headers: {a: b}, temporality: delta}";
-    assert_eq!(resolve(rest, &[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), (None, Vec::new()));
+    assert_eq!(
+        resolve(rest, &[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]),
+        (None, Vec::new())
+    );
 }
 
 #[test]
@@ -35,7 +38,10 @@ fn an_endpoint_alone_gets_the_documented_defaults() {
     let settings = settings("otlp: {endpoint: \"http://localhost:4317\"}", &[]);
     assert_eq!(settings.target.to_string(), "http://localhost:4317/");
     assert_eq!(settings.protocol, Protocol::Grpc);
-    assert_eq!((settings.interval, settings.timeout), (Duration::from_secs(15), Duration::from_secs(10)));
+    assert_eq!(
+        (settings.interval, settings.timeout),
+        (Duration::from_secs(15), Duration::from_secs(10))
+    );
     assert_eq!(settings.compression, Compression::Gzip);
     assert_eq!(settings.temporality, Temporality::Cumulative);
     assert!(settings.headers.map().is_empty() && settings.tls.ca_file.is_none() && settings.tls.client.is_none());
@@ -60,8 +66,14 @@ fn a_full_section_is_taken_over() {
     );
     assert_eq!(settings.target.uri(), "https://a/x");
     assert_eq!(settings.protocol, Protocol::HttpProtobuf);
-    assert_eq!((settings.interval, settings.timeout), (Duration::from_secs(60), Duration::from_millis(500)));
-    assert_eq!((settings.compression, settings.temporality), (Compression::None, Temporality::Delta));
+    assert_eq!(
+        (settings.interval, settings.timeout),
+        (Duration::from_secs(60), Duration::from_millis(500))
+    );
+    assert_eq!(
+        (settings.compression, settings.temporality),
+        (Compression::None, Temporality::Delta)
+    );
     assert_eq!(settings.headers.map().len(), 2);
     assert_eq!(settings.headers.map()["authorization"], "Bearer geheim");
     assert_eq!(settings.tls.ca_file, Some("a".into()));
@@ -86,11 +98,20 @@ fn variables_say_what_the_file_does_not() {
             ("OTEL_METRIC_EXPORT_INTERVAL", "60000"),
         ],
     );
-    assert_eq!((settings.target.uri().to_string().as_str(), settings.protocol), ("https://a:4317/", Protocol::Grpc));
+    assert_eq!(
+        (settings.target.uri().to_string().as_str(), settings.protocol),
+        ("https://a:4317/", Protocol::Grpc)
+    );
     assert_eq!(settings.headers.map()["authorization"], "Basic YTpi");
     assert_eq!(settings.headers.map()["x-a"], "1");
-    assert_eq!((settings.compression, settings.temporality), (Compression::None, Temporality::Delta));
-    assert_eq!((settings.interval, settings.timeout), (Duration::from_secs(60), Duration::from_millis(2500)));
+    assert_eq!(
+        (settings.compression, settings.temporality),
+        (Compression::None, Temporality::Delta)
+    );
+    assert_eq!(
+        (settings.interval, settings.timeout),
+        (Duration::from_secs(60), Duration::from_millis(2500))
+    );
     assert_eq!(settings.tls.ca_file, Some("ca.pem".into()));
     assert_eq!(settings.tls.client, Some(("client.pem".into(), "client.key".into())));
 }
@@ -100,14 +121,37 @@ fn the_variables_for_metrics_win_over_the_general_ones() {
     let metrics = settings("", &[GENERAL, METRICS]);
     assert_eq!(metrics.target.uri(), "http://metrics:4318/v1/metrics");
     for (general, metrics) in [
-        (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")),
-        (("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"), ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none")),
-        (("OTEL_EXPORTER_OTLP_HEADERS", "a=1"), ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=2")),
-        (("OTEL_EXPORTER_OTLP_TIMEOUT", "1"), ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "2")),
-        (("OTEL_EXPORTER_OTLP_CERTIFICATE", "a"), ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "b")),
+        (
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none"),
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=2"),
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "2"),
+        ),
+        (
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "a"),
+            ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "b"),
+        ),
     ] {
-        assert_eq!(settings("", &[METRICS, general, metrics]), settings("", &[METRICS, metrics]), "{metrics:?}");
-        assert_ne!(settings("", &[METRICS, general]), settings("", &[METRICS, metrics]), "{metrics:?}");
+        assert_eq!(
+            settings("", &[METRICS, general, metrics]),
+            settings("", &[METRICS, metrics]),
+            "{metrics:?}"
+        );
+        assert_ne!(
+            settings("", &[METRICS, general]),
+            settings("", &[METRICS, metrics]),
+            "{metrics:?}"
+        );
     }
 }
 
@@ -124,21 +168,40 @@ fn a_host_for_grpc_needs_no_scheme_in_a_variable() {
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
     assert_eq!(settings("", &[endpoint, grpc]).target.uri(), "https://collector:4317/");
-    assert_eq!(settings("", &[endpoint, grpc, insecure]).target.uri(), "http://collector:4317/");
+    assert_eq!(
+        settings("", &[endpoint, grpc, insecure]).target.uri(),
+        "http://collector:4317/"
+    );
 }
 
 #[test]
 fn a_variable_that_cannot_be_understood_is_ignored_with_a_warning() {
     for (name, value, warning) in [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "\"http/json\" is ignored; use one of grpc, http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "\"zstd\" is ignored; use one of gzip, none"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "http/json",
+            "\"http/json\" is ignored; use one of grpc, http/protobuf",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_COMPRESSION",
+            "zstd",
+            "\"zstd\" is ignored; use one of gzip, none",
+        ),
         (
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
             "sometimes",
             "\"sometimes\" is ignored; use one of cumulative, delta",
         ),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "\"10s\" is ignored; write milliseconds, digits only"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "0", "\"0\" is ignored; write milliseconds, digits only"),
+        (
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+            "10s",
+            "\"10s\" is ignored; write milliseconds, digits only",
+        ),
+        (
+            "OTEL_METRIC_EXPORT_INTERVAL",
+            "0",
+            "\"0\" is ignored; write milliseconds, digits only",
+        ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "geheim", "an entry without = is ignored"),
         (
             "OTEL_EXPORTER_OTLP_HEADERS",
@@ -197,14 +260,26 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
             "endpoint: \"http://a\", tls: {ca_file: a}",
             "otlp.tls: the endpoint begins with http://, so there is no TLS; write https://, or remove tls",
         ),
-        ("protocol: http/json", "otlp.protocol: \"http/json\" is not a protocol; use one of grpc, http/protobuf"),
-        ("interval: 10ms", "otlp.interval: \"10ms\" is out of range; allowed are 1s to 1h"),
+        (
+            "protocol: http/json",
+            "otlp.protocol: \"http/json\" is not a protocol; use one of grpc, http/protobuf",
+        ),
+        (
+            "interval: 10ms",
+            "otlp.interval: \"10ms\" is out of range; allowed are 1s to 1h",
+        ),
         (
             "timeout: 10",
             "otlp.timeout: \"10\" is not a duration; write a whole number with ms, s, m or h, for example 500ms",
         ),
-        ("compression: zstd", "otlp.compression: \"zstd\" is not a compression; use one of gzip, none"),
-        ("temporality: lowmemory", "otlp.temporality: \"lowmemory\" is not a temporality; use one of cumulative, delta"),
+        (
+            "compression: zstd",
+            "otlp.compression: \"zstd\" is not a compression; use one of gzip, none",
+        ),
+        (
+            "temporality: lowmemory",
+            "otlp.temporality: \"lowmemory\" is not a temporality; use one of cumulative, delta",
+        ),
         (
             "headers: {content-type: text/plain}",
             "otlp.headers: the header \"content-type\" is set by the protocol itself; remove it",
@@ -221,9 +296,18 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
             "headers: {x: gehéim}",
             "otlp.headers: the header \"x\" has a value with characters other than printable ASCII; encode it",
         ),
-        ("headers: [a]", "otlp.headers: found a list; write a mapping of names to values"),
-        ("tls: {cert_file: a}", "otlp.tls.cert_file: a certificate needs its key; add otlp.tls.key_file"),
-        ("tls: {key_file: a}", "otlp.tls.key_file: a certificate needs its key; add otlp.tls.cert_file"),
+        (
+            "headers: [a]",
+            "otlp.headers: found a list; write a mapping of names to values",
+        ),
+        (
+            "tls: {cert_file: a}",
+            "otlp.tls.cert_file: a certificate needs its key; add otlp.tls.key_file",
+        ),
+        (
+            "tls: {key_file: a}",
+            "otlp.tls.key_file: a certificate needs its key; add otlp.tls.cert_file",
+        ),
         (
             "tls: {ca_file: \"\"}",
             "otlp.tls.ca_file: the path is empty; write the path of a PEM file, or remove the key",
@@ -233,7 +317,10 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
             "otlp.tls: unknown key \"insecure_skip_verify\"; use one of ca_file, cert_file, key_file",
         ),
     ] {
-        check(&format!("tcp: {{}}\notlp: {{{section}}}"), &format!("t.yaml:2: {sentence}"));
+        check(
+            &format!("tcp: {{}}\notlp: {{{section}}}"),
+            &format!("t.yaml:2: {sentence}"),
+        );
     }
 }
 

@@ -1,0 +1,54 @@
+//! Push over OTLP: the same families as a scrape shows, as OpenTelemetry has them.
+//!
+//! `reading` says which values travel, `delta` what they have grown by, `encode` and `histogram` make messages of them: all
+//! pure. `client` asks a receiver once, `answer` says what its answer means, and `push` decides when. It has a thread of its
+//! own, so that nothing of it can hold up a scrape.
+
+pub mod answer;
+pub mod client;
+pub mod delta;
+pub mod encode;
+pub mod histogram;
+pub mod push;
+pub mod reading;
+pub mod resource;
+pub mod tls;
+
+use crate::{
+    collect::Collector,
+    config::{Config, ConfigError},
+    pushes::Tally,
+};
+use client::Receiver;
+use push::{Destination, Pusher};
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+/// Starts the pusher. It ends, after a last push, once the sender of `destination` is gone.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(collector: Arc<Collector>, tally: Arc<Tally>, destination: Destination) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pusher = Pusher::new(collector, tally, resource::detect());
+    thread::Builder::new().name("tcpvitals-otlp".to_owned()).spawn(move || {
+        runtime.block_on(pusher.run(destination));
+        // A look-up of a name that hangs is no reason to stay.
+        runtime.shutdown_background();
+    })
+}
+
+/// Where to push, if anywhere, by a configuration and the environment.
+///
+/// # Errors
+/// [`ConfigError`] when the endpoint cannot be one, or a file cannot be used.
+pub fn receiver(config: &Config) -> Result<Option<Arc<Receiver>>, ConfigError> {
+    let (settings, warnings) = config.otlp_settings()?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings.map(Receiver::new).transpose()?.map(Arc::new))
+}

@@ -1,0 +1,242 @@
+//! What a receiver's answer means, and how long to wait before trying again: the rules of the OTLP specification.
+//! It must never send or wait itself. From the clients; to the pusher.
+
+use httpdate::parse_http_date;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use prost::Message as _;
+use std::time::{Duration, SystemTime};
+use tonic::{Code, Status};
+use tonic_types::{StatusExt as _, pb};
+
+/// The first pause; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause that a receiver may ask for, so that a mistake of its own does not silence us for ever.
+const LONGEST_REQUEST: Duration = Duration::from_mins(10);
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The receiver has it, but for so many data points; it may have something to say.
+    Taken {
+        /// Data points that it does not have, and must not be sent again.
+        rejected: u64,
+        /// What it says, "" for nothing.
+        message: String,
+    },
+    /// It may be sent again, after a time that the receiver asked for.
+    TryAgain {
+        /// The time.
+        after: Option<Duration>,
+        /// Why it was not taken.
+        why: String,
+    },
+    /// There is none. It may be sent again, over another connection.
+    Silence {
+        /// Why.
+        why: String,
+    },
+    /// It must not be sent again as it is.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Answer {
+    /// A good answer, over either protocol.
+    pub fn taken(response: ExportMetricsServiceResponse) -> Self {
+        let partial = response.partial_success.unwrap_or_default();
+        Self::Taken {
+            rejected: u64::try_from(partial.rejected_data_points).unwrap_or(0),
+            message: printable(&partial.error_message),
+        }
+    }
+
+    /// A bad answer over gRPC. `RESOURCE_EXHAUSTED` may pass only if the receiver says when.
+    pub fn of_status(status: &Status) -> Self {
+        let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let why = format!("{:?}: {}", status.code(), printable(status.message()));
+        let again = match status.code() {
+            Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unavailable
+            | Code::DataLoss => true,
+            Code::ResourceExhausted => after.is_some(),
+            Code::Ok
+            | Code::Unknown
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unauthenticated => false,
+        };
+        if again {
+            Self::TryAgain { after, why }
+        } else {
+            Self::Refused { why }
+        }
+    }
+
+    /// An answer over HTTP.
+    pub fn of_http(status: u16, retry_after: Option<&str>, body: &[u8], now: SystemTime) -> Self {
+        if (200..300).contains(&status) {
+            // Some receivers say nothing more, or something else.
+            return Self::taken(ExportMetricsServiceResponse::decode(body).unwrap_or_default());
+        }
+        let said = pb::Status::decode(body)
+            .map(|status| printable(&status.message))
+            .unwrap_or_default();
+        let why = if said.is_empty() {
+            format!("HTTP status {status}")
+        } else {
+            format!("HTTP status {status}: {said}")
+        };
+        match status {
+            429 | 502 | 503 | 504 => Self::TryAgain {
+                after: retry_after.and_then(|text| delay(text, now)),
+                why,
+            },
+            _ => Self::Refused { why },
+        }
+    }
+}
+
+/// `Retry-After`: seconds, or a date.
+fn delay(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| {
+        parse_http_date(text)
+            .ok()
+            .map(|date| date.duration_since(now).unwrap_or_default())
+    })
+}
+
+/// How long to wait before attempt number `attempt` (from 1 on) is repeated; `random` lies between 0 and 1.
+pub fn pause(asked: Option<Duration>, attempt: u32, random: f64) -> Duration {
+    if let Some(asked) = asked {
+        return asked.min(LONGEST_REQUEST);
+    }
+    let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+    doubled.min(LONGEST_PAUSE).mul_f64(0.5 + random / 2.0)
+}
+
+/// One line of at most so many characters, since it ends up in a log.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 300;
+    text.chars().take(LONGEST).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
+    use tonic_types::ErrorDetails;
+
+    fn again(answer: &Answer) -> Option<Option<Duration>> {
+        match answer {
+            Answer::TryAgain { after, .. } => Some(*after),
+            Answer::Taken { .. } | Answer::Silence { .. } | Answer::Refused { .. } => None,
+        }
+    }
+
+    #[test]
+    fn codes_of_grpc_are_those_that_the_specification_lets_try_again() {
+        let retryable: Vec<i32> = (1..=16)
+            .filter(|code| again(&Answer::of_status(&Status::new(Code::from_i32(*code), ""))).is_some())
+            .collect();
+        let expected = [
+            Code::Cancelled,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::Unavailable,
+            Code::DataLoss,
+        ];
+        assert_eq!(retryable, expected.map(|code| code as i32));
+    }
+
+    #[test]
+    fn an_exhausted_receiver_is_asked_again_only_if_it_says_when() {
+        let with = |code, seconds| {
+            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds)));
+            again(&Answer::of_status(&Status::with_error_details(code, "", details)))
+        };
+        assert_eq!(with(Code::ResourceExhausted, 7), Some(Some(Duration::from_secs(7))));
+        assert_eq!(with(Code::Unavailable, 3), Some(Some(Duration::from_secs(3))));
+        assert_eq!(with(Code::InvalidArgument, 3), None);
+        assert_eq!(again(&Answer::of_status(&Status::resource_exhausted("full"))), None);
+    }
+
+    #[test]
+    fn statuses_of_http_are_those_that_the_specification_lets_try_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
+        let retryable: Vec<u16> = (200..600)
+            .filter(|status| again(&Answer::of_http(*status, None, b"", now)).is_some())
+            .collect();
+        assert_eq!(retryable, [429, 502, 503, 504]);
+        for (retry_after, seconds) in [
+            ("120", Some(120)),
+            // 784111777 seconds after 1970.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let answer = Answer::of_http(503, Some(retry_after), b"", now);
+            assert_eq!(again(&answer), Some(seconds.map(Duration::from_secs)), "{retry_after}");
+        }
+        for status in [301, 400, 401, 404, 413, 500] {
+            assert!(matches!(
+                Answer::of_http(status, Some("1"), b"", now),
+                Answer::Refused { .. }
+            ));
+        }
+    }
+
+    #[test]
+    fn what_a_receiver_says_is_kept_in_one_line() {
+        let status = pb::Status {
+            message: "no\nroom".to_owned(),
+            ..pb::Status::default()
+        };
+        let answer = Answer::of_http(400, None, &status.encode_to_vec(), SystemTime::UNIX_EPOCH);
+        let why = "HTTP status 400: no\\nroom".to_owned();
+        assert_eq!(answer, Answer::Refused { why });
+        let partial = ExportMetricsServiceResponse {
+            partial_success: Some(ExportMetricsPartialSuccess {
+                rejected_data_points: 3,
+                error_message: "too old".to_owned(),
+            }),
+        };
+        let taken = |rejected, message: &str| Answer::Taken {
+            rejected,
+            message: message.to_owned(),
+        };
+        let body = partial.encode_to_vec();
+        assert_eq!(
+            Answer::of_http(200, None, &body, SystemTime::UNIX_EPOCH),
+            taken(3, "too old")
+        );
+        assert_eq!(Answer::of_http(204, None, b"", SystemTime::UNIX_EPOCH), taken(0, ""));
+        assert_eq!(
+            Answer::of_http(200, None, b"<html>", SystemTime::UNIX_EPOCH),
+            taken(0, "")
+        );
+    }
+
+    #[test]
+    fn pauses_double_within_their_jitter_and_obey_the_receiver() {
+        let milliseconds = |attempt, random| pause(None, attempt, random).as_millis();
+        assert_eq!((milliseconds(1, 0.0), milliseconds(1, 1.0)), (250, 500));
+        assert_eq!((milliseconds(4, 0.0), milliseconds(4, 1.0)), (2_000, 4_000));
+        assert_eq!(milliseconds(u32::MAX, 1.0), 30_000);
+        assert_eq!(pause(Some(Duration::from_secs(45)), 1, 0.5), Duration::from_secs(45));
+        assert_eq!(pause(Some(Duration::MAX), 1, 0.5), LONGEST_REQUEST);
+    }
+}

@@ -1,0 +1,315 @@
+//! The pusher: collects when a push is due, sends, and tries again until the next one is.
+//! It must never hold more than one request, nor make anybody wait: it runs on a thread of its own, and what a scrape and it
+//! share is the collection. From the collector; to the receiver, the tally and the log.
+
+use super::{
+    answer::{Answer, pause},
+    client::{Client, Receiver},
+    delta::Deltas,
+    encode,
+    reading::{self, Nanos, split},
+};
+use crate::{
+    collect::{CollectError, Collection, Collector, Relabelled, clock},
+    config::Temporality,
+    pushes::Tally,
+    snapshot::Push,
+};
+use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::watch::{self, error::RecvError},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// Series of one request: far below the 4 MiB that receivers of gRPC take by default.
+const LARGEST_REQUEST: usize = 4_000;
+/// How long an attempt that is under way may take when the exporter is to stop.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the last push may take.
+const LAST: Duration = Duration::from_secs(3);
+
+/// Where to push, if anywhere; once its sender is gone, the pusher pushes a last time and ends.
+pub type Destination = watch::Receiver<Option<Arc<Receiver>>>;
+
+/// Pushes what a collector collects.
+#[derive(Debug)]
+pub struct Pusher {
+    collector: Arc<Collector>,
+    tally: Arc<Tally>,
+    resource: Resource,
+    deltas: Deltas,
+    /// As it was last told, if it was.
+    temporality: Option<Temporality>,
+    /// What was wrong with this push.
+    trouble: Option<String>,
+    /// What was last logged: each change is logged once.
+    told: Option<String>,
+}
+
+/// What became of a request, or of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// The receiver has it.
+    Taken,
+    /// The receiver will not have it.
+    Refused,
+    /// It was not taken in time; the receiver asked not to be asked for so long.
+    GivenUp(Option<Duration>),
+}
+
+impl Pusher {
+    /// A pusher for this collector's metrics.
+    pub fn new(collector: Arc<Collector>, tally: Arc<Tally>, resource: Resource) -> Self {
+        let deltas = Deltas::new(nanos(collector.started()));
+        Self {
+            collector,
+            tally,
+            resource,
+            deltas,
+            temporality: None,
+            trouble: None,
+            told: None,
+        }
+    }
+
+    /// Pushes until the destination's sender is gone.
+    pub async fn run(mut self, mut destination: Destination) {
+        loop {
+            let receiver = destination.borrow_and_update().clone();
+            self.tally.switch(receiver.is_some());
+            let Some(receiver) = receiver else {
+                if destination.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let settings = receiver.settings();
+            tracing::info!(
+                endpoint = %settings.target,
+                protocol = settings.protocol.as_str(),
+                interval = ?settings.interval,
+                temporality = settings.temporality.as_str(),
+                "pushing over OTLP"
+            );
+            self.begin(settings.temporality).await;
+            if self.push_to(&receiver, &mut destination).await.is_err() {
+                self.push_a_last_time(&receiver).await;
+                return;
+            }
+        }
+    }
+
+    /// Who was told all since the start is not told so again when deltas begin.
+    async fn begin(&mut self, temporality: Temporality) {
+        let before = self.temporality.replace(temporality);
+        if temporality == Temporality::Cumulative {
+            self.collector.forget_labels().await;
+        } else if before == Some(Temporality::Cumulative)
+            && let Ok((Collection { at, families }, _)) = self.collector.to_push(false).await
+        {
+            self.deltas = Deltas::new(nanos(at));
+            for part in split(&families, LARGEST_REQUEST) {
+                self.deltas.acknowledge(&part, nanos(at));
+            }
+        }
+    }
+
+    /// Pushes until the destination changes; fails when its sender is gone.
+    async fn push_to(&mut self, receiver: &Receiver, destination: &mut Destination) -> Result<(), RecvError> {
+        let interval = receiver.settings().interval;
+        let mut client = receiver.client();
+        // Soon, but hosts that start together do not come together.
+        let mut due = Instant::now() + interval.mul_f64(rand::random::<f64>() / 10.0);
+        loop {
+            tokio::select! {
+                () = sleep_until(due) => {}
+                changed = destination.changed() => return changed,
+            }
+            due = Instant::now() + interval.mul_f64(rand::random_range(0.9..1.1));
+            let collection = self.collect(false).await;
+            if let Delivery::GivenUp(Some(asked)) = self.push(collection, receiver, &mut client, due, destination).await
+            {
+                due = due.max(Instant::now() + asked);
+            }
+        }
+    }
+
+    /// What was counted until now must not be lost, but an exporter that is to stop must stop.
+    async fn push_a_last_time(&mut self, receiver: &Receiver) {
+        let (_nobody, unchanging) = watch::channel(None);
+        let mut client = receiver.client();
+        let due = Instant::now() + LAST;
+        let pushed = async {
+            let collection = self.collect(true).await;
+            self.push(collection, receiver, &mut client, due, &unchanging).await
+        };
+        if timeout(LAST, pushed).await != Ok(Delivery::Taken) {
+            let endpoint = &receiver.settings().target;
+            tracing::warn!(%endpoint, "the last push over OTLP was not taken");
+        }
+    }
+
+    /// What is there to push; with deltas, under labels that go on from where the last push left them.
+    async fn collect(&mut self, fresh: bool) -> Result<Collection, CollectError> {
+        if self.temporality != Some(Temporality::Delta) {
+            return self.collector.collect(fresh).await;
+        }
+        let (collection, relabelled) = self.collector.to_push(fresh).await?;
+        for Relabelled { at, by_old, by_new } in relabelled {
+            self.deltas.relabel(&by_old, &by_new, nanos(at));
+        }
+        Ok(collection)
+    }
+
+    /// Sends all that was collected, until `due` at the latest, and says what changed since the last time.
+    async fn push(
+        &mut self,
+        collection: Result<Collection, CollectError>,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        let delivery = match collection {
+            Ok(collection) => self.push_all(&collection, receiver, client, due, destination).await,
+            Err(error) => {
+                self.trouble = Some(format!("the collection failed: {error}"));
+                Delivery::Refused
+            }
+        };
+        self.tell();
+        delivery
+    }
+
+    async fn push_all(
+        &mut self,
+        Collection { at, families }: &Collection,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        let temporality = receiver.settings().temporality;
+        let (start, at) = (nanos(self.collector.started()), nanos(*at));
+        let mut all = Delivery::Taken;
+        for part in split(families, LARGEST_REQUEST) {
+            let request = match temporality {
+                Temporality::Cumulative => {
+                    encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))
+                }
+                Temporality::Delta => {
+                    let readings = reading::deltas(&part, &self.deltas, start, at);
+                    encode::request(&self.resource, temporality, readings)
+                }
+            };
+            match self.deliver(request, receiver, client, due, destination).await {
+                Delivery::Taken if temporality == Temporality::Delta => self.deltas.acknowledge(&part, at),
+                Delivery::Taken => {}
+                Delivery::Refused => all = Delivery::Refused,
+                given_up @ Delivery::GivenUp(_) => return given_up,
+            }
+        }
+        let closed = encode::request(&self.resource, Temporality::Delta, self.deltas.closed());
+        match self.deliver(closed, receiver, client, due, destination).await {
+            Delivery::Taken => {
+                self.deltas.acknowledge_closed();
+                all
+            }
+            not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => not_taken,
+        }
+    }
+
+    /// Sends one request, and again as long as there is hope and time.
+    async fn deliver(
+        &mut self,
+        request: ExportMetricsServiceRequest,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        if encode::is_empty(&request) {
+            return Delivery::Taken;
+        }
+        let parcel = client.pack(request);
+        let mut attempt = 1;
+        loop {
+            let answer = tokio::select! {
+                answer = client.send(&parcel) => answer,
+                () = interrupted(destination, GRACE) => Answer::Silence { why: "there was no time left".to_owned() },
+            };
+            let (after, why) = match answer {
+                Answer::Taken { rejected, message } => return self.taken(rejected, &message),
+                Answer::Refused { why } => {
+                    self.tally.add(Push::Refused, 1);
+                    self.trouble = Some(format!("the receiver refuses the metrics: {why}"));
+                    return Delivery::Refused;
+                }
+                Answer::TryAgain { after, why } => (after, why),
+                Answer::Silence { why } => {
+                    *client = receiver.client();
+                    (None, why)
+                }
+            };
+            tracing::debug!(attempt, why, "push over OTLP: no success yet");
+            let wait = pause(after, attempt, rand::random());
+            let is_over = Instant::now() + wait >= due;
+            let goes_on = !is_over
+                && tokio::select! {
+                    () = sleep(wait) => true,
+                    () = interrupted(destination, Duration::ZERO) => false,
+                };
+            if !goes_on {
+                self.tally.add(Push::Failed, 1);
+                self.trouble = Some(format!("the receiver does not take the metrics: {why}"));
+                return Delivery::GivenUp(after.map(|_| wait));
+            }
+            self.tally.add(Push::Retries, 1);
+            attempt += 1;
+        }
+    }
+
+    fn taken(&mut self, rejected: u64, message: &str) -> Delivery {
+        self.tally.taken(clock().as_secs_f64());
+        if rejected == 0 {
+            self.tally.add(Push::Success, 1);
+        } else {
+            self.tally.add(Push::Partial, 1);
+            self.tally.add(Push::RejectedPoints, rejected);
+        }
+        // The number changes from push to push; what it is about does not.
+        match (rejected, message) {
+            (0, "") => {}
+            (0, _) => self.trouble = Some(format!("the receiver took the metrics and says: {message}")),
+            (_, "") => self.trouble = Some("the receiver rejects some of the data points".to_owned()),
+            (_, _) => self.trouble = Some(format!("the receiver rejects some of the data points: {message}")),
+        }
+        Delivery::Taken
+    }
+
+    /// Logs what changed since the last push.
+    fn tell(&mut self) {
+        let trouble = self.trouble.take();
+        if self.told == trouble {
+            return;
+        }
+        match &trouble {
+            Some(trouble) => tracing::warn!("push over OTLP: {trouble}"),
+            None => tracing::info!("push over OTLP: the receiver takes the metrics again"),
+        }
+        self.told = trouble;
+    }
+}
+
+/// The destination has changed, or its sender is gone, for so long. It stays to be noticed by whoever waits for it.
+async fn interrupted(destination: &Destination, grace: Duration) {
+    // An error is the end, which is a change too.
+    let _ended = destination.clone().changed().await;
+    sleep(grace).await;
+}
+
+/// As the protocol counts time.
+fn nanos(since_1970: Duration) -> Nanos {
+    Nanos::try_from(since_1970.as_nanos()).unwrap_or(Nanos::MAX)
+}

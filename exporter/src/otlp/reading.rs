@@ -1,0 +1,142 @@
+//! What one request holds: the series of some families, each with a value and the time that the value is for.
+//! It must never look at a clock. From families, and for delta temporality from the deltas; to the encoder.
+
+use super::delta::Deltas;
+use crate::families::{Families, Family, Metric, Point, Value, semantic::Instrument};
+use std::borrow::Cow;
+
+/// Nanoseconds since 1970.
+pub type Nanos = u64;
+
+/// Some series of one metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// Its series.
+    pub points: &'a [Point],
+}
+
+/// A value and the time that it is for.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// Whose labels it has.
+    pub point: &'a Point,
+    /// The value.
+    pub value: Cow<'a, Value>,
+    /// Where that time begins.
+    pub since: Nanos,
+    /// Where it ends.
+    pub until: Nanos,
+}
+
+/// A metric and what is told of it.
+pub type Readings<'a> = (&'static Metric, Vec<Reading<'a>>);
+
+/// Cuts families into parts of at most `most` series, one part for each request, so that no request is larger than
+/// receivers take.
+pub fn split(families: &Families, most: usize) -> Vec<Vec<Slice<'_>>> {
+    let Families(families) = families;
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut room = most;
+    for Family { metric, points } in families {
+        let mut rest = points.as_slice();
+        while !rest.is_empty() {
+            let (points, after) = rest.split_at(rest.len().min(room));
+            part.push(Slice { metric, points });
+            room -= points.len();
+            rest = after;
+            if room == 0 {
+                parts.push(std::mem::take(&mut part));
+                room = most;
+            }
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+/// The values of a part as they are: all since the start.
+pub fn cumulative<'a>(part: &'a [Slice<'a>], start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
+    let of = |Slice { metric, points }: &Slice<'a>| {
+        let readings = points.iter().map(|point| reading(point, start, now));
+        (*metric, readings.collect())
+    };
+    part.iter().map(of).collect()
+}
+
+/// What counters and histograms of a part have grown by; the others as they are.
+pub fn deltas<'a>(part: &'a [Slice<'a>], deltas: &'a Deltas, start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
+    let of = |Slice { metric, points }: &Slice<'a>| {
+        let readings = points.iter().filter_map(|point| {
+            if !is_additive(metric) {
+                return Some(reading(point, start, now));
+            }
+            let (value, since) = deltas.of(metric, point)?;
+            Some(Reading {
+                point,
+                value: Cow::Owned(value),
+                since,
+                until: now,
+            })
+        });
+        (*metric, readings.collect())
+    };
+    part.iter().map(of).collect()
+}
+
+/// Whether the values of a metric add up, so that it can be told by what it has grown.
+pub fn is_additive(metric: &Metric) -> bool {
+    matches!(metric.instrument(), Instrument::Counter | Instrument::Histogram)
+}
+
+fn reading(point: &Point, since: Nanos, until: Nanos) -> Reading<'_> {
+    Reading {
+        point,
+        value: Cow::Borrowed(&point.value),
+        since,
+        until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::families::METRICS;
+    use std::sync::Arc;
+
+    #[test]
+    fn parts_hold_every_series_once_and_in_order_and_none_is_too_large() {
+        let point = |value| Point {
+            labels: Arc::from([]),
+            own: Vec::new(),
+            value: Value::Count(value),
+        };
+        let family = |index: usize, values: std::ops::Range<u64>| Family {
+            metric: &METRICS[index],
+            points: values.map(point).collect(),
+        };
+        let families = Families(vec![family(0, 0..3), family(1, 0..0), family(2, 3..10)]);
+        let parts = split(&families, 4);
+        let sizes: Vec<Vec<(&str, usize)>> = parts
+            .iter()
+            .map(|part| {
+                part.iter()
+                    .map(|slice| (slice.metric.name, slice.points.len()))
+                    .collect()
+            })
+            .collect();
+        let (first, third) = (METRICS[0].name, METRICS[2].name);
+        assert_eq!(
+            sizes,
+            [vec![(first, 3), (third, 1)], vec![(third, 4)], vec![(third, 2)]]
+        );
+        let all = parts.iter().flatten().flat_map(|slice| slice.points);
+        let values: Vec<Value> = all.map(|point| point.value.clone()).collect();
+        assert_eq!(values, (0..10).map(Value::Count).collect::<Vec<_>>());
+        assert!(split(&Families(Vec::new()), 4).is_empty());
+    }
+}
