@@ -141,6 +141,22 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_series", Gauge, Exporter, &[], &[]),
     ("tcpvitals_collections_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_collect_duration_seconds", Gauge, Exporter, &[], &[]),
+    (
+        "tcpvitals_otlp_exports_total",
+        Counter,
+        Exporter,
+        &["result"],
+        &["success", "partial", "refused", "failed"],
+    ),
+    ("tcpvitals_otlp_retries_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_otlp_rejected_data_points_total", Counter, Exporter, &[], &[]),
+    (
+        "tcpvitals_otlp_last_success_timestamp_seconds",
+        Gauge,
+        Exporter,
+        &[],
+        &[],
+    ),
     ("tcpvitals_build_info", Gauge, Exporter, &["version"], &[]),
     ("process_cpu_seconds_total", Counter, Exporter, &[], &[]),
     ("process_resident_memory_bytes", Gauge, Exporter, &[], &[]),
@@ -160,6 +176,11 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
         assert_eq!((metric.kind, metric.source.scope()), (*kind, *scope), "{name}");
         assert_eq!(metric.labels, *labels, "{name}");
         let fixed: Vec<&str> = if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
+            points
+                .iter()
+                .filter_map(|(values, _)| values.first().copied())
+                .collect()
+        } else if let Source::Pushes(points) = metric.source {
             points
                 .iter()
                 .filter_map(|(values, _)| values.first().copied())

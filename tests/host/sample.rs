@@ -14,7 +14,7 @@ use tcpvitals::config::Config;
 use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::plan::{self, Plan, plan};
-use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Row, Snapshot};
+use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -113,6 +113,10 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
             successful: true,
             succeeded: Duration::from_millis(1_700_000_001_250),
         },
+        pushes: Some(Pushes {
+            counts: [21, 22, 23, 24, 25, 26],
+            last_taken: Some(1_700_000_100.25),
+        }),
     };
     Ok(snapshot)
 }

@@ -14,6 +14,7 @@ mod drops;
 mod failures;
 mod formats;
 mod hardware;
+mod otlp;
 mod overflow;
 mod privileges;
 mod reload;

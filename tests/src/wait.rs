@@ -40,6 +40,15 @@ impl Deadline {
     }
 }
 
+/// The moment of something that is recorded.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests wait for the kernel; this is their one clock"
+)]
+pub fn moment() -> Instant {
+    Instant::now()
+}
+
 /// How long `work` takes, and what it gives.
 #[expect(
     clippy::disallowed_methods,

@@ -109,6 +109,7 @@ impl Metric {
             (Scope::Tcp, _) | (_, "algorithm") => format!("{PREFIX}.tcp.{label}"),
             (Scope::Exporter, "program") => format!("{PREFIX}.program.name"),
             (Scope::Exporter, "hook" | "reason") => format!("{PREFIX}.program.{label}"),
+            (Scope::Exporter, "metrics") => format!("{PREFIX}.series.metrics"),
             (Scope::Exporter, "result") => format!("{PREFIX}.otlp.result"),
             (Scope::Exporter, _) => format!("{PREFIX}.{label}"),
         }

@@ -16,6 +16,7 @@ pub struct Launch<'net> {
     binary: Option<PathBuf>,
     wrapper: Vec<String>,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     namespace: Option<&'net Namespace>,
 }
 
@@ -27,6 +28,7 @@ impl<'net> Launch<'net> {
             binary: None,
             wrapper: Vec::new(),
             arguments: Vec::new(),
+            variables: Vec::new(),
             namespace: None,
         }
     }
@@ -46,6 +48,13 @@ impl<'net> Launch<'net> {
     /// With more arguments after those of the harness.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// With these variables in its environment.
+    pub fn variables(mut self, variables: &[(&str, &str)]) -> Self {
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        self.variables = variables.iter().map(own).collect();
         self
     }
 
@@ -84,7 +93,8 @@ impl<'net> Launch<'net> {
         command.args(["serve", "--config.file"]).arg(config.path());
         command
             .arg(format!("--web.listen-address={address}"))
-            .args(self.arguments);
+            .args(self.arguments)
+            .envs(self.variables);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
