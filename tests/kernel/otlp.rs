@@ -38,9 +38,15 @@ struct Scene {
 
 impl Scene {
     fn new(section: &str) -> Result<Self> {
+        Self::with_age("1ms", section)
+    }
+
+    /// Scrapes and pushes share a snapshot up to this age.
+    fn with_age(max_age: &str, section: &str) -> Result<Self> {
         let pair = Pair::new()?;
         let subnet = pair.subnet()?.name();
-        let exporter = start(pair.config() + section)?;
+        let config = pair.config().replace("max_age: 1ms", &format!("max_age: {max_age}"));
+        let exporter = start(config + section)?;
         Ok(Self { pair, subnet, exporter })
     }
 
@@ -54,9 +60,14 @@ impl Scene {
         Ok(())
     }
 
-    /// What a scrape says of opened connections here.
-    fn scraped(&self) -> Result<f64> {
-        self.exporter.scrape()?.sum(OPENED_TOTAL, &[("subnet", &self.subnet)])
+    /// Waits until a scrape says that so many connections were opened here: one that comes while a push collects gets what
+    /// was counted when that began.
+    fn wait_until_scraped(&self, opened: f64) -> Result<()> {
+        tests::wait::until("the totals to be scraped", || {
+            let scraped = self.exporter.scrape()?.sum(OPENED_TOTAL, &[("subnet", &self.subnet)])?;
+            ensure!(scraped <= opened, "{scraped} of {opened} connections were scraped");
+            Ok((scraped == opened).then_some(()))
+        })
     }
 
     /// Waits until the receiver has taken what a scrape says now.

@@ -95,7 +95,7 @@ fn check_lasting(section: impl Fn(&Recorder) -> String, failure: Failure, result
     let scene = Scene::new(&section(&recorder))?;
     for round in 1..=3 {
         scene.connections(2)?;
-        assert_eq!(scene.scraped()?, f64::from(4 * round));
+        scene.wait_until_scraped(f64::from(4 * round))?;
     }
     until("the failures to be counted", || {
         Ok((scene.exports(result)? >= 2.0).then_some(()))

@@ -20,8 +20,7 @@ fn the_last_push_tells_what_was_counted_until_the_end() -> Result<()> {
             let recorder = Recorder::start()?;
             // Pushed at the start, and then not for ten seconds at least; collected once, and then not for an hour.
             let settings = format!("interval: 20s, temporality: {temporality}");
-            let own = section(&recorder, &settings).replace("}\n", "}\ncollect: {max_age: 1h}\n");
-            let scene = Scene::new(&own)?;
+            let scene = Scene::with_age("1h", &section(&recorder, &settings))?;
             recorder.wait_for(1)?;
             scene.connections(3)?;
             let Scene { exporter, subnet, .. } = scene;
@@ -61,7 +60,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
     let _turn = turn::shared()?;
     let recorder = Recorder::start()?;
     let base = format!("{}/base", recorder.url());
-    let _exporter = Launch::new("")
+    let exporter = Launch::new("")
         .variables(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", base.as_str()),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=geheim%21"),
@@ -84,7 +83,11 @@ fn variables_name_receiver_and_resource() -> Result<()> {
     ] {
         assert_eq!(received.resource.get(key).map(String::as_str), Some(value));
     }
-    assert!(received.samples.iter().any(|sample| sample.is_delta));
+    until("something that grows to be told by its growth", || {
+        let taken = recorder.taken();
+        let mut samples = taken.iter().flat_map(|received| &received.samples);
+        Ok(samples.any(|sample| sample.is_delta).then_some(()))
+    })?;
     let request = &recorder.requests()[0];
     assert_eq!(
         (request.transport, request.path.as_str()),
@@ -92,7 +95,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
     );
     assert_eq!(request.headers.get("x-key").map(String::as_str), Some("geheim!"));
     assert_eq!(request.headers.get("content-encoding"), None);
-    let told = _exporter.stderr();
+    let told = exporter.stderr();
     assert!(
         told.contains("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL") && !told.contains("geheim"),
         "{told}"

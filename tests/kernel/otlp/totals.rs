@@ -120,7 +120,7 @@ fn same_snapshot(scene: &Scene, recorder: &Recorder) -> Result<(Scrape, Received
 fn check(section: impl Fn(&Recorder) -> String, transport: Transport, headers: &[(&str, Option<&str>)]) -> Result<()> {
     let _turn = turn::shared()?;
     let recorder = Recorder::start()?;
-    let scene = Scene::new(&section(&recorder).replace("}\n", "}\ncollect: {max_age: 700ms}\n"))?;
+    let scene = Scene::with_age("700ms", &section(&recorder))?;
     scene.connections(5)?;
     let told = until("the traffic to be told", || {
         let (scrape, received) = same_snapshot(&scene, &recorder)?;
