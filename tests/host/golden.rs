@@ -100,7 +100,7 @@ fn read(families: &Arc<Families>) -> Result<[Exposition; 2]> {
     clippy::disallowed_methods,
     reason = "who changes the exposition on purpose says so by the environment"
 )]
-fn wants_update() -> bool {
+pub(crate) fn wants_update() -> bool {
     std::env::var("UPDATE").is_ok_and(|value| value == "1")
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn require_golden(file: &Path, text: &str) -> Result<()> {
 }
 
 /// Names the first line that differs, since the whole texts are long.
-fn require_same(golden: &str, text: &str) -> Result<()> {
+pub(crate) fn require_same(golden: &str, text: &str) -> Result<()> {
     let lines = || golden.lines().zip(text.lines()).zip(1..);
     if let Some(((was, is), number)) = lines().find(|((was, is), _)| was != is) {
         anyhow::bail!("line {number} was\n  {was}\nand is\n  {is}");

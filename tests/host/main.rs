@@ -2,6 +2,7 @@
 
 mod contract;
 mod golden;
+mod otlp;
 mod properties;
 mod protobuf;
 mod reference;

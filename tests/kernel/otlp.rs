@@ -2,6 +2,7 @@
 
 mod delta;
 mod failures;
+mod reload;
 mod start;
 mod tls;
 mod totals;

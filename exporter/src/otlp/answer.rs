@@ -1,10 +1,9 @@
 //! What a receiver's answer means, and how long to wait before trying again: the rules of the OTLP specification.
 //! It must never send or wait itself. From the clients; to the pusher.
 
-use httpdate::parse_http_date;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
@@ -84,7 +83,7 @@ impl Answer {
     }
 
     /// An answer over HTTP.
-    pub fn of_http(status: u16, retry_after: Option<&str>, body: &[u8], now: SystemTime) -> Self {
+    pub fn of_http(status: u16, after: Option<Duration>, body: &[u8]) -> Self {
         if (200..300).contains(&status) {
             // Some receivers say nothing more, or something else.
             return Self::taken(ExportMetricsServiceResponse::decode(body).unwrap_or_default());
@@ -98,24 +97,10 @@ impl Answer {
             format!("HTTP status {status}: {said}")
         };
         match status {
-            429 | 502 | 503 | 504 => Self::TryAgain {
-                after: retry_after.and_then(|text| delay(text, now)),
-                why,
-            },
+            429 | 502 | 503 | 504 => Self::TryAgain { after, why },
             _ => Self::Refused { why },
         }
     }
-}
-
-/// `Retry-After`: seconds, or a date.
-fn delay(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    seconds.or_else(|| {
-        parse_http_date(text)
-            .ok()
-            .map(|date| date.duration_since(now).unwrap_or_default())
-    })
 }
 
 /// How long to wait before attempt number `attempt` (from 1 on) is repeated; `random` lies between 0 and 1.
@@ -176,26 +161,14 @@ mod tests {
 
     #[test]
     fn statuses_of_http_are_those_that_the_specification_lets_try_again() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
         let retryable: Vec<u16> = (200..600)
-            .filter(|status| again(&Answer::of_http(*status, None, b"", now)).is_some())
+            .filter(|status| again(&Answer::of_http(*status, None, b"")).is_some())
             .collect();
         assert_eq!(retryable, [429, 502, 503, 504]);
-        for (retry_after, seconds) in [
-            ("120", Some(120)),
-            // 784111777 seconds after 1970.
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("soon", None),
-        ] {
-            let answer = Answer::of_http(503, Some(retry_after), b"", now);
-            assert_eq!(again(&answer), Some(seconds.map(Duration::from_secs)), "{retry_after}");
-        }
+        let after = Some(Duration::from_secs(120));
+        assert_eq!(again(&Answer::of_http(503, after, b"")), Some(after));
         for status in [301, 400, 401, 404, 413, 500] {
-            assert!(matches!(
-                Answer::of_http(status, Some("1"), b"", now),
-                Answer::Refused { .. }
-            ));
+            assert!(matches!(Answer::of_http(status, after, b""), Answer::Refused { .. }));
         }
     }
 
@@ -205,7 +178,7 @@ mod tests {
             message: "no\nroom".to_owned(),
             ..pb::Status::default()
         };
-        let answer = Answer::of_http(400, None, &status.encode_to_vec(), SystemTime::UNIX_EPOCH);
+        let answer = Answer::of_http(400, None, &status.encode_to_vec());
         let why = "HTTP status 400: no\\nroom".to_owned();
         assert_eq!(answer, Answer::Refused { why });
         let partial = ExportMetricsServiceResponse {
@@ -219,15 +192,9 @@ mod tests {
             message: message.to_owned(),
         };
         let body = partial.encode_to_vec();
-        assert_eq!(
-            Answer::of_http(200, None, &body, SystemTime::UNIX_EPOCH),
-            taken(3, "too old")
-        );
-        assert_eq!(Answer::of_http(204, None, b"", SystemTime::UNIX_EPOCH), taken(0, ""));
-        assert_eq!(
-            Answer::of_http(200, None, b"<html>", SystemTime::UNIX_EPOCH),
-            taken(0, "")
-        );
+        assert_eq!(Answer::of_http(200, None, &body), taken(3, "too old"));
+        assert_eq!(Answer::of_http(204, None, b""), taken(0, ""));
+        assert_eq!(Answer::of_http(200, None, b"<html>"), taken(0, ""));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::config::{Compression, ConfigError, OtlpSettings, Protocol};
 use flate2::{Compression as Level, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use httpdate::parse_http_date;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -17,7 +18,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use prost::{Message as _, bytes::Bytes};
 use rustls::ClientConfig;
-use std::{error::Error, io::Write as _, time::SystemTime};
+use std::{
+    error::Error,
+    io::Write as _,
+    time::{Duration, SystemTime},
+};
 use tonic::{codec::CompressionEncoding, codegen::Body, metadata::MetadataMap};
 
 /// Largest answer that is read; one with more to say has no more to say to us.
@@ -174,11 +179,19 @@ async fn post(client: &Http<Full<Bytes>>, settings: &OtlpSettings, body: Bytes) 
     };
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
     let body = body.map(|collected| collected.to_bytes()).unwrap_or_default();
-    let retry_after = parts
-        .headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
-    Answer::of_http(parts.status.as_u16(), retry_after, &body, now())
+    let retry_after = parts.headers.get(header::RETRY_AFTER);
+    let after = retry_after.and_then(|value| delay(value.to_str().ok()?, now()));
+    Answer::of_http(parts.status.as_u16(), after, &body)
+}
+
+/// `Retry-After`: seconds, or a date.
+fn delay(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| {
+        let date = parse_http_date(text).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
+    })
 }
 
 fn headers(settings: &OtlpSettings) -> HeaderMap {
@@ -215,4 +228,30 @@ fn chain(error: &dyn Error) -> String {
 )]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_by_seconds_or_a_date_when_to_try_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
+        for (text, seconds) in [
+            ("120", Some(120)),
+            // 784111777 seconds after 1970.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            assert_eq!(delay(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_down_to_its_cause() {
+        let cause = std::io::Error::other("refused");
+        let error = std::io::Error::other(cause);
+        assert_eq!(chain(&error), "refused");
+    }
 }

