@@ -9,10 +9,9 @@ mod headers;
 pub use endpoint::Target;
 pub use headers::Headers;
 
-use crate::yaml::{ConfigError, Problem};
 use super::raw::{RawOtlp, RawTls};
 use super::units::DURATION;
-use super::words;
+use crate::yaml::{self, ConfigError, Problem};
 use endpoint::Endpoint;
 use environment::Environment;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -283,6 +282,6 @@ fn word<T: Copy>(
     all: &[T],
     as_str: fn(T) -> &'static str,
 ) -> Result<Option<T>, Problem> {
-    let choose = |text| choose(key, text, noun, all, as_str);
+    let choose = |text| yaml::choose(key, text, noun, all, as_str);
     text.as_deref().map(choose).transpose()
 }
