@@ -20,7 +20,7 @@ fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
         place: trap.name(),
         group: trap.group(),
         subnet: groups::subnet_of(remote),
-        protocol: protocol as u8,
+        protocol,
         connection: packet.device().map_or(devices::UNKNOWN, devices::of_device),
         source: DropSource::Hardware as u8,
         ..NamedDropKey::default()

@@ -13,7 +13,6 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
     drops::{Direction, DropKey},
     group::Counter,
-    verifier::veiled,
 };
 
 #[btf_tracepoint(function = "kfree_skb")]
@@ -35,9 +34,6 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
         count_for_flow(packet);
     }
     let (protocol, remote) = packet::protocol_and_remote(packet, direction);
-    // Each kind of header would else be a way of its own through all that follows: ten times the work for the verifier of Linux 6.1.
-    let remote = remote.map(|number| veiled(number, location));
-    let protocol = veiled(protocol as u32, location) as u8;
     let connection = match direction {
         Direction::Receive => devices::of_received(packet),
         Direction::Transmit => devices::of_transmitted(packet),
