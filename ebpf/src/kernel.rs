@@ -560,9 +560,9 @@ impl SkBuff {
         }
     }
 
-    /// `head`: a number for the verifier.
+    /// `head`
     #[inline(always)]
-    pub(crate) fn head(self) -> Option<u64> {
+    fn head(self) -> Option<u64> {
         // SAFETY: a member of `struct sk_buff`.
         unsafe { load(self.0, &SK_BUFF_HEAD) }
     }

@@ -32,7 +32,8 @@ fn of_header(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Prot
     };
     // Each kind of header would else be a way of its own through all that follows, on which the verifier of Linux 6.1 checks it
     // again: ten times the work.
-    let unknown = packet.head().unwrap_or(0);
+    let length = packet.length() as u64;
+    let unknown = length << 32 | length;
     let protocol = veiled(protocol as u32, unknown) as ProtocolNumber;
     (protocol, address.map(|number| veiled(number, unknown)))
 }

@@ -219,7 +219,13 @@ fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<
             direction: "transmit",
             protocol: "udp",
             connection_type: "virtual",
-            places: &["dev_queue_xmit", "dev_xmit_skb", "tbf_enqueue", "qdisc"],
+            places: &[
+                "dev_queue_xmit",
+                "dev_xmit_skb",
+                "tbf_enqueue",
+                "qdisc",
+                "tcf_kfree_skb_list",
+            ],
         }
         .require(&exporter.scrape()?, &pair.subnet()?.name())?;
         drop(socket);

@@ -17,6 +17,7 @@ mod hardware;
 mod otlp;
 mod overflow;
 mod privileges;
+mod reasons;
 mod reload;
 mod retransmits;
 mod rtt;

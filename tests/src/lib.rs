@@ -15,6 +15,7 @@ pub mod exporter;
 pub mod exposition;
 pub mod namespace;
 pub mod nft;
+pub mod openvswitch;
 pub mod otlp;
 pub mod packet;
 pub mod pair;

@@ -1,0 +1,104 @@
+//! Drop reasons have the names of the running kernel, also those of subsystems and modules.
+
+use std::fs::{read, read_dir};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::counters::Queue;
+use tests::exporter::start;
+use tests::namespace::host;
+use tests::pair::{DEVICE, Pair};
+use tests::subnet::Family;
+use tests::traffic::{send_datagrams, small_udp_receiver};
+use tests::wait::until;
+use tests::{openvswitch, turn};
+
+const PACKETS: &str = "tcpvitals_dropped_packets_total";
+const MODULE: &str = "openvswitch";
+
+/// Whether the kernel's BTF, or that of a module, has this name.
+fn knows(btf: &str, name: &str) -> bool {
+    let bytes = read(Path::new("/sys/kernel/btf").join(btf)).unwrap_or_default();
+    let name = [b"\0", name.as_bytes(), b"\0"].concat();
+    bytes.windows(name.len()).any(|window| window == name)
+}
+
+/// Loads a module: by modprobe(8), or from the folder from which a guest's init has loaded all modules.
+fn load(module: &str) -> Result<()> {
+    let folder = Path::new("/modules");
+    if !folder.exists() {
+        host(&format!("modprobe {module}"))?;
+        return Ok(());
+    }
+    let ending = format!("-{module}.ko");
+    let mut files = read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let file = files.find(|path| path.to_string_lossy().ends_with(&ending));
+    let file = file.with_context(|| format!("{} has no {module}", folder.display()))?;
+    host(&format!("insmod {}", file.display()))?;
+    Ok(())
+}
+
+#[test]
+fn a_module_names_its_reasons_even_if_it_is_loaded_after_the_exporter() -> Result<()> {
+    let _turn = turn::alone()?;
+    if !knows("vmlinux", "SKB_DROP_REASON_SUBSYS_OPENVSWITCH")
+        || load(MODULE).is_err() && !knows(MODULE, openvswitch::REASON)
+    {
+        println!("skipped: this kernel has no {MODULE} with drop reasons of its own");
+        return Ok(());
+    }
+    for is_late in [false, true] {
+        if is_late {
+            host(&format!("rmmod {MODULE}"))?;
+            ensure!(!knows(MODULE, openvswitch::REASON));
+        }
+        let pair = Pair::new()?;
+        let exporter = start(pair.config())?;
+        if is_late {
+            load(MODULE)?;
+        }
+        openvswitch::drop_all(&pair.server, DEVICE)?;
+        let to = pair.to(Family::V4, 9)?;
+        send_datagrams(&pair.client, to, 17, 100)?;
+        let subnet = pair.subnet()?.name();
+        let reasons = until("the switch to drop 17 packets", || {
+            let scrape = exporter.scrape()?;
+            let ours = [("subnet", subnet.as_str()), ("protocol", "udp")];
+            Ok((scrape.sum(PACKETS, &ours)? >= 17.0).then_some(scrape.by(PACKETS, "reason", &ours)?))
+        })?;
+        assert_eq!(reasons, [(openvswitch::REASON.to_owned(), 17.0)].into());
+    }
+    Ok(())
+}
+
+/// Linux 7.2 reports these drops twice, and says why only once.
+#[test]
+fn a_queue_says_why_it_drops_where_the_kernel_lets_it() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let queue = "tc qdisc add dev veth0 root fq flow_limit 10 maxrate 100kbit";
+    if let Err(error) = pair.client.exec(queue) {
+        println!("skipped: this kernel has no queueing discipline fq: {error:#}");
+        return Ok(());
+    }
+    let to = pair.to(Family::V4, 4000)?;
+    let socket = small_udp_receiver(&pair.server, to)?;
+    send_datagrams(&pair.client, to, 60, 1000)?;
+    let drops = Queue::read(&pair.client, DEVICE)?.drops;
+    assert!(drops > 20, "{drops}");
+    let names = [
+        ("QDISC_DROP_FLOW_LIMIT", "QDISC_DROP_FLOW_LIMIT"),
+        ("SKB_DROP_REASON_FQ_FLOW_LIMIT", "FQ_FLOW_LIMIT"),
+    ];
+    let known = names.into_iter().find(|(name, _)| knows("vmlinux", name));
+    let reason = known.map_or("QDISC_DROP", |(_, shown)| shown);
+    let subnet = pair.subnet()?.name();
+    let ours = [("subnet", subnet.as_str()), ("protocol", "udp")];
+    let scrape = exporter.scrape()?;
+    #[expect(clippy::cast_precision_loss, reason = "a few packets")]
+    let expected = [(reason.to_owned(), drops as f64)].into();
+    assert_eq!(scrape.by(PACKETS, "reason", &ours)?, expected);
+    drop(socket);
+    Ok(())
+}
