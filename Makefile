@@ -2,6 +2,7 @@
 
 BIN := target/release/tcpvitals
 HOST := --workspace --exclude ebpf
+AARCH64 := aarch64-unknown-linux-gnu
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
@@ -10,7 +11,7 @@ SUDO := $(shell command -v sudo)
 endif
 
 .PHONY: help setup setup-build setup-test setup-deny build run test docs fmt clean \
-	check check-fmt check-deny check-advisories check-ebpf check-clippy check-doc
+	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,7 +39,7 @@ endif
 test: setup-test build ## run every test, those on the real kernel as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
 
-check: check-fmt check-deny check-advisories check-ebpf check-clippy check-doc ## run every check that is not a test
+check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 
 check-fmt:
 	cargo fmt --all --check
@@ -55,10 +56,23 @@ check-advisories: setup-deny
 		echo "advisories: skipped, their database cannot be fetched: $$(echo "$$said" | grep . | tail -n 1)"; \
 	fi
 
-# A build directory of its own, so that its flags do not make the other checks compile again.
-check-ebpf: setup-build
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg=bpf_target_arch="$(shell uname -m)"' CARGO_TARGET_DIR=target/ebpf-check \
+# Build directories of their own, so that their flags do not make the other checks compile again.
+EBPF_CHECKS := check-ebpf-x86_64 check-ebpf-aarch64
+.PHONY: $(EBPF_CHECKS)
+
+check-ebpf: $(EBPF_CHECKS)
+
+$(EBPF_CHECKS): check-ebpf-%: setup-build
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg=bpf_target_arch="$*"' CARGO_TARGET_DIR=target/ebpf-check-$* \
 		cargo clippy --package ebpf --target bpfel-unknown-none -Z build-std=core --release -- -D warnings
+
+check-aarch64: setup-build
+	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib" ]; then \
+		echo 'cargo check $(HOST) --target $(AARCH64)'; \
+		cargo check $(HOST) --target $(AARCH64); \
+	else \
+		echo 'aarch64: skipped, rustc has no $(AARCH64); rustup target add $(AARCH64)'; \
+	fi
 
 check-clippy: setup-build
 	cargo clippy $(HOST) --all-targets -- -D warnings

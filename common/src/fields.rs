@@ -125,6 +125,7 @@ macro_rules! kernel_fields {
 
             DEVLINK_TRAP_NAME: u64 = "devlink_trap_metadata" . "trap_name";
             DEVLINK_TRAP_GROUP_NAME: u64 = "devlink_trap_metadata" . "trap_group_name";
+            DEVLINK_TRAP_TYPE: u32 = "devlink_trap_metadata" . "trap_type";
             BPF_PROG_AUX: u64 = "bpf_prog" . "aux";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }

@@ -421,6 +421,14 @@ impl TrapMetadata {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
+    /// `trap_type`: whether the packet is control traffic that was not dropped (`DEVLINK_TRAP_TYPE_CONTROL` of `linux/devlink.h`).
+    #[inline(always)]
+    pub(crate) fn is_control(self) -> bool {
+        const CONTROL: u32 = 2;
+        // SAFETY: a member of `struct devlink_trap_metadata`.
+        unsafe { load(self.0, &DEVLINK_TRAP_TYPE) } == Some(CONTROL)
+    }
+
     /// `trap_name`
     #[inline(always)]
     pub(crate) fn name<const WORDS: usize>(self) -> Text<WORDS> {

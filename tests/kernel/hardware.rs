@@ -59,7 +59,7 @@ struct Trap {
 
 /// All traps of the device, by devlink(8).
 fn traps() -> Result<Vec<Trap>> {
-    let listed: Value = serde_json::from_str(&host(&format!("devlink -j -s trap show {DEVICE}"))?)?;
+    let listed: Value = serde_json::from_str(&host("devlink -j -s trap show")?)?;
     let traps = listed["trap"][DEVICE].as_array().context("devlink lists no traps")?;
     traps
         .iter()

@@ -1,6 +1,5 @@
 //! `devlink_trap_report(const struct devlink *devlink, struct sk_buff *skb, const struct devlink_trap_metadata *metadata)`, 5.10
-//! to 7.2. A device hands over a packet that it dropped or could not forward; the kernel counts it under the trap and its group,
-//! and does not report control traffic, which is trapped as well.
+//! to 7.2. A device hands over a packet that it dropped or could not forward, or control traffic, which is no drop.
 
 use crate::{
     devices, drops, groups,
@@ -15,6 +14,9 @@ fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
     let (Some(packet), Some(trap)) = (SkBuff::argument(&context, 1), TrapMetadata::argument(&context, 2)) else {
         return 0;
     };
+    if trap.is_control() {
+        return 0;
+    }
     let (protocol, remote) = packet::protocol_and_source_of_frame(packet);
     let key = NamedDropKey {
         place: trap.name(),

@@ -134,7 +134,12 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: "devlink_trap_report",
         hook: Hook::Tracepoint("devlink_trap_report"),
-        fields: &["DEVLINK_TRAP_NAME", "DEVLINK_TRAP_GROUP_NAME", "SK_BUFF_LEN"],
+        fields: &[
+            "DEVLINK_TRAP_NAME",
+            "DEVLINK_TRAP_GROUP_NAME",
+            "DEVLINK_TRAP_TYPE",
+            "SK_BUFF_LEN",
+        ],
         part: Part::Drops,
     },
     Program {
