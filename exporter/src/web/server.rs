@@ -8,7 +8,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+use nix::sys::socket::{Backlog, listen, setsockopt, sockopt::TcpUserTimeout};
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -51,6 +51,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop`; then no connection is taken any more, and those with a request under way have [`GRACE`].
 pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: impl Future<Output = ()>) {
+    // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
+    if let Err(error) = listen(&listener, Backlog::MAXCONN) {
+        tracing::debug!(%error, "the queue of connections stays short");
+    }
     let router = router.layer(middleware::from_fn_with_state(Arc::clone(&web), guard));
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let server = Server {
