@@ -46,7 +46,6 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
             .filter(|target| has(target))
             .map(str::to_owned)
             .collect(),
-        drop_reasons: [].into(),
         socket_storage: true,
     }
 }
