@@ -1,0 +1,188 @@
+//! Debian's kernel packages: fetched as this machine's own apt is configured to, but into a private root; verified by apt;
+//! unpacked and never installed. From a kernel of the matrix to a folder with its files.
+
+use std::collections::BTreeSet;
+use std::fs::{create_dir_all, read_dir, remove_dir_all, write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::matrix::Kernel;
+use crate::programs::{filter, run};
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A private root of apt for one suite.
+struct Archive {
+    options: Vec<String>,
+    folder: PathBuf,
+}
+
+/// Unpacks the packages of a kernel into `folder`, which must not exist.
+pub(crate) fn fetch(kernel: &Kernel, cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
+    let archive = Archive::open(&kernel.suite, cache, mirror)?;
+    let packages = archive.kernel_packages(&kernel.package)?;
+    let debs = archive.folder.join("debs");
+    // What an earlier, interrupted run left.
+    remove_dir_all(&debs).ok();
+    create_dir_all(&debs)?;
+    create_dir_all(folder)?;
+    archive.download(&packages, &debs)?;
+    for deb in read_dir(&debs)? {
+        run("dpkg-deb", &["--extract", text(&deb?.path())?, text(folder)?])?;
+    }
+    remove_dir_all(&debs)?;
+    Ok(())
+}
+
+impl Archive {
+    fn open(suite: &str, cache: &Path, mirror: Option<&str>) -> Result<Self> {
+        ensure!(
+            Path::new(KEYRING).is_file(),
+            "no {KEYRING}, without which no package can be verified: install debian-archive-keyring"
+        );
+        let folder = cache.join("apt").join(suite);
+        for part in ["lists/partial", "cache/archives/partial"] {
+            create_dir_all(folder.join(part))?;
+        }
+        let mirror = mirror.map_or_else(mirror_of_this_machine, |mirror| Ok(mirror.to_owned()))?;
+        // A mirror of a certain day stays right when that day is long past.
+        let source = format!("deb [arch=amd64 signed-by={KEYRING} check-valid-until=no] {mirror} {suite} main\n");
+        write(folder.join("sources.list"), source)?;
+        write(folder.join("status"), "")?;
+        let place = |key: &str, file: &str| -> Result<String> { Ok(format!("{key}={}", text(&folder.join(file))?)) };
+        let options = [
+            place("Dir::Etc::SourceList", "sources.list")?,
+            place("Dir::State", ".")?,
+            place("Dir::State::status", "status")?,
+            place("Dir::Cache", "cache")?,
+            "Dir::Etc::SourceParts=/dev/null".into(),
+            "Dir::Etc::Preferences=/dev/null".into(),
+            "Dir::Etc::PreferencesParts=/dev/null".into(),
+            "APT::Architecture=amd64".into(),
+            // The user that apt changes to may not enter the folder.
+            "APT::Sandbox::User=root".into(),
+            "Acquire::Languages=none".into(),
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".into(),
+            "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false".into(),
+        ];
+        let archive = Self {
+            options: options.into_iter().flat_map(|option| ["-o".into(), option]).collect(),
+            folder,
+        };
+        archive.apt("apt-get", &["update", "--error-on=any"])?;
+        Ok(archive)
+    }
+
+    /// The package and what it depends on, as far as it is the kernel: one package up to 6.18, several later.
+    fn kernel_packages(&self, package: &str) -> Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![package.to_owned()];
+        while let Some(package) = next.pop() {
+            let description = self.apt("apt-cache", &["show", "--no-all-versions", &package])?;
+            let depends = description.lines().find_map(|line| line.strip_prefix("Depends:"));
+            for word in depends.unwrap_or_default().split([' ', ',', '|']) {
+                if is_of_a_kernel(word) && found.insert(word.to_owned()) {
+                    next.push(word.to_owned());
+                }
+            }
+        }
+        ensure!(!found.is_empty(), "{package} depends on no kernel");
+        Ok(found)
+    }
+
+    fn download(&self, packages: &BTreeSet<String>, into: &Path) -> Result<()> {
+        // apt-get downloads into the folder it runs in.
+        let script = r#"cd "$1" && shift && exec apt-get "$@""#;
+        let options = self.options.iter().map(String::as_str);
+        let mut arguments = vec!["-c", script, "sh", text(into)?];
+        arguments.extend(options);
+        arguments.extend(["--quiet", "download"]);
+        arguments.extend(packages.iter().map(String::as_str));
+        run("sh", &arguments).map(drop)
+    }
+
+    fn apt(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let options = self.options.iter().map(String::as_str);
+        run(program, &options.chain(arguments.iter().copied()).collect::<Vec<_>>())
+    }
+}
+
+/// `linux-image-6.1.0-50-amd64`, not `linux-base` and not `linux-image-amd64`.
+fn is_of_a_kernel(package: &str) -> bool {
+    ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"]
+        .iter()
+        .filter_map(|part| package.strip_prefix(part))
+        .any(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Where this machine's own apt has Debian's main archive from.
+fn mirror_of_this_machine() -> Result<String> {
+    let places = run("apt-get", &["indextargets", "--format", "$(REPO_URI)"])?;
+    let place = places.lines().find(|place| place.ends_with("/debian/"));
+    let place = place.context("this machine's apt has no mirror of Debian: name one with --mirror URL")?;
+    Ok(place.trim_end_matches('/').to_owned())
+}
+
+/// What a kernel's folder has.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    /// `uname -r`
+    pub(crate) release: String,
+    /// The folder of its modules.
+    pub(crate) modules: PathBuf,
+    /// The compressed kernel.
+    pub(crate) vmlinuz: PathBuf,
+}
+
+impl Unpacked {
+    /// Finds its way in a folder of unpacked packages: places have moved over the years.
+    pub(crate) fn find(folder: &Path) -> Result<Self> {
+        let trees = ["lib/modules", "usr/lib/modules"].map(|tree| folder.join(tree));
+        let mut modules = trees.iter().filter_map(|tree| read_dir(tree).ok()).flatten();
+        let modules = modules.next().context("the packages have no modules")??.path();
+        let release = modules.file_name().context("a folder without a name")?;
+        let release = release.to_string_lossy().into_owned();
+        let places = [folder.join("boot").join(format!("vmlinuz-{release}")), modules.join("vmlinuz")];
+        let vmlinuz = places.into_iter().find(|place| place.is_file());
+        Ok(Self {
+            vmlinuz: vmlinuz.context("the packages have no vmlinuz")?,
+            release,
+            modules,
+        })
+    }
+
+    /// The kernel as an ELF file. QEMU starts it as such, so that the guest does not have to decompress it under emulation,
+    /// which takes seconds.
+    pub(crate) fn vmlinux(&self) -> Result<Vec<u8>> {
+        let image = std::fs::read(&self.vmlinuz)?;
+        let field = |at: usize| {
+            let bytes = image.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map(u32::from_le_bytes).context("a kernel image without a header")
+        };
+        // Documentation/arch/x86/boot.rst: setup_sects, the magic number, payload_offset, payload_length.
+        ensure!(field(0x202)? == u32::from_le_bytes(*b"HdrS"), "not a kernel image");
+        let setup = match image[0x1f1] {
+            0 => 4,
+            sectors => usize::from(sectors),
+        };
+        let begin = (setup + 1) * 512 + usize::try_from(field(0x248)?)?;
+        let end = begin + usize::try_from(field(0x24c)?)?;
+        let payload = image.get(begin..end).context("a kernel image that is cut off")?;
+        // The size of what comes out stands behind it.
+        let payload = &payload[..payload.len() - 4];
+        let program = match payload {
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+            [0x02, 0x21, 0x4c, 0x18, ..] => "lz4",
+            _ => anyhow::bail!("the kernel is compressed in a way that is not known here: {:x?}", &payload[..6]),
+        };
+        let vmlinux = filter(program, &["-dc"], payload)?;
+        ensure!(vmlinux.starts_with(b"\x7fELF"), "the kernel image holds no ELF file");
+        Ok(vmlinux)
+    }
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is no text", path.display()))
+}

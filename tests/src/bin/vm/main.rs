@@ -1,0 +1,59 @@
+//! `vm`: boots the kernels of `tests/kernels.toml` in QEMU and runs there the same real-kernel tests as on this machine. It
+//! changes nothing of this machine: what it fetches and makes is below `target/vm`.
+
+#![expect(clippy::print_stdout, reason = "a program for people: it says what it does and what came of it")]
+
+mod debian;
+mod guest;
+mod initramfs;
+mod job;
+mod matrix;
+mod modules;
+mod programs;
+mod results;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser};
+
+/// Run the real-kernel tests on other kernels than this machine's, in QEMU
+#[derive(Debug, Parser)]
+enum Arguments {
+    /// Boot kernels and run the tests there
+    Run(Run),
+}
+
+/// Of `run`.
+#[derive(Debug, Args)]
+struct Run {
+    /// Kernel of tests/kernels.toml, or `all`; without one those of every change
+    #[arg(long = "kernel", value_name = "NAME")]
+    kernels: Vec<String>,
+    /// The exporter to test; without one the release build, else the debug build
+    #[arg(long, value_name = "FILE")]
+    exporter: Option<PathBuf>,
+    /// Mirror of Debian, instead of that of this machine's apt
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Guests at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    jobs: usize,
+    /// Virtual processors of a guest
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    processors: u32,
+    /// Show what the guests say
+    #[arg(long)]
+    verbose: bool,
+    /// Run only tests with this in their names
+    #[arg(value_name = "TEST")]
+    filter: Option<String>,
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse() {
+        Arguments::Run(arguments) => run::run(&arguments),
+    }
+}

@@ -1,0 +1,59 @@
+//! The matrix: which kernels there are, and which of them are meant. It reads one file and decides nothing about how they
+//! boot. From `tests/kernels.toml` to the rest of the runner.
+
+use std::fs::read_to_string;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+/// One kernel, as `kernels.toml` has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kernel {
+    /// For KERNEL=…
+    pub(crate) name: String,
+    /// Suite of Debian.
+    pub(crate) suite: String,
+    /// The package that depends on the suite's newest kernel.
+    pub(crate) package: String,
+    /// QEMU's `-cpu`.
+    pub(crate) cpu: String,
+    /// Added to the kernel's command line.
+    #[serde(default)]
+    pub(crate) boot: String,
+    /// It belongs to `make test`.
+    #[serde(default)]
+    pub(crate) every_change: bool,
+    /// What the exporter must say here before it ends with code 3.
+    pub(crate) refuses: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Matrix {
+    kernel: Vec<Kernel>,
+}
+
+/// Every kernel, in the order of the file.
+pub(crate) fn kernels() -> Result<Vec<Kernel>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels.toml");
+    let text = read_to_string(path).with_context(|| format!("read {path}"))?;
+    let Matrix { kernel } = toml::from_str(&text).with_context(|| format!("parse {path}"))?;
+    Ok(kernel)
+}
+
+/// Those that are meant: by name, `all`, or those of every change if there is no name.
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Kernel>> {
+    let kernels = kernels()?;
+    for name in names {
+        if name != "all" && !kernels.iter().any(|kernel| kernel.name == *name) {
+            let known: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+            bail!("no kernel {name} in tests/kernels.toml: choose from all, {}", known.join(", "));
+        }
+    }
+    let is_meant = |kernel: &Kernel| {
+        let is_named = names.iter().any(|name| name == "all" || *name == kernel.name);
+        is_named || (names.is_empty() && kernel.every_change)
+    };
+    Ok(kernels.into_iter().filter(is_meant).collect())
+}

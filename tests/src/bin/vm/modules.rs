@@ -1,0 +1,125 @@
+//! Kernel modules: those that the tests need and what they need themselves, in the order in which they must be loaded. From
+//! the folder of a kernel to their bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{read, read_dir, read_to_string};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use object::{Object as _, ObjectSection as _};
+
+use crate::programs::filter;
+
+/// What the tests use. The kernel asks for most of them by itself, but a guest has no modprobe to answer.
+const NEEDED: &[&str] = &[
+    // nf_tables asks for the checksum by its algorithm's name, which no dependency shows.
+    "crc32c_generic",
+    "crc32c_intel",
+    "crc32c_cryptoapi",
+    "veth",
+    "tun",
+    "nf_tables",
+    "nft_numgen",
+    "nft_reject_inet",
+    "nft_limit",
+    "nft_ct",
+    "nft_counter",
+    "sch_tbf",
+    "sch_netem",
+    "sch_fq",
+    "tcp_bbr",
+];
+
+/// A module as the guest loads it.
+pub(crate) struct Module {
+    /// Without its ending.
+    pub(crate) name: String,
+    /// The uncompressed file.
+    pub(crate) content: Vec<u8>,
+}
+
+/// All that are needed, each after those that it needs itself, and the names of those that the kernel does not have.
+pub(crate) fn needed(folder: &Path) -> Result<(Vec<Module>, Vec<&'static str>)> {
+    let mut tree = Tree {
+        files: files(folder)?,
+        done: BTreeSet::new(),
+        ordered: Vec::new(),
+    };
+    let mut absent = Vec::new();
+    let built_in = read_to_string(folder.join("modules.builtin")).context("read modules.builtin")?;
+    let built_in: BTreeSet<String> = built_in.lines().map(|line| name_of(Path::new(line))).collect();
+    for name in NEEDED {
+        if tree.files.contains_key(*name) {
+            tree.add(name)?;
+        } else if !built_in.contains(*name) {
+            absent.push(*name);
+        }
+    }
+    Ok((tree.ordered, absent))
+}
+
+struct Tree {
+    files: BTreeMap<String, PathBuf>,
+    done: BTreeSet<String>,
+    ordered: Vec<Module>,
+}
+
+impl Tree {
+    fn add(&mut self, name: &str) -> Result<()> {
+        // What is not there is built in.
+        let Some(file) = self.files.get(name) else { return Ok(()) };
+        if !self.done.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let content = content(file).with_context(|| format!("read {}", file.display()))?;
+        for dependency in dependencies(&content).with_context(|| format!("read the needs of {name}"))? {
+            self.add(&dependency)?;
+        }
+        let name = name.to_owned();
+        self.ordered.push(Module { name, content });
+        Ok(())
+    }
+}
+
+fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.join("kernel")];
+    while let Some(folder) = folders.pop() {
+        for entry in read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(name_of(&path), path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Files have dashes where the kernel has underscores.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().replace('-', "_")
+}
+
+fn content(file: &Path) -> Result<Vec<u8>> {
+    let bytes = read(file)?;
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some(program @ "xz") => filter(program, &["-dc"], &bytes),
+        Some("zst") => filter("zstd", &["-dc"], &bytes),
+        _ => Ok(bytes),
+    }
+}
+
+fn dependencies(content: &[u8]) -> Result<Vec<String>> {
+    let file = object::File::parse(content)?;
+    let section = file.section_by_name(".modinfo").context("a module without .modinfo")?;
+    let entries = section.data()?.split(|byte| *byte == 0);
+    let depends = entries.filter_map(|entry| entry.strip_prefix(b"depends="));
+    let names = depends.flat_map(|names| names.split(|byte| *byte == b','));
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).replace('-', "_"))
+        .collect())
+}

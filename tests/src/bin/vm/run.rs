@@ -1,0 +1,174 @@
+//! `vm run`: prepares the chosen kernels, boots their guests beside each other, and says in one line each what came of it.
+
+use std::collections::VecDeque;
+use std::fs::{create_dir_all, remove_dir_all, rename, write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::debian::{Unpacked, fetch};
+use crate::guest::{self, Ending, Machine, Report};
+use crate::initramfs::base;
+use crate::job::Job;
+use crate::matrix::{Kernel, chosen};
+use crate::modules::needed;
+use crate::results::Results;
+use crate::{Run, programs};
+
+/// The exporter's exit code where the kernel lacks something.
+const CANNOT_MEASURE: i32 = 3;
+
+/// A kernel that is ready to boot.
+struct Guest {
+    kernel: Kernel,
+    vmlinux: PathBuf,
+    initramfs: PathBuf,
+    folder: PathBuf,
+}
+
+/// Runs the tests on the chosen kernels.
+pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
+    let kernels = chosen(&arguments.kernels)?;
+    programs::find("qemu-system-x86_64")?;
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm");
+    create_dir_all(cache.join("job"))?;
+    let job = Job::prepare(arguments.exporter.as_deref(), &cache.join("job"))?;
+    let guests: Vec<Guest> = kernels
+        .into_iter()
+        .map(|kernel| {
+            let name = kernel.name.clone();
+            prepare(kernel, arguments, &cache, &job).with_context(|| format!("prepare {name}"))
+        })
+        .collect::<Result<_>>()?;
+    let count = guests.len();
+    let waiting = Mutex::new(VecDeque::from(guests));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || {
+        let mut good = 0;
+        while let Some(guest) = next() {
+            good += usize::from(boot(&guest, arguments)?);
+        }
+        Ok(good)
+    };
+    let good = thread::scope(|scope| {
+        let workers: Vec<_> = (0..arguments.jobs).map(|_| scope.spawn(work)).collect();
+        let parts = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")));
+        parts.sum::<Result<usize>>()
+    })?;
+    println!("vm: {good} of {count} kernels passed; consoles and logs are in target/vm/runs");
+    Ok(if good == count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Fetches what is not there and makes the archive that the guest boots with.
+fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<Guest> {
+    let folder = cache.join("kernels").join(&kernel.name);
+    let vmlinux = folder.join("vmlinux");
+    // Written last: it shows that all is there.
+    if !vmlinux.is_file() {
+        println!("vm: {}: fetching {} of {}", kernel.name, kernel.package, kernel.suite);
+        remove_dir_all(&folder).ok();
+        fetch(&kernel, cache, arguments.mirror.as_deref(), &folder)?;
+        let unfinished = folder.join("vmlinux.part");
+        write(&unfinished, Unpacked::find(&folder)?.vmlinux()?)?;
+        rename(&unfinished, &vmlinux)?;
+    }
+    let unpacked = Unpacked::find(&folder)?;
+    let (modules, absent) = needed(&unpacked.modules)?;
+    let mut archive = base(&modules)?;
+    job.add_to(&mut archive, &kernel, arguments.filter.as_deref())?;
+    let runs = cache.join("runs").join(&kernel.name);
+    remove_dir_all(&runs).ok();
+    create_dir_all(&runs)?;
+    let initramfs = runs.join("initramfs");
+    write(&initramfs, archive.finish()?)?;
+    println!(
+        "vm: {}: {} with {} modules; it has no {}",
+        kernel.name,
+        unpacked.release,
+        modules.len(),
+        absent.join(", ")
+    );
+    Ok(Guest {
+        kernel,
+        vmlinux,
+        initramfs,
+        folder: runs,
+    })
+}
+
+/// Boots one, prints what came of it, and says whether that is as it should be.
+fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
+    let machine = Machine {
+        processors: arguments.processors,
+        memory: 1024,
+        limit: Duration::from_secs(900),
+    };
+    let name = &guest.kernel.name;
+    let tell = |line: &str| {
+        if arguments.verbose {
+            println!("{name}: {line}");
+        }
+    };
+    let report = guest::run(&guest.kernel, &guest.vmlinux, &guest.initramfs, machine, &guest.folder, tell)?;
+    let verdict = verdict(&guest.kernel, &report);
+    if let Ending::Job { doctor, .. } = &report.ending {
+        write(guest.folder.join("doctor.json"), doctor)?;
+    }
+    let times = format!("boot {:.1} s, run {:.0} s", report.boot.as_secs_f64(), report.run.as_secs_f64());
+    match &verdict {
+        Ok(said) => println!("vm: {name} ({}): {said}; {times}", report.release),
+        Err(said) => println!("vm: {name} ({}): FAILED: {said}; {times}", report.release),
+    }
+    Ok(verdict.is_ok())
+}
+
+/// What came of a guest, in words.
+fn verdict(kernel: &Kernel, report: &Report) -> Result<String, String> {
+    let code = match &report.ending {
+        Ending::Job { code, .. } => *code,
+        Ending::Died(console) => return Err(format!("the guest died; the end of its console:\n{console}\n")),
+        Ending::NoBoot(console) => return Err(format!("the guest did not boot; the end of its console:\n{console}\n")),
+        Ending::TooLong => {
+            let last = report.said.last().map_or("nothing", String::as_str);
+            return Err(format!("the tests did not end in time; the last that they said: {last}"));
+        }
+    };
+    match &kernel.refuses {
+        Some(words) => refusal(words, code, &report.said),
+        None => tested(code, &report.said),
+    }
+}
+
+fn refusal(words: &str, code: i32, said: &[String]) -> Result<String, String> {
+    let all = said.join("\n");
+    if code == CANNOT_MEASURE && all.contains(words) {
+        Ok(format!("refused with exit code {code}: {all}"))
+    } else {
+        Err(format!("expected exit code {CANNOT_MEASURE} and {words:?}, not {code} and:\n{all}\n"))
+    }
+}
+
+fn tested(code: i32, said: &[String]) -> Result<String, String> {
+    let results = Results::read(said);
+    let mut line = format!(
+        "{} passed, {} skipped, {} failed",
+        results.passed.len(),
+        results.skipped.len(),
+        results.failed.len()
+    );
+    for (test, reasons) in &results.skipped {
+        for reason in reasons {
+            line.push_str(&format!("\n    skipped {test}: {reason}"));
+        }
+    }
+    if code == 0 && results.is_complete && results.failed.is_empty() {
+        return Ok(line);
+    }
+    let details = said.iter().skip_while(|line| *line != "failures:");
+    let details: Vec<&str> = details.map(String::as_str).collect();
+    Err(format!("{line}; exit code {code}\n{}\n", details.join("\n")))
+}
