@@ -91,7 +91,9 @@ fn a_send_buffer_that_is_too_small_blocks_the_sender_by_itself() -> Result<()> {
     };
     let scrape = exporter.scrape()?;
     let of = |limit| scrape.sum(LIMITED, &[("subnet", &subnet), ("role", "client"), ("limit", limit)]);
-    assert!(of("send_buffer")? > 0.1);
+    // Equal to the kernel's word, below; how long it was depends on how soon a sender with room runs again.
+    assert!(ends.client.sndbuf_limited > 0, "{ends:?}");
+    assert!(of("send_buffer")? > 0.0);
     assert_eq!(of("receive_window")?, 0.0);
     for end in End::BOTH {
         require_equal(&scrape, &subnet, end, &[end.of(&ends)])?;

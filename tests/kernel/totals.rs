@@ -55,7 +55,12 @@ fn check_moment(exporter: &Exporter<'_>, subnet: &str, ends: &[Ends], open: usiz
             scrape.sum("tcpvitals_tcp_connections_closed_total", &labels)?,
             closed as f64
         );
-        assert_eq!(scrape.sum("tcpvitals_tcp_retransmitted_segments_total", &labels)?, 0.0);
+        // None, unless the machine is so busy that an acknowledgment comes late.
+        let resent: u32 = sockets.iter().map(|info| info.total_retrans).sum();
+        assert_eq!(
+            scrape.sum("tcpvitals_tcp_retransmitted_segments_total", &labels)?,
+            f64::from(resent)
+        );
         assert_eq!(
             scrape.histogram("tcpvitals_tcp_handshake_seconds", &labels)?.count,
             ends.len() as f64

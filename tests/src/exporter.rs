@@ -26,7 +26,8 @@ use ureq::http::Response;
 use crate::exposition::{Format, parse};
 use crate::namespace::Namespace;
 use crate::scrape::Scrape;
-use crate::wait::{PATIENCE, until};
+use crate::settings::patience;
+use crate::wait::until;
 
 /// What a scraper of OpenMetrics asks for.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
@@ -326,7 +327,7 @@ fn fetch(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
 /// No connection is kept, so that none is in the way when the exporter ends.
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience()))
         .http_status_as_error(false)
         .build()
         .new_agent()

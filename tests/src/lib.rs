@@ -23,6 +23,7 @@ pub mod peer;
 pub mod processes;
 pub mod protobuf;
 pub mod scrape;
+pub mod settings;
 pub mod subnet;
 mod syscalls;
 pub mod tcp_info;

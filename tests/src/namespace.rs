@@ -71,6 +71,12 @@ impl Namespace {
             .with_context(|| format!("in namespace {}", self.name))
     }
 
+    /// Runs several commands of `ip` inside, without that word. One process for all: under emulation a start takes longer
+    /// than the work.
+    pub fn ip(&self, commands: &[String]) -> Result<()> {
+        self.feed("ip -batch -", &(commands.join("\n") + "\n")).map(drop)
+    }
+
     /// Sets a kernel parameter of the namespace: `net.ipv4.tcp_sack=0`.
     pub fn set(&self, setting: &str) -> Result<()> {
         let (key, value) = setting.split_once('=').context("a setting is written key=value")?;

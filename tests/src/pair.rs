@@ -65,25 +65,28 @@ impl Pair {
         ))?;
         // A veth has carrier only once both ends are up.
         for end in [&client, &server] {
-            end.exec(&format!("ip link set dev {DEVICE} up"))?;
+            let mut batch = vec![format!("link set dev {DEVICE} up")];
             if cable.one_segment_per_packet {
-                end.exec(&format!("ip link set dev {DEVICE} gso_max_segs 1"))?;
+                batch.push(format!("link set dev {DEVICE} gso_max_segs 1"));
             }
+            end.ip(&batch)?;
         }
         let subnets: Vec<Subnet> = (0..cable.subnets).map(|_| Subnet::take()).collect::<Result<_>>()?;
         for (end, own, other) in [(&client, CLIENT, SERVER), (&server, SERVER, CLIENT)] {
+            let mut batch = Vec::new();
             let hardware = hardware_address(other);
             for subnet in &subnets {
-                end.exec(&format!("ip address add {}/24 dev {DEVICE}", subnet.v4(own)))?;
-                end.exec(&format!("ip address add {}/64 dev {DEVICE} nodad", subnet.v6(own)))?;
+                batch.push(format!("address add {}/24 dev {DEVICE}", subnet.v4(own)));
+                batch.push(format!("address add {}/64 dev {DEVICE} nodad", subnet.v6(own)));
                 // Nothing but the test's own packets shall pass, and none shall wait for the answer to a question.
                 for family in [Family::V4, Family::V6] {
                     let neighbour = subnet.address(family, other);
-                    end.exec(&format!(
-                        "ip neighbour add {neighbour} lladdr {hardware} dev {DEVICE} nud permanent"
-                    ))?;
+                    batch.push(format!(
+                        "neighbour add {neighbour} lladdr {hardware} dev {DEVICE} nud permanent"
+                    ));
                 }
             }
+            end.ip(&batch)?;
         }
         Ok(Self {
             client,

@@ -21,7 +21,8 @@ use crate::packet::{Options, Segment, flag};
 use crate::subnet::{CLIENT, SERVER, Subnet};
 use crate::syscalls;
 use crate::traffic::connect;
-use crate::wait::{Deadline, PATIENCE};
+use crate::settings::patience;
+use crate::wait::Deadline;
 
 /// The device through which the kernel reaches the peer.
 pub const DEVICE: &str = "tun0";
@@ -93,8 +94,10 @@ impl Peer {
         // Neither router solicitations nor delayed acknowledgments of data that came out of order may disturb a script.
         namespace.set(&format!("net.ipv6.conf.{DEVICE}.disable_ipv6=1"))?;
         namespace.set("net.ipv4.tcp_comp_sack_nr=0")?;
-        namespace.exec(&format!("ip address add {kernel}/24 dev {DEVICE}"))?;
-        namespace.exec(&format!("ip link set dev {DEVICE} up"))?;
+        namespace.ip(&[
+            format!("address add {kernel}/24 dev {DEVICE}"),
+            format!("link set dev {DEVICE} up"),
+        ])?;
         Ok(Self {
             device,
             kernel,
@@ -142,7 +145,7 @@ impl Peer {
     }
 
     fn next_for(&self, port: u16, what: &str, wanted: impl Fn(&Segment) -> bool) -> Result<Segment> {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(patience());
         while let Some(segment) = self.next_within(deadline.left())? {
             if segment.destination.port() == port && wanted(&segment) {
                 return Ok(segment);

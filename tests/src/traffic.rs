@@ -15,9 +15,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::namespace::Namespace;
 use crate::pair::Pair;
+use crate::settings::patience;
 use crate::subnet::Family;
 use crate::tcp_info::{CLOSED, TcpInfo};
-use crate::wait::{PATIENCE, until, until_stable};
+use crate::wait::{until, until_stable};
 
 /// A listener's queue is long enough for every client that the harness runs at a time.
 const BACKLOG: i32 = 4096;
@@ -26,7 +27,9 @@ const BACKLOG: i32 = 4096;
 const QUIET: Duration = Duration::from_millis(300);
 
 /// Longest a blocking call of the harness may take.
-const LIMIT: Option<Duration> = Some(PATIENCE);
+fn limit() -> Option<Duration> {
+    Some(patience())
+}
 
 /// Bytes that an application has at hand at a time.
 const CHUNK: usize = 1 << 16;
@@ -52,14 +55,14 @@ pub fn listen(namespace: &Namespace, address: SocketAddr) -> Result<TcpListener>
 /// Connects from a namespace.
 pub fn connect(namespace: &Namespace, to: SocketAddr) -> Result<TcpStream> {
     namespace.run(|| {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("connect to {to}"))?;
+        let stream = TcpStream::connect_timeout(&to, patience()).with_context(|| format!("connect to {to}"))?;
         prepare(stream)
     })
 }
 
 fn prepare(stream: TcpStream) -> Result<TcpStream> {
-    stream.set_read_timeout(LIMIT)?;
-    stream.set_write_timeout(LIMIT)?;
+    stream.set_read_timeout(limit())?;
+    stream.set_write_timeout(limit())?;
     Ok(stream)
 }
 

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::settings::patience;
+
 /// How often a condition is tried.
 const STEP: Duration = Duration::from_millis(10);
-
-/// Longest wait for something that a healthy system does at once.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A moment after which waiting is over.
 #[derive(Clone, Copy, Debug)]
@@ -60,28 +59,28 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), value)
 }
 
-/// Tries until `attempt` gives a value, for at most [`PATIENCE`]. `what` completes "waited for …".
+/// Tries until `attempt` gives a value, for at most [`patience`]. `what` completes "waited for …".
 pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(patience());
     loop {
         if let Some(value) = attempt()? {
             return Ok(value);
         }
         if deadline.passed() {
-            bail!("waited {PATIENCE:?} for {what} in vain");
+            bail!("waited {:?} for {what} in vain", patience());
         }
         sleep(STEP);
     }
 }
 
-/// Tries until a value has stayed the same for `quiet`, for at most [`PATIENCE`], and gives that value.
+/// Tries until a value has stayed the same for `quiet`, for at most [`patience`], and gives that value.
 pub fn until_stable<T: PartialEq>(what: &str, quiet: Duration, mut read: impl FnMut() -> Result<T>) -> Result<T> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(patience());
     let mut last = read()?;
     let mut calm = Deadline::after(quiet);
     while !calm.passed() {
         if deadline.passed() {
-            bail!("waited {PATIENCE:?} for {what} to come to rest in vain");
+            bail!("waited {:?} for {what} to come to rest in vain", patience());
         }
         sleep(STEP);
         let next = read()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use socket2::SockRef;
 
-use super::{LIMIT, expect_end, listen, receive, send, uninterrupted};
+use super::{expect_end, limit, listen, receive, send, uninterrupted};
 use crate::pair::Pair;
 
 /// How a short connection ends.
@@ -77,7 +77,7 @@ fn open_and_close(
         let target = targets[usize::try_from(number)? % targets.len()];
         let stream =
             TcpStream::connect(target).with_context(|| format!("connect to {target} for the {number}th time"))?;
-        stream.set_read_timeout(LIMIT)?;
+        stream.set_read_timeout(limit())?;
         match ending {
             Ending::Orderly => {
                 stream.shutdown(Shutdown::Write)?;
@@ -94,7 +94,7 @@ fn open_and_close(
 
 fn serve_until_shut(listener: &TcpListener, ending: Ending) -> Result<()> {
     while let Ok((stream, _)) = listener.accept() {
-        stream.set_read_timeout(LIMIT)?;
+        stream.set_read_timeout(limit())?;
         match ending {
             Ending::Orderly => expect_end(&stream)?,
             Ending::Reset => {

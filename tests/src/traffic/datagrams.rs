@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::LIMIT;
+use super::limit;
 use crate::namespace::Namespace;
 
 /// Sends so many datagrams of so many bytes, whatever becomes of them. The socket is not connected, so that an answer by
@@ -28,7 +28,7 @@ pub fn small_udp_receiver(namespace: &Namespace, address: SocketAddr) -> Result<
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_recv_buffer_size(8192)?;
         socket.bind(&SockAddr::from(address))?;
-        socket.set_read_timeout(LIMIT)?;
+        socket.set_read_timeout(limit())?;
         Ok(socket.into())
     })
 }

@@ -79,9 +79,9 @@ pub(crate) fn run(
     let lines = lines(&mut qemu)?;
     let mut log = File::create(folder.join("job.log"))?;
     let mut watch = Watch::new(machine);
-    let late = watch.until_the_end(&lines, |line| {
+    let late = watch.until_the_end(&lines, |elapsed, line| {
         tell(line);
-        writeln!(log, "{line}")
+        writeln!(log, "[{:7.2}] {line}", elapsed.as_secs_f64())
     })?;
     // It ends by itself unless it is late.
     if late {
@@ -119,7 +119,7 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
     );
     Command::new("qemu-system-x86_64")
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"])
-        .args(["-M", "pc,usb=off", "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
+        .args(["-M", "pc,usb=off", "-accel", "tcg,thread=single", "-cpu", &kernel.cpu])
         .args(["-smp", &machine.processors.to_string(), "-m", &machine.memory.to_string()])
         .arg("-kernel")
         .arg(vmlinux)
@@ -182,13 +182,14 @@ impl Watch {
     fn until_the_end(
         &mut self,
         lines: &Receiver<String>,
-        mut hear: impl FnMut(&str) -> std::io::Result<()>,
+        mut hear: impl FnMut(Duration, &str) -> std::io::Result<()>,
     ) -> Result<bool> {
         loop {
             match lines.recv_timeout(self.deadline.left()) {
                 Ok(line) => {
-                    hear(&line)?;
-                    self.understand(line);
+                    let elapsed = self.limit.saturating_sub(self.deadline.left());
+                    hear(elapsed, &line)?;
+                    self.understand(elapsed, line);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
                 // After its last word nothing is lost.
@@ -197,8 +198,7 @@ impl Watch {
         }
     }
 
-    fn understand(&mut self, line: String) {
-        let elapsed = self.limit.saturating_sub(self.deadline.left());
+    fn understand(&mut self, elapsed: Duration, line: String) {
         if let Some(release) = line.strip_prefix("guest: kernel ") {
             self.release = release.to_owned();
             self.boot = Some(elapsed);

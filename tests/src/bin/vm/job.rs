@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use tests::settings::{DIVISOR, PATIENCE};
 
 use crate::initramfs::Archive;
 use crate::matrix::Kernel;
@@ -29,14 +30,17 @@ impl Job {
     }
 
     /// Adds the job for a kernel.
-    pub(crate) fn add_to(&self, archive: &mut Archive, kernel: &Kernel, filter: Option<&str>) -> Result<()> {
+    pub(crate) fn add_to(&self, archive: &mut Archive, kernel: &Kernel, filter: Option<&str>, command: Option<&str>) -> Result<()> {
         archive.program("job/tcpvitals", &self.exporter)?;
-        let script = if kernel.refuses.is_some() {
+        let script = if let Some(command) = command {
+            format!("export PATH=$PATH:/job\n{command}\n")
+        } else if kernel.refuses.is_some() {
             "exec ./tcpvitals serve --web.listen-address=127.0.0.1:0\n".to_owned()
         } else {
             archive.program("job/tests", &self.tests)?;
             let filter = filter.map(|filter| format!("'{filter}'")).unwrap_or_default();
-            format!("export TCPVITALS_BIN=/job/tcpvitals\nexec ./tests {filter}\n")
+            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=10");
+            format!("export {settings} NO_COLOR=1\nexec ./tests {filter}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())
     }

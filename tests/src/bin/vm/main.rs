@@ -47,6 +47,9 @@ struct Run {
     /// Show what the guests say
     #[arg(long)]
     verbose: bool,
+    /// Run this in the guests instead of the tests; the exporter is in their PATH
+    #[arg(long, value_name = "SHELL")]
+    command: Option<String>,
     /// Run only tests with this in their names
     #[arg(value_name = "TEST")]
     filter: Option<String>,
