@@ -3,6 +3,7 @@
 BIN := target/release/tcpvitals
 HOST := --workspace --exclude ebpf
 AARCH64 := aarch64-unknown-linux-gnu
+VM := cargo run --quiet --package tests --bin vm --
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
@@ -10,7 +11,7 @@ RUNNER := --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 SUDO := $(shell command -v sudo)
 endif
 
-.PHONY: help setup setup-build setup-test setup-deny build run test docs fmt clean \
+.PHONY: help setup setup-build setup-test setup-deny setup-vm build run test test-vm docs fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -36,8 +37,12 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test build ## run every test, those on the real kernel as root
+test: setup-test build ## run every test, those on the real kernel as root and on other kernels in QEMU
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
+	$(VM) run --exporter $(BIN)
+
+test-vm: setup-test build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
+	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(TEST)
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 

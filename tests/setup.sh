@@ -55,6 +55,13 @@ case ${1-} in
     programs iproute2 ip tc
     programs nftables nft
     programs util-linux setpriv
+    # For the guests of `make test-vm`; xz, zstd and lz4 decompress their kernels.
+    programs qemu-system-x86 qemu-system-x86_64
+    programs busybox-static busybox
+    programs xz-utils xz
+    programs zstd zstd
+    programs lz4 lz4
+    programs binutils strip
     ;;
 cargo-deny) deny ;;
 *) fail "unknown argument $1" "tests/setup.sh [cargo-deny]" ;;

@@ -1,9 +1,11 @@
 //! Connections that fail, and resets.
 
+use std::collections::BTreeMap;
 use std::net::TcpStream;
 
 use anyhow::Result;
 use tests::exporter::start;
+use tests::kernel_facts::{has_type_name, skip};
 use tests::namespace::Namespace;
 use tests::pair::Pair;
 use tests::peer::{Offer, Peer};
@@ -87,10 +89,14 @@ fn resets_are_counted_by_direction() -> Result<()> {
     }
     let scrape = exporter.scrape()?;
     let by_direction = scrape.by(RESETS, "direction", &[("subnet", &subnet.name())])?;
-    assert_eq!(
-        by_direction,
-        [("receive".to_owned(), 2.0), ("transmit".to_owned(), 5.0)].into()
-    );
+    let mut expected = BTreeMap::from([("receive".to_owned(), 2.0)]);
+    // The hook got a third argument, the reason, when it began to report these resets.
+    if has_type_name("sk_rst_reason")? {
+        expected.insert("transmit".to_owned(), 5.0);
+    } else {
+        skip("resets that are sent: this kernel reports none that belongs to no connection");
+    }
+    assert_eq!(by_direction, expected);
     let received = scrape.by(RESETS, "role", &[("subnet", &subnet.name()), ("direction", "receive")])?;
     assert_eq!(
         received,

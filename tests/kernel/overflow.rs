@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use tests::exporter::{Exporter, start};
+use tests::kernel_facts::skip;
 use tests::namespace::Namespace;
 use tests::pair::{Cable, Pair};
 use tests::peer::{Offer, Peer};
@@ -108,7 +109,12 @@ fn a_flow_without_storage_is_counted_as_untracked() -> Result<()> {
     let subnet = pair.subnet()?.name();
     let exporter = start(pair.config())?;
     // Storage is charged to the socket's option memory, of which there is none now.
-    pair.client.set("net.core.optmem_max=1")?;
+    let setting = "net.core.optmem_max=1";
+    if !pair.client.has(setting)? {
+        skip("this kernel has one net.core.optmem_max for all namespaces, those of the exporter's own sockets too");
+        return Ok(());
+    }
+    pair.client.set(setting)?;
     let before = exporter.scrape()?;
     let mut flows = Vec::new();
     for port in 0..7 {

@@ -13,6 +13,7 @@ pub mod counters;
 pub mod curl;
 pub mod exporter;
 pub mod exposition;
+pub mod kernel_facts;
 pub mod namespace;
 pub mod nft;
 pub mod openvswitch;

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::process::{self, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -79,10 +80,21 @@ impl Namespace {
 
     /// Sets a kernel parameter of the namespace: `net.ipv4.tcp_sack=0`.
     pub fn set(&self, setting: &str) -> Result<()> {
-        let (key, value) = setting.split_once('=').context("a setting is written key=value")?;
-        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        let (path, value) = parameter(setting)?;
         self.run(|| std::fs::write(&path, value).with_context(|| format!("write {value} to {path}")))
     }
+
+    /// Whether the namespace has a kernel parameter of its own.
+    pub fn has(&self, setting: &str) -> Result<bool> {
+        let (path, _) = parameter(setting)?;
+        self.run(|| Ok(Path::new(&path).exists()))
+    }
+}
+
+/// The file and the value of `net.ipv4.tcp_sack=0`.
+fn parameter(setting: &str) -> Result<(String, &str)> {
+    let (key, value) = setting.split_once('=').context("a setting is written key=value")?;
+    Ok((format!("/proc/sys/{}", key.replace('.', "/")), value))
 }
 
 impl Drop for Namespace {

@@ -18,10 +18,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::namespace::Namespace;
 use crate::packet::{Options, Segment, flag};
+use crate::settings::patience;
 use crate::subnet::{CLIENT, SERVER, Subnet};
 use crate::syscalls;
 use crate::traffic::connect;
-use crate::settings::patience;
 use crate::wait::Deadline;
 
 /// The device through which the kernel reaches the peer.

@@ -127,8 +127,6 @@ fn mirror_of_this_machine() -> Result<String> {
 /// What a kernel's folder has.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    /// `uname -r`
-    pub(crate) release: String,
     /// The folder of its modules.
     pub(crate) modules: PathBuf,
     /// The compressed kernel.
@@ -142,12 +140,14 @@ impl Unpacked {
         let mut modules = trees.iter().filter_map(|tree| read_dir(tree).ok()).flatten();
         let modules = modules.next().context("the packages have no modules")??.path();
         let release = modules.file_name().context("a folder without a name")?;
-        let release = release.to_string_lossy().into_owned();
-        let places = [folder.join("boot").join(format!("vmlinuz-{release}")), modules.join("vmlinuz")];
+        let release = release.to_string_lossy();
+        let places = [
+            folder.join("boot").join(format!("vmlinuz-{release}")),
+            modules.join("vmlinuz"),
+        ];
         let vmlinuz = places.into_iter().find(|place| place.is_file());
         Ok(Self {
             vmlinuz: vmlinuz.context("the packages have no vmlinuz")?,
-            release,
             modules,
         })
     }
@@ -175,7 +175,10 @@ impl Unpacked {
             [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
             [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
             [0x02, 0x21, 0x4c, 0x18, ..] => "lz4",
-            _ => anyhow::bail!("the kernel is compressed in a way that is not known here: {:x?}", &payload[..6]),
+            _ => anyhow::bail!(
+                "the kernel is compressed in a way that is not known here: {:x?}",
+                &payload[..6]
+            ),
         };
         let vmlinux = filter(program, &["-dc"], payload)?;
         ensure!(vmlinux.starts_with(b"\x7fELF"), "the kernel image holds no ELF file");

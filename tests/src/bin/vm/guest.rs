@@ -118,15 +118,35 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
         kernel.boot
     );
     Command::new("qemu-system-x86_64")
-        .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"])
-        .args(["-M", "pc,usb=off", "-accel", "tcg,thread=single", "-cpu", &kernel.cpu])
-        .args(["-smp", &machine.processors.to_string(), "-m", &machine.memory.to_string()])
+        .args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-nic",
+            "none",
+        ])
+        .args(["-M", "pc,usb=off", "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
+        .args([
+            "-smp",
+            &machine.processors.to_string(),
+            "-m",
+            &machine.memory.to_string(),
+        ])
         .arg("-kernel")
         .arg(vmlinux)
         .arg("-initrd")
         .arg(initramfs)
         .args(["-append", &command_line])
-        .args(["-monitor", "none", "-serial", &format!("file:{}", console.display()), "-serial", "stdio"])
+        .args([
+            "-monitor",
+            "none",
+            "-serial",
+            &format!("file:{}", console.display()),
+            "-serial",
+            "stdio",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

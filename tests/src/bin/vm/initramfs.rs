@@ -31,7 +31,7 @@ pub(crate) fn base(modules: &[Module]) -> Result<Archive> {
         archive.folder(Path::new(folder))?;
     }
     let busybox = find("busybox")?;
-    archive.add("bin/busybox", 0o755, &read(&busybox)?)?;
+    archive.program("bin/busybox", &busybox)?;
     let path = busybox.to_str().context("a path that is text")?;
     for applet in run(path, &["--list"])?.lines().filter(|applet| *applet != "busybox") {
         archive.link(&format!("bin/{applet}"), "busybox")?;
@@ -44,7 +44,11 @@ pub(crate) fn base(modules: &[Module]) -> Result<Archive> {
     archive.add("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n")?;
     for (number, module) in modules.iter().enumerate() {
         // A shell sorts what it finds by name.
-        archive.add(&format!("modules/{number:03}-{}.ko", module.name), 0o644, &module.content)?;
+        archive.add(
+            &format!("modules/{number:03}-{}.ko", module.name),
+            0o644,
+            &module.content,
+        )?;
     }
     Ok(archive)
 }

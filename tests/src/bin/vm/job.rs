@@ -30,17 +30,23 @@ impl Job {
     }
 
     /// Adds the job for a kernel.
-    pub(crate) fn add_to(&self, archive: &mut Archive, kernel: &Kernel, filter: Option<&str>, command: Option<&str>) -> Result<()> {
+    pub(crate) fn add_to(
+        &self,
+        archive: &mut Archive,
+        kernel: &Kernel,
+        filter: &[String],
+        command: Option<&str>,
+    ) -> Result<()> {
         archive.program("job/tcpvitals", &self.exporter)?;
+        archive.program("job/tests", &self.tests)?;
         let script = if let Some(command) = command {
             format!("export PATH=$PATH:/job\n{command}\n")
         } else if kernel.refuses.is_some() {
             "exec ./tcpvitals serve --web.listen-address=127.0.0.1:0\n".to_owned()
         } else {
-            archive.program("job/tests", &self.tests)?;
-            let filter = filter.map(|filter| format!("'{filter}'")).unwrap_or_default();
+            let filter = filter.join(" ");
             let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=10");
-            format!("export {settings} NO_COLOR=1\nexec ./tests {filter}\n")
+            format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())
     }
@@ -61,9 +67,17 @@ fn built() -> Result<PathBuf> {
 fn test_program() -> Result<PathBuf> {
     let messages = run(
         option_env!("CARGO").unwrap_or("cargo"),
-        &["test", "--package=tests", "--test=kernel", "--no-run", "--message-format=json"],
+        &[
+            "test",
+            "--package=tests",
+            "--test=kernel",
+            "--no-run",
+            "--message-format=json",
+        ],
     )?;
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let artifacts = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut programs = artifacts.filter(|message| message["target"]["name"] == "kernel");
     let program = programs.find_map(|message| message["executable"].as_str().map(PathBuf::from));
     program.context("cargo names no test program")

@@ -1,7 +1,10 @@
 //! `vm`: boots the kernels of `tests/kernels.toml` in QEMU and runs there the same real-kernel tests as on this machine. It
 //! changes nothing of this machine: what it fetches and makes is below `target/vm`.
 
-#![expect(clippy::print_stdout, reason = "a program for people: it says what it does and what came of it")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a program for people: it says what it does and what came of it"
+)]
 
 mod debian;
 mod guest;
@@ -39,10 +42,10 @@ struct Run {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
     /// Guests at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     jobs: usize,
     /// Virtual processors of a guest
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     processors: u32,
     /// Show what the guests say
     #[arg(long)]
@@ -52,7 +55,7 @@ struct Run {
     command: Option<String>,
     /// Run only tests with this in their names
     #[arg(value_name = "TEST")]
-    filter: Option<String>,
+    filter: Vec<String>,
 }
 
 fn main() -> Result<ExitCode> {

@@ -48,7 +48,10 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Kernel>> {
     for name in names {
         if name != "all" && !kernels.iter().any(|kernel| kernel.name == *name) {
             let known: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
-            bail!("no kernel {name} in tests/kernels.toml: choose from all, {}", known.join(", "));
+            bail!(
+                "no kernel {name} in tests/kernels.toml: choose from all, {}",
+                known.join(", ")
+            );
         }
     }
     let is_meant = |kernel: &Kernel| {

@@ -2,7 +2,7 @@
 //! the folder of a kernel to their bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{read, read_dir, read_to_string};
+use std::fs::{read, read_dir};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -20,6 +20,7 @@ const NEEDED: &[&str] = &[
     "tun",
     "nf_tables",
     "nft_numgen",
+    "nft_objref",
     "nft_reject_inet",
     "nft_limit",
     "nft_ct",
@@ -38,24 +39,18 @@ pub(crate) struct Module {
     pub(crate) content: Vec<u8>,
 }
 
-/// All that are needed, each after those that it needs itself, and the names of those that the kernel does not have.
-pub(crate) fn needed(folder: &Path) -> Result<(Vec<Module>, Vec<&'static str>)> {
+/// All that are needed, each after those that it needs itself. What a kernel does not have as a module is built in, or has
+/// another name there.
+pub(crate) fn needed(folder: &Path) -> Result<Vec<Module>> {
     let mut tree = Tree {
         files: files(folder)?,
         done: BTreeSet::new(),
         ordered: Vec::new(),
     };
-    let mut absent = Vec::new();
-    let built_in = read_to_string(folder.join("modules.builtin")).context("read modules.builtin")?;
-    let built_in: BTreeSet<String> = built_in.lines().map(|line| name_of(Path::new(line))).collect();
     for name in NEEDED {
-        if tree.files.contains_key(*name) {
-            tree.add(name)?;
-        } else if !built_in.contains(*name) {
-            absent.push(*name);
-        }
+        tree.add(name)?;
     }
-    Ok((tree.ordered, absent))
+    Ok(tree.ordered)
 }
 
 struct Tree {
@@ -66,8 +61,9 @@ struct Tree {
 
 impl Tree {
     fn add(&mut self, name: &str) -> Result<()> {
-        // What is not there is built in.
-        let Some(file) = self.files.get(name) else { return Ok(()) };
+        let Some(file) = self.files.get(name) else {
+            return Ok(());
+        };
         if !self.done.insert(name.to_owned()) {
             return Ok(());
         }

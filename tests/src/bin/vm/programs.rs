@@ -48,10 +48,7 @@ pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Result<
 }
 
 /// Where a program lies: in PATH, or where an ordinary user's PATH does not look.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "programs are found as a shell finds them"
-)]
+#[expect(clippy::disallowed_methods, reason = "programs are found as a shell finds them")]
 pub(crate) fn find(program: &str) -> Result<PathBuf> {
     let path = env::var("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -61,9 +58,13 @@ pub(crate) fn find(program: &str) -> Result<PathBuf> {
         .with_context(|| format!("no program {program}: `make setup` brings it"))
 }
 
-/// The libraries of a program and its loader.
+/// The libraries of a program and its loader; a static program has none.
 pub(crate) fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
-    let listing = run("ldd", &[program.to_str().context("a path that is text")?])?;
-    let words = listing.split_whitespace().filter(|word| word.starts_with('/'));
+    let output = Command::new("ldd").arg(program).output().context("start ldd")?;
+    // It calls a static program an error.
+    let listing = String::from_utf8_lossy(&output.stdout);
+    let words = listing
+        .split_whitespace()
+        .filter(|word| word.starts_with('/') && output.status.success());
     Ok(words.map(PathBuf::from).collect())
 }

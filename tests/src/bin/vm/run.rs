@@ -56,11 +56,17 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
     };
     let good = thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.jobs).map(|_| scope.spawn(work)).collect();
-        let parts = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")));
+        let parts = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")));
         parts.sum::<Result<usize>>()
     })?;
     println!("vm: {good} of {count} kernels passed; consoles and logs are in target/vm/runs");
-    Ok(if good == count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good == count {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Fetches what is not there and makes the archive that the guest boots with.
@@ -77,21 +83,13 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
         rename(&unfinished, &vmlinux)?;
     }
     let unpacked = Unpacked::find(&folder)?;
-    let (modules, absent) = needed(&unpacked.modules)?;
-    let mut archive = base(&modules)?;
-    job.add_to(&mut archive, &kernel, arguments.filter.as_deref(), arguments.command.as_deref())?;
+    let mut archive = base(&needed(&unpacked.modules)?)?;
+    job.add_to(&mut archive, &kernel, &arguments.filter, arguments.command.as_deref())?;
     let runs = cache.join("runs").join(&kernel.name);
     remove_dir_all(&runs).ok();
     create_dir_all(&runs)?;
     let initramfs = runs.join("initramfs");
     write(&initramfs, archive.finish()?)?;
-    println!(
-        "vm: {}: {} with {} modules; it has no {}",
-        kernel.name,
-        unpacked.release,
-        modules.len(),
-        absent.join(", ")
-    );
     Ok(Guest {
         kernel,
         vmlinux,
@@ -105,7 +103,7 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
     let machine = Machine {
         processors: arguments.processors,
         memory: 1024,
-        limit: Duration::from_secs(900),
+        limit: Duration::from_secs(1500),
     };
     let name = &guest.kernel.name;
     let tell = |line: &str| {
@@ -113,7 +111,14 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
             println!("{name}: {line}");
         }
     };
-    let report = guest::run(&guest.kernel, &guest.vmlinux, &guest.initramfs, machine, &guest.folder, tell)?;
+    let report = guest::run(
+        &guest.kernel,
+        &guest.vmlinux,
+        &guest.initramfs,
+        machine,
+        &guest.folder,
+        tell,
+    )?;
     let verdict = match arguments.command {
         Some(_) => Ok("the command ended".to_owned()),
         None => verdict(&guest.kernel, &report),
@@ -121,7 +126,11 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
     if let Ending::Job { doctor, .. } = &report.ending {
         write(guest.folder.join("doctor.json"), doctor)?;
     }
-    let times = format!("boot {:.1} s, run {:.0} s", report.boot.as_secs_f64(), report.run.as_secs_f64());
+    let times = format!(
+        "boot {:.1} s, run {:.0} s",
+        report.boot.as_secs_f64(),
+        report.run.as_secs_f64()
+    );
     match &verdict {
         Ok(said) => println!("vm: {name} ({}): {said}; {times}", report.release),
         Err(said) => println!("vm: {name} ({}): FAILED: {said}; {times}", report.release),
@@ -137,7 +146,9 @@ fn verdict(kernel: &Kernel, report: &Report) -> Result<String, String> {
         Ending::NoBoot(console) => return Err(format!("the guest did not boot; the end of its console:\n{console}\n")),
         Ending::TooLong => {
             let last = report.said.last().map_or("nothing", String::as_str);
-            return Err(format!("the tests did not end in time; the last that they said: {last}"));
+            return Err(format!(
+                "the tests did not end in time; the last that they said: {last}"
+            ));
         }
     };
     match &kernel.refuses {
@@ -151,7 +162,9 @@ fn refusal(words: &str, code: i32, said: &[String]) -> Result<String, String> {
     if code == CANNOT_MEASURE && all.contains(words) {
         Ok(format!("refused with exit code {code}: {all}"))
     } else {
-        Err(format!("expected exit code {CANNOT_MEASURE} and {words:?}, not {code} and:\n{all}\n"))
+        Err(format!(
+            "expected exit code {CANNOT_MEASURE} and {words:?}, not {code} and:\n{all}\n"
+        ))
     }
 }
 

@@ -1,0 +1,27 @@
+//! What differs between kernels in a way that no counter shows: told by the kernel's own type information, never by its
+//! version. A test that cannot show something on a kernel says so here, and never passes in silence.
+
+use std::fs::read;
+use std::io::Write as _;
+use std::thread;
+
+use anyhow::{Context as _, Result};
+
+/// Whether this name is among those of the kernel's types, their members and enumerators.
+pub fn has_type_name(name: &str) -> Result<bool> {
+    let path = "/sys/kernel/btf/vmlinux";
+    let types = read(path).with_context(|| format!("read {path}"))?;
+    // Names lie one after another, each ended by a zero.
+    let wanted = [&[0], name.as_bytes(), &[0]].concat();
+    Ok(types.windows(wanted.len()).any(|window| window == wanted))
+}
+
+/// Says that the running test, or a part of it, cannot be shown on this kernel. The line goes past the test runner, which
+/// keeps what a test prints to itself unless it fails.
+pub fn skip(reason: &str) {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    // Whoever closed standard error does not want to know.
+    std::io::stderr()
+        .write_all(format!("skipped {name}: {reason}\n").as_bytes())
+        .ok();
+}
