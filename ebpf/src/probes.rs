@@ -7,6 +7,7 @@ mod iter_tcp;
 mod kfree_skb;
 mod qdisc_drop;
 mod tcp_cong_state_set;
+mod tcp_destroy_sock;
 mod tcp_probe;
 mod tcp_receive_reset;
 mod tcp_retransmit_skb;

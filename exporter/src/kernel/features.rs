@@ -57,6 +57,8 @@ pub struct Features {
     pub drop_reasons: BTreeMap<String, u32>,
     /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
     pub socket_storage: bool,
+    /// The storage of a socket that goes is cleared under an iterator that stands on it (since Linux 7.0).
+    pub storage_goes_under_iterators: bool,
 }
 
 /// Reads what the kernel has, and the names of its drop reasons. `hooks` and `iterators` are those of the plan.
@@ -151,6 +153,7 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
             .collect(),
         socket_storage: btf.function("bpf_sk_storage_get_tracing"),
+        storage_goes_under_iterators: btf.function("bpf_selem_unlink_nofail"),
     }
 }
 

@@ -74,9 +74,18 @@ const QDISC: &str = "qdisc_drop";
 const XDP: &str = "xdp_exception";
 const XDP_REDIRECT: &str = "xdp_redirect_err";
 
-/// Every program, in the order in which they are attached: the fold and the end of flows before their beginning would lose
-/// nothing, the segment path comes last.
+/// The program that deletes the storage of a socket before the kernel does; left out where the kernel needs no help.
+pub const FORGET: &str = "tcp_destroy_sock";
+
+/// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
+/// before their beginning would lose nothing; the segment path comes last.
 pub static PROGRAMS: &[Program] = &[
+    Program {
+        name: FORGET,
+        hook: Hook::Tracepoint("tcp_destroy_sock"),
+        fields: &[],
+        part: Part::Tcp,
+    },
     Program {
         name: FOLD,
         hook: Hook::Iterator("bpf_sk_storage_map"),
@@ -238,6 +247,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
+        .filter(|program| program.name != FORGET || features.storage_goes_under_iterators)
         .map(|program| Planned {
             program,
             off: why_off(program, config, features),
@@ -404,6 +414,7 @@ pub(crate) mod tests {
                 .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
                 .collect(),
             socket_storage: true,
+            storage_goes_under_iterators: true,
         }
     }
 
@@ -466,6 +477,17 @@ pub(crate) mod tests {
                 ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn storage_is_deleted_early_only_where_the_kernel_needs_it() {
+        let features = Features {
+            storage_goes_under_iterators: false,
+            ..everything()
+        };
+        let plan = plan(&Config::built_in(), &features).unwrap();
+        assert_eq!(plan.programs.len(), PROGRAMS.len() - 1);
+        assert!(plan.programs.iter().all(|planned| planned.program.name != FORGET));
     }
 
     #[test]

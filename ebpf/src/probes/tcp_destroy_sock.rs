@@ -1,0 +1,17 @@
+//! `tcp_destroy_sock(struct sock *sk)`, 5.10 to 7.2: TCP has no more use for a socket. It is locked.
+//!
+//! Attached only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
+//! iterator that stands on it: `bpf_selem_unlink_nofail()` clears `selem->local_storage`, which
+//! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
+//! before that keeps the pointer until no iterator can have it.
+
+use crate::{kernel::Sock, storage};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
+    if let Some(sock) = Sock::argument(&context, 0) {
+        storage::delete(sock);
+    }
+    0
+}
