@@ -24,8 +24,8 @@ impl Job {
     pub(crate) fn prepare(exporter: Option<&Path>, folder: &Path) -> Result<Self> {
         let exporter = exporter.map_or_else(built, |path| Ok(path.to_owned()))?;
         Ok(Self {
-            exporter: stripped(&exporter, folder)?,
-            tests: stripped(&test_program()?, folder)?,
+            exporter: stripped(&exporter, folder.join("tcpvitals"))?,
+            tests: stripped(&test_program()?, folder.join("tests"))?,
         })
     }
 
@@ -83,8 +83,7 @@ fn test_program() -> Result<PathBuf> {
     program.context("cargo names no test program")
 }
 
-fn stripped(file: &Path, folder: &Path) -> Result<PathBuf> {
-    let to = folder.join(file.file_name().context("a file without a name")?);
+fn stripped(file: &Path, to: PathBuf) -> Result<PathBuf> {
     let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is text");
     run("strip", &["--strip-debug", "-o", &text(&to)?, &text(file)?])?;
     Ok(to)
