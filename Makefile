@@ -28,6 +28,9 @@ setup-test:
 setup-deny:
 	@tests/setup.sh cargo-deny
 
+setup-vm:
+	@tests/setup.sh vm
+
 build: setup-build ## compile the exporter, release profile
 	cargo build --release --package tcpvitals
 
@@ -37,11 +40,10 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test build ## run every test, those on the real kernel as root and on other kernels in QEMU
+test: setup-test build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
-	$(VM) run --exporter $(BIN)
 
-test-vm: setup-test build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
+test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
 	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(TEST)
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test

@@ -55,7 +55,9 @@ case ${1-} in
     programs iproute2 ip tc
     programs nftables nft
     programs util-linux setpriv
-    # For the guests of `make test-vm`; xz, zstd and lz4 decompress their kernels.
+    ;;
+vm)
+    # xz, zstd and lz4 decompress the kernels of the guests.
     programs qemu-system-x86 qemu-system-x86_64
     programs busybox-static busybox
     programs xz-utils xz
@@ -64,5 +66,5 @@ case ${1-} in
     programs binutils strip
     ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [cargo-deny]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [cargo-deny|vm]" ;;
 esac

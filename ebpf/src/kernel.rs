@@ -426,7 +426,8 @@ impl TrapMetadata {
     pub(crate) fn is_control(self) -> bool {
         const CONTROL: u32 = 2;
         // SAFETY: a member of `struct devlink_trap_metadata`.
-        unsafe { load(self.0, &DEVLINK_TRAP_TYPE) } == Some(CONTROL)
+        let kind: Option<u32> = unsafe { load(self.0, &DEVLINK_TRAP_TYPE) };
+        kind == Some(CONTROL)
     }
 
     /// `trap_name`

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use tcpvitals::config::{DropLabel, TcpLabel};
 use tcpvitals::families::Kind::{self, Counter, Gauge, Histogram};
 use tcpvitals::families::Scope::{self, Drops, Exporter, Tcp};
-use tcpvitals::families::{METRICS, Source};
+use tcpvitals::families::{METRICS, Points, Source};
 
 /// Full name, kind, which labels it has besides its own, its own labels, and the values of the first of them if they are fixed.
 type Promise = (
@@ -176,15 +176,9 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
         assert_eq!((metric.kind, metric.source.scope()), (*kind, *scope), "{name}");
         assert_eq!(metric.labels, *labels, "{name}");
         let fixed: Vec<&str> = if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
-            points
-                .iter()
-                .filter_map(|(values, _)| values.first().copied())
-                .collect()
+            first_values(points)
         } else if let Source::Pushes(points) = metric.source {
-            points
-                .iter()
-                .filter_map(|(values, _)| values.first().copied())
-                .collect()
+            first_values(points)
         } else if let Source::Drops(sources, _) = metric.source {
             sources.iter().map(|source| source.as_str()).collect()
         } else {
@@ -215,4 +209,12 @@ fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
             "connection_type"
         ]
     );
+}
+
+/// The values of the first label of its own that a metric lists.
+fn first_values<T>(points: Points<T>) -> Vec<&'static str> {
+    points
+        .iter()
+        .filter_map(|(values, _)| values.first().copied())
+        .collect()
 }

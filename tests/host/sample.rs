@@ -35,6 +35,8 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
         false => (global, Err("this kernel has no such member".to_owned())),
     };
     Features {
+        storage_goes_under_iterators: false,
+        drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),
         tracepoints: plan::tracepoints()
             .into_iter()

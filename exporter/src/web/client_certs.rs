@@ -68,9 +68,8 @@ impl ClientCertVerifier for Verifier {
         if let Some(chain) = &self.chain {
             chain.verify_client_cert(end_entity, intermediates, now)?;
         }
-        match &self.allowed_sans {
-            Some(allowed) => require_one_of(allowed, end_entity)?,
-            None => {}
+        if let Some(allowed) = &self.allowed_sans {
+            require_one_of(allowed, end_entity)?;
         }
         Ok(ClientCertVerified::assertion())
     }

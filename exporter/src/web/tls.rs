@@ -122,17 +122,18 @@ fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, Problem> {
 }
 
 fn unusable(config: &Tls, error: &TlsError) -> Problem {
-    let what = match error {
-        TlsError::InconsistentKeys(_) => format!(
+    let what = if let TlsError::InconsistentKeys(_) = error {
+        format!(
             "{}: this key does not belong to the certificate of {}; name the two that were made together",
             place(&config.key),
             place(&config.cert)
-        ),
-        other => format!(
-            "{}: key or certificate cannot be used: {other}; use an ECDSA (P-256, P-384), Ed25519 or RSA (2048 bits or more) \
+        )
+    } else {
+        format!(
+            "{}: key or certificate cannot be used: {error}; use an ECDSA (P-256, P-384), Ed25519 or RSA (2048 bits or more) \
              key and an X.509 v3 certificate",
             place(&config.key)
-        ),
+        )
     };
     Problem::new(key(&config.key), what)
 }

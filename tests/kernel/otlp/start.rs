@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tests::exporter::{Launch, config_file, run_command, start};
 use tests::otlp::{Failure, Recorder, Transport};
+use tests::settings::patience;
 use tests::turn;
-use tests::wait::{PATIENCE, timed, until};
+use tests::wait::{timed, until};
 
 use super::{OPENED, Scene, grpc, http};
 
@@ -51,7 +52,7 @@ fn a_receiver_that_swallows_everything_does_not_keep_the_exporter() -> Result<()
         status.success() && told.contains("the last push over OTLP was not taken"),
         "{status} {told}"
     );
-    assert!(took < PATIENCE, "{took:?}");
+    assert!(took < patience(), "{took:?}");
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tests::curl::curl;
 use tests::exporter::Launch;
+use tests::settings::patience;
 use tests::turn;
-use tests::wait::PATIENCE;
 
 use super::{TLS, Web, https};
 
@@ -59,7 +59,7 @@ fn a_header_that_does_not_end_is_given_up() -> Result<()> {
     let _turn = turn::shared()?;
     let exporter = Launch::new("").start()?;
     let mut slow = TcpStream::connect(exporter.address())?;
-    slow.set_read_timeout(Some(2 * PATIENCE))?;
+    slow.set_read_timeout(Some(2 * patience()))?;
     slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")?;
     let mut answer = Vec::new();
     // The server closes without a word, or says that it was too slow.
@@ -91,7 +91,7 @@ fn whatever_is_sent_it_goes_on() -> Result<()> {
     ];
     for words in odd {
         let mut stream = TcpStream::connect(exporter.address())?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience()))?;
         // The server may close before it has read everything.
         stream.write_all(words).ok();
         stream.shutdown(Shutdown::Write).ok();

@@ -25,7 +25,7 @@ fn folder() -> TempDir {
 fn web(folder: &Path, cert: &str, key: &str, more: &str) -> Result<Web, ConfigError> {
     let file = folder.join("web.yml");
     let text = format!("tls_server_config:\n  cert_file: {cert}\n  key_file: {key}\n{more}");
-    fs::write(&file, text).unwrap();
+    assert!(fs::write(&file, text).is_ok(), "{}", file.display());
     Web::read(Some(&file))
 }
 
