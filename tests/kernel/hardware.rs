@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::exporter::start;
+use tests::kernel_facts::skip;
 use tests::namespace::host;
 use tests::turn;
 use tests::wait::until;
@@ -95,7 +96,7 @@ fn reported(traps: &[Trap]) -> impl Iterator<Item = &Trap> {
 fn hardware_drops_equal_the_kernels_own_statistics() -> Result<()> {
     let _turn = turn::alone()?;
     if !Path::new(BUS).exists() {
-        println!("skipped: this kernel has no netdevsim ({BUS} is missing), and no other device here can trap packets");
+        skip(&format!("no device here can trap packets: {BUS} is missing"));
         return Ok(());
     }
     let exporter = start(CONFIG)?;

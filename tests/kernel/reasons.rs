@@ -1,11 +1,12 @@
 //! Drop reasons have the names of the running kernel, also those of subsystems and modules.
 
-use std::fs::{read, read_dir};
+use std::fs::read_dir;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use tests::counters::Queue;
 use tests::exporter::start;
+use tests::kernel_facts::{has_type_name, skip};
 use tests::namespace::host;
 use tests::pair::{DEVICE, Pair};
 use tests::subnet::Family;
@@ -16,11 +17,9 @@ use tests::{openvswitch, turn};
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const MODULE: &str = "openvswitch";
 
-/// Whether the kernel's BTF, or that of a module, has this name.
-fn knows(btf: &str, name: &str) -> bool {
-    let bytes = read(Path::new("/sys/kernel/btf").join(btf)).unwrap_or_default();
-    let name = [b"\0", name.as_bytes(), b"\0"].concat();
-    bytes.windows(name.len()).any(|window| window == name)
+/// Whether the module is there, with its type information.
+fn is_loaded() -> bool {
+    Path::new("/sys/kernel/btf").join(MODULE).exists()
 }
 
 /// Loads a module: by modprobe(8), or from the folder from which a guest's init has loaded all modules.
@@ -41,16 +40,14 @@ fn load(module: &str) -> Result<()> {
 #[test]
 fn a_module_names_its_reasons_even_if_it_is_loaded_after_the_exporter() -> Result<()> {
     let _turn = turn::alone()?;
-    if !knows("vmlinux", "SKB_DROP_REASON_SUBSYS_OPENVSWITCH")
-        || load(MODULE).is_err() && !knows(MODULE, openvswitch::REASON)
-    {
-        println!("skipped: this kernel has no {MODULE} with drop reasons of its own");
+    if !has_type_name("SKB_DROP_REASON_SUBSYS_OPENVSWITCH")? || (!is_loaded() && load(MODULE).is_err()) {
+        skip(&format!("this kernel has no {MODULE} with drop reasons of its own"));
         return Ok(());
     }
     for is_late in [false, true] {
         if is_late {
             host(&format!("rmmod {MODULE}"))?;
-            ensure!(!knows(MODULE, openvswitch::REASON));
+            ensure!(!is_loaded(), "{MODULE} cannot be unloaded");
         }
         let pair = Pair::new()?;
         let exporter = start(pair.config())?;
@@ -79,7 +76,7 @@ fn a_queue_says_why_it_drops_where_the_kernel_lets_it() -> Result<()> {
     let exporter = start(pair.config())?;
     let queue = "tc qdisc add dev veth0 root fq flow_limit 10 maxrate 100kbit";
     if let Err(error) = pair.client.exec(queue) {
-        println!("skipped: this kernel has no queueing discipline fq: {error:#}");
+        skip(&format!("this kernel has no queueing discipline fq: {error:#}"));
         return Ok(());
     }
     let to = pair.to(Family::V4, 4000)?;
@@ -87,12 +84,13 @@ fn a_queue_says_why_it_drops_where_the_kernel_lets_it() -> Result<()> {
     send_datagrams(&pair.client, to, 60, 1000)?;
     let drops = Queue::read(&pair.client, DEVICE)?.drops;
     assert!(drops > 20, "{drops}");
-    let names = [
-        ("QDISC_DROP_FLOW_LIMIT", "QDISC_DROP_FLOW_LIMIT"),
-        ("SKB_DROP_REASON_FQ_FLOW_LIMIT", "FQ_FLOW_LIMIT"),
-    ];
-    let known = names.into_iter().find(|(name, _)| knows("vmlinux", name));
-    let reason = known.map_or("QDISC_DROP", |(_, shown)| shown);
+    let reason = if has_type_name("QDISC_DROP_FLOW_LIMIT")? {
+        "QDISC_DROP_FLOW_LIMIT"
+    } else if has_type_name("SKB_DROP_REASON_FQ_FLOW_LIMIT")? {
+        "FQ_FLOW_LIMIT"
+    } else {
+        "QDISC_DROP"
+    };
     let subnet = pair.subnet()?.name();
     let ours = [("subnet", subnet.as_str()), ("protocol", "udp")];
     let scrape = exporter.scrape()?;

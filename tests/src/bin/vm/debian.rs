@@ -21,18 +21,20 @@ struct Archive {
 /// Unpacks the packages of a kernel into `folder`, which must not exist.
 pub(crate) fn fetch(kernel: &Kernel, cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
     let archive = Archive::open(&kernel.suite, cache, mirror)?;
-    let packages = archive.kernel_packages(&kernel.package)?;
-    let debs = archive.folder.join("debs");
-    // What an earlier, interrupted run left.
-    remove_dir_all(&debs).ok();
-    create_dir_all(&debs)?;
-    create_dir_all(folder)?;
-    archive.download(&packages, &debs)?;
-    for deb in read_dir(&debs)? {
-        run("dpkg-deb", &["--extract", text(&deb?.path())?, text(folder)?])?;
+    let packages = archive.depends(&kernel.package, is_of_a_kernel)?;
+    ensure!(!packages.is_empty(), "{} depends on no kernel", kernel.package);
+    archive.unpack(&packages, folder)
+}
+
+/// Unpacks packages of a kernel's suite, and what they need to compile modules, into `folder`, which must not exist.
+pub(crate) fn unpack(kernel: &Kernel, names: &[&str], cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
+    let archive = Archive::open(&kernel.suite, cache, mirror)?;
+    let mut packages = BTreeSet::new();
+    for name in names {
+        packages.insert((*name).to_owned());
+        packages.extend(archive.depends(name, is_for_modules)?);
     }
-    remove_dir_all(&debs)?;
-    Ok(())
+    archive.unpack(&packages, folder)
 }
 
 impl Archive {
@@ -74,21 +76,35 @@ impl Archive {
         Ok(archive)
     }
 
-    /// The package and what it depends on, as far as it is the kernel: one package up to 6.18, several later.
-    fn kernel_packages(&self, package: &str) -> Result<BTreeSet<String>> {
+    /// What a package depends on, and what that depends on, as far as it is meant. A kernel is one package up to 6.18, and
+    /// several later.
+    fn depends(&self, package: &str, is_meant: fn(&str) -> bool) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut next = vec![package.to_owned()];
         while let Some(package) = next.pop() {
             let description = self.apt("apt-cache", &["show", "--no-all-versions", &package])?;
             let depends = description.lines().find_map(|line| line.strip_prefix("Depends:"));
             for word in depends.unwrap_or_default().split([' ', ',', '|']) {
-                if is_of_a_kernel(word) && found.insert(word.to_owned()) {
+                if is_meant(word) && found.insert(word.to_owned()) {
                     next.push(word.to_owned());
                 }
             }
         }
-        ensure!(!found.is_empty(), "{package} depends on no kernel");
         Ok(found)
+    }
+
+    fn unpack(&self, packages: &BTreeSet<String>, folder: &Path) -> Result<()> {
+        let debs = self.folder.join("debs");
+        // What an earlier, interrupted run left.
+        remove_dir_all(&debs).ok();
+        create_dir_all(&debs)?;
+        create_dir_all(folder)?;
+        self.download(packages, &debs)?;
+        for deb in read_dir(&debs)? {
+            run("dpkg-deb", &["--extract", text(&deb?.path())?, text(folder)?])?;
+        }
+        remove_dir_all(&debs)?;
+        Ok(())
     }
 
     fn download(&self, packages: &BTreeSet<String>, into: &Path) -> Result<()> {
@@ -106,6 +122,13 @@ impl Archive {
         let options = self.options.iter().map(String::as_str);
         run(program, &options.chain(arguments.iter().copied()).collect::<Vec<_>>())
     }
+}
+
+/// What headers need besides themselves.
+fn is_for_modules(package: &str) -> bool {
+    ["linux-headers-", "linux-kbuild-"]
+        .iter()
+        .any(|part| package.starts_with(part))
 }
 
 /// `linux-image-6.1.0-50-amd64`, not `linux-base` and not `linux-image-amd64`.

@@ -12,6 +12,7 @@ mod initramfs;
 mod job;
 mod matrix;
 mod modules;
+mod netdevsim;
 mod programs;
 mod results;
 mod run;

@@ -21,6 +21,8 @@ pub(crate) struct Kernel {
     /// Added to the kernel's command line.
     #[serde(default)]
     pub(crate) boot: String,
+    /// The package with its source, from which netdevsim is compiled.
+    pub(crate) netdevsim: Option<String>,
     /// It belongs to `make test`.
     #[serde(default)]
     pub(crate) every_change: bool,

@@ -29,6 +29,9 @@ const NEEDED: &[&str] = &[
     "sch_netem",
     "sch_fq",
     "tcp_bbr",
+    "openvswitch",
+    // netdevsim needs it, and is not in this folder.
+    "psample",
 ];
 
 /// A module as the guest loads it.

@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::matrix::{Kernel, chosen};
 use crate::modules::needed;
 use crate::results::Results;
-use crate::{Run, programs};
+use crate::{Run, netdevsim, programs};
 
 /// The exporter's exit code where the kernel lacks something.
 const CANNOT_MEASURE: i32 = 3;
@@ -83,7 +83,17 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
         rename(&unfinished, &vmlinux)?;
     }
     let unpacked = Unpacked::find(&folder)?;
-    let mut archive = base(&needed(&unpacked.modules)?)?;
+    let mut modules = needed(&unpacked.modules)?;
+    if let Some(source) = &kernel.netdevsim {
+        let release = netdevsim::release(&unpacked.modules)?;
+        let mirror = arguments.mirror.as_deref();
+        match netdevsim::module(&kernel, source, &release, cache, mirror, &folder) {
+            Ok(module) => modules.push(module),
+            // The test that wants it says that it is skipped.
+            Err(error) => println!("vm: {}: without netdevsim: {error:#}", kernel.name),
+        }
+    }
+    let mut archive = base(&modules)?;
     job.add_to(&mut archive, &kernel, &arguments.filter, arguments.command.as_deref())?;
     let runs = cache.join("runs").join(&kernel.name);
     remove_dir_all(&runs).ok();
