@@ -55,7 +55,10 @@ fn build(
     let wanted = format!("{source}/{FOLDER}");
     let options = ["--extract", "--strip-components=1", "--directory"];
     let (archive, target) = (text(&archive)?, text(&tree)?);
-    run("tar", &[&options[..], &[target, "--file", archive, wanted.as_str()]].concat())?;
+    run(
+        "tar",
+        &[&options[..], &[target, "--file", archive, wanted.as_str()]].concat(),
+    )?;
     // The headers of a flavour take the rest from where the common ones would be installed.
     let headers = root.join("usr/src").join(headers);
     let makefile = headers.join("Makefile");
