@@ -89,7 +89,7 @@ fn a_receiver_that_asks_for_a_certificate_gets_ours() -> Result<()> {
         check_refused(
             &section(&recorder, protocol, &authority, Some(&stranger)),
             &recorder,
-            "alert",
+            TOLD,
         )?;
     }
     Ok(())
