@@ -7,9 +7,10 @@ VM := cargo run --quiet --package tests --bin vm --
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
-RUNNER := --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 SUDO := $(shell command -v sudo)
+AS_ROOT := "sudo", "-E",
 endif
+RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
 .PHONY: help setup setup-build setup-test setup-deny setup-vm build run test test-vm docs fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc

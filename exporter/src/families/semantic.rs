@@ -27,6 +27,7 @@ const COUNTED: &[(&str, &str)] = &[
     ("events", "{event}"),
     ("packets", "{packet}"),
     ("drop", "{packet}"),
+    ("collections", "{collection}"),
     ("connections", "{connection}"),
     ("flows", "{connection}"),
     ("folds", "{counter}"),

@@ -155,7 +155,7 @@ mod tests {
             "a",
             "a:4317",
             "//a",
-            "ftp://a",
+            "ftp://localhost",
             "http://",
             "http://:1",
             "http://localhost b",
