@@ -12,19 +12,22 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-deny setup-vm build run test test-vm docs fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-deny setup-vm build run test test-vm docs fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-build setup-test setup-deny ## bring every tool that the other targets use
+setup: setup-build setup-test setup-e2e setup-deny ## bring every tool that the other targets use
 
 setup-build:
 	@ebpf/setup.sh
 
 setup-test:
 	@tests/setup.sh
+
+setup-e2e:
+	@tests/setup.sh e2e
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -41,7 +44,7 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test build ## run every test on this kernel, as root
+test: setup-test setup-e2e build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::

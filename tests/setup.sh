@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call, and with the
-# argument `cargo-deny` that checker instead. Says one line for each; what is there already is left alone.
+# Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
+# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `cargo-deny`
+# that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cargo_deny=0.20.2
+# From a Debian release of its own, so that the tests meet the same programs on every machine.
+suite=forky
+debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
+# From the Python package index; rotel's wheel carries its binary.
+python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 # An ordinary user's PATH may lack the folders where these programs are.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -49,12 +55,68 @@ deny() {
     say "cargo-deny $cargo_deny … installed in $root"
 }
 
+# present FOLDER WANTED...: whether what was brought there is what is wanted now
+present() {
+    [[ $(cat "$1/.brought" 2>/dev/null) == "${*:2}" ]] || return 1
+    say "${*:2} … present"
+}
+
+# Each package has one program of its own name, which is taken out and needs nothing else of Debian. The machine's own apt
+# fetches them, as it is configured (mirror, proxy, certificates), but with sources, lists and a cache of their own, so
+# that the system stays as it is. It verifies the index by the archive's keys, and each package by the SHA256 in the index.
+debian_packages() {
+    local root=target/tools/e2e/debian apt=$PWD/target/tools/e2e/apt mirrors keys terms options package log
+    local remedy="put these programs into $root, and the line \"$suite ${debian[*]}\" into $root/.brought"
+    present "$root" "$suite" "${debian[@]}" && return
+    command -v apt-get >/dev/null ||
+        fail "the end-to-end tests need ${debian[*]} of Debian $suite, and there is no apt here" "$remedy"
+    # Lists whatever the machine would fetch, each URI in quotes.
+    mirrors=$(apt-get update --print-uris 2>/dev/null |
+        sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p") || true
+    [[ $mirrors ]] || fail "the end-to-end tests need Debian's $suite, and the sources of apt name no mirror of Debian" "$remedy"
+    rm -rf "$root" "$apt"
+    mkdir -p "$root" "$apt"/{lists,archives}/partial
+    touch "$apt/status"
+    # A frozen mirror is as good: its index is out of date, and its packages are those that it lists.
+    terms=check-valid-until=no
+    for keys in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+        [[ ! -e $keys ]] || terms+=" signed-by=$keys"
+    done
+    echo "deb [$terms] ${mirrors%%$'\n'*} $suite main" >"$apt/sources.list"
+    options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State="$apt"
+        -o Dir::State::status="$apt/status" -o Dir::Cache="$apt" -o APT::Sandbox::User="$(id -un)"
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
+    log=$({ apt-get "${options[@]}" update && cd "$apt" && apt-get "${options[@]}" download "${debian[@]}"; } 2>&1) ||
+        fail "the end-to-end tests need ${debian[*]} of Debian $suite, and apt-get said: $(tail -n 1 <<<"$log")" "$remedy"
+    for package in "${debian[@]%%=*}"; do
+        dpkg-deb --fsys-tarfile "$apt/$package"_*.deb | tar --extract --directory "$root" --strip-components 3 "./usr/bin/$package"
+    done
+    rm -rf "$apt"
+    echo "$suite ${debian[*]}" >"$root/.brought"
+    say "$suite ${debian[*]} … unpacked in $root"
+}
+
+python_packages() {
+    local root=target/tools/e2e/python log
+    present "$root" "${python[@]}" && return
+    command -v python3 >/dev/null || fail 'the end-to-end tests need Python 3' 'as root: apt-get install python3-venv'
+    log=$({ python3 -m venv --clear "$root" && "$root/bin/pip" install --quiet "${python[@]}"; } 2>&1) ||
+        fail "the end-to-end tests need ${python[*]}, and Python said: $(tail -n 1 <<<"$log")" \
+            'apt-get install python3-venv, and give pip a way to its index'
+    echo "${python[*]}" >"$root/.brought"
+    say "${python[*]} … installed in $root"
+}
+
 case ${1-} in
 '')
     programs curl curl
     programs iproute2 ip tc
     programs nftables nft
     programs util-linux setpriv
+    ;;
+e2e)
+    debian_packages
+    python_packages
     ;;
 vm)
     # xz, zstd and lz4 decompress the kernels of the guests.
@@ -66,5 +128,5 @@ vm)
     programs binutils strip
     ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [cargo-deny|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [cargo-deny|e2e|vm]" ;;
 esac
