@@ -3,7 +3,8 @@
 //! Every test has its own subnets and an exporter of its own, and reads the series of its subnets, so tests run beside
 //! each other; those that load the machine run alone.
 
-mod account;
+use tests::account;
+
 mod acks;
 mod adoption;
 mod blocked;

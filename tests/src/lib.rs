@@ -7,6 +7,7 @@
 //! The exporter sees the flows of all network namespaces, so every test takes addresses of its own ([`subnet`]) and reads
 //! the series of its own subnets.
 
+pub mod account;
 pub mod btf;
 pub mod certificates;
 pub mod counters;

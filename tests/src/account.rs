@@ -1,9 +1,9 @@
 //! The kernel's account of sockets, laid beside the exporter's account of their group.
 
+use crate::scrape::Scrape;
+use crate::tcp_info::TcpInfo;
+use crate::traffic::Ends;
 use anyhow::Result;
-use tests::scrape::Scrape;
-use tests::tcp_info::TcpInfo;
-use tests::traffic::Ends;
 
 /// A metric, a label of it, and the field of `TCP_INFO` that it adds up.
 type Row = (
@@ -41,23 +41,27 @@ const ROWS: &[Row] = &[
 
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
+    /// The one that opened it.
     Client,
+    /// The one that accepted it.
     Server,
 }
 
 impl End {
-    pub(crate) const BOTH: [Self; 2] = [Self::Client, Self::Server];
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
 
     /// The value of the `role` label.
-    pub(crate) fn role(self) -> &'static str {
+    pub fn role(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Server => "server",
         }
     }
 
-    pub(crate) fn of(self, ends: &Ends) -> TcpInfo {
+    /// The account of this end.
+    pub fn of(self, ends: &Ends) -> TcpInfo {
         match self {
             Self::Client => ends.client,
             Self::Server => ends.server,
@@ -66,24 +70,24 @@ impl End {
 }
 
 /// An exported number is a count of microseconds or jiffies in seconds: equal but for the last bit.
-pub(crate) fn seconds(micros: u64) -> f64 {
+pub fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
 }
 
 /// Whether two numbers are equal but for rounding.
-pub(crate) fn same(left: f64, right: f64) -> bool {
+pub fn same(left: f64, right: f64) -> bool {
     (left - right).abs() <= 1e-9 * left.abs().max(right.abs())
 }
 
 /// Requires that all totals of one end's group equal the sums over its sockets.
 #[track_caller]
-pub(crate) fn require_equal(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo]) -> Result<()> {
+pub fn require_equal(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo]) -> Result<()> {
     require_equal_where(scrape, ("subnet", subnet), end, sockets)
 }
 
 /// The same of all groups that have a label.
 #[track_caller]
-pub(crate) fn require_equal_where(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
+pub fn require_equal_where(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
     for (metric, own, field) in ROWS {
         let labels: Vec<_> = [label, ("role", end.role())]
             .into_iter()
