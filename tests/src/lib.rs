@@ -23,6 +23,8 @@ pub mod packet;
 pub mod pair;
 pub mod peer;
 pub mod processes;
+pub mod program;
+pub mod prometheus;
 pub mod protobuf;
 pub mod scrape;
 pub mod settings;

@@ -1,6 +1,6 @@
 //! The exporter's numbers at one moment, and what became of them since another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -152,6 +152,28 @@ impl Scrape {
         Ok(())
     }
 
+    /// What this and another say differently.
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        differences(&self.samples_as_stored(), &other.samples_as_stored())
+    }
+
+    /// To those who store series, a label without a value is none, and a bound has one way of being written.
+    fn samples_as_stored(&self) -> BTreeMap<Series, f64> {
+        let mut samples = BTreeMap::new();
+        for (series, &value) in &self.0.samples {
+            let mut series = series.clone();
+            series.labels.retain(|_, value| !value.is_empty());
+            if let Some(bound) = series.labels.get_mut("le") {
+                // What is no number stays, and differs.
+                *bound = bound
+                    .parse()
+                    .map_or_else(|_| bound.clone(), |bound: f64| bound.to_string());
+            }
+            samples.insert(series, value);
+        }
+        samples
+    }
+
     fn only_grows(&self, series: &Series) -> bool {
         let kind = |name: &str| self.0.families.get(name).map(|family| family.kind);
         let stem = |suffix: &str| series.name.strip_suffix(suffix);
@@ -176,6 +198,18 @@ impl Scrape {
     fn named(&self, name: &str) -> Vec<&Series> {
         self.0.samples.keys().filter(|series| series.name == name).collect()
     }
+}
+
+/// A series that only one of two has, or that differs in value: what the first says, and the second.
+pub type Difference = (Series, Option<f64>, Option<f64>);
+
+/// What two say differently.
+pub fn differences(first: &BTreeMap<Series, f64>, second: &BTreeMap<Series, f64>) -> Vec<Difference> {
+    let all: BTreeSet<&Series> = first.keys().chain(second.keys()).collect();
+    all.into_iter()
+        .map(|series| (series.clone(), first.get(series).copied(), second.get(series).copied()))
+        .filter(|(_, first, second)| first != second)
+        .collect()
 }
 
 fn has(series: &Series, labels: &Labels<'_>) -> bool {
@@ -210,6 +244,14 @@ mod tests {
         );
         assert!(after.sum("d_total", &[]).is_err());
         assert!(after.value("c_total", &[]).is_err());
+        let c = |label: &str| Series {
+            name: "c_total".to_owned(),
+            labels: [("x".to_owned(), label.to_owned())].into(),
+        };
+        let differences = after.differences(&before);
+        assert_eq!(differences.len(), 4);
+        assert_eq!(differences[0], (c("a"), Some(5.0), Some(1.0)));
+        assert_eq!(after.differences(&after), []);
         after.require_no_fall_since(&before).unwrap();
         assert!(before.require_no_fall_since(&after).is_err());
     }

@@ -1,0 +1,6 @@
+//! Proves the exporter against the programs that read it: real ones, made by others, each on a loopback address of its own.
+//!
+//! `tests/setup.sh e2e` brings them. What they received is compared with what the exporter shows and what the kernel counted.
+
+mod prometheus;
+mod text;
