@@ -2,5 +2,9 @@
 //!
 //! `tests/setup.sh e2e` brings them. What they received is compared with what the exporter shows and what the kernel counted.
 
+mod guarded;
+mod native;
 mod prometheus;
+
 mod text;
+
