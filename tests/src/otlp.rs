@@ -2,6 +2,7 @@
 //! request. What it says of a request is what travelled, decoded by the protocol's own types and nothing of the exporter.
 
 mod authority;
+mod compare;
 mod metrics;
 mod page;
 mod serve;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 pub use authority::{Authority, Identity};
+pub use compare::{Values, of_scrape, require_same};
 pub use metrics::{Attributes, Number, Received, Sample};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 pub use page::{Documented, documented};
