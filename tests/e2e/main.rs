@@ -5,6 +5,7 @@
 mod guarded;
 mod native;
 mod prometheus;
-
+mod push;
+mod rotel;
 mod text;
-
+mod victoria_metrics;
