@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::wait::{PATIENCE, until};
+use crate::settings::patience;
+use crate::wait::until;
 
 /// Where a program lies that the set-up brought: `debian/prometheus`.
 pub fn brought(path: &str) -> Result<PathBuf> {
@@ -83,7 +84,7 @@ fn print(name: &str, said: &str) {
 /// A program's answer to a question over HTTP, whose status must be one of success.
 pub fn fetch(url: &str, parameters: &[(&str, &str)]) -> Result<String> {
     let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience()))
         .http_status_as_error(false)
         .build()
         .new_agent();
