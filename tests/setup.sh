@@ -89,7 +89,9 @@ debian_packages() {
     log=$({ apt-get "${options[@]}" update && cd "$apt" && apt-get "${options[@]}" download "${debian[@]}"; } 2>&1) ||
         fail "the end-to-end tests need ${debian[*]} of Debian $suite, and apt-get said: $(tail -n 1 <<<"$log")" "$remedy"
     for package in "${debian[@]%%=*}"; do
-        dpkg-deb --fsys-tarfile "$apt/$package"_*.deb | tar --extract --directory "$root" --strip-components 3 "./usr/bin/$package"
+        dpkg-deb --fsys-tarfile "$apt/$package"_*.deb |
+            tar --extract --directory "$root" --strip-components 3 "./usr/bin/$package" ||
+            fail "the package $package of Debian $suite cannot be unpacked, as shown above" "$remedy"
     done
     rm -rf "$apt"
     echo "$suite ${debian[*]}" >"$root/.brought"
