@@ -91,9 +91,13 @@ check-clippy: setup-build
 check-doc: setup-build
 	RUSTDOCFLAGS='-D warnings' cargo doc $(HOST) --no-deps --document-private-items
 
-docs: build ## write docs/metrics.md from the metric table
+docs: build ## write the pages of metrics and configuration, and the schema, in docs/
 	$(BIN) docs metrics >target/metrics.md
 	mv target/metrics.md docs/metrics.md
+	$(BIN) docs configuration >target/configuration.md
+	mv target/configuration.md docs/configuration.md
+	$(BIN) docs schema >target/config.schema.json
+	mv target/config.schema.json docs/config.schema.json
 
 fmt: ## format the code
 	cargo fmt --all

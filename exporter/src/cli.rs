@@ -50,6 +50,10 @@ pub enum Command {
 pub enum Docs {
     /// All metrics, in Markdown
     Metrics,
+    /// The configuration file, in Markdown
+    Configuration,
+    /// The JSON Schema of the configuration file
+    Schema,
 }
 
 /// Of `serve`.

@@ -9,6 +9,8 @@ mod limits;
 mod otlp;
 mod protocols;
 mod raw;
+pub mod reference;
+pub mod schema;
 mod subnets;
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,9 @@ use std::{
 };
 use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
-    config::{Config, ConfigError},
+    config::{self, Config, ConfigError},
     doctor::Diagnosis,
-    families::reference,
+    families,
     run::{self, RunError},
     web::Web,
 };
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Doctor(arguments) => doctor(&arguments),
-        Command::Docs(Docs::Metrics) => print(&reference::markdown()),
+        Command::Docs(page) => docs(page),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,6 +40,14 @@ fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode>
         print(&format!("{}: ok\n", file.display()))?;
     }
     Ok(())
+}
+
+fn docs(page: Docs) -> Result<(), ExitCode> {
+    match page {
+        Docs::Metrics => print(&families::reference::markdown()),
+        Docs::Configuration => print(&config::reference::markdown()),
+        Docs::Schema => print(&config::schema::json().map_err(|error| failed(&error, ExitCode::FAILURE))?),
+    }
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {

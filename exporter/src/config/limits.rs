@@ -10,9 +10,9 @@ use super::units::{COUNT, DURATION, SIZE};
 use crate::yaml::Problem;
 
 const MIB: u64 = 1 << 20;
-const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
-const SERIES: RangeInclusive<u64> = 100..=10_000_000;
-const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
+pub(super) const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
+pub(super) const SERIES: RangeInclusive<u64> = 100..=10_000_000;
+pub(super) const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
 
 /// Bounds of memory and series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use endpoint::Endpoint;
 use environment::Environment;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-const INTERVAL_MS: RangeInclusive<u64> = 1_000..=3_600_000;
-const TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
+pub(super) const INTERVAL_MS: RangeInclusive<u64> = 1_000..=3_600_000;
+pub(super) const TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
 const INTERVAL: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -74,7 +74,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    const ALL: [Self; 2] = [Self::Grpc, Self::HttpProtobuf];
+    pub(super) const ALL: [Self; 2] = [Self::Grpc, Self::HttpProtobuf];
 
     /// The word in the file, and in the environment.
     pub const fn as_str(self) -> &'static str {
@@ -95,7 +95,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    const ALL: [Self; 2] = [Self::Gzip, Self::None];
+    pub(super) const ALL: [Self; 2] = [Self::Gzip, Self::None];
 
     /// The word in the file, and in the environment.
     pub const fn as_str(self) -> &'static str {
@@ -116,7 +116,7 @@ pub enum Temporality {
 }
 
 impl Temporality {
-    const ALL: [Self; 2] = [Self::Cumulative, Self::Delta];
+    pub(super) const ALL: [Self; 2] = [Self::Cumulative, Self::Delta];
 
     /// The word in the file, and in the environment.
     pub const fn as_str(self) -> &'static str {

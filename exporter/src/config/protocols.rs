@@ -3,11 +3,14 @@
 //! From the built-in table and `app_protocols` of the file; to the kernel's port table and the labelling of snapshots.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use super::raw::RawProtocol;
 use super::units::COUNT;
 use super::words;
 use crate::yaml::Problem;
+
+pub(super) const PORTS: RangeInclusive<u64> = 1..=65535;
 
 /// The named ports. A protocol's id is the index of its name; id 0 is `other`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl AppProtocols {
             }
             for (position, text) in ports.iter().enumerate() {
                 let key = format!("app_protocols[{index}].ports[{position}]");
-                let port: u16 = COUNT.read(&key, text, 1..=65535)?;
+                let port: u16 = COUNT.read(&key, text, PORTS)?;
                 if let Some(first) = places.insert(port, key.clone()) {
                     let what = format!("the port {port} is already in {first}; remove one of the two");
                     return Err(Problem::new(key, what));

@@ -1,26 +1,33 @@
 //! The configuration file as written: one struct per mapping, one field per key, every value still text.
 //! It must never judge a value; only unknown, doubled and missing keys and wrong shapes are refused here.
-//! Filled by serde in `document`; taken apart by the `parse` functions of its siblings.
+//! Filled by serde in `yaml::document`; taken apart by the `parse` functions of its siblings. Its comments are also what the
+//! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
 
+use common::settings::OVERRIDES;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::schema;
+
 /// The whole file. A key that is absent or empty keeps its default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping of settings")]
+#[schemars(transform = schema::measures_something)]
 pub(crate) struct RawConfig {
     /// Named remote networks; the longest prefix wins.
-    /// Default: loopback, link-local, private-10, private-172, private-192, cgnat, ula.
     /// Example: `[{name: dc-east, cidrs: [10.1.0.0/16]}]`.
     pub(crate) subnets: Option<Vec<RawSubnet>>,
     /// What an address outside all subnets is called. Default: `internet`. Example: `{auto: {ipv4: 24, ipv6: 48}}`.
+    #[schemars(with = "RawFallback")]
+    #[serde(default)]
     pub(crate) subnets_fallback: Option<RawFallback>,
-    /// Server ports with a name, on top of the built-in table. Default: none.
+    /// Server ports with a name, on top of the built-in table. Default: `[]`.
     /// Example: `[{name: orders-api, ports: [8443]}]`.
     pub(crate) app_protocols: Option<Vec<RawProtocol>>,
-    /// Connection types by device name; the first match wins. Default: none.
-    /// Example: `[{type: wired, interfaces: ["bond*"]}]`. At most 32 patterns in all.
+    /// Connection types by device name; the first match wins. At most 32 patterns in all. Default: `[]`.
+    /// Example: `[{type: wired, interfaces: ["bond*"]}]`.
     pub(crate) connection_types: Option<Vec<RawConnectionType>>,
     /// What is measured of TCP. Example: `{detail: essential}`.
     pub(crate) tcp: Option<RawTcp>,
@@ -37,12 +44,14 @@ pub(crate) struct RawConfig {
 }
 
 /// One entry of `subnets`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys name and cidrs")]
 pub(crate) struct RawSubnet {
     /// The label value. Required. Example: `dc-east`.
+    #[schemars(with = "schema::Name")]
     pub(crate) name: String,
     /// Its networks, IPv4 or IPv6, as address/prefix length. Required. Example: `[10.1.0.0/16, "fd00:1::/32"]`.
+    #[schemars(with = "Vec<schema::Network>", length(min = 1))]
     pub(crate) cidrs: Vec<String>,
 }
 
@@ -54,46 +63,53 @@ pub(crate) enum RawFallback {
 }
 
 /// The prefix lengths of `subnets_fallback.auto`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys ipv4 and ipv6")]
 pub(crate) struct RawPrefixes {
-    /// Bits of an IPv4 address to keep, 1 to 32. Default: 24. Example: `16`.
+    /// Bits of an IPv4 address to keep. Default: `24`. Example: `16`.
+    #[schemars(with = "Option<schema::Ipv4Bits>")]
     pub(crate) ipv4: Option<String>,
-    /// Bits of an IPv6 address to keep, 1 to 128. Default: 48. Example: `64`.
+    /// Bits of an IPv6 address to keep. Default: `48`. Example: `64`.
+    #[schemars(with = "Option<schema::Ipv6Bits>")]
     pub(crate) ipv6: Option<String>,
 }
 
 /// One entry of `app_protocols`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys name and ports")]
 pub(crate) struct RawProtocol {
     /// The label value. Required. Example: `orders-api`.
+    #[schemars(with = "schema::Name")]
     pub(crate) name: String,
-    /// Its TCP ports on the server, 1 to 65535. Required. Example: `[8443, 9443]`.
+    /// Its TCP ports on the server. Required. Example: `[8443, 9443]`.
+    #[schemars(with = "Vec<schema::Port>", length(min = 1))]
     pub(crate) ports: Vec<String>,
 }
 
 /// One entry of `connection_types`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys type and interfaces")]
 pub(crate) struct RawConnectionType {
-    /// The label value: unknown, wired, wifi, cell, loopback, tunnel or virtual. Required. Example: `wired`.
+    /// The label value. Required. Example: `wired`.
+    #[schemars(with = "schema::ConnectionWord")]
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// Device names; `?` is any character, `*` at the end any rest. Required. Example: `["bond*", eth0]`.
+    /// Device names, as patterns. Required. Example: `["bond*", eth0]`.
+    #[schemars(with = "Vec<schema::Device>", length(min = 1, max = OVERRIDES))]
     pub(crate) interfaces: Vec<String>,
 }
 
 /// `tcp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key detail")]
 pub(crate) struct RawTcp {
-    /// How much is measured: full, essential or off. Default: `full`. Example: `essential`.
+    /// How much is measured. With essential no program runs on the segment path. Default: `full`. Example: `essential`.
+    #[schemars(with = "Option<schema::DetailWord>")]
     pub(crate) detail: Option<String>,
 }
 
 /// `drops`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a mapping with the keys enabled, ignore and classes"
@@ -101,103 +117,127 @@ pub(crate) struct RawTcp {
 pub(crate) struct RawDrops {
     /// Whether dropped packets are counted. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
-    /// Drops that are not counted. Default: none. Example: `[{reason: NOT_SPECIFIED, location: unix_*}]`.
+    /// Drops that are not counted. Default: `[]`. Example: `[{reason: NOT_SPECIFIED, location: unix_*}]`.
     pub(crate) ignore: Option<Vec<RawRule>>,
-    /// Classes that win over the shipped table; the first match wins. Default: none.
+    /// Classes that win over the shipped table; the first match wins. Default: `[]`.
     /// Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
     pub(crate) classes: Option<Vec<RawClass>>,
 }
 
 /// One entry of `drops.ignore`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys reason and location")]
+#[schemars(transform = schema::gives_a_part)]
 pub(crate) struct RawRule {
-    /// The kernel's name of the drop reason; `*` is any text. Default: any. Example: `TCP_*`.
+    /// The kernel's name of the drop reason, as a pattern; without it any. Example: `TCP_*`.
+    #[schemars(with = "Option<schema::Glob>")]
     pub(crate) reason: Option<String>,
-    /// The kernel function that dropped; `*` is any text. Default: any. Example: `unix_*`.
+    /// The kernel function that dropped, as a pattern; without it any. Example: `unix_*`.
+    #[schemars(with = "Option<schema::Glob>")]
     pub(crate) location: Option<String>,
 }
 
 /// One entry of `drops.classes`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a mapping with the keys class, reason and location"
 )]
+#[schemars(transform = schema::gives_a_part)]
 pub(crate) struct RawClass {
-    /// The label value: benign, policy, error or capacity. Required. Example: `benign`.
+    /// The label value. Required. Example: `benign`.
+    #[schemars(with = "schema::ClassWord")]
     pub(crate) class: String,
-    /// As in `drops.ignore`.
+    /// As in `drops.ignore`. Example: `TCP_OLD_DATA`.
+    #[schemars(with = "Option<schema::Glob>")]
     pub(crate) reason: Option<String>,
-    /// As in `drops.ignore`.
+    /// As in `drops.ignore`. Example: `"*_enqueue"`.
+    #[schemars(with = "Option<schema::Glob>")]
     pub(crate) location: Option<String>,
 }
 
 /// `labels`; an empty list leaves a metric without these labels.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
 pub(crate) struct RawLabels {
-    /// Labels of the TCP metrics. Default: all of them. Example: `[subnet, role]`.
+    /// Labels of the TCP metrics. Default: `[subnet, connection_type, app_protocol, role]`. Example: `[subnet, role]`.
+    #[schemars(with = "Option<Vec<schema::TcpLabelWord>>", extend("uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
-    /// Labels of the drop metrics. Default: all of them. Example: `[reason, class]`.
+    /// Labels of the drop metrics.
+    /// Default: `[location, reason, class, protocol, direction, subnet, connection_type]`. Example: `[reason, class]`.
+    #[schemars(with = "Option<Vec<schema::DropLabelWord>>", extend("uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
 }
 
 /// `limits`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys memory and series")]
 pub(crate) struct RawLimits {
-    /// Kernel memory for counters, in bytes, 16KiB to 4GiB. Default: `32MiB`. Example: `64MB`.
+    /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
+    #[schemars(with = "Option<schema::Memory>")]
     pub(crate) memory: Option<String>,
-    /// Most series in all (a histogram counts as one), 100 to 10000000. Default: `10000`. Example: `2000`.
+    /// Most series in all; a histogram counts as one. Default: `10000`. Example: `2000`.
+    #[schemars(with = "Option<schema::Series>")]
     pub(crate) series: Option<String>,
 }
 
 /// `collect`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key max_age")]
 pub(crate) struct RawCollect {
-    /// Age up to which a scrape may reuse the last snapshot, 0 to 1h. Default: `1s`. Example: `500ms`.
+    /// Age up to which a scrape may reuse the last snapshot. Default: `1s`. Example: `500ms`.
+    #[schemars(with = "Option<schema::MaxAge>")]
     pub(crate) max_age: Option<String>,
 }
 
 /// `otlp`; what is absent here, the `OTEL_*` variables may say.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls"
 )]
 pub(crate) struct RawOtlp {
     /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
+    #[schemars(with = "Option<schema::Endpoint>")]
     pub(crate) endpoint: Option<String>,
-    /// How requests travel: grpc or http/protobuf. Default: `grpc`. Example: `http/protobuf`.
+    /// How requests travel. Default: `grpc`. Example: `http/protobuf`.
+    #[schemars(with = "Option<schema::ProtocolWord>")]
     pub(crate) protocol: Option<String>,
-    /// Time between two pushes, 1s to 1h. Default: `15s`. Example: `1m`.
+    /// Time between two pushes. Default: `15s`. Example: `1m`.
+    #[schemars(with = "Option<schema::Interval>")]
     pub(crate) interval: Option<String>,
-    /// Longest time for one request, 100ms to 10m. Default: `10s`. Example: `5s`.
+    /// Longest time for one request. Default: `10s`. Example: `5s`.
+    #[schemars(with = "Option<schema::Timeout>")]
     pub(crate) timeout: Option<String>,
-    /// How requests are compressed: gzip or none. Default: `gzip`. Example: `none`.
+    /// How requests are compressed. Default: `gzip`. Example: `none`.
+    #[schemars(with = "Option<schema::CompressionWord>")]
     pub(crate) compression: Option<String>,
     /// Headers of every request. Default: none. Example: `{x-scope-orgid: fleet}`.
+    #[schemars(with = "Option<schema::Headers>")]
     pub(crate) headers: Option<RawHeaders>,
-    /// What counters and histograms mean: cumulative or delta. Default: `cumulative`. Example: `delta`.
+    /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
+    #[schemars(with = "Option<schema::TemporalityWord>")]
     pub(crate) temporality: Option<String>,
     /// Keys and certificates. Example: `{ca_file: ca.pem}`.
     pub(crate) tls: Option<RawTls>,
 }
 
 /// `otlp.tls`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a mapping with the keys ca_file, cert_file and key_file"
 )]
+#[schemars(transform = schema::certificate_with_key)]
 pub(crate) struct RawTls {
     /// PEM file of the certificates to trust. Default: those of the system. Example: `ca.pem`.
+    #[schemars(with = "Option<schema::File>")]
     pub(crate) ca_file: Option<String>,
     /// PEM file of the exporter's own certificate. Default: none. Example: `client.pem`.
+    #[schemars(with = "Option<schema::File>")]
     pub(crate) cert_file: Option<String>,
     /// PEM file of its key. Default: none. Example: `client.key`.
+    #[schemars(with = "Option<schema::File>")]
     pub(crate) key_file: Option<String>,
 }
 

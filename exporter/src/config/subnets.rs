@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -11,6 +12,10 @@ use super::raw::{RawFallback, RawPrefixes, RawSubnet};
 use super::units::COUNT;
 use super::words;
 use crate::yaml::Problem;
+
+/// Prefix lengths by which addresses may be named.
+pub(super) const IPV4_BITS: RangeInclusive<u64> = 1..=32;
+pub(super) const IPV6_BITS: RangeInclusive<u64> = 1..=128;
 
 /// The named networks and the name of what is in none of them. A subnet's id is the index of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,13 +143,13 @@ impl Fallback {
             RawFallback::Name(text) => return Self::parse_name(text),
             RawFallback::Auto(prefixes) => prefixes,
         };
-        let prefix = |key, text: &Option<String>, default, most| match text {
-            Some(text) => COUNT.read(key, text, 1..=most),
+        let prefix = |key, text: &Option<String>, default, allowed| match text {
+            Some(text) => COUNT.read(key, text, allowed),
             None => Ok(default),
         };
         Ok(Self::Auto {
-            ipv4: prefix("subnets_fallback.auto.ipv4", ipv4, 24, 32)?,
-            ipv6: prefix("subnets_fallback.auto.ipv6", ipv6, 48, 128)?,
+            ipv4: prefix("subnets_fallback.auto.ipv4", ipv4, 24, IPV4_BITS)?,
+            ipv6: prefix("subnets_fallback.auto.ipv6", ipv6, 48, IPV6_BITS)?,
         })
     }
 

@@ -65,6 +65,29 @@ impl Quantity {
         })
     }
 
+    /// Each unit, and the numbers that stand before it in the allowed range.
+    pub(super) fn ranges(
+        &self,
+        allowed: &RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (&'static str, RangeInclusive<u64>)> {
+        let (least, most) = (*allowed.start(), *allowed.end());
+        let ranges = self
+            .units
+            .iter()
+            .map(move |(unit, factor)| (*unit, least.div_ceil(*factor)..=most / factor));
+        ranges.filter(|(_, range)| !range.is_empty())
+    }
+
+    /// Whether a number may stand without a unit.
+    pub(super) fn has_plain_numbers(&self) -> bool {
+        self.units.iter().any(|(unit, _)| unit.is_empty())
+    }
+
+    /// What it is, without an article, and how it is written.
+    pub(super) fn words(&self) -> (&'static str, &'static str) {
+        (self.noun.trim_start_matches("a "), self.form)
+    }
+
     /// The number in the smallest unit; a lone `0` needs no unit.
     pub(super) fn parse(&self, text: &str) -> Option<u64> {
         if text == "0" {
