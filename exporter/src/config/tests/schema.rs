@@ -229,7 +229,7 @@ fn scalar() -> impl Strategy<Value = Value> {
         "https://localhost:4317/x?y",
         "http://",
         "ftp://localhost",
-        "http://a@localhost",
+        "http://localhost@localhost",
     ];
     let numbers = [
         json!(0),
