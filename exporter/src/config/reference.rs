@@ -52,10 +52,10 @@ fn rows(page: &mut String, path: &str, mapping: &Value) {
 }
 
 fn row(page: &mut String, key: &str, property: &Value, is_required: bool) {
-    let default = match &property["default"] {
-        Value::Null if is_required => "required".to_owned(),
-        Value::Null => String::new(),
-        default => short(default),
+    let default = match property.get("default") {
+        Some(default) => short(default),
+        None if is_required => "required".to_owned(),
+        None => String::new(),
     };
     let cells = [
         format!("`{key}`"),
@@ -96,9 +96,9 @@ fn allowed(property: &Value) -> String {
     if !words.is_empty() {
         return words.join(", ");
     }
-    match &property["items"] {
-        Value::Null => text(&property["patternErrorMessage"]).to_owned(),
-        items => allowed(items),
+    match property.get("items") {
+        Some(items) => allowed(items),
+        None => text(&property["patternErrorMessage"]).to_owned(),
     }
 }
 
@@ -108,10 +108,8 @@ fn forms(property: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn types(property: &Value) -> Vec<&str> {
-    match &property["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
-    }
+    let several = property["type"].as_array().into_iter().flatten();
+    several.chain([&property["type"]]).filter_map(Value::as_str).collect()
 }
 
 fn text(value: &Value) -> &str {
@@ -131,14 +129,16 @@ fn short(value: &Value) -> String {
 
 /// YAML in the flow style, with quotes only where they are needed.
 fn flow(value: &Value) -> String {
-    match value {
-        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        Value::Object(pairs) => {
-            let pairs = pairs.iter().map(|(key, value)| format!("{key}: {}", flow(value)));
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
-        }
-        Value::String(text) if is_plain(text) => text.clone(),
-        other => other.to_string(),
+    if let Value::Array(items) = value {
+        return format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "));
+    }
+    if let Value::Object(pairs) = value {
+        let pairs = pairs.iter().map(|(key, value)| format!("{key}: {}", flow(value)));
+        return format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "));
+    }
+    match value.as_str() {
+        Some(text) if is_plain(text) => text.to_owned(),
+        _ => value.to_string(),
     }
 }
 
@@ -146,7 +146,7 @@ fn flow(value: &Value) -> String {
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./*".contains(&byte);
     let read = serde_yaml::from_str::<Value>(text);
-    text.bytes().all(plain) && read.is_ok_and(|read| read == Value::from(text))
+    text.bytes().all(plain) && read.is_ok_and(|read| read == text)
 }
 
 #[cfg(test)]

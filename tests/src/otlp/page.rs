@@ -61,7 +61,7 @@ fn read(page: &str) -> Result<Vec<Documented>> {
     Ok(metrics)
 }
 
-/// `label` [`attribute`], and so on.
+/// The attribute of each label in a cell, where it stands behind the label in brackets.
 fn labels(text: &str) -> BTreeMap<String, String> {
     let pairs = text.split("` [`").zip(text.split("` [`").skip(1));
     let label = |before: &str| before.rsplit('`').next().unwrap_or_default().to_owned();
