@@ -49,7 +49,7 @@ const STREAMS: u32 = 16;
 /// Longest time to finish what is under way when told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until `stop`; then no connection is taken any more, and those with a request under way have [`GRACE`].
+/// Serves until `stop`; then no connection is taken any more, and those with a request under way have a grace of seconds.
 pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: impl Future<Output = ()>) {
     // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
     if let Err(error) = listen(&listener, Backlog::MAXCONN) {
