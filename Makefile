@@ -77,9 +77,10 @@ $(EBPF_CHECKS): check-ebpf-%: setup-build
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg=bpf_target_arch="$*"' CARGO_TARGET_DIR=target/ebpf-check-$* \
 		cargo clippy --package ebpf --target bpfel-unknown-none -Z build-std=core --release -- -D warnings
 
+# Some crates compile C, so a compiler for it is needed too.
 check-aarch64: setup-build
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib" ]; then \
-		echo 'cargo check $(HOST) --target $(AARCH64)'; \
+		tests/setup.sh aarch64 && echo 'cargo check $(HOST) --target $(AARCH64)' && \
 		cargo check $(HOST) --target $(AARCH64); \
 	else \
 		echo 'aarch64: skipped, rustc has no $(AARCH64); rustup target add $(AARCH64)'; \

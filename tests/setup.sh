@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
-# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `cargo-deny`
-# that checker. Says one line for each; what is there already is left alone.
+# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `vm` QEMU and
+# what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is
+# there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,7 +23,7 @@ fail() {
     exit 1
 }
 
-# programs PACKAGE PROGRAM...
+# programs PACKAGES PROGRAM...
 programs() {
     local package=$1 program log missing=()
     shift
@@ -36,7 +37,7 @@ programs() {
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
         fail "the tests need ${missing[*]}" "as root: apt-get install $package, or your system's equal"
     fi
-    log=$({ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"; } 2>&1) ||
+    log=$({ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $package; } 2>&1) ||
         fail "the tests need ${missing[*]}, and apt-get said: $(tail -n 1 <<<"$log")" "apt-get update && apt-get install $package"
     say "$* … installed with $package"
 }
@@ -129,6 +130,7 @@ vm)
     programs lz4 lz4
     programs binutils strip
     ;;
+aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [cargo-deny|e2e|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|cargo-deny|e2e|vm]" ;;
 esac
