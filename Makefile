@@ -12,7 +12,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-deny setup-vm build run test test-vm docs fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-deny setup-vm build run test test-vm docs docs-kernels fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -49,6 +49,10 @@ test: setup-test setup-e2e build ## run every test on this kernel, as root
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
 	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(TEST)
+ifeq ($(KERNEL)$(TEST),)
+	$(VM) report --exporter $(BIN) >target/kernels.md
+	@diff docs/kernels.md target/kernels.md || { echo 'docs/kernels.md says something else: make docs-kernels'; exit 1; }
+endif
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 
@@ -99,6 +103,10 @@ docs: build ## write the pages of metrics and configuration, and the schema, in 
 	mv target/configuration.md docs/configuration.md
 	$(BIN) docs schema >target/config.schema.json
 	mv target/config.schema.json docs/config.schema.json
+
+docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
+	$(VM) report --exporter $(BIN) >target/kernels.md
+	mv target/kernels.md docs/kernels.md
 
 fmt: ## format the code
 	cargo fmt --all

@@ -115,7 +115,7 @@ case ${1-} in
     programs curl curl
     programs iproute2 ip tc
     programs nftables nft
-    programs util-linux setpriv
+    programs util-linux setpriv unshare
     ;;
 e2e)
     debian_packages

@@ -1,9 +1,11 @@
 //! What a kernel lacks switches off what needs it, visibly, and the rest is as exact as ever.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::btf;
-use tests::exporter::{Exporter, Launch, config_file, run};
+use tests::exporter::{Exporter, Launch, binary, config_file, run, run_command};
 use tests::pair::Pair;
 use tests::subnet::Family;
 use tests::traffic::{Ends, Flow, settle};
@@ -166,6 +168,29 @@ fn without_what_every_program_needs_it_says_so_and_ends() -> Result<()> {
         assert_eq!(finished.code, Some(3), "{finished:?}");
         let said = format!("{}{}", finished.stdout, finished.stderr);
         assert!(said.contains("skc_family"), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_type_information_it_says_what_is_missing_and_ends() -> Result<()> {
+    let _turn = turn::shared()?;
+    let binary = binary()?;
+    for arguments in [&["serve", "--web.listen-address=127.0.0.1:0"][..], &["doctor"]] {
+        // An empty folder over the kernel's, for this one process.
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c"])
+            .arg("mount -t tmpfs none /sys/kernel/btf && exec \"$@\"")
+            .arg("sh")
+            .arg(&binary)
+            .args(arguments);
+        let finished = run_command(&mut command)?;
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        let said = format!("{}{}", finished.stdout, finished.stderr);
+        for part in ["/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF=y", "--btf"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
     }
     Ok(())
 }

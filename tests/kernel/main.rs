@@ -15,6 +15,7 @@ mod drops;
 mod failures;
 mod formats;
 mod hardware;
+mod network;
 mod otlp;
 mod overflow;
 mod privileges;

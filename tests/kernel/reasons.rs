@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use tests::counters::Queue;
 use tests::exporter::start;
-use tests::kernel_facts::{has_type_name, skip};
+use tests::kernel_facts::{add_queue, has_type_name, skip};
 use tests::namespace::host;
 use tests::pair::{DEVICE, Pair};
 use tests::subnet::Family;
@@ -77,9 +77,7 @@ fn a_queue_says_why_it_drops_where_the_kernel_lets_it() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
     let exporter = start(pair.config())?;
-    let queue = "tc qdisc add dev veth0 root fq flow_limit 10 maxrate 100kbit";
-    if let Err(error) = pair.client.exec(queue) {
-        skip(&format!("this kernel has no queueing discipline fq: {error:#}"));
+    if !add_queue(&pair.client, DEVICE, "fq flow_limit 10 maxrate 100kbit")? {
         return Ok(());
     }
     let to = pair.to(Family::V4, 4000)?;

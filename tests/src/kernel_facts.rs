@@ -7,6 +7,8 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
+use crate::namespace::Namespace;
+
 /// Whether this name is among those of the kernel's types, their members and enumerators.
 pub fn has_type_name(name: &str) -> Result<bool> {
     let path = "/sys/kernel/btf/vmlinux";
@@ -14,6 +16,18 @@ pub fn has_type_name(name: &str) -> Result<bool> {
     // Names lie one after another, each ended by a zero.
     let wanted = [&[0], name.as_bytes(), &[0]].concat();
     Ok(types.windows(wanted.len()).any(|window| window == wanted))
+}
+
+/// Gives a device a queueing discipline; `false`, and a word about it, where the kernel does not have it.
+pub fn add_queue(namespace: &Namespace, device: &str, queue: &str) -> Result<bool> {
+    match namespace.exec(&format!("tc qdisc add dev {device} root {queue}")) {
+        Err(error) if format!("{error:#}").contains("qdisc kind is unknown") => {
+            let kind = queue.split(' ').next().unwrap_or_default();
+            skip(&format!("this kernel has no queueing discipline {kind}"));
+            Ok(false)
+        }
+        other => other.map(|_| true),
+    }
 }
 
 /// Says that the running test, or a part of it, cannot be shown on this kernel. The line goes past the test runner, which

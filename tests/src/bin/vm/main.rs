@@ -14,10 +14,11 @@ mod matrix;
 mod modules;
 mod netdevsim;
 mod programs;
+mod report;
 mod results;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -28,6 +29,12 @@ use clap::{Args, Parser};
 enum Arguments {
     /// Boot kernels and run the tests there
     Run(Run),
+    /// Print what there is on which kernel, by the last runs
+    Report {
+        /// The exporter whose doctor is asked about this machine
+        #[arg(long, value_name = "FILE")]
+        exporter: PathBuf,
+    },
 }
 
 /// Of `run`.
@@ -62,5 +69,14 @@ struct Run {
 fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run::run(&arguments),
+        Arguments::Report { exporter } => {
+            print!("{}", report::page(&exporter, &cache().join("runs"))?);
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+/// Where all lies that is fetched and made.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm")
 }

@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::matrix::{Kernel, chosen};
 use crate::modules::needed;
 use crate::results::Results;
-use crate::{Run, netdevsim, programs};
+use crate::{Run, cache, netdevsim, programs};
 
 /// The exporter's exit code where the kernel lacks something.
 const CANNOT_MEASURE: i32 = 3;
@@ -34,7 +34,7 @@ struct Guest {
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
     let kernels = chosen(&arguments.kernels)?;
     programs::find("qemu-system-x86_64")?;
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm");
+    let cache = cache();
     create_dir_all(cache.join("job"))?;
     let job = Job::prepare(arguments.exporter.as_deref(), &cache.join("job"))?;
     let guests: Vec<Guest> = kernels

@@ -1,0 +1,199 @@
+//! `vm report`: the page that says what there is on which kernel. It runs nothing but this machine's `doctor`; what the
+//! guests have comes from their last runs. From files of `target/vm/runs` to `docs/kernels.md`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::read_to_string;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use tcpvitals::families::METRICS;
+
+use crate::matrix::kernels;
+use crate::programs::run;
+use crate::results::Results;
+
+/// What `doctor --output json` says, as far as the page has it.
+#[derive(Debug, Deserialize)]
+struct Doctor {
+    kernel: String,
+    fatal: Option<String>,
+    programs: Vec<Program>,
+    metrics_off: Vec<Off>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Program {
+    program: String,
+    hook: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Off {
+    name: String,
+    reason: String,
+}
+
+/// A column of the page.
+struct Column {
+    doctor: Doctor,
+    /// Of a guest.
+    results: Option<Results>,
+}
+
+impl Column {
+    /// `6.12`: the page stays the same when a distribution updates a kernel.
+    fn version(&self) -> String {
+        let numbers: Vec<&str> = self.doctor.kernel.split(['.', '-', '+']).take(2).collect();
+        numbers.join(".")
+    }
+
+    fn why_program_is_off(&self, name: &str) -> Option<&str> {
+        if let Some(fatal) = &self.doctor.fatal {
+            return Some(fatal);
+        }
+        match self.doctor.programs.iter().find(|program| program.program == name) {
+            Some(program) => program.reason.as_deref(),
+            None => Some("not needed there"),
+        }
+    }
+
+    fn why_metric_is_off(&self, name: &str) -> Option<&str> {
+        let off = self.doctor.metrics_off.iter().find(|off| off.name == name);
+        self.doctor.fatal.as_deref().or(off.map(|off| &*off.reason))
+    }
+}
+
+/// The page. Every kernel of every change must have been run.
+pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
+    let mut columns = Vec::new();
+    for kernel in kernels()?.into_iter().filter(|kernel| kernel.every_change) {
+        let folder = runs.join(&kernel.name);
+        let column = guest(&folder).with_context(|| format!("{} has not been run: make test-vm", kernel.name))?;
+        columns.push(column);
+    }
+    let exporter = exporter.to_str().context("a path that is text")?;
+    let host = run(exporter, &["doctor", "--output", "json"])?;
+    let host = Column {
+        doctor: serde_json::from_str(&host).context("what this machine's doctor says")?,
+        results: None,
+    };
+    let after = |column: &Column| numbers(&column.version()) > numbers(&host.version());
+    let place = columns.iter().position(after).unwrap_or(columns.len());
+    columns.insert(place, host);
+    Ok(written(&columns))
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').filter_map(|number| number.parse().ok()).collect()
+}
+
+fn guest(folder: &Path) -> Result<Column> {
+    let doctor = serde_json::from_str(&read_to_string(folder.join("doctor.json"))?)?;
+    let log = read_to_string(folder.join("job.log"))?;
+    // Each line has its time before it.
+    let lines: Vec<String> = log
+        .lines()
+        .filter_map(|line| line.split_once("] "))
+        .map(|(_, said)| said.to_owned())
+        .collect();
+    let results = Results::read(&lines);
+    ensure!(results.failed.is_empty(), "failed: {}", results.failed.join(", "));
+    Ok(Column {
+        doctor,
+        results: Some(results),
+    })
+}
+
+fn written(columns: &[Column]) -> String {
+    let mut page = String::from(
+        "# Kernels\n\n\
+         Made by `make docs-kernels` from runs of the same exporter and the same tests on each kernel; do not edit. 6.18 is a\n\
+         machine, the others are Debian's kernels in QEMU. `tcpvitals doctor` says the same of the kernel it runs on.\n",
+    );
+    table(&mut page, "Programs", columns, programs(columns), |column, name| {
+        column.why_program_is_off(name).is_none()
+    });
+    let metrics = METRICS
+        .iter()
+        .filter(|metric| !(metric.programs.is_empty() && metric.one_of.is_empty()))
+        .map(|metric| metric.full_name());
+    table(&mut page, "Metrics", columns, metrics.collect(), |column, name| {
+        column.why_metric_is_off(name).is_none()
+    });
+    page.push_str("\n## What is not there, and why\n");
+    for column in columns {
+        let lines = reasons(column);
+        if !lines.is_empty() {
+            add(&mut page, format_args!("\n### {}\n\n", column.version()));
+            for line in lines {
+                add(&mut page, format_args!("- {line}\n"));
+            }
+        }
+    }
+    page.push_str(
+        "\n## What the tests do not show there\n\n\
+         All other tests of `tests/kernel` pass.\n",
+    );
+    for column in columns {
+        let Some(results) = column.results.as_ref().filter(|results| !results.skipped.is_empty()) else {
+            continue;
+        };
+        add(&mut page, format_args!("\n### {}\n\n", column.version()));
+        for (test, reasons) in &results.skipped {
+            add(&mut page, format_args!("- `{test}`: {}\n", reasons.join("; ")));
+        }
+    }
+    page
+}
+
+/// Writing to text cannot fail.
+fn add(page: &mut String, text: std::fmt::Arguments<'_>) {
+    page.write_fmt(text).ok();
+}
+
+/// Every program that is known to any kernel, in the order of loading.
+fn programs(columns: &[Column]) -> Vec<String> {
+    let mut names = Vec::new();
+    for program in columns.iter().flat_map(|column| &column.doctor.programs) {
+        if !names.contains(&program.program) {
+            names.push(program.program.clone());
+        }
+    }
+    names
+}
+
+fn table(
+    page: &mut String,
+    title: &str,
+    columns: &[Column],
+    names: Vec<String>,
+    is_there: impl Fn(&Column, &str) -> bool,
+) {
+    let versions: Vec<String> = columns.iter().map(Column::version).collect();
+    add(page, format_args!("\n## {title}\n\n| | {} |\n", versions.join(" | ")));
+    add(page, format_args!("| --- |{}\n", " --- |".repeat(columns.len())));
+    for name in names {
+        let cells = columns
+            .iter()
+            .map(|column| if is_there(column, &name) { "yes" } else { "–" });
+        let cells: Vec<&str> = cells.collect();
+        add(page, format_args!("| `{name}` | {} |\n", cells.join(" | ")));
+    }
+}
+
+fn reasons(column: &Column) -> Vec<String> {
+    if let Some(fatal) = &column.doctor.fatal {
+        return vec![format!("Nothing runs, and the exit code is 3: {fatal}")];
+    }
+    let programs = column.doctor.programs.iter().filter_map(|program| {
+        let reason = program.reason.as_ref()?;
+        Some(format!("`{}` on `{}`: {reason}", program.program, program.hook))
+    });
+    let metrics = column.doctor.metrics_off.iter();
+    let metrics = metrics.map(|off| format!("`{}`: {}", off.name, off.reason));
+    let all: BTreeSet<String> = programs.chain(metrics).collect();
+    all.into_iter().collect()
+}
