@@ -152,6 +152,8 @@ macro_rules! kernel_facts {
             HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
+            /// `inet_sock_set_state_again` runs, and does what the first program could not.
+            HAS_SECOND_LOOK;
             /// Number of slots of `GROUPS`.
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use tests::counters::Counters;
 use tests::exporter::{Exporter, start};
 use tests::pair::Pair;
@@ -80,12 +80,23 @@ fn churn_under_scrapes(
 fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     let subnet = pair.subnet()?.name();
     let made = made as f64;
-    until("the last connection to be counted as closed", || {
+    let closed = until("the last connection to be counted as closed", || {
         let scrape = exporter.scrape()?;
         let open = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])? < 2.0 * made;
         Ok((!open).then_some(()))
-    })?;
+    });
     let scrape = exporter.scrape()?;
+    closed.with_context(|| {
+        let of = |name: &str| scrape.by(name, "role", &[("subnet", &*subnet)]);
+        format!(
+            "of {made}: opened {:?}, closed {:?}, live {:?}, untracked {:?}, skipped {:?}",
+            of("tcpvitals_tcp_connections_opened_total"),
+            of("tcpvitals_tcp_connections_closed_total"),
+            of("tcpvitals_tcp_connections"),
+            scrape.sum("tcpvitals_flows_untracked_total", &[]),
+            scrape.by("tcpvitals_events_lost_total", "program", &[]),
+        )
+    })?;
     for end in End::BOTH {
         let labels = [("subnet", &*subnet), ("role", end.role())];
         assert_eq!(

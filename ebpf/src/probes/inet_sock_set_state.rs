@@ -6,7 +6,7 @@ use crate::{
     fold,
     groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
-    offsets::HAS_SEGMENT_PATH,
+    offsets::{HAS_SECOND_LOOK, HAS_SEGMENT_PATH},
     probes::tcp_probe,
     storage,
 };
@@ -34,13 +34,43 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
     let Some(tcp) = sock.tcp() else { return 0 };
     match transition {
         Transition::Connecting => connecting(sock),
-        Transition::Established => established(sock, tcp, old),
+        Transition::Established => established(sock, tcp, old, HAS_SECOND_LOOK.is_set()),
         Transition::ConnectFailed => connect_failed(sock),
         Transition::Closed => closed(sock, tcp),
         Transition::Closing => {
             storage::find_or_adopt(sock, tcp);
         }
         Transition::None => {}
+    }
+    0
+}
+
+/// The same once more, a program of its own, for what the first did not do. Attached only where tracepoints can be
+/// preempted (Linux 7.0 and newer): a task that loses its processor within a program makes the kernel skip every run of
+/// that program there until it is back, but not those of another. It also deletes the storage of a connection that is
+/// over, which those kernels need (`tcp_destroy_sock`).
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
+    let Some(sock) = Sock::argument(&context, 0) else {
+        return 0;
+    };
+    let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
+    let transition = Transition::of(old, new);
+    if let Some(tcp) = sock.tcp() {
+        match (transition, storage::find(sock)) {
+            (Transition::Connecting, None) => connecting(sock),
+            (Transition::Established, None) => established(sock, tcp, old, false),
+            (Transition::Established, Some(flow)) if !flow.has_slot() => established(sock, tcp, old, false),
+            (Transition::ConnectFailed, Some(_)) => connect_failed(sock),
+            (Transition::Closed, Some(_)) => closed(sock, tcp),
+            (Transition::Closing, _) => {
+                storage::find_or_adopt(sock, tcp);
+            }
+            _ => {}
+        }
+    }
+    if new == state::CLOSE {
+        storage::delete(sock);
     }
     0
 }
@@ -56,7 +86,7 @@ fn connecting(sock: Sock) {
 }
 
 #[inline(always)]
-fn established(sock: Sock, tcp: TcpSock, old: u32) {
+fn established(sock: Sock, tcp: TcpSock, old: u32, is_seen_again: bool) {
     let now = now();
     let connecting = storage::find(sock);
     let role = match connecting {
@@ -87,6 +117,8 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             fold::begin_retransmissions(state, tcp);
             flow.establish(ESTABLISHED);
         }
+        // To the second program it is as if this one had not run.
+        None if is_seen_again => return,
         None => count_lost(Lost::FlowsUntracked),
     }
     if let Some(group) = Group::at(place.slot()) {

@@ -57,7 +57,8 @@ pub struct Features {
     pub drop_reasons: BTreeMap<String, u32>,
     /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
     pub socket_storage: bool,
-    /// The storage of a socket that goes is cleared under an iterator that stands on it (since Linux 7.0).
+    /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
+    /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
     pub storage_goes_under_iterators: bool,
 }
 

@@ -74,14 +74,16 @@ const QDISC: &str = "qdisc_drop";
 const XDP: &str = "xdp_exception";
 const XDP_REDIRECT: &str = "xdp_redirect_err";
 
-/// The program that deletes the storage of a socket before the kernel does; left out where the kernel needs no help.
-pub const FORGET: &str = "tcp_destroy_sock";
+/// The programs that are left out where the kernel needs no help: the one that deletes the storage of a socket before the
+/// kernel does, and the one that does what the kernel kept the program of connections from doing.
+const HELPERS: [&str; 2] = ["tcp_destroy_sock", SECOND_LOOK];
+const SECOND_LOOK: &str = "inet_sock_set_state_again";
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
 pub static PROGRAMS: &[Program] = &[
     Program {
-        name: FORGET,
+        name: "tcp_destroy_sock",
         hook: Hook::Tracepoint("tcp_destroy_sock"),
         fields: &[],
         part: Part::Tcp,
@@ -94,6 +96,12 @@ pub static PROGRAMS: &[Program] = &[
     },
     Program {
         name: "inet_sock_set_state",
+        hook: Hook::Tracepoint("inet_sock_set_state"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: SECOND_LOOK,
         hook: Hook::Tracepoint("inet_sock_set_state"),
         fields: &[],
         part: Part::Tcp,
@@ -247,7 +255,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
-        .filter(|program| program.name != FORGET || features.storage_goes_under_iterators)
+        .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
         .map(|program| Planned {
             program,
             off: why_off(program, config, features),
@@ -294,6 +302,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
             reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
         ),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
+        (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
     ];
     let mut fields = Vec::new();
     let mut missing_fields = Vec::new();
@@ -480,14 +489,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn storage_is_deleted_early_only_where_the_kernel_needs_it() {
+    fn helpers_run_only_where_the_kernel_needs_them() {
         let features = Features {
             storage_goes_under_iterators: false,
             ..everything()
         };
         let plan = plan(&Config::built_in(), &features).unwrap();
-        assert_eq!(plan.programs.len(), PROGRAMS.len() - 1);
-        assert!(plan.programs.iter().all(|planned| planned.program.name != FORGET));
+        assert_eq!(plan.programs.len(), PROGRAMS.len() - HELPERS.len());
+        let mut names = plan.programs.iter().map(|planned| planned.program.name);
+        assert!(names.all(|name| !HELPERS.contains(&name)));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Job {
             } else {
                 filter.join(" ")
             };
-            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=10");
+            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=40 {DIVISOR}=10");
             format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())
