@@ -41,7 +41,7 @@ pub enum Command {
     /// Say what this kernel offers, what would be attached, what is missing and why
     Doctor(DoctorArguments),
     /// Print reference pages
-    #[command(hide = true, subcommand)]
+    #[command(subcommand)]
     Docs(Docs),
 }
 

@@ -90,10 +90,14 @@ impl Config {
         self.otlp.settings(yaml::variable)
     }
 
-    /// The configuration in the file at `path`.
+    /// The configuration in the file at `path`. Files that it names lie beside it, unless their paths are absolute.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = yaml::text(path, "run without a file to use the built-in configuration")?;
-        Self::from_yaml(&text, &path.display().to_string())
+        let mut config = Self::from_yaml(&text, &path.display().to_string())?;
+        if let Some(folder) = path.parent() {
+            config.otlp.is_beside(folder);
+        }
+        Ok(config)
     }
 }
 

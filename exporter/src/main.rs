@@ -11,7 +11,7 @@ use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
     config::{self, Config, ConfigError},
     doctor::Diagnosis,
-    families,
+    families, otlp,
     run::{self, RunError},
     web::Web,
 };
@@ -33,7 +33,8 @@ fn main() -> ExitCode {
 
 fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
     if let Some(file) = file {
-        Config::read(file).map_err(wrong_config)?;
+        let config = Config::read(file).map_err(wrong_config)?;
+        otlp::receiver(&config).map_err(wrong_config)?;
     }
     Web::read(web).map_err(wrong_config)?;
     for file in [file, web].into_iter().flatten() {

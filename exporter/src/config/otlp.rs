@@ -14,7 +14,11 @@ use super::units::DURATION;
 use crate::yaml::{self, ConfigError, Problem};
 use endpoint::Endpoint;
 use environment::Environment;
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub(super) const INTERVAL_MS: RangeInclusive<u64> = 1_000..=3_600_000;
 pub(super) const TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
@@ -191,6 +195,15 @@ impl Otlp {
             return Err(Problem::new("otlp.tls", what));
         }
         Ok(())
+    }
+
+    /// Files of the section lie in this folder.
+    pub(super) fn is_beside(&mut self, folder: &Path) {
+        let Tls { ca_file, client } = &mut self.tls;
+        let client = client.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
+        for file in ca_file.iter_mut().chain(client) {
+            *file = folder.join(&*file);
+        }
     }
 
     /// The settings that the file and the environment make, the file winning, and what to warn of; no endpoint, no settings.

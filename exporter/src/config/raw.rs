@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::schema;
 
-/// The whole file. A key that is absent or empty keeps its default.
+/// The whole file. A key that is absent or has no value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping of settings")]
 #[schemars(transform = schema::measures_something)]
@@ -176,7 +176,7 @@ pub(crate) struct RawLimits {
     /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
     #[schemars(with = "Option<schema::Memory>")]
     pub(crate) memory: Option<String>,
-    /// Most series in all; a histogram counts as one. Default: `10000`. Example: `2000`.
+    /// Most series of connections and drops; a histogram counts as one, and `other` comes on top. Default: `10000`. Example: `2000`.
     #[schemars(with = "Option<schema::Series>")]
     pub(crate) series: Option<String>,
 }

@@ -12,7 +12,7 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
          Made from the mappings of `exporter/src/config/raw.rs` by `make docs`; do not edit.\n\n\
-         A YAML file, named by `--config.file`. Every key is optional; one that is absent or empty keeps its default. \
+         A YAML file, named by `--config.file`. Every key is optional; one that is absent or has no value keeps its default. \
          `tcpvitals check-config FILE` names file, line, fault and remedy; the exporter does not start with a file that it \
          refuses, and does not take it over at a reload.\n\n\
          [config.schema.json](config.schema.json) is the same as a JSON Schema. Editors that know the YAML language server \

@@ -49,6 +49,10 @@ impl Endpoint {
             (_, Some(authority)) if authority.contains('@') => {
                 Err("the URL holds a user or password; send them in headers".to_owned())
             }
+            // Else the number would be left out in silence.
+            (_, Some(authority)) if has_wrong_port(&uri, authority) => {
+                Err(format!("{authority:?} has no port from 1 to 65535 behind its colon"))
+            }
             (Some("http" | "https"), Some(_)) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(Self(uri)),
             _ => Err(format!(
                 "{text:?} does not begin with http:// or https:// and a host; write for example http://localhost:4317"
@@ -97,6 +101,12 @@ impl Endpoint {
         parts.path_and_query = format!("/{path}{query}").parse().ok();
         Target(Uri::from_parts(parts).unwrap_or_else(|_impossible| self.0.clone()))
     }
+}
+
+/// Whether what follows the host is no port.
+fn has_wrong_port(uri: &Uri, authority: &str) -> bool {
+    let host = uri.host().unwrap_or_default();
+    authority != host && uri.port_u16().is_none_or(|port| port == 0)
 }
 
 #[cfg(test)]
@@ -150,6 +160,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_reached_is_no_endpoint() {
+        assert_eq!(
+            target("http://[::1]:65535", Protocol::Grpc).unwrap(),
+            "http://[::1]:65535/"
+        );
         for text in [
             "",
             "a",
@@ -165,6 +179,10 @@ mod tests {
                 Endpoint::parse(text).unwrap_err().contains("http://localhost:4317"),
                 "{text}"
             );
+        }
+        for port in ["0", "65536", "99999", ""] {
+            let refused = Endpoint::parse(&format!("http://localhost:{port}/x")).unwrap_err();
+            assert!(refused.contains("from 1 to 65535"), "{refused}");
         }
         let secret = Endpoint::parse(&format!("http://{}@localhost", "me:geheim")).unwrap_err();
         assert!(secret.contains("headers") && !secret.contains("geheim"), "{secret}");
