@@ -23,7 +23,7 @@ pub(crate) struct Kernel {
     pub(crate) boot: String,
     /// The package with its source, from which netdevsim is compiled.
     pub(crate) netdevsim: Option<String>,
-    /// It belongs to `make test`.
+    /// It is run when none is named.
     #[serde(default)]
     pub(crate) every_change: bool,
     /// What the exporter must say here before it ends with code 3.
