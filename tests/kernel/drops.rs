@@ -224,6 +224,7 @@ fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<
                 "dev_xmit_skb",
                 "tbf_enqueue",
                 "qdisc",
+                "kfree_skb_list",
                 "tcf_kfree_skb_list",
             ],
         }

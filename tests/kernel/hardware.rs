@@ -126,11 +126,12 @@ fn hardware_drops_equal_the_kernels_own_statistics() -> Result<()> {
     assert_eq!(of_hardware(BYTES, "location")?, expected(name, |trap| trap.bytes));
     // Every one of these packets is a datagram from the same address, by way of the same port.
     let all: f64 = reported(&traps).map(|trap| trap.packets).sum();
+    // It has a bus behind it, as hardware has.
     for (label, value) in [
         ("protocol", "udp"),
         ("direction", "receive"),
         ("subnet", "simulated"),
-        ("connection_type", "virtual"),
+        ("connection_type", "wired"),
     ] {
         assert_eq!(of_hardware(PACKETS, label)?, [(value.to_owned(), all)].into());
     }
