@@ -119,8 +119,7 @@ impl Collector {
     /// As for [`Self::families`].
     pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
         let mut last = self.last.lock().await;
-        let max_age = if fresh { Duration::ZERO } else { last.max_age };
-        self.run(&mut last, max_age).await
+        self.run(&mut last, fresh).await
     }
 
     /// The same with the changes of labels since this was last asked. From the first time on they are kept.
@@ -129,8 +128,7 @@ impl Collector {
     /// As for [`Self::families`].
     pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
         let mut last = self.last.lock().await;
-        let max_age = if fresh { Duration::ZERO } else { last.max_age };
-        let collection = self.run(&mut last, max_age).await?;
+        let collection = self.run(&mut last, fresh).await?;
         let relabelled = last.relabelled.replace(Vec::new());
         Ok((collection, relabelled.unwrap_or_default()))
     }
@@ -141,9 +139,10 @@ impl Collector {
     }
 
     /// Whoever waits for the lock meanwhile finds this run's result.
-    async fn run(&self, last: &mut Last, max_age: Duration) -> Result<Collection, CollectError> {
+    async fn run(&self, last: &mut Last, fresh: bool) -> Result<Collection, CollectError> {
         if let Some((at, collection)) = &last.collection
-            && at.elapsed() < max_age
+            && !fresh
+            && at.elapsed() < last.max_age
         {
             return Ok(collection.clone());
         }

@@ -99,6 +99,14 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// The same, or the built-in configuration without a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as a sentence with place and remedy.
+    pub fn read_or_built_in(file: Option<&Path>) -> Result<Self, ConfigError> {
+        file.map_or_else(|| Ok(Self::built_in()), Self::read)
+    }
 }
 
 impl TryFrom<RawConfig> for Config {

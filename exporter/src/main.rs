@@ -52,7 +52,7 @@ fn docs(page: Docs) -> Result<(), ExitCode> {
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
-    let config = run::read_config(arguments.config_file.as_deref()).map_err(wrong_config)?;
+    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(wrong_config)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis
         .print(arguments.output)

@@ -48,7 +48,7 @@ impl Reloader {
         let receiver = Arc::new(OnceLock::new());
         let found = Arc::clone(&receiver);
         let read = move || {
-            let config = file.map_or_else(|| Ok(Config::built_in()), |file| Config::read(&file))?;
+            let config = Config::read_or_built_in(file.as_deref())?;
             let receiver = otlp::receiver(&config)?;
             found.get_or_init(|| receiver);
             Ok(config)

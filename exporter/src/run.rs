@@ -73,20 +73,12 @@ impl RunError {
     }
 }
 
-/// The configuration of a file, or the built-in one.
-///
-/// # Errors
-/// [`ConfigError`] as a sentence with place and remedy.
-pub fn read_config(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
-    file.map_or_else(|| Ok(Config::built_in()), Config::read)
-}
-
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// [`RunError`]; nothing stays loaded.
 pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
-    let config = read_config(arguments.config_file.as_deref())?;
+    let config = Config::read_or_built_in(arguments.config_file.as_deref())?;
     let web_config_file = arguments.web_config_file.as_deref();
     Web::read(web_config_file)?;
     let receiver = otlp::receiver(&config)?;

@@ -26,10 +26,9 @@ fn netem(pair: &Pair, what: &str) -> Result<bool> {
 }
 
 /// Says something and waits for the answer, so many times: each segment is acknowledged at once.
-fn talk(mut flow: &Flow, rounds: u32) -> Result<()> {
+fn talk(flow: &Flow, rounds: u32) -> Result<()> {
     let mut answer = [0; 100];
-    let Flow { client, server } = &mut flow;
-    let (mut client, mut server) = (client, server);
+    let (mut client, mut server) = (&flow.client, &flow.server);
     for _ in 0..rounds {
         client.write_all(&[1; 100])?;
         server.read_exact(&mut answer)?;
@@ -105,8 +104,7 @@ fn over(pair: &Pair, exporter: &Exporter<'_>, flow: Flow) -> Result<(Scrape, End
     let scrape = exporter.scrape()?;
     for (end, namespace) in End::BOTH.into_iter().zip([&pair.client, &pair.server]) {
         require_equal(&scrape, &subnet, end, &[end.of(&ends)])?;
-        let counters = Counters::read(namespace)?;
-        let repeated = counters.get("TcpRetransSegs")? - counters.get("TcpExtTCPSynRetrans")?;
+        let repeated = Counters::read(namespace)?.repeated_after_handshakes()?;
         let labels = [("subnet", &*subnet), ("role", end.role())];
         assert_eq!(scrape.sum(SEGMENTS, &labels)?, repeated as f64, "{end:?}");
     }

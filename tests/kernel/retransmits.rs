@@ -49,8 +49,7 @@ fn check_random_loss(family: Family, pair: &Pair, percent: u8) -> Result<()> {
 
     for (end, namespace) in End::BOTH.into_iter().zip([&pair.client, &pair.server]) {
         let counters = Counters::read(namespace)?;
-        // All but those of handshakes.
-        let repeated = counters.get("TcpRetransSegs")? - counters.get("TcpExtTCPSynRetrans")?;
+        let repeated = counters.repeated_after_handshakes()?;
         let labels = [("subnet", &*subnet), ("role", end.role())];
         let skipped = scrape.by("tcpvitals_events_lost_total", "program", &[])?;
         assert_eq!(

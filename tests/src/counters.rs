@@ -50,6 +50,11 @@ impl Counters {
             .with_context(|| format!("this kernel has no counter {name}"))
     }
 
+    /// Segments sent again, all but those of handshakes.
+    pub fn repeated_after_handshakes(&self) -> Result<i64> {
+        Ok(self.get("TcpRetransSegs")? - self.get("TcpExtTCPSynRetrans")?)
+    }
+
     /// By how much one has grown since `before`.
     pub fn since(&self, before: &Self, name: &str) -> Result<i64> {
         Ok(self.get(name)? - before.get(name)?)
