@@ -13,6 +13,7 @@ pub mod reasons;
 pub mod symbols;
 
 mod configure;
+mod lockdown;
 mod record;
 mod syscall;
 mod tables;

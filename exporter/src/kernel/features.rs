@@ -4,6 +4,7 @@
 
 use super::{
     btf::{Btf, BtfError},
+    lockdown,
     reasons::Reasons,
 };
 use common::fields::{FIELDS, Place};
@@ -42,6 +43,9 @@ pub enum FeaturesError {
         /// What is wrong with it.
         source: BtfError,
     },
+    /// No program may read the kernel's memory.
+    #[error("{}", lockdown::SENTENCE)]
+    LockedDown,
 }
 
 /// What a kernel has.
@@ -73,6 +77,9 @@ pub fn read(path: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(
         source,
     })?;
     let btf = Btf::parse(bytes).map_err(|source| FeaturesError::BadBtf { path, source })?;
+    if lockdown::forbids_reading() {
+        return Err(FeaturesError::LockedDown);
+    }
     let features = of_btf(&btf, hooks, iterators);
     let mut reasons = Reasons::default();
     reasons.add(&btf);

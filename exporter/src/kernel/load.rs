@@ -3,7 +3,7 @@
 
 use super::{
     capacity::Capacity,
-    configure, features,
+    configure, features, lockdown,
     plan::{ADOPT, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
@@ -37,6 +37,9 @@ pub enum LoadError {
          namespace, and a seccomp profile that allows bpf(2)"
     )]
     NotPermitted(io::Error),
+    /// No program may read the kernel's memory.
+    #[error("{}", lockdown::SENTENCE)]
+    LockedDown,
     /// The object or a map.
     #[error("load the kernel object: {0}")]
     Object(#[source] Box<EbpfError>),
@@ -184,6 +187,10 @@ impl Kernel {
                         return Err(LoadError::NotPermitted(error));
                     }
                     let reason = refusal(&error);
+                    // The file that would have said so may be hidden from a container.
+                    if lockdown::is_why(&reason) {
+                        return Err(LoadError::LockedDown);
+                    }
                     tracing::warn!(program = name, %reason, "the kernel refuses a program");
                     tracing::debug!(program = name, %error, "in full");
                     first_refusal.get_or_insert((name, reason.clone()));

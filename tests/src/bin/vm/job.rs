@@ -15,6 +15,15 @@ use crate::programs::run;
 /// Tests of what no kernel changes: how the exporter is asked, and whom it tells.
 const ABOVE_THE_KERNEL: [&str; 3] = ["web::", "otlp::", "formats::"];
 
+/// Where the exporter must refuse: so must the doctor, which with securityfs can tell a lockdown without loading anything.
+const REFUSED: &str = "\
+    ./tcpvitals serve --web.listen-address=127.0.0.1:0; served=$?
+    mount -t securityfs none /sys/kernel/security
+    ./tcpvitals doctor; diagnosed=$?
+    [ $diagnosed = $served ] && exit $served
+    exit 1
+";
+
 /// The files of every guest's job.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -45,7 +54,7 @@ impl Job {
         let script = if let Some(command) = command {
             format!("export PATH=$PATH:/job\n{command}\n")
         } else if kernel.refuses.is_some() {
-            "exec ./tcpvitals serve --web.listen-address=127.0.0.1:0\n".to_owned()
+            REFUSED.to_owned()
         } else {
             let filter = if filter.is_empty() {
                 ABOVE_THE_KERNEL.map(|module| format!("--skip {module}")).join(" ")
