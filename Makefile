@@ -50,6 +50,7 @@ test: setup-test setup-e2e build ## run every test on this kernel, as root
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
 	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(TEST)
 ifeq ($(KERNEL)$(TEST),)
+	$(VM) types --exporter $(BIN)
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	@diff docs/kernels.md target/kernels.md || { echo 'docs/kernels.md says something else: make docs-kernels'; exit 1; }
 endif

@@ -7,28 +7,34 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::matrix::Kernel;
+use crate::matrix::Package;
 use crate::programs::{filter, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// A private root of apt for one suite.
+/// A private root of apt for one suite and architecture.
 struct Archive {
     options: Vec<String>,
     folder: PathBuf,
 }
 
 /// Unpacks the packages of a kernel into `folder`, which must not exist.
-pub(crate) fn fetch(kernel: &Kernel, cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
-    let archive = Archive::open(&kernel.suite, cache, mirror)?;
-    let packages = archive.depends(&kernel.package, is_of_a_kernel)?;
-    ensure!(!packages.is_empty(), "{} depends on no kernel", kernel.package);
+pub(crate) fn fetch(kernel: &Package<'_>, cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
+    let archive = Archive::open(kernel, cache, mirror)?;
+    let packages = archive.depends(kernel.name, is_of_a_kernel)?;
+    ensure!(!packages.is_empty(), "{} depends on no kernel", kernel.name);
     archive.unpack(&packages, folder)
 }
 
 /// Unpacks packages of a kernel's suite, and what they need to compile modules, into `folder`, which must not exist.
-pub(crate) fn unpack(kernel: &Kernel, names: &[&str], cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
-    let archive = Archive::open(&kernel.suite, cache, mirror)?;
+pub(crate) fn unpack(
+    kernel: &Package<'_>,
+    names: &[&str],
+    cache: &Path,
+    mirror: Option<&str>,
+    folder: &Path,
+) -> Result<()> {
+    let archive = Archive::open(kernel, cache, mirror)?;
     let mut packages = BTreeSet::new();
     for name in names {
         packages.insert((*name).to_owned());
@@ -38,18 +44,22 @@ pub(crate) fn unpack(kernel: &Kernel, names: &[&str], cache: &Path, mirror: Opti
 }
 
 impl Archive {
-    fn open(suite: &str, cache: &Path, mirror: Option<&str>) -> Result<Self> {
+    fn open(kernel: &Package<'_>, cache: &Path, mirror: Option<&str>) -> Result<Self> {
+        let Package {
+            suite, architecture, ..
+        } = kernel;
         ensure!(
             Path::new(KEYRING).is_file(),
             "no {KEYRING}, without which no package can be verified: install debian-archive-keyring"
         );
-        let folder = cache.join("apt").join(suite);
+        let folder = cache.join("apt").join(format!("{suite}-{architecture}"));
         for part in ["lists/partial", "cache/archives/partial"] {
             create_dir_all(folder.join(part))?;
         }
         let mirror = mirror.map_or_else(mirror_of_this_machine, |mirror| Ok(mirror.to_owned()))?;
         // A mirror of a certain day stays right when that day is long past.
-        let source = format!("deb [arch=amd64 signed-by={KEYRING} check-valid-until=no] {mirror} {suite} main\n");
+        let source =
+            format!("deb [arch={architecture} signed-by={KEYRING} check-valid-until=no] {mirror} {suite} main\n");
         write(folder.join("sources.list"), source)?;
         write(folder.join("status"), "")?;
         let place = |key: &str, file: &str| -> Result<String> { Ok(format!("{key}={}", text(&folder.join(file))?)) };
@@ -61,7 +71,7 @@ impl Archive {
             "Dir::Etc::SourceParts=/dev/null".into(),
             "Dir::Etc::Preferences=/dev/null".into(),
             "Dir::Etc::PreferencesParts=/dev/null".into(),
-            "APT::Architecture=amd64".into(),
+            format!("APT::Architecture={architecture}"),
             // The user that apt changes to may not enter the folder.
             "APT::Sandbox::User=root".into(),
             "Acquire::Languages=none".into(),

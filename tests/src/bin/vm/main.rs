@@ -17,6 +17,7 @@ mod programs;
 mod report;
 mod results;
 mod run;
+mod types;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ use clap::{Args, Parser};
 enum Arguments {
     /// Boot kernels and run the tests there
     Run(Run),
+    /// Ask the exporter's doctor about kernels of other architectures, by their type information
+    Types(Types),
     /// Print what there is on which kernel, by the last runs
     Report {
         /// The exporter whose doctor is asked about this machine
@@ -66,9 +69,21 @@ struct Run {
     filter: Vec<String>,
 }
 
+/// Of `types`.
+#[derive(Debug, Args)]
+struct Types {
+    /// The exporter whose doctor is asked
+    #[arg(long, value_name = "FILE")]
+    exporter: PathBuf,
+    /// Mirror of Debian, instead of that of this machine's apt
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+}
+
 fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run::run(&arguments),
+        Arguments::Types(arguments) => types::run(&arguments),
         Arguments::Report { exporter } => {
             print!("{}", report::page(&exporter, &cache().join("runs"))?);
             Ok(ExitCode::SUCCESS)

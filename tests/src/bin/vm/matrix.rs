@@ -30,18 +30,76 @@ pub(crate) struct Kernel {
     pub(crate) refuses: Option<String>,
 }
 
+/// A kernel of another architecture, as `kernels.toml` has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Foreign {
+    /// How it is called in what is printed.
+    pub(crate) name: String,
+    /// Suite of Debian.
+    pub(crate) suite: String,
+    /// The package that depends on the suite's newest kernel.
+    pub(crate) package: String,
+    /// Architecture of Debian.
+    pub(crate) architecture: String,
+    /// Fields that it does not have.
+    pub(crate) lacks: Vec<String>,
+}
+
+/// Where a kernel comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Package<'a> {
+    /// Suite of Debian.
+    pub(crate) suite: &'a str,
+    /// The package that depends on the suite's newest kernel.
+    pub(crate) name: &'a str,
+    /// Architecture of Debian.
+    pub(crate) architecture: &'a str,
+}
+
+impl Kernel {
+    /// Where it comes from.
+    pub(crate) fn package(&self) -> Package<'_> {
+        Package {
+            suite: &self.suite,
+            name: &self.package,
+            architecture: "amd64",
+        }
+    }
+}
+
+impl Foreign {
+    /// Where it comes from.
+    pub(crate) fn package(&self) -> Package<'_> {
+        Package {
+            suite: &self.suite,
+            name: &self.package,
+            architecture: &self.architecture,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Matrix {
     kernel: Vec<Kernel>,
+    foreign: Vec<Foreign>,
 }
 
-/// Every kernel, in the order of the file.
+/// Every kernel that is booted, in the order of the file.
 pub(crate) fn kernels() -> Result<Vec<Kernel>> {
+    Ok(read()?.kernel)
+}
+
+/// Every kernel of another architecture.
+pub(crate) fn foreign() -> Result<Vec<Foreign>> {
+    Ok(read()?.foreign)
+}
+
+fn read() -> Result<Matrix> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels.toml");
     let text = read_to_string(path).with_context(|| format!("read {path}"))?;
-    let Matrix { kernel } = toml::from_str(&text).with_context(|| format!("parse {path}"))?;
-    Ok(kernel)
+    toml::from_str(&text).with_context(|| format!("parse {path}"))
 }
 
 /// Those that are meant: by name, `all`, or those of every change if there is no name.

@@ -50,7 +50,7 @@ fn build(
     let (root, tree) = (scratch.join("root"), scratch.join("source"));
     create_dir_all(&tree)?;
     let headers = format!("linux-headers-{release}");
-    unpack(kernel, &[&headers, source], cache, mirror, &root)?;
+    unpack(&kernel.package(), &[&headers, source], cache, mirror, &root)?;
     let archive = root.join(format!("usr/src/{source}.tar.xz"));
     let wanted = format!("{source}/{FOLDER}");
     let options = ["--extract", "--strip-components=1", "--directory"];

@@ -80,7 +80,7 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
     if !vmlinux.is_file() {
         println!("vm: {}: fetching {} of {}", kernel.name, kernel.package, kernel.suite);
         remove_dir_all(&folder).ok();
-        fetch(&kernel, cache, arguments.mirror.as_deref(), &folder)?;
+        fetch(&kernel.package(), cache, arguments.mirror.as_deref(), &folder)?;
         let unfinished = folder.join("vmlinux.part");
         write(&unfinished, Unpacked::find(&folder)?.vmlinux()?)?;
         rename(&unfinished, &vmlinux)?;
