@@ -83,9 +83,11 @@ mod tests {
     #[test]
     fn the_configuration_says_what_is_counted_not_what_is_shown() {
         use Part::*;
-        let off = "{tcp: {detail: off}, drops: {enabled: false}}";
-        assert_eq!(on(Purpose::Serve, off), []);
-        assert_eq!(on(Purpose::Trace, off), [Dump, Tcp, SegmentPath]);
-        assert_eq!(on(Purpose::Capture, off), [Drops]);
+        let (tcp, drops) = ("tcp: {detail: off}", "drops: {enabled: false}");
+        assert_eq!(on(Purpose::Serve, tcp), [Drops]);
+        assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops]);
+        assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Capture, drops), [Drops]);
     }
 }
