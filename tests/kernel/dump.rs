@@ -1,10 +1,9 @@
 //! The record of a live flow against `TCP_INFO` of its socket: equal wherever the kernel says the same thing.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use common::address::{Address, SubnetKey};
+use common::address::SubnetKey;
 use common::connection::ConnectionType;
 use common::group::Role;
 use common::record::{FlowRecord, Limit};
@@ -66,18 +65,6 @@ fn load(config: &Config) -> Result<Kernel> {
     Ok(Kernel::load(config, &Numbering::new(config), plan, reasons, None)?)
 }
 
-fn ip(address: Address) -> Option<IpAddr> {
-    let [first, ..] = address.words;
-    match address.family {
-        Address::V4 => Some(Ipv4Addr::from(first.to_ne_bytes()).into()),
-        Address::V6 => {
-            let octets: Vec<u8> = address.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-            Some(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into())
-        }
-        _ => None,
-    }
-}
-
 fn check(family: Family) -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
@@ -103,7 +90,7 @@ fn check(family: Family) -> Result<()> {
                     Role::Server => (record.local_address(), record.local_port),
                     Role::Client | Role::Unknown => (record.remote_address(), record.remote_port),
                 };
-                record.role() == role && its_port == port && ip(address) == Some(server.ip())
+                record.role() == role && its_port == port && address.ip() == Some(server.ip())
             };
             let mut found = records.iter().filter(is_ours);
             let record = found
