@@ -3,7 +3,9 @@
 //! Addresses are kept as the kernel keeps them: 32-bit words in network byte order, so that they can be loaded word by
 //! word and handed to a longest-prefix-match trie as they are.
 
-/// A remote address, or none. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address of a flow or packet, or none. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
 ///
 /// A plain structure and no enumeration: the kernel's verifier refuses the uninitialised words that an enumeration's smaller
 /// variants leave behind.
@@ -45,6 +47,20 @@ impl Address {
                 words,
                 family: Self::V6,
             }
+        }
+    }
+
+    /// The address as the standard library has it; `None` for none.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self.family {
+            Self::V4 => Some(Ipv4Addr::from(self.words[0].to_ne_bytes()).into()),
+            Self::V6 => {
+                // Each word lies in memory as in the packet.
+                let words = self.words.map(u32::from_be);
+                let bits = words.into_iter().fold(0, |bits, word| bits << 32 | u128::from(word));
+                Some(Ipv6Addr::from(bits).into())
+            }
+            _ => None,
         }
     }
 
@@ -144,7 +160,6 @@ const _: () = assert!(size_of::<SubnetKey>() == 20);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn v4(text: &str) -> u32 {
         u32::from_ne_bytes(text.parse::<Ipv4Addr>().unwrap().octets())
@@ -168,6 +183,13 @@ mod tests {
             };
             assert_eq!(Address::from_v6(v6(address)), expected);
         }
+    }
+
+    #[test]
+    fn an_address_survives() {
+        assert_eq!(Address::from_v4(v4("10.1.2.3")).ip(), "10.1.2.3".parse().ok());
+        assert_eq!(Address::from_v6(v6("fd00:20::1:2")).ip(), "fd00:20::1:2".parse().ok());
+        assert_eq!(Address::NONE.ip(), None);
     }
 
     fn check_v4(address: &str, prefix: u32, expected: &str) {

@@ -60,11 +60,14 @@ macro_rules! kernel_fields {
             SOCK_COMMON_STATE: u8 = "sock_common" . "skc_state";
             SOCK_COMMON_DADDR: u32 = "sock_common" . "skc_daddr";
             SOCK_COMMON_V6_DADDR: [u32; 4] = "sock_common" . "skc_v6_daddr";
+            SOCK_COMMON_RCV_SADDR: u32 = "sock_common" . "skc_rcv_saddr";
+            SOCK_COMMON_V6_RCV_SADDR: [u32; 4] = "sock_common" . "skc_v6_rcv_saddr";
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
             SOCK_ERR: i32 = "sock" . "sk_err";
             SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
+            SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
 
             TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out";
             TCP_SOCK_SEGS_IN: u32 = "tcp_sock" . "segs_in";
@@ -92,6 +95,13 @@ macro_rules! kernel_fields {
             TCP_SOCK_SND_UNA: u32 = "tcp_sock" . "snd_una";
             TCP_SOCK_SND_WND: u32 = "tcp_sock" . "snd_wnd";
             TCP_SOCK_PACKETS_OUT: u32 = "tcp_sock" . "packets_out";
+            TCP_SOCK_SACKED_OUT: u32 = "tcp_sock" . "sacked_out";
+            TCP_SOCK_LOST_OUT: u32 = "tcp_sock" . "lost_out";
+            TCP_SOCK_RETRANS_OUT: u32 = "tcp_sock" . "retrans_out";
+            TCP_SOCK_WRITE_SEQ: u32 = "tcp_sock" . "write_seq";
+            TCP_SOCK_SND_NXT: u32 = "tcp_sock" . "snd_nxt";
+            TCP_SOCK_RATE_DELIVERED: u32 = "tcp_sock" . "rate_delivered";
+            TCP_SOCK_RATE_INTERVAL_US: u32 = "tcp_sock" . "rate_interval_us";
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
             ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
             ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";
@@ -154,6 +164,10 @@ macro_rules! kernel_facts {
             HAS_SEGMENT_PATH;
             /// `inet_sock_set_state_again` runs, and does what the first program could not.
             HAS_SECOND_LOOK;
+            /// Somebody reads events of flows (`trace`): the hooks write them.
+            HAS_EVENTS;
+            /// Somebody reads dropped packets (`capture`): the hooks copy them.
+            HAS_PACKETS;
             /// Number of slots of `GROUPS`.
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.

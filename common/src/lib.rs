@@ -17,6 +17,7 @@ pub mod flow;
 pub mod group;
 pub mod histogram;
 pub mod lost;
+pub mod record;
 pub mod settings;
 pub mod tcp;
 pub mod verifier;

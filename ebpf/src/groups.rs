@@ -83,10 +83,7 @@ impl Place {
         if flow.generation == generation {
             return None;
         }
-        let role = match Role::from_number(flow.role) {
-            Role::Unknown => None,
-            known @ (Role::Client | Role::Server) => Some(known),
-        };
+        let role = known_role(flow);
         // The route may be gone for the moment.
         let connection = match devices::of_socket(sock) {
             devices::UNKNOWN => flow.connection,
@@ -150,6 +147,35 @@ pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
 
 #[inline(always)]
 fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> u32 {
+    let key = labels(subnet, local, remote, role, connection);
+    match slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get()) {
+        Some(slot) => slot,
+        None => {
+            count_lost(Lost::GroupOverflow);
+            OTHER_SLOT
+        }
+    }
+}
+
+/// The labels of a flow by the configuration of now, whether they have a slot or not.
+#[inline(always)]
+pub(crate) fn labels_of_flow(sock: Sock, flow: &FlowState) -> GroupKey {
+    let subnet = subnet_of(sock.remote());
+    let role = known_role(flow);
+    labels(subnet, sock.local_port(), sock.remote_port(), role, flow.connection)
+}
+
+/// The role of a flow whose beginning was seen.
+#[inline(always)]
+fn known_role(flow: &FlowState) -> Option<Role> {
+    match Role::from_number(flow.role) {
+        Role::Unknown => None,
+        known @ (Role::Client | Role::Server) => Some(known),
+    }
+}
+
+#[inline(always)]
+fn labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> GroupKey {
     // SAFETY: user space replaces entries whole, and a number is one load.
     let protocol_of = |port| unsafe { PORTS.get(port) }.copied().unwrap_or(0);
     let (role, protocol) = match role {
@@ -161,18 +187,11 @@ fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>
             (role, if at_local != 0 { at_local } else { at_remote })
         }
     };
-    let key = GroupKey {
+    GroupKey {
         subnet,
         protocol,
         connection,
         role: role as u8,
-    };
-    match slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get()) {
-        Some(slot) => slot,
-        None => {
-            count_lost(Lost::GroupOverflow);
-            OTHER_SLOT
-        }
     }
 }
 

@@ -135,6 +135,19 @@ impl Sock {
         }
     }
 
+    /// The local address; none for a socket that is neither IPv4 nor IPv6.
+    #[inline(always)]
+    pub(crate) fn local(self) -> Address {
+        // SAFETY: members of `struct sock_common`.
+        unsafe {
+            match load(self.0, &SOCK_COMMON_FAMILY) {
+                Some(AF_INET) => Address::from_v4(load(self.0, &SOCK_COMMON_RCV_SADDR).unwrap_or(0)),
+                Some(AF_INET6) => Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_RCV_SADDR)),
+                _ => Address::NONE,
+            }
+        }
+    }
+
     /// `skc_num`: the local port in host byte order.
     #[inline(always)]
     pub(crate) fn local_port(self) -> u16 {
@@ -210,6 +223,16 @@ tcp_sock_readers! {
     snd_ssthresh: u32 = TCP_SOCK_SND_SSTHRESH;
     mss_cache: u32 = TCP_SOCK_MSS_CACHE;
     icsk_rto: u32 = ICSK_RTO;
+    pacing_rate: u64 = SOCK_PACING_RATE;
+    packets_out: u32 = TCP_SOCK_PACKETS_OUT;
+    sacked_out: u32 = TCP_SOCK_SACKED_OUT;
+    lost_out: u32 = TCP_SOCK_LOST_OUT;
+    retrans_out: u32 = TCP_SOCK_RETRANS_OUT;
+    write_seq: u32 = TCP_SOCK_WRITE_SEQ;
+    snd_nxt: u32 = TCP_SOCK_SND_NXT;
+    snd_wnd: u32 = TCP_SOCK_SND_WND;
+    rate_delivered: u32 = TCP_SOCK_RATE_DELIVERED;
+    rate_interval_us: u32 = TCP_SOCK_RATE_INTERVAL_US;
 }
 
 impl TcpSock {

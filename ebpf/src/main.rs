@@ -22,6 +22,7 @@ mod notes;
 mod offsets;
 mod packet;
 mod probes;
+mod record;
 mod slots;
 mod storage;
 

@@ -12,6 +12,7 @@ use common::{
     flow::FlowState,
     group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
     lost::Lost,
+    record::FlowRecord,
     settings::Settings,
 };
 
@@ -68,6 +69,11 @@ pub(crate) static LOST: PerCpuArray<u64, { Lost::COUNT }> = PerCpuArray::new();
 /// shown.
 #[btf_map]
 pub(crate) static ALGORITHMS: HashMap<[u64; 2], AlgorithmCount, { ALGORITHM_COUNT as usize }> = HashMap::new();
+
+/// 0 -> the record that the dump is writing, per CPU: it is too large for the stack. Written and read by the dump, which user
+/// space runs once at a time.
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<FlowRecord, 1> = PerCpuArray::new();
 
 /// 0 -> number of the running fold. Written by user space before each fold.
 #[btf_map]

@@ -8,6 +8,7 @@ use crate::{
         capabilities,
         features::{self, FeaturesError},
         plan::{self, Plan, Unsupported},
+        purpose::Purpose,
         symbols::Symbols,
     },
 };
@@ -115,7 +116,7 @@ impl Diagnosis {
 fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
     let (features, _) = features::read(btf, &plan::tracepoints(), &plan::iterators())
         .map_err(|error: FeaturesError| error.to_string())?;
-    plan::plan(config, &features).map_err(|error: Unsupported| error.to_string())
+    plan::plan(config, &features, Purpose::Serve).map_err(|error: Unsupported| error.to_string())
 }
 
 fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {

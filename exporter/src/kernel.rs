@@ -8,11 +8,13 @@ pub mod capacity;
 pub mod features;
 pub mod load;
 pub mod plan;
+pub mod purpose;
 pub mod read;
 pub mod reasons;
 pub mod symbols;
 
 mod configure;
+mod dump;
 mod lockdown;
 mod record;
 mod syscall;

@@ -11,17 +11,12 @@ use crate::{
     snapshot::{DropSite, Group, Row, Snapshot},
 };
 use common::{
-    address::{SubnetKey, SubnetKind},
+    address::{Address, SubnetKey, SubnetKind},
     connection::ConnectionType,
     drops::{DropCount, DropSource},
     group::{GroupKey, Role},
 };
-use std::{
-    collections::BTreeMap,
-    hash::Hash,
-    net::{Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
 /// The value of every label of a row that could not be told apart.
 pub const OTHER: &str = "other";
@@ -178,26 +173,26 @@ impl Labelling {
         self.numbering.protocol(number).unwrap_or(OTHER).to_owned()
     }
 
-    fn subnet(&self, SubnetKey { words, kind }: SubnetKey) -> String {
-        const NAMED: u32 = SubnetKind::Named as u32;
-        const V4: u32 = SubnetKind::V4 as u32;
-        const V6: u32 = SubnetKind::V6 as u32;
-        const FALLBACK: u32 = SubnetKind::Fallback as u32;
-        let subnets = &self.config.subnets;
-        let [first, ..] = words;
-        match (kind, subnets.fallback()) {
-            (NAMED, _) => self.numbering.subnet(first).unwrap_or(OTHER).to_owned(),
-            (FALLBACK, Fallback::Name(name)) => name.clone(),
-            (V4, Fallback::Auto { ipv4, .. }) => format!("{}/{ipv4}", Ipv4Addr::from(first.to_ne_bytes())),
-            (V6, Fallback::Auto { ipv6, .. }) => {
-                let mut octets = [0; 16];
-                for (bytes, word) in octets.chunks_exact_mut(4).zip(words) {
-                    bytes.copy_from_slice(&word.to_ne_bytes());
-                }
-                format!("{}/{ipv6}", Ipv6Addr::from(octets))
-            }
-            _ => NO_SUBNET.to_owned(),
-        }
+    fn subnet(&self, key: SubnetKey) -> String {
+        subnet(key, &self.config, &self.numbering)
+    }
+}
+
+/// The name of a subnet.
+pub fn subnet(SubnetKey { words, kind }: SubnetKey, config: &Config, numbering: &Numbering) -> String {
+    const NAMED: u32 = SubnetKind::Named as u32;
+    const V4: u32 = SubnetKind::V4 as u32;
+    const V6: u32 = SubnetKind::V6 as u32;
+    const FALLBACK: u32 = SubnetKind::Fallback as u32;
+    let [first, ..] = words;
+    // The kinds of cut addresses have the numbers of the families.
+    let address = Address { words, family: kind }.ip();
+    match (kind, config.subnets.fallback(), address) {
+        (NAMED, _, _) => numbering.subnet(first).unwrap_or(OTHER).to_owned(),
+        (FALLBACK, Fallback::Name(name), _) => name.clone(),
+        (V4, Fallback::Auto { ipv4, .. }, Some(address)) => format!("{address}/{ipv4}"),
+        (V6, Fallback::Auto { ipv6, .. }, Some(address)) => format!("{address}/{ipv6}"),
+        _ => NO_SUBNET.to_owned(),
     }
 }
 
@@ -300,10 +295,10 @@ mod tests {
     use super::*;
     use crate::snapshot::tests::{row, snapshot};
     use common::{
-        address::Address,
         drops::{Direction, Protocol},
         group::Counter,
     };
+    use std::net::Ipv6Addr;
 
     fn labelling(config: &str) -> Labelling {
         let cost = Cost { group: 40, drop: 2 };

@@ -10,6 +10,7 @@ use crate::{
         capabilities::{self, CapabilitiesError},
         features::{self, FeaturesError},
         plan::{self, Plan, Unsupported},
+        purpose::Purpose,
     },
     numbering::Numbering,
     otlp,
@@ -83,7 +84,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     Web::read(web_config_file)?;
     let receiver = otlp::receiver(&config)?;
     let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(&config, &features)?;
+    let plan = plan::plan(&config, &features, Purpose::Serve)?;
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
     capabilities::keep_needed()?;

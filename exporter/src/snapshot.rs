@@ -171,7 +171,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         config::Config,
-        kernel::plan::{plan, tests::everything},
+        kernel::{
+            plan::{plan, tests::everything},
+            purpose::Purpose,
+        },
     };
 
     /// A row of a table.
@@ -187,7 +190,7 @@ pub(crate) mod tests {
             algorithms: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),
-            plan: plan(&Config::built_in(), &everything()).unwrap(),
+            plan: plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap(),
             capacity: Capacity { groups: 16, drops: 16 },
             jiffy: Duration::from_millis(4),
             exporter: Exporter::default(),

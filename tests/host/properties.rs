@@ -17,6 +17,7 @@ use proptest::test_runner::TestCaseError;
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
 use tcpvitals::kernel::plan::plan;
+use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::{LabelSet, Labelling};
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{Format, encode};
@@ -185,7 +186,7 @@ impl World {
         let numbering = Numbering::new(&config);
         Ok(Self {
             choices: choices.clone(),
-            snapshot: empty(plan(&config, &features(&[]))?),
+            snapshot: empty(plan(&config, &features(&[]), Purpose::Serve)?),
             groups: Vec::new(),
             drops: Vec::new(),
             not_ignored: BTreeMap::new(),

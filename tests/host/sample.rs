@@ -14,6 +14,7 @@ use tcpvitals::config::Config;
 use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::plan::{self, Plan, plan};
+use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
@@ -91,7 +92,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         connection: ConnectionType::Wifi as u8,
         role: Role::Server as u8,
     };
-    let mut snapshot = empty(plan(config, &features(lacking))?);
+    let mut snapshot = empty(plan(config, &features(lacking), Purpose::Serve)?);
     snapshot.groups = vec![
         row(1, Some(office), sampled(counted(1000))),
         row(2, Some(quoted), counted(2000)),

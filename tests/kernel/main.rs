@@ -12,6 +12,7 @@ mod churn;
 mod connects;
 mod degraded;
 mod drops;
+mod dump;
 mod failures;
 mod formats;
 mod hardware;

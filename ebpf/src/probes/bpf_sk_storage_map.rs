@@ -2,7 +2,7 @@
 //! flow, in all network namespaces. The socket is not locked.
 //!
 //! The fold writes nothing to the iterator's file: a program whose output does not fit is run again for the same flow,
-//! which would count it twice.
+//! which would count it twice. The dump does nothing but write, and so never counts.
 #![expect(
     unsafe_code,
     reason = "the entry of an iterator, whose context aya-ebpf does not know"
@@ -12,25 +12,36 @@ use crate::{
     atomic, fold,
     groups::{Group, Place},
     kernel::{Sock, TcpSock},
-    maps::{ALGORITHMS, EPOCH, SAMPLES},
+    maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
     offsets::JIFFY_NANOSECONDS,
+    record,
     storage::Flow,
 };
-use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, seq_file},
+    helpers::generated::bpf_seq_write,
+};
 use common::{
     flow::{FlowState, Fold},
     group::{AlgorithmCount, Samples},
     histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
+    record::FlowRecord,
     tcp::INFINITE_SSTHRESH,
 };
 
 /// `struct bpf_iter__bpf_sk_storage_map`: every member is 8 bytes long.
 #[repr(C)]
 struct Context {
-    meta: *const u8,
+    meta: *const Meta,
     map: *const u8,
     sk: *const u8,
     value: *mut FlowState,
+}
+
+/// `struct bpf_iter_meta`, as far as it is used.
+#[repr(C)]
+struct Meta {
+    seq: *mut seq_file,
 }
 
 #[unsafe(no_mangle)]
@@ -60,6 +71,30 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     }
     if let Some(name) = tcp.algorithm() {
         count_algorithm(name, epoch);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+extern "C" fn dump_flows(context: *const Context) -> i32 {
+    // SAFETY: as above.
+    let (meta, sk, value) = unsafe { ((*context).meta, (*context).sk, (*context).value) };
+    let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
+        return 0;
+    };
+    let Some(tcp) = sock.tcp() else { return 0 };
+    if !flow.is_established() {
+        return 0;
+    }
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: a map value that only this program uses, and it runs once at a time. The kernel gives every run a file; what
+    // does not fit into it is written once more by another run.
+    unsafe {
+        record::fill(scratch, sock, tcp, flow.state());
+        bpf_seq_write((*meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32);
     }
     0
 }

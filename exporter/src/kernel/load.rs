@@ -4,7 +4,7 @@
 use super::{
     capacity::Capacity,
     configure, features, lockdown,
-    plan::{ADOPT, FOLD, Hook, Plan},
+    plan::{ADOPT, DUMP, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
     syscall::{self, MapIterator},
@@ -71,6 +71,7 @@ pub struct Kernel {
     pub(super) lookups: Lookups,
     pub(super) plan: Plan,
     pub(super) fold: Option<MapIterator>,
+    pub(super) dump: Option<MapIterator>,
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
     /// Where the kernel's BTF is.
@@ -129,6 +130,7 @@ impl Kernel {
             lookups,
             plan,
             fold: None,
+            dump: None,
             symbols: Symbols::open(),
             reasons,
             btf: path,
@@ -229,13 +231,22 @@ impl Kernel {
                 syscall::read_to_end(iterator).map_err(ProgramError::IOError)
             }
             FOLD => {
-                let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-                let flows = map_fd(&self.ebpf, "FLOWS").ok_or(ProgramError::NotLoaded)?;
-                self.fold = Some(MapIterator::new(program.fd()?.as_fd(), flows).map_err(ProgramError::IOError)?);
+                self.fold = Some(self.over_flows(name)?);
+                Ok(())
+            }
+            DUMP => {
+                self.dump = Some(self.over_flows(name)?);
                 Ok(())
             }
             _ => Err(ProgramError::NotLoaded),
         }
+    }
+
+    /// A loaded iterator program, over all flows.
+    fn over_flows(&self, name: &str) -> Result<MapIterator, ProgramError> {
+        let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let flows = map_fd(&self.ebpf, "FLOWS").ok_or(ProgramError::NotLoaded)?;
+        MapIterator::new(program.fd()?.as_fd(), flows).map_err(ProgramError::IOError)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {

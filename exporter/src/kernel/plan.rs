@@ -1,8 +1,11 @@
-//! The plan: which programs are attached, and why the others are not. A pure function of the configuration and of what the
-//! kernel has; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
+//! The plan: which programs are attached, and why the others are not. A pure function of the configuration, of what the
+//! kernel has and of what it is for; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
 
-use super::features::Features;
-use crate::config::{Config, Detail};
+use super::{
+    features::Features,
+    purpose::{Part, Purpose},
+};
+use crate::config::Config;
 use common::fields::fact;
 
 /// How a program is attached.
@@ -19,27 +22,6 @@ impl Hook {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tracepoint(name) | Self::Iterator(name) => name,
-        }
-    }
-}
-
-/// What a program is for: which part of the configuration switches it on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// `tcp.detail` is not `off`.
-    Tcp,
-    /// `tcp.detail` is `full`.
-    SegmentPath,
-    /// `drops.enabled`.
-    Drops,
-}
-
-impl Part {
-    const fn is_on(self, config: &Config) -> bool {
-        match self {
-            Self::Tcp => !matches!(config.tcp.detail, Detail::Off),
-            Self::SegmentPath => matches!(config.tcp.detail, Detail::Full),
-            Self::Drops => config.drops.enabled,
         }
     }
 }
@@ -67,6 +49,8 @@ const SOCKET: &[&str] = &[
 
 /// The program that folds live flows.
 pub const FOLD: &str = "fold_flows";
+/// The program that shows live flows.
+pub const DUMP: &str = "dump_flows";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
 /// The programs that tell `kfree_skb` what it does not see.
@@ -92,7 +76,13 @@ pub static PROGRAMS: &[Program] = &[
         name: FOLD,
         hook: Hook::Iterator("bpf_sk_storage_map"),
         fields: &[],
-        part: Part::Tcp,
+        part: Part::Fold,
+    },
+    Program {
+        name: DUMP,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[],
+        part: Part::Dump,
     },
     Program {
         name: "inet_sock_set_state",
@@ -249,7 +239,7 @@ pub enum Unsupported {
 ///
 /// # Errors
 /// [`Unsupported`] when nothing could run.
-pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
+pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Plan, Unsupported> {
     if !features.socket_storage {
         return Err(Unsupported::NoSocketStorage);
     }
@@ -258,10 +248,12 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
         .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
         .map(|program| Planned {
             program,
-            off: why_off(program, config, features),
+            off: why_off(program, config, features, purpose),
         })
         .collect();
-    let mut wanted = programs.iter().filter(|planned| planned.program.part.is_on(config));
+    let mut wanted = programs
+        .iter()
+        .filter(|planned| purpose.why_off(planned.program.part, config).is_none());
     if programs.iter().all(|planned| planned.off.is_some())
         && let Some(Planned {
             program,
@@ -288,7 +280,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
         _ => 0,
     };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
-    let facts = vec![
+    let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
         (
             fact::HAS_RETRANSMIT_ERROR,
@@ -304,6 +296,7 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
     ];
+    facts.extend(purpose.facts());
     let mut fields = Vec::new();
     let mut missing_fields = Vec::new();
     for (global, place) in &features.fields {
@@ -320,12 +313,9 @@ pub fn plan(config: &Config, features: &Features) -> Result<Plan, Unsupported> {
     })
 }
 
-fn why_off(program: &Program, config: &Config, features: &Features) -> Option<String> {
-    if !program.part.is_on(config) {
-        return Some(match program.part {
-            Part::Tcp | Part::SegmentPath => format!("tcp.detail is {}", config.tcp.detail.as_str()),
-            Part::Drops => "drops.enabled is false".to_owned(),
-        });
+fn why_off(program: &Program, config: &Config, features: &Features, purpose: Purpose) -> Option<String> {
+    if let Some(reason) = purpose.why_off(program.part, config) {
+        return Some(reason);
     }
     let exists = match program.hook {
         Hook::Tracepoint(name) => features.tracepoints.contains_key(name),
@@ -338,7 +328,7 @@ fn why_off(program: &Program, config: &Config, features: &Features) -> Option<St
         });
     }
     let of_part = match program.part {
-        Part::Tcp | Part::SegmentPath => SOCKET,
+        Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops => &[],
     };
     let mut needed = of_part.iter().chain(program.fields);
@@ -437,7 +427,7 @@ pub(crate) mod tests {
 
     fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
-        let plan = plan(&config, features).unwrap();
+        let plan = plan(&config, features, Purpose::Serve).unwrap();
         plan.programs
             .into_iter()
             .filter_map(|planned| Some((planned.program.name, planned.off?)))
@@ -494,10 +484,27 @@ pub(crate) mod tests {
             storage_goes_under_iterators: false,
             ..everything()
         };
-        let plan = plan(&Config::built_in(), &features).unwrap();
+        let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
         assert_eq!(plan.programs.len(), PROGRAMS.len() - HELPERS.len());
         let mut names = plan.programs.iter().map(|planned| planned.program.name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
+    }
+
+    #[test]
+    fn only_what_a_command_reads_runs() {
+        let runs = |purpose| {
+            let plan = plan(&Config::built_in(), &everything(), purpose).unwrap();
+            let on = plan.programs.iter().filter(|planned| planned.off.is_none());
+            let on: Vec<_> = on.map(|planned| planned.program.name).collect();
+            let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
+            (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
+        };
+        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS.to_vec(), [0, 1]));
+        let (serve, facts) = runs(Purpose::Serve);
+        assert_eq!((serve.len(), facts), (PROGRAMS.len(), [0, 0]));
+        let (trace, facts) = runs(Purpose::Trace);
+        assert_eq!((trace.len(), facts), (PROGRAMS.len() - 1, [1, 0]));
+        assert!(!trace.contains(&FOLD));
     }
 
     #[test]
@@ -505,7 +512,7 @@ pub(crate) mod tests {
         let facts = |arguments| {
             let mut features = everything();
             features.tracepoints.insert("kfree_skb".to_owned(), arguments);
-            plan(&Config::built_in(), &features).unwrap().facts[0]
+            plan(&Config::built_in(), &features, Purpose::Serve).unwrap().facts[0]
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
@@ -516,7 +523,7 @@ pub(crate) mod tests {
         let facts = |lacking: &[&str]| {
             let mut features = everything();
             features.tracepoints.retain(|hook, _| !lacking.contains(&hook.as_str()));
-            let facts: BTreeMap<_, _> = plan(&Config::built_in(), &features)
+            let facts: BTreeMap<_, _> = plan(&Config::built_in(), &features, Purpose::Serve)
                 .unwrap()
                 .facts
                 .into_iter()
@@ -531,7 +538,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_refused_segment_path_is_told_to_the_other_programs() {
-        let mut plan = plan(&Config::built_in(), &everything()).unwrap();
+        let mut plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
         assert!(!plan.counts_on_a_refused_segment_path());
         plan.give_up("tcp_probe", "refused".to_owned());
         assert!(plan.counts_on_a_refused_segment_path());
@@ -545,7 +552,7 @@ pub(crate) mod tests {
             ..everything()
         };
         assert_eq!(
-            plan(&Config::built_in(), &features).unwrap_err(),
+            plan(&Config::built_in(), &features, Purpose::Serve).unwrap_err(),
             Unsupported::NoSocketStorage
         );
     }

@@ -38,6 +38,12 @@ pub enum ReadError {
     /// The fold did not run to its end.
     #[error("run the fold: {0}")]
     Fold(#[source] io::Error),
+    /// The dump did not run to its end.
+    #[error("run the dump of flows: {0}")]
+    Dump(#[source] io::Error),
+    /// The program that shows flows does not run.
+    #[error("live flows cannot be shown: {0} does not run: {1}")]
+    NoDump(&'static str, String),
     /// The table of symbols could not be read.
     #[error("read /proc/kallsyms: {0}")]
     Symbols(#[source] io::Error),

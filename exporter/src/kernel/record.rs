@@ -1,13 +1,14 @@
-//! Which types may be read from a map as the bytes they are.
+//! Which types may be read from a map or an iterator as the bytes they are.
 #![expect(unsafe_code, reason = "each impl is a promise about a type's layout")]
 
 use common::{
     drops::{DropCount, DropKey, NamedDropKey},
     group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
+    record::FlowRecord,
     settings::Settings,
 };
 
-/// A map's key or value.
+/// A map's key or value, or what an iterator writes.
 ///
 /// # Safety
 /// The type is valid for every pattern of bits.
@@ -27,6 +28,8 @@ unsafe impl Record for DropCount {}
 unsafe impl Record for DropKey {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for NamedDropKey {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for FlowRecord {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for GroupCounters {}
 // SAFETY: `repr(C)` of numbers.

@@ -128,19 +128,41 @@ impl MapIterator {
 
     /// Runs the program once for every element.
     pub(super) fn run(&self) -> io::Result<()> {
+        read_to_end(self.open()?)
+    }
+
+    /// The same, and gives the records that the program writes.
+    pub(super) fn read<R: Record>(&self) -> io::Result<Vec<R>> {
+        let mut bytes = Vec::new();
+        read_all(self.open()?, |more| bytes.extend_from_slice(more))?;
+        let records = bytes.chunks_exact(size_of::<R>());
+        // SAFETY: the chunk is as long as the record, which is valid for every pattern of bits.
+        Ok(records
+            .map(|record| unsafe { record.as_ptr().cast::<R>().read_unaligned() })
+            .collect())
+    }
+
+    fn open(&self) -> io::Result<File> {
         let mut attributes = attributes();
         attributes.iter_create.link_fd = self.0.as_raw_fd().unsigned_abs();
-        read_to_end(bpf(BPF_ITER_CREATE, &mut attributes).map(own)?.into())
+        Ok(bpf(BPF_ITER_CREATE, &mut attributes).map(own)?.into())
     }
 }
 
+/// Reads an iterator that writes nothing to its end.
+pub(super) fn read_to_end(iterator: File) -> io::Result<()> {
+    read_all(iterator, |_| {})
+}
+
 /// Reads an iterator to its end. One read visits at most a million elements; the kernel then asks to be read again.
-pub(super) fn read_to_end(mut iterator: File) -> io::Result<()> {
-    let mut buffer = [0; 64];
+fn read_all(mut iterator: File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    /// As much as the kernel gives at once: `PAGE_SIZE << 3` where pages are small.
+    const BUFFER: usize = 32 << 10;
+    let mut buffer = vec![0; BUFFER];
     loop {
         match iterator.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(_) => {}
+            Ok(count) => take(&buffer[..count]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
         }

@@ -1,0 +1,93 @@
+//! What the programs are loaded for: each command runs those that it reads, and no others.
+
+use crate::config::{Config, Detail};
+use common::fields::fact;
+
+/// Who reads what the programs find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `serve`, and whatever else reads counters and live flows.
+    Serve,
+    /// `trace`: every event of a flow, and live flows.
+    Trace,
+    /// `capture`: the packets that are dropped.
+    Capture,
+}
+
+/// What a program is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Adds up what live flows have counted.
+    Fold,
+    /// Shows live flows one by one.
+    Dump,
+    /// Sees flows open, change and close.
+    Tcp,
+    /// Sees every segment that a flow receives.
+    SegmentPath,
+    /// Sees dropped packets.
+    Drops,
+}
+
+impl Purpose {
+    /// Why a part is not wanted; `None` when it is.
+    pub(super) fn why_off(self, part: Part, config: &Config) -> Option<String> {
+        let detail = config.tcp.detail;
+        let without_tcp = matches!(detail, Detail::Off);
+        let by_detail = |off: bool| off.then(|| format!("tcp.detail is {}", detail.as_str()));
+        let by_drops = (!config.drops.enabled).then(|| "drops.enabled is false".to_owned());
+        match (self, part) {
+            (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
+            (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
+            // A flow's record counts the segments that this host dropped.
+            (Self::Serve | Self::Trace, Part::Drops) => by_drops,
+            (Self::Trace, Part::Fold) => Some("trace adds nothing up".to_owned()),
+            (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
+            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath) => {
+                Some("capture looks at dropped packets only".to_owned())
+            }
+        }
+    }
+
+    /// The facts that it decides. Code that depends on one which is not set is not in the program that runs.
+    pub(super) fn facts(self) -> [(&'static str, u64); 2] {
+        [
+            (fact::HAS_EVENTS, u64::from(self == Self::Trace)),
+            (fact::HAS_PACKETS, u64::from(self == Self::Capture)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: [Part; 5] = [Part::Fold, Part::Dump, Part::Tcp, Part::SegmentPath, Part::Drops];
+
+    fn on(purpose: Purpose, config: &str) -> Vec<Part> {
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        PARTS
+            .into_iter()
+            .filter(|part| purpose.why_off(*part, &config).is_none())
+            .collect()
+    }
+
+    #[test]
+    fn each_purpose_has_its_parts() {
+        use Part::*;
+        assert_eq!(on(Purpose::Serve, ""), PARTS);
+        assert_eq!(on(Purpose::Trace, ""), [Dump, Tcp, SegmentPath, Drops]);
+        assert_eq!(on(Purpose::Capture, ""), [Drops]);
+    }
+
+    #[test]
+    fn the_configuration_says_what_is_counted_not_what_is_shown() {
+        use Part::*;
+        let (tcp, drops) = ("tcp: {detail: off}", "drops: {enabled: false}");
+        assert_eq!(on(Purpose::Serve, tcp), [Drops]);
+        assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops]);
+        assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Capture, drops), [Drops]);
+    }
+}
