@@ -9,7 +9,7 @@
     clippy::cast_possible_truncation,
     reason = "words are taken apart on purpose; a checked conversion would leave a branch that the verifier refuses"
 )]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 
 mod atomic;
 mod devices;
@@ -21,6 +21,7 @@ mod maps;
 mod notes;
 mod offsets;
 mod packet;
+mod preempt;
 mod probes;
 mod record;
 mod slots;

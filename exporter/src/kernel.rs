@@ -6,6 +6,7 @@ pub mod btf;
 pub mod capabilities;
 pub mod capacity;
 pub mod features;
+pub mod kfuncs;
 pub mod load;
 pub mod plan;
 pub mod purpose;

@@ -3,7 +3,7 @@
 
 use super::{
     capacity::Capacity,
-    configure, features, lockdown,
+    configure, features, kfuncs, lockdown,
     plan::{ADOPT, DUMP, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
@@ -26,7 +26,7 @@ use std::{
 };
 
 /// The kernel object, built by build.rs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
 
 /// Why nothing was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -277,7 +277,9 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     for map in ["DROPS", "DROP_SLOTS", "NAMED_DROP_SLOTS"] {
         loader.map_max_entries(map, capacity.drops);
     }
-    loader.load(OBJECT).map_err(object_error)
+    loader
+        .load(&kfuncs::linked(OBJECT, plan.preemption))
+        .map_err(object_error)
 }
 
 fn object_error(error: EbpfError) -> LoadError {

@@ -3,6 +3,7 @@
 
 use super::{
     features::Features,
+    kfuncs::Preemption,
     purpose::{Part, Purpose},
 };
 use crate::config::Config;
@@ -214,6 +215,8 @@ pub struct Plan {
     pub missing_fields: Vec<(&'static str, String)>,
     /// Facts about the kernel and the plan, by the name of their global.
     pub facts: Vec<(&'static str, u64)>,
+    /// What the programs call to keep their processor; where it is `None`, they keep it anyhow.
+    pub preemption: Option<Preemption>,
 }
 
 /// Why nothing can run on a kernel.
@@ -310,6 +313,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         fields,
         missing_fields,
         facts,
+        preemption: features.preemption,
     })
 }
 
@@ -414,6 +418,7 @@ pub(crate) mod tests {
                 .collect(),
             socket_storage: true,
             storage_goes_under_iterators: true,
+            preemption: None,
         }
     }
 
