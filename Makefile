@@ -12,13 +12,13 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-deny setup-vm build run test test-vm docs docs-kernels fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-build setup-test setup-e2e setup-deny ## bring every tool that the other targets use
+setup: setup-build setup-test setup-e2e setup-browser setup-deny ## bring every tool that the other targets use
 
 setup-build:
 	@ebpf/setup.sh
@@ -28,6 +28,9 @@ setup-test:
 
 setup-e2e:
 	@tests/setup.sh e2e
+
+setup-browser:
+	@tests/setup.sh browser
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -44,7 +47,7 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test setup-e2e build ## run every test on this kernel, as root
+test: setup-test setup-e2e setup-browser build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
-# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `vm` QEMU and
-# what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is
-# there already is left alone.
+# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
+# and what judges pages in it; with `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with
+# `cargo-deny` that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,8 @@ suite=forky
 debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
 # From the Python package index; rotel's wheel carries its binary.
 python=(rotel==0.0.1a15 prometheus-client==0.26.0)
+# From the npm registry: rules of accessibility, a script that the browser runs in a page.
+node=(axe-core@4.14.1)
 # An ordinary user's PATH may lack the folders where these programs are.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -110,6 +112,20 @@ python_packages() {
     say "${python[*]} … installed in $root"
 }
 
+# node_packages FOLDER PACKAGE...: with none of their scripts run
+node_packages() {
+    local root=$1 log
+    shift
+    present "$root" "$@" && return
+    command -v npm >/dev/null || fail "the tests need $* and npm, which fetches it" 'as root: apt-get install npm'
+    rm -rf "$root"
+    mkdir -p "$root"
+    log=$(npm install --prefix "$root" --ignore-scripts --no-audit --no-fund --no-save --loglevel=error "$@" 2>&1) ||
+        fail "the tests need $*, and npm said: $(tail -n 1 <<<"$log")" 'give npm a way to its registry'
+    echo "$*" >"$root/.brought"
+    say "$* … installed in $root"
+}
+
 case ${1-} in
 '')
     programs curl curl
@@ -120,6 +136,11 @@ case ${1-} in
 e2e)
     debian_packages
     python_packages
+    ;;
+browser)
+    # The archive keeps no older versions of a browser to pin; without a font it draws boxes.
+    programs "chromium-headless-shell fonts-dejavu-core" chromium-headless-shell
+    node_packages target/tools/browser "${node[@]}"
     ;;
 vm)
     # xz, zstd and lz4 decompress the kernels of the guests.
@@ -132,5 +153,5 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|cargo-deny|e2e|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|vm]" ;;
 esac
