@@ -1,9 +1,10 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and `/` that names them.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`.
 
 use crate::{
-    collect::{CollectError, Collector},
+    collect::{CollectError, Collection, Collector},
     families::METRICS,
     kernel::plan::Plan,
+    page,
     prometheus::{self, Format},
     reload::Reloader,
 };
@@ -26,13 +27,13 @@ pub struct Service {
     pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
     pub plan: Plan,
-    /// Path of the metrics.
-    pub telemetry_path: String,
+    /// What the page says of the host, and the path of the metrics.
+    pub about: page::About,
 }
 
 /// The routes.
 pub fn router(service: Service) -> Router {
-    let path = service.telemetry_path.clone();
+    let path = service.about.telemetry_path.clone();
     Router::new()
         .route(&path, get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -89,14 +90,24 @@ async fn reload(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-async fn index(State(service): State<Arc<Service>>) -> Html<String> {
-    let path = &service.telemetry_path;
-    Html(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<title>tcpvitals</title>\n<h1>tcpvitals {}</h1>\n<ul>\n\
-         <li><a href=\"{path}\">{path}</a>: the metrics\n<li><a href=\"/readyz\">/readyz</a>: what is attached, what is not and why\n\
-         <li><a href=\"/healthz\">/healthz</a>: the process answers\n</ul>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    ))
+async fn index(State(service): State<Arc<Service>>) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, page::policy()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    match service.collector.collect(false).await {
+        Ok(Collection { at, families }) => {
+            let page = page::render(&service.about, &service.plan, &families, at);
+            (headers, Html(page)).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the collection failed");
+            let page = page::render_failure(&service.about, &error.to_string());
+            (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
+        }
+    }
 }
 
 fn collection_failed(error: &CollectError) -> Response {

@@ -7,7 +7,7 @@
 //! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
 //! - `families`: the metric table applied
 //! - `collect`, `reload`: when asked
-//! - `prometheus`: encodes; `http` answers, and `web` serves it, over TLS if asked to, to those who may
+//! - `prometheus` encodes, `page` draws; `http` answers, and `web` serves it, over TLS if asked to, to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
 //! - `cli`, `doctor`, `run`: the program around it
 
@@ -34,6 +34,7 @@ pub mod pushes;
 pub mod collect;
 pub mod reload;
 
+pub mod page;
 pub mod prometheus;
 
 pub mod http;

@@ -34,11 +34,15 @@ pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: N
         let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
         (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
     };
-    let headers = current.headers.iter();
+    add(response.headers_mut(), &current.headers);
     response
-        .headers_mut()
-        .extend(headers.map(|(name, value)| (name.clone(), value.clone())));
-    response
+}
+
+/// What an answer says for itself stands: a second policy would forbid the page its own style and script.
+fn add(own: &mut HeaderMap, configured: &HeaderMap) {
+    for (name, value) in configured {
+        own.entry(name).or_insert_with(|| value.clone());
+    }
 }
 
 /// The headers as HTTP has them. All of them fit: the configuration has seen to it.

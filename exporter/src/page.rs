@@ -1,0 +1,170 @@
+//! The web page at `/`: one collection as a document of its own, for people. It works without a script, which adds only
+//! what needs two collections: numbers between refreshes.
+//! It must never run or fetch anything that is not in it, and must escape every text: labels come from the configuration
+//! and the kernel. The templates do both, and the page's Content-Security-Policy holds the browser to it.
+//! From the families of a collection and the plan; to the route `/`.
+
+mod health;
+mod model;
+mod tables;
+mod words;
+
+use crate::{families::Families, kernel::plan::Plan};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ring::digest::{SHA256, digest};
+use std::{sync::LazyLock, time::Duration};
+
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// An image, lest browsers ask for one.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath \
+                    d='M1 9h3l2-6 3 11 2-5h4' fill='none' stroke='%23268' stroke-width='2'/%3E%3C/svg%3E";
+
+/// What the page says of the host and of where things are.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Name of the host.
+    pub host: String,
+    /// `uname -r`
+    pub kernel: String,
+    /// Path of the metrics; begins with a slash.
+    pub telemetry_path: String,
+}
+
+/// The `Content-Security-Policy` of the page: nothing but its own style and script, by their digests, and its own address.
+pub fn policy() -> &'static str {
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let digest = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
+        format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            digest(STYLE),
+            digest(SCRIPT)
+        )
+    });
+    &POLICY
+}
+
+/// The page for a collection of the time `now`, since 1970.
+pub fn render(about: &About, plan: &Plan, families: &Families, now: Duration) -> String {
+    let started = families.started();
+    let uptime = started.map(|started| now.saturating_sub(started));
+    let since = uptime.map_or_else(
+        || "since the exporter started".to_owned(),
+        |uptime| format!("since the exporter started {} ago", words::duration(uptime)),
+    );
+    // What was counted under other labels, or by another process, cannot be compared.
+    let reloaded = model::single(families, health::LAST_RELOAD).unwrap_or(0.0);
+    let began = started.unwrap_or_default().as_secs_f64();
+    let seconds = uptime.map(|uptime| uptime.as_secs_f64());
+    let main = html! {
+        main #main tabindex="-1" data-generation=(format!("{began} {reloaded}")) data-at=(now.as_millis()) {
+            p #window.window { "All numbers are totals and averages " (since) "; connections are those that are open." }
+            (tables::overview(families, seconds))
+            (tables::subnets(families))
+            (tables::drops(families, seconds))
+            (health::section(plan, families, now))
+        }
+    };
+    let facts = uptime.map(|uptime| format!("up {}", words::duration(uptime)));
+    document(about, facts, &main)
+}
+
+/// The page when there was no collection.
+pub fn render_failure(about: &About, error: &str) -> String {
+    let main = html! {
+        main #main tabindex="-1" {
+            section aria-labelledby="failed" {
+                h2 #failed { "Not ready" }
+                p.attention { "The collection failed: " (error) }
+                p { "The next request tries again. The log of the exporter says the same." }
+            }
+        }
+    };
+    document(about, None, &main)
+}
+
+fn document(about: &About, uptime: Option<String>, main: &Markup) -> String {
+    let About {
+        host,
+        kernel,
+        telemetry_path,
+    } = about;
+    let facts = [
+        Some(format!("Version {}", env!("CARGO_PKG_VERSION"))),
+        Some(format!("Linux {kernel}")),
+        uptime,
+    ];
+    // Relative, so that a proxy may serve the exporter under a path of its own.
+    let links = [
+        (telemetry_path.as_str(), "Metrics"),
+        ("/readyz", "What is attached (text)"),
+        ("/healthz", "Health"),
+    ];
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "tcpvitals on " (host) }
+                link rel="icon" href=(ICON);
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the numbers" }
+                header {
+                    h1 { "tcpvitals " small { "on " (host) } }
+                    p #about data-live { (facts.into_iter().flatten().collect::<Vec<_>>().join(" · ")) }
+                    nav aria-label="Other pages" {
+                        ul {
+                            @for (path, text) in links {
+                                li { a href=(format!(".{path}")) { (text) } }
+                            }
+                        }
+                    }
+                    // The script shows them: without it they would do nothing.
+                    div #controls hidden {
+                        fieldset {
+                            legend { "Numbers" }
+                            label { input type="radio" name="mode" value="live" checked; " between refreshes" }
+                            label { input type="radio" name="mode" value="total"; " since the start" }
+                        }
+                        button #pause type="button" aria-pressed="false" { "Pause" }
+                        button #refresh type="button" { "Refresh now" }
+                        p #updated {}
+                        p #status role="status" {}
+                    }
+                }
+                (main)
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::families::METRICS;
+
+    #[test]
+    fn every_metric_that_the_page_reads_is_in_the_table() {
+        let names: Vec<String> = METRICS.iter().map(|metric| metric.full_name()).collect();
+        for name in model::METRICS.iter().chain(health::METRICS) {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn style_and_script_cannot_end_their_elements() {
+        for text in [STYLE, SCRIPT] {
+            assert!(!text.contains("</") && !text.contains("<!--"));
+        }
+        assert!(policy().is_ascii() && policy().matches("'sha256-").count() == 2);
+    }
+}

@@ -1,0 +1,214 @@
+//! The health of the exporter on the page: what runs, what does not and why, and what could not be counted.
+
+use super::{
+    model::{self, find, number, single},
+    words,
+};
+use crate::{
+    families::{self, Families, Family, Metric},
+    kernel::plan::Plan,
+};
+use maud::{Markup, html};
+use std::time::Duration;
+
+/// When the configuration in force was read.
+pub(super) const LAST_RELOAD: &str = "tcpvitals_config_last_reload_timestamp_seconds";
+
+const RELOADED: &str = "tcpvitals_config_last_reload_successful";
+const COLLECTIONS: &str = "tcpvitals_collections_total";
+const COLLECT_DURATION: &str = "tcpvitals_collect_duration_seconds";
+const GROUPS: &str = "tcpvitals_groups";
+const GROUPS_CAPACITY: &str = "tcpvitals_groups_capacity";
+const SERIES: &str = "tcpvitals_series";
+const MEMORY: &str = "process_resident_memory_bytes";
+const EXPORTS: &str = "tcpvitals_otlp_exports_total";
+const LAST_EXPORT: &str = "tcpvitals_otlp_last_success_timestamp_seconds";
+
+/// What could not be counted, or not under its own name.
+const LOST: &[&str] = &[
+    "tcpvitals_flows_untracked_total",
+    "tcpvitals_folds_contended_total",
+    "tcpvitals_group_overflow_total",
+    "tcpvitals_drop_overflow_total",
+    "tcpvitals_series_overflow_total",
+    "tcpvitals_events_lost_total",
+];
+
+/// Metrics that are read here.
+#[cfg(test)]
+pub(super) const METRICS: &[&str] = &[
+    LAST_RELOAD,
+    RELOADED,
+    COLLECTIONS,
+    COLLECT_DURATION,
+    GROUPS,
+    GROUPS_CAPACITY,
+    SERIES,
+    MEMORY,
+    EXPORTS,
+    LAST_EXPORT,
+    "tcpvitals_flows_untracked_total",
+    "tcpvitals_folds_contended_total",
+    "tcpvitals_group_overflow_total",
+    "tcpvitals_drop_overflow_total",
+    "tcpvitals_series_overflow_total",
+    "tcpvitals_events_lost_total",
+];
+
+/// The section.
+pub(super) fn section(plan: &Plan, families: &Families, now: Duration) -> Markup {
+    html! {
+        section aria-labelledby="health" {
+            h2 id="health" { "Health" }
+            dl.facts #health-facts data-live {
+                dt { "State" }
+                dd { "Ready" @if let Some(took) = single(families, COLLECT_DURATION) { ": this collection took " (words::time(took)) } }
+                (configuration(families, now))
+                (bounds(families))
+                (pushes(families, now))
+            }
+            h3 { "What could not be counted" }
+            div #health-lost data-live { (lost(families)) }
+            h3 { "What is attached" }
+            (programs(plan))
+            (metrics_off(plan))
+        }
+    }
+}
+
+fn configuration(families: &Families, now: Duration) -> Markup {
+    let age = |name| single(families, name).map(|seconds| ago(seconds, now));
+    let failed = single(families, RELOADED) == Some(0.0);
+    html! {
+        dt { "Configuration" }
+        dd {
+            "Read " (age(LAST_RELOAD).unwrap_or_default())
+            @if failed { " " span.attention { "The last reload failed, and changed nothing; the log says why." } }
+        }
+    }
+}
+
+fn bounds(families: &Families) -> Markup {
+    let whole = |name| single(families, name).map_or_else(|| words::NONE.to_owned(), |value| format!("{value:.0}"));
+    html! {
+        dt { "Groups of connections" }
+        dd { (whole(GROUPS)) " of " (whole(GROUPS_CAPACITY)) " that fit (" code { "limits.memory" } ")" }
+        dt { "Series" }
+        dd { (whole(SERIES)) " (" code { "limits.series" } " bounds those with labels)" }
+        dt { "Collections" }
+        dd { (whole(COLLECTIONS)) " since the start" }
+        @if let Some(bytes) = single(families, MEMORY) {
+            dt { "Memory of the process" }
+            dd { (format!("{:.1} MB", bytes / 1e6)) }
+        }
+    }
+}
+
+/// Nothing while nothing is to be pushed.
+fn pushes(families: &Families, now: Duration) -> Markup {
+    let results = find(families, EXPORTS).map(|family| nonzero(family).collect::<Vec<_>>());
+    html! {
+        @if let Some(results) = results {
+            dt { "Push over OTLP" }
+            dd {
+                @if results.is_empty() { "No request yet" }
+                @for (index, (name, count)) in results.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    (name) " " (count)
+                }
+                @if let Some(seconds) = single(families, LAST_EXPORT) { "; last success " (ago(seconds, now)) }
+            }
+        }
+    }
+}
+
+fn lost(families: &Families) -> Markup {
+    let present: Vec<&Family> = LOST.iter().filter_map(|name| find(families, name)).collect();
+    let any = present.iter().any(|family| nonzero(family).next().is_some());
+    html! {
+        @if any {
+            ul {
+                @for family in present {
+                    @for (labels, count) in nonzero(family) {
+                        li {
+                            span.attention { (count) } " "
+                            code { (family.metric.full_name()) @if !labels.is_empty() { " (" (labels) ")" } }
+                            ": " (family.metric.help) "."
+                        }
+                    }
+                }
+            }
+        } @else {
+            p { "Nothing: every counter of it is 0." }
+        }
+    }
+}
+
+/// Values of own labels, and the count, of the series that are not zero.
+fn nonzero(family: &Family) -> impl Iterator<Item = (String, String)> {
+    family.points.iter().filter_map(|point| {
+        let value = number(&point.value).filter(|value| *value != 0.0)?;
+        let labels: Vec<&str> = family
+            .metric
+            .labels
+            .iter()
+            .filter_map(|name| model::label(point, name))
+            .collect();
+        Some((labels.join(", "), format!("{value:.0}")))
+    })
+}
+
+/// Programs never change while the exporter runs.
+fn programs(plan: &Plan) -> Markup {
+    let off: Vec<_> = plan
+        .programs
+        .iter()
+        .filter_map(|planned| Some((planned, planned.off.as_ref()?)))
+        .collect();
+    let attached = plan.programs.len() - off.len();
+    html! {
+        p { (attached) " of " (plan.programs.len()) " kernel programs are attached." }
+        @if !off.is_empty() {
+            ul {
+                @for (planned, reason) in off {
+                    li { code { (planned.program.name) } " is off: " (reason) "." }
+                }
+            }
+        }
+        details {
+            summary { "All programs" }
+            ul.names {
+                @for planned in &plan.programs {
+                    li { code { (planned.program.name) } @if planned.off.is_some() { " (off)" } }
+                }
+            }
+        }
+    }
+}
+
+fn metrics_off(plan: &Plan) -> Markup {
+    let off: Vec<(&Metric, String)> = families::METRICS
+        .iter()
+        .filter_map(|metric| Some((metric, metric.why_off(plan)?)))
+        .collect();
+    html! {
+        @if off.is_empty() {
+            p { "No metric is off." }
+        } @else {
+            details open[off.len() <= 5] {
+                summary { (off.len()) " of " (families::METRICS.len()) " metrics are off" }
+                ul {
+                    @for (metric, reason) in off {
+                        li { code { (metric.full_name()) } ": " (reason) "." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How long before `now` something happened, both since 1970.
+fn ago(seconds: f64, now: Duration) -> String {
+    let then = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    format!("{} ago", words::duration(now.saturating_sub(then)))
+}
