@@ -4,6 +4,7 @@
 
 mod guarded;
 mod native;
+mod page;
 mod prometheus;
 mod push;
 mod rotel;

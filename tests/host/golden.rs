@@ -10,12 +10,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, METRICS};
+use tcpvitals::kernel::plan::{Plan, plan};
 use tcpvitals::labels::Labelling;
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{self, encode};
 use tests::exposition::{self, Exposition, parse};
 
-use crate::sample::{QUOTED, full};
+use crate::sample::{QUOTED, features, full};
 
 /// A golden file's name, the configuration, what the kernel lacks, and the metrics that are therefore left out.
 pub(crate) struct Case {
@@ -62,6 +63,11 @@ impl Case {
         Ok(Arc::new(families::build(
             &Labelling::new(&config, &Numbering::new(&config), families::cost()).label(&snapshot),
         )))
+    }
+
+    pub(crate) fn plan(&self) -> Result<Plan> {
+        let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
+        Ok(plan(&config, &features(self.lacking))?)
     }
 
     pub(crate) fn file(&self, extension: &str) -> PathBuf {

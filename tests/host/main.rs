@@ -3,6 +3,7 @@
 mod contract;
 mod golden;
 mod otlp;
+mod page;
 mod properties;
 mod protobuf;
 mod reference;

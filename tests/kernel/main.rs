@@ -19,6 +19,7 @@ mod hardware;
 mod network;
 mod otlp;
 mod overflow;
+mod page;
 mod privileges;
 mod reasons;
 mod reload;

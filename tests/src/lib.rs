@@ -8,6 +8,7 @@
 //! the series of its own subnets.
 
 pub mod account;
+pub mod browser;
 pub mod btf;
 pub mod certificates;
 pub mod counters;
@@ -36,4 +37,5 @@ pub mod traffic;
 pub mod turn;
 pub mod victoria_metrics;
 pub mod wait;
+pub mod web_page;
 pub mod xdp;

@@ -112,7 +112,7 @@ pub(super) fn subnets(families: &Families) -> Markup {
     table(
         "subnets",
         "Subnets",
-        "By segments sent again",
+        "segments sent again since the start",
         &head,
         &body,
         &foot,
@@ -183,7 +183,7 @@ pub(super) fn drops(families: &Families, seconds: Option<f64>) -> Markup {
     table(
         "drops",
         "Drop sites",
-        "By packets, normal operation last",
+        "packets since the start, normal operation last",
         &head,
         &body,
         &foot,
@@ -199,7 +199,9 @@ fn table(id: &str, title: &str, order: &str, head: &Markup, body: &Markup, foot:
             h2 id=(id) { (title) }
             div.scroll role="region" aria-labelledby=(format!("{id}-caption")) tabindex="0" {
                 table id=(format!("{id}-table")) {
-                    caption id=(format!("{id}-caption")) { (order) " since the start; numbers " span data-window { "since the start" } }
+                    caption id=(format!("{id}-caption")) {
+                        span { "Ordered by " (order) ". Numbers: " span data-window { "since the start" } "." }
+                    }
                     thead { tr { (head) } }
                     tbody id=(format!("{id}-rows")) data-live { (body) }
                     tfoot id=(format!("{id}-all")) data-live { (foot) }

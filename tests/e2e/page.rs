@@ -1,0 +1,208 @@
+//! The web page in Chromium: what a person sees of it, with and without scripts, on a desk and on a phone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tests::browser::{Browser, View};
+use tests::exporter::{Exporter, start};
+use tests::nft;
+use tests::pair::Pair;
+use tests::scrape::Scrape;
+use tests::subnet::Family::V4;
+use tests::traffic::{Flow, settle};
+use tests::turn;
+
+const NARROW: View = View {
+    width: 360,
+    height: 640,
+    ..View::WIDE
+};
+
+fn url(exporter: &Exporter<'_>) -> String {
+    format!("http://{}/", exporter.address())
+}
+
+/// The rules of accessibility, a script for the page.
+fn axe() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/browser/node_modules/axe-core/axe.min.js")
+}
+
+/// What one cell of a subnet's row says.
+fn cell(browser: &mut Browser, subnet: &str, shows: &str) -> Result<String> {
+    let cell =
+        format!("document.querySelector('#subnets-rows [data-key=\"{subnet}\"] [data-show={shows}]')?.textContent");
+    let text = browser.evaluate(&cell)?;
+    Ok(text
+        .as_str()
+        .with_context(|| format!("no {shows} of {subnet}"))?
+        .to_owned())
+}
+
+/// Has the page refresh itself now, and waits until it shows another collection.
+fn refresh(browser: &mut Browser) -> Result<()> {
+    browser.evaluate("window.shown = document.getElementById('health-facts').textContent; null")?;
+    browser.evaluate("document.getElementById('refresh').click()")?;
+    // Its collections are counted there.
+    browser.until(
+        "new numbers",
+        "document.getElementById('health-facts').textContent !== window.shown",
+    )
+}
+
+fn segments(scrape: &Scrape, subnet: &str) -> Result<[f64; 2]> {
+    let labels = [("subnet", subnet), ("direction", "transmit")];
+    Ok([
+        scrape.sum("tcpvitals_tcp_data_segments_total", &labels)?,
+        scrape.sum("tcpvitals_tcp_retransmitted_segments_total", &labels[..1])?,
+    ])
+}
+
+/// A count as the page writes it, up to a million.
+fn words(count: f64) -> String {
+    if count < 1000.0 {
+        format!("{count}")
+    } else {
+        format!("{},{:03}", (count / 1000.0).floor(), count % 1000.0)
+    }
+}
+
+#[test]
+fn a_refresh_shows_what_happened_since_the_one_before() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::one_segment_per_packet()?;
+    let subnet = pair.subnet()?.name();
+    let exporter = start(pair.config())?;
+    let flow = Flow::open(&pair, V4, 443)?;
+    flow.exchange(500_000, 1_000)?;
+    let flows = [flow];
+    settle(&flows)?;
+    let mut browser = Browser::start(View::WIDE)?;
+    browser.open(&url(&exporter))?;
+    let first = segments(&exporter.scrape()?, &subnet)?;
+    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(first[0]));
+    // From now on it refreshes when it is told to.
+    browser.evaluate("document.getElementById('pause').click()")?;
+    refresh(&mut browser)?;
+    assert_eq!(cell(&mut browser, &subnet, "sent")?, "0");
+    assert_eq!(cell(&mut browser, &subnet, "ratio")?, "–");
+
+    nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen inc mod 40 == 39")?;
+    flows[0].exchange(400_000, 1_000)?;
+    settle(&flows)?;
+    let focus = "document.activeElement.getAttribute('aria-labelledby')";
+    browser.evaluate("document.querySelector('#drops-table').parentElement.focus(); scrollTo(0, 100); null")?;
+    refresh(&mut browser)?;
+    let second = segments(&exporter.scrape()?, &subnet)?;
+    let [sent, again] = [second[0] - first[0], second[1] - first[1]];
+    assert!(sent > 250.0 && again > 0.0, "{sent} segments, {again} of them again");
+    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(sent));
+    assert_eq!(cell(&mut browser, &subnet, "again")?, words(again));
+    assert_eq!(
+        cell(&mut browser, &subnet, "ratio")?,
+        format!("{:.2} %", 100.0 * again / sent)
+    );
+    let window = browser.evaluate("document.getElementById('window').textContent")?;
+    assert!(
+        window.as_str().is_some_and(|text| text.contains("over the last")),
+        "{window}"
+    );
+    assert_eq!(browser.evaluate(focus)?, "drops-caption");
+    assert_eq!(browser.evaluate("scrollY")?, 100);
+
+    browser.evaluate("document.querySelector('input[value=total]').click()")?;
+    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(second[0]));
+    assert_eq!(cell(&mut browser, &subnet, "again")?, words(second[1]));
+    assert_eq!(browser.complaints()?, [""; 0]);
+
+    // What was seen stays, with a word on why it is old.
+    exporter.stop(Signal::SIGTERM)?;
+    browser.evaluate("document.getElementById('refresh').click()")?;
+    let status = "document.getElementById('status').textContent";
+    browser.until("the page to say so", &format!("{status}.startsWith('No new numbers')"))?;
+    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(second[0]));
+    Ok(())
+}
+
+#[test]
+fn it_refreshes_by_itself() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("collect: {max_age: 1ms}")?;
+    let mut browser = Browser::start(View::WIDE)?;
+    browser.open(&url(&exporter))?;
+    browser.until(
+        "a refresh",
+        "document.getElementById('window').textContent.includes('over the last')",
+    )?;
+    assert_eq!(browser.complaints()?, [""; 0]);
+    // Whatever got into the page, it does not run.
+    let intruder = "const element = document.createElement('script'); element.textContent = 'window.ran = true';";
+    assert_eq!(
+        browser.evaluate(&format!(
+            "{intruder} document.body.append(element); window.ran === true"
+        ))?,
+        false
+    );
+    assert!(!browser.complaints()?.is_empty(), "the policy stops nothing");
+    Ok(())
+}
+
+#[test]
+fn it_is_accessible_in_every_view() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::one_segment_per_packet()?;
+    let exporter = start(pair.config())?;
+    nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen inc mod 40 == 39")?;
+    let flow = Flow::open(&pair, V4, 443)?;
+    flow.exchange(400_000, 1_000)?;
+    let mut browser = Browser::start(View::WIDE)?;
+    let mut backgrounds = Vec::new();
+    for view in [
+        View::WIDE,
+        View {
+            dark: true,
+            ..View::WIDE
+        },
+        NARROW,
+        View { dark: true, ..NARROW },
+    ] {
+        browser.show_as(view)?;
+        browser.open(&url(&exporter))?;
+        assert_eq!(browser.complaints()?, [""; 0], "{view:?}");
+        let wide = "document.documentElement.scrollWidth - innerWidth";
+        assert_eq!(browser.evaluate(wide)?, 0, "{view:?}: it is wider than the window");
+        backgrounds.push(browser.evaluate("getComputedStyle(document.body).backgroundColor")?);
+        browser.run(&axe())?;
+        let found =
+            browser.evaluate("axe.run().then((found) => ({passed: found.passes.length, wrong: found.violations}))")?;
+        assert_eq!(found["wrong"], Value::Array(Vec::new()), "{view:?}");
+        assert!(found["passed"].as_u64() > Some(20), "{view:?}: {found}");
+    }
+    assert_eq!(backgrounds[0], backgrounds[2]);
+    assert_ne!(backgrounds[0], backgrounds[1]);
+    Ok(())
+}
+
+#[test]
+fn it_needs_no_script() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("{}")?;
+    let mut browser = Browser::start(View {
+        scripts: false,
+        ..View::WIDE
+    })?;
+    browser.open(&url(&exporter))?;
+    let text = browser.evaluate("document.body.innerText")?;
+    let text = text.as_str().context("the page has no text")?;
+    for part in [
+        "since the exporter started",
+        "loopback",
+        "Health",
+        "kernel programs are attached",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert!(!text.contains("Pause"), "{text}");
+    Ok(())
+}
