@@ -9,9 +9,11 @@ use tests::curl::curl;
 use tests::exporter::{Launch, start};
 use tests::nft;
 use tests::pair::Pair;
+use tests::scrape::Scrape;
 use tests::subnet::Family::V4;
 use tests::traffic::{Flow, send_datagrams, settle};
 use tests::turn;
+use tests::wait::until;
 use tests::web_page::{rows, site};
 
 #[test]
@@ -20,18 +22,19 @@ fn its_numbers_are_those_of_the_metrics() -> Result<()> {
     let pair = Pair::one_segment_per_packet()?;
     let subnet = pair.subnet()?.name();
     nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen inc mod 40 == 39")?;
-    // Both pages show the snapshot of the first of them, taken when all is done; readiness asks before it.
     let exporter = start(pair.config().replace("max_age: 1ms", "max_age: 2s"))?;
     let flow = Flow::open(&pair, V4, 443)?;
     flow.exchange(400_000, 100_000)?;
     settle(&[flow])?;
     send_datagrams(&pair.client, pair.to(V4, 9)?, 12, 100)?;
-    let (scrape, page) = tests::wait::until("a collection that both pages show", || {
+    // Of a collection that began when all was done, and that both pages show.
+    let collections = |scrape: &Scrape| scrape.sum("tcpvitals_collections_total", &[]);
+    let old = collections(&exporter.scrape()?)?;
+    let (scrape, page) = until("a collection that both pages show", || {
         let before = exporter.scrape()?;
         let page = exporter.get("/", "text/html")?;
-        let after = exporter.scrape()?;
-        let collections = |scrape: &tests::scrape::Scrape| scrape.sum("tcpvitals_collections_total", &[]);
-        Ok((collections(&before)? == collections(&after)?).then_some((before, page)))
+        let (earlier, later) = (collections(&before)?, collections(&exporter.scrape()?)?);
+        Ok((old < earlier && earlier == later).then_some((before, page)))
     })?;
     assert_eq!((page.status, &*page.content_type), (200, "text/html; charset=utf-8"));
     let shown = rows(&page.body, "subnets")?;
