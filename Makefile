@@ -12,7 +12,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels pictures-page fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -107,6 +107,12 @@ docs: build ## write the pages of metrics and configuration, and the schema, in 
 	mv target/configuration.md docs/configuration.md
 	$(BIN) docs schema >target/config.schema.json
 	mv target/config.schema.json docs/config.schema.json
+
+pictures-page: setup-test setup-browser build ## take the pictures of the web page, docs/images/page-*.png, as root
+	@tests/setup.sh pictures
+	cargo build --package tests --bin page-pictures
+	TCPVITALS_BIN=$(CURDIR)/$(BIN) $(SUDO) target/debug/page-pictures docs/images
+	pngquant --force --strip --ext .png 64 docs/images/page-*.png
 
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md

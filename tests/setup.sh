@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
-# and what judges pages in it; with `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with
-# `cargo-deny` that checker. Says one line for each; what is there already is left alone.
+# and what judges pages in it; with `pictures` what makes pictures small; with `vm` QEMU and what makes its guests; with
+# `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -142,6 +142,7 @@ browser)
     programs "chromium-headless-shell fonts-dejavu-core" chromium-headless-shell
     node_packages target/tools/browser "${node[@]}"
     ;;
+pictures) programs pngquant pngquant ;;
 vm)
     # xz, zstd and lz4 decompress the kernels of the guests.
     programs qemu-system-x86 qemu-system-x86_64
@@ -153,5 +154,5 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|pictures|vm]" ;;
 esac

@@ -83,9 +83,7 @@ impl Diagnosis {
             missing.collect()
         });
         Self {
-            kernel: nix::sys::utsname::uname()
-                .map(|uname| uname.release().to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            kernel: features::release(),
             fatal,
             may_load: privileges.is_none(),
             privileges,

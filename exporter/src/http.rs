@@ -1,7 +1,7 @@
 //! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`.
 
 use crate::{
-    collect::{CollectError, Collection, Collector},
+    collect::{CollectError, Collector},
     families::METRICS,
     kernel::plan::Plan,
     page,
@@ -27,13 +27,17 @@ pub struct Service {
     pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
     pub plan: Plan,
-    /// What the page says of the host, and the path of the metrics.
-    pub about: page::About,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+    /// Release of the kernel.
+    pub release: String,
+    /// Name of the host.
+    pub host: String,
 }
 
 /// The routes.
 pub fn router(service: Service) -> Router {
-    let path = service.about.telemetry_path.clone();
+    let path = service.telemetry_path.clone();
     Router::new()
         .route(&path, get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -97,14 +101,19 @@ async fn index(State(service): State<Arc<Service>>) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
+    let about = page::About {
+        host: &service.host,
+        release: &service.release,
+        telemetry_path: &service.telemetry_path,
+    };
     match service.collector.collect(false).await {
-        Ok(Collection { at, families }) => {
-            let page = page::render(&service.about, &service.plan, &families, at);
+        Ok(collection) => {
+            let page = page::render(about, &service.plan, &collection.families, collection.at);
             (headers, Html(page)).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "the collection failed");
-            let page = page::render_failure(&service.about, &error.to_string());
+            let page = page::render_failure(about, &error.to_string());
             (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
         }
     }

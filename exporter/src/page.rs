@@ -23,14 +23,14 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
                     d='M1 9h3l2-6 3 11 2-5h4' fill='none' stroke='%23268' stroke-width='2'/%3E%3C/svg%3E";
 
 /// What the page says of the host and of where things are.
-#[derive(Clone, Debug)]
-pub struct About {
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
     /// Name of the host.
-    pub host: String,
-    /// `uname -r`
-    pub kernel: String,
+    pub host: &'a str,
+    /// Release of the kernel.
+    pub release: &'a str,
     /// Path of the metrics; begins with a slash.
-    pub telemetry_path: String,
+    pub telemetry_path: &'a str,
 }
 
 /// The `Content-Security-Policy` of the page: nothing but its own style and script, by their digests, and its own address.
@@ -48,7 +48,7 @@ pub fn policy() -> &'static str {
 }
 
 /// The page for a collection of the time `now`, since 1970.
-pub fn render(about: &About, plan: &Plan, families: &Families, now: Duration) -> String {
+pub fn render(about: About<'_>, plan: &Plan, families: &Families, now: Duration) -> String {
     let started = families.started();
     let uptime = started.map(|started| now.saturating_sub(started));
     let since = uptime.map_or_else(
@@ -73,7 +73,7 @@ pub fn render(about: &About, plan: &Plan, families: &Families, now: Duration) ->
 }
 
 /// The page when there was no collection.
-pub fn render_failure(about: &About, error: &str) -> String {
+pub fn render_failure(about: About<'_>, error: &str) -> String {
     let main = html! {
         main #main tabindex="-1" {
             section aria-labelledby="failed" {
@@ -86,20 +86,20 @@ pub fn render_failure(about: &About, error: &str) -> String {
     document(about, None, &main)
 }
 
-fn document(about: &About, uptime: Option<String>, main: &Markup) -> String {
+fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
     let About {
         host,
-        kernel,
+        release,
         telemetry_path,
     } = about;
     let facts = [
         Some(format!("Version {}", env!("CARGO_PKG_VERSION"))),
-        Some(format!("Linux {kernel}")),
+        Some(format!("Linux {release}")),
         uptime,
     ];
     // Relative, so that a proxy may serve the exporter under a path of its own.
     let links = [
-        (telemetry_path.as_str(), "Metrics"),
+        (telemetry_path, "Metrics"),
         ("/readyz", "What is attached (text)"),
         ("/healthz", "Health"),
     ];

@@ -14,15 +14,12 @@ use crate::{
     },
     numbering::Numbering,
     otlp,
-    page::About,
     pushes::Tally,
     reload::Reloader,
     web::{self, Web},
 };
-use nix::sys::utsname::UtsName;
 use std::{
     convert::Infallible,
-    ffi::OsStr,
     future::pending,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -110,7 +107,9 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         plan,
         collector,
         reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
-        about: about(&arguments.telemetry_path),
+        telemetry_path: arguments.telemetry_path.clone(),
+        release: features::release(),
+        host: host(),
     };
     // Scrapes are few; the collection has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -132,15 +131,13 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     served
 }
 
-/// Names of this host and its kernel; "" where the kernel does not tell.
-fn about(telemetry_path: &str) -> About {
-    let uname = nix::sys::utsname::uname().ok();
-    let text = |name: Option<&OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    About {
-        host: text(uname.as_ref().map(UtsName::nodename)),
-        kernel: text(uname.as_ref().map(UtsName::release)),
-        telemetry_path: telemetry_path.to_owned(),
-    }
+/// Name of this host; "" where the kernel does not tell.
+fn host() -> String {
+    let uname = nix::sys::utsname::uname();
+    uname.map_or_else(
+        |_| String::new(),
+        |uname| uname.nodename().to_string_lossy().into_owned(),
+    )
 }
 
 /// Every address means IPv4 alone where the kernel has no IPv6.
@@ -160,7 +157,7 @@ async fn listen(listener: TcpListener, service: Service, web: Arc<Web>, reloader
     let hangup = signal(SignalKind::hangup())?;
     tracing::info!(
         address = %listener.local_addr()?,
-        path = service.about.telemetry_path,
+        path = service.telemetry_path,
         tls = web.has_tls(),
         auth = web.has_auth(),
         "serving"

@@ -23,13 +23,11 @@ use crate::sample::{QUOTED, empty, features};
 /// Two hours after the start that the sample knows.
 const NOW: Duration = Duration::from_secs(1_700_007_200);
 
-fn about() -> About {
-    About {
-        host: "host-1".to_owned(),
-        kernel: "6.18.0".to_owned(),
-        telemetry_path: "/metrics".to_owned(),
-    }
-}
+const ABOUT: About<'_> = About {
+    host: "host-1",
+    release: "6.18.0",
+    telemetry_path: "/metrics",
+};
 
 fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families> {
     let mut labelling = Labelling::new(config, &Numbering::new(config), families::cost());
@@ -55,7 +53,7 @@ fn lines(page: &str) -> Result<String> {
 #[test]
 fn the_page_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {
-        let page = render(&about(), &case.plan()?, &*case.families()?, NOW);
+        let page = render(ABOUT, &case.plan()?, &*case.families()?, NOW);
         require_golden(&case.file("html"), &lines(&page)?)?;
     }
     Ok(())
@@ -81,12 +79,12 @@ fn no_text_becomes_markup() -> Result<()> {
         total,
     });
     let about = About {
-        host: EVIL.to_owned(),
-        kernel: EVIL.to_owned(),
-        telemetry_path: "/\"><b>".to_owned(),
+        host: EVIL,
+        release: EVIL,
+        telemetry_path: "/\"><b>",
     };
-    let page = render(&about, &snapshot.plan, &families_of(&config, &snapshot), NOW);
-    let failure = render_failure(&about, EVIL);
+    let page = render(about, &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let failure = render_failure(about, EVIL);
     for page in [&page, &failure] {
         assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
         assert_eq!(page.matches("</script>").count(), 1);
@@ -107,7 +105,7 @@ fn fresh(config: &Config) -> Result<Snapshot> {
 fn a_host_on_which_nothing_happened_has_a_page() -> Result<()> {
     let config = Config::built_in();
     let snapshot = fresh(&config)?;
-    let page = render(&about(), &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
     for sentence in [
         "No connection has been seen yet.",
         "No packet has been dropped yet.",
@@ -134,7 +132,7 @@ fn what_is_off_is_said_with_its_reason() -> Result<()> {
     ] {
         let config = Config::from_yaml(yaml, "test.yaml")?;
         let snapshot = fresh(&config)?;
-        let page = render(&about(), &snapshot.plan, &families_of(&config, &snapshot), NOW);
+        let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
         assert!(page.contains(sentence) && page.contains(reason), "{yaml}: {page}");
     }
     Ok(())
@@ -183,7 +181,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             },
         });
     }
-    let page = render(&about(), &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
     assert!(
         page.contains("10 more subnets") && page.contains("10 more sites"),
         "{page}"
@@ -215,7 +213,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
 
 #[test]
 fn labels_that_are_off_leave_one_row() -> Result<()> {
-    let page = render(&about(), &CASES[1].plan()?, &*CASES[1].families()?, NOW);
+    let page = render(ABOUT, &CASES[1].plan()?, &*CASES[1].families()?, NOW);
     let subnets = rows(&page, "subnets")?;
     assert_eq!(subnets.keys().collect::<Vec<_>>(), ["", "all"]);
     assert_eq!(subnets[""], subnets["all"]);

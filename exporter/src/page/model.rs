@@ -152,7 +152,8 @@ fn sum<T: std::ops::Add<Output = T>>(left: Option<T>, right: Option<T>) -> Optio
 
 /// The connections by subnet; none when no metric of the table is on.
 pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connections>> {
-    let columns: [(&str, fn(&mut Connections, &Value)); 5] = [
+    type Add = fn(&mut Connections, &Value);
+    let columns: [(&str, Add); 5] = [
         (name::CONNECTIONS, |row, value| row.live = sum(row.live, number(value))),
         (name::DATA_SEGMENTS, |row, value| row.sent = sum(row.sent, count(value))),
         (name::RETRANSMITTED, |row, value| {

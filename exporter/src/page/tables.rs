@@ -68,7 +68,7 @@ pub(super) fn subnets(families: &Families) -> Markup {
         let bar = words::ratio(row).map_or(0.0, |ratio| ratio / most);
         html! {
             td { (live(row)) }
-            td { (meter("ratio", bar)) span data-show="ratio" { (ratio(row)) } }
+            td { span.measure { (meter("ratio", bar)) span data-show="ratio" { (ratio(row)) } } }
             td data-show="median" { (words::quantile(row.rtt.as_ref(), 0.5)) }
             td data-show="p90" { (words::quantile(row.rtt.as_ref(), 0.9)) }
             td data-show="sent" { (maybe(row.sent)) }
@@ -135,7 +135,7 @@ pub(super) fn drops(families: &Families, seconds: Option<f64>) -> Markup {
     let (shown, rest) = rows.split_at(rows.len().min(MOST));
     let cells = |row: &Drops| {
         html! {
-            td { (meter("packets", words::share(row, &all))) span data-show="packets" { (words::count(row.packets)) } }
+            td { span.measure { (meter("packets", words::share(row, &all))) span data-show="packets" { (words::count(row.packets)) } } }
             td data-show="bytes" { (row.bytes.map_or_else(|| words::NONE.to_owned(), words::bytes)) }
             td data-show="rate" { (rate(row, seconds)) }
         }
