@@ -3,6 +3,7 @@
 
 mod documented;
 mod kernel_side;
+mod pages;
 mod purity;
 mod repository;
 mod tree;

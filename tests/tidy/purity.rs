@@ -26,6 +26,8 @@ const PURE: &[&str] = &[
     "exporter/src/otlp/encode.rs",
     "exporter/src/otlp/histogram.rs",
     "exporter/src/otlp/reading.rs",
+    "exporter/src/page.rs",
+    "exporter/src/page/",
     "exporter/src/prometheus.rs",
     "exporter/src/prometheus/",
     "exporter/src/snapshot.rs",

@@ -134,6 +134,7 @@ const HOSTS: &[&str] = &[
     "www.apache.org",
     "www.kernel.org",
     "www.rfc-editor.org",
+    "www.w3.org",
 ];
 
 /// Folders of one machine, not of every one.
