@@ -135,6 +135,13 @@ fn it_refreshes_by_itself() -> Result<()> {
         "a refresh",
         "document.getElementById('window').textContent.includes('over the last')",
     )?;
+    // As after a page that says why there are no numbers.
+    browser.evaluate("document.getElementById('main').replaceChildren(); null")?;
+    browser.evaluate("document.querySelector('input[value=total]').click()")?;
+    browser.until(
+        "the numbers to be there again",
+        "document.getElementById('drops-rows') !== null",
+    )?;
     assert_eq!(browser.complaints()?, [""; 0]);
     // Whatever got into the page, it does not run.
     let intruder = "const element = document.createElement('script'); element.textContent = 'window.ran = true';";

@@ -11,6 +11,8 @@
   let now = read(document);
   let paused = false;
   let timer;
+  let turn = Promise.resolve(); // one refresh after the other
+  let waiting = 0;
 
   /** Counts of a document by row, and what tells whether those of another can be compared with them. */
   function read(page) {
@@ -112,6 +114,7 @@
     const words = live ? "over the last " + seconds.toFixed(1) + " s" : "since the start";
     for (const span of document.querySelectorAll("[data-window]")) span.textContent = words;
     const sentence = $("window");
+    if (!sentence) return; // what is shown is why there are no numbers
     sentence.dataset.total ??= sentence.textContent;
     sentence.textContent = live ? "All numbers are those " + words + ", between two refreshes; connections are those that are open." : sentence.dataset.total;
     for (const box of document.querySelectorAll("table, .figures")) paintRows(box, live, seconds);
@@ -158,7 +161,8 @@
   /** Puts the new parts in place of the old ones; what may have the focus stays. */
   function swap(page) {
     const live = [...document.querySelectorAll("[data-live]")];
-    if (live.every((part) => page.getElementById(part.id))) {
+    const same = live.length === page.querySelectorAll("[data-live]").length;
+    if (same && live.every((part) => page.getElementById(part.id))) {
       for (const part of live) {
         const next = page.getElementById(part.id);
         if (next.dataset.counts) part.dataset.counts = next.dataset.counts;
@@ -171,8 +175,18 @@
     if (sentence && $("window")) $("window").dataset.total = sentence.textContent;
   }
 
-  async function refresh() {
+  function refresh() {
     clearTimeout(timer);
+    waiting += 1;
+    main.setAttribute("aria-busy", "true");
+    turn = turn.then(ask).then(() => {
+      waiting -= 1;
+      if (waiting === 0) main.setAttribute("aria-busy", "false");
+      plan();
+    });
+  }
+
+  async function ask() {
     try {
       // Without the name and password that the address of the page may hold.
       const answer = await fetch(location.origin + location.pathname, { cache: "no-store", signal: AbortSignal.timeout(30000) });
@@ -191,7 +205,6 @@
     } catch (error) {
       say("No new numbers: " + error.message + ". " + (paused ? "Paused." : "Trying again."));
     }
-    plan();
   }
 
   /** Told to screen readers when it changes only. */
