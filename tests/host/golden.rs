@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, METRICS};
 use tcpvitals::kernel::plan::{Plan, plan};
+use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::Labelling;
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{self, encode};
@@ -67,7 +68,7 @@ impl Case {
 
     pub(crate) fn plan(&self) -> Result<Plan> {
         let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
-        Ok(plan(&config, &features(self.lacking))?)
+        Ok(plan(&config, &features(self.lacking), Purpose::Serve)?)
     }
 
     pub(crate) fn file(&self, extension: &str) -> PathBuf {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families};
 use tcpvitals::kernel::plan::{Plan, plan};
+use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::Labelling;
 use tcpvitals::numbering::Numbering;
 use tcpvitals::page::{About, policy, render, render_failure};
@@ -35,7 +36,7 @@ fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families> {
 }
 
 fn plan_of(config: &Config, lacking: &[&str]) -> Result<Plan> {
-    Ok(plan(config, &features(lacking))?)
+    Ok(plan(config, &features(lacking), Purpose::Serve)?)
 }
 
 /// One element a line, without style and script, which are files, and with a version that never changes.
