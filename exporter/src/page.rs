@@ -140,6 +140,12 @@ fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
                     }
                 }
                 (main)
+                footer {
+                    p.note {
+                        "Documentation: " code { "docs/README.md" } " of the source, " code { "/usr/share/doc/tcpvitals/docs" }
+                        " of the package; a metric's meaning is its " code { "HELP" } " line in the metrics."
+                    }
+                }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
