@@ -112,7 +112,7 @@ pictures-page: setup-test setup-browser build ## take the pictures of the web pa
 	@tests/setup.sh pictures
 	cargo build --package tests --bin page-pictures
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) $(SUDO) target/debug/page-pictures docs/images
-	pngquant --force --strip --ext .png 64 docs/images/page-*.png
+	pngquant --force --strip --ext .png 128 docs/images/page-*.png
 
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md
