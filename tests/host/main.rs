@@ -1,10 +1,12 @@
 //! Proves the pure part of the exporter without a kernel: a snapshot and a configuration in, metric families and their text out.
 
 mod contract;
+mod dashboards;
 mod golden;
 mod otlp;
 mod page;
 mod properties;
 mod protobuf;
 mod reference;
+mod runbooks;
 mod sample;
