@@ -5,8 +5,11 @@
 mod guarded;
 mod native;
 mod page;
+mod panels;
 mod prometheus;
 mod push;
 mod rotel;
+mod rules;
 mod text;
 mod victoria_metrics;
+mod vocabulary;

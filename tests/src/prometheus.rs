@@ -18,7 +18,9 @@ use crate::scrape::Scrape;
 use crate::wait::until;
 
 /// One scrape a second, and as much time for each.
-const GLOBAL: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n";
+const GLOBAL: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n\
+                      rule_files: [\"*.rules\"]\n\
+                      scrape_configs:\n";
 
 /// What and how Prometheus scrapes.
 #[derive(Clone, Debug)]
@@ -87,13 +89,24 @@ pub struct Held {
 /// The labels of a series, its name among them, and its value.
 pub type Point = (BTreeMap<String, String>, f64);
 
+/// The labels of a series, and its values in the order of time.
+pub type Line = (BTreeMap<String, String>, Vec<f64>);
+
 impl Prometheus {
     /// Starts one with these jobs and features, and waits until it answers.
     pub fn start(jobs: &[Job], features: &[&str]) -> Result<Self> {
+        Self::with_rules(jobs, features, &[])
+    }
+
+    /// The same with rule files, by their text.
+    pub fn with_rules(jobs: &[Job], features: &[&str], rules: &[String]) -> Result<Self> {
         let address = free_address()?;
         let folder = TempDir::new()?;
         let config: String = jobs.iter().map(Job::line).collect();
         write(folder.path().join("prometheus.yml"), GLOBAL.to_owned() + &config)?;
+        for (number, text) in rules.iter().enumerate() {
+            write(folder.path().join(format!("{number}.rules")), text)?;
+        }
         let mut arguments = vec![
             "--config.file=prometheus.yml".to_owned(),
             "--storage.tsdb.path=data".to_owned(),
@@ -149,6 +162,43 @@ impl Prometheus {
         points
             .collect::<Result<_>>()
             .with_context(|| format!("evaluate {parameters:?}"))
+    }
+
+    /// Evaluates an expression every second of the last ones: each series with its labels and values.
+    pub fn query_range(&self, expression: &str, seconds: u32) -> Result<Vec<Line>> {
+        let (now, _) = self.now()?;
+        let (start, end) = ((now - f64::from(seconds)).to_string(), now.to_string());
+        let parameters = [("query", expression), ("start", &*start), ("end", &*end), ("step", "1")];
+        let said = data(&self.api, "query_range", &parameters)?;
+        let series = said["result"].as_array().context("no matrix")?;
+        series.iter().map(line).collect()
+    }
+
+    /// Prometheus' own clock, in seconds since 1970, and the text that it gave.
+    fn now(&self) -> Result<(f64, String)> {
+        let said = data(&self.api, "query", &[("query", "time()")])?;
+        let now = text(&said["result"][1])?;
+        Ok((now.parse()?, now))
+    }
+
+    /// The values of a label among the selected series.
+    pub fn label_values(&self, selector: &str, label: &str) -> Result<Vec<String>> {
+        let said = data(&self.api, &format!("label/{label}/values"), &[("match[]", selector)])?;
+        Ok(serde_json::from_value(said)?)
+    }
+
+    /// What an expression consists of, as Prometheus parses it.
+    pub fn parse(&self, expression: &str) -> Result<Value> {
+        data(&self.api, "parse_query", &[("query", expression)])
+    }
+
+    /// Rules that are unwell, and why.
+    pub fn unwell_rules(&self) -> Result<Vec<String>> {
+        let said = data(&self.api, "rules", &[])?;
+        let groups = said["groups"].as_array().context("no groups of rules")?;
+        let rules = groups.iter().filter_map(|group| group["rules"].as_array()).flatten();
+        let unwell = rules.filter(|rule| rule["health"] == "err");
+        Ok(unwell.map(ToString::to_string).collect())
     }
 
     /// The one value of an expression at a moment.
@@ -264,12 +314,25 @@ fn data(api: &str, path: &str, parameters: &[(&str, &str)]) -> Result<Value> {
     Ok(answer["data"].take())
 }
 
-fn point(result: &Value) -> Result<Point> {
+fn labels(result: &Value) -> Result<BTreeMap<String, String>> {
     let labels = result["metric"].as_object().context("a result without labels")?;
-    let labels = labels
+    labels
         .iter()
         .map(|(label, value)| Ok((label.clone(), text(value)?)))
-        .collect::<Result<_>>()?;
+        .collect()
+}
+
+/// Values of a native histogram are how many it holds.
+fn line(result: &Value) -> Result<Line> {
+    let of = |key: &str| result[key].as_array().map_or(&[][..], Vec::as_slice);
+    let numbers = of("values").iter().map(|value| &value[1]);
+    let counts = of("histograms").iter().map(|value| &value[1]["count"]);
+    let values = numbers.chain(counts).map(|value| Ok(text(value)?.parse()?));
+    Ok((labels(result)?, values.collect::<Result<_>>()?))
+}
+
+fn point(result: &Value) -> Result<Point> {
+    let labels = labels(result)?;
     let value = text(&result["value"][1]).with_context(|| format!("no number: {result}"))?;
     Ok((labels, value.parse().with_context(|| value)?))
 }

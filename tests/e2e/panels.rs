@@ -1,0 +1,157 @@
+//! Every panel shows something: each query of each dashboard returns data from a real Prometheus that scrapes the exporter
+//! under scripted loss, with classic histograms only and with native ones only. The recording rules do too.
+
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::fs::read_to_string;
+
+use anyhow::{Context as _, Result};
+use tests::dashboards::{Query, dashboards, expand};
+use tests::exporter::start;
+use tests::otlp::Recorder;
+use tests::prometheus::{Job, Line, Prometheus};
+use tests::rules::{rule_files, rules};
+use tests::turn;
+use tests::wait::until;
+use traffic::Traffic;
+
+/// How histograms are scraped, which is also the name of a cluster, so that a variable chooses one.
+const KINDS: [(&str, &str); 2] = [
+    ("classic", "scrape_protocols: [PrometheusText0.0.4]"),
+    ("native", "scrape_protocols: [PrometheusProto]"),
+];
+
+/// Panels that can only be empty here, and why.
+const EMPTY: [(&str, &str); 1] = [(
+    "drop-sites.json: Hardware/A",
+    "no device here hands dropped packets to the kernel: that takes netdevsim, which the tests in QEMU have",
+)];
+
+/// Recorded series that take hours to be there.
+const BASELINES: &str = "_offset1h";
+
+/// Seconds that the panels look back.
+const RANGE: u32 = 15;
+
+/// Data is a number: what was divided by nothing is none.
+fn shows_data(lines: &[Line]) -> bool {
+    lines.iter().any(|(_, values)| values.iter().any(|value| !value.is_nan()))
+}
+
+/// What a query lacks, if it lacks something.
+fn lacks(prometheus: &Prometheus, query: &Query, variables: &BTreeMap<String, String>) -> Result<Option<String>> {
+    let expression = expand(&query.expression, variables)?;
+    let lines = if query.instant {
+        let points = prometheus.query(&expression)?;
+        points.into_iter().map(|(labels, value)| (labels, vec![value])).collect()
+    } else {
+        prometheus.query_range(&expression, RANGE)?
+    };
+    if !shows_data(&lines) {
+        return Ok(Some(format!("{}: no data from {expression}", query.place)));
+    }
+    // `le` is what a heat map of classic buckets has, and one of native ones has not.
+    let has = |label: &String| label == "le" || lines.iter().any(|(labels, _)| labels.contains_key(label));
+    let missing = query.legend.iter().find(|label| !has(label));
+    Ok(missing.map(|label| format!("{}: no series has the label {label} of the legend", query.place)))
+}
+
+fn is_empty_here(query: &Query) -> bool {
+    EMPTY.iter().any(|(place, _)| *place == query.place)
+}
+
+#[test]
+fn every_query_of_every_panel_returns_data() -> Result<()> {
+    let _turn = turn::shared()?;
+    let traffic = Traffic::new()?;
+    let receiver = Recorder::start()?;
+    let push = format!("otlp: {{endpoint: \"{}\", protocol: grpc, interval: 1s}}\n", receiver.url());
+    let exporter = start(traffic.config() + &push)?;
+    let jobs = KINDS.map(|(kind, protocols)| {
+        Job::new(&format!("tcpvitals-{kind}"), exporter.address())
+            .with(protocols)
+            .with(&format!("relabel_configs: [{{target_label: cluster, replacement: {kind}}}]"))
+    });
+    let texts = rule_files()?.into_iter().map(|path| Ok(seconds(&read_to_string(path)?)));
+    let texts: Vec<String> = texts.collect::<Result<_>>()?;
+    let prometheus = Prometheus::with_rules(&jobs, &["native-histograms"], &texts)?;
+
+    let mut queries = Vec::new();
+    for dashboard in dashboards()? {
+        for (kind, _) in KINDS {
+            let mut variables = dashboard.everything();
+            variables.insert("cluster".to_owned(), kind.to_owned());
+            let own = dashboard.queries()?.into_iter();
+            queries.extend(own.map(|query| (query, variables.clone())));
+        }
+    }
+    let (empty, mut waiting): (Vec<_>, Vec<_>) = queries.into_iter().partition(|(query, _)| is_empty_here(query));
+    assert_eq!(empty.len(), EMPTY.len() * KINDS.len(), "a panel that is allowed to be empty is no more");
+    for (query, variables) in &empty {
+        let expression = expand(&query.expression, variables)?;
+        assert!(!shows_data(&prometheus.query_range(&expression, RANGE)?), "{} has data: take it out of EMPTY", query.place);
+    }
+
+    // Traffic goes on until everything has been seen.
+    let all = traffic.during(|| {
+        let mut said = Vec::new();
+        let shown = until("every panel to show something", || {
+            (said, waiting) = still_waiting(&prometheus, &waiting)?;
+            Ok(waiting.is_empty().then_some(()))
+        });
+        shown.with_context(|| said.join("\n"))?;
+        until("every rule to record something", || {
+            let missing = unrecorded(&prometheus)?;
+            said = missing;
+            Ok(said.is_empty().then_some(()))
+        })
+        .with_context(|| said.join("\n"))
+    });
+    all?;
+    assert_eq!(prometheus.unwell_rules()?, Vec::<String>::new());
+
+    for dashboard in dashboards()? {
+        let everything = dashboard.everything();
+        for variable in dashboard.label_values()? {
+            let values = prometheus.label_values(&expand(&variable.selector, &everything)?, &variable.label)?;
+            assert!(!values.is_empty(), "{} offers nothing", variable.place);
+        }
+    }
+    Ok(())
+}
+
+type Waiting = Vec<(Query, BTreeMap<String, String>)>;
+
+/// What still lacks something, and what that is.
+fn still_waiting(prometheus: &Prometheus, waiting: &Waiting) -> Result<(Vec<String>, Waiting)> {
+    let (mut said, mut still) = (Vec::new(), Waiting::new());
+    for (query, variables) in waiting {
+        if let Some(lack) = lacks(prometheus, query, variables)? {
+            said.push(lack);
+            still.push((query.clone(), variables.clone()));
+        }
+    }
+    Ok((said, still))
+}
+
+/// Recorded series that are missing for a kind of histogram; baselines are not expected.
+fn unrecorded(prometheus: &Prometheus) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    let recorded = rules()?.into_iter().filter_map(|rule| rule.record);
+    for name in recorded.filter(|name| !name.ends_with(BASELINES)) {
+        for (kind, _) in KINDS {
+            let selector = format!("{name}{{cluster=\"{kind}\"}}");
+            if prometheus.query(&selector)?.is_empty() {
+                missing.push(format!("{selector} is not recorded"));
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// The rules evaluated each second, over windows that fit.
+fn seconds(rules: &str) -> String {
+    let faster = rules.replace("interval: 1m", "interval: 1s").replace("interval: 2m", "interval: 1s");
+    faster.replace("[5m]", "[5s]")
+}

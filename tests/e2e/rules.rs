@@ -1,0 +1,60 @@
+//! promtool on the rules: it accepts them, each alert fires and stays silent as its tests say, and a wrong rule fails them.
+
+use std::fs::{copy, create_dir, read_to_string, write};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tests::dashboards::folder;
+use tests::program::{brought, feed};
+use tests::rules::{rule_files, test_files};
+
+fn promtool(arguments: &[&str], files: &[PathBuf]) -> Result<String> {
+    let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
+    let all: Vec<&str> = arguments.iter().copied().chain(files.iter().map(AsRef::as_ref)).collect();
+    feed(&brought("debian/promtool")?, &all, "")
+}
+
+#[test]
+fn promtool_accepts_every_rule() -> Result<()> {
+    let files = rule_files()?;
+    let said = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &files)?;
+    assert_eq!(said.matches("SUCCESS").count(), files.len(), "{said}");
+    Ok(())
+}
+
+#[test]
+fn every_alert_fires_and_stays_silent_as_it_should() -> Result<()> {
+    promtool(&["test", "rules"], &test_files()?).map(drop)
+}
+
+/// Each of these changes makes at least one test fail, so that a test which can only succeed would be seen.
+#[test]
+fn a_changed_rule_fails_its_tests() -> Result<()> {
+    for (rules, tests, from, to) in [
+        ("tcp", "retransmits", "ratio_rate5m > 0.1\n", "ratio_rate5m > 0.2\n"),
+        ("tcp", "retransmits", "> 3 * cluster", "> 30 * cluster"),
+        ("tcp", "retransmits", "transmit_rate5m > 10\n", "transmit_rate5m > 1\n"),
+        ("tcp", "retransmits", "keep_firing_for: 15m", "keep_firing_for: 1s"),
+        ("tcp", "round-trips", "> 0.01 + cluster", "> cluster"),
+        ("tcp", "round-trips", "count_rate5m > 1\n", "count_rate5m > 0\n"),
+        ("tcp", "connections", "reason!=\"other\"", "reason!=\"refused\""),
+        ("tcp", "connections", "role!=\"server\"", "role!=\"client\""),
+        ("drops", "drops", "capacity_rate5m > 1", "capacity_rate5m > 0.1"),
+        ("exporter", "exporter", "|this kernel has no .*", ""),
+        ("exporter", "exporter", "and on (cluster, job, instance)", "unless on (cluster, job, instance)"),
+        ("exporter", "exporter", "for: 15m", "for: 1m"),
+    ] {
+        let scene = TempDir::new()?;
+        let path = |name: &str| scene.path().join(format!("{name}.yaml"));
+        let rule_text = read_to_string(folder().join(format!("rules/{rules}.yaml")))?;
+        assert!(rule_text.contains(from), "{rules}.yaml has no {from:?} any more");
+        write(path(rules), rule_text.replace(from, to))?;
+        create_dir(scene.path().join("tests"))?;
+        let copied = path(&format!("tests/{tests}"));
+        copy(folder().join(format!("rules/tests/{tests}.yaml")), &copied).context("copy the tests")?;
+        let said = promtool(&["test", "rules"], &[copied]);
+        assert!(said.is_err(), "nobody sees that {from:?} became {to:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The names that a query may say: series, their labels, and the values of those labels that have a fixed set of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, ensure};
+use common::connection::ConnectionType;
+use common::drops::Protocol;
+use tcpvitals::config::{Class, DropLabel, TcpLabel};
+use tcpvitals::families::{Kind, METRICS, Metric, Points, Scope, Source};
+use tests::rules::Rule;
+
+/// What Prometheus itself makes of a scrape.
+const OF_PROMETHEUS: &str = "up";
+
+/// Labels of a series, and the values of some of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series {
+    pub(super) labels: BTreeSet<String>,
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Series {
+    /// What is wrong with a matcher of this label: only values that stand there in full can be judged.
+    pub(super) fn against(&self, label: &str, operator: &str, value: &str) -> Option<String> {
+        let known = self.values.get(label)?;
+        let alternatives: Vec<&str> = if operator.contains('~') {
+            value.split('|').collect()
+        } else {
+            vec![value]
+        };
+        let is_plain = |value: &&&str| value.chars().all(|character| character.is_alphanumeric() || character == '_');
+        let unknown = alternatives
+            .iter()
+            .filter(is_plain)
+            .find(|value| !known.iter().any(|known| known == **value))?;
+        Some(format!("the label {label} is never {unknown:?} but one of {known:?}"))
+    }
+}
+
+/// Every series by its name.
+#[derive(Debug)]
+pub(super) struct Table(BTreeMap<String, Series>);
+
+impl Table {
+    /// Those of the metric table, and those that the rules make.
+    pub(super) fn new(rules: &[Rule]) -> Result<Self> {
+        let mut table = BTreeMap::new();
+        table.insert(OF_PROMETHEUS.to_owned(), Series::default());
+        for metric in METRICS {
+            let (name, series) = (metric.full_name(), of_metric(metric));
+            if metric.kind == Kind::Histogram {
+                for part in ["count", "sum"] {
+                    table.insert(format!("{name}_{part}"), series.clone());
+                }
+                let mut buckets = series.clone();
+                buckets.labels.insert("le".to_owned());
+                table.insert(format!("{name}_bucket"), buckets);
+            }
+            table.insert(name, series);
+        }
+        let recorded: Vec<(&str, Series)> = rules
+            .iter()
+            .filter_map(|rule| rule.record.as_deref())
+            .map(|name| Ok((name, of_rule(name, &table)?)))
+            .collect::<Result<_>>()?;
+        for (name, series) in recorded {
+            table.insert(name.to_owned(), series);
+        }
+        Ok(Self(table))
+    }
+
+    /// The series of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&Series> {
+        self.0.get(name)
+    }
+}
+
+/// A recorded series is named LEVEL:METRIC:OPERATION, and its level lists its labels.
+fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
+    let parts: Vec<&str> = name.split(':').collect();
+    ensure!(parts.len() == 3, "{name} is not named level:metric:operation");
+    let base = table.get(parts[1]).or_else(|| table.get(&format!("{}_total", parts[1])));
+    ensure!(base.is_some(), "{name} is of no metric");
+    Ok(Series {
+        labels: parts[0].split('_').map(str::to_owned).collect(),
+        values: base.cloned().unwrap_or_default().values,
+    })
+}
+
+fn of_metric(metric: &Metric) -> Series {
+    let scope: Vec<&str> = match metric.source.scope() {
+        Scope::Tcp => TcpLabel::ALL.map(TcpLabel::as_str).into(),
+        Scope::Drops => DropLabel::ALL.map(DropLabel::as_str).into(),
+        Scope::Exporter => Vec::new(),
+    };
+    let names = scope.iter().chain(metric.labels);
+    let mut series = Series {
+        labels: names.map(|name| (*name).to_owned()).collect(),
+        values: BTreeMap::new(),
+    };
+    // What did not fit is in the row `other`, whose labels all say so.
+    let mut fixed = vec![
+        ("connection_type", ConnectionType::ALL.map(ConnectionType::as_str).to_vec()),
+        ("role", vec!["client", "server", "unknown"]),
+        ("class", Class::ALL.map(Class::as_str).to_vec()),
+        ("protocol", Protocol::ALL.map(Protocol::as_str).to_vec()),
+        ("metrics", vec!["tcp", "drops"]),
+    ];
+    if metric.source.scope() == Scope::Drops {
+        fixed.push(("direction", vec!["transmit", "receive"]));
+    }
+    for (_, values) in &mut fixed {
+        values.push("other");
+    }
+    if let [own] = metric.labels {
+        let listed = listed(metric.source);
+        if !listed.is_empty() {
+            fixed.push((own, listed));
+        }
+    }
+    fixed.retain(|(label, _)| series.labels.contains(*label));
+    let owned = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect();
+    series.values = fixed
+        .into_iter()
+        .map(|(label, values)| (label.to_owned(), owned(values)))
+        .collect();
+    series
+}
+
+/// The values that the metric table lists for a metric's one own label.
+fn listed(source: Source) -> Vec<&'static str> {
+    fn first<T>(points: Points<T>) -> Vec<&'static str> {
+        points.iter().filter_map(|(values, _)| values.first().copied()).collect()
+    }
+    if let Source::Counters(points) | Source::Jiffies(points) = source {
+        first(points)
+    } else if let Source::Pushes(points) = source {
+        first(points)
+    } else if let Source::Drops(sources, _) = source {
+        sources.iter().map(|source| source.as_str()).collect()
+    } else {
+        Vec::new()
+    }
+}
