@@ -36,7 +36,7 @@ const RANGE: u32 = 15;
 
 /// Data is a number: what was divided by nothing is none.
 fn shows_data(lines: &[Line]) -> bool {
-    lines.iter().any(|(_, values)| values.iter().any(|value| !value.is_nan()))
+    lines.iter().any(|(_, values)| values.iter().any(|(_, value)| !value.is_nan()))
 }
 
 /// What a query lacks, if it lacks something.
@@ -44,9 +44,9 @@ fn lacks(prometheus: &Prometheus, query: &Query, variables: &BTreeMap<String, St
     let expression = expand(&query.expression, variables)?;
     let lines = if query.instant {
         let points = prometheus.query(&expression)?;
-        points.into_iter().map(|(labels, value)| (labels, vec![value])).collect()
+        points.into_iter().map(|(labels, value)| (labels, vec![(0.0, value)])).collect()
     } else {
-        prometheus.query_range(&expression, RANGE)?
+        prometheus.query_range(&expression, RANGE, 1)?
     };
     if !shows_data(&lines) {
         return Ok(Some(format!("{}: no data from {expression}", query.place)));
@@ -80,7 +80,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     let mut queries = Vec::new();
     for dashboard in dashboards()? {
         for (kind, _) in KINDS {
-            let mut variables = dashboard.everything();
+            let mut variables = dashboard.everything("5s", "15s");
             variables.insert("cluster".to_owned(), kind.to_owned());
             let own = dashboard.queries()?.into_iter();
             queries.extend(own.map(|query| (query, variables.clone())));
@@ -90,7 +90,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     assert_eq!(empty.len(), EMPTY.len() * KINDS.len(), "a panel that is allowed to be empty is no more");
     for (query, variables) in &empty {
         let expression = expand(&query.expression, variables)?;
-        assert!(!shows_data(&prometheus.query_range(&expression, RANGE)?), "{} has data: take it out of EMPTY", query.place);
+        assert!(!shows_data(&prometheus.query_range(&expression, RANGE, 1)?), "{} has data: take it out of EMPTY", query.place);
     }
 
     // Traffic goes on until everything has been seen.
@@ -112,7 +112,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     assert_eq!(prometheus.unwell_rules()?, Vec::<String>::new());
 
     for dashboard in dashboards()? {
-        let everything = dashboard.everything();
+        let everything = dashboard.everything("5s", "15s");
         for variable in dashboard.label_values()? {
             let values = prometheus.label_values(&expand(&variable.selector, &everything)?, &variable.label)?;
             assert!(!values.is_empty(), "{} offers nothing", variable.place);

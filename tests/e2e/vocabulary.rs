@@ -114,7 +114,7 @@ fn queries_of_page(page: &str) -> Vec<String> {
 fn all_queries() -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for dashboard in dashboards()? {
-        let variables = dashboard.everything();
+        let variables = dashboard.everything("5s", "15s");
         for query in dashboard.queries()? {
             all.push((query.place, expand(&query.expression, &variables)?));
         }

@@ -37,6 +37,10 @@ pub struct Dashboard {
 pub struct Query {
     /// File, panel and letter.
     pub place: String,
+    /// Number of the panel.
+    pub panel: u64,
+    /// The letter.
+    pub letter: String,
     /// PromQL with variables.
     pub expression: String,
     /// Labels that its legend names.
@@ -99,6 +103,8 @@ impl Dashboard {
                 let (title, letter) = (text(panel, "title"), text(target, "refId"));
                 queries.push(Query {
                     place: format!("{}: {title}/{letter}", self.file),
+                    panel: panel["id"].as_u64().context("a panel without a number")?,
+                    letter: letter.to_owned(),
                     expression: text(target, "expr").to_owned(),
                     legend: placeholders(text(target, "legendFormat")),
                     instant: target.get("instant") == Some(&Value::Bool(true)),
@@ -134,13 +140,13 @@ impl Dashboard {
             .collect()
     }
 
-    /// Every variable with the value for all, and those that Grafana has itself. The window of rates is some seconds long.
-    pub fn everything(&self) -> BTreeMap<String, String> {
+    /// Every variable with the value for all, and those that Grafana has itself: the window of rates, and of the whole.
+    pub fn everything(&self, window: &str, range: &str) -> BTreeMap<String, String> {
         let own = self.variables().iter().map(|variable| {
             let all = text(variable, "allValue");
             (text(variable, "name").to_owned(), all.to_owned())
         });
-        let grafanas = [("__rate_interval", "5s"), ("__range", "15s")];
+        let grafanas = [("__rate_interval", window), ("__range", range)];
         let grafanas = grafanas.map(|(name, value)| (name.to_owned(), value.to_owned()));
         own.chain(grafanas).collect()
     }

@@ -89,8 +89,8 @@ pub struct Held {
 /// The labels of a series, its name among them, and its value.
 pub type Point = (BTreeMap<String, String>, f64);
 
-/// The labels of a series, and its values in the order of time.
-pub type Line = (BTreeMap<String, String>, Vec<f64>);
+/// The labels of a series, and its values with their times in seconds since 1970.
+pub type Line = (BTreeMap<String, String>, Vec<(f64, f64)>);
 
 impl Prometheus {
     /// Starts one with these jobs and features, and waits until it answers.
@@ -164,21 +164,21 @@ impl Prometheus {
             .with_context(|| format!("evaluate {parameters:?}"))
     }
 
-    /// Evaluates an expression every second of the last ones: each series with its labels and values.
-    pub fn query_range(&self, expression: &str, seconds: u32) -> Result<Vec<Line>> {
-        let (now, _) = self.now()?;
-        let (start, end) = ((now - f64::from(seconds)).to_string(), now.to_string());
-        let parameters = [("query", expression), ("start", &*start), ("end", &*end), ("step", "1")];
+    /// Evaluates an expression every `step` of the last seconds, at whole multiples of it, as Grafana does.
+    pub fn query_range(&self, expression: &str, seconds: u32, step: u32) -> Result<Vec<Line>> {
+        let step = f64::from(step);
+        let last = (self.now()? / step).floor() * step;
+        let [start, end, step] = [last - f64::from(seconds), last, step].map(|number| number.to_string());
+        let parameters = [("query", expression), ("start", &*start), ("end", &*end), ("step", &*step)];
         let said = data(&self.api, "query_range", &parameters)?;
         let series = said["result"].as_array().context("no matrix")?;
         series.iter().map(line).collect()
     }
 
-    /// Prometheus' own clock, in seconds since 1970, and the text that it gave.
-    fn now(&self) -> Result<(f64, String)> {
+    /// Prometheus' own clock, in seconds since 1970.
+    fn now(&self) -> Result<f64> {
         let said = data(&self.api, "query", &[("query", "time()")])?;
-        let now = text(&said["result"][1])?;
-        Ok((now.parse()?, now))
+        Ok(text(&said["result"][1])?.parse()?)
     }
 
     /// The values of a label among the selected series.
@@ -325,9 +325,12 @@ fn labels(result: &Value) -> Result<BTreeMap<String, String>> {
 /// Values of a native histogram are how many it holds.
 fn line(result: &Value) -> Result<Line> {
     let of = |key: &str| result[key].as_array().map_or(&[][..], Vec::as_slice);
-    let numbers = of("values").iter().map(|value| &value[1]);
-    let counts = of("histograms").iter().map(|value| &value[1]["count"]);
-    let values = numbers.chain(counts).map(|value| Ok(text(value)?.parse()?));
+    let numbers = of("values").iter().map(|value| (&value[0], &value[1]));
+    let counts = of("histograms").iter().map(|value| (&value[0], &value[1]["count"]));
+    let values = numbers.chain(counts).map(|(time, value)| {
+        let time = time.as_f64().context("a value without a time")?;
+        Ok((time, text(value)?.parse()?))
+    });
     Ok((labels(result)?, values.collect::<Result<_>>()?))
 }
 

@@ -38,6 +38,10 @@ impl Traffic {
              \x20 }\n\
              }\n",
         )?;
+        // The client's own queue is short.
+        pair.client.exec(&format!(
+            "tc qdisc add dev {DEVICE} root tbf rate 50mbit burst 5000 limit 20000"
+        ))?;
         let frame = i32::try_from(14 + 20 + 8 + FAILING)?;
         let program = ("failing", Verdict::Return(0));
         let failing = Xdp::attach(&pair.server, DEVICE, Mode::Generic, program, frame)?;

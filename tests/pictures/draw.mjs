@@ -1,0 +1,57 @@
+// Makes docs/images/dashboard-*.png of what `cargo run --bin pictures` wrote: bundles draw.tsx once for each picture and has
+// headless Chromium draw it. Usage: node draw.mjs SHOWN.json TOOLS FOLDER
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const [shownFile, tools, folder] = process.argv.slice(2).map((path) => resolve(path));
+const { buildSync } = createRequire(join(tools, 'package.json'))('esbuild');
+const here = import.meta.dirname;
+
+// Dashboard, name of the picture, titles of the panels that are in it.
+const PICTURES = [
+  ['tcp-by-subnet.json', 'dashboard-tcp-by-subnet', ['Retransmit ratio by subnet', 'Retransmit ratio over the whole range', 'Subnets', 'Round-trip time, median', 'Round-trip time, 90th percentile', 'Goodput sent', 'Unnecessary retransmissions', "Blocked by the peer's receive window", 'Failed active opens']],
+  ['tcp-by-subnet.json', 'dashboard-retransmit-ratio', ['Retransmit ratio by subnet', 'Retransmit ratio over the whole range']],
+  ['drop-sites.json', 'dashboard-drop-sites', ['Capacity', 'Error', 'Policy', 'Benign', 'Drops by class', 'Capacity drops by place', 'Worst places', 'By subnet', 'By protocol and direction', 'Bytes']],
+  ['mine-or-the-networks.json', 'dashboard-mine-or-the-networks', ['How to read it', 'Sent again', 'Dropped by this host', 'Retransmit ratio', 'Dropped by this host, of what was sent', 'Unnecessary retransmissions', 'Places on the way out', 'Places on the way in', 'Shares of the busy time', 'Busy time']],
+  ['exporter-health.json', 'dashboard-exporter-health', ['Exporters', 'Programs not attached', 'Failed reloads', 'Events lost', 'Fullest group table', 'Refused label sets', 'Programs that are not attached', 'Versions', 'Collection', 'Processor time', 'Resident memory']],
+];
+const ALL = 24 * 52;
+
+const shown = JSON.parse(readFileSync(shownFile, 'utf8'));
+const scene = mkdtempSync(join(tmpdir(), 'pictures-'));
+for (const [file, name, titles] of PICTURES) {
+  const one = shown.find((each) => each.file === file);
+  const panels = titles.map((title) => {
+    const panel = one.dashboard.panels.find((panel) => panel.title === title);
+    if (!panel) throw new Error(`${file} has no panel ${title}`);
+    return panel;
+  });
+  const page = join(scene, `${name}.html`);
+  const bundle = buildSync({
+    entryPoints: [join(here, 'draw.tsx')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    jsx: 'automatic',
+    nodePaths: [join(tools, 'node_modules')],
+    outfile: join(scene, 'draw.js'),
+    logLevel: 'error',
+    define: { 'process.env.NODE_ENV': '"production"', global: 'window', SHOWN: JSON.stringify({ dashboard: one.dashboard, answers: one.answers }), PANELS: JSON.stringify(panels.map(({ id }) => id)) },
+    loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.png': 'dataurl', '.ttf': 'dataurl' },
+  });
+  const [script, style] = ['.js', '.css'].map((end) => bundle.outputFiles.find(({ path }) => path.endsWith(end))?.text ?? '');
+  writeFileSync(join(scene, `${name}.js`), script);
+  writeFileSync(page, `<!doctype html><meta charset="utf-8"><style>${style} body { background: #111217; margin: 8px; width: ${ALL}px }</style><div id="root"></div><script src="${name}.js" type="module"></script>`);
+  const chromium = (...options) =>
+    execFileSync('chromium-headless-shell', ['--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--allow-file-access-from-files', '--virtual-time-budget=8000', ...options, `file://${page}`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28, timeout: 120_000 });
+  // The page says in its title how high it is.
+  const title = chromium('--dump-dom').match(/<title>(\d+)<\/title>/);
+  if (!title) throw new Error(`${name} draws nothing: ${script.length} bytes of script`);
+  chromium(`--window-size=${ALL + 8},${Number(title[1]) + 8}`, `--screenshot=${join(folder, `${name}.png`)}`);
+  console.log(`${name}.png: ${readFileSync(join(folder, `${name}.png`)).length} bytes`);
+}
+if (!process.env.KEEP) rmSync(scene, { recursive: true });
