@@ -3,6 +3,7 @@
 BIN := target/release/tcpvitals
 HOST := --workspace --exclude ebpf
 AARCH64 := aarch64-unknown-linux-gnu
+SECONDS := 480
 VM := cargo run --quiet --package tests --bin vm --
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
@@ -113,6 +114,14 @@ pictures-page: setup-test setup-browser build ## take the pictures of the web pa
 	cargo build --package tests --bin page-pictures
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) $(SUDO) target/debug/page-pictures docs/images
 	pngquant --force --strip --ext .png 128 docs/images/page-*.png
+
+pictures-dashboards: setup-test setup-e2e setup-browser build ## draw the dashboards of a real run of minutes, docs/images/dashboard-*.png, as root; SECONDS=480
+	@tests/setup.sh pictures
+	@tests/setup.sh grafana
+	mkdir -p target/pictures docs/images
+	cargo build --package tests --bin dashboard-pictures
+	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) target/debug/dashboard-pictures --seconds $(SECONDS) target/pictures/shown.json
+	node tests/pictures/draw.mjs target/pictures/shown.json target/tools/grafana docs/images
 
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md

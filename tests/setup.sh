@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
-# and what judges pages in it; with `pictures` what makes pictures small; with `vm` QEMU and what makes its guests; with
-# `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is there already is left alone.
+# and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
+# `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for
+# each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,6 +15,8 @@ debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
 python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 # From the npm registry: rules of accessibility, a script that the browser runs in a page.
 node=(axe-core@4.14.1)
+# Grafana's components and what bundles them, for the pictures of the dashboards.
+grafana=(@grafana/ui@13.2.2 @grafana/data@13.2.2 react@19.2.0 react-dom@19.2.0 rxjs@7.8.2 esbuild@0.25.10)
 # An ordinary user's PATH may lack the folders where these programs are.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -112,7 +115,7 @@ python_packages() {
     say "${python[*]} … installed in $root"
 }
 
-# node_packages FOLDER PACKAGE...: with none of their scripts run
+# node_packages FOLDER PACKAGE...: with none of their scripts run. Grafana's ask for more peers than what is used of them needs.
 node_packages() {
     local root=$1 log
     shift
@@ -120,7 +123,7 @@ node_packages() {
     command -v npm >/dev/null || fail "the tests need $* and npm, which fetches it" 'as root: apt-get install npm'
     rm -rf "$root"
     mkdir -p "$root"
-    log=$(npm install --prefix "$root" --ignore-scripts --no-audit --no-fund --no-save --loglevel=error "$@" 2>&1) ||
+    log=$(npm install --prefix "$root" --legacy-peer-deps --ignore-scripts --no-audit --no-fund --no-save --loglevel=error "$@" 2>&1) ||
         fail "the tests need $*, and npm said: $(tail -n 1 <<<"$log")" 'give npm a way to its registry'
     echo "$*" >"$root/.brought"
     say "$* … installed in $root"
@@ -143,6 +146,7 @@ browser)
     node_packages target/tools/browser "${node[@]}"
     ;;
 pictures) programs pngquant pngquant ;;
+grafana) node_packages target/tools/grafana "${grafana[@]}" ;;
 vm)
     # xz, zstd and lz4 decompress the kernels of the guests.
     programs qemu-system-x86 qemu-system-x86_64
@@ -154,5 +158,5 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|pictures|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|grafana|pictures|vm]" ;;
 esac

@@ -36,7 +36,9 @@ const RANGE: u32 = 15;
 
 /// Data is a number: what was divided by nothing is none.
 fn shows_data(lines: &[Line]) -> bool {
-    lines.iter().any(|(_, values)| values.iter().any(|(_, value)| !value.is_nan()))
+    lines
+        .iter()
+        .any(|(_, values)| values.iter().any(|(_, value)| !value.is_nan()))
 }
 
 /// What a query lacks, if it lacks something.
@@ -44,7 +46,10 @@ fn lacks(prometheus: &Prometheus, query: &Query, variables: &BTreeMap<String, St
     let expression = expand(&query.expression, variables)?;
     let lines = if query.instant {
         let points = prometheus.query(&expression)?;
-        points.into_iter().map(|(labels, value)| (labels, vec![(0.0, value)])).collect()
+        points
+            .into_iter()
+            .map(|(labels, value)| (labels, vec![(0.0, value)]))
+            .collect()
     } else {
         prometheus.query_range(&expression, RANGE, 1)?
     };
@@ -66,14 +71,21 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     let _turn = turn::shared()?;
     let traffic = Traffic::new()?;
     let receiver = Recorder::start()?;
-    let push = format!("otlp: {{endpoint: \"{}\", protocol: grpc, interval: 1s}}\n", receiver.url());
+    let push = format!(
+        "otlp: {{endpoint: \"{}\", protocol: grpc, interval: 1s}}\n",
+        receiver.url()
+    );
     let exporter = start(traffic.config() + &push)?;
     let jobs = KINDS.map(|(kind, protocols)| {
         Job::new(&format!("tcpvitals-{kind}"), exporter.address())
             .with(protocols)
-            .with(&format!("relabel_configs: [{{target_label: cluster, replacement: {kind}}}]"))
+            .with(&format!(
+                "relabel_configs: [{{target_label: cluster, replacement: {kind}}}]"
+            ))
     });
-    let texts = rule_files()?.into_iter().map(|path| Ok(seconds(&read_to_string(path)?)));
+    let texts = rule_files()?
+        .into_iter()
+        .map(|path| Ok(seconds(&read_to_string(path)?)));
     let texts: Vec<String> = texts.collect::<Result<_>>()?;
     let prometheus = Prometheus::with_rules(&jobs, &["native-histograms"], &texts)?;
 
@@ -87,10 +99,18 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
         }
     }
     let (empty, mut waiting): (Vec<_>, Vec<_>) = queries.into_iter().partition(|(query, _)| is_empty_here(query));
-    assert_eq!(empty.len(), EMPTY.len() * KINDS.len(), "a panel that is allowed to be empty is no more");
+    assert_eq!(
+        empty.len(),
+        EMPTY.len() * KINDS.len(),
+        "a panel that is allowed to be empty is no more"
+    );
     for (query, variables) in &empty {
         let expression = expand(&query.expression, variables)?;
-        assert!(!shows_data(&prometheus.query_range(&expression, RANGE, 1)?), "{} has data: take it out of EMPTY", query.place);
+        assert!(
+            !shows_data(&prometheus.query_range(&expression, RANGE, 1)?),
+            "{} has data: take it out of EMPTY",
+            query.place
+        );
     }
 
     // Traffic goes on until everything has been seen.
@@ -152,6 +172,8 @@ fn unrecorded(prometheus: &Prometheus) -> Result<Vec<String>> {
 
 /// The rules evaluated each second, over windows that fit.
 fn seconds(rules: &str) -> String {
-    let faster = rules.replace("interval: 1m", "interval: 1s").replace("interval: 2m", "interval: 1s");
+    let faster = rules
+        .replace("interval: 1m", "interval: 1s")
+        .replace("interval: 2m", "interval: 1s");
     faster.replace("[5m]", "[5s]")
 }

@@ -11,7 +11,11 @@ use tests::rules::{rule_files, test_files};
 
 fn promtool(arguments: &[&str], files: &[PathBuf]) -> Result<String> {
     let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
-    let all: Vec<&str> = arguments.iter().copied().chain(files.iter().map(AsRef::as_ref)).collect();
+    let all: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .chain(files.iter().map(AsRef::as_ref))
+        .collect();
     feed(&brought("debian/promtool")?, &all, "")
 }
 
@@ -42,7 +46,12 @@ fn a_changed_rule_fails_its_tests() -> Result<()> {
         ("tcp", "connections", "role!=\"server\"", "role!=\"client\""),
         ("drops", "drops", "capacity_rate5m > 1", "capacity_rate5m > 0.1"),
         ("exporter", "exporter", "|this kernel has no .*", ""),
-        ("exporter", "exporter", "and on (cluster, job, instance)", "unless on (cluster, job, instance)"),
+        (
+            "exporter",
+            "exporter",
+            "and on (cluster, job, instance)",
+            "unless on (cluster, job, instance)",
+        ),
         ("exporter", "exporter", "for: 15m", "for: 1m"),
     ] {
         let scene = TempDir::new()?;

@@ -50,7 +50,8 @@ impl Reading {
                 if !labels.iter().any(|known| known == label) {
                     self.complaints.push(format!("{name} has no label {label}"));
                 }
-                self.complaints.extend(metric.against(label, text(matcher, "type"), value));
+                self.complaints
+                    .extend(metric.against(label, text(matcher, "type"), value));
             }
             self.labels.extend(labels);
         }
@@ -62,7 +63,11 @@ impl Reading {
     /// Labels by which something is grouped or matched: those of what is selected.
     fn group(&mut self, node: &Value) {
         let matching = &node["matching"];
-        let named = [list(node, "grouping"), list(matching, "labels"), list(matching, "include")];
+        let named = [
+            list(node, "grouping"),
+            list(matching, "labels"),
+            list(matching, "include"),
+        ];
         for label in named.into_iter().flatten().filter_map(Value::as_str) {
             if !self.labels.iter().any(|known| known == label) {
                 self.complaints.push(format!("nothing selected has the label {label}"));
@@ -87,7 +92,10 @@ fn parts(node: &Value) -> Vec<&Value> {
 /// that begins at the margin.
 fn queries_of_page(page: &str) -> Vec<String> {
     let mut queries: Vec<String> = Vec::new();
-    let blocks = page.split("```promql\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let blocks = page
+        .split("```promql\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"));
     for (block, _) in blocks {
         queries.push(String::new());
         for line in block.lines() {
@@ -145,7 +153,10 @@ fn what_is_named_exists() -> Result<()> {
     let mut complaints = Vec::new();
     let all = all_queries()?;
     for place in ["tcp-by-subnet.json", "rule Tcpvitals", "docs/runbooks/", "README.md"] {
-        assert!(all.iter().filter(|(from, _)| from.starts_with(place)).count() > 5, "few of {place}");
+        assert!(
+            all.iter().filter(|(from, _)| from.starts_with(place)).count() > 5,
+            "few of {place}"
+        );
     }
     for (place, query) in all {
         let parsed = prometheus.parse(&query).with_context(|| place.clone())?;
@@ -180,11 +191,20 @@ fn what_does_not_exist_is_found() -> Result<()> {
         (format!("{segments}{{cause=~\"loss|fast\"}}"), "fast"),
         (format!("sum by (location) ({segments})"), "label location"),
         (format!("{segments} / on (peer) up"), "label peer"),
-        ("tcpvitals_tcp_rtt_seconds_bucket{direction=\"transmit\"}".to_owned(), "no label direction"),
-        ("sum(rate(tcpvitals_tcp_segments_total{direction=\"out\"}[5m]))".to_owned(), "out"),
+        (
+            "tcpvitals_tcp_rtt_seconds_bucket{direction=\"transmit\"}".to_owned(),
+            "no label direction",
+        ),
+        (
+            "sum(rate(tcpvitals_tcp_segments_total{direction=\"out\"}[5m]))".to_owned(),
+            "out",
+        ),
     ] {
         let complaints = said(&bad)?;
-        assert!(complaints.iter().any(|said| said.contains(complaint)), "{bad}: {complaints:?}");
+        assert!(
+            complaints.iter().any(|said| said.contains(complaint)),
+            "{bad}: {complaints:?}"
+        );
     }
     assert!(said("sum by (").is_err(), "no query at all");
     Ok(())

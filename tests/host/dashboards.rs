@@ -46,11 +46,7 @@ fn errors(validator: &Validator, value: &Value, place: &str) -> Vec<String> {
 /// What Grafana's schemas say against a dashboard.
 fn against_schemas(dashboard: &Dashboard) -> Result<Vec<String>> {
     let required = |schema: &str, name: &str| definition(&self::schema(schema)?, name)?.context("no such definition");
-    let mut said = errors(
-        &required("dashboard", "Dashboard")?,
-        &dashboard.json,
-        &dashboard.file,
-    );
+    let mut said = errors(&required("dashboard", "Dashboard")?, &dashboard.json, &dashboard.file);
     let query = required("prometheus", "Dataquery")?;
     for (place, panel) in drawn(dashboard) {
         for target in list(panel, "targets") {
@@ -122,7 +118,11 @@ fn against_readers(dashboard: &Dashboard) -> Result<Vec<String>> {
     let mut ids = BTreeSet::new();
     for panel in dashboard.panels() {
         if !ids.insert(panel["id"].as_u64()) {
-            said.push(format!("{}: {} has another panel's number", dashboard.file, text(panel, "title")));
+            said.push(format!(
+                "{}: {} has another panel's number",
+                dashboard.file,
+                text(panel, "title")
+            ));
         }
     }
     for (place, panel) in drawn(dashboard) {
@@ -218,17 +218,26 @@ fn links_lead_to_dashboards_and_hand_on_variables_that_both_have() -> Result<()>
             .iter()
             .map(|url| url.trim_start_matches("/d/").split('?').next().unwrap_or_default())
             .collect();
-        let others = known.keys().filter(|other| **other != uid(dashboard)).map(String::as_str);
+        let others = known
+            .keys()
+            .filter(|other| **other != uid(dashboard))
+            .map(String::as_str);
         assert_eq!(reached, others.collect(), "{}", dashboard.file);
         for url in &found {
             let (path, handed) = url.split_once('?').context("a link that hands on nothing")?;
             let target = &known[path.trim_start_matches("/d/")];
             for part in handed.split('&').filter(|part| *part != "${__url_time_range}") {
-                let passed = part.strip_prefix("${").and_then(|part| part.strip_suffix(":queryparam}"));
+                let passed = part
+                    .strip_prefix("${")
+                    .and_then(|part| part.strip_suffix(":queryparam}"));
                 let set = part.strip_prefix("var-").and_then(|part| Some(part.split_once('=')?.0));
                 let name = passed.or(set).with_context(|| format!("{url} hands on {part}"))?;
                 assert!(target.contains(name), "{}: {url} sets {name}", dashboard.file);
-                assert!(set.is_some() || variables(dashboard).contains(name), "{}: {url}", dashboard.file);
+                assert!(
+                    set.is_some() || variables(dashboard).contains(name),
+                    "{}: {url}",
+                    dashboard.file
+                );
             }
         }
     }

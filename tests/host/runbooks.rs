@@ -25,9 +25,15 @@ fn alerts() -> Result<Vec<(String, Rule)>> {
 fn every_alert_says_what_is_wrong_and_how_bad_and_where_to_read_on() -> Result<()> {
     for (alert, rule) in alerts()? {
         let severity = rule.labels.get("severity").map_or("", String::as_str);
-        assert!(["info", "warning", "critical"].contains(&severity), "{alert}: {severity:?}");
+        assert!(
+            ["info", "warning", "critical"].contains(&severity),
+            "{alert}: {severity:?}"
+        );
         for key in ["summary", "description"] {
-            assert!(rule.annotations.get(key).is_some_and(|said| said.contains(' ')), "{alert}: {key}");
+            assert!(
+                rule.annotations.get(key).is_some_and(|said| said.contains(' ')),
+                "{alert}: {key}"
+            );
         }
         assert_eq!(
             rule.annotations.get("runbook_url"),
@@ -50,7 +56,12 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() -> Result<()> {
     for alert in alerts {
         let page = read_to_string(top().join(format!("{FOLDER}{alert}.md")))?;
         assert!(page.starts_with(&format!("# {alert}\n")), "{alert}");
-        for section in ["## What it means", "## How to look", "## What to do", "## When to silence it"] {
+        for section in [
+            "## What it means",
+            "## How to look",
+            "## What to do",
+            "## When to silence it",
+        ] {
             assert!(page.contains(section), "{alert} lacks {section}");
         }
         assert!(index.contains(&format!("]({alert}.md)")), "the index lacks {alert}");
@@ -75,7 +86,10 @@ fn every_alert_is_shown_to_fire_and_to_be_silent() -> Result<()> {
     let alerts = alerts()?;
     for (alert, _) in &alerts {
         let (firing, silent) = shown.get(alert).copied().unwrap_or_default();
-        assert!(firing > 0 && silent > 0, "{alert}: fires {firing} times, is silent {silent} times");
+        assert!(
+            firing > 0 && silent > 0,
+            "{alert}: fires {firing} times, is silent {silent} times"
+        );
     }
     assert_eq!(shown.len(), alerts.len(), "a test of an alert that is no more");
     Ok(())

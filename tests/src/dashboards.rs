@@ -122,11 +122,16 @@ impl Dashboard {
 
     /// The variables that ask for the values of a label.
     pub fn label_values(&self) -> Result<Vec<LabelValues>> {
-        let asking = self.variables().iter().filter(|variable| text(variable, "type") == "query");
+        let asking = self
+            .variables()
+            .iter()
+            .filter(|variable| text(variable, "type") == "query");
         asking
             .map(|variable| {
                 let (name, query) = (text(variable, "name"), text(variable, "query"));
-                let arguments = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+                let arguments = query
+                    .strip_prefix("label_values(")
+                    .and_then(|rest| rest.strip_suffix(')'));
                 let (selector, label) = arguments
                     .and_then(|arguments| arguments.rsplit_once(", "))
                     .with_context(|| format!("{}: {name} asks {query}", self.file))?;
@@ -167,7 +172,9 @@ pub fn expand(query: &str, variables: &BTreeMap<String, String>) -> Result<Strin
     while let Some((before, after)) = rest.split_once('$') {
         expanded += before;
         let (name, behind) = match after.strip_prefix('{') {
-            Some(braced) => braced.split_once('}').with_context(|| format!("an open brace in {query}"))?,
+            Some(braced) => braced
+                .split_once('}')
+                .with_context(|| format!("an open brace in {query}"))?,
             None => {
                 let end = after.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
                 after.split_at(end.unwrap_or(after.len()))

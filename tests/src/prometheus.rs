@@ -169,7 +169,12 @@ impl Prometheus {
         let step = f64::from(step);
         let last = (self.now()? / step).floor() * step;
         let [start, end, step] = [last - f64::from(seconds), last, step].map(|number| number.to_string());
-        let parameters = [("query", expression), ("start", &*start), ("end", &*end), ("step", &*step)];
+        let parameters = [
+            ("query", expression),
+            ("start", &*start),
+            ("end", &*end),
+            ("step", &*step),
+        ];
         let said = data(&self.api, "query_range", &parameters)?;
         let series = said["result"].as_array().context("no matrix")?;
         series.iter().map(line).collect()

@@ -28,7 +28,11 @@ impl Series {
         } else {
             vec![value]
         };
-        let is_plain = |value: &&&str| value.chars().all(|character| character.is_alphanumeric() || character == '_');
+        let is_plain = |value: &&&str| {
+            value
+                .chars()
+                .all(|character| character.is_alphanumeric() || character == '_')
+        };
         let unknown = alternatives
             .iter()
             .filter(is_plain)
@@ -79,7 +83,9 @@ impl Table {
 fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
     let parts: Vec<&str> = name.split(':').collect();
     ensure!(parts.len() == 3, "{name} is not named level:metric:operation");
-    let base = table.get(parts[1]).or_else(|| table.get(&format!("{}_total", parts[1])));
+    let base = table
+        .get(parts[1])
+        .or_else(|| table.get(&format!("{}_total", parts[1])));
     ensure!(base.is_some(), "{name} is of no metric");
     Ok(Series {
         labels: parts[0].split('_').map(str::to_owned).collect(),
@@ -100,7 +106,10 @@ fn of_metric(metric: &Metric) -> Series {
     };
     // What did not fit is in the row `other`, whose labels all say so.
     let mut fixed = vec![
-        ("connection_type", ConnectionType::ALL.map(ConnectionType::as_str).to_vec()),
+        (
+            "connection_type",
+            ConnectionType::ALL.map(ConnectionType::as_str).to_vec(),
+        ),
         ("role", vec!["client", "server", "unknown"]),
         ("class", Class::ALL.map(Class::as_str).to_vec()),
         ("protocol", Protocol::ALL.map(Protocol::as_str).to_vec()),
@@ -130,7 +139,10 @@ fn of_metric(metric: &Metric) -> Series {
 /// The values that the metric table lists for a metric's one own label.
 fn listed(source: Source) -> Vec<&'static str> {
     fn first<T>(points: Points<T>) -> Vec<&'static str> {
-        points.iter().filter_map(|(values, _)| values.first().copied()).collect()
+        points
+            .iter()
+            .filter_map(|(values, _)| values.first().copied())
+            .collect()
     }
     if let Source::Counters(points) | Source::Jiffies(points) = source {
         first(points)

@@ -32,7 +32,8 @@ fn main() -> Result<()> {
     let Arguments { seconds, output } = Arguments::parse();
     let stage = Stage::new()?;
     let exporter = start(stage.config())?;
-    let job = Job::new("tcpvitals", exporter.address()).with("relabel_configs: [{target_label: instance, replacement: host-1}]");
+    let job = Job::new("tcpvitals", exporter.address())
+        .with("relabel_configs: [{target_label: instance, replacement: host-1}]");
     let prometheus = Prometheus::start(&[job], &["native-histograms"])?;
     // While the traffic goes on, so that "now" has some.
     let shown = stage.play(seconds, || {
@@ -54,7 +55,11 @@ fn answers(prometheus: &Prometheus, dashboard: &Dashboard, seconds: u32, subnets
     let answer = |query: Query| {
         let expression = expand(&query.expression, &variables)?;
         let lines = if query.instant {
-            prometheus.query(&expression)?.into_iter().map(|(labels, value)| (labels, vec![(0.0, value)])).collect()
+            prometheus
+                .query(&expression)?
+                .into_iter()
+                .map(|(labels, value)| (labels, vec![(0.0, value)]))
+                .collect()
         } else {
             prometheus.query_range(&expression, seconds, STEP)?
         };

@@ -73,12 +73,48 @@ impl Stage {
     pub(super) fn play<T>(&self, seconds: u32, look: impl FnOnce() -> Result<T>) -> Result<T> {
         let [east, branch, wifi] = self.subnets().map(|(_, subnet)| subnet);
         let lines = [
-            Line { pair: &self.lossy, subnet: east, port: 5432, load: (200_000, 60_000), slow: false },
-            Line { pair: &self.lossy, subnet: branch, port: 443, load: (120_000, 30_000), slow: false },
-            Line { pair: &self.queued, subnet: wifi, port: 443, load: (150_000, 10_000), slow: false },
-            Line { pair: &self.queued, subnet: wifi, port: 8080, load: (150_000, 10_000), slow: false },
-            Line { pair: &self.queued, subnet: wifi, port: 1883, load: (60_000, 10_000), slow: false },
-            Line { pair: &self.lossy, subnet: branch, port: 9092, load: (4_000_000, 1_000), slow: true },
+            Line {
+                pair: &self.lossy,
+                subnet: east,
+                port: 5432,
+                load: (200_000, 60_000),
+                slow: false,
+            },
+            Line {
+                pair: &self.lossy,
+                subnet: branch,
+                port: 443,
+                load: (120_000, 30_000),
+                slow: false,
+            },
+            Line {
+                pair: &self.queued,
+                subnet: wifi,
+                port: 443,
+                load: (150_000, 10_000),
+                slow: false,
+            },
+            Line {
+                pair: &self.queued,
+                subnet: wifi,
+                port: 8080,
+                load: (150_000, 10_000),
+                slow: false,
+            },
+            Line {
+                pair: &self.queued,
+                subnet: wifi,
+                port: 1883,
+                load: (60_000, 10_000),
+                slow: false,
+            },
+            Line {
+                pair: &self.lossy,
+                subnet: branch,
+                port: 9092,
+                load: (4_000_000, 1_000),
+                slow: true,
+            },
         ];
         let over = AtomicBool::new(false);
         scope(|scope| {
