@@ -30,7 +30,7 @@ for (const [file, name, titles] of PICTURES) {
     if (!panel) throw new Error(`${file} has no panel ${title}`);
     return panel;
   });
-  const page = join(scene, `${name}.html`);
+  const [page, picture] = [join(scene, `${name}.html`), join(folder, `${name}.png`)];
   const bundle = buildSync({
     entryPoints: [join(here, 'draw.tsx')],
     bundle: true,
@@ -51,7 +51,8 @@ for (const [file, name, titles] of PICTURES) {
   // The page says in its title how high it is.
   const title = chromium('--dump-dom').match(/<title>(\d+)<\/title>/);
   if (!title) throw new Error(`${name} draws nothing: ${script.length} bytes of script`);
-  chromium(`--window-size=${ALL + 8},${Number(title[1]) + 8}`, `--screenshot=${join(folder, `${name}.png`)}`);
-  console.log(`${name}.png: ${readFileSync(join(folder, `${name}.png`)).length} bytes`);
+  chromium(`--window-size=${ALL + 8},${Number(title[1]) + 8}`, `--screenshot=${picture}`);
+  execFileSync('pngquant', ['--force', '--ext', '.png', '--strip', picture]);
+  console.log(`${name}.png: ${readFileSync(picture).length} bytes`);
 }
-if (!process.env.KEEP) rmSync(scene, { recursive: true });
+rmSync(scene, { recursive: true });
