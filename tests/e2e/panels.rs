@@ -6,7 +6,7 @@ mod traffic;
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tests::dashboards::{Query, dashboards, expand};
 use tests::exporter::start;
 use tests::otlp::Recorder;
@@ -31,7 +31,8 @@ const EMPTY: [(&str, &str); 1] = [(
 /// Recorded series that take hours to be there.
 const BASELINES: &str = "_offset1h";
 
-/// Seconds that the panels look back.
+/// Over which rates are taken, and how many seconds the panels look back.
+const WINDOW: &str = "5s";
 const RANGE: u32 = 15;
 
 /// Data is a number: what was divided by nothing is none.
@@ -89,50 +90,31 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     let texts: Vec<String> = texts.collect::<Result<_>>()?;
     let prometheus = Prometheus::with_rules(&jobs, &["native-histograms"], &texts)?;
 
-    let mut queries = Vec::new();
-    for dashboard in dashboards()? {
-        for (kind, _) in KINDS {
-            let mut variables = dashboard.everything("5s", "15s");
-            variables.insert("cluster".to_owned(), kind.to_owned());
-            let own = dashboard.queries()?.into_iter();
-            queries.extend(own.map(|query| (query, variables.clone())));
-        }
-    }
-    let (empty, mut waiting): (Vec<_>, Vec<_>) = queries.into_iter().partition(|(query, _)| is_empty_here(query));
-    assert_eq!(
-        empty.len(),
-        EMPTY.len() * KINDS.len(),
-        "a panel that is allowed to be empty is no more"
-    );
-    for (query, variables) in &empty {
-        let expression = expand(&query.expression, variables)?;
-        assert!(
-            !shows_data(&prometheus.query_range(&expression, RANGE, 1)?),
-            "{} has data: take it out of EMPTY",
-            query.place
-        );
-    }
-
     // Traffic goes on until everything has been seen.
-    let all = traffic.during(|| {
-        let mut said = Vec::new();
-        let shown = until("every panel to show something", || {
-            (said, waiting) = still_waiting(&prometheus, &waiting)?;
-            Ok(waiting.is_empty().then_some(()))
-        });
-        shown.with_context(|| said.join("\n"))?;
-        until("every rule to record something", || {
-            let missing = unrecorded(&prometheus)?;
-            said = missing;
-            Ok(said.is_empty().then_some(()))
-        })
-        .with_context(|| said.join("\n"))
+    let seen = traffic.during(|| {
+        let mut empty = 0;
+        for dashboard in dashboards()? {
+            for (kind, _) in KINDS {
+                let mut variables = dashboard.everything(WINDOW, "15s");
+                variables.insert("cluster".to_owned(), kind.to_owned());
+                let queries = dashboard.queries()?;
+                let (never, queries): (Vec<_>, Vec<_>) = queries.into_iter().partition(is_empty_here);
+                wait_for_data(&prometheus, queries, &variables)?;
+                for query in &never {
+                    let lack = lacks(&prometheus, query, &variables)?;
+                    ensure!(lack.is_some(), "{} has data: take it out of EMPTY", query.place);
+                }
+                empty += never.len();
+            }
+        }
+        wait_for_records(&prometheus)?;
+        Ok(empty)
     });
-    all?;
+    assert_eq!(seen?, EMPTY.len() * KINDS.len(), "a panel that may be empty is no more");
     assert_eq!(prometheus.unwell_rules()?, Vec::<String>::new());
 
     for dashboard in dashboards()? {
-        let everything = dashboard.everything("5s", "15s");
+        let everything = dashboard.everything(WINDOW, "15s");
         for variable in dashboard.label_values()? {
             let values = prometheus.label_values(&expand(&variable.selector, &everything)?, &variable.label)?;
             assert!(!values.is_empty(), "{} offers nothing", variable.place);
@@ -141,18 +123,32 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     Ok(())
 }
 
-type Waiting = Vec<(Query, BTreeMap<String, String>)>;
-
-/// What still lacks something, and what that is.
-fn still_waiting(prometheus: &Prometheus, waiting: &Waiting) -> Result<(Vec<String>, Waiting)> {
-    let (mut said, mut still) = (Vec::new(), Waiting::new());
-    for (query, variables) in waiting {
-        if let Some(lack) = lacks(prometheus, query, variables)? {
-            said.push(lack);
-            still.push((query.clone(), variables.clone()));
+/// Waits until each of these queries has shown data once.
+fn wait_for_data(prometheus: &Prometheus, mut waiting: Vec<Query>, variables: &BTreeMap<String, String>) -> Result<()> {
+    let mut said = Vec::new();
+    let shown = until("every panel of a dashboard to show something", || {
+        said.clear();
+        let mut still = Vec::new();
+        for query in waiting.drain(..) {
+            if let Some(lack) = lacks(prometheus, &query, variables)? {
+                said.push(lack);
+                still.push(query);
+            }
         }
-    }
-    Ok((said, still))
+        waiting = still;
+        Ok(waiting.is_empty().then_some(()))
+    });
+    shown.with_context(|| said.join("\n"))
+}
+
+/// Waits until every rule that records something has done so.
+fn wait_for_records(prometheus: &Prometheus) -> Result<()> {
+    let mut missing = Vec::new();
+    let recorded = until("every rule to record something", || {
+        missing = unrecorded(prometheus)?;
+        Ok(missing.is_empty().then_some(()))
+    });
+    recorded.with_context(|| missing.join("\n"))
 }
 
 /// Recorded series that are missing for a kind of histogram; baselines are not expected.

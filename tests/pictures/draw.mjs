@@ -1,4 +1,4 @@
-// Makes docs/images/dashboard-*.png of what `cargo run --bin pictures` wrote: bundles draw.tsx once for each picture and has
+// Makes docs/images/dashboard-*.png of what `cargo run --bin dashboard-pictures` wrote: bundles draw.tsx once for each picture and has
 // headless Chromium draw it. Usage: node draw.mjs SHOWN.json TOOLS FOLDER
 
 import { execFileSync } from 'node:child_process';
