@@ -137,7 +137,8 @@ fn all_queries() -> Result<Vec<(String, String)>> {
     }
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut pages: Vec<PathBuf> = files(&top.join("docs/runbooks"), ".md")?;
-    pages.extend([top.join("README.md"), top.join("docs/dashboards.md")]);
+    pages.extend(files(&top.join("docs"), ".md")?);
+    pages.push(top.join("README.md"));
     for page in pages {
         let name = page.strip_prefix(&top)?.display().to_string();
         let queries = queries_of_page(&read_to_string(&page).with_context(|| name.clone())?);
