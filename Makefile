@@ -13,7 +13,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels manual pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -122,6 +122,13 @@ pictures-dashboards: setup-test setup-e2e setup-browser build ## draw the dashbo
 	cargo build --package tests --bin dashboard-pictures
 	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) target/debug/dashboard-pictures --seconds $(SECONDS) target/pictures/shown.json
 	node tests/pictures/draw.mjs target/pictures/shown.json target/tools/grafana docs/images
+
+manual: build ## write the manual page and the completions of shells in target/manual
+	mkdir -p target/manual
+	$(BIN) docs man >target/manual/tcpvitals.8
+	$(BIN) docs completions bash >target/manual/tcpvitals.bash
+	$(BIN) docs completions zsh >target/manual/_tcpvitals
+	$(BIN) docs completions fish >target/manual/tcpvitals.fish
 
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md

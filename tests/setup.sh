@@ -135,6 +135,7 @@ case ${1-} in
     programs iproute2 ip tc
     programs nftables nft
     programs util-linux setpriv unshare
+    programs groff-base groff
     ;;
 e2e)
     debian_packages

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::{net::SocketAddr, path::PathBuf};
 use tracing::Level;
 
@@ -9,8 +10,14 @@ use tracing::Level;
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 ended as asked; 1 cannot serve; 2 wrong arguments or configuration; 3 the kernel lacks something or \
-                  does not permit it."
+    after_help = "\
+Examples:
+  tcpvitals                                  serve metrics on every address, port 10717
+  tcpvitals doctor                           what this kernel offers, and what is missing and why
+  tcpvitals check-config tcpvitals.yaml      what is wrong with a file, before it is used
+
+Exit codes: 0 ended as asked; 1 cannot do what was asked; 2 wrong arguments or configuration; 3 the kernel lacks something \
+or does not permit it"
 )]
 pub struct Arguments {
     /// What to do; `serve` without a word.
@@ -28,8 +35,17 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve metrics (the default)
+    #[command(after_help = "\
+Examples:
+  tcpvitals serve --config.file tcpvitals.yaml
+  tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
+  tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
     /// Check configuration files and say what is wrong with them
+    #[command(after_help = "\
+Examples:
+  tcpvitals check-config tcpvitals.yaml
+  tcpvitals check-config --web.config.file web.yaml")]
     CheckConfig {
         /// The configuration file
         #[arg(required_unless_present = "web")]
@@ -39,9 +55,19 @@ pub enum Command {
         web: Option<PathBuf>,
     },
     /// Say what this kernel offers, what would be attached, what is missing and why
+    #[command(after_help = "\
+Examples:
+  tcpvitals doctor
+  tcpvitals doctor --config.file tcpvitals.yaml --output json")]
     Doctor(DoctorArguments),
-    /// Print reference pages
-    #[command(subcommand)]
+    /// Print reference pages, the manual page, and completions for shells
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  tcpvitals docs man | man -l -
+  source <(tcpvitals docs completions bash)"
+    )]
     Docs(Docs),
 }
 
@@ -54,6 +80,13 @@ pub enum Docs {
     Configuration,
     /// The JSON Schema of the configuration file
     Schema,
+    /// The manual page, for section 8
+    Man,
+    /// Completions of this command line
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
 }
 
 /// Of `serve`.
@@ -65,8 +98,10 @@ pub struct ServeArguments {
     /// Address to serve on; `:PORT` is every address
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
     pub listen_address: SocketAddr,
-    /// File that says who may ask, and how: TLS, passwords and headers, in the format of the Prometheus exporter-toolkit.
-    /// It and the files that it names are read again when they change. Without one everybody may, over plain HTTP
+    /// File that says who may ask, and how; without one everybody may, over plain HTTP
+    ///
+    /// It holds TLS, passwords and headers in the format of the Prometheus exporter-toolkit. It and the files that it names are
+    /// read again when they change.
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<PathBuf>,
     /// Path of the metrics

@@ -11,7 +11,7 @@ use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
     config::{self, Config, ConfigError},
     doctor::Diagnosis,
-    families, otlp,
+    families, manual, otlp,
     run::{self, RunError},
     web::Web,
 };
@@ -48,6 +48,8 @@ fn docs(page: Docs) -> Result<(), ExitCode> {
         Docs::Metrics => print(&families::reference::markdown()),
         Docs::Configuration => print(&config::reference::markdown()),
         Docs::Schema => print(&config::schema::json().map_err(|error| failed(&error, ExitCode::FAILURE))?),
+        Docs::Man => print(&manual::page().map_err(|error| failed(&error, ExitCode::FAILURE))?),
+        Docs::Completions { shell } => print(&manual::completions(shell)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod contract;
 mod dashboards;
 mod golden;
+mod manual;
 mod otlp;
 mod page;
 mod properties;
