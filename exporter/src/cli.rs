@@ -178,7 +178,7 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if !plain {
         return Err("expected a path that begins with /, for example /metrics".to_owned());
     }
-    if ["/healthz", "/readyz", "/-/reload"].contains(&text) {
+    if ["/healthz", "/readyz", "/-/reload"].contains(&text) || text.starts_with("/api/") {
         return Err("this path is taken; expected another, for example /metrics".to_owned());
     }
     Ok(text.to_owned())

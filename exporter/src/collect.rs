@@ -2,10 +2,13 @@
 //!
 //! One of the few places with a clock. The kernel is read on a blocking thread; nothing wakes up between collections.
 
+mod drops;
 mod reload;
+mod shared;
 
 use crate::{
     config::Config,
+    drops::Dropped,
     families::{self, Families},
     kernel::{
         Kernel,
@@ -17,6 +20,7 @@ use crate::{
     pushes::Tally,
     sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
+    status::Status,
 };
 use common::{drops::DropCount, group::GroupKey};
 use std::{
@@ -25,6 +29,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::Mutex as AsyncMutex;
+
+use shared::Shared;
 
 pub use reload::{ReloadError, Reloaded};
 
@@ -44,6 +50,7 @@ pub enum CollectError {
 pub struct Collector {
     source: Arc<Mutex<Source>>,
     last: AsyncMutex<Last>,
+    drops: Shared<Vec<Dropped>>,
     started: Duration,
 }
 
@@ -62,6 +69,8 @@ pub struct Collection {
     pub at: Duration,
     /// All families.
     pub families: Arc<Families>,
+    /// How the exporter does.
+    pub status: Arc<Status>,
 }
 
 /// One snapshot by the labels before and after a reload.
@@ -96,6 +105,7 @@ impl Collector {
                 collection: None,
                 relabelled: None,
             }),
+            drops: Shared::default(),
             started,
         }
     }
@@ -147,9 +157,9 @@ impl Collector {
             return Ok(collection.clone());
         }
         let source = Arc::clone(&self.source);
-        let families = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+        let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
         let at = clock();
-        let collection = Collection { at, families };
+        let collection = Collection { at, families, status };
         last.collection = Some((now(), collection.clone()));
         Ok(collection)
     }
@@ -193,9 +203,11 @@ struct Source {
 }
 
 impl Source {
-    fn collect(&mut self) -> Result<Arc<Families>, ReadError> {
+    fn collect(&mut self) -> Result<(Arc<Families>, Arc<Status>), ReadError> {
         let snapshot = self.snapshot()?;
-        Ok(self.label(&snapshot))
+        let families = self.label(&snapshot);
+        let status = Status::new(&snapshot, &families);
+        Ok((families, Arc::new(status)))
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
@@ -231,15 +243,19 @@ impl Source {
         Arc::new(families::build(&self.labelling.label(snapshot)))
     }
 
-    fn name_drops(
-        &mut self,
-        readings: BTreeMap<u32, DropReading>,
-    ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
+    fn learn_names(&mut self, readings: &BTreeMap<u32, DropReading>) -> Result<(), ReadError> {
         let software = readings.values().filter_map(|reading| match reading.row {
             DropRow::Software(key) => Some(key),
             DropRow::Named(_) | DropRow::Other(_) => None,
         });
-        self.kernel.learn_names(software)?;
+        self.kernel.learn_names(software)
+    }
+
+    fn name_drops(
+        &mut self,
+        readings: BTreeMap<u32, DropReading>,
+    ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
+        self.learn_names(&readings)?;
         let row = |(slot, DropReading { row, count }): (u32, DropReading)| Row {
             id: slot.into(),
             key: sites::name(&row, &self.kernel),

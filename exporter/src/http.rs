@@ -1,6 +1,7 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`; `api` has the rest.
 
 use crate::{
+    api,
     collect::{CollectError, Collector},
     families::METRICS,
     kernel::plan::Plan,
@@ -44,6 +45,7 @@ pub fn router(service: Service) -> Router {
         .route("/readyz", get(readyz))
         .route("/-/reload", post(reload))
         .route("/", get(index))
+        .merge(api::routes())
         .layer(CompressionLayer::new())
         .with_state(Arc::new(service))
 }

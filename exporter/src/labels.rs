@@ -115,6 +115,12 @@ impl Labelling {
         }
     }
 
+    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores. The row `other` has no site.
+    pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
+        let ignored = site.is_some_and(|site| self.ignores(site));
+        (!ignored).then(|| self.of_drop(site))
+    }
+
     /// Names of the labels that are shown: of groups, of drops.
     fn shown(&self) -> (Shown, Shown) {
         let Labels { tcp, drops } = &self.config.labels;

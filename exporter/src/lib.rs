@@ -5,9 +5,11 @@
 //! - `kernel`: loads the programs and reads their maps
 //! - `snapshot`: what was collected, as a value; `sites` names where packets were dropped
 //! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
-//! - `families`: the metric table applied
+//! - `families`: the metric table applied; `status` the exporter's own state
+//! - `drops`: rows of drops for people
 //! - `collect`, `reload`: when asked
-//! - `prometheus` encodes, `page` draws; `http` answers, and `web` serves it, over TLS if asked to, to those who may
+//! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
+//!   to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
 //! - `cli`, `manual`, `doctor`, `run`: the program around it
 
@@ -28,6 +30,9 @@ pub mod families;
 pub mod labels;
 pub mod ledger;
 
+pub mod drops;
+pub mod status;
+
 pub mod process;
 pub mod pushes;
 
@@ -37,6 +42,7 @@ pub mod reload;
 pub mod page;
 pub mod prometheus;
 
+pub mod api;
 pub mod http;
 pub mod web;
 

@@ -99,13 +99,20 @@ pub struct Glob {
 
 impl Glob {
     fn parse(key: &str, text: &str) -> Result<Self, Problem> {
+        Self::new(text).map_err(|what| Problem::new(key, what))
+    }
+
+    /// A pattern.
+    ///
+    /// # Errors
+    /// A sentence that says what a pattern is.
+    pub fn new(text: &str) -> Result<Self, String> {
         let known = |byte: u8| byte.is_ascii_graphic() && !b"?[]{}\\".contains(&byte);
         if text.is_empty() || !text.bytes().all(known) {
-            let what = format!(
+            return Err(format!(
                 "{text:?} is not a pattern; write a name without spaces, in which * stands for any text and \
                  nothing else is special, for example tcp_*"
-            );
-            return Err(Problem::new(key, what));
+            ));
         }
         Ok(Self {
             parts: text.split('*').map(str::to_owned).collect(),

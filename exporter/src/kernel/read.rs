@@ -4,6 +4,7 @@ use super::{
     Kernel, features,
     load::map_fd,
     record::Record,
+    symbols::Symbol,
     syscall::{self, Batch},
 };
 use aya::{
@@ -114,15 +115,7 @@ impl Kernel {
         if let Some(fold) = &self.fold {
             fold.run().map_err(ReadError::Fold)?;
         }
-        let used: Vec<u64> = self.array("SLOTS_USED", 2)?;
-        let slots = |table: usize, capacity: u32| {
-            let used = used.get(table).copied().unwrap_or(0);
-            u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
-        };
-        let (groups, drops) = (
-            slots(0, self.capacity.groups),
-            slots(DROP_TABLE as usize, self.capacity.drops),
-        );
+        let (groups, drops) = self.used_slots()?;
         Ok(Reading {
             groups: self.read_groups(groups, epoch, &mut tables.groups)?,
             drops: self.read_drops(drops, &mut tables.drops)?,
@@ -130,6 +123,26 @@ impl Kernel {
             lost: self.read_lost()?,
             misses: self.misses(),
         })
+    }
+
+    /// Reads what was dropped, and nothing else: the fold does not run.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`].
+    pub fn read_only_drops(&self, tables: &mut Tables) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+        let (_, drops) = self.used_slots()?;
+        self.read_drops(drops, &mut tables.drops)
+    }
+
+    /// Slots given out so far: for groups, for drops.
+    fn used_slots(&self) -> Result<(u32, u32), ReadError> {
+        let used: Vec<u64> = self.array("SLOTS_USED", 2)?;
+        let slots = |table: usize, capacity: u32| {
+            let used = used.get(table).copied().unwrap_or(0);
+            u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
+        };
+        let groups = slots(0, self.capacity.groups);
+        Ok((groups, slots(DROP_TABLE as usize, self.capacity.drops)))
     }
 
     /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
@@ -147,6 +160,11 @@ impl Kernel {
     /// The name of a code address.
     pub fn location(&self, address: u64) -> String {
         self.symbols.name(address)
+    }
+
+    /// Where a code address lies, if the kernel says so.
+    pub fn symbol(&self, address: u64) -> Option<&Symbol> {
+        self.symbols.symbol(address)
     }
 
     /// The name of a drop reason.

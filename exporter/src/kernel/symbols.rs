@@ -13,8 +13,20 @@ use std::{
 #[derive(Debug)]
 pub struct Symbols {
     table: Option<File>,
-    names: HashMap<u64, String>,
+    /// Without a symbol where none is known.
+    known: HashMap<u64, Option<Symbol>>,
     hidden: bool,
+}
+
+/// Where in the kernel's code an address lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// The function, without the suffixes that a compiler adds.
+    pub function: String,
+    /// Bytes from its beginning.
+    pub offset: u64,
+    /// The module that it is part of, unless it is the kernel itself.
+    pub module: Option<String>,
 }
 
 impl Symbols {
@@ -22,7 +34,7 @@ impl Symbols {
     pub fn open() -> Self {
         let mut symbols = Self {
             table: File::open("/proc/kallsyms").ok(),
-            names: HashMap::new(),
+            known: HashMap::new(),
             hidden: false,
         };
         symbols.hidden = !symbols.first_address_is_shown().unwrap_or(false);
@@ -41,7 +53,7 @@ impl Symbols {
     pub fn resolve(&mut self, addresses: impl IntoIterator<Item = u64>) -> io::Result<()> {
         let mut unknown: Vec<u64> = addresses
             .into_iter()
-            .filter(|address| !self.names.contains_key(address))
+            .filter(|address| !self.known.contains_key(address))
             .collect();
         unknown.sort_unstable();
         unknown.dedup();
@@ -53,27 +65,27 @@ impl Symbols {
                 }
                 _ => vec![None; unknown.len()],
             };
-            for (address, function) in unknown.into_iter().zip(found) {
-                self.names
-                    .insert(address, function.unwrap_or_else(|| format!("{address:#x}")));
-            }
+            self.known.extend(unknown.into_iter().zip(found));
         }
         Ok(())
     }
 
+    /// Where a resolved address lies, if the kernel says so.
+    pub fn symbol(&self, address: u64) -> Option<&Symbol> {
+        self.known.get(&address)?.as_ref()
+    }
+
     /// The function that a resolved address lies in, or the address in hexadecimal.
     pub fn name(&self, address: u64) -> String {
-        self.names
-            .get(&address)
-            .cloned()
-            .unwrap_or_else(|| format!("{address:#x}"))
+        self.symbol(address)
+            .map_or_else(|| format!("{address:#x}"), |symbol| symbol.function.clone())
     }
 
     fn first_address_is_shown(&mut self) -> io::Result<bool> {
         let Some(table) = &mut self.table else { return Ok(false) };
         // Per-CPU symbols come first and have small addresses on some kernels; all are zero only when hidden.
         for line in BufReader::new(table).lines().take(1000) {
-            if parse(&line?).is_some_and(|(address, _)| address != 0) {
+            if parse(&line?).is_some_and(|(address, ..)| address != 0) {
                 return Ok(true);
             }
         }
@@ -82,36 +94,45 @@ impl Symbols {
 }
 
 /// For each of the sorted `addresses` the function that begins last before or at it.
-fn functions_at(table: impl BufRead, addresses: &[u64]) -> io::Result<Vec<Option<String>>> {
-    let mut nearest: Vec<Option<(u64, String)>> = vec![None; addresses.len()];
+fn functions_at(table: impl BufRead, addresses: &[u64]) -> io::Result<Vec<Option<Symbol>>> {
+    type Function = (u64, String, Option<String>);
+    let mut nearest: Vec<Option<Function>> = vec![None; addresses.len()];
     for line in table.lines() {
         let line = line?;
-        let Some((start, name)) = parse(&line) else { continue };
+        let Some((start, name, module)) = parse(&line) else {
+            continue;
+        };
         // Enough for the first address behind the symbol: the others take it over below.
         let index = addresses.partition_point(|address| *address < start);
         if let Some(entry) = nearest.get_mut(index)
-            && entry.as_ref().is_none_or(|(known, _)| *known < start)
+            && entry.as_ref().is_none_or(|(known, ..)| *known < start)
         {
-            *entry = Some((start, name.to_owned()));
+            *entry = Some((start, name.to_owned(), module.map(str::to_owned)));
         }
     }
     let mut last = None;
     Ok(nearest
         .into_iter()
-        .map(|entry| {
+        .zip(addresses)
+        .map(|(entry, address)| {
             last = entry.max(last.take());
-            last.as_ref().map(|(_, name)| name.clone())
+            last.as_ref().map(|(start, function, module)| Symbol {
+                function: function.clone(),
+                offset: address - start,
+                module: module.clone(),
+            })
         })
         .collect())
 }
 
-/// Address and name of a function; suffixes that the compiler adds (`.isra.0`, `.cold`) are cut.
-fn parse(line: &str) -> Option<(u64, &str)> {
+/// Address, name and module of a function; suffixes that the compiler adds (`.isra.0`, `.cold`) are cut.
+fn parse(line: &str) -> Option<(u64, &str, Option<&str>)> {
     let mut words = line.split_ascii_whitespace();
     let address = u64::from_str_radix(words.next()?, 16).ok()?;
     let kind = words.next()?;
     let name = words.next()?;
-    matches!(kind, "t" | "T" | "w" | "W").then(|| (address, name.split('.').next().unwrap_or(name)))
+    let module = words.next().map(|module| module.trim_matches(['[', ']']));
+    matches!(kind, "t" | "T" | "w" | "W").then(|| (address, name.split('.').next().unwrap_or(name), module))
 }
 
 #[cfg(test)]
@@ -127,7 +148,10 @@ mod tests {
 
     fn check(addresses: &[u64], expected: &[Option<&str>]) {
         let found = functions_at(TABLE.as_bytes(), addresses).unwrap();
-        assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+        let functions = found
+            .iter()
+            .map(|found| found.as_ref().map(|symbol| symbol.function.as_str()));
+        assert_eq!(functions.collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -147,13 +171,32 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_says_how_far_into_it_and_in_which_module_the_address_is() {
+        let found = functions_at(TABLE.as_bytes(), &[0x810, 0x2001]).unwrap();
+        let symbol = |function: &str, offset, module: Option<&str>| {
+            Some(Symbol {
+                function: function.to_owned(),
+                offset,
+                module: module.map(str::to_owned),
+            })
+        };
+        assert_eq!(
+            found,
+            [
+                symbol("module_function", 0x10, Some("module")),
+                symbol("second", 1, None)
+            ]
+        );
+    }
+
+    #[test]
     fn the_running_kernel_names_its_own_functions() {
         let mut symbols = Symbols::open();
         assert!(!symbols.are_hidden(), "run the tests as root");
         let table = std::fs::read_to_string("/proc/kallsyms").unwrap();
         let address = table
             .lines()
-            .find_map(|line| parse(line).filter(|(_, name)| *name == "kfree_skbmem"))
+            .find_map(|line| parse(line).filter(|(_, name, _)| *name == "kfree_skbmem"))
             .unwrap()
             .0;
         symbols.resolve([address, address + 1]).unwrap();

@@ -106,7 +106,7 @@ impl Pusher {
         if temporality == Temporality::Cumulative {
             self.collector.forget_labels().await;
         } else if before == Some(Temporality::Cumulative)
-            && let Ok((Collection { at, families }, _)) = self.collector.to_push(false).await
+            && let Ok((Collection { at, families, .. }, _)) = self.collector.to_push(false).await
         {
             self.deltas = Deltas::new(nanos(at));
             for part in split(&families, LARGEST_REQUEST) {
@@ -184,7 +184,7 @@ impl Pusher {
 
     async fn push_all(
         &mut self,
-        Collection { at, families }: &Collection,
+        Collection { at, families, .. }: &Collection,
         receiver: &Receiver,
         client: &mut Client,
         due: Instant,

@@ -1,0 +1,62 @@
+//! What is read when somebody asks: who asks meanwhile waits for the same reading, and who asks soon afterwards gets it too.
+
+use super::{CollectError, now};
+use std::{sync::Arc, time::Duration, time::Instant};
+use tokio::sync::Mutex;
+
+/// The last reading of one kind.
+#[derive(Debug)]
+pub(super) struct Shared<T>(Mutex<Option<(Instant, Arc<T>)>>);
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    /// The last reading, or if that is older than `max_age` a new one, made on a thread that may block.
+    pub(super) async fn get<E>(
+        &self,
+        max_age: Duration,
+        read: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<Arc<T>, CollectError>
+    where
+        E: Send + 'static,
+        CollectError: From<E>,
+    {
+        let mut last = self.0.lock().await;
+        if let Some((at, reading)) = &*last
+            && at.elapsed() < max_age
+        {
+            return Ok(Arc::clone(reading));
+        }
+        let reading = Arc::new(tokio::task::spawn_blocking(read).await??);
+        *last = Some((now(), Arc::clone(&reading)));
+        Ok(reading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::read::ReadError;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn who_asks_together_shares_one_reading() {
+        let shared = Arc::new(Shared::default());
+        let readings = Arc::new(AtomicUsize::new(0));
+        let ask = |max_age| {
+            let (shared, readings) = (Arc::clone(&shared), Arc::clone(&readings));
+            async move {
+                let read = move || Ok::<_, ReadError>(readings.fetch_add(1, Ordering::Relaxed));
+                *shared.get(max_age, read).await.unwrap()
+            }
+        };
+        let long = Duration::from_secs(3600);
+        assert_eq!(tokio::join!(ask(long), ask(long), ask(long)), (0, 0, 0));
+        assert_eq!(ask(long).await, 0);
+        assert_eq!(ask(Duration::ZERO).await, 1);
+    }
+}
