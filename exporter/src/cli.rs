@@ -1,9 +1,13 @@
 //! The command line.
 
+mod drops;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{net::SocketAddr, path::PathBuf};
 use tracing::Level;
+
+pub use drops::DropsArguments;
 
 /// The vital signs of every TCP flow and the site of every dropped packet, as metrics.
 #[derive(Debug, Parser)]
@@ -41,6 +45,14 @@ Examples:
   tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
   tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
+    /// Show where and why packets are dropped, live
+    #[command(after_help = "\
+Examples:
+  tcpvitals drops                                  a table that is drawn anew every 2 seconds
+  tcpvitals drops --class error --class capacity   without what is meant to be dropped
+  tcpvitals drops --location 'nft_*' --subnet private-10
+  tcpvitals drops --output json --duration 1m | jq .packets_per_second")]
+    Drops(DropsArguments),
     /// Check configuration files and say what is wrong with them
     #[command(after_help = "\
 Examples:
@@ -129,7 +141,7 @@ pub struct DoctorArguments {
     pub output: Output,
 }
 
-/// How `doctor` prints.
+/// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people

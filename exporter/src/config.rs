@@ -17,7 +17,7 @@ mod tests;
 mod units;
 mod words;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use common::connection::{ConnectionType, NamePattern};
 
@@ -107,6 +107,16 @@ impl Config {
     pub fn read_or_built_in(file: Option<&Path>) -> Result<Self, ConfigError> {
         file.map_or_else(|| Ok(Self::built_in()), Self::read)
     }
+}
+
+/// A duration on the command line, written as in the file, between two of them.
+///
+/// # Errors
+/// A sentence that says what is allowed.
+pub fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let read = units::DURATION.read("", text, millis(least)..=millis(most));
+    read.map(Duration::from_millis).map_err(|problem| problem.what)
 }
 
 impl TryFrom<RawConfig> for Config {

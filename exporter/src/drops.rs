@@ -1,8 +1,11 @@
 //! Rows of drops for people: every label and, besides, where in a function it was. What the API and the command `drops` show.
 //!
-//! Pure: from what the collector read; to filters, order and tables.
+//! Pure but for `live`: from what the collector read; to filters, order and tables.
 
 pub mod filter;
+pub mod live;
+pub mod table;
+pub mod text;
 
 use crate::{config::DropLabel, labels::LabelSet};
 use common::drops::{DropCount, DropSource};

@@ -11,7 +11,7 @@
 //! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
 //!   to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
-//! - `cli`, `manual`, `doctor`, `run`: the program around it
+//! - `cli`, `manual`, `doctor`, `run`, `live`: the program around it; `drops::live` shows drops
 
 mod yaml;
 
@@ -50,5 +50,6 @@ pub mod otlp;
 
 pub mod cli;
 pub mod doctor;
+pub mod live;
 pub mod manual;
 pub mod run;

@@ -11,7 +11,7 @@ use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
     config::{self, Config, ConfigError},
     doctor::Diagnosis,
-    families, manual, otlp,
+    drops, families, manual, otlp,
     run::{self, RunError},
     web::Web,
 };
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Docs(page) => docs(page),

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::ServeArguments,
-    collect::{Collector, clock},
+    collect::{CollectError, Collector, clock},
     config::{Config, ConfigError},
     http::{self, Service},
     kernel::{
@@ -61,6 +61,12 @@ pub enum RunError {
     /// The server stopped.
     #[error("serve: {0}")]
     Serve(#[source] io::Error),
+    /// The kernel could not be read again.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    /// A command that shows something cannot write, wait or use the terminal.
+    #[error("show what the kernel says: {0}")]
+    Live(#[source] io::Error),
 }
 
 impl RunError {
@@ -69,7 +75,7 @@ impl RunError {
         match self {
             Self::Config(_) => ExitCode::from(2),
             Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => ExitCode::from(3),
-            Self::Listen { .. } | Self::Serve(_) => ExitCode::from(1),
+            Self::Listen { .. } | Self::Serve(_) | Self::Collect(_) | Self::Live(_) => ExitCode::from(1),
         }
     }
 }
@@ -184,6 +190,10 @@ async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
     pending().await
 }
 
+/// What is missing without CAP_SYSLOG, and what to do.
+pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbol addresses, so drop locations are numbers; give the process \
+                                         CAP_SYSLOG, or set kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1";
+
 /// One line at the start: what runs, and what does not and why.
 fn tell(kernel: &Kernel, config: &Config) {
     let Plan { programs, .. } = kernel.plan();
@@ -204,9 +214,6 @@ fn tell(kernel: &Kernel, config: &Config) {
         "programs attached"
     );
     if kernel.hides_symbols() {
-        tracing::warn!(
-            "the kernel hides its symbol addresses, so drop locations are numbers; give the process CAP_SYSLOG, or set \
-             kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1"
-        );
+        tracing::warn!("{HIDDEN_SYMBOLS}");
     }
 }
