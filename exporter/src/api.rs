@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod drops;
+pub mod flows;
 pub mod query;
 pub mod rows;
 pub mod status;
@@ -23,8 +24,20 @@ use std::sync::Arc;
 /// Its routes.
 pub fn routes() -> Router<Arc<Service>> {
     Router::new()
+        .route("/api/v1/flows", get(flows))
         .route("/api/v1/drops", get(drops))
         .route("/api/v1/status", get(status))
+}
+
+async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    if !service.flows.is_open(service.web.has_auth()) {
+        return Err(Refusal::Closed);
+    }
+    let wanted = flows::Wanted::parse(&query.unwrap_or_default())?;
+    let flows = service.collector.flows().await?;
+    // Sorting many flows takes a while, in which others are to be answered.
+    let answer = tokio::task::spawn_blocking(move || wanted.answer(&flows)).await;
+    Ok(json(StatusCode::OK, &answer.map_err(CollectError::from)?))
 }
 
 async fn drops(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -43,6 +56,7 @@ async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) 
 
 /// Why there is no answer.
 enum Refusal {
+    Closed,
     Parameter(WrongParameter),
     Failed(CollectError),
 }
@@ -62,6 +76,7 @@ impl From<CollectError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
+            Self::Closed => refuse(StatusCode::FORBIDDEN, access::REMEDY),
             Self::Parameter(wrong) => json(StatusCode::BAD_REQUEST, &wrong),
             Self::Failed(error) => {
                 tracing::error!(%error, "the kernel could not be read");

@@ -122,6 +122,11 @@ pub struct ServeArguments {
     /// Let POST /-/reload re-read the configuration file, as SIGHUP does
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
+    /// Let /api/v1/flows show the addresses of peers to everybody who may ask
+    ///
+    /// Without it only where the address is a loopback address, or passwords or certificates of clients are asked for.
+    #[arg(long = "web.enable-flows")]
+    pub enable_flows: bool,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,

@@ -3,6 +3,7 @@
 //! One of the few places with a clock. The kernel is read on a blocking thread; nothing wakes up between collections.
 
 mod drops;
+mod flows;
 mod reload;
 mod shared;
 
@@ -10,6 +11,7 @@ use crate::{
     config::Config,
     drops::Dropped,
     families::{self, Families},
+    flows::LiveFlow,
     kernel::{
         Kernel,
         read::{DropReading, DropRow, GroupReading, ReadError, Reading, Tables},
@@ -51,6 +53,7 @@ pub struct Collector {
     source: Arc<Mutex<Source>>,
     last: AsyncMutex<Last>,
     drops: Shared<Vec<Dropped>>,
+    flows: Shared<Vec<LiveFlow>>,
     started: Duration,
 }
 
@@ -106,6 +109,7 @@ impl Collector {
                 relabelled: None,
             }),
             drops: Shared::default(),
+            flows: Shared::default(),
             started,
         }
     }

@@ -1,13 +1,14 @@
 //! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`; `api` has the rest.
 
 use crate::{
-    api,
+    api::{self, access::FlowAccess},
     collect::{CollectError, Collector},
     families::METRICS,
     kernel::plan::Plan,
     page,
     prometheus::{self, Format},
     reload::Reloader,
+    web::Web,
 };
 use axum::{
     Router,
@@ -30,6 +31,10 @@ pub struct Service {
     pub plan: Plan,
     /// Path of the metrics.
     pub telemetry_path: String,
+    /// Who may ask, besides what the guard before the routes lets through.
+    pub web: Arc<Web>,
+    /// Whether live flows may be shown.
+    pub flows: FlowAccess,
     /// Release of the kernel.
     pub release: String,
     /// Name of the host.

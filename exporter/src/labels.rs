@@ -115,6 +115,11 @@ impl Labelling {
         }
     }
 
+    /// All labels of a flow, those too that the configuration leaves out.
+    pub fn of_key(&self, key: &GroupKey) -> LabelSet {
+        self.of_group(Some(key))
+    }
+
     /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores. The row `other` has no site.
     pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
         let ignored = site.is_some_and(|site| self.ignores(site));

@@ -6,7 +6,7 @@
 //! - `snapshot`: what was collected, as a value; `sites` names where packets were dropped
 //! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
 //! - `families`: the metric table applied; `status` the exporter's own state
-//! - `drops`: rows of drops for people
+//! - `drops`, `flows`: rows of drops and live flows for people
 //! - `collect`, `reload`: when asked
 //! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
 //!   to those who may
@@ -31,6 +31,7 @@ pub mod labels;
 pub mod ledger;
 
 pub mod drops;
+pub mod flows;
 pub mod status;
 
 pub mod process;

@@ -4,7 +4,7 @@
 use crate::{
     collect::{Collector, clock},
     config::Config,
-    kernel::{Kernel, capabilities, features, plan},
+    kernel::{Kernel, capabilities, features, plan, purpose::Purpose},
     numbering::Numbering,
     pushes::Tally,
     run::{HIDDEN_SYMBOLS, RunError},
@@ -21,7 +21,7 @@ use tokio::{
 /// [`RunError`]; nothing stays loaded.
 pub fn load(config: &Config, btf: Option<&Path>) -> Result<Collector, RunError> {
     let (features, reasons) = features::read(btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(config, &features)?;
+    let plan = plan::plan(config, &features, Purpose::Serve)?;
     capabilities::keep_needed()?;
     let numbering = Numbering::new(config);
     let started = clock();

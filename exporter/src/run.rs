@@ -1,6 +1,7 @@
 //! `serve`: wires the stages. What needs privileges comes first, on one thread; then they are given up, and the server runs.
 
 use crate::{
+    api::access::FlowAccess,
     cli::ServeArguments,
     collect::{CollectError, Collector, clock},
     config::{Config, ConfigError},
@@ -93,6 +94,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let plan = plan::plan(&config, &features, Purpose::Serve)?;
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
+    let served = listener.local_addr().map_err(RunError::Serve)?;
     capabilities::keep_needed()?;
     // Again, as it is read from now on: without the right to read what is for other users only.
     let web = Arc::new(Web::read(web_config_file)?);
@@ -114,6 +116,8 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         collector,
         reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
         telemetry_path: arguments.telemetry_path.clone(),
+        web: Arc::clone(&web),
+        flows: FlowAccess::new(arguments.enable_flows, served.ip()),
         release: features::release(),
         host: host(),
     };

@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "exporter/src/drops/text.rs",
     "exporter/src/families.rs",
     "exporter/src/families/",
+    "exporter/src/flows.rs",
     "exporter/src/kernel/btf.rs",
     "exporter/src/kernel/capacity.rs",
     "exporter/src/kernel/btf/",

@@ -1,16 +1,20 @@
 //! What is read when somebody asks: who asks meanwhile waits for the same reading, and who asks soon afterwards gets it too.
+//! It must never keep a reading that nobody may get any more: flows may be many.
 
 use super::{CollectError, now};
 use std::{sync::Arc, time::Duration, time::Instant};
 use tokio::sync::Mutex;
 
+/// A reading, and when it was made.
+type Last<T> = Option<(Instant, Arc<T>)>;
+
 /// The last reading of one kind.
 #[derive(Debug)]
-pub(super) struct Shared<T>(Mutex<Option<(Instant, Arc<T>)>>);
+pub(super) struct Shared<T>(Arc<Mutex<Last<T>>>);
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self(Arc::default())
     }
 }
 
@@ -32,8 +36,20 @@ impl<T: Send + Sync + 'static> Shared<T> {
             return Ok(Arc::clone(reading));
         }
         let reading = Arc::new(tokio::task::spawn_blocking(read).await??);
-        *last = Some((now(), Arc::clone(&reading)));
+        if !max_age.is_zero() {
+            *last = Some((now(), Arc::clone(&reading)));
+            tokio::spawn(forget(Arc::clone(&self.0), max_age));
+        }
         Ok(reading)
+    }
+}
+
+/// Lets go of a reading when it is too old; of a newer one somebody else does.
+async fn forget<T>(shared: Arc<Mutex<Last<T>>>, max_age: Duration) {
+    tokio::time::sleep(max_age).await;
+    let mut last = shared.lock().await;
+    if last.as_ref().is_some_and(|(at, _)| at.elapsed() >= max_age) {
+        *last = None;
     }
 }
 
@@ -58,5 +74,8 @@ mod tests {
         assert_eq!(tokio::join!(ask(long), ask(long), ask(long)), (0, 0, 0));
         assert_eq!(ask(long).await, 0);
         assert_eq!(ask(Duration::ZERO).await, 1);
+        assert!(shared.0.lock().await.is_some());
+        forget(Arc::clone(&shared.0), Duration::ZERO).await;
+        assert!(shared.0.lock().await.is_none());
     }
 }
