@@ -21,12 +21,16 @@ use query::{Query, WrongParameter};
 use serde::Serialize;
 use std::sync::Arc;
 
+/// Its paths: flows, drops, status.
+pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"];
+
 /// Its routes.
 pub fn routes() -> Router<Arc<Service>> {
+    let [of_flows, of_drops, of_status] = PATHS;
     Router::new()
-        .route("/api/v1/flows", get(flows))
-        .route("/api/v1/drops", get(drops))
-        .route("/api/v1/status", get(status))
+        .route(of_flows, get(flows))
+        .route(of_drops, get(drops))
+        .route(of_status, get(status))
 }
 
 async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {

@@ -4,6 +4,7 @@ mod contract;
 mod dashboards;
 mod golden;
 mod manual;
+mod openapi;
 mod otlp;
 mod page;
 mod properties;

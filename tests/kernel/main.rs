@@ -7,10 +7,12 @@ use tests::account;
 
 mod acks;
 mod adoption;
+mod api;
 mod blocked;
 mod churn;
 mod connects;
 mod degraded;
+mod drop_table;
 mod drops;
 mod dump;
 mod failures;

@@ -18,6 +18,7 @@ pub struct Launch<'net> {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     namespace: Option<&'net Namespace>,
+    on_every_address: bool,
 }
 
 impl<'net> Launch<'net> {
@@ -30,6 +31,7 @@ impl<'net> Launch<'net> {
             arguments: Vec::new(),
             variables: Vec::new(),
             namespace: None,
+            on_every_address: false,
         }
     }
 
@@ -64,6 +66,12 @@ impl<'net> Launch<'net> {
         self
     }
 
+    /// Reachable on every address of the host, not only on that of [`Exporter::address`].
+    pub fn on_every_address(mut self) -> Self {
+        self.on_every_address = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Result<Exporter<'net>> {
         let mut exporter = self.spawn()?;
@@ -91,8 +99,12 @@ impl<'net> Launch<'net> {
             None => Command::new(binary),
         };
         command.args(["serve", "--config.file"]).arg(config.path());
+        let listen = match self.on_every_address {
+            true => format!(":{}", address.port()),
+            false => address.to_string(),
+        };
         command
-            .arg(format!("--web.listen-address={address}"))
+            .arg(format!("--web.listen-address={listen}"))
             .args(self.arguments)
             .envs(self.variables);
         command
