@@ -1,6 +1,7 @@
 //! The command line.
 
 mod drops;
+mod top;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -8,6 +9,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use tracing::Level;
 
 pub use drops::DropsArguments;
+pub use top::TopArguments;
 
 /// The vital signs of every TCP flow and the site of every dropped packet, as metrics.
 #[derive(Debug, Parser)]
@@ -45,6 +47,13 @@ Examples:
   tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
   tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
+    /// Show live flows and drop sites on the terminal
+    #[command(after_help = "\
+Examples:
+  tcpvitals top                                  q ends it, ? lists the keys
+  tcpvitals top --sort retransmits --interval 5s
+  tcpvitals top --once --output json --filter '10.1.2.3 https' | jq '.flows[].smoothed_rtt_seconds'")]
+    Top(TopArguments),
     /// Show where and why packets are dropped, live
     #[command(after_help = "\
 Examples:

@@ -13,6 +13,7 @@ use tcpvitals::{
     doctor::Diagnosis,
     drops, families, manual, otlp,
     run::{self, RunError},
+    top,
     web::Web,
 };
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Doctor(arguments) => doctor(&arguments),

@@ -62,6 +62,11 @@ pub enum RunError {
     /// The server stopped.
     #[error("serve: {0}")]
     Serve(#[source] io::Error),
+    /// Nothing can be drawn.
+    #[error(
+        "top draws on a terminal, and standard output is none; print once with `top --once --output json` or `--output text`"
+    )]
+    NoTerminal,
     /// The kernel could not be read again.
     #[error(transparent)]
     Collect(#[from] CollectError),
@@ -74,7 +79,7 @@ impl RunError {
     /// The documented exit code: 2 for the configuration, 3 for what the kernel does not have or permit, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(2),
+            Self::Config(_) | Self::NoTerminal => ExitCode::from(2),
             Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => ExitCode::from(3),
             Self::Listen { .. } | Self::Serve(_) | Self::Collect(_) | Self::Live(_) => ExitCode::from(1),
         }
