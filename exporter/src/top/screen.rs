@@ -387,15 +387,15 @@ mod tests {
         assert_eq!(lines[0], "tcpvitals  [Flows] Drops  3 of 3 flows  by rate");
         assert_eq!(
             lines[1],
-            "FLOW               SUBNET       PROTO    OUT/s  IN/s  RETR    RTT  CWND WAIT"
+            "FLOW                   SUBNET       PROTO    OUT/s  IN/s  RETR    RTT  CWND WAIT"
         );
         assert_eq!(
             lines[2],
-            "192.0.2.9:443      office       https     4.0k     0    0%      -     0 idle"
+            ":40000 > 192.0.2.9:443 office       https     4.0k     0    0%      -     0 idle"
         );
         assert_eq!(
             lines[3],
-            "192.0.2.9:443      office       https       50     0   25%  1.5ms     0 idle"
+            ":40000 > 192.0.2.9:443 office       https       50     0   25%  1.5ms     0 idle"
         );
         assert!(lines[23].starts_with("q quit"), "{lines:#?}");
     }
