@@ -138,6 +138,7 @@ case ${1-} in
     programs groff-base groff
     ;;
 e2e)
+    programs tmux tmux
     debian_packages
     python_packages
     ;;

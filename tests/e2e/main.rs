@@ -11,5 +11,6 @@ mod push;
 mod rotel;
 mod rules;
 mod text;
+mod top;
 mod victoria_metrics;
 mod vocabulary;

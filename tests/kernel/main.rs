@@ -27,6 +27,7 @@ mod reasons;
 mod reload;
 mod retransmits;
 mod rtt;
+mod top;
 mod totals;
 mod web;
 mod xdp;

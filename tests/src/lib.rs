@@ -37,6 +37,7 @@ pub mod settings;
 pub mod subnet;
 mod syscalls;
 pub mod tcp_info;
+pub mod tmux;
 pub mod traffic;
 pub mod turn;
 pub mod victoria_metrics;

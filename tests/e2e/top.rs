@@ -1,0 +1,169 @@
+//! `top` on a real terminal: keys and what they show, and the terminal as it was before however it ends.
+
+use std::fs::{read_to_string, write};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tests::exporter::binary;
+use tests::nft;
+use tests::pair::Pair;
+use tests::subnet::Family;
+use tests::tmux::Terminal;
+use tests::traffic::{Flow, send_datagrams};
+use tests::turn;
+
+/// A folder with the script `top`, which becomes the program and leaves its process id.
+fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {
+    let folder = TempDir::new()?;
+    let binary = binary()?.canonicalize()?;
+    write(folder.path().join("config.yaml"), pair.config())?;
+    let subnet = pair.subnet()?.name();
+    let script = format!(
+        "echo $$ >pid\nexec env {environment} {} top --interval 200ms --config.file config.yaml --filter {subnet}\n",
+        binary.display()
+    );
+    write(folder.path().join("top"), script)?;
+    Ok(folder)
+}
+
+/// Starts it, waits until it shows flows, ends it, and requires that nothing of it is left but its exit code.
+fn ends_well(pair: &Pair, end: impl FnOnce(&Terminal, Pid) -> Result<()>) -> Result<()> {
+    let folder = folder(pair, "LC_ALL=C.UTF-8")?;
+    let terminal = Terminal::open(80, 24, folder.path())?;
+    terminal.type_text("echo something on the screen")?;
+    terminal.press("Enter")?;
+    terminal.type_text("sh top; echo ended with $?")?;
+    let before = terminal.wait_for("the command line", |screen| screen.contains("ended with $?"))?;
+    terminal.press("Enter")?;
+    terminal.wait_for("flows", |screen| screen.contains("[Flows]") && screen.contains("https"))?;
+    let id = read_to_string(folder.path().join("pid"))?;
+    end(&terminal, Pid::from_raw(id.trim().parse()?))?;
+    let after = terminal.wait_for("the shell", |screen| screen.contains("ended with 0"))?;
+    assert_eq!(after.trim_end(), format!("{}\nended with 0\nready>", before.trim_end()));
+    // What is typed is shown again.
+    terminal.type_text("echo typed")?;
+    terminal.wait_for("an echo", |screen| screen.contains("ready> echo typed"))?;
+    Ok(())
+}
+
+#[test]
+fn the_terminal_is_as_before_however_it_ends() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let flow = Flow::open(&pair, Family::V4, 443)?;
+    ends_well(&pair, |terminal, _| terminal.press("q"))?;
+    ends_well(&pair, |terminal, _| terminal.press("C-c"))?;
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        ends_well(&pair, |_, process| kill(process, signal).context("send a signal"))?;
+    }
+    drop(flow);
+    Ok(())
+}
+
+#[test]
+fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let subnet = pair.subnet()?.name();
+    let flows: Vec<Flow> = [443, 5432]
+        .map(|port| Flow::open(&pair, Family::V4, port))
+        .into_iter()
+        .collect::<Result<_>>()?;
+    let folder = folder(&pair, "LC_ALL=C.UTF-8")?;
+    let terminal = Terminal::open(80, 24, folder.path())?;
+    terminal.type_text("sh top")?;
+    terminal.press("Enter")?;
+    let rows = |screen: &str, words: &[&str]| {
+        let matching = screen
+            .lines()
+            .filter(|line| words.iter().all(|word| line.contains(word)));
+        matching.count()
+    };
+    let screen = terminal.wait_for("both ends of both flows", |screen| {
+        screen.contains("4 of ") && rows(screen, &[&subnet, "https"]) == 2 && rows(screen, &[&subnet, "postgre"]) == 2
+    })?;
+    assert!(screen.contains("by rate") && screen.contains("q quit"), "{screen}");
+    assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+
+    terminal.press("s")?;
+    terminal.wait_for("another order", |screen| screen.contains("by out"))?;
+    flows[1].exchange(3_000_000, 0)?;
+    terminal.wait_for("the flow that sends in the first row", |screen| {
+        screen
+            .lines()
+            .nth(2)
+            .is_some_and(|line| line.contains("postgre") && line.contains('M'))
+    })?;
+
+    terminal.type_text("/ https")?;
+    terminal.wait_for("the typed filter", |screen| {
+        screen.contains(&format!("filter: {subnet} https_"))
+    })?;
+    terminal.press("Enter")?;
+    terminal.wait_for("the chosen flows only", |screen| {
+        screen.contains("2 of ") && rows(screen, &["postgre"]) == 0
+    })?;
+
+    terminal.press("Enter")?;
+    let pane = terminal.wait_for("the pane", |screen| screen.contains("round-trip time"))?;
+    assert!(
+        pane.contains("segments out") && pane.contains(&pair.to(Family::V4, 443)?.to_string()),
+        "{pane}"
+    );
+    terminal.press("p")?;
+    let paused = terminal.wait_for("the pause", |screen| screen.contains("PAUSED"))?;
+    flows[0].exchange(100_000, 100_000)?;
+    terminal.press("p")?;
+    terminal.wait_for("what happened meanwhile", |screen| {
+        !screen.contains("PAUSED") && screen != paused
+    })?;
+
+    terminal.resize(130, 30)?;
+    let wide = flows[0].client.local_addr()?.to_string();
+    let screen = terminal.wait_for("both ends in full", |screen| rows(screen, &[&wide, "https"]) > 0)?;
+    assert!(screen.lines().count() > 24 && screen.contains("Esc clears"), "{screen}");
+    terminal.resize(60, 12)?;
+    terminal.wait_for("a small screen", |screen| {
+        screen.contains("[Flows]") && !screen.contains(&wide)
+    })?;
+    terminal.resize(80, 24)?;
+
+    terminal.press("Escape")?;
+    terminal.press("Tab")?;
+    terminal.wait_for("drop sites", |screen| {
+        screen.contains("[Drops]") && screen.contains("LOCATION")
+    })?;
+    nft::drop_matching(&pair.server, "input", "udp dport 4000")?;
+    send_datagrams(&pair.client, pair.to(Family::V4, 4000)?, 9, 100)?;
+    terminal.type_text(&format!("/{subnet}"))?;
+    terminal.press("Enter")?;
+    terminal.wait_for("the filter's drops", |screen| {
+        rows(screen, &["NETFILTER_DROP", "policy", "udp"]) == 1
+    })?;
+    terminal.press("?")?;
+    terminal.wait_for("the keys", |screen| screen.contains("Keys;"))?;
+    Ok(())
+}
+
+#[test]
+fn colours_are_left_out_on_request() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let flow = Flow::open(&pair, Family::V4, 443)?;
+    for (environment, is_coloured) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let folder = folder(&pair, environment)?;
+        let terminal = Terminal::open(80, 24, folder.path())?;
+        terminal.type_text("sh top")?;
+        terminal.press("Enter")?;
+        terminal.wait_for("flows", |screen| screen.contains("https"))?;
+        terminal.wait_for("the keys at the bottom", |screen| screen.contains("q quit"))?;
+        let screen = terminal.coloured_screen()?;
+        // Select Graphic Rendition 30 to 37 are the colours of letters (ECMA-48).
+        let has_colours = (30..38).any(|colour| screen.contains(&format!("{colour}m")));
+        assert_eq!(has_colours, is_coloured, "{environment}: {screen:?}");
+    }
+    drop(flow);
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! A picture of a terminal: reads what `tmux capture-pane -e -p` gives on standard input, and writes an SVG.
+//!
+//! It knows the codes that tmux writes (ECMA-48, Select Graphic Rendition): bold, dim, reversed, and the colours 0 to 15.
+
+use std::fmt::Write as _;
+use std::io::{self, Read as _, Write as _};
+
+use anyhow::Result;
+
+/// Pixels of a character.
+const WIDTH: f64 = 8.4;
+const HEIGHT: f64 = 18.0;
+/// Pixels around the text.
+const MARGIN: f64 = 12.0;
+/// Letters and ground without a colour of their own.
+const PLAIN: &str = "#d8dee9";
+const GROUND: &str = "#1e222a";
+/// Black, red, green, yellow, blue, magenta, cyan, white.
+const COLOURS: [&str; 8] = [
+    "#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", PLAIN,
+];
+
+/// How characters look from here on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Style {
+    colour: Option<usize>,
+    is_bold: bool,
+    is_dim: bool,
+    is_reversed: bool,
+}
+
+impl Style {
+    fn apply(&mut self, code: usize) {
+        match code {
+            0 => *self = Self::default(),
+            1 => self.is_bold = true,
+            2 => self.is_dim = true,
+            7 => self.is_reversed = true,
+            27 => self.is_reversed = false,
+            30..=37 => self.colour = Some(code - 30),
+            90..=97 => self.colour = Some(code - 90),
+            39 => self.colour = None,
+            _ => {}
+        }
+    }
+
+    fn letters(self) -> &'static str {
+        let own = self
+            .colour
+            .and_then(|colour| COLOURS.get(colour))
+            .copied()
+            .unwrap_or(PLAIN);
+        if self.is_reversed { GROUND } else { own }
+    }
+}
+
+/// A line as runs of one style each, with the column where each begins.
+fn runs(line: &str, style: &mut Style) -> Vec<(usize, Style, String)> {
+    let mut runs: Vec<(usize, Style, String)> = Vec::new();
+    let mut column = 0;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            let codes: String = characters.by_ref().skip(1).take_while(|end| *end != 'm').collect();
+            codes.split(';').for_each(|code| style.apply(code.parse().unwrap_or(0)));
+            continue;
+        }
+        match runs.last_mut() {
+            Some((_, of_run, text)) if of_run == style => text.push(character),
+            _ => runs.push((column, *style, character.to_string())),
+        }
+        column += 1;
+    }
+    runs
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn svg(screen: &str) -> Result<String> {
+    let mut style = Style::default();
+    let lines: Vec<_> = screen.lines().map(|line| runs(line, &mut style)).collect();
+    let end = |(column, _, text): &(usize, Style, String)| column + text.chars().count();
+    let columns = lines.iter().flatten().map(end).max().unwrap_or(0);
+    let (width, height) = (
+        columns as f64 * WIDTH + 2.0 * MARGIN,
+        lines.len() as f64 * HEIGHT + 2.0 * MARGIN,
+    );
+    let mut svg = String::new();
+    writeln!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\">\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"{GROUND}\"/>\n\
+         <g font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" font-size=\"14\" xml:space=\"preserve\">"
+    )?;
+    for (row, runs) in lines.iter().enumerate() {
+        let top = MARGIN + row as f64 * HEIGHT;
+        for (column, style, text) in runs {
+            let (left, length) = (MARGIN + *column as f64 * WIDTH, text.chars().count() as f64 * WIDTH);
+            if style.is_reversed {
+                writeln!(
+                    svg,
+                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{PLAIN}\"/>"
+                )?;
+            }
+            if text.trim().is_empty() {
+                continue;
+            }
+            let bold = if style.is_bold { " font-weight=\"bold\"" } else { "" };
+            let dim = if style.is_dim { " opacity=\"0.6\"" } else { "" };
+            writeln!(
+                svg,
+                "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" fill=\"{}\"{bold}{dim}>{}</text>",
+                top + HEIGHT * 0.75,
+                style.letters(),
+                escaped(text)
+            )?;
+        }
+    }
+    svg.push_str("</g>\n</svg>\n");
+    Ok(svg)
+}
+
+fn main() -> Result<()> {
+    let mut screen = String::new();
+    io::stdin().read_to_string(&mut screen)?;
+    io::stdout().write_all(svg(&screen)?.as_bytes())?;
+    Ok(())
+}
