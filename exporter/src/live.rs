@@ -12,7 +12,7 @@ use crate::{
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, Interval, MissedTickBehavior, interval_at},
+    time::Instant,
 };
 
 /// Loads the programs for a configuration and gives up all privileges.
@@ -50,11 +50,11 @@ pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
 /// Ticks, and the signals that end a command.
 #[derive(Debug)]
 pub struct Ticker {
-    ticks: Interval,
+    interval: Duration,
+    at: Instant,
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    began: Instant,
     end: Option<Instant>,
 }
 
@@ -64,32 +64,32 @@ impl Ticker {
     /// # Errors
     /// What the system says.
     pub fn new(interval: Duration, duration: Option<Duration>) -> io::Result<Self> {
-        let began = Instant::now();
-        let mut ticks = interval_at(began + interval, interval);
-        // A reading that took long shall not be followed by several at once.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let at = Instant::now();
         Ok(Self {
-            ticks,
+            interval,
+            at,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            began,
-            end: duration.map(|duration| began + duration),
+            end: duration.map(|duration| at + duration),
         })
     }
 
-    /// Time since the first reading at the next tick; `None` when it is over.
-    pub async fn next(&mut self) -> Option<Duration> {
-        let end = self
-            .end
-            .unwrap_or_else(|| self.began + Duration::from_secs(365 * 24 * 3600));
+    /// The next tick is due an interval after this one, or half an interval from now if the work of this one took too long.
+    pub fn advance(&mut self) {
+        self.at = Instant::max(self.at + self.interval, Instant::now() + self.interval / 2);
+    }
+
+    /// Waits for the tick that is due; `false` when it is over. Waiting may be given up and taken up again.
+    pub async fn is_due(&mut self) -> bool {
+        let is_last = self.end.is_some_and(|end| end < self.at);
+        let until = if is_last { self.end.unwrap_or(self.at) } else { self.at };
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => None,
-            _ = self.interrupt.recv() => None,
-            _ = self.hangup.recv() => None,
-            at = self.ticks.tick() => Some(at - self.began),
-            () = tokio::time::sleep_until(end) => None,
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+            _ = self.hangup.recv() => false,
+            () = tokio::time::sleep_until(until) => !is_last,
         }
     }
 }

@@ -28,8 +28,16 @@ fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {
     Ok(folder)
 }
 
+/// Waits until a flow over https is shown, which in another namespace takes a segment.
+fn wait_for_flows(terminal: &Terminal, flow: &Flow) -> Result<()> {
+    terminal.wait_for("its screen", |screen| screen.contains("[Flows]"))?;
+    flow.exchange(1, 1)?;
+    terminal.wait_for("the flow", |screen| screen.contains("https"))?;
+    Ok(())
+}
+
 /// Starts it, waits until it shows flows, ends it, and requires that nothing of it is left but its exit code.
-fn ends_well(pair: &Pair, end: impl FnOnce(&Terminal, Pid) -> Result<()>) -> Result<()> {
+fn ends_well(pair: &Pair, flow: &Flow, end: impl FnOnce(&Terminal, Pid) -> Result<()>) -> Result<()> {
     let folder = folder(pair, "LC_ALL=C.UTF-8")?;
     let terminal = Terminal::open(80, 24, folder.path())?;
     terminal.type_text("echo something on the screen")?;
@@ -37,7 +45,7 @@ fn ends_well(pair: &Pair, end: impl FnOnce(&Terminal, Pid) -> Result<()>) -> Res
     terminal.type_text("sh top; echo ended with $?")?;
     let before = terminal.wait_for("the command line", |screen| screen.contains("ended with $?"))?;
     terminal.press("Enter")?;
-    terminal.wait_for("flows", |screen| screen.contains("[Flows]") && screen.contains("https"))?;
+    wait_for_flows(&terminal, flow)?;
     let id = read_to_string(folder.path().join("pid"))?;
     end(&terminal, Pid::from_raw(id.trim().parse()?))?;
     let after = terminal.wait_for("the shell", |screen| screen.contains("ended with 0"))?;
@@ -53,10 +61,12 @@ fn the_terminal_is_as_before_however_it_ends() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
     let flow = Flow::open(&pair, Family::V4, 443)?;
-    ends_well(&pair, |terminal, _| terminal.press("q"))?;
-    ends_well(&pair, |terminal, _| terminal.press("C-c"))?;
+    ends_well(&pair, &flow, |terminal, _| terminal.press("q"))?;
+    ends_well(&pair, &flow, |terminal, _| terminal.press("C-c"))?;
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
-        ends_well(&pair, |_, process| kill(process, signal).context("send a signal"))?;
+        ends_well(&pair, &flow, |_, process| {
+            kill(process, signal).context("send a signal")
+        })?;
     }
     drop(flow);
     Ok(())
@@ -81,6 +91,8 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
             .filter(|line| words.iter().all(|word| line.contains(word)));
         matching.count()
     };
+    terminal.wait_for("its screen", |screen| screen.contains("[Flows]"))?;
+    flows.iter().try_for_each(|flow| flow.exchange(1, 1))?;
     let screen = terminal.wait_for("both ends of both flows", |screen| {
         screen.contains("4 of ") && rows(screen, &[&subnet, "https"]) == 2 && rows(screen, &[&subnet, "postgre"]) == 2
     })?;
@@ -157,7 +169,7 @@ fn colours_are_left_out_on_request() -> Result<()> {
         let terminal = Terminal::open(80, 24, folder.path())?;
         terminal.type_text("sh top")?;
         terminal.press("Enter")?;
-        terminal.wait_for("flows", |screen| screen.contains("https"))?;
+        wait_for_flows(&terminal, &flow)?;
         terminal.wait_for("the keys at the bottom", |screen| screen.contains("q quit"))?;
         let screen = terminal.coloured_screen()?;
         // Select Graphic Rendition 30 to 37 are the colours of letters (ECMA-48).

@@ -101,17 +101,15 @@ fn it_ends_after_as_many_tables_as_were_asked_for() -> Result<()> {
     let _turn = turn::shared()?;
     const SHORT: &str = "--interval=100ms";
     for (arguments, expected) in [
-        (&["--once", SHORT][..], 1),
-        (&["--count=3", SHORT], 3),
-        (&["--duration=1s", "--interval=400ms"], 2),
+        (&["--once", SHORT][..], 1..=1),
+        (&["--count=3", SHORT], 3..=3),
+        // A busy machine may be late with them.
+        (&["--duration=1s", "--interval=400ms"], 0..=2),
     ] {
         let all = [&["drops", "--output=json"][..], arguments].concat();
         let ended = run(&all)?;
-        assert_eq!(
-            (ended.code, ended.stdout.lines().count()),
-            (Some(0), expected),
-            "{ended:?}"
-        );
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(expected.contains(&ended.stdout.lines().count()), "{ended:?}");
     }
     let text = run(&["drops", "--once", "--interval", "100ms"])?;
     assert!(

@@ -33,10 +33,11 @@ pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
 async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), RunError> {
     let filter = arguments.filter();
     let began = Instant::now();
-    let mut ticker = Ticker::new(arguments.interval, arguments.duration).map_err(RunError::Live)?;
     let (mut before, mut read_at) = (wanted(collector, &filter).await?, Instant::now());
+    let mut ticker = Ticker::new(arguments.interval, arguments.duration).map_err(RunError::Live)?;
     let mut shown = 0;
-    while ticker.next().await.is_some() {
+    ticker.advance();
+    while ticker.is_due().await {
         let (after, now) = (wanted(collector, &filter).await?, Instant::now());
         let table = Table::new(&before, &after, now - read_at);
         match print(&table, now - began, arguments, shown == 0) {
@@ -45,6 +46,7 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), R
         }
         (before, read_at) = (after, now);
         shown += 1;
+        ticker.advance();
         if arguments.tables() == Some(shown) {
             break;
         }

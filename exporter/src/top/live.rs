@@ -78,9 +78,10 @@ impl Reading {
 }
 
 async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), RunError> {
-    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
     let before = Reading::new(collector, false).await?;
-    if ticker.next().await.is_none() {
+    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
+    ticker.advance();
+    if !ticker.is_due().await {
         return Ok(());
     }
     let after = Reading::new(collector, false).await?;
@@ -167,17 +168,19 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
     view.update(flows, drops);
     let mut screen = Screen::take().map_err(RunError::Live)?;
     let mut events = events();
+    ticker.advance();
     loop {
         screen.draw(&view, look)?;
         tokio::select! {
-            tick = ticker.next() => {
-                if tick.is_none() {
+            is_due = ticker.is_due() => {
+                if !is_due {
                     return Ok(());
                 }
                 let after = Reading::new(collector, has_drops).await?;
                 let (flows, drops) = after.since(&before);
                 view.update(flows, drops);
                 before = after;
+                ticker.advance();
             }
             event = events.recv() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
