@@ -96,7 +96,7 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
     let screen = terminal.wait_for("both ends of both flows", |screen| {
         screen.contains("4 of ") && rows(screen, &[&subnet, "https"]) == 2 && rows(screen, &[&subnet, "postgre"]) == 2
     })?;
-    assert!(screen.contains("by rate") && screen.contains("q quit"), "{screen}");
+    assert!(screen.contains("by rate") && screen.contains("Esc clears"), "{screen}");
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
 
     terminal.press("s")?;
@@ -170,7 +170,7 @@ fn colours_are_left_out_on_request() -> Result<()> {
         terminal.type_text("sh top")?;
         terminal.press("Enter")?;
         wait_for_flows(&terminal, &flow)?;
-        terminal.wait_for("the keys at the bottom", |screen| screen.contains("q quit"))?;
+        terminal.wait_for("the bottom line", |screen| screen.contains("Esc clears"))?;
         let screen = terminal.coloured_screen()?;
         // Select Graphic Rendition 30 to 37 are the colours of letters (ECMA-48).
         let has_colours = (30..38).any(|colour| screen.contains(&format!("{colour}m")));

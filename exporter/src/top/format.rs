@@ -59,7 +59,7 @@ pub fn ends(flow: &LiveFlow, width: usize) -> String {
     if whole.len() <= width {
         return whole;
     }
-    let by_port = format!(":{} > {remote}", flow.record.local_port);
+    let by_port = format!(":{}>{remote}", flow.record.local_port);
     let shorter = if by_port.len() <= width { by_port } else { remote };
     shorter.chars().take(width).collect()
 }
@@ -115,7 +115,7 @@ mod tests {
     fn ends_fit_their_column() {
         let flow = flow(1, [192, 0, 2, 9], 443, "office");
         assert_eq!(ends(&flow, 40), "10.0.0.1:40000 > 192.0.2.9:443");
-        assert_eq!(ends(&flow, 25), ":40000 > 192.0.2.9:443");
+        assert_eq!(ends(&flow, 25), ":40000>192.0.2.9:443");
         assert_eq!(ends(&flow, 15), "192.0.2.9:443");
         assert_eq!(ends(&flow, 5), "192.0");
     }

@@ -391,11 +391,11 @@ mod tests {
         );
         assert_eq!(
             lines[2],
-            ":40000 > 192.0.2.9:443 office       https     4.0k     0    0%      -     0 idle"
+            ":40000>192.0.2.9:443   office       https     4.0k     0    0%      -     0 idle"
         );
         assert_eq!(
             lines[3],
-            ":40000 > 192.0.2.9:443 office       https       50     0   25%  1.5ms     0 idle"
+            ":40000>192.0.2.9:443   office       https       50     0   25%  1.5ms     0 idle"
         );
         assert!(lines[23].starts_with("q quit"), "{lines:#?}");
     }
