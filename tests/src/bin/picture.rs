@@ -30,6 +30,19 @@ struct Style {
 }
 
 impl Style {
+    /// One sequence of codes, which are separated by semicolons; none is 0.
+    fn apply_all(&mut self, codes: &str) {
+        let mut codes = codes.split(';').map(|code| code.parse().unwrap_or(0));
+        while let Some(code) = codes.next() {
+            // 38;5;n is one of 256 colours of letters, the first 16 of which are those of 30 and 90.
+            if code == 38 {
+                self.colour = codes.nth(1).map(|colour: usize| colour % COLOURS.len());
+            } else {
+                self.apply(code);
+            }
+        }
+    }
+
     fn apply(&mut self, code: usize) {
         match code {
             0 => *self = Self::default(),
@@ -62,7 +75,7 @@ fn runs(line: &str, style: &mut Style) -> Vec<(usize, Style, String)> {
     while let Some(character) = characters.next() {
         if character == '\u{1b}' {
             let codes: String = characters.by_ref().skip(1).take_while(|end| *end != 'm').collect();
-            codes.split(';').for_each(|code| style.apply(code.parse().unwrap_or(0)));
+            style.apply_all(&codes);
             continue;
         }
         match runs.last_mut() {
