@@ -140,7 +140,7 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
     })?;
     terminal.resize(60, 12)?;
     terminal.wait_for("a small screen", |screen| {
-        screen.contains("[Flows]") && !screen.contains(&wide)
+        screen.contains("[Flows]") && screen.contains("Esc clears") && rows(screen, &[&wide, "https"]) == 0
     })?;
     terminal.resize(80, 24)?;
 

@@ -87,6 +87,23 @@ fn runs(line: &str, style: &mut Style) -> Vec<(usize, Style, String)> {
     runs
 }
 
+/// The words of a run, each with its column within it: a column stays one whatever the font.
+fn words(run: &str) -> Vec<(usize, String)> {
+    let mut words: Vec<(usize, String)> = Vec::new();
+    let mut is_within = false;
+    for (column, character) in run.chars().enumerate() {
+        match (character, words.last_mut()) {
+            (' ', _) => is_within = false,
+            (character, Some((_, word))) if is_within => word.push(character),
+            (character, _) => {
+                words.push((column, character.to_string()));
+                is_within = true;
+            }
+        }
+    }
+    words
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -105,7 +122,7 @@ fn svg(screen: &str) -> Result<String> {
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"{GROUND}\"/>\n\
-         <g font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" font-size=\"14\" xml:space=\"preserve\">"
+         <g font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" font-size=\"14\">"
     )?;
     for (row, runs) in lines.iter().enumerate() {
         let top = MARGIN + row as f64 * HEIGHT;
@@ -117,18 +134,19 @@ fn svg(screen: &str) -> Result<String> {
                     "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{PLAIN}\"/>"
                 )?;
             }
-            if text.trim().is_empty() {
-                continue;
-            }
             let bold = if style.is_bold { " font-weight=\"bold\"" } else { "" };
             let dim = if style.is_dim { " opacity=\"0.6\"" } else { "" };
-            writeln!(
-                svg,
-                "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" fill=\"{}\"{bold}{dim}>{}</text>",
-                top + HEIGHT * 0.75,
-                style.letters(),
-                escaped(text)
-            )?;
+            for (offset, word) in words(text) {
+                writeln!(
+                    svg,
+                    "<text x=\"{:.1}\" y=\"{:.1}\" textLength=\"{:.1}\" fill=\"{}\"{bold}{dim}>{}</text>",
+                    left + offset as f64 * WIDTH,
+                    top + HEIGHT * 0.75,
+                    word.chars().count() as f64 * WIDTH,
+                    style.letters(),
+                    escaped(&word)
+                )?;
+            }
         }
     }
     svg.push_str("</g>\n</svg>\n");
