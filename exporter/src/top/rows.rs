@@ -178,6 +178,10 @@ fn matches(filter: &str, texts: &[String]) -> bool {
 
 /// Whether a filter chooses a flow: by its ends, labels, algorithm and limit.
 pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
+    // Flows may be many, and mostly there is no filter.
+    if filter.trim().is_empty() {
+        return true;
+    }
     let flow = &row.flow;
     let ends = [flow.local(), flow.remote()]
         .into_iter()

@@ -110,7 +110,9 @@ fn flows(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
     const OTHERS: u16 = 12 + 8 + 5 + 5 + 5 + 6 + 5 + 4 + 8;
     let ends = area.width.saturating_sub(OTHERS).max(10);
     let widths = [ends, 12, 8, 5, 5, 5, 6, 5, 4].map(Constraint::Length);
-    let rows = view.flows.iter().map(|row| flow_row(row, ends.into(), look));
+    let shown = window(view.selected, area);
+    let rows = view.flows.iter().skip(shown).take(area.height.into());
+    let rows = rows.map(|row| flow_row(row, ends.into(), look));
     let titles = TITLES
         .iter()
         .enumerate()
@@ -124,6 +126,12 @@ fn flows(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
         Row::new(titles.collect::<Vec<_>>()),
         &widths,
     );
+}
+
+/// The first row that is drawn, so that the selected one is: flows may be many, and a screen shows few.
+fn window(selected: usize, area: Rect) -> usize {
+    let rows = usize::from(area.height).saturating_sub(1).max(1);
+    (selected + 1).saturating_sub(rows)
 }
 
 fn flow_row(row: &FlowRow, ends: usize, look: Look) -> Row<'static> {
@@ -172,7 +180,8 @@ fn sites(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
     let (reason, location) = ((rest / 3).clamp(10, 20), (rest / 3).clamp(10, 24));
     let subnets = rest.saturating_sub(reason + location);
     let widths = [6, 7, 8, reason, location, 3, 6, subnets].map(Constraint::Length);
-    let rows = view.sites().into_iter().map(|site| site_row(site, look)).collect();
+    let rows = view.sites().into_iter().skip(window(view.selected, area));
+    let rows = rows.map(|site| site_row(site, look)).collect();
     let titles = TITLES
         .iter()
         .enumerate()
@@ -222,7 +231,7 @@ fn table(
     titles: Row<'_>,
     widths: &[Constraint],
 ) {
-    let selected = (!rows.is_empty()).then_some(view.selected);
+    let selected = (!rows.is_empty()).then(|| view.selected - window(view.selected, area));
     let table = Table::new(rows, widths)
         .header(titles.style(look.colour(Color::Green).add_modifier(Modifier::BOLD)))
         .column_spacing(1)
@@ -446,6 +455,18 @@ mod tests {
         for (width, height) in [(200, 60), (40, 12), (10, 3), (1, 1)] {
             assert_eq!(lines(&view, width, height).len(), usize::from(height));
         }
+    }
+
+    #[test]
+    fn the_selected_row_is_always_drawn() {
+        let mut view = view();
+        press(&mut view, KeyCode::End);
+        let lines = lines(&view, 80, 5);
+        assert!(lines[2].contains("25%") && lines[3].contains(" 10 idle"), "{lines:#?}");
+        assert_eq!(
+            [0, 2, 3, 9].map(|selected| window(selected, Rect::new(0, 0, 80, 4))),
+            [0, 0, 1, 7]
+        );
     }
 
     #[test]
