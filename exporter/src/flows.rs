@@ -76,7 +76,7 @@ impl LiveFlow {
         }
         let numbers = FIELDS
             .iter()
-            .map(|field| ((*field).name.to_owned(), (field.read)(record).json()));
+            .map(|field| (String::from(field.name), (field.read)(record).json()));
         flow.extend(numbers);
         flow
     }

@@ -35,7 +35,7 @@ pub fn time(micros: u32) -> String {
 pub fn percent(ratio: Option<f64>) -> String {
     match ratio.map(|ratio| ratio * 100.0) {
         None => "-".to_owned(),
-        Some(percent) if percent == 0.0 => "0%".to_owned(),
+        Some(0.0) => "0%".to_owned(),
         Some(percent) if percent < 9.95 => format!("{percent:.1}%"),
         Some(percent) => format!("{percent:.0}%"),
     }
