@@ -13,6 +13,7 @@ use tests::subnet::Family;
 use tests::tmux::Terminal;
 use tests::traffic::{Flow, send_datagrams};
 use tests::turn;
+use tests::wait::until;
 
 /// A folder with the script `top`, which becomes the program and leaves its process id.
 fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {
@@ -102,12 +103,11 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
 
     terminal.press("s")?;
     terminal.wait_for("another order", |screen| screen.contains("by out"))?;
-    flows[1].exchange(3_000_000, 0)?;
-    terminal.wait_for("the flow that sends in the first row", |screen| {
-        screen
-            .lines()
-            .nth(2)
-            .is_some_and(|line| line.contains("postgre") && line.contains('M'))
+    until("the flow that sends in the first row", || {
+        flows[1].exchange(1_000_000, 0)?;
+        let screen = terminal.screen()?;
+        let first = screen.lines().nth(2).unwrap_or_default();
+        Ok((first.contains("postgre") && first.contains('M')).then_some(()))
     })?;
 
     terminal.type_text("/ https")?;
