@@ -27,6 +27,7 @@ pub use limits::{Collect, Limits};
 pub use otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls};
 pub use protocols::AppProtocols;
 pub use subnets::{Fallback, Subnets};
+pub use units::{duration, size};
 
 pub use crate::yaml::ConfigError;
 

@@ -45,3 +45,4 @@ pub mod otlp;
 pub mod cli;
 pub mod doctor;
 pub mod run;
+pub mod trace;

@@ -13,6 +13,7 @@ use tcpvitals::{
     doctor::Diagnosis,
     families, otlp,
     run::{self, RunError},
+    trace,
     web::Web,
 };
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
+        Command::Trace(arguments) => trace::trace(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Docs(page) => docs(page),
     };

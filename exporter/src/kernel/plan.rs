@@ -217,6 +217,8 @@ pub struct Plan {
     pub facts: Vec<(&'static str, u64)>,
     /// What the programs call to keep their processor; where it is `None`, they keep it anyhow.
     pub preemption: Option<Preemption>,
+    /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
+    pub rings: Vec<(&'static str, u32)>,
 }
 
 /// Why nothing can run on a kernel.
@@ -314,6 +316,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         missing_fields,
         facts,
         preemption: features.preemption,
+        rings: Vec::new(),
     })
 }
 
@@ -344,6 +347,19 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
 }
 
 impl Plan {
+    /// The plan with a ring buffer of `bytes`, or the next power of two.
+    pub fn with_ring(mut self, map: &'static str, bytes: u32) -> Self {
+        self.rings
+            .push((map, bytes.checked_next_power_of_two().unwrap_or(1 << 31)));
+        self
+    }
+
+    /// Size of a ring buffer that somebody reads, in bytes; 0 of another.
+    pub fn ring(&self, map: &str) -> u32 {
+        let sizes = self.rings.iter().filter(|(name, _)| *name == map);
+        sizes.map(|(_, bytes)| *bytes).next_back().unwrap_or(0)
+    }
+
     /// Why a program does not run; `None` when it does.
     pub fn why_off(&self, name: &str) -> Option<&str> {
         self.programs
