@@ -10,3 +10,4 @@ mod protobuf;
 mod reference;
 mod runbooks;
 mod sample;
+mod trace;

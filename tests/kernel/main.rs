@@ -26,5 +26,7 @@ mod reload;
 mod retransmits;
 mod rtt;
 mod totals;
+mod trace;
+mod trace_losses;
 mod web;
 mod xdp;

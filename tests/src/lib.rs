@@ -35,6 +35,7 @@ pub mod settings;
 pub mod subnet;
 mod syscalls;
 pub mod tcp_info;
+pub mod trace;
 pub mod traffic;
 pub mod turn;
 pub mod victoria_metrics;
