@@ -17,7 +17,9 @@ use tests::turn;
 use tests::wait::until;
 
 /// What both call the same thing: a name in a trace, and the field of `TCP_INFO`.
-const ROWS: &[(&str, fn(&TcpInfo) -> u64)] = &[
+type Row = (&'static str, fn(&TcpInfo) -> u64);
+
+const ROWS: &[Row] = &[
     ("segs_out", |info| info.segs_out.into()),
     ("data_segs_out", |info| info.data_segs_out.into()),
     ("data_octets_out", |info| info.bytes_sent),
@@ -221,7 +223,7 @@ fn a_recorded_trace_is_told_apart_from_what_is_none() -> Result<()> {
     assert_eq!(cut.stdout.lines().count() + 1, whole.stdout.lines().count());
     assert!(whole.stdout.starts_with(&cut.stdout));
     assert!(cut.stderr.contains(&format!("byte {}", bytes.len() - 1)), "{cut:?}");
-    let mut newer = bytes.clone();
+    let mut newer = bytes;
     newer[8] = 2;
     for (name, bytes, words) in [
         ("newer", newer, "version 2"),

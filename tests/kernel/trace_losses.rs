@@ -17,7 +17,6 @@ const TRIES: usize = 5;
 const EVENTS_PER_CONNECTION: u64 = 4;
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a figure, shown with --nocapture")]
 fn received_and_lost_events_are_those_that_were_made() -> Result<()> {
     let _turn = turn::alone()?;
     for _ in 0..TRIES {

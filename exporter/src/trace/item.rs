@@ -13,6 +13,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// One line of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all items are events, and one exists at a time"
+)]
 pub enum Item {
     /// Something happened to a flow.
     Event(EventKind, FlowRecord),
