@@ -153,6 +153,8 @@ fn a_scripted_connection_yields_its_events_with_the_numbers_of_tcp_info() -> Res
             (&name.clone().into(), &"http".into())
         );
         assert_eq!(event["cookie"], close["cookie"]);
+        assert_eq!(event["local_port"], established["local_port"]);
+        assert_ne!(event["local_port"], 0);
     }
     let times: Vec<_> = events.iter().filter_map(|event| event["timestamp"].as_str()).collect();
     assert!(times.len() == events.len() && times.is_sorted(), "{times:?}");
@@ -274,6 +276,43 @@ fn periodic_events_show_live_flows_as_tcp_info_does() -> Result<()> {
     for (role, info) in [("client", &idle[0].client), ("server", &idle[0].server)] {
         let event = events.iter().rfind(|event| event["role"] == role);
         require_account(event.with_context(|| format!("no {role}"))?, info)?;
+    }
+    Ok(())
+}
+
+/// The kernel takes a port from a socket that closes before it says that it closes.
+#[test]
+fn both_ends_of_a_connection_keep_their_names_until_it_is_closed() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let name = pair.subnet()?.name();
+    let arguments = ["--output", "json", "--interval", "0", "--subnet", &name];
+    let trace = Trace::start(&pair.config(), &arguments, To::File)?;
+    let flow = Flow::open(&pair, Family::V6, 443)?;
+    flow.exchange(1000, 2000)?;
+    let ends = flow.finish()?;
+    let traced = trace.stop(Signal::SIGTERM)?;
+    let events = objects(&String::from_utf8(traced.bytes()?)?)?;
+    for (role, info) in [("client", &ends.client), ("server", &ends.server)] {
+        let of = |kind: &str| {
+            let found = events
+                .iter()
+                .find(|event| event["role"] == role && event["event"] == kind);
+            found.with_context(|| format!("no {kind} of the {role} in {events:?}"))
+        };
+        let (opened, closed) = (of("established")?, of("close")?);
+        require_account(closed, info)?;
+        for same in [
+            "local_address",
+            "local_port",
+            "remote_address",
+            "remote_port",
+            "app_protocol",
+            "cookie",
+        ] {
+            assert_eq!(opened[same], closed[same], "{same} of the {role}");
+        }
+        assert_eq!(closed["app_protocol"], "https");
     }
     Ok(())
 }
