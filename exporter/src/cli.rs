@@ -16,7 +16,7 @@ use tracing::Level;
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 ended as asked; 1 cannot serve; 2 wrong arguments or configuration; 3 the kernel lacks something or \
+    after_help = "Exit codes: 0 ended as asked; 1 cannot serve, read or write; 2 wrong arguments or configuration; 3 the kernel lacks something or \
                   does not permit it."
 )]
 pub struct Arguments {
