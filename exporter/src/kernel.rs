@@ -19,6 +19,7 @@ mod configure;
 mod dump;
 mod lockdown;
 mod record;
+mod rings;
 mod syscall;
 mod tables;
 

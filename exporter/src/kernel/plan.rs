@@ -347,19 +347,6 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
 }
 
 impl Plan {
-    /// The plan with a ring buffer of `bytes`, or the next power of two.
-    pub fn with_ring(mut self, map: &'static str, bytes: u32) -> Self {
-        self.rings
-            .push((map, bytes.checked_next_power_of_two().unwrap_or(1 << 31)));
-        self
-    }
-
-    /// Size of a ring buffer that somebody reads, in bytes; 0 of another.
-    pub fn ring(&self, map: &str) -> u32 {
-        let sizes = self.rings.iter().filter(|(name, _)| *name == map);
-        sizes.map(|(_, bytes)| *bytes).next_back().unwrap_or(0)
-    }
-
     /// Why a program does not run; `None` when it does.
     pub fn why_off(&self, name: &str) -> Option<&str> {
         self.programs
