@@ -37,7 +37,6 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
     };
     Features {
         storage_goes_under_iterators: false,
-        preemption: None,
         drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),
         tracepoints: plan::tracepoints()
