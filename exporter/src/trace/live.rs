@@ -131,7 +131,10 @@ impl Trace {
                 self.look_at_all()?;
                 next = Some(at.max(now.saturating_sub(interval)) + interval);
             }
-            if self.write()? == Written::NotAll || self.is_enough() || end.is_some_and(|end| now >= end) {
+            if self.write()? == Written::NotAll {
+                return Ok(());
+            }
+            if self.is_enough() || end.is_some_and(|end| now >= end) {
                 break;
             }
             if !more {
@@ -201,16 +204,16 @@ impl Trace {
         Ok(())
     }
 
-    /// Takes what is still in the ring buffer. What the reader of the output does not want any more is lost.
+    /// Takes what is still in the ring buffer, as long as somebody reads it.
     fn finish(&mut self) -> Result<(), TraceError> {
         if !self.is_enough() {
             // Of a flood not more than the ring buffer can hold.
-            let most = self.kernel.plan().ring(EVENTS) / u32::try_from(size_of::<Event>()).unwrap_or(1);
-            let mut left = most as usize / BATCH + 1;
+            let most = self.kernel.plan().ring(EVENTS) as usize / size_of::<Event>();
+            let mut left = most / BATCH + 1;
             while left > 0 && self.take_batch()? {
                 left -= 1;
                 if self.write()? == Written::NotAll {
-                    break;
+                    return Ok(());
                 }
             }
         }
