@@ -64,6 +64,7 @@ macro_rules! kernel_fields {
             SOCK_COMMON_V6_RCV_SADDR: [u32; 4] = "sock_common" . "skc_v6_rcv_saddr";
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
+            INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
             SOCK_ERR: i32 = "sock" . "sk_err";
             SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";

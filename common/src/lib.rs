@@ -12,6 +12,7 @@ extern crate std;
 pub mod address;
 pub mod connection;
 pub mod drops;
+pub mod event;
 pub mod fields;
 pub mod flow;
 pub mod group;

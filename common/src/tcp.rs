@@ -23,6 +23,25 @@ pub mod state {
     /// `TCP_CLOSING`
     pub const CLOSING: u32 = 11;
 
+    /// Its name as in `ss`, with underscores; "" for none.
+    pub const fn name(state: u32) -> &'static str {
+        match state {
+            ESTABLISHED => "established",
+            SYN_SENT => "syn_sent",
+            SYN_RECV => "syn_recv",
+            FIN_WAIT1 => "fin_wait1",
+            FIN_WAIT2 => "fin_wait2",
+            6 => "time_wait",
+            CLOSE => "close",
+            CLOSE_WAIT => "close_wait",
+            LAST_ACK => "last_ack",
+            LISTEN => "listen",
+            CLOSING => "closing",
+            12 => "new_syn_recv",
+            _ => "",
+        }
+    }
+
     /// Whether a socket in this state carries a connection whose handshake is over.
     #[inline(always)]
     pub const fn is_connected(state: u32) -> bool {
@@ -43,6 +62,18 @@ pub mod congestion {
     pub const RECOVERY: u8 = 3;
     /// `TCP_CA_Loss`
     pub const LOSS: u8 = 4;
+
+    /// Its name; "" for none.
+    pub const fn name(state: u8) -> &'static str {
+        match state {
+            0 => "open",
+            DISORDER => "disorder",
+            CWR => "cwr",
+            RECOVERY => "recovery",
+            LOSS => "loss",
+            _ => "",
+        }
+    }
 }
 
 /// `TCP_INFINITE_SSTHRESH`: no slow-start threshold has been set yet.

@@ -4,7 +4,7 @@
 use crate::{
     atomic,
     devices::{self, Connection},
-    kernel::{SkBuff, Sock},
+    kernel::{SkBuff, Sock, TcpSock},
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     offsets::GROUP_CAPACITY,
     packet,
@@ -159,10 +159,10 @@ fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>
 
 /// The labels of a flow by the configuration of now, whether they have a slot or not.
 #[inline(always)]
-pub(crate) fn labels_of_flow(sock: Sock, flow: &FlowState) -> GroupKey {
+pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> GroupKey {
     let subnet = subnet_of(sock.remote());
     let role = known_role(flow);
-    labels(subnet, sock.local_port(), sock.remote_port(), role, flow.connection)
+    labels(subnet, tcp.local_port(), sock.remote_port(), role, flow.connection)
 }
 
 /// The role of a flow whose beginning was seen.

@@ -242,6 +242,16 @@ impl TcpSock {
         Sock(self.0)
     }
 
+    /// The local port in host byte order. A socket that closes gives `skc_num` back first, but keeps `inet_sport`.
+    #[inline(always)]
+    pub(crate) fn local_port(self) -> u16 {
+        // SAFETY: a member of `struct inet_sock`, which `struct tcp_sock` begins with.
+        match unsafe { load(self.0, &INET_SOCK_SPORT) } {
+            Some(port) if port != 0 => u16::from_be(port),
+            _ => self.as_sock().local_port(),
+        }
+    }
+
     /// The smoothed round-trip time in microseconds; `None` before the first sample.
     #[inline(always)]
     pub(crate) fn smoothed_rtt(self) -> Option<u32> {

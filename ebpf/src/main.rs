@@ -14,6 +14,7 @@
 mod atomic;
 mod devices;
 mod drops;
+mod events;
 mod fold;
 mod groups;
 mod kernel;

@@ -4,11 +4,12 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, SkStorage},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use common::{
     drops::{DropCount, DropKey, NamedDropKey, Note},
+    event::Event,
     flow::FlowState,
     group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
     lost::Lost,
@@ -74,6 +75,15 @@ pub(crate) static ALGORITHMS: HashMap<[u64; 2], AlgorithmCount, { ALGORITHM_COUN
 /// space runs once at a time.
 #[btf_map]
 pub(crate) static SCRATCH: PerCpuArray<FlowRecord, 1> = PerCpuArray::new();
+
+/// Events of flows, in the order in which they happened on each CPU. Written by hooks when `trace` runs, read by user space. When
+/// full: `EVENTS_LOST`. As small as can be when nobody reads.
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Event, 4096> = RingBuf::new();
+
+/// 0 -> events that found no room in `EVENTS`, per CPU. Written by hooks, read by user space.
+#[btf_map]
+pub(crate) static EVENTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// 0 -> number of the running fold. Written by user space before each fold.
 #[btf_map]

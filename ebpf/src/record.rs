@@ -50,9 +50,9 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         local = local.words;
         remote = remote.words;
         family = remote.family as u8;
-        local_port = sock.local_port();
+        local_port = tcp.local_port();
         remote_port = sock.remote_port();
-        labels = groups::labels_of_flow(sock, flow);
+        labels = groups::labels_of_flow(sock, tcp, flow);
         slot = flow.slot;
         state = sock.state() as u8;
         flags = flow.flags as u8;

@@ -3,9 +3,16 @@
 mod drops;
 mod top;
 
+use crate::config::{duration, size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::{net::SocketAddr, path::PathBuf};
+use common::{connection::ConnectionType, event::EventKind};
+use ipnet::IpNet;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 use tracing::Level;
 
 pub use drops::DropsArguments;
@@ -62,6 +69,13 @@ Examples:
   tcpvitals drops --location 'nft_*' --subnet private-10
   tcpvitals drops --output json --duration 1m | jq .packets_per_second")]
     Drops(DropsArguments),
+    /// Print the events of TCP connections as they happen, or those of a file
+    #[command(after_help = "\
+Examples:
+  tcpvitals trace --subnet private-10 --port 443
+  tcpvitals trace --event retrans --event retrans_loss --output json
+  tcpvitals trace --output binary >flows.trace; tcpvitals trace --read flows.trace")]
+    Trace(TraceArguments),
     /// Check configuration files and say what is wrong with them
     #[command(after_help = "\
 Examples:
@@ -141,6 +155,64 @@ pub struct ServeArguments {
     pub btf: Option<PathBuf>,
 }
 
+/// Of `trace`.
+#[derive(Clone, Debug, Args)]
+pub struct TraceArguments {
+    /// Configuration file; without one the built-in configuration is used. It names subnets and application protocols
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+    /// How to print; binary is for --read
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: TraceOutput,
+    /// Print a file that `--output binary` wrote, instead of tracing; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "buffer", "duration", "btf", "config_file"])]
+    pub read: Option<PathBuf>,
+    /// How often all live connections are shown; 0 is never
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
+    pub interval: Interval,
+    /// Room for events that are not printed yet; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer)]
+    pub buffer: u32,
+    /// Only connections whose remote address is in this subnet; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub subnet: Vec<String>,
+    /// Only connections of which either address is in this network; may be given several times
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    pub cidr: Vec<IpNet>,
+    /// Only connections of which either end has this port; may be given several times
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Vec<u16>,
+    /// Only this event: established, periodic, retrans, retrans_loss or close; may be given several times
+    #[arg(long, value_name = "EVENT", value_parser = event)]
+    pub event: Vec<EventKind>,
+    /// Only connections over this type, such as wifi; may be given several times
+    #[arg(long, value_name = "TYPE", value_parser = connection_type)]
+    pub connection_type: Vec<ConnectionType>,
+    /// Only connections that have sent so many segments again
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub min_retransmits: u32,
+    /// End after so many events
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    pub duration: Option<Duration>,
+}
+
+/// How `trace` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceOutput {
+    /// A line for people
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Records for --read
+    Binary,
+}
+
 /// Of `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArguments {
@@ -195,6 +267,51 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// How often; `None` is never. A type of its own: an option would be a flag without a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(pub Option<Duration>);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn interval(text: &str) -> Result<Interval, String> {
+    if text == "0" {
+        return Ok(Interval(None));
+    }
+    duration(text, Duration::from_millis(10)..=DAY)
+        .map(|interval| Interval(Some(interval)))
+        .map_err(|error| error + ", or 0 for never")
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_millis(1)..=365 * DAY)
+}
+
+/// At least a page, at most what the kernel takes on every machine.
+fn buffer(text: &str) -> Result<u32, String> {
+    let bytes = size(text, 4096..=1 << 30)?;
+    u32::try_from(bytes).map_err(|error| error.to_string())
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = text
+        .parse()
+        .or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_no_address| error));
+    network.map_err(|_error| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())
+}
+
+fn event(text: &str) -> Result<EventKind, String> {
+    one_of(text, EventKind::ALL, EventKind::as_str)
+}
+
+fn connection_type(text: &str) -> Result<ConnectionType, String> {
+    one_of(text, ConnectionType::ALL, ConnectionType::as_str)
+}
+
+fn one_of<T: Copy, const N: usize>(text: &str, all: [T; N], name: fn(T) -> &'static str) -> Result<T, String> {
+    let found = all.into_iter().find(|value| name(*value) == text);
+    found.ok_or_else(|| format!("expected one of {}", all.map(name).join(", ")))
+}
+
 fn telemetry_path(text: &str) -> Result<String, String> {
     let plain = text.starts_with('/')
         && text.len() > 1
@@ -241,6 +358,46 @@ mod tests {
         ]);
         assert_eq!(behind.log.level, Level::DEBUG);
         assert!(matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address.port() == 1));
+    }
+
+    #[test]
+    fn flags_of_a_trace_are_checked() {
+        let trace = |flags: &[&str]| Arguments::try_parse_from(["tcpvitals", "trace"].iter().chain(flags));
+        for (flag, value, remedy) in [
+            ("--interval", "1", "or 0 for never"),
+            ("--interval", "1ms", "10ms"),
+            ("--buffer", "1KiB", "4KiB to 1GiB"),
+            ("--cidr", "10.0.0.0/33", "10.0.0.0/8"),
+            ("--event", "open", "retrans_loss"),
+            ("--connection-type", "wire", "wired"),
+            ("--port", "0", "1.."),
+            ("--count", "0", "1.."),
+        ] {
+            let error = trace(&[flag, value]).unwrap_err().to_string();
+            assert!(error.contains(flag) && error.contains(remedy), "{error}");
+        }
+        let arguments = trace(&[
+            "--port",
+            "1",
+            "--port",
+            "2",
+            "--interval",
+            "0",
+            "--cidr",
+            "::1",
+            "--buffer",
+            "5KiB",
+        ]);
+        let Some(Command::Trace(arguments)) = arguments.unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!((arguments.port, arguments.interval), (vec![1, 2], Interval(None)));
+        assert_eq!(
+            (arguments.cidr, arguments.buffer),
+            (vec!["::1/128".parse().unwrap()], 5120)
+        );
+        assert!(trace(&["--read", "a", "--interval", "1s"]).is_err());
+        assert!(trace(&["--read", "a", "--port", "1"]).is_ok());
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tests;
 mod units;
 mod words;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use common::connection::{ConnectionType, NamePattern};
 
@@ -27,6 +27,7 @@ pub use limits::{Collect, Limits};
 pub use otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls};
 pub use protocols::AppProtocols;
 pub use subnets::{Fallback, Subnets};
+pub use units::{duration, size};
 
 pub use crate::yaml::ConfigError;
 
@@ -107,16 +108,6 @@ impl Config {
     pub fn read_or_built_in(file: Option<&Path>) -> Result<Self, ConfigError> {
         file.map_or_else(|| Ok(Self::built_in()), Self::read)
     }
-}
-
-/// A duration on the command line, written as in the file, between two of them.
-///
-/// # Errors
-/// A sentence that says what is allowed.
-pub fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let read = units::DURATION.read("", text, millis(least)..=millis(most));
-    read.map(Duration::from_millis).map_err(|problem| problem.what)
 }
 
 impl TryFrom<RawConfig> for Config {

@@ -5,6 +5,7 @@
 pub mod btf;
 pub mod capabilities;
 pub mod capacity;
+pub mod events;
 pub mod features;
 pub mod kfuncs;
 pub mod load;
@@ -18,6 +19,7 @@ mod configure;
 mod dump;
 mod lockdown;
 mod record;
+mod rings;
 mod syscall;
 mod tables;
 

@@ -190,7 +190,16 @@ impl Labelling {
 }
 
 /// The name of a subnet.
-pub fn subnet(SubnetKey { words, kind }: SubnetKey, config: &Config, numbering: &Numbering) -> String {
+pub fn subnet(key: SubnetKey, config: &Config, numbering: &Numbering) -> String {
+    subnet_by(key, config.subnets.fallback(), |number| numbering.subnet(number))
+}
+
+/// The same by the names of configured subnets and what the others are called.
+pub fn subnet_by<'a>(
+    SubnetKey { words, kind }: SubnetKey,
+    fallback: &Fallback,
+    named: impl Fn(u32) -> Option<&'a str>,
+) -> String {
     const NAMED: u32 = SubnetKind::Named as u32;
     const V4: u32 = SubnetKind::V4 as u32;
     const V6: u32 = SubnetKind::V6 as u32;
@@ -198,8 +207,8 @@ pub fn subnet(SubnetKey { words, kind }: SubnetKey, config: &Config, numbering: 
     let [first, ..] = words;
     // The kinds of cut addresses have the numbers of the families.
     let address = Address { words, family: kind }.ip();
-    match (kind, config.subnets.fallback(), address) {
-        (NAMED, _, _) => numbering.subnet(first).unwrap_or(OTHER).to_owned(),
+    match (kind, fallback, address) {
+        (NAMED, _, _) => named(first).unwrap_or(OTHER).to_owned(),
         (FALLBACK, Fallback::Name(name), _) => name.clone(),
         (V4, Fallback::Auto { ipv4, .. }, Some(address)) => format!("{address}/{ipv4}"),
         (V6, Fallback::Auto { ipv6, .. }, Some(address)) => format!("{address}/{ipv6}"),

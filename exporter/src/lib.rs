@@ -55,3 +55,4 @@ pub mod live;
 pub mod manual;
 pub mod run;
 pub mod top;
+pub mod trace;

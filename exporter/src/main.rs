@@ -13,7 +13,7 @@ use tcpvitals::{
     doctor::Diagnosis,
     drops, families, manual, otlp,
     run::{self, RunError},
-    top,
+    top, trace,
     web::Web,
 };
 
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
+        Command::Trace(arguments) => trace::trace(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Docs(page) => docs(page),
     };

@@ -12,3 +12,4 @@ mod protobuf;
 mod reference;
 mod runbooks;
 mod sample;
+mod trace;

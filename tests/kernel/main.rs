@@ -29,5 +29,7 @@ mod retransmits;
 mod rtt;
 mod top;
 mod totals;
+mod trace;
+mod trace_losses;
 mod web;
 mod xdp;

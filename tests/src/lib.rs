@@ -38,6 +38,7 @@ pub mod subnet;
 mod syscalls;
 pub mod tcp_info;
 pub mod tmux;
+pub mod trace;
 pub mod traffic;
 pub mod turn;
 pub mod victoria_metrics;

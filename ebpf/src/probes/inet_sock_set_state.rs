@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
-    fold,
+    events, fold,
     groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
     offsets::{HAS_SECOND_LOOK, HAS_SEGMENT_PATH},
@@ -13,6 +13,7 @@ use crate::{
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
+    event::EventKind,
     flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
     group::{Counter, Role},
     lost::Lost,
@@ -119,6 +120,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32, is_seen_again: bool) {
             state.started = now;
             fold::begin_retransmissions(state, tcp);
             flow.establish(ESTABLISHED);
+            events::emit(EventKind::Established, tcp, flow.state());
         }
         // To the second program it is as if this one had not run.
         None if is_seen_again => return,
@@ -172,6 +174,7 @@ fn closed(sock: Sock, tcp: TcpSock) {
         }
     }
     state.flags = CLOSED;
+    events::emit(EventKind::Close, tcp, state);
 }
 
 #[inline(always)]

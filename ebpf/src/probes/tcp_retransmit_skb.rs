@@ -2,6 +2,7 @@
 //! hook also sees retransmissions that could not be sent. The socket is locked.
 
 use crate::{
+    events,
     groups::{self, Group},
     kernel::{SkBuff, Sock},
     offsets::HAS_RETRANSMIT_ERROR,
@@ -10,6 +11,7 @@ use crate::{
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
+    event::EventKind,
     group::{Counter, Role},
     tcp::{congestion, state},
 };
@@ -30,16 +32,23 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tcp) = sock.tcp() else { return 0 };
+    let in_loss = tcp.congestion_state() == congestion::LOSS;
+    let kind = if in_loss {
+        EventKind::RetransLoss
+    } else {
+        EventKind::Retrans
+    };
     let Some(flow) = storage::find(sock) else {
         // What the kernel has counted until now, this retransmission included, is before the flow's beginning.
-        storage::find_or_adopt(sock, tcp);
+        if let Some(flow) = storage::find_or_adopt(sock, tcp) {
+            events::emit(kind, tcp, flow.state());
+        }
         return 0;
     };
     if !flow.is_established() {
         return 0;
     }
     let (segments, bytes) = (packet.queued_segments(), packet.length());
-    let in_loss = tcp.congestion_state() == congestion::LOSS;
     let state = flow.state();
     state.on_retransmit(in_loss, segments, bytes);
     // The kernel's own totals are folded as `other`; what belongs to the state Loss moves.
@@ -55,5 +64,6 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
             bytes as u64,
         );
     }
+    events::emit(kind, tcp, state);
     0
 }

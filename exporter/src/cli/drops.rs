@@ -72,11 +72,11 @@ impl DropsArguments {
 
 /// Time between two readings of the kernel.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_millis(100), Duration::from_secs(3600))
+    duration(text, Duration::from_millis(100)..=Duration::from_secs(3600))
 }
 
 fn whole_duration(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_millis(100), Duration::from_secs(30 * 24 * 3600))
+    duration(text, Duration::from_millis(100)..=Duration::from_secs(30 * 24 * 3600))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! It must never round, wrap or accept a fraction: what is too big becomes the biggest number and fails its range.
 //! From the text of a setting; to the `parse` function that names the allowed range.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::yaml::Problem;
 
@@ -36,6 +36,27 @@ pub(super) const COUNT: Quantity = Quantity {
     noun: "a whole number",
     form: "digits only",
 };
+
+/// A size in bytes that a flag gives.
+///
+/// # Errors
+/// A sentence with what is wrong and what is allowed.
+pub fn size(text: &str, allowed: RangeInclusive<u64>) -> Result<u64, String> {
+    SIZE.read("size", text, allowed).map_err(|problem| problem.to_string())
+}
+
+/// A duration that a flag gives.
+///
+/// # Errors
+/// The same.
+pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let allowed = millis(allowed.start())..=millis(allowed.end());
+    DURATION
+        .read("duration", text, allowed)
+        .map(Duration::from_millis)
+        .map_err(|problem| problem.to_string())
+}
 
 /// A kind of number: its units, biggest first, and its words for errors.
 pub(super) struct Quantity {

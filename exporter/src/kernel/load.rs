@@ -277,6 +277,9 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     for map in ["DROPS", "DROP_SLOTS", "NAMED_DROP_SLOTS"] {
         loader.map_max_entries(map, capacity.drops);
     }
+    for (map, bytes) in &plan.rings {
+        loader.map_max_entries(map, *bytes);
+    }
     loader
         .load(&kfuncs::linked(OBJECT, plan.preemption))
         .map_err(object_error)

@@ -217,6 +217,8 @@ pub struct Plan {
     pub facts: Vec<(&'static str, u64)>,
     /// What the programs call to keep their processor; where it is `None`, they keep it anyhow.
     pub preemption: Option<Preemption>,
+    /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
+    pub rings: Vec<(&'static str, u32)>,
 }
 
 /// Why nothing can run on a kernel.
@@ -314,6 +316,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         missing_fields,
         facts,
         preemption: features.preemption,
+        rings: Vec::new(),
     })
 }
 

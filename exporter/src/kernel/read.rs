@@ -243,6 +243,12 @@ impl Kernel {
         Ok(lost)
     }
 
+    /// The only value of a per-CPU array, summed over CPUs.
+    pub(super) fn only(&self, map: &'static str) -> Result<u64, ReadError> {
+        let sums = self.summed(map, 1, |sum: &mut u64, more| *sum += more)?;
+        Ok(sums.first().copied().unwrap_or(0))
+    }
+
     fn misses(&self) -> BTreeMap<&'static str, u64> {
         let running = self.plan.programs.iter().filter(|planned| planned.off.is_none());
         running

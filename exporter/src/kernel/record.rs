@@ -3,6 +3,7 @@
 
 use common::{
     drops::{DropCount, DropKey, NamedDropKey},
+    event::Event,
     group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
     record::FlowRecord,
     settings::Settings,
@@ -29,6 +30,8 @@ unsafe impl Record for DropKey {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for NamedDropKey {}
 // SAFETY: `repr(C)` of numbers.
+unsafe impl Record for Event {}
+// SAFETY: `repr(C)` of numbers.
 unsafe impl Record for FlowRecord {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for GroupCounters {}
@@ -36,6 +39,13 @@ unsafe impl Record for GroupCounters {}
 unsafe impl Record for GroupKey {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for Samples {}
+
+/// The record that these bytes are; `None` when they are too few.
+pub(super) fn from_bytes<R: Record>(bytes: &[u8]) -> Option<R> {
+    let bytes = bytes.get(..size_of::<R>())?;
+    // SAFETY: as many bytes as the record has, which is valid for every pattern of bits; they need not be aligned.
+    Some(unsafe { bytes.as_ptr().cast::<R>().read_unaligned() })
+}
 
 /// [`Settings`] as aya writes it.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 //! allocator to give memory back.
 #![expect(unsafe_code, reason = "bpf(2) takes untyped memory")]
 
-use super::record::Record;
+use super::record::{self, Record};
 use aya_obj::generated::{
     bpf_attach_type::BPF_TRACE_ITER,
     bpf_attr,
@@ -135,10 +135,9 @@ impl MapIterator {
     pub(super) fn read<R: Record>(&self) -> io::Result<Vec<R>> {
         let mut bytes = Vec::new();
         read_all(self.open()?, |more| bytes.extend_from_slice(more))?;
-        let records = bytes.chunks_exact(size_of::<R>());
-        // SAFETY: the chunk is as long as the record, which is valid for every pattern of bits.
-        Ok(records
-            .map(|record| unsafe { record.as_ptr().cast::<R>().read_unaligned() })
+        Ok(bytes
+            .chunks_exact(size_of::<R>())
+            .filter_map(record::from_bytes)
             .collect())
     }
 

@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 pub struct ConfigError {
     /// `FILE` or `FILE:LINE`.
     place: String,
-    pub(crate) what: String,
+    what: String,
 }
 
 impl ConfigError {
@@ -47,7 +47,7 @@ fn printable(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(super) key: String,
-    pub(crate) what: String,
+    what: String,
 }
 
 impl Problem {
