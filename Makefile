@@ -13,13 +13,13 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-build setup-test setup-e2e setup-browser setup-deny ## bring every tool that the other targets use
+setup: setup-build setup-test setup-e2e setup-chart setup-browser setup-deny ## bring every tool that the other targets use
 
 setup-build:
 	@ebpf/setup.sh
@@ -32,6 +32,9 @@ setup-e2e:
 
 setup-browser:
 	@tests/setup.sh browser
+
+setup-chart:
+	@tests/setup.sh chart
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -48,7 +51,7 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test setup-e2e setup-browser build ## run every test on this kernel, as root
+test: setup-test setup-e2e setup-chart setup-browser build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
@@ -126,6 +129,9 @@ pictures-dashboards: setup-test setup-e2e setup-browser build ## draw the dashbo
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	mv target/kernels.md docs/kernels.md
+
+chart: setup-chart ## write what the chart holds of other files: its golden renders, dashboards, rules, schema, table of values
+	UPDATE=1 cargo test --package tests --test deploy chart::
 
 fmt: ## format the code
 	cargo fmt --all

