@@ -9,7 +9,7 @@
 //! - `collect`, `reload`: when asked
 //! - `prometheus` encodes, `page` draws; `http` answers, and `web` serves it, over TLS if asked to, to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
-//! - `cli`, `doctor`, `run`: the program around it
+//! - `cli`, `doctor`, `systemd`, `run`: the program around it
 
 mod yaml;
 
@@ -46,3 +46,4 @@ pub mod cli;
 pub mod doctor;
 pub mod run;
 pub mod trace;
+pub mod systemd;
