@@ -13,7 +13,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart image test-image pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -35,6 +35,9 @@ setup-browser:
 
 setup-chart:
 	@tests/setup.sh chart
+
+setup-image:
+	@tests/setup.sh image
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -132,6 +135,19 @@ docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 
 chart: setup-chart ## write what the chart holds of other files: its golden renders, dashboards, rules, schema, table of values
 	UPDATE=1 cargo test --package tests --test deploy chart::
+
+# Those whose target is installed; some crates compile C, so a compiler for it is needed too.
+ARCH := x86_64 $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib),aarch64)
+
+image: setup-build setup-image ## compile the static exporter and pack the image, target/image/tcpvitals.tar; as root; ARCH=x86_64
+ifneq ($(filter aarch64,$(ARCH)),)
+	@tests/setup.sh aarch64
+endif
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc deploy/image.sh compile $(ARCH)
+	deploy/image.sh pack target/image/tcpvitals.tar
+
+test-image: setup-test setup-chart image ## run the image as the chart does; ARCH=x86_64 for this machine's alone
+	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
 
 fmt: ## format the code
 	cargo fmt --all

@@ -187,6 +187,11 @@ vm)
     programs binutils strip
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
+image)
+    programs libcap2-bin setcap
+    # conmon and the rest come as what these depend on.
+    programs "buildah podman runc skopeo" buildah podman runc skopeo
+    ;;
 cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|pictures|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|pictures|vm]" ;;
 esac

@@ -13,15 +13,27 @@ use std::fs::{read_to_string, write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 /// The top of the repository.
-fn top() -> PathBuf {
+pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The chart's folder.
 fn chart() -> PathBuf {
     top().join("deploy/chart")
+}
+
+/// The security contexts of the pod and of its container, as a value set renders them.
+pub(crate) fn container(set: &str) -> Result<(Value, Value)> {
+    let values = chart().join(format!("ci/{set}.yaml"));
+    let rendered = helm::documents(&helm::render(helm::RELEASES[1], &values)?)?;
+    let pod = &helm::only(&rendered, "DaemonSet")?["spec"]["template"]["spec"];
+    Ok((
+        pod["securityContext"].clone(),
+        pod["containers"][0]["securityContext"].clone(),
+    ))
 }
 
 /// Requires that a file is this text; with `UPDATE=1` makes it so.

@@ -4,3 +4,4 @@
 //! `make test-image` and `make test-packages`.
 
 mod chart;
+mod image;

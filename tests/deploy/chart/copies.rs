@@ -62,14 +62,19 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
     let rendered = documents(&render(RELEASES[1], &values)?)?;
     for (name, text) in texts(&top().join("dashboards"), "json")? {
         let is_its = |document: &&Value| document["data"][&name].is_string();
-        let map = rendered.iter().find(is_its).with_context(|| format!("no map of {name}"))?;
+        let map = rendered
+            .iter()
+            .find(is_its)
+            .with_context(|| format!("no map of {name}"))?;
         let arrived: Value = serde_json::from_str(map["data"][&name].as_str().unwrap_or_default())?;
         assert_eq!(arrived, serde_json::from_str::<Value>(&text)?, "{name}");
     }
     let mut groups = Vec::new();
     for (name, text) in texts(&top().join("dashboards/rules"), "yaml")? {
         let rules: Value = serde_yaml::from_str(&text).with_context(|| name.clone())?;
-        let more = rules["groups"].as_array().with_context(|| format!("{name} has no groups"))?;
+        let more = rules["groups"]
+            .as_array()
+            .with_context(|| format!("{name} has no groups"))?;
         groups.extend(more.clone());
     }
     let arrived = &only(&rendered, "PrometheusRule")?["spec"]["groups"];
@@ -84,8 +89,13 @@ fn the_schema_of_config_is_the_exporters() -> Result<()> {
     let mut schema: Value = serde_json::from_str(&read_to_string(&path)?)?;
     let mut own: Value = serde_json::from_str(&config::schema::json()?)?;
     let is_whole = !own.to_string().contains("\"$ref\"");
-    ensure!(is_whole, "the configuration's schema refers to parts of itself, which it cannot from here");
-    own.as_object_mut().context("the schema is no object")?.remove("$schema");
+    ensure!(
+        is_whole,
+        "the configuration's schema refers to parts of itself, which it cannot from here"
+    );
+    own.as_object_mut()
+        .context("the schema is no object")?
+        .remove("$schema");
     schema["properties"]["config"] = own;
     require_file(&path, &format!("{}\n", serde_json::to_string_pretty(&schema)?))
 }

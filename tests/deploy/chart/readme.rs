@@ -44,7 +44,11 @@ fn table(text: &str) -> Result<String> {
     for path in silent {
         let is_within = rows.iter().any(|(documented, _)| path.starts_with(documented));
         let is_above = rows.iter().any(|(documented, _)| documented.starts_with(&path));
-        ensure!(is_within || is_above, "values.yaml says nothing about {}", path.join("."));
+        ensure!(
+            is_within || is_above,
+            "values.yaml says nothing about {}",
+            path.join(".")
+        );
     }
     let mut table = String::from("| value | default | what it is |\n| --- | --- | --- |\n");
     for (path, comment) in rows {
@@ -59,7 +63,9 @@ fn table(text: &str) -> Result<String> {
 fn the_readme_lists_every_value() -> Result<()> {
     let path = chart().join("README.md");
     let readme = read_to_string(&path)?;
-    let (before, rest) = readme.split_once(BEGIN).context("README.md has no place for the values")?;
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .context("README.md has no place for the values")?;
     let (_, after) = rest.split_once(END).context("README.md does not end its values")?;
     let table = table(&read_to_string(chart().join("values.yaml"))?)?;
     require_file(&path, &format!("{before}{BEGIN}\n{table}\n{END}{after}"))
@@ -70,7 +76,10 @@ fn comments_become_rows() -> Result<()> {
     let text = "# Not of the table.\n\na:\n  # -- One\n  # two\n  b: [1]\n# -- Three\nc:\n  d: x\n";
     let lines = table(text)?;
     let lines: Vec<&str> = lines.lines().skip(2).collect();
-    assert_eq!(lines, ["| `a.b` | `[1]` | One two |", "| `c` | `{\"d\":\"x\"}` | Three |"]);
+    assert_eq!(
+        lines,
+        ["| `a.b` | `[1]` | One two |", "| `c` | `{\"d\":\"x\"}` | Three |"]
+    );
     assert!(table("a: 1\n").is_err() && table("# -- A\n").is_err());
     Ok(())
 }

@@ -54,7 +54,8 @@ fn helm_has_nothing_against_any_value_set() -> Result<()> {
 
 #[test]
 fn copies_are_left_out_of_golden_files() {
-    let render = "spec:\n  groups:\n    - name: a\n\n      rules: []\n---\ndata:\n  a.json: |\n    {\n    }\n---\nkind: B\n";
+    let render =
+        "spec:\n  groups:\n    - name: a\n\n      rules: []\n---\ndata:\n  a.json: |\n    {\n    }\n---\nkind: B\n";
     assert_eq!(
         without_copies(render),
         "spec:\n  groups:\n---\ndata:\n  a.json: |\n---\nkind: B\n"

@@ -26,7 +26,10 @@ const WRONG: &[(&str, &[&str])] = &[
     ("updateStrategy: {type: Recreate}", &["updateStrategy", "OnDelete"]),
     ("monitor: {kind: Servicemonitor}", &["monitor", "PodMonitor"]),
     ("resources: {memory: 1Gi}", &["resources", "memory"]),
-    ("securityContext: {capabilities: {add: [CAP_BPF]}}", &["capabilities", "add"]),
+    (
+        "securityContext: {capabilities: {add: [CAP_BPF]}}",
+        &["capabilities", "add"],
+    ),
     ("webConfig: {config: {basic_auth_user: {a: b}}}", &["basic_auth_user"]),
     // By the exporter's own schema.
     ("config: {subnet: []}", &["config", "subnet"]),
@@ -38,8 +41,14 @@ const WRONG: &[(&str, &[&str])] = &[
         &["webConfig.existingSecret", "choose one"],
     ),
     ("webConfig: {tls: true}", &["webConfig.tls", "need"]),
-    ("otlp: {headers: {a: b}, existingSecret: c}", &["otlp.existingSecret", "choose one"]),
-    ("monitor: {enabled: true}\nservice: {enabled: false}", &["service.enabled", "PodMonitor"]),
+    (
+        "otlp: {headers: {a: b}, existingSecret: c}",
+        &["otlp.existingSecret", "choose one"],
+    ),
+    (
+        "monitor: {enabled: true}\nservice: {enabled: false}",
+        &["service.enabled", "PodMonitor"],
+    ),
 ];
 
 #[test]
@@ -81,7 +90,8 @@ fn the_schema_knows_each_value_and_no_other() -> Result<()> {
     let mut known = BTreeSet::new();
     let mut unknown = Vec::new();
     // Where the schema lists no keys, they are those of Kubernetes, or of the exporter.
-    let is_free = |path: &str| properties(path).is_null() || [".config", ".webConfig.config", ".securityContext"].contains(&path);
+    let is_free =
+        |path: &str| properties(path).is_null() || [".config", ".webConfig.config", ".securityContext"].contains(&path);
     paths(&values, "", &is_free, &mut known);
     let folders = known.iter().filter(|path| !is_free(path)).map(String::as_str);
     for folder in folders.chain([""]) {
@@ -104,11 +114,16 @@ fn the_exporter_takes_what_is_rendered() -> Result<()> {
     for (name, values) in value_sets()? {
         let rendered = documents(&render(RELEASES[1], &values)?)?;
         let is_its = |document: &&Value| document["data"]["config.yaml"].is_string();
-        let map = rendered.iter().find(is_its).with_context(|| format!("{name}: no configuration"))?;
+        let map = rendered
+            .iter()
+            .find(is_its)
+            .with_context(|| format!("{name}: no configuration"))?;
         let config = map["data"]["config.yaml"].as_str().unwrap_or_default();
         let config = Config::from_yaml(config, &name)?;
         seen[0] += u8::from(config != Config::built_in());
-        let web = rendered.iter().find_map(|document| document["stringData"]["web.yaml"].as_str());
+        let web = rendered
+            .iter()
+            .find_map(|document| document["stringData"]["web.yaml"].as_str());
         if let Some(web) = web {
             let web = WebConfig::from_yaml(web, Path::new("web.yaml"))?;
             let probe = probe(&rendered)?;
@@ -133,16 +148,32 @@ fn probes_ask_what_they_can() -> Result<()> {
     let tls = "cert_file: a, key_file: b, client_ca_file: c";
     for (values, kind, scheme) in [
         ("{}".to_owned(), "httpGet", None),
-        ("webConfig: {existingSecret: a, tls: true}".to_owned(), "httpGet", Some("HTTPS")),
-        ("webConfig: {existingSecret: a, auth: true}".to_owned(), "tcpSocket", None),
-        (format!("webConfig: {{config: {{tls_server_config: {{{tls}}}}}}}"), "httpGet", Some("HTTPS")),
         (
-            format!("webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: VerifyClientCertIfGiven}}}}}}"),
+            "webConfig: {existingSecret: a, tls: true}".to_owned(),
             "httpGet",
             Some("HTTPS"),
         ),
         (
-            format!("webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: RequireAndVerifyClientCert}}}}}}"),
+            "webConfig: {existingSecret: a, auth: true}".to_owned(),
+            "tcpSocket",
+            None,
+        ),
+        (
+            format!("webConfig: {{config: {{tls_server_config: {{{tls}}}}}}}"),
+            "httpGet",
+            Some("HTTPS"),
+        ),
+        (
+            format!(
+                "webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: VerifyClientCertIfGiven}}}}}}"
+            ),
+            "httpGet",
+            Some("HTTPS"),
+        ),
+        (
+            format!(
+                "webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: RequireAndVerifyClientCert}}}}}}"
+            ),
             "tcpSocket",
             None,
         ),
