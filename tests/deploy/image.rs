@@ -3,7 +3,8 @@
 mod dns;
 mod podman;
 
-use std::fs::write;
+use std::fs::{Permissions, set_permissions, write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -78,7 +79,16 @@ fn with_the_charts_security_context_it_counts_real_traffic() -> Result<()> {
 fn its_file_capabilities_carry_a_user_without_ambient_ones() -> Result<()> {
     let _turn = turn::shared()?;
     let podman = Podman::new(&top().join(ARCHIVE))?;
-    let binary = podman.mount()?.join("usr/bin/tcpvitals");
+    // The storage is root's alone.
+    let folder = TempDir::new()?;
+    set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    let binary = folder.path().join("tcpvitals");
+    let mut copy = Command::new("cp");
+    copy.arg("--preserve=all")
+        .arg(podman.mount()?.join("usr/bin/tcpvitals"))
+        .arg(&binary);
+    let copied = run_command(&mut copy)?;
+    ensure!(copied.code == Some(0), "{copied:?}");
     let wrapper = [
         "setpriv",
         "--reuid=65532",
