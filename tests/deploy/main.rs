@@ -4,4 +4,6 @@
 //! `make test-image` and `make test-packages`.
 
 mod chart;
+mod compose;
 mod image;
+mod packages;
