@@ -12,11 +12,18 @@ use tests::program::brought;
 use crate::chart::{container, top};
 
 fn compose() -> Result<Value> {
-    Ok(serde_yaml::from_str(&read_to_string(top().join("deploy/compose.yaml"))?)?)
+    Ok(serde_yaml::from_str(&read_to_string(
+        top().join("deploy/compose.yaml"),
+    )?)?)
 }
 
 fn words(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 #[test]
@@ -45,8 +52,13 @@ fn the_exporter_is_confined_as_by_the_chart() -> Result<()> {
     assert_eq!(service["cap_add"], context["capabilities"]["add"]);
     assert_eq!(service["read_only"], context["readOnlyRootFilesystem"]);
     assert_eq!(service["user"], format!("{}:{}", pod["runAsUser"], pod["runAsGroup"]));
-    let profile = context["seccompProfile"]["localhostProfile"].as_str().context("no profile")?;
-    assert_eq!(words(&service["security_opt"]), [format!("seccomp:./seccomp/{profile}")]);
+    let profile = context["seccompProfile"]["localhostProfile"]
+        .as_str()
+        .context("no profile")?;
+    assert_eq!(
+        words(&service["security_opt"]),
+        [format!("seccomp:./seccomp/{profile}")]
+    );
     let image = service["image"].as_str().context("no image")?;
     assert_eq!(image, format!("tcpvitals:{}", env!("CARGO_PKG_VERSION")));
     Ok(())

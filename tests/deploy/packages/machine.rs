@@ -41,7 +41,16 @@ impl Machine {
         let script = "mount -t overlay overlay --options \"$0\" \"$1\" && exec \"$2\" \"$1\" \"$3\"";
         let log = File::create(at("console.log"))?;
         let mut unshare = Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--uts", "--ipc", "--net"])
+            .args([
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--cgroup",
+                "--uts",
+                "--ipc",
+                "--net",
+            ])
             .args(["--propagation=private", "sh", "-c", script, &layers])
             .arg(at("root"))
             .arg(top().join("tests/deploy/packages/boot.sh").canonicalize()?)
@@ -75,8 +84,17 @@ impl Machine {
     pub(super) fn run(&self, command: &str) -> Result<Finished> {
         let target = self.init.to_string();
         let mut enter = Command::new("nsenter");
-        enter.args(["--target", &target, "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net"]);
-        enter.args(["--root", "--wd", "--", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]);
+        enter.args([
+            "--target", &target, "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net",
+        ]);
+        enter.args([
+            "--root",
+            "--wd",
+            "--",
+            "/usr/bin/env",
+            "-i",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+        ]);
         run_command(enter.args(["DEBIAN_FRONTEND=noninteractive", "sh", "-c", command]))
     }
 
@@ -91,7 +109,15 @@ impl Machine {
     pub(super) fn get(&self, path: &str) -> Result<String> {
         let target = self.init.to_string();
         let mut enter = Command::new("nsenter");
-        enter.args(["--target", &target, "--net", "curl", "--silent", "--show-error", "--fail"]);
+        enter.args([
+            "--target",
+            &target,
+            "--net",
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+        ]);
         let finished = run_command(enter.arg(format!("http://127.0.0.1:10717{path}")))?;
         ensure!(finished.code == Some(0), "{path}: {finished:?}");
         Ok(finished.stdout)
