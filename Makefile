@@ -13,7 +13,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart image test-image pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart image test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -38,6 +38,9 @@ setup-chart:
 
 setup-image:
 	@tests/setup.sh image
+
+setup-packages:
+	@tests/setup.sh packages
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -145,9 +148,20 @@ ifneq ($(filter aarch64,$(ARCH)),)
 endif
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc deploy/image.sh compile $(ARCH)
 	deploy/image.sh pack target/image/tcpvitals.tar
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json
 
 test-image: setup-test setup-chart image ## run the image as the chart does; ARCH=x86_64 for this machine's alone
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
+
+packages: build setup-packages ## make deb and rpm in target/packages
+	rm -rf target/packages
+	mkdir -p target/packages
+	cd exporter && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deb --no-build --output ../target/packages/
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo generate-rpm --package exporter --output target/packages/
+
+test-packages: setup-test packages ## install the deb on a machine with systemd, in namespaces; as root
+	@tests/setup.sh root
+	cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
 
 fmt: ## format the code
 	cargo fmt --all

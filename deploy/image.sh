@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the image. `compile ARCH...` puts the files of each architecture (x86_64, aarch64) into target/image; `pack FILE` makes an
-# OCI archive of all that are there, for each an image and above them an index. The same files give the same digest.
+# OCI archive of all that are there, for each an image and above them an index; the same files give the same digest. `sbom FILE`
+# lists the crates.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=target/image
@@ -65,10 +66,21 @@ pack() {
     say "${arches[*]} … packed in $1"
 }
 
+# sbom FILE: the crates that are in the binary.
+sbom() {
+    cargo cyclonedx --quiet --manifest-path exporter/Cargo.toml --format json --spec-version 1.5 --no-build-deps \
+        --target x86_64-unknown-linux-gnu --override-filename sbom.cdx
+    mv exporter/sbom.cdx.json "$1"
+    # It writes one for each member of the workspace.
+    rm -f {common,ebpf,tests}/sbom.cdx.json
+    say "crates … listed in $1"
+}
+
 case ${1-} in
 compile)
     for arch in "${@:2}"; do compile "$arch"; done
     ;;
 pack) pack "${2:?file}" ;;
-*) fail "unknown argument ${1-}" 'deploy/image.sh compile ARCH... or deploy/image.sh pack FILE' ;;
+sbom) sbom "${2:?file}" ;;
+*) fail "unknown argument ${1-}" 'deploy/image.sh compile ARCH..., deploy/image.sh pack FILE or deploy/image.sh sbom FILE' ;;
 esac

@@ -8,7 +8,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+cargo_cyclonedx=0.5.9
+cargo_deb=3.8.0
 cargo_deny=0.20.2
+cargo_generate_rpm=0.21.1
 # From a Debian release of its own, so that the tests meet the same programs on every machine.
 suite=forky
 debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
@@ -51,24 +54,51 @@ programs() {
     say "$* … installed with $package"
 }
 
-deny() {
+# cargo_tool CRATE VERSION
+cargo_tool() {
     local root=target/tools
-    if [[ $("$root/bin/cargo-deny" --version 2>/dev/null) == "cargo-deny $cargo_deny" ]]; then
-        say "cargo-deny $cargo_deny … present"
+    # cargo-deb does not say its version, so what cargo noted counts too.
+    if [[ $("$root/bin/$1" --version 2>/dev/null) == "$1 $2" ]] ||
+        [[ -x $root/bin/$1 && $(cat "$root/.crates.toml" 2>/dev/null) == *"\"$1 $2 "* ]]; then
+        say "$1 $2 … present"
         return
     fi
-    say "cargo-deny $cargo_deny … compiling, which takes a minute"
+    say "$1 $2 … compiling, which takes a minute"
     # Its own release profile optimises across all crates for minutes; a check of a second has no use for that.
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug --root "$root" --version "=$cargo_deny" cargo-deny ||
-        fail "cargo-deny $cargo_deny is missing: cargo install failed as shown above" \
-            "give cargo a way to its registry, or place the program at $root/bin/cargo-deny"
-    say "cargo-deny $cargo_deny … installed in $root"
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug --root "$root" --version "=$2" "$1" ||
+        fail "$1 $2 is missing: cargo install failed as shown above" \
+            "give cargo a way to its registry, or place the program at $root/bin/$1"
+    say "$1 $2 … installed in $root"
 }
 
 # present FOLDER WANTED...: whether what was brought there is what is wanted now
 present() {
     [[ $(cat "$1/.brought" 2>/dev/null) == "${*:2}" ]] || return 1
     say "${*:2} … present"
+}
+
+# Debian's mirrors that the machine's apt asks, a line each. It lists whatever it would fetch, each URI in quotes.
+mirrors() {
+    apt-get update --print-uris 2>/dev/null |
+        sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p" || true
+}
+
+# A Debian with systemd, for machines that the packages are installed on; without what nobody reads there.
+root_file_system() {
+    local root=target/tools/root mirrors excluded=() folder log
+    present "$root" "$suite" systemd && return
+    programs mmdebstrap mmdebstrap
+    mirrors=$(mirrors)
+    [[ $mirrors ]] || fail "the tests of the packages need Debian's $suite, and the sources of apt name no mirror of Debian" \
+        "put a root file system with systemd into $root, and the line \"$suite systemd\" into $root/.brought"
+    for folder in doc locale man; do excluded+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
+    rm -rf "$root"
+    log=$(mmdebstrap --quiet --variant=minbase --include=systemd "${excluded[@]}" --aptopt='APT::Install-Recommends "false"' \
+        --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "${mirrors%%$'\n'*}" 2>&1) ||
+        fail "the tests of the packages need a root file system, and mmdebstrap said: $(tail -n 1 <<<"$log")" \
+            'run it as root, with a way to the mirror of Debian'
+    echo "$suite systemd" >"$root/.brought"
+    say "$suite systemd … installed in $root"
 }
 
 # Each package has one program of its own name, which is taken out and needs nothing else of Debian. The machine's own apt
@@ -80,9 +110,7 @@ debian_packages() {
     present "$root" "$suite" "${debian[@]}" && return
     command -v apt-get >/dev/null ||
         fail "the end-to-end tests need ${debian[*]} of Debian $suite, and there is no apt here" "$remedy"
-    # Lists whatever the machine would fetch, each URI in quotes.
-    mirrors=$(apt-get update --print-uris 2>/dev/null |
-        sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p") || true
+    mirrors=$(mirrors)
     [[ $mirrors ]] || fail "the end-to-end tests need Debian's $suite, and the sources of apt name no mirror of Debian" "$remedy"
     rm -rf "$root" "$apt"
     mkdir -p "$root" "$apt"/{lists,archives}/partial
@@ -188,10 +216,10 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 image)
+    cargo_tool cargo-cyclonedx "$cargo_cyclonedx"
     programs libcap2-bin setcap
     # conmon and the rest come as what these depend on.
     programs "buildah podman runc skopeo" buildah podman runc skopeo
     ;;
-cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|pictures|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|vm]" ;;
 esac
