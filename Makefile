@@ -13,7 +13,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart image test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -142,15 +142,18 @@ chart: setup-chart ## write what the chart holds of other files: its golden rend
 # Those whose target is installed; some crates compile C, so a compiler for it is needed too.
 ARCH := x86_64 $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib),aarch64)
 
-image: setup-build setup-image ## compile the static exporter and pack the image, target/image/tcpvitals.tar; as root; ARCH=x86_64
+image: image-archive ## compile the static exporter, pack the image and list its crates, in target/image; as root; ARCH=x86_64
+	@tests/setup.sh sbom
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json
+
+image-archive: setup-build setup-image
 ifneq ($(filter aarch64,$(ARCH)),)
 	@tests/setup.sh aarch64
 endif
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc deploy/image.sh compile $(ARCH)
 	deploy/image.sh pack target/image/tcpvitals.tar
-	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json
 
-test-image: setup-test setup-chart image ## run the image as the chart does; ARCH=x86_64 for this machine's alone
+test-image: setup-test setup-chart image-archive ## run the image as the chart does; ARCH=x86_64 for this machine's alone
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
 
 packages: build setup-packages ## make deb and rpm in target/packages

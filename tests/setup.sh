@@ -216,10 +216,9 @@ vm)
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 image)
-    cargo_tool cargo-cyclonedx "$cargo_cyclonedx"
     programs libcap2-bin setcap
     # conmon and the rest come as what these depend on.
     programs "buildah podman runc skopeo" buildah podman runc skopeo
     ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|sbom|vm]" ;;
 esac
