@@ -220,5 +220,14 @@ image)
     # conmon and the rest come as what these depend on.
     programs "buildah podman runc skopeo" buildah podman runc skopeo
     ;;
+packages)
+    cargo_tool cargo-deb "$cargo_deb"
+    cargo_tool cargo-generate-rpm "$cargo_generate_rpm"
+    # Finds out what a binary depends on.
+    programs dpkg-dev dpkg-shlibdeps
+    ;;
+root) root_file_system ;;
+sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
+cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
 *) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|sbom|vm]" ;;
 esac
