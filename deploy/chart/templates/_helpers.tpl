@@ -100,7 +100,7 @@ httpGet:
 {{- end -}}
 {{- end -}}
 
-{{/* An endpoint of either monitor; takes the name of its port. */}}
+{{/* An endpoint of either monitor. */}}
 {{- define "tcpvitals.endpoint" -}}
 {{- $endpoint := dict "port" "http" "path" "/metrics" -}}
 {{- if include "tcpvitals.tls" . -}}
@@ -108,8 +108,9 @@ httpGet:
 {{- end -}}
 {{- $own := deepCopy .Values.monitor.endpoint -}}
 {{- if .Values.monitor.nodeLabel -}}
-{{- $node := dict "sourceLabels" (list "__meta_kubernetes_pod_node_name") "targetLabel" "node" -}}
-{{- $_ := set $own "relabelings" (prepend (default list $own.relabelings) $node) -}}
+{{- $name := list "__meta_kubernetes_pod_node_name" -}}
+{{- $labels := list (dict "sourceLabels" $name "targetLabel" "node") (dict "sourceLabels" $name "targetLabel" "instance") -}}
+{{- $_ := set $own "relabelings" (concat $labels (default list $own.relabelings)) -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite $endpoint $own) -}}
 {{- end -}}

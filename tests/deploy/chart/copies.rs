@@ -69,15 +69,26 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
         let arrived: Value = serde_json::from_str(map["data"][&name].as_str().unwrap_or_default())?;
         assert_eq!(arrived, serde_json::from_str::<Value>(&text)?, "{name}");
     }
+    let set: Value = serde_yaml::from_str(&read_to_string(&values)?)?;
+    let base = set["prometheusRule"]["runbookBase"]
+        .as_str()
+        .context("no runbookBase")?;
     let mut groups = Vec::new();
     for (name, text) in texts(&top().join("dashboards/rules"), "yaml")? {
+        let text = text.replace("runbook_url: docs/", &format!("runbook_url: {base}docs/"));
         let rules: Value = serde_yaml::from_str(&text).with_context(|| name.clone())?;
         let more = rules["groups"]
             .as_array()
             .with_context(|| format!("{name} has no groups"))?;
         groups.extend(more.clone());
     }
+    assert!(!groups.is_empty());
     let arrived = &only(&rendered, "PrometheusRule")?["spec"]["groups"];
+    assert!(
+        arrived
+            .to_string()
+            .contains(&format!("\"runbook_url\":\"{base}docs/runbooks/"))
+    );
     assert_eq!(arrived.as_array().cloned().unwrap_or_default(), groups);
     Ok(())
 }
