@@ -45,5 +45,5 @@ pub mod otlp;
 pub mod cli;
 pub mod doctor;
 pub mod run;
-pub mod trace;
 pub mod systemd;
+pub mod trace;
