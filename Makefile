@@ -13,13 +13,13 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels manual pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-build setup-test setup-e2e setup-browser setup-deny ## bring every tool that the other targets use
+setup: setup-build setup-test setup-e2e setup-chart setup-browser setup-deny ## bring every tool that the other targets use
 
 setup-build:
 	@ebpf/setup.sh
@@ -32,6 +32,15 @@ setup-e2e:
 
 setup-browser:
 	@tests/setup.sh browser
+
+setup-chart:
+	@tests/setup.sh chart
+
+setup-image:
+	@tests/setup.sh image
+
+setup-packages:
+	@tests/setup.sh packages
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -48,7 +57,7 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test setup-e2e setup-browser build ## run every test on this kernel, as root
+test: setup-test setup-e2e setup-chart setup-browser build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
@@ -133,6 +142,36 @@ manual: build ## write the manual page and the completions of shells in target/m
 docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	mv target/kernels.md docs/kernels.md
+
+chart: setup-chart ## write what the chart holds of other files: its golden renders, dashboards, rules, schema, table of values
+	UPDATE=1 cargo test --package tests --test deploy chart::
+
+# Those whose target is installed; some crates compile C, so a compiler for it is needed too.
+ARCH := x86_64 $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib),aarch64)
+
+image: image-archive ## compile the static exporter, pack the image and list its crates, in target/image; as root; ARCH=x86_64
+	@tests/setup.sh sbom
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json
+
+image-archive: setup-build setup-image
+ifneq ($(filter aarch64,$(ARCH)),)
+	@tests/setup.sh aarch64
+endif
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc deploy/image.sh compile $(ARCH)
+	deploy/image.sh pack target/image/tcpvitals.tar
+
+test-image: setup-test setup-chart image-archive ## run the image as the chart does; ARCH=x86_64 for this machine's alone
+	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
+
+packages: build setup-packages ## make deb and rpm in target/packages
+	rm -rf target/packages
+	mkdir -p target/packages
+	cd exporter && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deb --no-build --output ../target/packages/
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo generate-rpm --package exporter --output target/packages/
+
+test-packages: setup-test packages ## install the deb on a machine with systemd, in namespaces; as root
+	@tests/setup.sh root
+	cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
 
 fmt: ## format the code
 	cargo fmt --all

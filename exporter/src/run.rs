@@ -17,6 +17,7 @@ use crate::{
     otlp,
     pushes::Tally,
     reload::Reloader,
+    systemd,
     web::{self, Web},
 };
 use std::{
@@ -182,19 +183,28 @@ async fn listen(listener: TcpListener, service: Service, web: Arc<Web>, reloader
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
+        systemd::stopping();
         tracing::info!(signal, "stopping; the programs are unloaded");
     };
+    let collector = Arc::clone(&service.collector);
+    // Whoever connects from now on is waited for by the kernel.
+    systemd::ready();
     tokio::select! {
         () = web::serve(listener, http::router(service), web, stop) => Ok(()),
         never = follow(hangup, reloader) => match never {},
+        never = systemd::stay_alive(&collector) => match never {},
     }
 }
 
 /// Reloads at every SIGHUP.
 async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
     while hangup.recv().await.is_some() {
-        // The log and a metric say how it went; there is nobody else to tell.
-        let _told = reloader.reload().await;
+        systemd::reloading();
+        // The log and a metric say how it went, too.
+        match reloader.reload().await {
+            Ok(()) => systemd::reloaded("the configuration is reloaded"),
+            Err(error) => systemd::reloaded(&format!("the configuration stays as it was: {error}")),
+        }
     }
     pending().await
 }

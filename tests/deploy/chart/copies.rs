@@ -1,0 +1,121 @@
+//! What the chart holds of other folders is what lies there: Helm reads no file outside a chart.
+
+use std::collections::BTreeMap;
+use std::fs::{create_dir_all, read_to_string, remove_dir_all, write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tcpvitals::config;
+
+use super::helm::{RELEASES, documents, only, render, value_sets};
+use super::{chart, require_file, top};
+
+/// Folders of the chart, what they are copies of, and which files.
+const COPIES: [(&str, &str, &str); 2] = [
+    ("files/dashboards", "dashboards", "json"),
+    ("files/rules", "dashboards/rules", "yaml"),
+];
+
+/// Texts by name; none in a folder that is not there.
+fn texts(folder: &Path, extension: &str) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    for entry in folder.read_dir().into_iter().flatten() {
+        let path = entry?.path();
+        if path.extension().is_some_and(|found| found == extension) {
+            let name = path.file_name().context("a file without a name")?;
+            texts.insert(name.to_string_lossy().into_owned(), read_to_string(&path)?);
+        }
+    }
+    Ok(texts)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the maintainer says whether to write")]
+fn dashboards_and_rules_are_copies() -> Result<()> {
+    for (copy, original, extension) in COPIES {
+        let original = texts(&top().join(original), extension)?;
+        let copy = chart().join(copy);
+        if std::env::var("UPDATE").is_ok() && !original.is_empty() {
+            remove_dir_all(&copy).ok();
+            create_dir_all(&copy)?;
+            for (name, text) in &original {
+                write(copy.join(name), text)?;
+            }
+        }
+        assert!(
+            texts(&copy, extension)? == original,
+            "{} differs from {:?}: run `make chart`",
+            copy.display(),
+            original.keys()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
+    let (_, values) = value_sets()?
+        .into_iter()
+        .find(|(name, _)| name == "operator")
+        .context("no value set has everything for the operator")?;
+    let rendered = documents(&render(RELEASES[1], &values)?)?;
+    for (name, text) in texts(&top().join("dashboards"), "json")? {
+        let is_its = |document: &&Value| document["data"][&name].is_string();
+        let map = rendered
+            .iter()
+            .find(is_its)
+            .with_context(|| format!("no map of {name}"))?;
+        let arrived: Value = serde_json::from_str(map["data"][&name].as_str().unwrap_or_default())?;
+        assert_eq!(arrived, serde_json::from_str::<Value>(&text)?, "{name}");
+    }
+    let set: Value = serde_yaml::from_str(&read_to_string(&values)?)?;
+    let base = set["prometheusRule"]["runbookBase"]
+        .as_str()
+        .context("no runbookBase")?;
+    let mut groups = Vec::new();
+    for (name, text) in texts(&top().join("dashboards/rules"), "yaml")? {
+        let text = text.replace("runbook_url: docs/", &format!("runbook_url: {base}docs/"));
+        let rules: Value = serde_yaml::from_str(&text).with_context(|| name.clone())?;
+        let more = rules["groups"]
+            .as_array()
+            .with_context(|| format!("{name} has no groups"))?;
+        groups.extend(more.clone());
+    }
+    assert!(!groups.is_empty());
+    let arrived = &only(&rendered, "PrometheusRule")?["spec"]["groups"];
+    assert!(
+        arrived
+            .to_string()
+            .contains(&format!("\"runbook_url\":\"{base}docs/runbooks/"))
+    );
+    assert_eq!(arrived.as_array().cloned().unwrap_or_default(), groups);
+    Ok(())
+}
+
+/// The configuration's own schema is the schema of the value `config`.
+#[test]
+fn the_schema_of_config_is_the_exporters() -> Result<()> {
+    let path = chart().join("values.schema.json");
+    let mut schema: Value = serde_json::from_str(&read_to_string(&path)?)?;
+    let mut own: Value = serde_json::from_str(&config::schema::json()?)?;
+    let is_whole = !own.to_string().contains("\"$ref\"");
+    ensure!(
+        is_whole,
+        "the configuration's schema refers to parts of itself, which it cannot from here"
+    );
+    own.as_object_mut()
+        .context("the schema is no object")?
+        .remove("$schema");
+    schema["properties"]["config"] = own;
+    require_file(&path, &format!("{}\n", serde_json::to_string_pretty(&schema)?))
+}
+
+#[test]
+fn the_chart_has_the_exporters_version() -> Result<()> {
+    let text = read_to_string(chart().join("Chart.yaml"))?;
+    let description: Value = serde_yaml::from_str(&text)?;
+    assert_eq!(description["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(description["appVersion"], env!("CARGO_PKG_VERSION"));
+    Ok(())
+}

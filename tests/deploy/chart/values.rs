@@ -1,0 +1,187 @@
+//! Values: the schema knows each, wrong ones are refused with a message that names them, and what is right reaches the exporter.
+
+use std::collections::BTreeSet;
+use std::fs::{read_to_string, write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tcpvitals::config::Config;
+use tcpvitals::web::WebConfig;
+use tempfile::TempDir;
+
+use super::chart;
+use super::helm::{RELEASES, documents, only, render, try_render, value_sets};
+
+/// Wrong values, and the words with which both releases of Helm refuse them.
+const WRONG: &[(&str, &[&str])] = &[
+    ("porf: 1", &["porf", "not allowed"]),
+    ("port: many", &["port", "integer"]),
+    ("port: 70000", &["port"]),
+    ("image: {tag: 1}", &["image", "tag", "string"]),
+    ("image: {digest: sha1:00}", &["digest", "pattern"]),
+    ("image: {pullPolicy: Sometimes}", &["pullPolicy", "IfNotPresent"]),
+    ("log: {level: loud}", &["level", "debug"]),
+    ("tolerations: {operator: Exists}", &["tolerations", "array"]),
+    ("updateStrategy: {type: Recreate}", &["updateStrategy", "OnDelete"]),
+    ("monitor: {kind: Servicemonitor}", &["monitor", "PodMonitor"]),
+    ("resources: {memory: 1Gi}", &["resources", "memory"]),
+    (
+        "securityContext: {capabilities: {add: [CAP_BPF]}}",
+        &["capabilities", "add"],
+    ),
+    ("webConfig: {config: {basic_auth_user: {a: b}}}", &["basic_auth_user"]),
+    // By the exporter's own schema.
+    ("config: {subnet: []}", &["config", "subnet"]),
+    ("config: {tcp: {detail: all}}", &["config", "detail", "essential"]),
+    ("config: {limits: {series: lots}}", &["config", "series"]),
+    // By the templates.
+    (
+        "webConfig: {config: {http_server_config: {http2: true}}, existingSecret: a}",
+        &["webConfig.existingSecret", "choose one"],
+    ),
+    ("webConfig: {tls: true}", &["webConfig.tls", "need"]),
+    (
+        "otlp: {headers: {a: b}, existingSecret: c}",
+        &["otlp.existingSecret", "choose one"],
+    ),
+    (
+        "monitor: {enabled: true}\nservice: {enabled: false}",
+        &["service.enabled", "PodMonitor"],
+    ),
+];
+
+#[test]
+fn wrong_values_are_refused_by_name() -> Result<()> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("values.yaml");
+    for (values, words) in WRONG {
+        write(&file, values)?;
+        for release in RELEASES {
+            let finished = try_render(release, &chart(), Some(&file))?;
+            assert_ne!(finished.code, Some(0), "{release} takes {values}");
+            for word in *words {
+                assert!(finished.stderr.contains(word), "{release}: {word}: {}", finished.stderr);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Paths of the keys of a mapping, down to where `stops`.
+fn paths(value: &Value, path: &str, stops: &dyn Fn(&str) -> bool, found: &mut BTreeSet<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        if !stops(&path) {
+            paths(value, &path, stops, found);
+        }
+        found.insert(path);
+    }
+}
+
+#[test]
+fn the_schema_knows_each_value_and_no_other() -> Result<()> {
+    let values: Value = serde_yaml::from_str(&read_to_string(chart().join("values.yaml"))?)?;
+    let schema: Value = serde_json::from_str(&read_to_string(chart().join("values.schema.json"))?)?;
+    let properties = |path: &str| {
+        let keys = path.split('.').skip(1);
+        keys.fold(&schema, |schema, key| &schema["properties"][key])["properties"].clone()
+    };
+    let mut known = BTreeSet::new();
+    let mut unknown = Vec::new();
+    // Where the schema lists no keys, they are those of Kubernetes, or of the exporter.
+    let is_free =
+        |path: &str| properties(path).is_null() || [".config", ".webConfig.config", ".securityContext"].contains(&path);
+    paths(&values, "", &is_free, &mut known);
+    let folders = known.iter().filter(|path| !is_free(path)).map(String::as_str);
+    for folder in folders.chain([""]) {
+        for key in properties(folder).as_object().into_iter().flatten().map(|(key, _)| key) {
+            let path = format!("{folder}.{key}");
+            let is_optional = [".global", ".resources.claims"].contains(&&*path);
+            if !known.contains(&path) && !is_optional {
+                unknown.push(path);
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "values.yaml lacks {unknown:?}");
+    assert!(known.contains(".image.repository") && known.len() > 50, "{known:?}");
+    Ok(())
+}
+
+#[test]
+fn the_exporter_takes_what_is_rendered() -> Result<()> {
+    let mut seen = [0, 0];
+    for (name, values) in value_sets()? {
+        let rendered = documents(&render(RELEASES[1], &values)?)?;
+        let is_its = |document: &&Value| document["data"]["config.yaml"].is_string();
+        let map = rendered
+            .iter()
+            .find(is_its)
+            .with_context(|| format!("{name}: no configuration"))?;
+        let config = map["data"]["config.yaml"].as_str().unwrap_or_default();
+        let config = Config::from_yaml(config, &name)?;
+        seen[0] += u8::from(config != Config::built_in());
+        let web = rendered
+            .iter()
+            .find_map(|document| document["stringData"]["web.yaml"].as_str());
+        if let Some(web) = web {
+            let web = WebConfig::from_yaml(web, Path::new("web.yaml"))?;
+            let probe = probe(&rendered)?;
+            assert_eq!(probe["tcpSocket"].is_object(), web.has_auth(), "{name}: {probe}");
+            seen[1] += 1;
+        }
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    Ok(())
+}
+
+fn probe(rendered: &[Value]) -> Result<Value> {
+    let container = &only(rendered, "DaemonSet")?["spec"]["template"]["spec"]["containers"][0];
+    Ok(container["livenessProbe"].clone())
+}
+
+/// The kubelet has neither a password nor a client certificate, and speaks TLS only where it is told to.
+#[test]
+fn probes_ask_what_they_can() -> Result<()> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("values.yaml");
+    let tls = "cert_file: a, key_file: b, client_ca_file: c";
+    for (values, kind, scheme) in [
+        ("{}".to_owned(), "httpGet", None),
+        (
+            "webConfig: {existingSecret: a, tls: true}".to_owned(),
+            "httpGet",
+            Some("HTTPS"),
+        ),
+        (
+            "webConfig: {existingSecret: a, auth: true}".to_owned(),
+            "tcpSocket",
+            None,
+        ),
+        (
+            format!("webConfig: {{config: {{tls_server_config: {{{tls}}}}}}}"),
+            "httpGet",
+            Some("HTTPS"),
+        ),
+        (
+            format!(
+                "webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: VerifyClientCertIfGiven}}}}}}"
+            ),
+            "httpGet",
+            Some("HTTPS"),
+        ),
+        (
+            format!(
+                "webConfig: {{config: {{tls_server_config: {{{tls}, client_auth_type: RequireAndVerifyClientCert}}}}}}"
+            ),
+            "tcpSocket",
+            None,
+        ),
+    ] {
+        write(&file, &values)?;
+        let probe = probe(&documents(&render(RELEASES[1], &file)?)?)?;
+        assert!(probe[kind].is_object(), "{values}: {probe}");
+        assert_eq!(probe[kind]["scheme"].as_str(), scheme, "{values}: {probe}");
+    }
+    Ok(())
+}

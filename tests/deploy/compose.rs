@@ -1,0 +1,81 @@
+//! The demonstration with Compose. Its images are out of reach here; what can be read off the file is checked.
+
+use std::fs::{copy, create_dir_all, read_to_string};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::exporter::run_command;
+use tests::program::brought;
+
+use crate::chart::{container, top};
+
+fn compose() -> Result<Value> {
+    Ok(serde_yaml::from_str(&read_to_string(
+        top().join("deploy/compose.yaml"),
+    )?)?)
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+#[test]
+fn what_it_mounts_is_there() -> Result<()> {
+    let compose = compose()?;
+    let mut mounts = 0;
+    for (name, service) in compose["services"].as_object().context("no services")? {
+        for volume in words(&service["volumes"]) {
+            let source = volume.split(':').next().unwrap_or_default();
+            assert!(top().join("deploy").join(source).exists(), "{name} mounts {source}");
+            mounts += 1;
+        }
+    }
+    assert!(mounts >= 4, "{compose}");
+    Ok(())
+}
+
+#[test]
+fn the_exporter_is_confined_as_by_the_chart() -> Result<()> {
+    let compose = compose()?;
+    let service = &compose["services"]["tcpvitals"];
+    let (pod, context) = container("seccomp")?;
+    assert_eq!(service["cap_drop"], context["capabilities"]["drop"]);
+    assert_eq!(service["cap_add"], context["capabilities"]["add"]);
+    assert_eq!(service["read_only"], context["readOnlyRootFilesystem"]);
+    assert_eq!(service["user"], format!("{}:{}", pod["runAsUser"], pod["runAsGroup"]));
+    let profile = context["seccompProfile"]["localhostProfile"]
+        .as_str()
+        .context("no profile")?;
+    assert_eq!(
+        words(&service["security_opt"]),
+        [format!("seccomp:./seccomp/{profile}")]
+    );
+    let image = service["image"].as_str().context("no image")?;
+    assert_eq!(image, format!("tcpvitals:{}", env!("CARGO_PKG_VERSION")));
+    Ok(())
+}
+
+#[test]
+fn prometheus_takes_its_configuration() -> Result<()> {
+    let folder = TempDir::new()?;
+    let config = folder.path().join("prometheus.yaml");
+    copy(top().join("deploy/compose/prometheus.yaml"), &config)?;
+    create_dir_all(folder.path().join("rules"))?;
+    for rules in top().join("dashboards/rules").read_dir().into_iter().flatten() {
+        let rules = rules?.path();
+        if let Some(name) = rules.file_name().filter(|_| rules.is_file()) {
+            copy(&rules, folder.path().join("rules").join(name))?;
+        }
+    }
+    let mut promtool = Command::new(brought("debian/promtool")?);
+    let finished = run_command(promtool.args(["check", "config"]).arg(&config))?;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    Ok(())
+}
