@@ -116,6 +116,15 @@ impl Direction {
         }
     }
 
+    /// The other way.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Receive => Self::Transmit,
+            Self::Transmit => Self::Receive,
+        }
+    }
+
     /// The label value, as OpenTelemetry's `network.io.direction` has it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -115,6 +115,7 @@ macro_rules! kernel_fields {
             SK_BUFF_IIF: u32 = "sk_buff" . "skb_iif";
             SK_BUFF_PROTOCOL: u16 = "sk_buff" . "protocol";
             SK_BUFF_HEAD: u64 = "sk_buff" . "head";
+            SK_BUFF_DATA: u64 = "sk_buff" . "data";
             SK_BUFF_END: u32 = "sk_buff" . "end";
             SK_BUFF_MAC_HEADER: u16 = "sk_buff" . "mac_header";
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
@@ -132,6 +133,8 @@ macro_rules! kernel_fields {
             NET_DEVICE_IEEE80211_PTR: u64 = "net_device" . "ieee80211_ptr";
             NET_DEVICE_RTNL_LINK_OPS: u64 = "net_device" . "rtnl_link_ops";
             NET_DEVICE_XDP_PROG: u64 = "net_device" . "xdp_prog";
+            NET_DEVICE_NET: u64 = "net_device" . "nd_net.net";
+            NET_INUM: u32 = "net" . "ns.inum";
             RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
 
             DEVLINK_TRAP_NAME: u64 = "devlink_trap_metadata" . "trap_name";
@@ -169,6 +172,12 @@ macro_rules! kernel_facts {
             HAS_EVENTS;
             /// Somebody reads dropped packets (`capture`): the hooks copy them.
             HAS_PACKETS;
+            /// Most packets that may wait for `capture`.
+            CAPTURE_QUEUE_LIMIT;
+            /// Most bytes of a packet that `capture` wants.
+            CAPTURE_LENGTH_LIMIT;
+            /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
+            CAPTURE_HAS_ADDRESSES;
             /// Number of slots of `GROUPS`.
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.

@@ -10,6 +10,7 @@
 extern crate std;
 
 pub mod address;
+pub mod capture;
 pub mod connection;
 pub mod drops;
 pub mod event;

@@ -7,20 +7,23 @@
 
 use crate::offsets::*;
 use aya_ebpf::{
+    bindings::BPF_F_CURRENT_CPU,
     helpers::{
         bpf_probe_read_kernel,
-        generated::{bpf_probe_read_kernel_str, bpf_skc_to_tcp_sock},
+        generated::{self, bpf_probe_read_kernel_str, bpf_skc_to_tcp_sock},
     },
     programs::BtfTracePointContext,
 };
 use common::{
     address::Address,
+    capture::Offsets,
     connection::Name,
     drops::Text,
     flow::Chrono,
     tcp::{LONGEST_HEADER, Sender},
 };
 use core::{
+    ffi::c_void,
     mem::MaybeUninit,
     ptr::{read_volatile, write_volatile},
 };
@@ -146,6 +149,13 @@ impl Sock {
                 _ => Address::NONE,
             }
         }
+    }
+
+    /// Whether `skc_family` is IPv4 or IPv6.
+    #[inline(always)]
+    pub(crate) fn is_internet(self) -> bool {
+        // SAFETY: a member of `struct sock_common`.
+        matches!(unsafe { load(self.0, &SOCK_COMMON_FAMILY) }, Some(AF_INET | AF_INET6))
     }
 
     /// `skc_num`: the local port in host byte order.
@@ -346,6 +356,7 @@ device_readers! {
     wireless: u64 = NET_DEVICE_IEEE80211_PTR;
     link_operations: u64 = NET_DEVICE_RTNL_LINK_OPS;
     generic_program: u64 = NET_DEVICE_XDP_PROG;
+    network: u64 = NET_DEVICE_NET;
 }
 
 impl Device {
@@ -380,6 +391,15 @@ impl Device {
         let (Self::Typed(base) | Self::Untyped(base)) = self;
         // SAFETY: the helper checks every address.
         unsafe { bpf_probe_read_kernel(base.add(offset).cast()) }.ok()
+    }
+
+    /// `nd_net.net->ns.inum`: the number of its network namespace.
+    #[inline(always)]
+    pub(crate) fn namespace(self) -> Option<u32> {
+        let offset = NET_INUM.offset()?;
+        let network = self.network()?;
+        // SAFETY: the helper checks every address.
+        unsafe { bpf_probe_read_kernel((network as *const u8).add(offset).cast()) }.ok()
     }
 
     /// `rtnl_link_ops->kind`, NUL-padded; zero for hardware.
@@ -614,6 +634,55 @@ impl SkBuff {
     pub(crate) fn network_header(self) -> Option<u32> {
         // SAFETY: a member of `struct sk_buff`.
         unsafe { load(self.0, &SK_BUFF_NETWORK_HEADER) }.map(u32::from)
+    }
+
+    /// Where its parts begin.
+    #[inline(always)]
+    pub(crate) fn offsets(self) -> Option<Offsets> {
+        // SAFETY: members of `struct sk_buff`.
+        unsafe {
+            Some(Offsets {
+                data: (load(self.0, &SK_BUFF_DATA)? - self.head()?) as u32,
+                network: load(self.0, &SK_BUFF_NETWORK_HEADER)? as u32,
+                link: load(self.0, &SK_BUFF_MAC_HEADER)? as u32,
+            })
+        }
+    }
+
+    /// Copies the `length` bytes before `data` to `to`; false when the kernel refuses.
+    ///
+    /// # Safety
+    /// `to` points into a map value with room for `length` bytes, as the verifier knows.
+    #[inline(always)]
+    pub(crate) unsafe fn copy_before_data(self, to: *mut u8, length: u32) -> bool {
+        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
+        unsafe {
+            match load(self.0, &SK_BUFF_DATA) {
+                Some(data) => {
+                    let from = (data - length as u64) as *const c_void;
+                    generated::bpf_probe_read_kernel(to.cast(), length, from) == 0
+                }
+                None => false,
+            }
+        }
+    }
+
+    /// Sends `head` and behind it `length` bytes from `data` on, wherever they lie, to the buffer of this CPU in `map`;
+    /// false when they do not fit.
+    #[inline(always)]
+    pub(crate) fn send(self, map: *mut c_void, head: &[u8], length: u32) -> bool {
+        let flags = (length as u64) << 32 | BPF_F_CURRENT_CPU;
+        // SAFETY: the helper checks the packet and its length, the verifier the packet's type and the bounds of `head`.
+        unsafe {
+            let sent = generated::bpf_skb_output(
+                self.0.cast_mut().cast(),
+                map,
+                flags,
+                head.as_ptr().cast_mut().cast(),
+                head.len() as u64,
+            );
+            sent == 0
+        }
     }
 
     /// The same where a driver may not have set it: then it follows the Ethernet header.

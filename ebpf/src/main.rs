@@ -12,6 +12,7 @@
 #![feature(asm_experimental_arch, core_intrinsics)]
 
 mod atomic;
+mod capture;
 mod devices;
 mod drops;
 mod events;

@@ -4,10 +4,11 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use common::{
+    capture::{Draft, SITES, Site, SiteState, queue},
     drops::{DropCount, DropKey, NamedDropKey, Note},
     event::Event,
     flow::FlowState,
@@ -57,6 +58,24 @@ pub(crate) static NOTES: PerCpuArray<Note, 2> = PerCpuArray::new();
 /// Slot -> drops, per CPU. Written by all hooks on drops, read by user space. As large as the number of slots.
 #[btf_map]
 pub(crate) static DROPS: PerCpuArray<DropCount, 2> = PerCpuArray::new();
+
+/// CPU -> the buffer of dropped packets for `capture`. Written by `kfree_skb`, read by user space. When full: `tail_drops` of
+/// the site.
+#[btf_map]
+pub(crate) static CAPTURE_PACKETS: PerfEventByteArray = PerfEventByteArray::new();
+
+/// 0 -> the event that is being prepared, per CPU. Written and read by `kfree_skb`.
+#[btf_map]
+pub(crate) static CAPTURE_DRAFTS: PerCpuArray<Draft, 1> = PerCpuArray::new();
+
+/// Site -> whether a filter refuses it, and how many packets found the queue full. Written by `kfree_skb` and user space. When
+/// full, the packets count in `CAPTURE_QUEUE`.
+#[btf_map]
+pub(crate) static CAPTURE_SITES: HashMap<Site, SiteState, SITES, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// [`queue`] -> count. Written by `kfree_skb` and user space, each their own words.
+#[btf_map]
+pub(crate) static CAPTURE_QUEUE: Array<u64, { queue::WORDS }> = Array::new();
 
 /// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
 #[btf_map]

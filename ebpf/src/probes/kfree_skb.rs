@@ -2,11 +2,11 @@
 //! *rx_sk` follows from 6.12 on. A packet is dropped.
 
 use crate::{
-    devices, drops,
+    capture, devices, drops,
     groups::{self, Group},
     kernel::SkBuff,
     notes,
-    offsets::HAS_DROP_REASON,
+    offsets::{HAS_DROP_REASON, HAS_PACKETS},
     packet,
     preempt::Disabled,
     storage,
@@ -33,6 +33,10 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
     } else {
         Direction::Receive
     };
+    if HAS_PACKETS.is_set() {
+        capture::send(packet, location, reason, direction);
+        return 0;
+    }
     if matches!(direction, Direction::Transmit) {
         count_for_flow(packet);
     }
