@@ -3,7 +3,10 @@
 mod drops;
 mod top;
 
-use crate::config::{duration, size};
+use crate::{
+    capture::arguments::CaptureArguments,
+    config::{duration, size},
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use common::{connection::ConnectionType, event::EventKind};
@@ -95,6 +98,12 @@ Examples:
   tcpvitals doctor
   tcpvitals doctor --config.file tcpvitals.yaml --output json")]
     Doctor(DoctorArguments),
+    /// Write dropped packets to a pcapng file or a pipe; also as a capture interface of Wireshark
+    #[command(after_help = "\
+Examples:
+  tcpvitals capture -w drops.pcapng --class error,capacity --snaplen 128
+  tcpvitals capture -w - --address 10.20.0.0/16 | wireshark -k -i -")]
+    Capture(Box<CaptureArguments>),
     /// Print reference pages, the manual page, and completions for shells
     #[command(
         subcommand,

@@ -17,7 +17,7 @@ mod tests;
 mod units;
 mod words;
 
-use std::{ops::RangeInclusive, path::Path, time::Duration};
+use std::path::Path;
 
 use common::connection::{ConnectionType, NamePattern};
 
@@ -144,23 +144,6 @@ impl TryFrom<RawConfig> for Config {
             otlp: Otlp::parse(&otlp.unwrap_or_default())?,
         })
     }
-}
-
-/// A size in bytes as the file writes it, for an argument.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn size(text: &str, allowed: RangeInclusive<u64>) -> Result<u64, String> {
-    units::SIZE.number(text, allowed)
-}
-
-/// A duration as the file writes it, for an argument: at least a millisecond, at most a year.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    const YEAR: u64 = 365 * 24 * 3_600_000;
-    units::DURATION.number(text, 1..=YEAR).map(Duration::from_millis)
 }
 
 /// What is measured of TCP.

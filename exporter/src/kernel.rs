@@ -5,6 +5,7 @@
 pub mod btf;
 pub mod capabilities;
 pub mod capacity;
+pub mod capture;
 pub mod events;
 pub mod features;
 pub mod kfuncs;

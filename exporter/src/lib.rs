@@ -11,6 +11,7 @@
 //! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
 //!   to those who may
 //! - `otlp`: pushes; `pushes` counts what became of it
+//! - `capture`: dropped packets into a file; it shares the kernel and the names with what is above, nothing else
 //! - `cli`, `manual`, `doctor`, `systemd`, `run`, `live`: the program around it; `drops::live` and `top` show what they read
 
 mod yaml;
@@ -48,6 +49,8 @@ pub mod http;
 pub mod web;
 
 pub mod otlp;
+
+pub mod capture;
 
 pub mod cli;
 pub mod doctor;

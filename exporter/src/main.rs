@@ -8,6 +8,7 @@ use std::{
     process::ExitCode,
 };
 use tcpvitals::{
+    capture::{self, arguments::CaptureArguments, extcap},
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
     config::{self, Config, ConfigError},
     doctor::Diagnosis,
@@ -18,7 +19,7 @@ use tcpvitals::{
 };
 
 fn main() -> ExitCode {
-    let Arguments { command, serve, log } = Arguments::parse();
+    let Arguments { command, serve, log } = Arguments::parse_from(extcap::with_command(std::env::args_os().collect()));
     start_log(&log);
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Trace(arguments) => trace::trace(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Doctor(arguments) => doctor(&arguments),
+        Command::Capture(arguments) => capture(&arguments),
         Command::Docs(page) => docs(page),
     };
     match result {
@@ -45,6 +47,11 @@ fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode>
         print(&format!("{}: ok\n", file.display()))?;
     }
     Ok(())
+}
+
+fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
+    let answer = capture::run::capture(arguments).map_err(|error| failed(&error, error.exit_code()))?;
+    answer.map_or(Ok(()), |text| print(&text))
 }
 
 fn docs(page: Docs) -> Result<(), ExitCode> {

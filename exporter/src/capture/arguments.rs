@@ -26,7 +26,7 @@ pub struct CaptureArguments {
     #[arg(short = 'c', long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// End after this time, for example 30s
-    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time)]
     pub duration: Option<Duration>,
     /// Which packets.
     #[command(flatten)]
@@ -106,7 +106,7 @@ pub struct RotationArguments {
     #[arg(long = "rotate-size", value_name = "SIZE", value_parser = size)]
     pub size: Option<u64>,
     /// Begin the next file after this time, for example 1h
-    #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = config::duration)]
+    #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = time)]
     pub duration: Option<Duration>,
     /// Keep so many files; the oldest is deleted
     #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
@@ -118,6 +118,11 @@ impl From<RotationArguments> for Rotation {
         let RotationArguments { size, duration, files } = arguments;
         Self { size, duration, files }
     }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    config::duration(text, Duration::from_millis(1)..=YEAR)
 }
 
 fn size(text: &str) -> Result<u64, String> {

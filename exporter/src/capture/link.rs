@@ -18,11 +18,32 @@ const LOOPBACK: u16 = 772;
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 
+/// What a packet begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// `LINKTYPE_ETHERNET`
+    Ethernet,
+    /// `LINKTYPE_RAW`: an IP header.
+    Raw,
+    /// `LINKTYPE_LINUX_SLL2`: a header that Linux makes up.
+    Cooked,
+}
+
+impl From<Link> for DataLink {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Ethernet => Self::ETHERNET,
+            Link::Raw => Self::RAW,
+            Link::Cooked => Self::LINUX_SLL2,
+        }
+    }
+}
+
 /// A packet as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framed<'a> {
     /// Link type of its interface.
-    pub link: DataLink,
+    pub link: Link,
     /// Its bytes, as many as are wanted.
     pub bytes: Cow<'a, [u8]>,
     /// How long it was.
@@ -34,7 +55,7 @@ pub fn frame<'a>(head: &Head, bytes: &'a [u8], limit: usize) -> Framed<'a> {
     let link = usize::from(head.link);
     if is_ethernet(head, bytes) {
         return Framed {
-            link: DataLink::ETHERNET,
+            link: Link::Ethernet,
             bytes: Cow::Borrowed(cut(bytes, limit)),
             length: head.length,
         };
@@ -43,7 +64,7 @@ pub fn frame<'a>(head: &Head, bytes: &'a [u8], limit: usize) -> Framed<'a> {
     let length = head.length.saturating_sub(u32::from(head.link));
     if matches!(head.ethertype, ethertype::IPV4 | ethertype::IPV6) {
         return Framed {
-            link: DataLink::RAW,
+            link: Link::Raw,
             bytes: Cow::Borrowed(cut(bytes, limit)),
             length,
         };
@@ -53,17 +74,17 @@ pub fn frame<'a>(head: &Head, bytes: &'a [u8], limit: usize) -> Framed<'a> {
     cooked.extend(bytes);
     cooked.truncate(limit);
     Framed {
-        link: DataLink::LINUX_SLL2,
+        link: Link::Cooked,
         bytes: Cow::Owned(cooked),
         length: length.saturating_add(header),
     }
 }
 
 /// The link type of a packet of which nothing but its site is known.
-pub const fn usual_link(site: &Site) -> DataLink {
+pub const fn usual_link(site: &Site) -> Link {
     match site.hardware_type {
-        ETHER | LOOPBACK => DataLink::ETHERNET,
-        _ => DataLink::RAW,
+        ETHER | LOOPBACK => Link::Ethernet,
+        _ => Link::Raw,
     }
 }
 
@@ -134,7 +155,7 @@ mod tests {
         (head, bytes)
     }
 
-    fn check((head, bytes): (Head, Vec<u8>), link: DataLink, expected: &[u8]) {
+    fn check((head, bytes): (Head, Vec<u8>), link: Link, expected: &[u8]) {
         let framed = frame(&head, &bytes, usize::MAX);
         assert_eq!((framed.link, framed.bytes.as_ref()), (link, expected), "{head:?}");
         assert_eq!(framed.length as usize, expected.len());
@@ -145,7 +166,7 @@ mod tests {
         for kind in [ETHER, LOOPBACK, Site::NO_DEVICE] {
             for link in [14, 18] {
                 let packet = packet(kind, link, ethertype::ARP);
-                check(packet.clone(), DataLink::ETHERNET, &packet.1);
+                check(packet.clone(), Link::Ethernet, &packet.1);
             }
         }
     }
@@ -154,18 +175,18 @@ mod tests {
     fn ip_without_a_known_link_layer_is_raw() {
         const IPGRE: u16 = 778;
         for ip in [ethertype::IPV4, ethertype::IPV6] {
-            check(packet(ETHER, 0, ip), DataLink::RAW, b"packet");
-            check(packet(IPGRE, 24, ip), DataLink::RAW, b"packet");
+            check(packet(ETHER, 0, ip), Link::Raw, b"packet");
+            check(packet(IPGRE, 24, ip), Link::Raw, b"packet");
         }
         let (mut head, bytes) = packet(Site::NO_DEVICE, 14, ethertype::IPV4);
         head.ethertype = ethertype::IPV6;
-        check((head, bytes), DataLink::RAW, b"packet");
+        check((head, bytes), Link::Raw, b"packet");
     }
 
     #[test]
     fn what_is_not_ip_says_what_it_is() {
         let cooked = [&[0x08, 0x06, 0, 0, 0, 0, 0, 7, 0, 1, 4, 0][..], &[0; 8], b"packet"].concat();
-        check(packet(ETHER, 0, ethertype::ARP), DataLink::LINUX_SLL2, &cooked);
+        check(packet(ETHER, 0, ethertype::ARP), Link::Cooked, &cooked);
     }
 
     #[test]
@@ -179,7 +200,7 @@ mod tests {
             let whole = frame(&head, &bytes, usize::MAX);
             let cut = frame(&head, &bytes, 4);
             assert_eq!((cut.length, cut.link), (whole.length, whole.link));
-            assert_eq!(cut.bytes, whole.bytes[..4]);
+            assert_eq!(cut.bytes, &whole.bytes[..4]);
         }
     }
 }

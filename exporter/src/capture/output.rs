@@ -16,7 +16,7 @@ use std::{
         unix::fs::{FileTypeExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Why packets cannot be written.
@@ -178,8 +178,8 @@ impl Output {
     fn write_waiting(&mut self, bytes: &[u8], stop: &mut Stop) -> io::Result<Written> {
         /// `PIPE_BUF`: a pipe that is ready takes as much at once.
         const AT_ONCE: usize = 4096;
-        /// How often it is looked whether the time is over.
-        const STEP: PollTimeout = PollTimeout::from_u8(100);
+        /// How often it is looked whether the time is over, in milliseconds.
+        const STEP: u8 = 100;
         let mut rest = bytes;
         while !rest.is_empty() {
             if stop.is_over() {
@@ -189,7 +189,7 @@ impl Output {
                 PollFd::new(self.file.as_fd(), PollFlags::POLLOUT),
                 PollFd::new(stop.signals(), PollFlags::POLLIN),
             ];
-            if let Err(error) = poll(&mut waited, STEP)
+            if let Err(error) = poll(&mut waited, PollTimeout::from(STEP))
                 && error != nix::errno::Errno::EINTR
             {
                 return Err(error.into());

@@ -2,9 +2,10 @@
 //!
 //! Times are nanoseconds since 1970, on every interface.
 
+use super::link::Link;
 use common::drops::Direction;
 use pcap_file::{
-    DataLink, Endianness, PcapResult,
+    Endianness, PcapResult,
     pcapng::{
         PcapNgWriter,
         blocks::{
@@ -36,7 +37,7 @@ pub struct Interface {
     /// `if_description`
     pub description: String,
     /// What its packets begin with.
-    pub link: DataLink,
+    pub link: Link,
 }
 
 /// A packet.
@@ -117,7 +118,7 @@ impl Section {
             link,
         } = interface;
         self.writer.write_pcapng_block(InterfaceDescriptionBlock {
-            linktype: *link,
+            linktype: (*link).into(),
             snaplen: self.snaplen,
             options: vec![
                 InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
@@ -220,7 +221,10 @@ const fn high_word_first(time: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pcap_file::pcapng::{Block, PcapNgReader};
+    use pcap_file::{
+        DataLink,
+        pcapng::{Block, PcapNgReader},
+    };
 
     const BEGUN: u64 = 1_700_000_000_123_456_789;
 
@@ -237,8 +241,8 @@ mod tests {
             link,
         };
         let [ethernet, raw] = [
-            interface("eth0", DataLink::ETHERNET),
-            interface("eth0", DataLink::RAW),
+            interface("eth0", Link::Ethernet),
+            interface("eth0", Link::Raw),
         ];
         for (interface, direction) in [
             (&ethernet, Direction::Receive),

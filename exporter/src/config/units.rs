@@ -73,19 +73,16 @@ impl Quantity {
         text: &str,
         allowed: RangeInclusive<u64>,
     ) -> Result<T, Problem> {
-        self.number(text, allowed).map_err(|what| Problem::new(key, what))
-    }
-
-    /// The same of a text that has no key, such as an argument.
-    pub(super) fn number<T: TryFrom<u64>>(&self, text: &str, allowed: RangeInclusive<u64>) -> Result<T, String> {
         let Some(number) = self.parse(text) else {
             let Self { noun, form, .. } = self;
-            return Err(format!("{text:?} is not {noun}; write {form}"));
+            let what = format!("{text:?} is not {noun}; write {form}");
+            return Err(Problem::new(key, what));
         };
         let fitting = Some(number).filter(|number| allowed.contains(number));
         fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
             let (least, most) = (self.format(*allowed.start()), self.format(*allowed.end()));
-            format!("{text:?} is out of range; allowed are {least} to {most}")
+            let what = format!("{text:?} is out of range; allowed are {least} to {most}");
+            Problem::new(key, what)
         })
     }
 

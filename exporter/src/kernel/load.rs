@@ -13,7 +13,7 @@ use super::{
 use crate::{config::Config, numbering::Numbering};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
-    maps::{Map, MapError},
+    maps::{Map, MapError, perf::PerfBufferError},
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
@@ -58,6 +58,14 @@ pub enum LoadError {
         program: &'static str,
         /// What the kernel said.
         reason: String,
+    },
+    /// The buffer of packets on a CPU.
+    #[error("open the buffer of packets on CPU {cpu}: {source}")]
+    Buffer {
+        /// Its number.
+        cpu: u32,
+        /// What the kernel said.
+        source: PerfBufferError,
     },
     /// The number of CPUs.
     #[error("{0}: {1}")]
@@ -106,12 +114,25 @@ impl Kernel {
     fn load_plan(
         config: &Config,
         numbering: &Numbering,
-        mut plan: Plan,
+        plan: Plan,
         reasons: Reasons,
         btf: Option<&Path>,
     ) -> Result<Self, LoadError> {
+        let lookups = Lookups::new(config, numbering, 1);
+        Self::load_lookups(config.limits.memory, lookups, plan, reasons, btf, |_| Ok(()))
+    }
+
+    /// The same with tables that are at hand. `prepare` comes before the first program runs.
+    pub(super) fn load_lookups(
+        memory: u64,
+        lookups: Lookups,
+        mut plan: Plan,
+        reasons: Reasons,
+        btf: Option<&Path>,
+        prepare: impl FnOnce(&mut Ebpf) -> Result<(), LoadError>,
+    ) -> Result<Self, LoadError> {
         let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
-        let capacity = Capacity::of_memory(config.limits.memory, cpus);
+        let capacity = Capacity::of_memory(memory, cpus);
         let jiffy_nanoseconds = jiffy_nanoseconds();
         plan.facts.extend([
             (fact::GROUP_CAPACITY, u64::from(capacity.groups)),
@@ -120,8 +141,8 @@ impl Kernel {
         ]);
         let mut ebpf = load_object(&plan, capacity)?;
         configure::reserve(&mut ebpf)?;
-        let lookups = Lookups::new(config, numbering, 1);
         configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
+        prepare(&mut ebpf)?;
         // After the loader, which reads it as well, so that memory holds it once.
         let path = features::btf_path(btf);
         let btf = Btf::parse_file(&path, Endianness::default()).map_err(|error| object_error(error.into()))?;
@@ -279,6 +300,9 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     }
     for (map, bytes) in &plan.rings {
         loader.map_max_entries(map, *bytes);
+    }
+    if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
+        loader.map_max_entries("CAPTURE_SITES", 1);
     }
     loader
         .load(&kfuncs::linked(OBJECT, plan.preemption))

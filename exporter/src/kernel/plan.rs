@@ -148,19 +148,19 @@ pub static PROGRAMS: &[Program] = &[
             "DEVLINK_TRAP_TYPE",
             "SK_BUFF_LEN",
         ],
-        part: Part::Drops,
+        part: Part::OtherDrops,
     },
     Program {
         name: XDP_REDIRECT,
         hook: Hook::Tracepoint("xdp_redirect_err"),
         fields: &[],
-        part: Part::Drops,
+        part: Part::OtherDrops,
     },
     Program {
         name: XDP,
         hook: Hook::Tracepoint("xdp_exception"),
         fields: &[],
-        part: Part::Drops,
+        part: Part::OtherDrops,
     },
     Program {
         name: ADOPT,
@@ -336,7 +336,7 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
     }
     let of_part = match program.part {
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
-        Part::Drops => &[],
+        Part::Drops | Part::OtherDrops => &[],
     };
     let mut needed = of_part.iter().chain(program.fields);
     needed.find_map(|field| match features.fields.get(field) {
@@ -507,7 +507,7 @@ pub(crate) mod tests {
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
             (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
         };
-        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS.to_vec(), [0, 1]));
+        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS[..2].to_vec(), [0, 1]));
         let (serve, facts) = runs(Purpose::Serve);
         assert_eq!((serve.len(), facts), (PROGRAMS.len(), [0, 0]));
         let (trace, facts) = runs(Purpose::Trace);

@@ -25,8 +25,10 @@ pub(super) enum Part {
     Tcp,
     /// Sees every segment that a flow receives.
     SegmentPath,
-    /// Sees dropped packets.
+    /// Sees packets that the network stack drops.
     Drops,
+    /// Sees what hardware and XDP drop, mostly before there is an `sk_buff`.
+    OtherDrops,
 }
 
 impl Purpose {
@@ -40,11 +42,11 @@ impl Purpose {
             (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
-            (Self::Serve | Self::Trace, Part::Drops) => by_drops,
+            (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
             (Self::Trace, Part::Fold) => Some("trace adds nothing up".to_owned()),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
-            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath) => {
-                Some("capture looks at dropped packets only".to_owned())
+            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
+                Some("capture takes packets that the network stack drops".to_owned())
             }
         }
     }
@@ -62,7 +64,14 @@ impl Purpose {
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 5] = [Part::Fold, Part::Dump, Part::Tcp, Part::SegmentPath, Part::Drops];
+    const PARTS: [Part; 6] = [
+        Part::Fold,
+        Part::Dump,
+        Part::Tcp,
+        Part::SegmentPath,
+        Part::Drops,
+        Part::OtherDrops,
+    ];
 
     fn on(purpose: Purpose, config: &str) -> Vec<Part> {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
@@ -76,7 +85,7 @@ mod tests {
     fn each_purpose_has_its_parts() {
         use Part::*;
         assert_eq!(on(Purpose::Serve, ""), PARTS);
-        assert_eq!(on(Purpose::Trace, ""), [Dump, Tcp, SegmentPath, Drops]);
+        assert_eq!(on(Purpose::Trace, ""), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
         assert_eq!(on(Purpose::Capture, ""), [Drops]);
     }
 

@@ -150,10 +150,15 @@ impl Kernel {
     /// # Errors
     /// [`ReadError::Symbols`].
     pub fn learn_names(&mut self, drops: impl Iterator<Item = DropKey> + Clone) -> Result<(), ReadError> {
-        if drops.clone().any(|key| self.reasons.lack(key.reason)) {
+        self.learn(drops.map(|key| (key.location, key.reason)))
+    }
+
+    /// The same for pairs of place and reason.
+    pub(super) fn learn(&mut self, drops: impl Iterator<Item = (u64, u32)> + Clone) -> Result<(), ReadError> {
+        if drops.clone().any(|(_, reason)| self.reasons.lack(reason)) {
             features::read_new_modules(&self.btf, &mut self.reasons);
         }
-        let addresses = drops.map(|key| key.location);
+        let addresses = drops.map(|(location, _)| location);
         self.symbols.resolve(addresses).map_err(ReadError::Symbols)
     }
 
@@ -249,7 +254,7 @@ impl Kernel {
         Ok(sums.first().copied().unwrap_or(0))
     }
 
-    fn misses(&self) -> BTreeMap<&'static str, u64> {
+    pub(super) fn misses(&self) -> BTreeMap<&'static str, u64> {
         let running = self.plan.programs.iter().filter(|planned| planned.off.is_none());
         running
             .filter_map(|planned| {
@@ -281,7 +286,7 @@ impl Kernel {
     }
 
     /// The first `entries` values of an array.
-    fn array<V: Record>(&self, map: &'static str, entries: u32) -> Result<Vec<V>, ReadError> {
+    pub(super) fn array<V: Record>(&self, map: &'static str, entries: u32) -> Result<Vec<V>, ReadError> {
         let mut values = Vec::with_capacity(entries as usize);
         self.each_value(map, entries, 1, |value: &[V]| values.extend_from_slice(value))?;
         Ok(values)
@@ -316,7 +321,7 @@ impl Kernel {
 
     /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless
     /// the kernel does so.
-    fn each_entry<K: Record, V: Record>(&self, map: &'static str, mut each: impl FnMut(K, V)) -> Result<(), ReadError> {
+    pub(super) fn each_entry<K: Record, V: Record>(&self, map: &'static str, mut each: impl FnMut(K, V)) -> Result<(), ReadError> {
         let fd = self.fd(map)?;
         let mut count = 256;
         let mut from = None;

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "each impl is a promise about a type's layout")]
 
 use common::{
+    capture::{Site, SiteState},
     drops::{DropCount, DropKey, NamedDropKey},
     event::Event,
     group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
@@ -39,6 +40,27 @@ unsafe impl Record for GroupCounters {}
 unsafe impl Record for GroupKey {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for Samples {}
+
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for Site {}
+// SAFETY: `repr(C)` of numbers.
+unsafe impl Record for SiteState {}
+
+/// [`Site`] as aya writes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct SiteRecord(pub(super) Site);
+
+// SAFETY: `repr(C)` of integers without padding, as the size assertion in `common` proves.
+unsafe impl aya::Pod for SiteRecord {}
+
+/// [`SiteState`] as aya writes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct SiteStateRecord(pub(super) SiteState);
+
+// SAFETY: `repr(C)` of two numbers of the same size.
+unsafe impl aya::Pod for SiteStateRecord {}
 
 /// The record that these bytes are; `None` when they are too few.
 pub(super) fn from_bytes<R: Record>(bytes: &[u8]) -> Option<R> {

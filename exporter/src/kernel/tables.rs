@@ -46,6 +46,14 @@ impl Lookups {
         }
     }
 
+    /// Networks alone, of which `capture` asks only whether an address is in one.
+    pub(super) fn of_networks(networks: &[IpNet]) -> Self {
+        Self {
+            networks: networks.iter().map(|network| (*network, 0)).collect(),
+            ..Self::empty()
+        }
+    }
+
     /// What they shall hold; `generation` is another one than before.
     pub(super) fn new(config: &Config, numbering: &Numbering, generation: u64) -> Self {
         Self {
