@@ -118,7 +118,7 @@ fn send_draft(packet: SkBuff, draft: *mut Draft, beginning: Beginning, ethertype
     let Beginning { before, link, .. } = beginning;
     let before = masked::<{ MOST_BEFORE as usize + 1 }>(before as usize);
     // A link-layer header that means nothing to user space is cut off there.
-    let wanted = (limit + link).saturating_sub(before as u32);
+    let wanted = limit.saturating_add(link).saturating_sub(before as u32);
     let after = packet.length().min(wanted).min(MOST_AFTER);
     // SAFETY: members of the map value of this CPU; the mask bounds `before`.
     unsafe {

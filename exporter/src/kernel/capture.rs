@@ -185,13 +185,14 @@ impl Packets {
     /// Ends the programs; what they have sent can still be read. Gives the runs that the kernel skipped.
     pub fn detach(&mut self) -> u64 {
         let skipped = self.kernel.misses().values().sum();
-        for planned in &self.kernel.plan.programs {
+        let running = self.kernel.plan.programs.iter().filter(|planned| planned.off.is_none());
+        for planned in running {
             if let Some(program) = self.kernel.ebpf.program_mut(planned.program.name)
                 && let Ok(program) = <&mut BtfTracePoint>::try_from(program)
                 && let Err(error) = program.unload()
             {
-                // What is not loaded cannot be unloaded.
-                tracing::debug!(%error, program = planned.program.name, "unload");
+                // It ends with this process at the latest.
+                tracing::warn!(%error, program = planned.program.name, "a program cannot be unloaded");
             }
         }
         skipped
