@@ -9,6 +9,7 @@ mod acks;
 mod adoption;
 mod api;
 mod blocked;
+mod capture;
 mod churn;
 mod connects;
 mod degraded;

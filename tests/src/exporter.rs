@@ -1,6 +1,6 @@
 //! The exporter under test, as a process: start it, read it, stop it.
 
-mod diagnostics;
+pub(crate) mod diagnostics;
 mod launch;
 
 use std::env;

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod browser;
 pub mod btf;
+pub mod capture;
 pub mod certificates;
 pub mod counters;
 pub mod curl;

@@ -125,9 +125,9 @@ impl Output {
         self.may_wait.then(|| self.file.as_fd())
     }
 
-    /// Whether the next file should begin, at this time in nanoseconds.
-    pub fn is_full(&self, now: u64) -> bool {
-        self.path.is_some() && self.rotation.is_due(self.size, self.begun, now)
+    /// Whether the next file should begin once `more` bytes are written, at this time in nanoseconds.
+    pub fn is_full(&self, more: u64, now: u64) -> bool {
+        self.path.is_some() && self.rotation.is_due(self.size + more, self.begun, now)
     }
 
     /// Notes when the present file began.
@@ -271,9 +271,9 @@ mod tests {
         let mut stop = Stop::new(None).unwrap();
         let mut output = Output::open(&path, rotated()).unwrap();
         for _ in 0..3 {
-            assert!(!output.is_full(0));
+            assert!(!output.is_full(0, 0));
             assert_eq!(output.write(b"eight...", &mut stop).unwrap(), Written::All);
-            assert!(output.is_full(0));
+            assert!(output.is_full(0, 0));
             output.rotate().unwrap();
         }
         let mut files: Vec<_> = fs::read_dir(folder.path())

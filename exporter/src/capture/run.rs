@@ -217,23 +217,25 @@ impl Capture {
         }
     }
 
-    /// Waits for packets, signals, the end of the reader, or until packets may be written that are held back.
+    /// Waits for packets, signals and the end of the reader. While packets are held back, others only join them: then the
+    /// time is waited for, and the kernel's word of each new packet is not listened to.
     fn wait(&mut self) -> Result<End, CaptureError> {
-        const HELD_BACK: Duration = Duration::from_millis(2);
-        let left = if self.waiting.is_empty() {
-            self.stop.left()
-        } else {
-            Some(HELD_BACK)
-        };
-        let timeout = left.map_or(PollTimeout::NONE, |left| {
-            // Rounded up: to be woken too early would be to turn round.
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
+        /// In milliseconds.
+        const HELD_BACK: u8 = 1;
         let reader = self.writer.output().reader();
         let mut waited = vec![PollFd::new(self.stop.signals(), PollFlags::POLLIN)];
         waited.extend(reader.map(|reader| PollFd::new(reader, PollFlags::empty())));
         let others = waited.len();
-        waited.extend(self.packets.buffers().map(|buffer| PollFd::new(buffer, PollFlags::POLLIN)));
+        let timeout = if self.waiting.is_empty() {
+            let buffers = self.packets.buffers();
+            waited.extend(buffers.map(|buffer| PollFd::new(buffer, PollFlags::POLLIN)));
+            self.stop.left().map_or(PollTimeout::NONE, |left| {
+                // Rounded up: to be woken too early would be to turn round.
+                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            })
+        } else {
+            PollTimeout::from(HELD_BACK)
+        };
         match poll(&mut waited, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(CaptureError::Wait(error.into())),

@@ -138,7 +138,7 @@ impl Writer {
 
     /// Whether the next file should begin, at a time of the kernel's clock.
     pub fn is_full(&self, now: u64) -> bool {
-        self.output.is_full(now)
+        self.output.is_full(self.section.waiting() as u64, now)
     }
 
     /// Adds to the counts what found the queue full since the last call. `lost` is what did so since the beginning.

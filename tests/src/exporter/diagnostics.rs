@@ -7,13 +7,13 @@ use std::thread::{self, JoinHandle};
 
 /// Collects what a child says on standard error.
 #[derive(Debug)]
-pub(super) struct Diagnostics {
+pub(crate) struct Diagnostics {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Diagnostics {
-    pub(super) fn follow(stderr: ChildStderr) -> Self {
+    pub(crate) fn follow(stderr: ChildStderr) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
         let shared = Arc::clone(&text);
         let reader = thread::spawn(move || {
@@ -29,12 +29,12 @@ impl Diagnostics {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the last word of a child that has ended.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         // The reader does not panic, and its result carries nothing.
         self.reader.take().map(JoinHandle::join).transpose().ok();
     }
