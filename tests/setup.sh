@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
-# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e; with `browser` Chromium
-# and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
+# `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e, and tshark; with `browser`
+# Chromium and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
 # `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
 # what lists the crates of one; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU
 # and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each;
@@ -194,6 +194,7 @@ case ${1-} in
     ;;
 e2e)
     programs tmux tmux
+    programs "tshark wireshark-common" tshark capinfos
     debian_packages
     python_packages target/tools/e2e/python "${python[@]}"
     ;;

@@ -14,3 +14,4 @@ mod text;
 mod top;
 mod victoria_metrics;
 mod vocabulary;
+mod wireshark;

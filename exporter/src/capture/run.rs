@@ -110,15 +110,24 @@ pub fn capture(arguments: &CaptureArguments) -> Result<Option<String>, CaptureEr
     match arguments.extcap.task() {
         Task::Answer(text) => Ok(Some(text)),
         Task::Refuse(why) => Err(CaptureError::Refused(why)),
-        Task::Capture(fifo) => into(arguments, &fifo).map(|()| None),
+        Task::Capture(fifo) => into(arguments, &fifo, Voice::Problems).map(|()| None),
         Task::None => match &arguments.write {
-            Some(path) => into(arguments, path).map(|()| None),
+            Some(path) => into(arguments, path, Voice::All).map(|()| None),
             None => Err(CaptureError::Nowhere),
         },
     }
 }
 
-fn into(arguments: &CaptureArguments, path: &Path) -> Result<(), CaptureError> {
+/// What is said on stderr. Wireshark takes every word there for an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    /// How it goes.
+    All,
+    /// What went wrong.
+    Problems,
+}
+
+fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), CaptureError> {
     let config = Config::read_or_built_in(arguments.config_file.as_deref())?;
     let sites = Sites::new(
         arguments.filters.filter(&config.drops),
@@ -141,7 +150,9 @@ fn into(arguments: &CaptureArguments, path: &Path) -> Result<(), CaptureError> {
         tracing::warn!("the kernel hides its symbol addresses, so locations are numbers; give the process CAP_SYSLOG");
     }
     let stop = Stop::new(arguments.duration).map_err(CaptureError::Wait)?;
-    tracing::info!(output = output.name(), queue = arguments.queue, "capturing dropped packets");
+    if voice == Voice::All {
+        tracing::info!(output = output.name(), queue = arguments.queue, "capturing dropped packets");
+    }
     let now = monotonic();
     let writer = Writer::new(output, origin(), arguments.snaplen, clock(), now)?;
     let mut capture = Capture {
@@ -152,6 +163,7 @@ fn into(arguments: &CaptureArguments, path: &Path) -> Result<(), CaptureError> {
         stop,
         namespace: own_namespace(),
         left: arguments.count.unwrap_or(u64::MAX),
+        voice,
     };
     let end = capture.run();
     let skipped = capture.packets.detach();
@@ -195,6 +207,7 @@ struct Capture {
     namespace: u32,
     /// Packets until `--count`.
     left: u64,
+    voice: Voice,
 }
 
 impl Capture {
@@ -344,13 +357,16 @@ impl Capture {
 
     /// Ends the file, and says how it went.
     fn finish(mut self, end: End, skipped: u64) -> Result<(), CaptureError> {
-        if end == End::Closed {
+        if end == End::Closed && self.voice == Voice::All {
             // Whatever is written now, nobody reads it; the counts are worth knowing all the same.
             tracing::info!(output = self.writer.output().name(), "nobody reads any more");
         }
         let ended = self.end(monotonic());
         let of_other_sites = self.packets.tail_drops()?.of_other_sites;
-        tell(self.writer.total(), of_other_sites, skipped);
+        let total = self.writer.total();
+        if self.voice == Voice::All || total.tail_drops + of_other_sites + skipped > 0 {
+            tell(total, of_other_sites, skipped);
+        }
         ended.map(drop)
     }
 }
