@@ -36,7 +36,9 @@ pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direct
     let Some(protocol) = wanted_protocol(packet, direction) else {
         return;
     };
-    let Some(draft) = CAPTURE_DRAFTS.get_ptr_mut(0) else { return };
+    let Some(draft) = CAPTURE_DRAFTS.get_ptr_mut(0) else {
+        return;
+    };
     let site = Site {
         location,
         reason,
@@ -142,7 +144,10 @@ fn send_draft(packet: SkBuff, draft: *mut Draft, beginning: Beginning, ethertype
 /// Whether the packet may wait with the others. CPUs that ask at once may turn one away that would just have fitted.
 #[inline(always)]
 fn enter_queue() -> bool {
-    let (Some(sent), Some(taken)) = (CAPTURE_QUEUE.get_ptr_mut(queue::SENT), CAPTURE_QUEUE.get_ptr(queue::TAKEN)) else {
+    let (Some(sent), Some(taken)) = (
+        CAPTURE_QUEUE.get_ptr_mut(queue::SENT),
+        CAPTURE_QUEUE.get_ptr(queue::TAKEN),
+    ) else {
         return false;
     };
     // SAFETY: words of map values.

@@ -44,7 +44,10 @@ fn fields(file: &Path, names: &[&str]) -> Result<Vec<Vec<String>>> {
 fn property(file: &Path, flag: &str, name: &str) -> Result<String> {
     let said = lines(Command::new("capinfos").args(["-M", flag]).arg(file))?;
     let line = said.iter().find_map(|line| line.strip_prefix(name));
-    Ok(line.with_context(|| format!("no {name} in {said:?}"))?.trim().to_owned())
+    Ok(line
+        .with_context(|| format!("no {name} in {said:?}"))?
+        .trim()
+        .to_owned())
 }
 
 #[test]
@@ -61,7 +64,14 @@ fn tshark_and_capinfos_read_a_file_of_three_kinds_of_packets() -> Result<()> {
         subnet.address(Family::V6, 2).to_string(),
         peer.kernel_at(9).ip().to_string(),
     ];
-    let mut capture = Capture::start(&["--protocol", "udp", "--snaplen", "200", "--address", &networks.join(",")])?;
+    let mut capture = Capture::start(&[
+        "--protocol",
+        "udp",
+        "--snaplen",
+        "200",
+        "--address",
+        &networks.join(","),
+    ])?;
     send_datagrams(&pair.client, pair.to(Family::V4, PORT)?, 11, 500)?;
     send_datagrams(&pair.client, pair.to(Family::V6, PORT)?, 7, 50)?;
     for _ in 0..5 {
@@ -91,7 +101,11 @@ fn tshark_and_capinfos_read_a_file_of_three_kinds_of_packets() -> Result<()> {
                 return false;
             };
             let known = [name.as_str(), long, short] == [interface, length, captured];
-            known && all.starts_with(protocols) && comment.starts_with(reason) && direction.ends_with('1') && malformed.is_empty()
+            known
+                && all.starts_with(protocols)
+                && comment.starts_with(reason)
+                && direction.ends_with('1')
+                && malformed.is_empty()
         };
         packets.iter().filter(fits).count()
     };
@@ -135,14 +149,31 @@ fn dropped_packets_are_an_interface_of_wireshark() -> Result<()> {
     };
     let interfaces = lines(&mut tshark(&["-D"]))?;
     assert!(
-        interfaces.iter().any(|line| line.ends_with(" tcpvitals (Dropped packets)")),
+        interfaces
+            .iter()
+            .any(|line| line.ends_with(" tcpvitals (Dropped packets)")),
         "{interfaces:?}"
     );
 
     let (count, filter) = (PACKETS.to_string(), format!("extcap.tcpvitals.address:{address}"));
     let arguments = [
-        "-i", "tcpvitals", "-o", &filter, "-c", &count, "-l", "-T", "fields", "-e", "frame.interface_name", "-e",
-        "frame.comment", "-e", "udp.dstport", "-e", "udp.length",
+        "-i",
+        "tcpvitals",
+        "-o",
+        &filter,
+        "-c",
+        &count,
+        "-l",
+        "-T",
+        "fields",
+        "-e",
+        "frame.interface_name",
+        "-e",
+        "frame.comment",
+        "-e",
+        "udp.dstport",
+        "-e",
+        "udp.length",
     ];
     let is_over = AtomicBool::new(false);
     let captured = thread::scope(|scope| {

@@ -129,7 +129,15 @@ impl Summary {
         let last = said.lines().last().unwrap_or_default();
         let words: Vec<&str> = last.split(' ').collect();
         match words.as_slice() {
-            ["tcpvitals:", captured, "packets", "captured,", tail_drops, "tail", "drops"] => Ok(Self {
+            [
+                "tcpvitals:",
+                captured,
+                "packets",
+                "captured,",
+                tail_drops,
+                "tail",
+                "drops",
+            ] => Ok(Self {
                 captured: captured.parse()?,
                 tail_drops: tail_drops.parse()?,
             }),
@@ -175,7 +183,11 @@ impl Packet {
     /// A word of the comment: `reason`, `location`, `class`, `direction`, `protocol`, `cpu`.
     pub fn word(&self, key: &str) -> &str {
         let words = self.comment.split(' ').filter_map(|word| word.split_once('='));
-        words.filter(|(name, _)| *name == key).map(|(_, value)| value).next().unwrap_or_default()
+        words
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+            .next()
+            .unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The system calls that no safe crate wraps.
 #![expect(
     unsafe_code,
-    reason = "getsockopt into our own structure, the ioctl that names a TUN device, and bpf(2)"
+    reason = "getsockopt into our own structure, the ioctl that names a TUN device, an address of a packet socket, and bpf(2)"
 )]
 
 use std::fs::File;
@@ -57,6 +57,35 @@ pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
     if result != 0 {
         return Err(Error::last_os_error()).with_context(|| format!("make the TUN device {name}"));
     }
+    Ok(())
+}
+
+/// Sends bytes of a type of Ethernet's out of a device, without a link-layer header, whatever becomes of them: packet(7).
+pub(crate) fn send_through(socket: BorrowedFd<'_>, device: u32, ethertype: u16, bytes: &[u8]) -> Result<()> {
+    let to = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET)?,
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: i32::try_from(device)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the kernel reads `bytes` and `to`, whose lengths are theirs; both outlive the call.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            0,
+            (&raw const to).cast(),
+            libc::socklen_t::try_from(size_of_val(&to))?,
+        )
+    };
+    let error = Error::last_os_error();
+    // The kernel says so when it has dropped the packet.
+    let is_dropped = error.raw_os_error() == Some(libc::ENOBUFS);
+    ensure!(sent >= 0 || is_dropped, "send through a packet socket: {error}");
     Ok(())
 }
 

@@ -100,7 +100,9 @@ impl FilterArguments {
 
 /// How many files.
 #[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "Rotation (FILE becomes FILE-00001, FILE-00002 and so on, numbered before its extension)")]
+#[command(
+    next_help_heading = "Rotation (FILE becomes FILE-00001, FILE-00002 and so on, numbered before its extension)"
+)]
 pub struct RotationArguments {
     /// Begin the next file at this size, for example 100MiB
     #[arg(long = "rotate-size", value_name = "SIZE", value_parser = size)]

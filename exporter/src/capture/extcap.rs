@@ -77,7 +77,8 @@ impl ExtcapArguments {
         }
         let filter = filter.as_deref().unwrap_or_default().trim();
         if !filter.is_empty() {
-            let instead = "capture filters are not supported; choose reasons, protocols, addresses and more in the options";
+            let instead =
+                "capture filters are not supported; choose reasons, protocols, addresses and more in the options";
             // To a question, any answer means that the filter is wrong; a capture must not begin without it.
             return if *capture {
                 Task::Refuse(format!("--extcap-capture-filter: {instead}"))
@@ -157,7 +158,12 @@ const OPTIONS: &[(&str, &str, &str, &str)] = &[
     ),
     ("--direction", "string", "Direction", "receive or transmit"),
     ("--snaplen", "unsigned", "Bytes of each packet", "0 is all of them"),
-    ("--queue", "unsigned", "Packets that may wait", "What does not fit is counted"),
+    (
+        "--queue",
+        "unsigned",
+        "Packets that may wait",
+        "What does not fit is counted",
+    ),
     (
         "--config.file",
         "fileselect",
@@ -214,8 +220,12 @@ mod tests {
             arguments.task()
         };
         assert_eq!(ExtcapArguments::default().task(), Task::None);
-        assert!(matches!(of(&|asked| asked.interfaces = true), Task::Answer(text) if text.contains("{value=tcpvitals}")));
-        assert!(matches!(of(&|asked| asked.link_types = true), Task::Answer(text) if text.starts_with("dlt {number=1}")));
+        assert!(
+            matches!(of(&|asked| asked.interfaces = true), Task::Answer(text) if text.contains("{value=tcpvitals}"))
+        );
+        assert!(
+            matches!(of(&|asked| asked.link_types = true), Task::Answer(text) if text.starts_with("dlt {number=1}"))
+        );
         let Task::Answer(options) = of(&|asked| asked.options = true) else {
             unreachable!("the options are an answer");
         };
@@ -226,9 +236,17 @@ mod tests {
             asked.fifo = Some("/tmp/f".into());
         };
         assert_eq!(of(&capture), Task::Capture("/tmp/f".into()));
-        assert!(matches!(of(&|asked| asked.interface = Some("eth0".to_owned())), Task::Refuse(_)));
-        assert!(matches!(of(&|asked| asked.filter = Some("tcp".to_owned())), Task::Answer(text) if text.contains("not supported")));
-        assert_eq!(of(&|asked| asked.filter = Some(String::new())), Task::Answer(String::new()));
+        assert!(matches!(
+            of(&|asked| asked.interface = Some("eth0".to_owned())),
+            Task::Refuse(_)
+        ));
+        assert!(
+            matches!(of(&|asked| asked.filter = Some("tcp".to_owned())), Task::Answer(text) if text.contains("not supported"))
+        );
+        assert_eq!(
+            of(&|asked| asked.filter = Some(String::new())),
+            Task::Answer(String::new())
+        );
         let filtered = |asked: &mut ExtcapArguments| {
             capture(asked);
             asked.filter = Some("tcp".to_owned());

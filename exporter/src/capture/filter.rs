@@ -59,9 +59,7 @@ impl Filter {
             && (classes.is_empty() || classes.contains(&names.class))
             && (protocols.is_empty() || protocols.contains(&names.protocol))
             && (directions.is_empty() || directions.contains(&names.direction))
-            && !ignored
-                .iter()
-                .any(|rule| rule.matches(&names.reason, &names.location))
+            && !ignored.iter().any(|rule| rule.matches(&names.reason, &names.location))
     }
 }
 
@@ -103,12 +101,30 @@ mod tests {
         };
         assert!(filter.passes(&names()));
         for other in [
-            Names { reason: "TCP_CSUM".to_owned(), ..names() },
-            Names { location: "tcp_v4_rcv".to_owned(), ..names() },
-            Names { class: Class::Benign, ..names() },
-            Names { protocol: Protocol::Udp, ..names() },
-            Names { direction: Direction::Transmit, ..names() },
-            Names { interface: "wlan0".to_owned(), ..names() },
+            Names {
+                reason: "TCP_CSUM".to_owned(),
+                ..names()
+            },
+            Names {
+                location: "tcp_v4_rcv".to_owned(),
+                ..names()
+            },
+            Names {
+                class: Class::Benign,
+                ..names()
+            },
+            Names {
+                protocol: Protocol::Udp,
+                ..names()
+            },
+            Names {
+                direction: Direction::Transmit,
+                ..names()
+            },
+            Names {
+                interface: "wlan0".to_owned(),
+                ..names()
+            },
         ] {
             assert!(!filter.passes(&other), "{other:?}");
         }

@@ -23,7 +23,9 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// Packets are no text.
-    #[error("-w -: standard output is a terminal; write to a file, or pipe it to a reader: tcpvitals capture -w - | wireshark -k -i -")]
+    #[error(
+        "-w -: standard output is a terminal; write to a file, or pipe it to a reader: tcpvitals capture -w - | wireshark -k -i -"
+    )]
     Terminal,
     /// More than one file has to have a name.
     #[error("-w -: standard output cannot be rotated; name a file")]
@@ -258,8 +260,14 @@ mod tests {
             files: Some(3),
             ..Rotation::default()
         };
-        assert!(matches!(Output::open(Path::new("x"), files), Err(OutputError::NeverRotated)));
-        assert!(matches!(Output::open(Path::new("-"), rotated()), Err(OutputError::NotAFile)));
+        assert!(matches!(
+            Output::open(Path::new("x"), files),
+            Err(OutputError::NeverRotated)
+        ));
+        assert!(matches!(
+            Output::open(Path::new("-"), rotated()),
+            Err(OutputError::NotAFile)
+        ));
         let nowhere = Output::open(Path::new("/proc/nowhere/x"), Rotation::default());
         assert!(matches!(nowhere, Err(OutputError::Open { .. })));
     }

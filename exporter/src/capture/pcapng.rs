@@ -240,10 +240,7 @@ mod tests {
             description: format!("the device {name}"),
             link,
         };
-        let [ethernet, raw] = [
-            interface("eth0", Link::Ethernet),
-            interface("eth0", Link::Raw),
-        ];
+        let [ethernet, raw] = [interface("eth0", Link::Ethernet), interface("eth0", Link::Raw)];
         for (interface, direction) in [
             (&ethernet, Direction::Receive),
             (&raw, Direction::Transmit),
@@ -295,7 +292,10 @@ mod tests {
         for packet in packets {
             assert_eq!(packet.timestamp, Duration::from_nanos(BEGUN + 1));
             assert_eq!((packet.original_len, packet.data.as_ref()), (1514, &b"abcde"[..]));
-            assert_eq!(packet.options[0], EnhancedPacketOption::Comment("reason=NO_SOCKET".into()));
+            assert_eq!(
+                packet.options[0],
+                EnhancedPacketOption::Comment("reason=NO_SOCKET".into())
+            );
         }
         let drops: Vec<_> = statistics.iter().map(|counts| counts.options[3].clone()).collect();
         let dropped = InterfaceStatisticsOption::IsbIfDrop;

@@ -81,7 +81,10 @@ mod tests {
             files: Some(2),
             ..Rotation::default()
         };
-        assert_eq!([1, 2, 3, 4].map(|number| rotation.expired(number)), [None, None, Some(1), Some(2)]);
+        assert_eq!(
+            [1, 2, 3, 4].map(|number| rotation.expired(number)),
+            [None, None, Some(1), Some(2)]
+        );
         assert_eq!(Rotation::default().expired(9), None);
     }
 }

@@ -92,11 +92,9 @@ impl CaptureError {
             Self::Output(OutputError::Terminal | OutputError::NotAFile | OutputError::NeverRotated) => {
                 ExitCode::from(2)
             }
-            Self::Features(_)
-            | Self::Unsupported(_)
-            | Self::Lacking(_)
-            | Self::Capabilities(_)
-            | Self::Load(_) => ExitCode::from(3),
+            Self::Features(_) | Self::Unsupported(_) | Self::Lacking(_) | Self::Capabilities(_) | Self::Load(_) => {
+                ExitCode::from(3)
+            }
             Self::Output(_) | Self::Read(_) | Self::Write(_) | Self::Stuck(_) | Self::Wait(_) => ExitCode::from(1),
         }
     }
@@ -141,7 +139,11 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     capabilities::keep_needed()?;
     let wanted = Wanted {
         queue: arguments.queue,
-        length: if arguments.snaplen == 0 { u32::MAX } else { arguments.snaplen },
+        length: if arguments.snaplen == 0 {
+            u32::MAX
+        } else {
+            arguments.snaplen
+        },
         addresses: arguments.filters.addresses.clone(),
     };
     let packets = Packets::load(&wanted, plan, reasons, btf)?;
@@ -151,7 +153,11 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     }
     let stop = Stop::new(arguments.duration).map_err(CaptureError::Wait)?;
     if voice == Voice::All {
-        tracing::info!(output = output.name(), queue = arguments.queue, "capturing dropped packets");
+        tracing::info!(
+            output = output.name(),
+            queue = arguments.queue,
+            "capturing dropped packets"
+        );
     }
     let now = monotonic();
     let writer = Writer::new(output, origin(), arguments.snaplen, clock(), now)?;
@@ -418,7 +424,10 @@ fn origin() -> Origin {
         |_unknown| (String::new(), "Linux".to_owned()),
         |system| {
             let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
-            (text(system.machine()), format!("{} {}", text(system.sysname()), text(system.release())))
+            (
+                text(system.machine()),
+                format!("{} {}", text(system.sysname()), text(system.release())),
+            )
         },
     );
     Origin {
@@ -440,5 +449,7 @@ fn clock() -> u64 {
 
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock).map(Duration::from);
-    time.ok().and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or(0)
+    time.ok()
+        .and_then(|time| u64::try_from(time.as_nanos()).ok())
+        .unwrap_or(0)
 }

@@ -131,9 +131,7 @@ impl Sites {
 }
 
 fn describe(site: &Site) -> String {
-    let Site {
-        ifindex, namespace, ..
-    } = site;
+    let Site { ifindex, namespace, .. } = site;
     match (ifindex, namespace) {
         (0, 0) => "no device is known".to_owned(),
         (0, namespace) => format!("no device is known, network namespace {namespace}"),

@@ -151,11 +151,12 @@ impl Packets {
     /// [`ReadError::Map`] when the kernel refuses.
     pub fn tail_drops(&self) -> Result<TailDrops, ReadError> {
         let mut by_site = BTreeMap::new();
-        self.kernel.each_entry("CAPTURE_SITES", |site: Site, state: SiteState| {
-            if state.refused == 0 && state.tail_drops != 0 {
-                by_site.insert(site, state.tail_drops);
-            }
-        })?;
+        self.kernel
+            .each_entry("CAPTURE_SITES", |site: Site, state: SiteState| {
+                if state.refused == 0 && state.tail_drops != 0 {
+                    by_site.insert(site, state.tail_drops);
+                }
+            })?;
         let words: Vec<u64> = self.kernel.array("CAPTURE_QUEUE", queue::WORDS as u32)?;
         let of_other_sites = words.get(queue::TAIL_DROPS_OF_OTHER_SITES as usize);
         Ok(TailDrops {
@@ -211,12 +212,13 @@ fn open(ebpf: &mut Ebpf, wanted: &Wanted) -> Result<Vec<PerfEventArrayBuffer<Map
         map: MAP,
         source: MapError::InvalidName { name: MAP.to_owned() },
     })?;
-    let mut map: PerfEventArray<MapData> = map
-        .try_into()
-        .map_err(|source| LoadError::Map { map: MAP, source })?;
+    let mut map: PerfEventArray<MapData> = map.try_into().map_err(|source| LoadError::Map { map: MAP, source })?;
     let cpus = online_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
     let page = page_size();
-    let (least, mut pages) = (SMALLEST_BUFFER.div_ceil(page).next_power_of_two(), pages(wanted, cpus.len(), page));
+    let (least, mut pages) = (
+        SMALLEST_BUFFER.div_ceil(page).next_power_of_two(),
+        pages(wanted, cpus.len(), page),
+    );
     'sizes: loop {
         let mut buffers = Vec::with_capacity(cpus.len());
         for cpu in &cpus {
@@ -255,10 +257,7 @@ fn pages(wanted: &Wanted, cpus: usize, page: usize) -> usize {
     let each = u64::from(wanted.length.min(MOST_AFTER + MOST_BEFORE)).min(ORDINARY) + AROUND;
     let needed = usize::try_from(wanted.queue.saturating_mul(each)).unwrap_or(usize::MAX);
     let most = (ALL_BUFFERS / cpus.max(1)).max(SMALLEST_BUFFER);
-    needed
-        .clamp(SMALLEST_BUFFER, most)
-        .div_ceil(page)
-        .next_power_of_two()
+    needed.clamp(SMALLEST_BUFFER, most).div_ceil(page).next_power_of_two()
 }
 
 fn typed<'a, M: TryFrom<&'a mut aya::maps::Map, Error = MapError>>(

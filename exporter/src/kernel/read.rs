@@ -321,7 +321,11 @@ impl Kernel {
 
     /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless
     /// the kernel does so.
-    pub(super) fn each_entry<K: Record, V: Record>(&self, map: &'static str, mut each: impl FnMut(K, V)) -> Result<(), ReadError> {
+    pub(super) fn each_entry<K: Record, V: Record>(
+        &self,
+        map: &'static str,
+        mut each: impl FnMut(K, V),
+    ) -> Result<(), ReadError> {
         let fd = self.fd(map)?;
         let mut count = 256;
         let mut from = None;

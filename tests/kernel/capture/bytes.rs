@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use pcap_file::DataLink;
 use tests::capture::Packet;
+use tests::counters::Queue;
 use tests::namespace::Namespace;
 use tests::packet::datagram;
 use tests::pair::{DEVICE, Pair};
 use tests::peer::Peer;
 use tests::subnet::{Family, Subnet};
-use tests::traffic::Flow;
+use tests::traffic::{Flow, send_raw};
 use tests::wait::until_stable;
 use tests::{nft, turn};
 
@@ -38,13 +39,18 @@ fn each_datagram_that_a_filter_drops_is_captured_as_it_was_sent() -> Result<()> 
         let pair = Pair::new()?;
         nft::drop_matching(&pair.server, "input", &format!("udp dport {PORT}"))?;
         let capture = capture(&pair, &[])?;
-        let sent: Vec<Vec<u8>> = (0..20u8).map(|number| vec![number; 100 + usize::from(number)]).collect();
+        let sent: Vec<Vec<u8>> = (0..20u8)
+            .map(|number| vec![number; 100 + usize::from(number)])
+            .collect();
         for bytes in &sent {
             send(&pair.client, pair.to(family, PORT)?, bytes)?;
         }
         let (captured, summary) = capture.stop()?;
         assert_eq!(captured.counted, Some(summary));
-        assert_eq!((summary.captured, summary.tail_drops), (nft::dropped(&pair.server)?.packets, 0));
+        assert_eq!(
+            (summary.captured, summary.tail_drops),
+            (nft::dropped(&pair.server)?.packets, 0)
+        );
         assert_eq!(captured.packets.len(), sent.len());
         for (packet, sent) in captured.packets.iter().zip(&sent) {
             require(packet, ["NETFILTER_DROP", "policy", "receive", "udp"]);
@@ -87,12 +93,13 @@ fn segments_whose_payload_lies_in_fragments_have_all_of_it() -> Result<()> {
             let payload = &packet.bytes[headers + header..];
             // A word is anywhere from the first to the eighth byte of the payload.
             if payload.len() >= 16 {
-                let place = (0..8)
-                    .find_map(|skip| {
-                        let word = u64::from_be_bytes(payload[skip..skip + 8].try_into().ok()?);
-                        let begin = usize::try_from(word.checked_mul(8)?).ok()?.checked_sub(skip)?;
-                        stream.get(begin..begin + payload.len()).filter(|there| *there == payload)
-                    });
+                let place = (0..8).find_map(|skip| {
+                    let word = u64::from_be_bytes(payload[skip..skip + 8].try_into().ok()?);
+                    let begin = usize::try_from(word.checked_mul(8)?).ok()?.checked_sub(skip)?;
+                    stream
+                        .get(begin..begin + payload.len())
+                        .filter(|there| *there == payload)
+                });
                 place.context("bytes that were never sent")?;
             }
             longest = longest.max(payload.len());
@@ -184,6 +191,44 @@ fn questions_for_a_hardware_address_are_captured_too() -> Result<()> {
         assert_eq!((packet.link, packet.interface.as_str()), (DataLink::ETHERNET, DEVICE));
         assert_eq!(packet.bytes[..12], [[0xff; 6], [2, 0, 0, 0, 0, 1]].concat());
         assert_eq!(packet.bytes[12..14], [8, 6]);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_neither_ip_nor_has_a_link_layer_says_its_protocol() -> Result<()> {
+    /// For experiments (IEEE 802).
+    const EXPERIMENTAL: u16 = 0x88b5;
+    const TUN: &str = "tun0";
+    let _turn = turn::shared()?;
+    let namespace = Namespace::new()?;
+    let _device = Peer::new(&namespace, Subnet::take()?)?;
+    // Longer than the queue will ever let through at once.
+    namespace.exec(&format!(
+        "tc qdisc add dev {TUN} root tbf rate 8kbit burst 100 limit 1000"
+    ))?;
+    let capture = tests::capture::Capture::start(&["--protocol", "other", "--interface", TUN])?;
+    let sent = [b"nobody knows this protocol".as_slice(), &[0xee; 400]].concat();
+    send_raw(&namespace, TUN, EXPERIMENTAL, 6, &sent)?;
+    let (captured, _) = capture.stop()?;
+    let ours: Vec<_> = captured
+        .packets
+        .iter()
+        .filter(|packet| packet.bytes.ends_with(&sent))
+        .collect();
+    assert_eq!(
+        (ours.len() as u64, Queue::read(&namespace, TUN)?.drops),
+        (6, 6),
+        "{captured:?}"
+    );
+    for packet in ours {
+        require(packet, ["QDISC_DROP", "capacity", "transmit", "other"]);
+        assert_eq!((packet.link, packet.interface.as_str()), (DataLink::LINUX_SLL2, TUN));
+        let (header, bytes) = packet.bytes.split_at(20);
+        assert_eq!(bytes, sent);
+        assert_eq!(header[..2], EXPERIMENTAL.to_be_bytes());
+        // ARPHRD_NONE, and sent by this host.
+        assert_eq!(header[8..11], [0xff, 0xfe, 4]);
     }
     Ok(())
 }

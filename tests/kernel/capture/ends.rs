@@ -113,10 +113,26 @@ fn what_makes_no_sense_is_refused_with_a_remedy() -> Result<()> {
         (&["capture"][..], 2, "--write <FILE>"),
         (&["capture", "-w", "/proc/nowhere/x"], 1, "name a file in a folder"),
         (&["capture", "-w", "-", "--rotate-size", "1MiB"], 2, "name a file"),
-        (&["capture", "-w", "/dev/null", "--rotate-files", "2"], 2, "needs --rotate-size"),
-        (&["capture", "-w", "/dev/null", "--class", "bad"], 2, "benign, policy, error, capacity"),
-        (&["capture", "-w", "/dev/null", "--address", "10.0.0.0/33"], 2, "for example 10.0.0.0/8"),
-        (&["capture", "--extcap-interface", "eth0", "--extcap-dlts"], 2, "the one there is is tcpvitals"),
+        (
+            &["capture", "-w", "/dev/null", "--rotate-files", "2"],
+            2,
+            "needs --rotate-size",
+        ),
+        (
+            &["capture", "-w", "/dev/null", "--class", "bad"],
+            2,
+            "benign, policy, error, capacity",
+        ),
+        (
+            &["capture", "-w", "/dev/null", "--address", "10.0.0.0/33"],
+            2,
+            "for example 10.0.0.0/8",
+        ),
+        (
+            &["capture", "--extcap-interface", "eth0", "--extcap-dlts"],
+            2,
+            "the one there is is tcpvitals",
+        ),
     ] {
         let finished = run(arguments)?;
         assert_eq!(finished.code, Some(code), "{finished:?}");

@@ -23,7 +23,9 @@ fn check(arguments: &[&str], by_filter: usize, without_socket: usize) -> Result<
     let (captured, summary) = capture.stop()?;
     let of = |reason: &str| {
         let packets = captured.packets.iter();
-        packets.filter(|packet| packet.word("reason") == reason && packet.word("protocol") == "udp").count()
+        packets
+            .filter(|packet| packet.word("reason") == reason && packet.word("protocol") == "udp")
+            .count()
     };
     assert_eq!(
         (of("NETFILTER_DROP"), of("NO_SOCKET")),
@@ -65,7 +67,8 @@ fn only_the_addresses_that_are_named_are_captured() -> Result<()> {
 #[test]
 fn a_configuration_ignores_and_classifies() -> Result<()> {
     let _turn = turn::shared()?;
-    let config = config_file("drops: {ignore: [{reason: NETFILTER_DROP}], classes: [{class: benign, reason: NO_SOCKET}]}")?;
+    let config =
+        config_file("drops: {ignore: [{reason: NETFILTER_DROP}], classes: [{class: benign, reason: NO_SOCKET}]}")?;
     let path = config.path().to_string_lossy();
     check(&["--config.file", &path], 0, 3)?;
     check(&["--config.file", &path, "--class", "benign"], 0, 3)?;

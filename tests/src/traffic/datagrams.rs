@@ -1,12 +1,15 @@
 //! UDP.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
+use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::limit;
 use crate::namespace::Namespace;
+use crate::syscalls::send_through;
 
 /// Sends so many datagrams of so many bytes, whatever becomes of them. The socket is not connected, so that an answer by
 /// ICMP does not end the sending.
@@ -17,6 +20,18 @@ pub fn send_datagrams(namespace: &Namespace, to: SocketAddr, count: u32, size: u
             socket
                 .send_to(&vec![0; size], to)
                 .with_context(|| format!("send to {to}"))?;
+        }
+        Ok(())
+    })
+}
+
+/// Sends so many packets of a type of Ethernet's out of a device, without a link-layer header.
+pub fn send_raw(namespace: &Namespace, device: &str, ethertype: u16, count: u32, bytes: &[u8]) -> Result<()> {
+    namespace.run(|| {
+        let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
+        let device = if_nametoindex(device).with_context(|| format!("look for {device}"))?;
+        for _ in 0..count {
+            send_through(socket.as_fd(), device, ethertype, bytes)?;
         }
         Ok(())
     })
