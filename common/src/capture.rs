@@ -55,7 +55,7 @@ pub mod queue {
     /// Packets that found the queue full while `CAPTURE_SITES` had no room for their site. Written by the program.
     pub const TAIL_DROPS_OF_OTHER_SITES: u32 = 2;
     /// How many words there are.
-    pub const WORDS: usize = 3;
+    pub const WORDS: u32 = 3;
 }
 
 /// Most bytes before `sk_buff.data` that are sent: headers that the network stack has taken off already.

@@ -75,7 +75,7 @@ pub(crate) static CAPTURE_SITES: HashMap<Site, SiteState, SITES, { BPF_F_NO_PREA
 
 /// [`queue`] -> count. Written by `kfree_skb` and user space, each their own words.
 #[btf_map]
-pub(crate) static CAPTURE_QUEUE: Array<u64, { queue::WORDS }> = Array::new();
+pub(crate) static CAPTURE_QUEUE: Array<u64, { queue::WORDS as usize }> = Array::new();
 
 /// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
 #[btf_map]

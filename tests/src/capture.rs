@@ -197,37 +197,36 @@ impl Captured {
         let mut reader = PcapNgReader::new(from)?;
         let mut captured = Self::default();
         while let Some(block) = reader.next_block() {
-            match block?.into_owned() {
-                Block::EnhancedPacket(packet) => {
-                    let interface = reader.packet_interface(&packet).context("a packet of no interface")?;
-                    let name = interface.options.iter().find_map(|option| match option {
-                        InterfaceDescriptionOption::IfName(name) => Some(name.to_string()),
-                        _ => None,
-                    });
-                    captured.packets.push(Packet {
-                        interface: name.context("an interface without a name")?,
-                        link: interface.linktype,
-                        time: packet.timestamp.as_nanos(),
-                        length: packet.original_len,
-                        bytes: packet.data.to_vec(),
-                        comment: comment(&packet.options),
-                        flags: flags(&packet.options),
-                    });
-                }
-                Block::InterfaceStatistics(statistics) => {
-                    let counted = captured.counted.get_or_insert(Summary {
-                        captured: 0,
-                        tail_drops: 0,
-                    });
-                    for option in statistics.options {
-                        match option {
-                            InterfaceStatisticsOption::IsbUsrDeliv(count) => counted.captured += count,
-                            InterfaceStatisticsOption::IsbIfDrop(count) => counted.tail_drops += count,
-                            _ => {}
-                        }
+            let block = block?.into_owned();
+            if let Block::EnhancedPacket(packet) = block {
+                let interface = reader.packet_interface(&packet).context("a packet of no interface")?;
+                let name = interface.options.iter().find_map(|option| {
+                    let InterfaceDescriptionOption::IfName(name) = option else {
+                        return None;
+                    };
+                    Some(name.to_string())
+                });
+                captured.packets.push(Packet {
+                    interface: name.context("an interface without a name")?,
+                    link: interface.linktype,
+                    time: packet.timestamp.as_nanos(),
+                    length: packet.original_len,
+                    bytes: packet.data.to_vec(),
+                    comment: comment(&packet.options),
+                    flags: flags(&packet.options),
+                });
+            } else if let Block::InterfaceStatistics(statistics) = block {
+                let counted = captured.counted.get_or_insert(Summary {
+                    captured: 0,
+                    tail_drops: 0,
+                });
+                for option in statistics.options {
+                    if let InterfaceStatisticsOption::IsbUsrDeliv(count) = option {
+                        counted.captured += count;
+                    } else if let InterfaceStatisticsOption::IsbIfDrop(count) = option {
+                        counted.tail_drops += count;
                     }
                 }
-                _ => {}
             }
         }
         Ok(captured)
@@ -235,17 +234,21 @@ impl Captured {
 }
 
 fn comment(options: &[EnhancedPacketOption<'_>]) -> String {
-    let comment = options.iter().find_map(|option| match option {
-        EnhancedPacketOption::Comment(text) => Some(text.to_string()),
-        _ => None,
+    let comment = options.iter().find_map(|option| {
+        let EnhancedPacketOption::Comment(text) = option else {
+            return None;
+        };
+        Some(text.to_string())
     });
     comment.unwrap_or_default()
 }
 
 fn flags(options: &[EnhancedPacketOption<'_>]) -> u32 {
-    let flags = options.iter().find_map(|option| match option {
-        EnhancedPacketOption::Flags(flags) => Some(*flags),
-        _ => None,
+    let flags = options.iter().find_map(|option| {
+        let EnhancedPacketOption::Flags(flags) = option else {
+            return None;
+        };
+        Some(*flags)
     });
     flags.unwrap_or(0)
 }

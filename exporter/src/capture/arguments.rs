@@ -143,7 +143,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 fn one_of<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     word: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> + Clone {
+) -> impl TypedValueParser<Value = T> {
     let words = all.iter().map(move |value| word(*value));
     PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(move |chosen| {
         let value = all.iter().find(|value| word(**value) == chosen);

@@ -13,12 +13,13 @@ pub struct Ordered<T> {
     held: Vec<T>,
 }
 
-impl<T: Timed> Ordered<T> {
-    /// Nothing yet.
-    pub const fn new() -> Self {
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
         Self { held: Vec::new() }
     }
+}
 
+impl<T: Timed> Ordered<T> {
     /// Adds one, in any order.
     pub fn add(&mut self, item: T) {
         self.held.push(item);
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_oldest_comes_first_and_what_is_too_young_waits() {
-        let mut ordered = Ordered::new();
+        let mut ordered = Ordered::default();
         for time in [5, 9, 3, 7] {
             ordered.add(time);
         }

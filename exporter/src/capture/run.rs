@@ -165,7 +165,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         packets,
         writer,
         sites,
-        waiting: Waiting::new(),
+        waiting: Waiting::default(),
         stop,
         namespace: own_namespace(),
         left: arguments.count.unwrap_or(u64::MAX),

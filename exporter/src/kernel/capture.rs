@@ -157,7 +157,7 @@ impl Packets {
                     by_site.insert(site, state.tail_drops);
                 }
             })?;
-        let words: Vec<u64> = self.kernel.array("CAPTURE_QUEUE", queue::WORDS as u32)?;
+        let words: Vec<u64> = self.kernel.array("CAPTURE_QUEUE", queue::WORDS)?;
         let of_other_sites = words.get(queue::TAIL_DROPS_OF_OTHER_SITES as usize);
         Ok(TailDrops {
             by_site,
