@@ -187,7 +187,9 @@ fn dropped_packets_are_an_interface_of_wireshark() -> Result<()> {
         });
         let captured = lines(&mut tshark(&arguments));
         is_over.store(true, Ordering::Relaxed);
-        sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+        sender
+            .join()
+            .map_err(|_panic| anyhow::anyhow!("the sender panicked"))??;
         captured
     })?;
     assert_eq!(captured.len(), PACKETS, "{captured:?}");

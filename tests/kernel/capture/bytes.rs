@@ -80,7 +80,9 @@ fn segments_whose_payload_lies_in_fragments_have_all_of_it() -> Result<()> {
             let mut received = vec![0; stream.len()];
             (&flow.server).read_exact(&mut received)?;
             assert!(received == stream);
-            sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+            sender
+                .join()
+                .map_err(|_panic| anyhow::anyhow!("the sender panicked"))??;
             anyhow::Ok(())
         })?;
         let (captured, summary) = capture.stop()?;

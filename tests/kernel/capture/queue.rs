@@ -33,7 +33,9 @@ fn what_a_slow_reader_leaves_no_room_for_is_counted() -> Result<()> {
     capture.signal(Signal::SIGTERM)?;
     let reader = thread::spawn(move || Captured::read(stdout));
     let summary = capture.summary()?;
-    let captured = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    let captured = reader
+        .join()
+        .map_err(|_panic| anyhow::anyhow!("the reader panicked"))??;
     assert_eq!(summary.all(), dropped);
     assert_eq!(captured.counted, Some(summary));
     assert_eq!(captured.packets.len() as u64, summary.captured);
