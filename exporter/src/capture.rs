@@ -5,9 +5,10 @@
 //! - `filter`, `sites`: which packets, and what is said of them
 //! - `link`, `order`, `pcapng`: as which bytes, in which order
 //! - `rotation`, `output`, `writer`: where to
-//! - `stop`, `run`: until when
+//! - `stop`, `run`: until when; `host`, `error`: on which host, and why not
 
 pub mod arguments;
+pub mod error;
 pub mod extcap;
 pub mod filter;
 pub mod link;
@@ -19,3 +20,5 @@ pub mod run;
 pub mod sites;
 pub mod stop;
 pub mod writer;
+
+mod host;

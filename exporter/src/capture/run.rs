@@ -2,24 +2,23 @@
 
 use super::{
     arguments::CaptureArguments,
+    error::CaptureError,
     extcap::Task,
-    output::{Output, OutputError, PATIENCE, Written},
-    pcapng::Origin,
+    host::{clock, monotonic, origin, own_namespace},
+    output::{Output, PATIENCE, Written},
     sites::{Namer, Sites},
     stop::Stop,
-    writer::{Sent, Total, Waiting, WriteError, Writer},
+    writer::{Sent, Total, Waiting, Writer},
 };
 use crate::{
     classes::Classes,
-    config::{Config, ConfigError},
+    config::Config,
     kernel::{
-        LoadError,
-        capabilities::{self, CapabilitiesError},
+        capabilities,
         capture::{Packets, Wanted},
-        features::{self, FeaturesError},
-        plan::{self, Plan, Unsupported},
+        features,
+        plan::{self, Plan},
         purpose::Purpose,
-        read::ReadError,
     },
 };
 use common::capture::Site;
@@ -27,78 +26,12 @@ use nix::{
     errno::Errno,
     net::if_::if_indextoname,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::utsname::uname,
-    time::{ClockId, clock_gettime},
 };
 use std::{
-    fs,
     io::{self, Write},
-    os::unix::fs::MetadataExt,
     path::Path,
-    process::ExitCode,
     time::Duration,
 };
-
-/// Why nothing, or no more, is captured.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Wireshark asks for what there is not.
-    #[error("{0}")]
-    Refused(String),
-    /// Nowhere to write.
-    #[error("nothing says where packets go; give -w FILE, or -w - for a pipe")]
-    Nowhere,
-    /// The output cannot be opened.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The kernel's type information cannot be read.
-    #[error(transparent)]
-    Features(#[from] FeaturesError),
-    /// The kernel leaves nothing to run.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
-    /// The kernel lacks a hook or a field.
-    #[error("this kernel cannot be captured from: {0}")]
-    Lacking(String),
-    /// The process may not load programs, or cannot give its privileges up.
-    #[error(transparent)]
-    Capabilities(#[from] CapabilitiesError),
-    /// The programs could not be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// What the programs left could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The file could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The reader of a pipe does not read.
-    #[error("{0}: its reader took nothing more for 5 seconds after the end; what it has is incomplete")]
-    Stuck(String),
-    /// Waiting failed.
-    #[error("wait for packets and signals: {0}")]
-    Wait(#[source] io::Error),
-}
-
-impl CaptureError {
-    /// The documented exit code: 2 for arguments and configuration, 3 for what the kernel does not have or permit, 1 for the
-    /// rest.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Config(_) | Self::Refused(_) | Self::Nowhere => ExitCode::from(2),
-            Self::Output(OutputError::Terminal | OutputError::NotAFile | OutputError::NeverRotated) => {
-                ExitCode::from(2)
-            }
-            Self::Features(_) | Self::Unsupported(_) | Self::Lacking(_) | Self::Capabilities(_) | Self::Load(_) => {
-                ExitCode::from(3)
-            }
-            Self::Output(_) | Self::Read(_) | Self::Write(_) | Self::Stuck(_) | Self::Wait(_) => ExitCode::from(1),
-        }
-    }
-}
 
 /// Captures, or answers Wireshark; the answer is to be printed.
 ///
@@ -411,45 +344,4 @@ impl Namer for Kernel<'_> {
     fn own_namespace(&self) -> u32 {
         self.namespace
     }
-}
-
-/// The number of this process's network namespace; 0 when it cannot be told.
-fn own_namespace() -> u32 {
-    let inode = fs::metadata("/proc/self/ns/net").map(|namespace| namespace.ino());
-    inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
-}
-
-fn origin() -> Origin {
-    let (hardware, os) = uname().map_or_else(
-        |_unknown| (String::new(), "Linux".to_owned()),
-        |system| {
-            let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
-            (
-                text(system.machine()),
-                format!("{} {}", text(system.sysname()), text(system.release())),
-            )
-        },
-    );
-    Origin {
-        hardware,
-        os,
-        application: concat!("tcpvitals capture ", env!("CARGO_PKG_VERSION")).to_owned(),
-    }
-}
-
-/// The clock that packets are stamped with, in nanoseconds.
-fn monotonic() -> u64 {
-    nanoseconds(ClockId::CLOCK_MONOTONIC)
-}
-
-/// What makes it the time of day.
-fn clock() -> u64 {
-    nanoseconds(ClockId::CLOCK_REALTIME).wrapping_sub(monotonic())
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock).map(Duration::from);
-    time.ok()
-        .and_then(|time| u64::try_from(time.as_nanos()).ok())
-        .unwrap_or(0)
 }
