@@ -93,9 +93,9 @@ mod tests {
     fn the_configuration_says_what_is_counted_not_what_is_shown() {
         use Part::*;
         let (tcp, drops) = ("tcp: {detail: off}", "drops: {enabled: false}");
-        assert_eq!(on(Purpose::Serve, tcp), [Drops]);
+        assert_eq!(on(Purpose::Serve, tcp), [Drops, OtherDrops]);
         assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
-        assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops]);
+        assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
         assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
         assert_eq!(on(Purpose::Capture, drops), [Drops]);
     }
