@@ -155,7 +155,6 @@ impl Capture {
             if self.wait()? == End::Closed {
                 return Ok(End::Closed);
             }
-            let is_due = self.stop.is_due();
             // A packet has its time a little before it is in its buffer.
             const ON_ITS_WAY: u64 = 1_000_000;
             let until = monotonic().saturating_sub(ON_ITS_WAY);
@@ -163,7 +162,8 @@ impl Capture {
             if self.write(until)? == End::Closed {
                 return Ok(End::Closed);
             }
-            if is_due || self.left == 0 {
+            // The word to end may have come while a slow reader was waited for.
+            if self.stop.is_due() || self.left == 0 {
                 return Ok(End::Asked);
             }
         }
