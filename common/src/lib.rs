@@ -18,7 +18,6 @@ pub mod fields;
 pub mod flow;
 pub mod group;
 pub mod histogram;
-pub mod kfuncs;
 pub mod lost;
 pub mod record;
 pub mod settings;

@@ -9,7 +9,7 @@
     clippy::cast_possible_truncation,
     reason = "words are taken apart on purpose; a checked conversion would leave a branch that the verifier refuses"
 )]
-#![feature(asm_experimental_arch, core_intrinsics)]
+#![feature(core_intrinsics)]
 
 mod atomic;
 mod capture;
@@ -23,7 +23,6 @@ mod maps;
 mod notes;
 mod offsets;
 mod packet;
-mod preempt;
 mod probes;
 mod record;
 mod slots;

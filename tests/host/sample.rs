@@ -50,7 +50,6 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
             .map(str::to_owned)
             .collect(),
         socket_storage: true,
-        preemption: None,
     }
 }
 

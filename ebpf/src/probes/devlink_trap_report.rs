@@ -5,14 +5,12 @@ use crate::{
     devices, drops, groups,
     kernel::{SkBuff, TrapMetadata},
     packet,
-    preempt::Disabled,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::drops::{DropSource, NamedDropKey};
 
 #[btf_tracepoint(function = "devlink_trap_report")]
 fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let (Some(packet), Some(trap)) = (SkBuff::argument(&context, 1), TrapMetadata::argument(&context, 2)) else {
         return 0;
     };

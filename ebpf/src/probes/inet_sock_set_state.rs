@@ -7,7 +7,6 @@ use crate::{
     groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
     offsets::{HAS_SECOND_LOOK, HAS_SEGMENT_PATH},
-    preempt::Disabled,
     probes::tcp_probe,
     storage,
 };
@@ -22,7 +21,6 @@ use common::{
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(sock) = Sock::argument(&context, 0) else {
         return 0;
     };
@@ -54,7 +52,6 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
 /// over, which those kernels need (`tcp_destroy_sock`).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(sock) = Sock::argument(&context, 0) else {
         return 0;
     };

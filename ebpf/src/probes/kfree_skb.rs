@@ -7,9 +7,7 @@ use crate::{
     kernel::SkBuff,
     notes,
     offsets::{HAS_DROP_REASON, HAS_PACKETS},
-    packet,
-    preempt::Disabled,
-    storage,
+    packet, storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
@@ -19,7 +17,6 @@ use common::{
 
 #[btf_tracepoint(function = "kfree_skb")]
 fn kfree_skb(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(packet) = SkBuff::argument(&context, 0) else {
         return 0;
     };

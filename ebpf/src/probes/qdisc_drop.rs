@@ -2,12 +2,11 @@
 //! qdisc_drop_reason reason)`, 7.2. A queueing discipline drops a packet, and says why; `kfree_skb` follows for the same packet and
 //! knows only that a queue dropped it.
 
-use crate::{kernel::SkBuff, notes, preempt::Disabled};
+use crate::{kernel::SkBuff, notes};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "qdisc_drop")]
 fn qdisc_drop(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     if let Some(packet) = SkBuff::argument(&context, 3) {
         notes::qdisc_drops(packet, context.arg(4));
     }

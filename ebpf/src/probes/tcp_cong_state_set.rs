@@ -1,13 +1,12 @@
 //! `tcp_cong_state_set(struct sock *sk, const u8 ca_state)`, 6.1 to 7.2: the congestion state is about to be set, perhaps to what
 //! it is already. The socket is locked.
 
-use crate::{groups::Group, kernel::Sock, preempt::Disabled, storage};
+use crate::{groups::Group, kernel::Sock, storage};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{group::Counter, tcp::congestion};
 
 #[btf_tracepoint(function = "tcp_cong_state_set")]
 fn tcp_cong_state_set(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(sock) = Sock::argument(&context, 0) else {
         return 0;
     };

@@ -5,12 +5,11 @@
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{kernel::Sock, preempt::Disabled, storage};
+use crate::{kernel::Sock, storage};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     if let Some(sock) = Sock::argument(&context, 0) {
         storage::delete(sock);
     }

@@ -4,7 +4,6 @@
 use crate::{
     groups::Group,
     kernel::{SkBuff, Sock, TcpSock},
-    preempt::Disabled,
     storage::{self, Flow},
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -15,7 +14,6 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_probe")]
 fn tcp_probe(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
         return 0;
     };

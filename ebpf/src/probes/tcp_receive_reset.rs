@@ -3,7 +3,6 @@
 use crate::{
     groups::{self, Group},
     kernel::Sock,
-    preempt::Disabled,
     storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -14,7 +13,6 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_receive_reset")]
 fn tcp_receive_reset(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(sock) = Sock::argument(&context, 0) else {
         return 0;
     };

@@ -6,7 +6,6 @@ use crate::{
     groups::{self, Group},
     kernel::{SkBuff, Sock},
     offsets::HAS_RETRANSMIT_ERROR,
-    preempt::Disabled,
     storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -18,7 +17,6 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     if HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0 {
         return 0;
     }

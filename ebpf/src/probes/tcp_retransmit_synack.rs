@@ -5,14 +5,12 @@ use crate::{
     devices,
     groups::{self, Group},
     kernel::Sock,
-    preempt::Disabled,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::group::{Counter, Role};
 
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 fn tcp_retransmit_synack(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let Some(request) = Sock::argument(&context, 1) else {
         return 0;
     };

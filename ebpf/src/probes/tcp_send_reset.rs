@@ -5,7 +5,6 @@
 use crate::{
     groups::{self, Group},
     kernel::{SkBuff, Sock},
-    preempt::Disabled,
     storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -16,7 +15,6 @@ use common::{
 
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn tcp_send_reset(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let slot = slot_of(Sock::argument(&context, 0), SkBuff::argument(&context, 1));
     if let Some(group) = Group::at(slot) {
         group.add(Counter::ResetsTransmitted, 1);

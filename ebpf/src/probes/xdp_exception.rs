@@ -6,14 +6,12 @@ use crate::{
     kernel::{Device, XdpProgram},
     notes,
     offsets::HAS_REDIRECT_ERRORS,
-    preempt::Disabled,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::drops::{DropSource, NamedDropKey, xdp_action};
 
 #[btf_tracepoint(function = "xdp_exception")]
 fn xdp_exception(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     let action: u32 = context.arg(2);
     // Some drivers report a failing redirect once more, after `xdp_redirect_err`.
     if action == xdp_action::REDIRECT && HAS_REDIRECT_ERRORS.is_set() {

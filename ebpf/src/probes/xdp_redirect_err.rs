@@ -3,12 +3,10 @@
 //! `xdp_redirect_map_err`, which kernels up to 6.12 have as well, is kept there for old programs and reports nothing.
 
 use super::xdp_exception::count_failure;
-use crate::preempt::Disabled;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "xdp_redirect_err")]
 fn xdp_redirect_err(context: BtfTracePointContext) -> i32 {
-    let _processor = Disabled::new();
     count_failure(&context, context.arg(3), true);
     0
 }

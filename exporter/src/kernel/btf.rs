@@ -89,12 +89,7 @@ impl Btf {
 
     /// Whether the kernel has a `BTF_KIND_FUNC` of that name; that of an iterator's target is `bpf_iter_<target>`.
     pub fn function(&self, name: &str) -> bool {
-        self.function_id(name).is_some()
-    }
-
-    /// The number of the `BTF_KIND_FUNC` of that name.
-    pub fn function_id(&self, name: &str) -> Option<u32> {
-        Some(self.named(name, &[FUNC]).next()?.id)
+        self.named(name, &[FUNC]).next().is_some()
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::{
     btf::{Btf, BtfError},
-    kfuncs::Preemption,
     lockdown,
     reasons::Reasons,
 };
@@ -65,8 +64,6 @@ pub struct Features {
     /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
     /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
     pub storage_goes_under_iterators: bool,
-    /// The kernel functions with which a program keeps its processor, where tracepoints can be preempted.
-    pub preemption: Option<Preemption>,
 }
 
 /// Reads what the kernel has, and the names of its drop reasons. `hooks` and `iterators` are those of the plan.
@@ -155,14 +152,6 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         .map(|target| String::from(*target))
         .collect();
     let drop_reasons = btf.enumerators("skb_drop_reason").unwrap_or_default();
-    // Nothing among the types tells of preemptible tracepoints, which came with the same release.
-    let storage_goes_under_iterators = btf.function("bpf_selem_unlink_nofail");
-    let preemption = || {
-        Some(Preemption {
-            disable: btf.function_id("bpf_preempt_disable")?,
-            enable: btf.function_id("bpf_preempt_enable")?,
-        })
-    };
     Features {
         fields,
         tracepoints,
@@ -172,8 +161,7 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
             .collect(),
         socket_storage: btf.function("bpf_sk_storage_get_tracing"),
-        storage_goes_under_iterators,
-        preemption: storage_goes_under_iterators.then(preemption).flatten(),
+        storage_goes_under_iterators: btf.function("bpf_selem_unlink_nofail"),
     }
 }
 

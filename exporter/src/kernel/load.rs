@@ -3,7 +3,7 @@
 
 use super::{
     capacity::Capacity,
-    configure, features, kfuncs, lockdown,
+    configure, features, lockdown,
     plan::{ADOPT, DUMP, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
@@ -26,7 +26,7 @@ use std::{
 };
 
 /// The kernel object, built by build.rs.
-pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
 
 /// Why nothing was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -304,9 +304,7 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
         loader.map_max_entries("CAPTURE_SITES", 1);
     }
-    loader
-        .load(&kfuncs::linked(OBJECT, plan.preemption))
-        .map_err(object_error)
+    loader.load(OBJECT).map_err(object_error)
 }
 
 fn object_error(error: EbpfError) -> LoadError {

@@ -3,7 +3,6 @@
 
 use super::{
     features::Features,
-    kfuncs::Preemption,
     purpose::{Part, Purpose},
 };
 use crate::config::Config;
@@ -215,8 +214,6 @@ pub struct Plan {
     pub missing_fields: Vec<(&'static str, String)>,
     /// Facts about the kernel and the plan, by the name of their global.
     pub facts: Vec<(&'static str, u64)>,
-    /// What the programs call to keep their processor; where it is `None`, they keep it anyhow.
-    pub preemption: Option<Preemption>,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -315,7 +312,6 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         fields,
         missing_fields,
         facts,
-        preemption: features.preemption,
         rings: Vec::new(),
     })
 }
@@ -421,7 +417,6 @@ pub(crate) mod tests {
                 .collect(),
             socket_storage: true,
             storage_goes_under_iterators: true,
-            preemption: None,
         }
     }
 
