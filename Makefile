@@ -163,7 +163,7 @@ endif
 test-image: setup-test setup-chart image-archive ## run the image as the chart does; ARCH=x86_64 for this machine's alone
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
 
-packages: build setup-packages ## make deb and rpm in target/packages
+packages: manual setup-packages ## make deb and rpm in target/packages
 	rm -rf target/packages
 	mkdir -p target/packages
 	cd exporter && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deb --no-build --output ../target/packages/

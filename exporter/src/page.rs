@@ -101,6 +101,9 @@ fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
     let links = [
         (telemetry_path, "Metrics"),
         ("/readyz", "What is attached (text)"),
+        ("/api/v1/status", "Status (JSON)"),
+        ("/api/v1/drops", "Drop sites (JSON)"),
+        ("/api/v1/flows", "Live flows (JSON)"),
         ("/healthz", "Health"),
     ];
     let page = html! {

@@ -118,6 +118,14 @@ fn the_deb_installs_serves_restarts_upgrades_and_leaves_nothing() -> Result<()> 
         machine.must("stat --format %U:%G:%a /etc/tcpvitals/web.yaml")?,
         "root:tcpvitals:640"
     );
+    for shown in [
+        "zcat --force /usr/share/man/man8/tcpvitals.8* | grep 'tcpvitals capture'",
+        "grep _tcpvitals /usr/share/bash-completion/completions/tcpvitals",
+        "grep compdef /usr/share/zsh/vendor-completions/_tcpvitals",
+        "grep complete /usr/share/fish/vendor_completions.d/tcpvitals.fish",
+    ] {
+        assert!(machine.must(shown)?.contains("tcpvitals"), "{shown}");
+    }
     let status = machine.must(&format!("cat /proc/{first}/status"))?;
     for line in [
         "CapEff:\t0000000000000000",
