@@ -185,20 +185,20 @@ pub struct TraceArguments {
     /// Room for events that are not printed yet; rounded up to a power of two
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer)]
     pub buffer: u32,
-    /// Only connections whose remote address is in this subnet; may be given several times
-    #[arg(long, value_name = "NAME")]
+    /// Only connections whose remote address is in one of these subnets; several are separated by commas, or the flag is repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub subnet: Vec<String>,
-    /// Only connections of which either address is in this network; may be given several times
-    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    /// Only connections of which an address is in one of these networks
+    #[arg(long, visible_alias = "address", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
     pub cidr: Vec<IpNet>,
-    /// Only connections of which either end has this port; may be given several times
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Only connections of which an end has one of these ports
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
-    /// Only this event: established, periodic, retrans, retrans_loss or close; may be given several times
-    #[arg(long, value_name = "EVENT", value_parser = event)]
+    /// Only these events: established, periodic, retrans, retrans_loss or close
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = event)]
     pub event: Vec<EventKind>,
-    /// Only connections over this type, such as wifi; may be given several times
-    #[arg(long, value_name = "TYPE", value_parser = connection_type)]
+    /// Only connections over these types, such as wifi
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = connection_type)]
     pub connection_type: Vec<ConnectionType>,
     /// Only connections that have sent so many segments again
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result};
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+static NEXT: AtomicU16 = AtomicU16::new(1);
+/// One process draws from as many.
+const COUNT: u16 = 1024;
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +28,18 @@ pub const SERVER: u8 = 2;
 /// One IPv4 /24 and one IPv6 /64 that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    number: u8,
+    number: u16,
 }
 
 impl Subnet {
-    /// Takes the next free one. Two test processes at a time draw from different ranges unless their ids agree modulo 128.
+    /// Takes the next free one. Two test processes at a time draw from different ranges unless their ids agree modulo 32.
     pub fn take() -> Result<Self> {
         let number = NEXT
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| number.checked_add(1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| {
+                (number < COUNT).then_some(number + 1)
+            })
             .ok()
-            .context("this process has used up its 254 subnets")?;
+            .context("this process has used up its subnets")?;
         Ok(Self { number })
     }
 
@@ -55,14 +59,15 @@ impl Subnet {
     /// The IPv4 address of a host.
     pub fn v4(self, host: u8) -> Ipv4Addr {
         let [.., process] = process::id().to_be_bytes();
-        Ipv4Addr::new(10, 64 + process % 128, self.number, host)
+        let [high, low] = self.number.to_be_bytes();
+        Ipv4Addr::new(10, 64 + process % 32 * 4 + high, low, host)
     }
 
     /// The IPv6 address of a host.
     pub fn v6(self, host: u8) -> Ipv6Addr {
         let [.., high, low] = process::id().to_be_bytes();
         let process = u16::from_be_bytes([high, low]);
-        Ipv6Addr::new(0xfd74, 0x6376, process, self.number.into(), 0, 0, 0, host.into())
+        Ipv6Addr::new(0xfd74, 0x6376, process, self.number, 0, 0, 0, host.into())
     }
 
     /// The line of this subnet in the exporter's configuration.

@@ -63,18 +63,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or .Values.webConfig.tls .Values.webConfig.config.tls_server_config }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" where the server asks for what the kubelet does not have. */}}
-{{- define "tcpvitals.auth" -}}
+{{/* "true" where the server asks for what the kubelet does not have, or answers only so many requests. */}}
+{{- define "tcpvitals.guarded" -}}
 {{- $config := .Values.webConfig.config -}}
 {{- $tls := default dict $config.tls_server_config -}}
 {{- $type := default "NoClientCert" $tls.client_auth_type -}}
-{{- if or .Values.webConfig.auth $config.basic_auth_users (has $type (list "RequireAnyClientCert" "RequireAndVerifyClientCert")) }}true{{ end -}}
+{{- if or .Values.webConfig.auth $config.basic_auth_users $config.rate_limit (has $type (list "RequireAnyClientCert" "RequireAndVerifyClientCert")) }}true{{ end -}}
 {{- end -}}
 
 {{/* What a probe does; takes the path. */}}
 {{- define "tcpvitals.probe" -}}
 {{- $top := index . 0 -}}
-{{- if include "tcpvitals.auth" $top -}}
+{{- if include "tcpvitals.guarded" $top -}}
 tcpSocket:
   port: http
 {{- else -}}

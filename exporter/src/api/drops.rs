@@ -55,7 +55,9 @@ impl Wanted {
             let name = label.as_str();
             let closed = match label {
                 DropLabel::Location | DropLabel::Reason => {
-                    filter.patterns.extend(query.glob(name)?.map(|glob| (label, glob)));
+                    filter
+                        .patterns
+                        .extend(query.glob(name)?.map(|glob| (label, vec![glob])));
                     continue;
                 }
                 DropLabel::Subnet => None,

@@ -62,7 +62,7 @@ pub struct FilterArguments {
     #[arg(long = "protocol", value_name = "PROTOCOL", value_delimiter = ',', value_parser = one_of(&Protocol::ALL, Protocol::as_str))]
     pub protocols: Vec<Protocol>,
     /// Networks or addresses of the source or the destination: 10.0.0.0/8 or 2001:db8::1
-    #[arg(long = "address", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub addresses: Vec<IpNet>,
     /// Devices, with * for any text: eth*
     #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]

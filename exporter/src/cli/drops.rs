@@ -35,32 +35,33 @@ pub struct DropsArguments {
     /// Sites in a table at most
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-    /// Only drops of this class; may be repeated
-    #[arg(long, value_name = "CLASS", value_parser = PossibleValuesParser::new(Class::ALL.map(Class::as_str)))]
+    /// Only drops of these classes; several are separated by commas, or the flag is repeated
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = PossibleValuesParser::new(Class::ALL.map(Class::as_str)))]
     pub class: Vec<String>,
-    /// Only drops with this reason, in which * stands for any text
-    #[arg(long, value_name = "PATTERN", value_parser = Glob::new)]
-    pub reason: Option<Glob>,
-    /// Only drops at this location, in which * stands for any text
-    #[arg(long, value_name = "PATTERN", value_parser = Glob::new)]
-    pub location: Option<Glob>,
-    /// Only drops of this subnet, by its name in the configuration; may be repeated
-    #[arg(long, value_name = "NAME")]
+    /// Only drops with these reasons, in which * stands for any text
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub reason: Vec<Glob>,
+    /// Only drops at these locations, in which * stands for any text
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub location: Vec<Glob>,
+    /// Only drops of these subnets, by their names in the configuration
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub subnet: Vec<String>,
 }
 
 impl DropsArguments {
     /// Which rows are wanted.
     pub fn filter(&self) -> Filter {
-        let reason = self.reason.clone().map(|glob| (DropLabel::Reason, glob));
-        let location = self.location.clone().map(|glob| (DropLabel::Location, glob));
         Filter {
             source: None,
             values: vec![
                 (DropLabel::Class, self.class.clone()),
                 (DropLabel::Subnet, self.subnet.clone()),
             ],
-            patterns: reason.into_iter().chain(location).collect(),
+            patterns: vec![
+                (DropLabel::Reason, self.reason.clone()),
+                (DropLabel::Location, self.location.clone()),
+            ],
         }
     }
 
@@ -90,12 +91,24 @@ mod tests {
             let all = ["tcpvitals", "drops"].iter().chain(arguments);
             Arguments::try_parse_from(all).map_err(|error| error.to_string())
         };
-        let parsed = drops(&["--class", "policy", "--class", "error", "--location", "nft_*", "--once"]).unwrap();
+        let filters = [
+            "--class",
+            "policy,error",
+            "--reason",
+            "TCP_*",
+            "--reason",
+            "NO_SOCKET",
+            "--once",
+        ];
+        let parsed = drops(&filters).unwrap();
         let Some(Command::Drops(parsed)) = parsed.command else {
             panic!("{parsed:?}")
         };
         assert_eq!((parsed.tables(), parsed.interval.as_secs()), (Some(1), 2));
-        assert_eq!(parsed.filter().patterns.len(), 1);
+        assert_eq!(
+            (parsed.class.len(), parsed.reason.len(), parsed.location.len()),
+            (2, 2, 0)
+        );
         for (wrong, allowed) in [
             (&["--class", "bad"][..], "benign"),
             (&["--interval", "2"], "500ms"),

@@ -11,8 +11,8 @@ pub struct Filter {
     pub source: Option<DropSource>,
     /// The value of a label is one of these.
     pub values: Vec<(DropLabel, Vec<String>)>,
-    /// A label fits a pattern, as the configuration has them.
-    pub patterns: Vec<(DropLabel, Glob)>,
+    /// A label fits one of these patterns, as the configuration has them.
+    pub patterns: Vec<(DropLabel, Vec<Glob>)>,
 }
 
 impl Filter {
@@ -26,9 +26,12 @@ impl Filter {
         let is_one_of = |(label, values): &(DropLabel, Vec<String>)| {
             values.is_empty() || values.iter().any(|value| value == row.label(*label))
         };
+        let fits_one_of = |(label, globs): &(DropLabel, Vec<Glob>)| {
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(row.label(*label)))
+        };
         source.is_none_or(|source| source == row.source)
             && values.iter().all(is_one_of)
-            && patterns.iter().all(|(label, glob)| glob.matches(row.label(*label)))
+            && patterns.iter().all(fits_one_of)
     }
 }
 
@@ -44,8 +47,8 @@ mod tests {
             values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
             ..Filter::default()
         };
-        let pattern = |label, text| Filter {
-            patterns: vec![(label, Glob::new(text).unwrap())],
+        let patterns = |label, texts: &[&str]| Filter {
+            patterns: vec![(label, texts.iter().map(|text| Glob::new(text).unwrap()).collect())],
             ..Filter::default()
         };
         for (filter, expected) in [
@@ -53,9 +56,11 @@ mod tests {
             (values(DropLabel::Subnet, &[]), true),
             (values(DropLabel::Subnet, &["lab", "office"]), true),
             (values(DropLabel::Subnet, &["lab"]), false),
-            (pattern(DropLabel::Location, "tcp_*"), true),
-            (pattern(DropLabel::Location, "udp_*"), false),
-            (pattern(DropLabel::Reason, "NO_SOCKET"), true),
+            (patterns(DropLabel::Location, &["tcp_*"]), true),
+            (patterns(DropLabel::Location, &["udp_*"]), false),
+            (patterns(DropLabel::Reason, &["NO_SOCKET"]), true),
+            (patterns(DropLabel::Reason, &["TCP_*", "NO_*"]), true),
+            (patterns(DropLabel::Reason, &[]), true),
             (
                 Filter {
                     source: Some(DropSource::Xdp),
@@ -65,7 +70,7 @@ mod tests {
             ),
             (
                 Filter {
-                    patterns: pattern(DropLabel::Location, "tcp_*").patterns,
+                    patterns: patterns(DropLabel::Location, &["tcp_*"]).patterns,
                     ..values(DropLabel::Class, &["policy"])
                 },
                 false,
