@@ -256,8 +256,12 @@ fn pages(wanted: &Wanted, cpus: usize, page: usize) -> usize {
     const AROUND: u64 = Head::LENGTH as u64 + 64;
     let each = u64::from(wanted.length.min(MOST_AFTER + MOST_BEFORE)).min(ORDINARY) + AROUND;
     let needed = usize::try_from(wanted.queue.saturating_mul(each)).unwrap_or(usize::MAX);
-    let most = (ALL_BUFFERS / cpus.max(1)).max(SMALLEST_BUFFER);
-    needed.clamp(SMALLEST_BUFFER, most).div_ceil(page).next_power_of_two()
+    let most = (ALL_BUFFERS / cpus.max(1)).max(SMALLEST_BUFFER) / page;
+    // The kernel wants powers of two; what is the most must not be rounded up.
+    let most = 1 << most.max(1).ilog2();
+    let least = (SMALLEST_BUFFER / page).next_power_of_two();
+    let needed = needed.min(ALL_BUFFERS).div_ceil(page).next_power_of_two();
+    needed.clamp(least, most.max(least))
 }
 
 fn typed<'a, M: TryFrom<&'a mut aya::maps::Map, Error = MapError>>(
@@ -297,6 +301,8 @@ mod tests {
         check(1000, 96, 2, 64);
         check(1, 96, 2, 32);
         check(1_000_000, u32::MAX, 2, 8192);
+        check(1_000_000, u32::MAX, 3, 4096);
+        check(1000, u32::MAX, 48, 256);
         check(1000, u32::MAX, 256, 64);
         check(1_000_000, u32::MAX, 1024, 32);
     }
