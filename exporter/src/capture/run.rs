@@ -69,7 +69,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     let plan = plan::plan(&config, &features, Purpose::Capture)?;
     check(&plan)?;
     let output = Output::open(path, arguments.rotation.into())?;
-    capabilities::keep_needed()?;
+    capabilities::keep_needed_for_buffers()?;
     let wanted = Wanted {
         queue: arguments.queue,
         length: if arguments.snaplen == 0 {

@@ -3,6 +3,7 @@
 //! Capabilities belong to threads, so all of this happens before the first thread is started.
 
 use caps::{CapSet, Capability, CapsHashSet};
+use std::fs;
 
 /// What could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,21 @@ pub enum CapabilitiesError {
 /// [`CapabilitiesError::Missing`] without CAP_BPF or CAP_PERFMON.
 pub fn keep_needed() -> Result<(), CapabilitiesError> {
     set(&at_hand()?)
+}
+
+/// As [`keep_needed`], and CAP_SYS_ADMIN if it is at hand and buffers of packets cannot be opened without: kernels of Debian and
+/// Ubuntu, with `kernel.perf_event_paranoid` above 2.
+///
+/// # Errors
+/// [`CapabilitiesError::Missing`] without CAP_BPF or CAP_PERFMON.
+pub fn keep_needed_for_buffers() -> Result<(), CapabilitiesError> {
+    let mut keep = at_hand()?;
+    let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let is_for_administrators = paranoid.trim().parse::<i32>().is_ok_and(|level| level > 2);
+    if is_for_administrators && caps::has_cap(None, CapSet::Permitted, Capability::CAP_SYS_ADMIN)? {
+        keep.insert(Capability::CAP_SYS_ADMIN);
+    }
+    set(&keep)
 }
 
 /// Checks that programs can be loaded.

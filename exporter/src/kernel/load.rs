@@ -60,7 +60,10 @@ pub enum LoadError {
         reason: String,
     },
     /// The buffer of packets on a CPU.
-    #[error("open the buffer of packets on CPU {cpu}: {source}")]
+    #[error(
+        "open the buffer of packets on CPU {cpu}: {source}; that needs CAP_PERFMON, and CAP_SYS_ADMIN where \
+         kernel.perf_event_paranoid is above 2 (Debian, Ubuntu): run as root, or set it to 2"
+    )]
     Buffer {
         /// Its number.
         cpu: u32,
