@@ -5,17 +5,13 @@ mod top;
 
 use crate::{
     capture::arguments::CaptureArguments,
-    config::{duration, size},
+    config::{duration, length, network, size},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use common::{connection::ConnectionType, event::EventKind};
 use ipnet::IpNet;
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tracing::Level;
 
 pub use drops::DropsArguments;
@@ -291,21 +287,10 @@ fn interval(text: &str) -> Result<Interval, String> {
         .map_err(|error| error + ", or 0 for never")
 }
 
-fn length(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_millis(1)..=365 * DAY)
-}
-
 /// At least a page, at most what the kernel takes on every machine.
 fn buffer(text: &str) -> Result<u32, String> {
     let bytes = size(text, 4096..=1 << 30)?;
     u32::try_from(bytes).map_err(|error| error.to_string())
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let network = text
-        .parse()
-        .or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_no_address| error));
-    network.map_err(|_error| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())
 }
 
 fn event(text: &str) -> Result<EventKind, String> {

@@ -26,8 +26,8 @@ pub use labels::{DropLabel, Labels, TcpLabel};
 pub use limits::{Collect, Limits};
 pub use otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls};
 pub use protocols::AppProtocols;
-pub use subnets::{Fallback, Subnets};
-pub use units::{duration, size};
+pub use subnets::{Fallback, Subnets, network};
+pub use units::{duration, length, size};
 
 pub use crate::yaml::ConfigError;
 

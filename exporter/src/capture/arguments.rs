@@ -8,7 +8,7 @@ use clap::{
 };
 use common::drops::{Direction, Protocol};
 use ipnet::IpNet;
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// Of `capture`.
 #[derive(Clone, Debug, Args)]
@@ -26,7 +26,7 @@ pub struct CaptureArguments {
     #[arg(short = 'c', long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// End after this time, for example 30s
-    #[arg(long, value_name = "DURATION", value_parser = time)]
+    #[arg(long, value_name = "DURATION", value_parser = config::length)]
     pub duration: Option<Duration>,
     /// Which packets.
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub struct FilterArguments {
     #[arg(long = "protocol", value_name = "PROTOCOL", value_delimiter = ',', value_parser = one_of(&Protocol::ALL, Protocol::as_str))]
     pub protocols: Vec<Protocol>,
     /// Networks or addresses of the source or the destination: 10.0.0.0/8 or 2001:db8::1
-    #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = config::network)]
     pub addresses: Vec<IpNet>,
     /// Devices, with * for any text: eth*
     #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
@@ -108,7 +108,7 @@ pub struct RotationArguments {
     #[arg(long = "rotate-size", value_name = "SIZE", value_parser = size)]
     pub size: Option<u64>,
     /// Begin the next file after this time, for example 1h
-    #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = time)]
+    #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = config::length)]
     pub duration: Option<Duration>,
     /// Keep so many files; the oldest is deleted
     #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
@@ -122,21 +122,8 @@ impl From<RotationArguments> for Rotation {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    config::duration(text, Duration::from_millis(1)..=YEAR)
-}
-
 fn size(text: &str) -> Result<u64, String> {
     config::size(text, 1024..=1 << 50)
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>()
-        .map(|network| network.trunc())
-        .or_else(|_no_network| address())
-        .map_err(|_neither| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())
 }
 
 /// One of the words of a closed set.

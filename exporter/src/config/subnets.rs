@@ -3,7 +3,7 @@
 //! From `subnets` and `subnets_fallback` of the file; to the kernel's prefix tries and the labelling of snapshots.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -213,4 +213,16 @@ const fn v4(bytes: [u8; 4], prefix: u8) -> IpNet {
 const fn v6(words: [u16; 8], prefix: u8) -> IpNet {
     let [a, b, c, d, e, f, g, h] = words;
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
+}
+
+/// A network that a flag gives, without address bits behind its prefix, or an address, which is one of its own.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .map(|network| network.trunc())
+        .or_else(|_no_network| address())
+        .map_err(|_neither| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())
 }

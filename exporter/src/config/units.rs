@@ -45,6 +45,15 @@ pub fn size(text: &str, allowed: RangeInclusive<u64>) -> Result<u64, String> {
     SIZE.read("size", text, allowed).map_err(|problem| problem.to_string())
 }
 
+/// How long a command goes on, or one of its files: from a millisecond to a year.
+///
+/// # Errors
+/// A sentence that says what a duration is.
+pub fn length(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    duration(text, Duration::from_millis(1)..=YEAR)
+}
+
 /// A duration that a flag gives.
 ///
 /// # Errors
