@@ -160,6 +160,8 @@ impl Collector {
         {
             return Ok(collection.clone());
         }
+        // So that there is never memory for two.
+        last.collection = None;
         let source = Arc::clone(&self.source);
         let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
         let at = clock();
