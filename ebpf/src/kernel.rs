@@ -405,34 +405,27 @@ impl Device {
     /// `rtnl_link_ops->kind`, NUL-padded; zero for hardware.
     #[inline(always)]
     pub(crate) fn kind(self) -> Name {
-        let mut kind = zero_name();
-        let (Some(operations), Some(offset)) = (self.link_operations(), RTNL_LINK_OPS_KIND.offset()) else {
-            return kind;
-        };
-        if operations == 0 {
-            return kind;
+        match self.link_operations() {
+            Some(operations) if operations != 0 => kind_of(operations).unwrap_or([0; 2]),
+            _ => [0; 2],
         }
-        // SAFETY: the helpers check every address and the length of `kind`.
-        unsafe {
-            let Ok(text) = bpf_probe_read_kernel::<u64>((operations as *const u8).add(offset).cast()) else {
-                return kind;
-            };
-            bpf_probe_read_kernel_str(kind.as_mut_ptr().cast(), size_of::<Name>() as u32, text as *const _);
-        }
-        kind
     }
 }
 
-/// An empty name. Written word by word: the compiler would call a loop over its bytes.
+/// `kind` of a `struct rtnl_link_ops`, NUL-padded.
 #[inline(always)]
-fn zero_name() -> Name {
-    let mut name = MaybeUninit::<Name>::uninit();
-    let words = name.as_mut_ptr().cast::<u64>();
-    // SAFETY: both words of the name are written before it is read.
+fn kind_of(operations: u64) -> Option<Name> {
+    let offset = RTNL_LINK_OPS_KIND.offset()?;
+    let mut kind = MaybeUninit::<Name>::uninit();
+    let words = kind.as_mut_ptr().cast::<u64>();
+    // SAFETY: the helpers check every address and the length of `kind`. It is written and read word by word: the compiler would
+    // call a loop over its bytes.
     unsafe {
+        let text = bpf_probe_read_kernel::<u64>((operations as *const u8).add(offset).cast()).ok()?;
         write_volatile(words, 0);
         write_volatile(words.add(1), 0);
-        name.assume_init()
+        bpf_probe_read_kernel_str(words.cast(), size_of::<Name>() as u32, text as *const _);
+        Some([read_volatile(words), read_volatile(words.add(1))])
     }
 }
 
