@@ -199,6 +199,30 @@ pub struct DropKey {
 
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
 
+impl DropKey {
+    /// The key as it lies in memory. The hooks put it together from registers: to write it byte by byte and to read it as words
+    /// costs more than to look it up.
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 5] {
+        let Self {
+            location,
+            reason,
+            subnet: SubnetKey { words, kind },
+            protocol,
+            direction,
+            connection,
+            padding: _,
+        } = *self;
+        [
+            location,
+            reason as u64 | (words[0] as u64) << 32,
+            words[1] as u64 | (words[2] as u64) << 32,
+            words[3] as u64 | (kind as u64) << 32,
+            protocol as u64 | (direction as u64) << 8 | (connection as u64) << 16,
+        ]
+    }
+}
+
 /// A name in the kernel, NUL-padded; a longer one is cut.
 pub type Text<const WORDS: usize> = [u64; WORDS];
 

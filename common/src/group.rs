@@ -62,6 +62,24 @@ pub struct GroupKey {
 
 const _: () = assert!(size_of::<GroupKey>() == 24);
 
+impl GroupKey {
+    /// The key as it lies in memory, for the reason that [`crate::drops::DropKey::words`] gives.
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 3] {
+        let Self {
+            subnet: SubnetKey { words, kind },
+            protocol,
+            connection,
+            role,
+        } = *self;
+        [
+            words[0] as u64 | (words[1] as u64) << 32,
+            words[2] as u64 | (words[3] as u64) << 32,
+            kind as u64 | (protocol as u64) << 32 | (connection as u64) << 48 | (role as u64) << 56,
+        ]
+    }
+}
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         /// A counter of a group: the index into [`GroupCounters::counters`].

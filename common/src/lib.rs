@@ -19,6 +19,7 @@ pub mod flow;
 pub mod group;
 pub mod histogram;
 pub mod lost;
+pub mod recent;
 pub mod record;
 pub mod settings;
 pub mod tcp;

@@ -4,8 +4,9 @@
 use crate::{
     atomic,
     groups::count_lost,
-    maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS},
+    maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS},
     offsets::DROP_CAPACITY,
+    recent,
     slots::{self, Table},
 };
 use common::{
@@ -16,7 +17,10 @@ use common::{
 /// Counts a packet that the network stack drops.
 #[inline(always)]
 pub(crate) fn count(key: &DropKey, bytes: u32) {
-    let slot = slots::slot_of(&DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
+    let key = key.words();
+    let slot = recent::slot_of(&RECENT_DROPS, key, || {
+        slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
+    });
     count_at(slot, DropSource::Software, bytes);
 }
 

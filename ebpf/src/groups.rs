@@ -5,9 +5,9 @@ use crate::{
     atomic,
     devices::{self, Connection},
     kernel::{SkBuff, Sock, TcpSock},
-    maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
+    maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     offsets::GROUP_CAPACITY,
-    packet,
+    packet, recent,
     slots::{self, Table},
 };
 use aya_ebpf::btf_maps::lpm_trie::Key;
@@ -147,8 +147,11 @@ pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
 
 #[inline(always)]
 fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> u32 {
-    let key = labels(subnet, local, remote, role, connection);
-    match slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get()) {
+    let key = labels(subnet, local, remote, role, connection).words();
+    let slot = recent::slot_of(&RECENT_GROUPS, key, || {
+        slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get())
+    });
+    match slot {
         Some(slot) => slot,
         None => {
             count_lost(Lost::GroupOverflow);
@@ -176,8 +179,7 @@ fn known_role(flow: &FlowState) -> Option<Role> {
 
 #[inline(always)]
 fn labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> GroupKey {
-    // SAFETY: user space replaces entries whole, and a number is one load.
-    let protocol_of = |port| unsafe { PORTS.get(port) }.copied().unwrap_or(0);
+    let protocol_of = |port: u16| PORTS.get(u32::from(port)).copied().unwrap_or(0);
     let (role, protocol) = match role {
         Some(Role::Server) => (Role::Server, protocol_of(local)),
         Some(Role::Client) => (Role::Client, protocol_of(remote)),

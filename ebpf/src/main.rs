@@ -24,6 +24,7 @@ mod notes;
 mod offsets;
 mod packet;
 mod probes;
+mod recent;
 mod record;
 mod slots;
 mod storage;

@@ -9,11 +9,12 @@ use aya_ebpf::{
 };
 use common::{
     capture::{Draft, SITES, Site, SiteState, queue},
-    drops::{DropCount, DropKey, NamedDropKey, Note},
+    drops::{DropCount, NamedDropKey, Note},
     event::Event,
     flow::FlowState,
-    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
+    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, Samples},
     lost::Lost,
+    recent::{RECENT, Recent},
     record::FlowRecord,
     settings::Settings,
 };
@@ -35,15 +36,23 @@ pub(crate) static GROUPS: PerCpuArray<GroupCounters, 2> = PerCpuArray::new();
 #[btf_map]
 pub(crate) static SAMPLES: Array<Samples, 2> = Array::new();
 
-/// Labels -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot `other` and
+/// Labels ([`common::group::GroupKey`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot `other` and
 /// [`Lost::GroupOverflow`].
 #[btf_map]
-pub(crate) static GROUP_SLOTS: HashMap<GroupKey, u32, 2> = HashMap::new();
+pub(crate) static GROUP_SLOTS: HashMap<[u64; 3], u32, 2> = HashMap::new();
 
-/// Labels of a drop -> slot. Written and read by `kfree_skb`, read by user space. When full: slot `other` and
+/// Labels of a drop ([`common::drops::DropKey`]) -> slot. Written and read by `kfree_skb`, read by user space. When full: slot `other` and
 /// [`Lost::DropOverflow`].
 #[btf_map]
-pub(crate) static DROP_SLOTS: HashMap<DropKey, u32, 2> = HashMap::new();
+pub(crate) static DROP_SLOTS: HashMap<[u64; 5], u32, 2> = HashMap::new();
+
+/// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks.
+#[btf_map]
+pub(crate) static RECENT_GROUPS: PerCpuArray<Recent<[u64; 3]>, { RECENT as usize }> = PerCpuArray::new();
+
+/// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`.
+#[btf_map]
+pub(crate) static RECENT_DROPS: PerCpuArray<Recent<[u64; 5]>, { RECENT as usize }> = PerCpuArray::new();
 
 /// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other` of
 /// the source and [`Lost::DropOverflow`].
@@ -112,9 +121,9 @@ pub(crate) static EPOCH: Array<u64, 1> = Array::new();
 #[btf_map]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// TCP port in host byte order -> number of the application protocol. Written by user space.
+/// TCP port in host byte order -> number of the application protocol, 0 for none. Written by user space.
 #[btf_map]
-pub(crate) static PORTS: HashMap<u16, u16, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+pub(crate) static PORTS: Array<u16, { 1 << 16 }> = Array::new();
 
 /// IPv4 prefix -> number of the configured subnet. Written by user space.
 #[btf_map]

@@ -78,12 +78,17 @@ fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn connecting(sock: Sock) {
-    // A socket may be used again after a failed attempt.
-    storage::delete(sock);
     // Without storage the handshake's time is not known; the flow itself is tried again when it is established.
-    if let Some(flow) = storage::create(sock) {
-        flow.state().started = now();
+    let Some(mut flow) = storage::create(sock) else { return };
+    // A socket may be used again after another connection or a failed attempt.
+    if flow.has_slot() || flow.state().started != 0 {
+        storage::delete(sock);
+        match storage::create(sock) {
+            Some(anew) => flow = anew,
+            None => return,
+        }
     }
+    flow.state().started = now();
 }
 
 #[inline(always)]

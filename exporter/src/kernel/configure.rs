@@ -10,7 +10,7 @@ use super::{
 use crate::{config::Config, numbering::Numbering};
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
+    maps::{Array, LpmTrie, Map, MapError, lpm_trie::Key},
 };
 use common::drops::{DROP_TABLE, DropSource};
 use ipnet::IpNet;
@@ -71,8 +71,8 @@ fn undo(ebpf: &mut Ebpf, new: &Lookups, old: &Lookups) {
 
 fn take(ebpf: &mut Ebpf, step: Step) -> Result<(), LoadError> {
     match step {
-        Step::SetPort(port, number) => put("PORTS", ports(ebpf)?.insert(port, number, 0)),
-        Step::RemovePort(port) => put("PORTS", ports(ebpf)?.remove(&port)),
+        Step::SetPort(port, number) => put("PORTS", ports(ebpf)?.set(port.into(), number, 0)),
+        Step::RemovePort(port) => put("PORTS", ports(ebpf)?.set(port.into(), 0, 0)),
         Step::SetNetwork(IpNet::V4(network), number) => {
             put("SUBNETS_V4", subnets_v4(ebpf)?.insert(&key_v4(network), number, 0))
         }
@@ -86,7 +86,7 @@ fn take(ebpf: &mut Ebpf, step: Step) -> Result<(), LoadError> {
 
 type Untyped<'a> = &'a mut aya::maps::MapData;
 
-fn ports(ebpf: &mut Ebpf) -> Result<HashMap<Untyped<'_>, u16, u16>, LoadError> {
+fn ports(ebpf: &mut Ebpf) -> Result<Array<Untyped<'_>, u16>, LoadError> {
     typed(ebpf, "PORTS")
 }
 
