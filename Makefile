@@ -166,10 +166,11 @@ test-image: setup-test setup-chart image-archive ## run the image as the chart d
 packages: manual setup-packages ## make deb and rpm in target/packages
 	rm -rf target/packages
 	mkdir -p target/packages
+	gzip --best --no-name --force --keep target/manual/tcpvitals.8
 	cd exporter && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deb --no-build --output ../target/packages/
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo generate-rpm --package exporter --output target/packages/
 
-test-packages: setup-test packages ## install the deb on a machine with systemd, in namespaces; as root
+test-packages: setup-test packages ## install deb and rpm on machines with systemd, in namespaces; as root
 	@tests/setup.sh root
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
 

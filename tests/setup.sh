@@ -84,22 +84,22 @@ mirrors() {
         sed -n "s|^'\(.*/\)dists/$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)/main/.*|\1|p" || true
 }
 
-# A Debian with systemd, for machines that the packages are installed on; without what nobody reads there.
+# A Debian with systemd, for machines that the packages are installed on, with rpm beside dpkg; without what nobody reads there.
 root_file_system() {
     local root=target/tools/root mirrors excluded=() folder log
-    present "$root" "$suite" systemd && return
+    present "$root" "$suite" systemd rpm && return
     programs mmdebstrap mmdebstrap
     mirrors=$(mirrors)
     [[ $mirrors ]] || fail "the tests of the packages need Debian's $suite, and the sources of apt name no mirror of Debian" \
-        "put a root file system with systemd into $root, and the line \"$suite systemd\" into $root/.brought"
+        "put a root file system with systemd and rpm into $root, and the line \"$suite systemd rpm\" into $root/.brought"
     for folder in doc locale man; do excluded+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
     rm -rf "$root"
-    log=$(mmdebstrap --quiet --variant=minbase --include=systemd "${excluded[@]}" --aptopt='APT::Install-Recommends "false"' \
+    log=$(mmdebstrap --quiet --variant=minbase --include=systemd,rpm "${excluded[@]}" --aptopt='APT::Install-Recommends "false"' \
         --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "${mirrors%%$'\n'*}" 2>&1) ||
         fail "the tests of the packages need a root file system, and mmdebstrap said: $(tail -n 1 <<<"$log")" \
             'run it as root, with a way to the mirror of Debian'
-    echo "$suite systemd" >"$root/.brought"
-    say "$suite systemd … installed in $root"
+    echo "$suite systemd rpm" >"$root/.brought"
+    say "$suite systemd rpm … installed in $root"
 }
 
 # Each package has one program of its own name, which is taken out and needs nothing else of Debian. The machine's own apt

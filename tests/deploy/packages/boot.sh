@@ -19,7 +19,7 @@ mount -t devpts devpts "$root/dev/pts"
 ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
-mkdir "$root/run/deb"
-mount --bind "${2:?folder with packages}" "$root/run/deb"
+mkdir "$root/run/packages"
+mount --bind "${2:?folder with packages}" "$root/run/packages"
 exec chroot "$root" /usr/bin/env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --show-status=0 --log-target=console --log-level=warning

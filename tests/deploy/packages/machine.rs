@@ -1,4 +1,4 @@
-//! A machine with systemd as process 1: a root file system that `tests/setup.sh packages` made, in namespaces of its own. What is
+//! A machine with systemd as process 1: a root file system that `tests/setup.sh root` made, in namespaces of its own. What is
 //! installed goes into a layer above it, which goes with the machine.
 
 use std::fs::{File, create_dir, read_to_string};
@@ -22,10 +22,10 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Boots one that sees a folder of packages as /run/deb.
+    /// Boots one that sees a folder of packages as /run/packages.
     pub(super) fn boot(packages: &Path) -> Result<Self> {
         let lower = top().join("target/tools/root").canonicalize();
-        let lower = lower.context("no target/tools/root: run `tests/setup.sh packages`")?;
+        let lower = lower.context("no target/tools/root: run `tests/setup.sh root`")?;
         let folder = TempDir::new()?;
         let at = |name: &str| folder.path().join(name);
         for name in ["upper", "work", "root"] {
