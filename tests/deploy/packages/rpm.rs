@@ -41,7 +41,7 @@ fn releases() -> Result<TempDir> {
         let path = tree.join("deploy/packages").join(name);
         write(&path, read_to_string(&path)? + "# Of the second release.\n")?;
     }
-    let other = "#!/bin/sh\nexec /opt/tcpvitals \"$@\"\n";
+    let other = "#!/bin/sh\nexec /usr/local/bin/tcpvitals \"$@\"\n";
     write(tree.join("target/release/tcpvitals"), other)?;
     let tool = top().join("target/tools/bin/cargo-generate-rpm").canonicalize()?;
     let arguments = "generate-rpm --package exporter --output ../second.rpm --set-metadata";
@@ -116,9 +116,9 @@ fn the_rpm_installs_serves_upgrades_and_leaves_what_was_changed() -> Result<()> 
 
     let changed = "collect: {max_age: 2s}";
     machine.must(&format!("echo '{changed}' >>/etc/tcpvitals/config.yaml"))?;
-    machine.must("cp /usr/bin/tcpvitals /opt/")?;
+    machine.must("cp /usr/bin/tcpvitals /usr/local/bin/")?;
     machine.must("rpm --upgrade --nodeps /run/packages/second.rpm")?;
-    process(&machine, &first)?;
+    let second = process(&machine, &first)?;
     assert_eq!(machine.must("rpm --query --queryformat %{version} tcpvitals")?, "9.8.7");
     assert_eq!(enabled(&machine)?, "enabled");
     assert!(machine.must("cat /etc/tcpvitals/config.yaml")?.ends_with(changed));
@@ -130,7 +130,12 @@ fn the_rpm_installs_serves_upgrades_and_leaves_what_was_changed() -> Result<()> 
     );
     assert_eq!(machine.must(owner)?, "root:tcpvitals:640");
     assert!(unchanged(&machine).is_err_and(|error| error.to_string().contains("config.yaml")));
-    machine.must("rm /etc/tcpvitals/config.yaml.rpmnew /opt/tcpvitals")?;
+    machine.must("rm /etc/tcpvitals/config.yaml.rpmnew")?;
+
+    machine.must("rpm --upgrade --nodeps --oldpackage /run/packages/first.rpm")?;
+    process(&machine, &second)?;
+    assert!(machine.must("cat /etc/tcpvitals/config.yaml")?.ends_with(changed));
+    machine.must("rm --force /etc/tcpvitals/config.yaml.rpmnew /usr/local/bin/tcpvitals")?;
 
     machine.must("rpm --erase tcpvitals")?;
     assert_ne!(machine.run("systemctl is-active tcpvitals")?.code, Some(0));
