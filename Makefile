@@ -161,6 +161,9 @@ endif
 	deploy/image.sh pack target/image/tcpvitals.tar
 
 test-image: setup-test setup-chart image-archive ## run the image as the chart does; ARCH=x86_64 for this machine's alone
+ifneq ($(filter aarch64,$(ARCH)),)
+	@tests/setup.sh emulator
+endif
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
 
 packages: manual setup-packages ## make deb and rpm in target/packages

@@ -3,9 +3,9 @@
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e, and tshark; with `browser`
 # Chromium and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
 # `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
-# what lists the crates of one; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU
-# and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each;
-# what is there already is left alone.
+# what lists the crates of one, with `emulator` what runs programs of aarch64; with `packages` what makes packages, with `root` a
+# Debian to install them on; with `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that
+# checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -223,6 +223,7 @@ image)
     programs libcap2-bin setcap
     # conmon and the rest come as what these depend on.
     programs "buildah podman runc skopeo" buildah podman runc skopeo
+    programs binutils readelf
     ;;
 packages)
     cargo_tool cargo-deb "$cargo_deb"
@@ -231,7 +232,8 @@ packages)
     programs dpkg-dev dpkg-shlibdeps
     ;;
 root) root_file_system ;;
+emulator) programs qemu-user-static qemu-aarch64-static ;;
 sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
 cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|grafana|image|packages|pictures|root|sbom|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm]" ;;
 esac

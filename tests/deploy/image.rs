@@ -1,5 +1,6 @@
 //! The image, as `make image` leaves it in `target/image`: run by Podman with what the chart asks for, it counts real traffic.
 
+mod architectures;
 mod dns;
 mod podman;
 
