@@ -4,6 +4,8 @@ BIN := target/release/tcpvitals
 HOST := --workspace --exclude ebpf
 AARCH64 := aarch64-unknown-linux-gnu
 SECONDS := 480
+MINUTES := 3
+FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
@@ -13,7 +15,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -67,6 +69,12 @@ ifeq ($(KERNEL)$(TEST),)
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	@diff docs/kernels.md target/kernels.md || { echo 'docs/kernels.md says something else: make docs-kernels'; exit 1; }
 endif
+
+# Under load what usually comes at once may take a minute.
+soak: setup-test build ## hold the exporter against the kernel under load, as root; MINUTES=3 or HOURS=…, FLOWS=100000
+	cargo build --package tests --bin soak
+	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) TCPVITALS_TEST_PATIENCE=120 target/debug/soak \
+		$(if $(HOURS),--hours $(HOURS),--minutes $(MINUTES)) --flows $(FLOWS) --output target/soak
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 

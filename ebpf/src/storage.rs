@@ -108,7 +108,13 @@ pub(crate) fn delete(sock: Sock) {
 #[inline(always)]
 pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
     if let Some(flow) = find(sock) {
-        return if flow.is_established() { Some(flow) } else { None };
+        if flow.is_established() {
+            return Some(flow);
+        }
+        if flow.has_slot() {
+            return None;
+        }
+        // A client has storage from its SYN on: here the end of its handshake was not seen.
     }
     if !state::is_connected(sock.state()) {
         return None;

@@ -6,37 +6,80 @@ use crate::traffic::Ends;
 use anyhow::Result;
 
 /// A metric, a label of it, and the field of `TCP_INFO` that it adds up.
-type Row = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    fn(&TcpInfo) -> u64,
-);
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The metric.
+    pub metric: &'static str,
+    /// Labels of its own.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// The field.
+    pub field: fn(&TcpInfo) -> u64,
+    /// Whether the field is in microseconds, and the metric in seconds.
+    pub is_time: bool,
+}
+
+impl Row {
+    /// A sum of the field, in the unit of the metric.
+    pub fn in_unit(&self, sum: u64) -> f64 {
+        if self.is_time { seconds(sum) } else { sum as f64 }
+    }
+}
+
+const fn count(
+    metric: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    field: fn(&TcpInfo) -> u64,
+) -> Row {
+    Row {
+        metric,
+        labels,
+        field,
+        is_time: false,
+    }
+}
+
+const fn time(
+    metric: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    field: fn(&TcpInfo) -> u64,
+) -> Row {
+    Row {
+        metric,
+        labels,
+        field,
+        is_time: true,
+    }
+}
 
 const TRANSMIT: &[(&str, &str)] = &[("direction", "transmit")];
 const RECEIVE: &[(&str, &str)] = &[("direction", "receive")];
+const LIMITED: &str = "tcpvitals_tcp_sender_limited_seconds_total";
 
-/// Everything that the exporter takes from the same place as `TCP_INFO` does.
-const ROWS: &[Row] = &[
-    ("tcpvitals_tcp_segments_total", TRANSMIT, |info| info.segs_out.into()),
-    ("tcpvitals_tcp_segments_total", RECEIVE, |info| info.segs_in.into()),
-    ("tcpvitals_tcp_data_segments_total", TRANSMIT, |info| {
+/// Everything that the exporter takes from the same place as `TCP_INFO` does. The times are those of a sender at rest.
+pub const ROWS: &[Row] = &[
+    count("tcpvitals_tcp_segments_total", TRANSMIT, |info| info.segs_out.into()),
+    count("tcpvitals_tcp_segments_total", RECEIVE, |info| info.segs_in.into()),
+    count("tcpvitals_tcp_data_segments_total", TRANSMIT, |info| {
         info.data_segs_out.into()
     }),
-    ("tcpvitals_tcp_data_segments_total", RECEIVE, |info| {
+    count("tcpvitals_tcp_data_segments_total", RECEIVE, |info| {
         info.data_segs_in.into()
     }),
-    ("tcpvitals_tcp_data_bytes_total", TRANSMIT, |info| info.bytes_sent),
-    ("tcpvitals_tcp_data_bytes_total", RECEIVE, |info| info.bytes_received),
-    ("tcpvitals_tcp_out_of_order_segments_total", &[], |info| {
+    count("tcpvitals_tcp_data_bytes_total", TRANSMIT, |info| info.bytes_sent),
+    count("tcpvitals_tcp_data_bytes_total", RECEIVE, |info| info.bytes_received),
+    count("tcpvitals_tcp_out_of_order_segments_total", &[], |info| {
         info.rcv_ooopack.into()
     }),
-    ("tcpvitals_tcp_dsacks_total", &[], |info| info.dsack_dups.into()),
-    ("tcpvitals_tcp_reordering_events_total", &[], |info| {
+    count("tcpvitals_tcp_dsacks_total", &[], |info| info.dsack_dups.into()),
+    count("tcpvitals_tcp_reordering_events_total", &[], |info| {
         info.reord_seen.into()
     }),
-    ("tcpvitals_tcp_ecn_marked_segments_total", &[], |info| {
+    count("tcpvitals_tcp_ecn_marked_segments_total", &[], |info| {
         info.delivered_ce.into()
     }),
+    time("tcpvitals_tcp_sender_busy_seconds_total", &[], |info| info.busy_time),
+    time(LIMITED, &[("limit", "receive_window")], |info| info.rwnd_limited),
+    time(LIMITED, &[("limit", "send_buffer")], |info| info.sndbuf_limited),
 ];
 
 /// Which end of a connection.
@@ -88,35 +131,22 @@ pub fn require_equal(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo
 /// The same of all groups that have a label.
 #[track_caller]
 pub fn require_equal_where(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
-    for (metric, own, field) in ROWS {
+    for row in ROWS {
         let labels: Vec<_> = [label, ("role", end.role())]
             .into_iter()
-            .chain(own.iter().copied())
+            .chain(row.labels.iter().copied())
             .collect();
-        let kernel: u64 = sockets.iter().map(field).sum();
-        assert_eq!(scrape.sum(metric, &labels)?, kernel as f64, "{metric} {labels:?}");
-    }
-    require_times(scrape, label, end, sockets)
-}
-
-/// Requires the same of the times of a sender at rest.
-#[track_caller]
-fn require_times(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
-    let limited = "tcpvitals_tcp_sender_limited_seconds_total";
-    let rows: [Row; 3] = [
-        ("tcpvitals_tcp_sender_busy_seconds_total", &[], |info| info.busy_time),
-        (limited, &[("limit", "receive_window")], |info| info.rwnd_limited),
-        (limited, &[("limit", "send_buffer")], |info| info.sndbuf_limited),
-    ];
-    for (metric, own, field) in rows {
-        let labels: Vec<_> = [label, ("role", end.role())]
-            .into_iter()
-            .chain(own.iter().copied())
-            .collect();
-        let (ours, kernel) = (scrape.sum(metric, &labels)?, seconds(sockets.iter().map(field).sum()));
+        let ours = scrape.sum(row.metric, &labels)?;
+        let kernel = row.in_unit(sockets.iter().map(row.field).sum());
+        let is_equal = if row.is_time {
+            same(ours, kernel)
+        } else {
+            ours == kernel
+        };
         assert!(
-            same(ours, kernel),
-            "{metric} {labels:?}: {ours}, but the kernel says {kernel}"
+            is_equal,
+            "{} {labels:?}: {ours}, but the kernel says {kernel}",
+            row.metric
         );
     }
     Ok(())

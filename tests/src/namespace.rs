@@ -50,11 +50,9 @@ impl Namespace {
 
     /// Runs `work` inside. Sockets it opens stay in the namespace wherever they are used; threads it starts do too.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let path = format!("/run/netns/{}", self.name);
-        let handle = File::open(&path).with_context(|| format!("open {path}"))?;
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                setns(&handle, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {path}"))?;
+                enter(&self.name)?;
                 work()
             });
             inside.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -89,6 +87,13 @@ impl Namespace {
         let (path, _) = parameter(setting)?;
         self.run(|| Ok(Path::new(&path).exists()))
     }
+}
+
+/// Moves the calling thread into the namespace of that name, for good.
+pub fn enter(name: &str) -> Result<()> {
+    let path = format!("/run/netns/{name}");
+    let handle = File::open(&path).with_context(|| format!("open {path}"))?;
+    setns(&handle, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {path}"))
 }
 
 /// The file and the value of `net.ipv4.tcp_sack=0`.

@@ -1,9 +1,12 @@
-//! What a process holds: capabilities, and kernel programs.
+//! What a process holds: capabilities, kernel programs and their maps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{read_dir, read_to_string};
 
 use anyhow::{Context as _, Result};
+use aya::maps::MapInfo;
+
+use crate::syscalls::map_keys;
 
 /// The five capability sets of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,4 +76,34 @@ pub fn still_loaded(programs: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
         }
     }
     Ok(loaded)
+}
+
+/// A map at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Map {
+    /// Its name, as far as the kernel keeps it.
+    pub name: String,
+    /// Number of its keys, where the kernel lists them and they are not all there from the beginning.
+    pub keys: Option<u64>,
+}
+
+/// The maps that these programs use, by number.
+pub fn maps_of(programs: &BTreeSet<u32>) -> Result<BTreeMap<u32, Map>> {
+    let mut numbers = BTreeSet::new();
+    for program in aya::programs::loaded_programs() {
+        let Ok(program) = program else { continue };
+        if programs.contains(&program.id()) {
+            numbers.extend(program.map_ids()?.unwrap_or_default());
+        }
+    }
+    let mut maps = BTreeMap::new();
+    for number in numbers {
+        let info = MapInfo::from_id(number)?;
+        let map = Map {
+            name: info.name_as_str().unwrap_or_default().to_owned(),
+            keys: map_keys(&info)?,
+        };
+        maps.insert(number, map);
+    }
+    Ok(maps)
 }

@@ -6,9 +6,10 @@
 
 use std::fs::File;
 use std::io::Error;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::maps::{MapInfo, MapType};
 
 use crate::tcp_info::TcpInfo;
 
@@ -200,6 +201,57 @@ pub(crate) fn attach_xdp(program: &OwnedFd, device: u32, flags: u32) -> Result<O
     };
     // SAFETY: the kernel gives a descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(bpf(BPF_LINK_CREATE, &link)?) })
+}
+
+/// `union bpf_attr` as `BPF_MAP_GET_NEXT_KEY` reads it.
+#[repr(C)]
+struct NextKey {
+    map: u64,
+    key: u64,
+    next: u64,
+}
+
+/// Number of the keys of a hash table or an LPM trie; none for other kinds of maps. A key that goes while they are listed makes
+/// the kernel begin again, so the count ends at what the map can hold.
+pub(crate) fn map_keys(map: &MapInfo) -> Result<Option<u64>> {
+    const BPF_MAP_GET_NEXT_KEY: i32 = 4;
+    let lists_keys = [MapType::Hash, MapType::LruHash, MapType::PerCpuHash, MapType::LpmTrie];
+    if !lists_keys.contains(&map.map_type()?) {
+        return Ok(None);
+    }
+    let descriptor = map.fd()?;
+    let number = u64::try_from(descriptor.as_fd().as_raw_fd())?;
+    let most = u64::from(map.max_entries());
+    let (mut key, mut next) = (Vec::new(), vec![0_u8; usize::try_from(map.key_size())?]);
+    let mut keys = 0;
+    while keys <= most {
+        let step = NextKey {
+            map: number,
+            key: key.first().map_or(0, address),
+            next: next.as_mut_ptr() as u64,
+        };
+        // SAFETY: the kernel reads `step` and the key that it points to, if any, and writes a key to `next`: both are as long as
+        // the map's keys and outlive the call.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                BPF_MAP_GET_NEXT_KEY,
+                &raw const step,
+                size_of::<NextKey>(),
+            )
+        };
+        if result != 0 {
+            let error = Error::last_os_error();
+            ensure!(
+                error.raw_os_error() == Some(libc::ENOENT),
+                "list the keys of a map: {error}"
+            );
+            return Ok(Some(keys));
+        }
+        key.clone_from(&next);
+        keys += 1;
+    }
+    Ok(Some(most))
 }
 
 fn bpf<T>(command: i32, attributes: &T) -> Result<i32> {

@@ -33,8 +33,8 @@ pub fn of_scrape(scrape: &Scrape) -> Values {
     named.collect()
 }
 
-/// What a request says, under the names of a scrape.
-fn of_request(received: &Received, page: &[Documented]) -> Result<Values> {
+/// What a request says, under the names of a scrape; `page` is [`documented`].
+pub fn of_request(received: &Received, page: &[Documented]) -> Result<Values> {
     let mut values = Values::new();
     for sample in &received.samples {
         let documented = page.iter().find(|documented| documented.dotted == sample.name);

@@ -1,0 +1,96 @@
+//! Events that the kernel of a sandbox withholds from BPF programs: those in interrupts over threads of its init process (see
+//! `tests/again.sh`). ftrace sees them, and so keeps account of just those.
+
+use std::fs::{create_dir, read_dir, read_to_string, remove_dir, write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::{Context as _, Result};
+
+use super::stage::cable_of;
+use super::unseen::Unseen;
+
+const EVENTS: [&str; 7] = [
+    "sock/inet_sock_set_state",
+    "skb/kfree_skb",
+    "tcp/tcp_cong_state_set",
+    "tcp/tcp_receive_reset",
+    "tcp/tcp_retransmit_skb",
+    "tcp/tcp_retransmit_synack",
+    "tcp/tcp_send_reset",
+];
+
+/// The account; closed on drop.
+#[derive(Debug)]
+pub(crate) struct Withheld(Option<PathBuf>);
+
+impl Withheld {
+    /// Opens it. Without ftrace there is none, and nothing is taken for withheld.
+    pub(crate) fn open() -> Self {
+        let instances = Path::new("/sys/kernel/tracing/instances");
+        let instance = instances.join(format!("tcpvitals-soak-{}", process::id()));
+        let account = Self(create_dir(&instance).is_ok().then_some(instance));
+        for event in EVENTS {
+            // A kernel may lack an event; then it withholds none.
+            account.follow(event).ok();
+        }
+        account
+    }
+
+    fn follow(&self, event: &str) -> Result<()> {
+        let instance = self.0.as_ref().context("no account")?;
+        let mut threads = Vec::new();
+        for thread in read_dir("/proc/1/task")? {
+            threads.push(format!("common_pid == {}", thread?.file_name().to_string_lossy()));
+        }
+        let event = instance.join("events").join(event);
+        write(event.join("filter"), threads.join(" || "))?;
+        write(event.join("enable"), "1")?;
+        Ok(())
+    }
+
+    /// Those on our cables so far, or perhaps there: a dropped packet has no ports.
+    pub(crate) fn so_far(&self) -> Result<Unseen> {
+        let mut unseen = Unseen::default();
+        let Some(instance) = &self.0 else {
+            return Ok(unseen);
+        };
+        let trace = read_to_string(instance.join("trace")).context("read the account of ftrace")?;
+        for line in trace.lines().filter(|line| !line.starts_with('#')) {
+            for event in EVENTS {
+                let name = event.rsplit('/').next().unwrap_or(event);
+                let Some((_, fields)) = line.split_once(&format!(": {name}: ")) else {
+                    continue;
+                };
+                if name == "kfree_skb" {
+                    unseen.withhold("", name);
+                } else if let Some(cable) = ports(fields).find_map(cable_of) {
+                    unseen.withhold(cable, name);
+                }
+            }
+        }
+        Ok(unseen)
+    }
+}
+
+/// The ports of an event: `sport=443 dport=40000`, or `src=10.0.0.1:443 dest=[::1]:40000`.
+fn ports(fields: &str) -> impl Iterator<Item = u16> {
+    fields.split_whitespace().filter_map(|field| {
+        let (name, value) = field.split_once('=')?;
+        match name {
+            "sport" | "dport" => value.parse().ok(),
+            "src" | "dest" => value.rsplit(':').next()?.parse().ok(),
+            _ => None,
+        }
+    })
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        if let Some(instance) = &self.0 {
+            // What is left is empty and harms nobody.
+            write(instance.join("events/enable"), "0").ok();
+            remove_dir(instance).ok();
+        }
+    }
+}
