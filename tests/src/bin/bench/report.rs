@@ -1,0 +1,3 @@
+//! From files of results to the page and its pictures. What makes them is pure: results in, text out.
+
+pub(crate) mod model;
