@@ -1,5 +1,12 @@
 //! The items: one file each, which measures one thing and says what it found.
 
+mod bulk;
+mod connection;
+mod drop;
+mod latency;
+mod retransmit;
+mod segment;
+
 use anyhow::Result;
 
 use crate::context::Context;
@@ -14,4 +21,29 @@ pub(crate) struct Entry {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const ITEMS: &[Entry] = &[];
+pub(crate) const ITEMS: &[Entry] = &[
+    Entry {
+        id: "segment",
+        run: segment::run,
+    },
+    Entry {
+        id: "bulk",
+        run: bulk::run,
+    },
+    Entry {
+        id: "connection",
+        run: connection::run,
+    },
+    Entry {
+        id: "drop",
+        run: drop::run,
+    },
+    Entry {
+        id: "retransmit",
+        run: retransmit::run,
+    },
+    Entry {
+        id: "latency",
+        run: latency::run,
+    },
+];

@@ -6,10 +6,16 @@
     reason = "a program for people: it says what it does and what came of it"
 )]
 
+mod compare;
+mod contestants;
 mod context;
 mod items;
 mod machine;
+mod pairs;
+mod peers;
+mod processes;
 mod report;
+mod work;
 
 use std::fs::{create_dir_all, write};
 use std::path::{Path, PathBuf};
