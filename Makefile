@@ -13,7 +13,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm build run test test-vm bench bench-report docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -32,6 +32,9 @@ setup-e2e:
 
 setup-browser:
 	@tests/setup.sh browser
+
+setup-bench:
+	@tests/setup.sh bench
 
 setup-chart:
 	@tests/setup.sh chart
@@ -67,6 +70,16 @@ ifeq ($(KERNEL)$(TEST),)
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	@diff docs/kernels.md target/kernels.md || { echo 'docs/kernels.md says something else: make docs-kernels'; exit 1; }
 endif
+
+# The build is that of people; peers that cannot be had are skipped, and the results say so.
+bench: setup-test build ## measure what the exporter costs, as root, into target/bench; ITEM='segment drop', QUICK=1
+	-@tests/setup.sh bench
+	cargo build --release --package tests --bin bench
+	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(ITEM)
+
+bench-report: ## write docs/benchmarks.md and its pictures from target/bench
+	cargo build --release --package tests --bin bench
+	target/release/bench report
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 

@@ -52,8 +52,8 @@ pub fn of_process(process: u32, event: Option<&str>) -> Result<Vec<Traced>> {
             program: descriptor,
             place,
         };
-        // Iterators look the same, and the kernel refuses to attach them so.
-        if traced.attach().is_ok() {
+        // Iterators look like raw tracepoints, and the kernel refuses to attach them so. An event takes a program only once.
+        if matches!(place, Place::Event(_)) || traced.attach().is_ok() {
             programs.push((program.id(), traced));
         }
     }

@@ -117,7 +117,7 @@ struct TracingLoad {
 
 const _: () = assert!(std::mem::offset_of!(TracingLoad, attach_btf_id) == 108);
 
-/// Loads a program that returns 0, for the tracepoint of another.
+/// Loads a program that returns 0, for the tracepoint of another and under its name.
 pub(crate) fn load_empty(like: &Info) -> Result<OwnedFd> {
     const BPF_PROG_LOAD: i32 = 5;
     const BPF_TRACE_RAW_TP: u32 = 23;
@@ -135,7 +135,7 @@ pub(crate) fn load_empty(like: &Info) -> Result<OwnedFd> {
             log: 0,
             kernel_version: 0,
             flags: 0,
-            name: *b"empty\0\0\0\0\0\0\0\0\0\0\0",
+            name: like.name,
             device: 0,
             attach_type: BPF_TRACE_RAW_TP,
         },

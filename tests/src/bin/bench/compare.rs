@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::context::Context;
 use crate::contestants::{ESSENTIAL, FULL, ours};
+use crate::context::Context;
 use crate::pairs::{Contestant, FLOOR, NULL, Outcome, processor_time, rows, runs, take_turns};
 use crate::peers::Peer;
 use crate::report::model::{Item, Row, Target};
@@ -16,7 +16,10 @@ pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
 pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
     let full = ours(context, OURS_FULL, FULL)?;
     let floor = Contestant::floor(&full, FLOOR)?;
-    let essential = ours(context, OURS_ESSENTIAL, ESSENTIAL)?;
+    let essential = Contestant {
+        is_on_floor: false,
+        ..ours(context, OURS_ESSENTIAL, ESSENTIAL)?
+    };
     Ok(vec![Contestant::null(), floor, full, essential])
 }
 
@@ -57,16 +60,12 @@ impl Findings {
 
     /// Adds what was measured; `scale` times its figures is in the item's unit. A group is part of the rows' labels: `FIN, IPv4`.
     pub(crate) fn add(&mut self, group: &str, outcomes: &[Outcome], scale: f64) {
-        let named = |label: &str| match group {
-            "" => label.to_owned(),
-            group => format!("{group}: {label}"),
-        };
         match rows(outcomes, scale) {
             Ok(rows) => self.item.rows.extend(rows.into_iter().map(|row| Row {
-                label: named(&row.label),
+                label: named(group, &row.label),
                 ..row
             })),
-            Err(why) => self.voids.push(named(&why)),
+            Err(why) => self.voids.push(named(group, &why)),
         }
     }
 
@@ -75,7 +74,10 @@ impl Findings {
         let name = outcomes.last().map_or("", |outcome| &*outcome.label);
         let label = format!("{group}: {name}, as a process");
         match rows(outcomes, 1.0) {
-            Ok(rows) => self.item.rows.extend(rows.into_iter().last().map(|row| Row { label, ..row })),
+            Ok(rows) => self
+                .item
+                .rows
+                .extend(rows.into_iter().last().map(|row| Row { label, ..row })),
             Err(why) => self.voids.push(format!("{label}: {why}")),
         }
     }
@@ -87,15 +89,26 @@ impl Findings {
         contestants: &[Contestant],
         mut operate: impl FnMut() -> Result<f64>,
     ) -> Result<()> {
-        for contestant in contestants.iter().filter(|other| other.label != NULL) {
+        for contestant in contestants
+            .iter()
+            .filter(|other| other.label != NULL && other.label != FLOOR)
+        {
             let said: Vec<String> = runs(contestant, &mut operate)?
                 .into_iter()
                 .map(|(name, runs)| format!("{name} {:.2}", runs * scale))
                 .collect();
-            let said = if said.is_empty() { "none".to_owned() } else { said.join(", ") };
-            let of = if group.is_empty() { String::new() } else { format!("{group}: ") };
-            self.note(format!("Runs of programs, {of}{}: {said}.", contestant.label));
+            let said = if said.is_empty() {
+                "none".to_owned()
+            } else {
+                said.join(", ")
+            };
+            let name = named(group, &contestant.label);
+            self.note(format!(
+                "Programs that run, {name}: {said} ({}).",
+                self.item.unit.replace("ns ", "")
+            ));
         }
+        println!("  {}: {rounds} rounds of {}", named(group, "turns"), contestants.len());
         for outcomes in take_turns(contestants, rounds, processor_time(operate))? {
             self.add(group, &outcomes, scale);
         }
@@ -109,7 +122,9 @@ impl Findings {
 
     /// Adds a target. `judge` says of the row of `label` what was found, and whether that is enough.
     pub(crate) fn target(&mut self, target: Target, label: &str, judge: impl Fn(&Row) -> (String, bool)) {
-        let group = label.rsplit_once(": ").map_or(String::new(), |(group, _)| format!("{group}: "));
+        let group = label
+            .rsplit_once(": ")
+            .map_or(String::new(), |(group, _)| format!("{group}: "));
         let ratio = |row: &Row| row.ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
         let with = |name: &str| {
             let start = format!("{group}{name}");
@@ -142,6 +157,14 @@ impl Findings {
         let Self { item, voids } = self;
         let void = (!voids.is_empty()).then(|| voids.join("; "));
         Item { void, ..item }
+    }
+}
+
+/// A label within a group.
+fn named(group: &str, label: &str) -> String {
+    match group {
+        "" => label.to_owned(),
+        group => format!("{group}: {label}"),
     }
 }
 

@@ -26,5 +26,6 @@ pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Conte
     Ok(Contestant {
         label: label.to_owned(),
         programs,
+        is_on_floor: true,
     })
 }

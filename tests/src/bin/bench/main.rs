@@ -32,6 +32,12 @@ use items::{Entry, ITEMS};
 enum Arguments {
     /// Measure, and write what came out to target/bench
     Run(Run),
+    /// Write the page and its pictures from the results that there are
+    Report {
+        /// Folder of the documentation
+        #[arg(long, value_name = "FOLDER", default_value = "docs")]
+        docs: PathBuf,
+    },
     /// List the items
     List,
 }
@@ -56,6 +62,10 @@ struct Run {
 fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run(arguments),
+        Arguments::Report { docs } => {
+            report::write_to(&docs, &results())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Arguments::List => {
             ITEMS.iter().for_each(|item| println!("{}", item.id));
             Ok(ExitCode::SUCCESS)

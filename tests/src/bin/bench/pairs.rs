@@ -28,6 +28,8 @@ pub(crate) struct Contestant {
     pub(crate) label: String,
     /// In the order in which they are attached.
     pub(crate) programs: Vec<Traced>,
+    /// Whether the floor has just its hooks.
+    pub(crate) is_on_floor: bool,
 }
 
 impl Contestant {
@@ -36,6 +38,7 @@ impl Contestant {
         Self {
             label: NULL.to_owned(),
             programs: Vec::new(),
+            is_on_floor: false,
         }
     }
 
@@ -45,6 +48,7 @@ impl Contestant {
         Ok(Self {
             label: label.to_owned(),
             programs,
+            is_on_floor: false,
         })
     }
 
@@ -67,6 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) figures: Vec<f64>,
     /// Ratios to nothing; empty for nothing itself.
     pub(crate) ratios: Vec<f64>,
+    /// Whether the floor has just its hooks.
+    pub(crate) is_on_floor: bool,
 }
 
 /// Keeps the calling thread on one processor.
@@ -109,13 +115,16 @@ pub(crate) fn take_turns(
 }
 
 fn blank(contestants: &[Contestant]) -> Vec<Outcome> {
-    let labels = [NOTHING].into_iter().chain(contestants.iter().map(|other| &*other.label));
-    labels
-        .map(|label| Outcome {
-            label: label.to_owned(),
-            ..Outcome::default()
-        })
-        .collect()
+    let nothing = Outcome {
+        label: NOTHING.to_owned(),
+        ..Outcome::default()
+    };
+    let others = contestants.iter().map(|contestant| Outcome {
+        label: contestant.label.clone(),
+        is_on_floor: contestant.is_on_floor,
+        ..Outcome::default()
+    });
+    [nothing].into_iter().chain(others).collect()
 }
 
 /// A window whose figure is the processor time of the calling thread, in nanoseconds, for each of the operations that `operate`
@@ -151,24 +160,23 @@ pub(crate) fn nanoseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
 }
 
-/// How often each program of a contestant runs for one operation, by the kernel's count.
-pub(crate) fn runs(
-    contestant: &Contestant,
-    mut operate: impl FnMut() -> Result<f64>,
-) -> Result<Vec<(String, f64)>> {
+/// How often each program of a contestant runs for one operation, by the kernel's count. That is of the whole machine, so the
+/// least of several windows is nearest to what the operation itself does.
+pub(crate) fn runs(contestant: &Contestant, mut operate: impl FnMut() -> Result<f64>) -> Result<Vec<(String, f64)>> {
+    const WINDOWS: usize = 7;
     let counting = count_runs()?;
     let attached = contestant.attach()?;
-    let before: Vec<u64> = contestant.programs.iter().map(Traced::runs).collect::<Result<_>>()?;
-    let operations = while_lasts(WINDOW, &mut operate)?;
-    drop((attached, counting));
-    let mut runs = Vec::new();
-    for (program, before) in contestant.programs.iter().zip(before) {
-        let run = (program.runs()? - before) as f64 / operations;
-        if run > 0.0 {
-            runs.push((program.name(), run));
+    let mut least = vec![f64::INFINITY; contestant.programs.len()];
+    for _ in 0..WINDOWS {
+        let before: Vec<u64> = contestant.programs.iter().map(Traced::runs).collect::<Result<_>>()?;
+        let operations = while_lasts(WINDOW, &mut operate)?;
+        for ((program, before), least) in contestant.programs.iter().zip(before).zip(&mut least) {
+            *least = least.min((program.runs()? - before) as f64 / operations);
         }
     }
-    Ok(runs)
+    drop((attached, counting));
+    let names = contestant.programs.iter().map(Traced::name);
+    Ok(names.zip(least).filter(|(_, runs)| *runs > 0.005).collect())
 }
 
 /// Rows of a table, by the median of nothing and the ratios to it, each times `scale`. `None`, and why, if nothing differs from
@@ -195,7 +203,6 @@ pub(crate) fn rows(outcomes: &[Outcome], scale: f64) -> std::result::Result<Vec<
     }];
     rows.extend(outcomes.iter().skip(1).map(|outcome| {
         let [low, ratio, high] = quartiles(&outcome.ratios);
-        let is_above = !outcome.label.starts_with(FLOOR) && outcome.label != NULL;
         Row {
             label: outcome.label.clone(),
             median: ratio * base,
@@ -203,7 +210,9 @@ pub(crate) fn rows(outcomes: &[Outcome], scale: f64) -> std::result::Result<Vec<
             high: high * base,
             samples: outcome.ratios.len(),
             ratio: Some(ratio),
-            above_floor: floor.filter(|_| is_above).map(|floor| (ratio - floor) * base),
+            above_floor: floor
+                .filter(|_| outcome.is_on_floor)
+                .map(|floor| (ratio - floor) * base),
         }
     }));
     Ok(rows)
@@ -226,6 +235,7 @@ mod tests {
             label: label.to_owned(),
             figures: figures.to_vec(),
             ratios: ratios.to_vec(),
+            is_on_floor: label == "full",
         }
     }
 

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::processes::programs_of;
+use tests::processes::links_of;
 use tests::tracing::of_process;
 use tests::wait::until;
 
@@ -31,6 +31,7 @@ pub(crate) fn bpftrace(event: &str, action: &str) -> Result<Peer<Contestant>> {
     Ok(Ok(Contestant {
         label: format!("bpftrace `{event} {{ {action} }}`"),
         programs,
+        is_on_floor: false,
     }))
 }
 
@@ -61,18 +62,17 @@ pub(crate) fn absent(name: &str) -> String {
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Starts a peer and waits until it has loaded programs.
+    /// Starts a peer and waits until it has attached something.
     pub(crate) fn start(command: &[String], arguments: &[&str]) -> Result<Peer<Self>> {
         let mut running = Self::spawn(command, arguments)?;
-        let loaded = until("a peer to attach", || {
+        let attached = until("a peer to attach", || {
             ensure!(running.0.try_wait()?.is_none(), "it ended by itself");
-            let programs = programs_of(running.0.id())?;
-            Ok((!programs.is_empty()).then_some(()))
+            Ok((links_of(running.0.id())? > 0).then_some(()))
         });
-        if let Err(error) = loaded {
+        if let Err(error) = attached {
             return Ok(Err(format!("`{}` was skipped: {error:#}.", arguments.join(" "))));
         }
-        // What is loaded is attached right afterwards; nothing tells when.
+        // The rest is attached right afterwards; nothing tells when.
         sleep(Duration::from_millis(200));
         Ok(Ok(running))
     }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::Result;
 use socket2::{Domain, Protocol, Socket, Type};
+use tests::settings::patience;
 use tests::tcp_info::TcpInfo;
 
 /// Both ends of a connection.
@@ -18,13 +19,16 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Opens one over loopback.
+    /// Opens one over loopback. Who waits too long fails.
     pub(crate) fn open(to: IpAddr) -> Result<Self> {
         let listener = TcpListener::bind((to, 0))?;
         let client = TcpStream::connect(listener.local_addr()?)?;
         let (server, _) = listener.accept()?;
-        client.set_nodelay(true)?;
-        server.set_nodelay(true)?;
+        for end in [&client, &server] {
+            end.set_nodelay(true)?;
+            end.set_read_timeout(Some(patience()))?;
+            end.set_write_timeout(Some(patience()))?;
+        }
         Ok(Self { client, server })
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let mut found = Findings::new(context, "bulk", "A megabyte", "µs per megabyte");
     found.note("Blocks of 64 KiB over loopback, written and read by one thread; a megabyte is 2²⁰ bytes.");
     let mut contestants = usual(context)?;
-    let peer = bpftrace("tcp:tcp_probe", "@[args.sport, args.dport] = count();")?;
+    let peer = bpftrace("tcp:tcp_probe", "@ = hist(args.srtt);")?;
     found.invite(&mut contestants, peer);
     Namespace::new()?.run(|| {
         pin(context.processor)?;

@@ -52,7 +52,12 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             };
             found.measure((group, context.rounds(60), 1.0), &contestants, &mut operate)?;
             for (name, command) in &processes {
-                match take_turns(name, command, context.rounds(40).div_ceil(8), processor_time(&mut operate))? {
+                match take_turns(
+                    name,
+                    command,
+                    context.rounds(40).div_ceil(8),
+                    processor_time(&mut operate),
+                )? {
                     Ok(outcomes) => found.add_process(group, &outcomes),
                     Err(why) => found.note(why),
                 }

@@ -23,7 +23,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
          the 50th and the 99th percentile of each window.",
     );
     let mut contestants = usual(context)?;
-    let peer = bpftrace("tcp:tcp_probe", "@[args.sport, args.dport] = count();")?;
+    let peer = bpftrace("tcp:tcp_probe", "@ = hist(args.srtt);")?;
     found.invite(&mut contestants, peer);
     Namespace::new()?.run(|| {
         pin(context.processor)?;

@@ -16,21 +16,25 @@ use crate::work::Ends;
 /// One segment of so many is lost.
 const LOST: u32 = 37;
 /// Written at once, and then read.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 128 << 10;
+/// Of both ends: a thread that writes a whole block before it reads must not wait for itself.
+const BUFFERS: &str = "4096 4194304 8388608";
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
     let unit = "ns per retransmitted segment";
     let mut found = Findings::new(context, "retransmit", "A retransmitted segment", unit);
     let mut contestants = usual(context)?;
-    let peer = bpftrace("tcp:tcp_retransmit_skb", "@[args.sport, args.dport] = count();")?;
+    let peer = bpftrace("tcp:tcp_retransmit_skb", "@[args.state] = count();")?;
     found.invite(&mut contestants, peer);
     let namespace = Namespace::new()?;
     namespace.exec("ip link set dev lo mtu 1500 gso_max_segs 1")?;
+    namespace.set(&format!("net.ipv4.tcp_wmem={BUFFERS}"))?;
+    namespace.set(&format!("net.ipv4.tcp_rmem={BUFFERS}"))?;
     nft::drop_matching(
         &namespace,
         "input",
-        &format!("ip protocol tcp meta length > 1000 numgen inc mod {LOST} 0"),
+        &format!("ip protocol tcp meta length > 1000 numgen inc mod {LOST} == 0"),
     )?;
     namespace.run(|| {
         pin(context.processor)?;

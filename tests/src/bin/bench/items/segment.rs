@@ -19,7 +19,7 @@ const BATCH: u32 = 16;
 pub(crate) fn run(context: &Context) -> Result<Item> {
     let mut found = Findings::new(context, "segment", "A small segment", "ns per segment");
     let mut contestants = usual(context)?;
-    let peer = bpftrace("tcp:tcp_probe", "@[args.sport, args.dport] = count();")?;
+    let peer = bpftrace("tcp:tcp_probe", "@ = hist(args.srtt);")?;
     found.invite(&mut contestants, peer);
     Namespace::new()?.run(|| {
         pin(context.processor)?;
