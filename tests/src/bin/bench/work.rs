@@ -1,10 +1,12 @@
 //! Workloads: what one thread does over and over, with both ends of every connection in its hands. Loopback delivers in the
 //! sender's context, so that the thread's time holds the whole way of a segment.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
 use tests::settings::patience;
 use tests::tcp_info::TcpInfo;
@@ -54,6 +56,30 @@ impl Ends {
         Ok(())
     }
 
+    /// Keeps bytes on their way until the client has sent a segment again: what follows a lost segment tells of the loss, and no
+    /// timer has to. Both ends must be non-blocking. Gives how many segments were sent again, and how many bytes arrived.
+    pub(crate) fn until_retransmit(&mut self, buffer: &mut [u8]) -> Result<(u32, usize)> {
+        const STEPS: usize = 16;
+        let (before, mut arrived, mut idle) = (self.retransmits()?, 0, Duration::ZERO);
+        loop {
+            for _ in 0..STEPS {
+                let sent = would_block(self.client.write(buffer))?;
+                let received = would_block(self.server.read(buffer))?;
+                arrived += received;
+                if sent + received == 0 {
+                    // Only a timer gets on now. The wait is no processor time.
+                    sleep(PAUSE);
+                    idle += PAUSE;
+                }
+            }
+            let sent_again = self.retransmits()?.wrapping_sub(before);
+            if sent_again > 0 {
+                return Ok((sent_again, arrived));
+            }
+            ensure!(idle < patience(), "a connection stands still");
+        }
+    }
+
     /// Segments that both ends have received: `segs_in`.
     pub(crate) fn segments(&self) -> Result<u32> {
         let (client, server) = (TcpInfo::of(&self.client)?, TcpInfo::of(&self.server)?);
@@ -63,6 +89,16 @@ impl Ends {
     /// Segments that the client has sent again: `total_retrans`.
     pub(crate) fn retransmits(&self) -> Result<u32> {
         Ok(TcpInfo::of(&self.client)?.total_retrans)
+    }
+}
+
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Nothing was done where it would have to wait.
+fn would_block(result: std::io::Result<usize>) -> Result<usize> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        other => Ok(other?),
     }
 }
 
@@ -107,7 +143,7 @@ impl Churn {
         client.connect(&self.to)?;
         let (server, _) = self.listener.accept()?;
         if self.end == End::Rst {
-            client.set_linger(Some(std::time::Duration::ZERO))?;
+            client.set_linger(Some(Duration::ZERO))?;
         }
         drop(client);
         drop(server);
