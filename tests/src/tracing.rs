@@ -61,6 +61,20 @@ pub fn of_process(process: u32, event: Option<&str>) -> Result<Vec<Traced>> {
     Ok(programs.into_iter().map(|(_, traced)| traced).collect())
 }
 
+/// How many programs for tracepoints the kernel has loaded, whoever they belong to.
+pub fn loaded() -> Result<usize> {
+    let mut count = 0;
+    for program in aya::programs::loaded_programs() {
+        // Somebody else's may be unloaded between the listing and the look.
+        let Ok(descriptor) = program.and_then(|program| program.fd()) else {
+            continue;
+        };
+        let info = tracing::info(&descriptor.as_fd().try_clone_to_owned()?)?;
+        count += usize::from(info.kind() != tracing::Kind::Other);
+    }
+    Ok(count)
+}
+
 /// The number that perf knows a tracepoint by.
 fn event_number(event: &str) -> Result<u64> {
     let path = format!("/sys/kernel/tracing/events/{}/id", event.replace(':', "/"));

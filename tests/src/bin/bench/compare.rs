@@ -12,6 +12,9 @@ use crate::report::model::{Item, Row, Target};
 pub(crate) const OURS_FULL: &str = "tcpvitals, `full`";
 pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
 
+/// What labels of peers begin with.
+const PEERS: [&str; 3] = ["bpftrace", "tcplife", "tcpstates"];
+
 /// Nothing, empty programs on the exporter's hooks, and the exporter with both details.
 pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
     let full = ours(context, OURS_FULL, FULL)?;
@@ -130,7 +133,11 @@ impl Findings {
             let start = format!("{group}{name}");
             self.item.rows.iter().find(|row| row.label.starts_with(&start))
         };
-        let peer = with("bpftrace").map(|row| format!("bpftrace {}", ratio(row)));
+        let peers = self.item.rows.iter().filter_map(|row| {
+            let name = row.label.strip_prefix(&*group)?.split([' ', ',']).next()?;
+            PEERS.contains(&name).then(|| format!("{name} {}", ratio(row)))
+        });
+        let peer = peers.collect::<Vec<_>>().join(", ");
         let floor = with(FLOOR).map(ratio);
         let judged = match self.row(label) {
             None => Target {
@@ -142,7 +149,7 @@ impl Findings {
                 Target {
                     figure,
                     floor: floor.unwrap_or_default(),
-                    peer: peer.unwrap_or_default(),
+                    peer,
                     ratio: ratio(row),
                     met: Some(met),
                     ..target

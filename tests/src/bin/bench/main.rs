@@ -26,6 +26,7 @@ use clap::{Args, Parser};
 
 use context::Context;
 use items::{Entry, ITEMS};
+use tests::tracing::loaded;
 
 /// Measure what the exporter costs
 #[derive(Debug, Parser)]
@@ -91,9 +92,18 @@ fn run(arguments: Run) -> Result<ExitCode> {
     let mut failed = false;
     for entry in chosen {
         println!("{} …", entry.id);
+        let others = loaded()?;
         match (entry.run)(&context) {
-            Ok(item) => {
-                failed |= item.void.is_some();
+            Ok(mut item) => {
+                if others > 0 {
+                    item.notes.push(format!(
+                        "Others had {others} programs for tracepoints at the beginning: nothing is not nothing then."
+                    ));
+                }
+                if let Some(void) = &item.void {
+                    failed = true;
+                    println!("{}: void: {void}", entry.id);
+                }
                 let path = results().join(format!("{}.json", entry.id));
                 create_dir_all(results())?;
                 write(&path, serde_json::to_string_pretty(&item)? + "\n")

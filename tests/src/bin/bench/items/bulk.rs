@@ -17,7 +17,7 @@ const BLOCK: usize = 64 << 10;
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
-    let mut found = Findings::new(context, "bulk", "A megabyte", "µs per megabyte");
+    let mut found = Findings::new(context, "bulk", "A megabyte", "ns per megabyte");
     found.note("Blocks of 64 KiB over loopback, written and read by one thread; a megabyte is 2²⁰ bytes.");
     let mut contestants = usual(context)?;
     let peer = bpftrace("tcp:tcp_probe", "@ = hist(args.srtt);")?;
@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             ends.carry(BLOCK, &mut buffer)?;
             Ok(BLOCK as f64 / f64::from(1 << 20))
         };
-        found.measure(("", context.rounds(120), 1e-3), &contestants, operate)
+        found.measure(("", context.rounds(120), 1.0), &contestants, operate)
     })?;
     let mut item = found.done();
     item.plot = Some(Plot::Ratios);

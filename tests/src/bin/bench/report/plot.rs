@@ -96,7 +96,7 @@ fn ratios(text: &mut String, rows: &[Row]) -> Drawn {
         let quartiles = vec![(*low, top + 0.7), (*high, top + 0.7)];
         chart.draw_series([PathElement::new(quartiles, INK)])?;
         let style = font.clone().pos(Pos::new(HPos::Left, VPos::Bottom));
-        let said = format!("{label}: {median:+.2} %");
+        let said = format!("{}: {median:+.2} %", label.replace('`', ""));
         chart.draw_series([Text::new(said, (range.start.max(0.0), top + 0.48), style)])?;
     }
     area.present()?;
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_bar_is_as_long_as_the_difference() {
         let row = Row {
-            label: "tcpvitals <full>".to_owned(),
+            label: "tcpvitals, `<full>`".to_owned(),
             median: 110.0,
             low: 105.0,
             high: 120.0,
@@ -195,7 +195,7 @@ mod tests {
         assert!((low - 5.0).abs() < 1e-9 && (median - 10.0).abs() < 1e-9 && (high - 20.0).abs() < 1e-9);
         let text = draw(&item(Plot::Ratios, vec![row])).unwrap().unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
-        assert!(text.contains("tcpvitals &lt;full&gt;: +10.00 %"), "{text}");
+        assert!(text.contains("tcpvitals, &lt;full&gt;: +10.00 %"), "{text}");
     }
 
     #[test]
