@@ -21,6 +21,7 @@ pub(crate) fn describe() -> Result<Machine> {
         clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")?,
         virtualised: line(&processors, "flags").split(' ').any(|flag| flag == "hypervisor"),
         mitigations: mitigations()?,
+        load: read("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned(),
         date: date(),
         commit: commit(),
     })

@@ -5,19 +5,19 @@
 
 use std::time::Duration;
 
+use ::tests::tracing::{Attached, Traced, count_runs};
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use rand::seq::SliceRandom as _;
-use tests::tracing::{Attached, Traced, count_runs};
 
 use crate::report::model::Row;
 
 /// How long a contestant is measured at a time.
 pub(crate) const WINDOW: Duration = Duration::from_millis(30);
 /// Work before a window that does not count: caches and branch predictors meet the contestant.
-const WARM: Duration = Duration::from_millis(2);
+pub(crate) const WARM: Duration = Duration::from_millis(2);
 /// By how much nothing may differ from nothing.
 pub(crate) const GATE: f64 = 0.01;
 

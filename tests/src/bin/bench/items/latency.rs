@@ -1,7 +1,7 @@
 //! How long a request takes to be answered: two threads on one processor.
 
 use std::io::{Read as _, Write as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +10,7 @@ use tests::namespace::Namespace;
 
 use crate::compare::{Findings, usual};
 use crate::context::Context;
-use crate::pairs::{WINDOW, nanoseconds, now, pin, take_turns, while_lasts};
+use crate::pairs::{WARM, WINDOW, nanoseconds, now, pin, take_turns, while_lasts};
 use crate::peers::bpftrace;
 use crate::report::model::{Item, Plot};
 use crate::work::Ends;
@@ -37,16 +37,14 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             Ok(())
         });
         let window = || {
+            while_lasts(WARM, &mut || ask(&mut client))?;
             let mut times = Vec::new();
-            let mut ask = || {
-                let start = now(ClockId::CLOCK_MONOTONIC)?;
-                let mut byte = [1];
-                client.write_all(&byte)?;
-                client.read_exact(&mut byte)?;
-                times.push(nanoseconds(now(ClockId::CLOCK_MONOTONIC)?.saturating_sub(start)));
-                Ok(1.0)
+            let mut measured = || {
+                let time = ask(&mut client)?;
+                times.push(time);
+                Ok(time)
             };
-            while_lasts(WINDOW, &mut ask)?;
+            while_lasts(WINDOW, &mut measured)?;
             times.sort_by(f64::total_cmp);
             let percentile = |number: usize| times.get(times.len() * number / 100).copied();
             let figures = [50, 99].map(percentile).into_iter().collect::<Option<Vec<f64>>>();
@@ -63,4 +61,13 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let mut item = found.done();
     item.plot = Some(Plot::Ratios);
     Ok(item)
+}
+
+/// Nanoseconds from a request to its response.
+fn ask(client: &mut TcpStream) -> Result<f64> {
+    let start = now(ClockId::CLOCK_MONOTONIC)?;
+    let mut byte = [1];
+    client.write_all(&byte)?;
+    client.read_exact(&mut byte)?;
+    Ok(nanoseconds(now(ClockId::CLOCK_MONOTONIC)?.saturating_sub(start)))
 }

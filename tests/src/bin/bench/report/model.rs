@@ -116,6 +116,9 @@ pub(crate) struct Machine {
     pub(crate) virtualised: bool,
     /// What the kernel says of each vulnerability that affects the processor.
     pub(crate) mitigations: Vec<String>,
+    /// Load average of the minute before the run: what else the machine had to do.
+    #[serde(default)]
+    pub(crate) load: String,
     /// Day of the run, in UTC: `2026-01-31`.
     pub(crate) date: String,
     /// Of the repository; with `+` if files differed from it.

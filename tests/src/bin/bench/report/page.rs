@@ -158,12 +158,13 @@ fn machines(lines: &mut Vec<String>, items: &[Item]) {
             clock_source,
             virtualised,
             mitigations,
+            load,
             date,
             commit,
         } = machine;
         let kind = if *virtualised { "virtual" } else { "not virtual" };
         lines.push(format!(
-            "- {}: {date}, commit {commit}. {processor}, {cores} processors, {kind}; {memory} MiB; Linux {kernel}; clock source \
+            "- {}: {date}, commit {commit}. {processor}, {cores} processors, {kind}; load before the run {load}; {memory} MiB; Linux {kernel}; clock source \
              {clock_source}; mitigations: {}.",
             ids.join(", "),
             mitigations.join(", ")
