@@ -3,9 +3,17 @@
 mod bulk;
 mod connection;
 mod drop;
+mod duty;
+mod fold;
+mod kernel_memory;
 mod latency;
+mod memory;
+mod otlp;
 mod retransmit;
+mod scrape;
 mod segment;
+mod start;
+mod wake_ups;
 
 use anyhow::Result;
 
@@ -45,5 +53,37 @@ pub(crate) const ITEMS: &[Entry] = &[
     Entry {
         id: "latency",
         run: latency::run,
+    },
+    Entry {
+        id: "fold",
+        run: fold::run,
+    },
+    Entry {
+        id: "scrape",
+        run: scrape::run,
+    },
+    Entry {
+        id: "otlp",
+        run: otlp::run,
+    },
+    Entry {
+        id: "memory",
+        run: memory::run,
+    },
+    Entry {
+        id: "kernel-memory",
+        run: kernel_memory::run,
+    },
+    Entry {
+        id: "start",
+        run: start::run,
+    },
+    Entry {
+        id: "duty",
+        run: duty::run,
+    },
+    Entry {
+        id: "wake-ups",
+        run: wake_ups::run,
     },
 ];

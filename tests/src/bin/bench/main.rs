@@ -9,12 +9,18 @@
 mod compare;
 mod contestants;
 mod context;
+mod crowd;
+mod figures;
 mod items;
 mod machine;
 mod pairs;
 mod peers;
+mod process;
 mod processes;
 mod report;
+mod report;
+mod scraper;
+mod subject;
 mod work;
 
 use std::fs::{create_dir_all, write};
