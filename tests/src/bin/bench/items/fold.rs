@@ -13,9 +13,10 @@ use tests::wait::timed;
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::{microseconds, quantile, quartiles};
+use crate::process::Process;
 use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Scraper};
-use crate::subject::{start, value};
+use crate::subject::{process, start, value};
 
 /// Live flows.
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 200_000];
@@ -36,6 +37,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     );
     let exporter = start(context, &config)?;
     let mut bench = Bench {
+        process: process(&exporter),
         scraper: Scraper::new(&exporter),
         crowd: Crowd::new(SUBNETS)?,
         rounds: context.rounds(10),
@@ -59,13 +61,23 @@ struct Measured {
     idle: Vec<f64>,
     /// The same, a byte each way over each connection since the last.
     busy: Vec<f64>,
-    /// A scrape that collects, less the same scrape of the snapshot that is there.
+    /// A scrape that collects, less the same scrape of the snapshot that is there, nothing new in any flow.
     wall: Vec<f64>,
+    /// Processor time of the same.
+    processor: Vec<f64>,
     /// `ss -tin`, from its start to its end.
     ss: Vec<f64>,
 }
 
+/// Microseconds of one collection.
+struct Collection {
+    own: f64,
+    wall: f64,
+    processor: f64,
+}
+
 struct Bench {
+    process: Process,
     scraper: Scraper,
     crowd: Crowd,
     rounds: usize,
@@ -77,28 +89,34 @@ impl Bench {
         let mut measured = Measured::default();
         for _ in 0..self.rounds {
             self.crowd.round()?;
-            let (busy, _) = self.collect()?;
-            let (idle, wall) = self.collect()?;
-            measured.busy.push(busy);
-            measured.idle.push(idle);
+            measured.busy.push(self.collect()?.own);
+            let Collection { own, wall, processor } = self.collect()?;
+            measured.idle.push(own);
             measured.wall.push(wall);
+            measured.processor.push(processor);
             measured.ss.push(ss(self.crowd.namespace())?);
         }
         Ok(measured)
     }
 
-    /// By the exporter's own clock, and from outside.
-    fn collect(&self) -> Result<(f64, f64)> {
+    /// Twice the same scrape, the first of which collects.
+    fn collect(&self) -> Result<Collection> {
         sleep(MAX_AGE + MAX_AGE / 2);
-        let before = self.scraper.scrape(FORMS[0])?;
+        let start = self.process.time()?;
+        let first = self.scraper.scrape(FORMS[0])?;
+        let between = self.process.time()?;
         let again = self.scraper.scrape(FORMS[0])?;
+        let end = self.process.time()?;
         let collections = |body: &[u8]| value(body, "tcpvitals_collections_total");
         ensure!(
-            collections(&before.body)? == collections(&again.body)?,
+            collections(&first.body)? == collections(&again.body)?,
             "the second scrape collected again"
         );
-        let duration = value(&before.body, "tcpvitals_collect_duration_seconds")?;
-        Ok((duration * 1e6, microseconds(before.took) - microseconds(again.took)))
+        Ok(Collection {
+            own: 1e6 * value(&first.body, "tcpvitals_collect_duration_seconds")?,
+            wall: microseconds(first.took) - microseconds(again.took),
+            processor: microseconds(between - start) - microseconds(end - between),
+        })
     }
 }
 
@@ -128,7 +146,7 @@ fn item(context: &Context, nothing: &Measured, sizes: &[(usize, Measured)], exac
         let points = lines.get(number).map_or(&[][..], |line| &line.points);
         points.last().map_or(0.0, |point| point.1)
     };
-    let (idle, busy, ss) = (last(0), last(1), last(3));
+    let (idle, busy, ss) = (last(0), last(1), last(4));
     let whole: Vec<String> = sizes
         .iter()
         .map(|(flows, measured)| format!("{flows} in {:.1} ms", quantile(&measured.busy, 0.5) / 1e3))
@@ -172,10 +190,11 @@ fn item(context: &Context, nothing: &Measured, sizes: &[(usize, Measured)], exac
 
 type Of = fn(&Measured) -> &[f64];
 
-const CONTESTANTS: [(&str, Of); 4] = [
+const CONTESTANTS: [(&str, Of); 5] = [
     ("idle, the exporter's own clock", |measured| &measured.idle),
     ("busy, the exporter's own clock", |measured| &measured.busy),
     ("idle, from outside", |measured| &measured.wall),
+    ("idle, processor time, from outside", |measured| &measured.processor),
     ("ss -tin", |measured| &measured.ss),
 ];
 

@@ -15,7 +15,7 @@ use crate::report::model::Item;
 use crate::subject::{BY_NETWORK, crowd_of_series, process, start};
 
 /// Series to make.
-const SIZES: [usize; 3] = [100, 1_000, 10_000];
+const SIZES: [(usize, &str); 3] = [(100, "100 series"), (1_000, "1 000 series"), (10_000, "10 000 series")];
 
 /// As short as the configuration lets it be.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const AFTER: Duration = Duration::from_millis(300);
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
-    for size in SIZES {
+    for (size, series) in SIZES {
         for (name, settings) in [
             ("gRPC, gzip", "protocol: grpc, compression: gzip"),
             ("gRPC", "protocol: grpc, compression: none"),
@@ -34,16 +34,20 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         ] {
             let pushes = context.rounds(6);
             let measured = pushes_of(context, size, settings, pushes)?;
-            let label = format!("{} data points, {name}", measured.points);
+            let label = format!("{series}, {name}");
             rows.push(single(format!("{label}: processor time of a push"), measured.processor));
             rows.push(quartiles(format!("{label}: from collection to receiver"), &measured.on_its_way));
             if name == "gRPC" {
-                notes.push(format!("{} data points are {} kB.", measured.points, measured.bytes / 1000));
+                notes.push(format!(
+                    "{series}: {} data points, {} kB before compression.",
+                    measured.points,
+                    measured.bytes / 1000
+                ));
             }
         }
     }
     notes.push(
-        "About 100, 1 000 and 10 000 series, as for scrapes; a series is one data point. The processor time is that of the \
+        "Series as for scrapes; each is one data point, and each push collects anew. The processor time is that of the \
          exporter over all pushes in a time without scrapes, divided by their number: collecting, encoding, compressing, \
          sending. The way is from the time that the data points are for, which is the end of the collection, until a \
          receiver in another process has read and decoded the request."

@@ -13,11 +13,12 @@ use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
 use crate::subject::{BY_NETWORK, crowd_of_series, process, sample_lines, start, value};
 
-/// Series to make; the first has only what there always is.
-const SIZES: [usize; 3] = [100, 1_000, 10_000];
-
-/// Bounds of the 99th percentile, in milliseconds, by [`SIZES`].
-const BOUNDS: [Option<f64>; 3] = [None, Some(3.0), Some(15.0)];
+/// Series to make, and the bound of the 99th percentile in milliseconds; the first has only what there always is.
+const SIZES: [(usize, &str, Option<f64>); 3] = [
+    (100, "100 series", None),
+    (1_000, "1 000 series", Some(3.0)),
+    (10_000, "10 000 series", Some(15.0)),
+];
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
@@ -32,14 +33,17 @@ fn measure(context: &Context) -> Result<Item> {
     let other = (context.processor + 1) % context.machine.cores;
     pin_this_thread(other)?;
     let mut sizes = Vec::new();
-    for size in SIZES {
-        sizes.push(of_size(context, size, other)?);
+    for (size, name, bound) in SIZES {
+        sizes.push(of_size(context, (size, name, bound), other)?);
     }
     Ok(item(context, &sizes))
 }
 
 /// What one number of series came to.
 struct Size {
+    /// The number that was aimed at.
+    name: &'static str,
+    bound: Option<f64>,
     series: f64,
     describe: String,
     idle: Vec<Measured>,
@@ -51,10 +55,16 @@ struct Measured {
     form: Form,
     took: Vec<f64>,
     processor: Vec<f64>,
+    /// The exporter's own account of the collection alone; of plain text only.
+    collections: Vec<f64>,
 }
 
-fn of_size(context: &Context, size: usize, processor: usize) -> Result<Size> {
-    let exporter = start(context, &format!("{BY_NETWORK}collect: {{max_age: 0}}\n"))?;
+fn of_size(
+    context: &Context,
+    (size, name, bound): (usize, &'static str, Option<f64>),
+    processor: usize,
+) -> Result<Size> {
+    let exporter = start(context, BY_NETWORK)?;
     let of = process(&exporter);
     let crowd = crowd_of_series(size)?;
     of.pin(processor)?;
@@ -70,11 +80,15 @@ fn of_size(context: &Context, size: usize, processor: usize) -> Result<Size> {
     let idle = scrapes(&scraper, of, rounds)?;
     let loaded = load::during(crowd.namespace(), context.processor, || scrapes(&scraper, of, rounds))?;
     Ok(Size {
+        name,
+        bound,
         series,
         describe: format!(
-            "{series} series are {} lines with a value as text; bodies: {}.",
+            "{name} were {series}, {} lines with a value as text; bodies: {}. Of a scrape {:.2} ms were the collection, the \
+             median of all idle scrapes as text, by the exporter's own clock.",
             sample_lines(&text),
-            sizes.join(", ")
+            sizes.join(", "),
+            quantile(&idle.iter().flat_map(|measured| measured.collections.clone()).collect::<Vec<_>>(), 0.5)
         ),
         idle,
         loaded,
@@ -87,6 +101,7 @@ fn scrapes(scraper: &Scraper, process: Process, rounds: usize) -> Result<Vec<Mea
         form,
         took: Vec::new(),
         processor: Vec::new(),
+        collections: Vec::new(),
     };
     let mut all: Vec<Measured> = FORMS.into_iter().map(new).collect();
     for _ in 0..rounds {
@@ -95,6 +110,10 @@ fn scrapes(scraper: &Scraper, process: Process, rounds: usize) -> Result<Vec<Mea
             let scraped = scraper.scrape(measured.form)?;
             measured.processor.push(milliseconds(process.time()? - before));
             measured.took.push(milliseconds(scraped.took));
+            if measured.form.name == FORMS[0].name {
+                let collection = value(&scraped.body, "tcpvitals_collect_duration_seconds")?;
+                measured.collections.push(collection * 1e3);
+            }
         }
     }
     Ok(all)
@@ -102,12 +121,12 @@ fn scrapes(scraper: &Scraper, process: Process, rounds: usize) -> Result<Vec<Mea
 
 fn item(context: &Context, sizes: &[Size]) -> Item {
     let (mut rows, mut notes, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for (size, bound) in sizes.iter().zip(BOUNDS) {
+    for size in sizes {
         for (load, all) in [("idle", &size.idle), ("loaded", &size.loaded)] {
-            rows.extend(all.iter().flat_map(|measured| measured.rows(size.series, load)));
+            rows.extend(all.iter().flat_map(|measured| measured.rows(size.name, load)));
         }
         notes.push(size.describe.clone());
-        targets.extend(bound.map(|bound| target(size, bound)));
+        targets.extend(size.bound.map(|bound| target(size, bound)));
     }
     notes.extend([
         "As the exporter counts series, a histogram is one. Each scrape collects anew (`collect.max_age: 0`). Exporter and scraper \
@@ -132,8 +151,8 @@ fn item(context: &Context, sizes: &[Size]) -> Item {
 }
 
 impl Measured {
-    fn rows(&self, series: f64, load: &str) -> [Row; 2] {
-        let label = |what| format!("{series} series, {}, {load}: {what}", self.form.name);
+    fn rows(&self, series: &str, load: &str) -> [Row; 2] {
+        let label = |what| format!("{series}, {}, {load}: {what}", self.form.name);
         [
             latency(label("latency"), &self.took),
             quartiles(label("processor time"), &self.processor),
@@ -154,7 +173,7 @@ fn target(size: &Size, bound: f64) -> Target {
     let ((idle, idle_form), (loaded, loaded_form)) = (worst(&size.idle), worst(&size.loaded));
     let plain = |all: &[Measured]| all.first().map_or(0.0, Measured::p99);
     Target {
-        what: format!("scrape of {} series", size.series),
+        what: format!("scrape of {}", size.name),
         text: format!("p99 ≤ {bound} ms"),
         figure: format!(
             "text idle {:.2} ms, loaded {:.2} ms; worst form idle {idle:.2} ms ({idle_form}), loaded {loaded:.2} ms ({loaded_form})",

@@ -11,6 +11,7 @@ use tests::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::figures::{latency, milliseconds, quantile};
+use crate::process::Process;
 use crate::report::model::{Item, Target};
 
 /// Short against what is measured, long against an attempt.
@@ -18,10 +19,12 @@ const STEP: Duration = Duration::from_micros(500);
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
-    let (mut ready, mut scraped) = (Vec::new(), Vec::new());
+    let (mut ready, mut scraped, mut processor) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..context.rounds(20).max(5) {
-        ready.push(start(context, "/readyz", "attached")?);
-        scraped.push(start(context, "/metrics", "tcpvitals_tcp_connections")?);
+        ready.push(start(context, "/readyz", "attached")?.0);
+        let (wall, time) = start(context, "/metrics", "tcpvitals_tcp_connections")?;
+        scraped.push(wall);
+        processor.push(time);
     }
     let p99 = quantile(&scraped, 0.99);
     Ok(Item {
@@ -31,6 +34,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         rows: vec![
             latency("to the first /readyz with status 200", &ready),
             latency("to the first /metrics with metrics of connections", &scraped),
+            latency("of that, processor time of the exporter", &processor),
         ],
         targets: vec![Target {
             what: "start to first good scrape".to_owned(),
@@ -61,8 +65,8 @@ impl Drop for Started {
     }
 }
 
-/// Milliseconds until a page has this in it.
-fn start(context: &Context, path: &str, word: &str) -> Result<f64> {
+/// Milliseconds until a page has this in it, of wall time and of processor time.
+fn start(context: &Context, path: &str, word: &str) -> Result<(f64, f64)> {
     let address = free_address()?;
     let config = config_file("")?;
     let url = format!("http://{address}{path}");
@@ -83,9 +87,9 @@ fn start(context: &Context, path: &str, word: &str) -> Result<f64> {
         // Until it listens, it refuses.
         if let Ok(mut answer) = agent.get(&url).call() {
             let body = answer.body_mut().read_to_string()?;
-            let took = began.elapsed();
+            let (took, time) = (began.elapsed(), Process(started.0.id()).time()?);
             ensure!(body.contains(word), "{path} has no {word}: {body}");
-            return Ok(milliseconds(took));
+            return Ok((milliseconds(took), milliseconds(time)));
         }
         if let Some(status) = started.0.try_wait()? {
             bail!("the exporter ended with {status}");
