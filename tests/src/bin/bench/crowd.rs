@@ -5,14 +5,15 @@
 
 mod worker;
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tests::namespace::Namespace;
 use tests::tcp_info::TcpInfo;
 
-pub(crate) use worker::{Connection, Worker};
+pub(crate) use worker::State;
+use worker::{Answer, Worker};
 
 /// Connections of a worker: the descriptors of both ends fit into one table of the usual hard limit of 20 000.
 const PER_WORKER: usize = 9_000;
@@ -71,9 +72,13 @@ impl Crowd {
         2 * self.connections
     }
 
-    /// Its threads, each of which can work on its connections.
-    pub(crate) fn workers(&self) -> &[Worker] {
-        &self.workers
+    /// Has one of its threads do something with its connections, each in turn, and waits for it.
+    pub(crate) fn in_turn<T: Send + 'static>(
+        &self,
+        turn: usize,
+        work: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.workers[turn % self.workers.len()].order(work)?.wait()
     }
 
     /// Opens connections until there are so many flows.
@@ -90,21 +95,20 @@ impl Crowd {
             answers.push(self.workers[number].order(move |state| state.open(more))?);
             self.connections += more;
         }
-        answers.into_iter().try_for_each(worker::Answer::wait)
+        answers.into_iter().try_for_each(Answer::wait)
     }
 
     /// Sends one byte each way over each connection, and waits until it has come.
     pub(crate) fn round(&mut self) -> Result<()> {
         self.rounds_by_connection += u64::try_from(self.connections)?;
-        self.each(|state| state.connections().iter().try_for_each(Connection::round_trip))
-            .map(drop)
+        self.each(State::round).map(drop)
     }
 
     /// What it all comes to.
     pub(crate) fn account(&self) -> Result<Account> {
         let parts = self.each(|state| {
             let mut sums = [0, 0];
-            for end in state.connections().iter().flat_map(Connection::ends) {
+            for end in state.sockets() {
                 let info = TcpInfo::of(end)?;
                 sums[0] += u64::from(info.segs_out);
                 sums[1] += u64::from(info.segs_in);
@@ -123,33 +127,15 @@ impl Crowd {
     /// Lets all workers do the same at once.
     fn each<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut worker::State) -> Result<T> + Copy + Send + 'static,
+        work: impl Fn(&mut State) -> Result<T> + Copy + Send + 'static,
     ) -> Result<Vec<T>> {
         let answers: Vec<_> = self
             .workers
             .iter()
             .map(|worker| worker.order(work))
             .collect::<Result<_>>()?;
-        answers.into_iter().map(worker::Answer::wait).collect()
+        answers.into_iter().map(Answer::wait).collect()
     }
-}
-
-impl Connection {
-    /// A byte to the server and one back.
-    pub(crate) fn round_trip(&self) -> Result<()> {
-        pass(&self.client, &self.server)?;
-        pass(&self.server, &self.client)
-    }
-
-    fn ends(&self) -> [&TcpStream; 2] {
-        [&self.client, &self.server]
-    }
-}
-
-fn pass(mut from: &TcpStream, mut to: &TcpStream) -> Result<()> {
-    use std::io::{Read as _, Write as _};
-    from.write_all(&[1]).context("send a byte")?;
-    to.read_exact(&mut [0]).context("receive a byte")
 }
 
 /// The server's address in a subnet; the client's is the one after it.

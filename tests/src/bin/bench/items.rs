@@ -4,6 +4,7 @@ mod bulk;
 mod connection;
 mod drop;
 mod duty;
+mod flows;
 mod fold;
 mod kernel_memory;
 mod latency;
@@ -53,6 +54,10 @@ pub(crate) const ITEMS: &[Entry] = &[
     Entry {
         id: "latency",
         run: latency::run,
+    },
+    Entry {
+        id: "flows",
+        run: flows::run,
     },
     Entry {
         id: "fold",

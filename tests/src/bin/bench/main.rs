@@ -15,12 +15,11 @@ mod items;
 mod machine;
 mod pairs;
 mod peers;
-mod process;
 mod processes;
-mod report;
 mod report;
 mod scraper;
 mod subject;
+mod usage;
 mod work;
 
 use std::fs::{create_dir_all, write};

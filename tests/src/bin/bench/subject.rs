@@ -5,7 +5,7 @@ use tests::exporter::{Exporter, Launch};
 
 use crate::context::Context;
 use crate::crowd::Crowd;
-use crate::process::Process;
+use crate::usage::Process;
 
 /// Each /24 is a subnet, so that flows of many of them make many series. Each scrape collects anew.
 pub(crate) const BY_NETWORK: &str = "subnets: [{name: elsewhere, cidrs: [192.0.2.0/24]}]\n\

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tests::namespace::Namespace;
 
 use super::address;
+use crate::work::Ends;
 
 /// Of all servers: its name as an application protocol is in the built-in table.
 const PORT: u16 = 443;
@@ -19,18 +20,10 @@ const PORT: u16 = 443;
 /// First port of the clients.
 const CLIENT_PORTS: u16 = 2_000;
 
-/// Both ends of a connection.
-pub(crate) struct Connection {
-    /// The end that opened it.
-    pub(crate) client: TcpStream,
-    /// The end that accepted it.
-    pub(crate) server: TcpStream,
-}
-
 type Job = Box<dyn FnOnce(&mut State) + Send>;
 
 /// A thread with connections.
-pub(crate) struct Worker {
+pub(super) struct Worker {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
@@ -38,15 +31,16 @@ pub(crate) struct Worker {
 /// What only the thread itself can use.
 pub(crate) struct State {
     listeners: Vec<(Ipv4Addr, TcpListener)>,
-    connections: Vec<Connection>,
+    connections: Vec<Ends>,
+    next: usize,
 }
 
 /// What a worker will say.
-pub(crate) struct Answer<T>(Receiver<Result<T>>);
+pub(super) struct Answer<T>(Receiver<Result<T>>);
 
 impl<T> Answer<T> {
     /// Waits for it.
-    pub(crate) fn wait(self) -> Result<T> {
+    pub(super) fn wait(self) -> Result<T> {
         self.0.recv().context("a thread of the crowd ended early")?
     }
 }
@@ -76,7 +70,7 @@ impl Worker {
     }
 
     /// Has it do something, after what it was told before.
-    pub(crate) fn order<T: Send + 'static>(
+    pub(super) fn order<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<Answer<T>> {
@@ -110,12 +104,29 @@ impl State {
         Ok(Self {
             listeners: (0..subnets).map(listen).collect::<Result<_>>()?,
             connections: Vec::new(),
+            next: 0,
         })
     }
 
-    /// All that are open.
-    pub(crate) fn connections(&self) -> &[Connection] {
-        &self.connections
+    /// A round trip over each.
+    pub(super) fn round(&mut self) -> Result<()> {
+        self.connections.iter_mut().try_for_each(Ends::round_trip)
+    }
+
+    /// A round trip over the first connection.
+    pub(crate) fn over_the_first(&mut self) -> Result<()> {
+        self.connections.first_mut().context("no connection")?.round_trip()
+    }
+
+    /// A round trip over the connection after that of the last call.
+    pub(crate) fn over_the_next(&mut self) -> Result<()> {
+        self.next = (self.next + 1) % self.connections.len();
+        self.connections[self.next].round_trip()
+    }
+
+    /// Of all connections.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &TcpStream> {
+        self.connections.iter().flat_map(|ends| [&ends.client, &ends.server])
     }
 
     /// Opens so many more, in each subnet in turn.
@@ -127,7 +138,7 @@ impl State {
             let client = connect(*server, port).with_context(|| format!("open the {number}th connection"))?;
             let (server, _) = listener.accept()?;
             server.set_nodelay(true)?;
-            self.connections.push(Connection { client, server });
+            self.connections.push(Ends { client, server });
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use tests::wait::{Deadline, moment};
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::single;
-use crate::process::Process;
+use crate::usage::Process;
 use crate::report::model::{Item, Row};
 use crate::scraper::{FORMS, Scraper};
 use crate::subject::{BY_NETWORK, process, start};

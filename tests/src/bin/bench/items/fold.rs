@@ -13,7 +13,7 @@ use tests::wait::timed;
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::{microseconds, quantile, quartiles};
-use crate::process::Process;
+use crate::usage::Process;
 use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Scraper};
 use crate::subject::{process, start, value};

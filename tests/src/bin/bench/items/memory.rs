@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::single;
-use crate::process::Process;
+use crate::usage::Process;
 use crate::report::model::{Item, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
 use crate::subject::{BY_NETWORK, crowd_of_series, process, start, value};

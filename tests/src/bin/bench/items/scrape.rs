@@ -8,10 +8,11 @@ use anyhow::{Result, bail};
 
 use crate::context::Context;
 use crate::figures::{latency, milliseconds, quantile, quartiles};
-use crate::process::{Process, pin_this_thread};
+use crate::pairs::pin;
 use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
 use crate::subject::{BY_NETWORK, crowd_of_series, process, sample_lines, start, value};
+use crate::usage::Process;
 
 /// Series to make, and the bound of the 99th percentile in milliseconds; the first has only what there always is.
 const SIZES: [(usize, &str, Option<f64>); 3] = [
@@ -31,7 +32,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
 
 fn measure(context: &Context) -> Result<Item> {
     let other = (context.processor + 1) % context.machine.cores;
-    pin_this_thread(other)?;
+    pin(other)?;
     let mut sizes = Vec::new();
     for (size, name, bound) in SIZES {
         sizes.push(of_size(context, (size, name, bound), other)?);

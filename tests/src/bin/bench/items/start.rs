@@ -11,7 +11,7 @@ use tests::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::figures::{latency, milliseconds, quantile};
-use crate::process::Process;
+use crate::usage::Process;
 use crate::report::model::{Item, Target};
 
 /// Short against what is measured, long against an attempt.

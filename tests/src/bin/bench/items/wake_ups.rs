@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::context::Context;
 use crate::figures::single;
-use crate::process::{Process, Thread};
+use crate::usage::{Process, Thread};
 use crate::report::model::{Item, Target};
 use crate::scraper::{FORMS, Scraper};
 use crate::subject::{process, start};

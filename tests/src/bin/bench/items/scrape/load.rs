@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Result, bail};
 use tests::namespace::Namespace;
 
-use crate::process::pin_this_thread;
+use crate::pairs::pin;
 
 /// Where nobody listens: discard, a service that is no more.
 const CLOSED: u16 = 9;
@@ -19,7 +19,7 @@ pub(super) fn during<T>(namespace: &Namespace, processor: usize, work: impl FnOn
     thread::scope(|scope| {
         let busy = scope.spawn(|| {
             namespace.run(|| {
-                pin_this_thread(processor)?;
+                pin(processor)?;
                 toil(&over)
             })
         });

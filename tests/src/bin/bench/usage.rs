@@ -71,7 +71,10 @@ impl Process {
     /// Lets all its threads, and those that they will start, run on one processor only.
     pub(crate) fn pin(self, processor: usize) -> Result<()> {
         for thread in self.threads()? {
-            pin(Pid::from_raw(thread), processor)?;
+            let mut set = CpuSet::new();
+            set.set(processor)?;
+            sched_setaffinity(Pid::from_raw(thread), &set)
+                .with_context(|| format!("run on processor {processor}"))?;
         }
         Ok(())
     }
@@ -90,15 +93,4 @@ impl Process {
     fn pid(self) -> Result<Pid> {
         Ok(Pid::from_raw(i32::try_from(self.0)?))
     }
-}
-
-/// Lets the calling thread run on one processor only.
-pub(crate) fn pin_this_thread(processor: usize) -> Result<()> {
-    pin(Pid::from_raw(0), processor)
-}
-
-fn pin(thread: Pid, processor: usize) -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(processor)?;
-    sched_setaffinity(thread, &set).with_context(|| format!("pin a thread to processor {processor}"))
 }
