@@ -57,6 +57,11 @@ impl Crowd {
         })
     }
 
+    /// One of its /24.
+    pub(crate) fn subnet(number: usize) -> Result<String> {
+        Ok(format!("{}/24", address(number, 0)?))
+    }
+
     /// The network that all addresses are in.
     pub(crate) fn network() -> String {
         format!("127.{NETWORK}.0.0/16")

@@ -60,7 +60,9 @@ impl Scraper {
     pub(crate) fn scrape(&self, form: Form) -> Result<Scraped> {
         let encoding = if form.gzip { "gzip" } else { "identity" };
         let request = self.agent.get(&self.url);
-        let request = request.header("accept", form.accept).header("accept-encoding", encoding);
+        let request = request
+            .header("accept", form.accept)
+            .header("accept-encoding", encoding);
         let (took, body) = timed(|| {
             let mut answer = request.call()?;
             let gzip = answer.headers().get("content-encoding").is_some();

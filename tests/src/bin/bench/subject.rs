@@ -7,11 +7,19 @@ use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::usage::Process;
 
-/// Each /24 is a subnet, so that flows of many of them make many series. Each scrape collects anew.
-pub(crate) const BY_NETWORK: &str = "subnets: [{name: elsewhere, cidrs: [192.0.2.0/24]}]\n\
-     subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}\n\
-     limits: {series: 20000}\n\
-     collect: {max_age: 0}\n";
+/// Subnets with names: enough for the most series.
+const SUBNETS: usize = 128;
+
+/// A configuration in which each /24 of a crowd has a name, so that flows in many of them make many series; what else the
+/// host does makes few. Each scrape collects anew.
+pub(crate) fn by_network() -> Result<String> {
+    let mut config = String::from("limits: {series: 20000}\ncollect: {max_age: 0}\nsubnets:\n");
+    for number in 0..SUBNETS {
+        let line = format!("  - {{name: net-{number}, cidrs: [{}]}}\n", Crowd::subnet(number)?);
+        config.push_str(&line);
+    }
+    Ok(config)
+}
 
 /// Label sets of a connection, its client's and its server's, and the series of each: two histograms have nothing to show of a
 /// connection that is young and has lost nothing.
@@ -33,7 +41,7 @@ pub(crate) fn process(exporter: &Exporter<'_>) -> Process {
     Process(exporter.process())
 }
 
-/// Connections that make about so many series under [`BY_NETWORK`]: one in each of as many subnets, used once.
+/// Connections that make about so many series under [`by_network`]: one in each of as many subnets, used once.
 pub(crate) fn crowd_of_series(series: usize) -> Result<Crowd> {
     let connections = series.saturating_sub(SERIES_OF_NOTHING).div_ceil(SERIES_OF_CONNECTION);
     let mut crowd = Crowd::new(connections.max(1))?;

@@ -57,11 +57,18 @@ impl Process {
                 continue;
             };
             let of = |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
-            let name = text.lines().find_map(|line| line.strip_prefix("Name:")).unwrap_or_default();
+            let name = text
+                .lines()
+                .find_map(|line| line.strip_prefix("Name:"))
+                .unwrap_or_default();
             let is_first = i64::from(number) == i64::from(self.0);
             let thread = Thread {
                 number,
-                name: if is_first { "the first thread".to_owned() } else { name.trim().to_owned() },
+                name: if is_first {
+                    "the first thread".to_owned()
+                } else {
+                    name.trim().to_owned()
+                },
             };
             switches.insert(thread, text.lines().filter_map(of).sum());
         }
@@ -73,8 +80,7 @@ impl Process {
         for thread in self.threads()? {
             let mut set = CpuSet::new();
             set.set(processor)?;
-            sched_setaffinity(Pid::from_raw(thread), &set)
-                .with_context(|| format!("run on processor {processor}"))?;
+            sched_setaffinity(Pid::from_raw(thread), &set).with_context(|| format!("run on processor {processor}"))?;
         }
         Ok(())
     }

@@ -80,7 +80,8 @@ impl Worker {
             sender.send(work(state)).ok();
         });
         let jobs = self.jobs.as_ref().context("the worker is ending")?;
-        jobs.send(job).map_err(|_| anyhow!("a thread of the crowd ended early"))?;
+        jobs.send(job)
+            .map_err(|_| anyhow!("a thread of the crowd ended early"))?;
         Ok(Answer(receiver))
     }
 }

@@ -9,10 +9,10 @@ use tests::wait::{Deadline, moment};
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::single;
-use crate::usage::Process;
 use crate::report::model::{Item, Row};
 use crate::scraper::{FORMS, Scraper};
-use crate::subject::{BY_NETWORK, process, start};
+use crate::subject::{by_network, process, start};
+use crate::usage::Process;
 
 /// Live flows.
 const FLOWS: usize = 100_000;
@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
     let scrapes = if context.quick { 2 } else { 8 };
-    let exporter = start(context, BY_NETWORK)?;
+    let exporter = start(context, &by_network()?)?;
     let mut crowd = Crowd::new(10)?;
     crowd.grow(FLOWS)?;
     let scraper = Scraper::new(&exporter);

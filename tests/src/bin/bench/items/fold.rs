@@ -13,10 +13,10 @@ use tests::wait::timed;
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::{microseconds, quantile, quartiles};
-use crate::usage::Process;
 use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Scraper};
 use crate::subject::{process, start, value};
+use crate::usage::Process;
 
 /// Live flows.
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 200_000];

@@ -5,16 +5,13 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::crowd::Crowd;
 use crate::figures::single;
-use crate::usage::Process;
 use crate::report::model::{Item, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
-use crate::subject::{BY_NETWORK, crowd_of_series, process, start, value};
+use crate::subject::{by_network, crowd_of_series, process, start, value};
+use crate::usage::Process;
 
 /// Of the target.
 const FLOWS: usize = 200_000;
-
-/// Scrapes between the first and the last look.
-const SCRAPES: usize = 100;
 
 /// What Prometheus asks for by default: OpenMetrics, compressed.
 const FORM: Form = FORMS[3];
@@ -29,7 +26,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         ("10 000 series", 10_000, 0),
         ("1 000 series and 200 000 flows", 1_000, FLOWS),
     ] {
-        let exporter = start(context, BY_NETWORK)?;
+        let exporter = start(context, &by_network()?)?;
         let of = process(&exporter);
         let scraper = Scraper::new(&exporter);
         let mut look = |when: &str| -> Result<f64> {
@@ -48,10 +45,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         look("before the first scrape")?;
         scraper.scrape(FORM)?;
         look("after one scrape")?;
-        for _ in 1..SCRAPES {
+        let scrapes = if context.quick { 20 } else { 100 };
+        for _ in 1..scrapes {
             scraper.scrape(FORM)?;
         }
-        resident = look("after 100 scrapes")?;
+        resident = look(&format!("after {scrapes} scrapes"))?;
         notes.push(composition(name, of, &scraper, &crowd)?);
     }
     notes.push("1 MB is 10⁶ bytes: VmRSS and VmHWM of /proc/PID/status. Scrapes are OpenMetrics with gzip.".to_owned());
@@ -63,7 +61,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         targets: vec![Target {
             what: "resident memory at 1 000 series and 200 000 flows".to_owned(),
             text: "≤ 16 MB".to_owned(),
-            figure: format!("{resident:.1} MB after 100 scrapes"),
+            figure: format!("{resident:.1} MB at the end"),
             peer: "agents 50 to 800 MB, as the design says; none was run here".to_owned(),
             met: Some(resident <= 16.0),
             ..Target::default()

@@ -11,7 +11,7 @@ use crate::figures::{latency, milliseconds, quantile, quartiles};
 use crate::pairs::pin;
 use crate::report::model::{Axis, Item, Line, Plot, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
-use crate::subject::{BY_NETWORK, crowd_of_series, process, sample_lines, start, value};
+use crate::subject::{by_network, crowd_of_series, process, sample_lines, start, value};
 use crate::usage::Process;
 
 /// Series to make, and the bound of the 99th percentile in milliseconds; the first has only what there always is.
@@ -65,7 +65,7 @@ fn of_size(
     (size, name, bound): (usize, &'static str, Option<f64>),
     processor: usize,
 ) -> Result<Size> {
-    let exporter = start(context, BY_NETWORK)?;
+    let exporter = start(context, &by_network()?)?;
     let of = process(&exporter);
     let crowd = crowd_of_series(size)?;
     of.pin(processor)?;
@@ -89,7 +89,13 @@ fn of_size(
              median of all idle scrapes as text, by the exporter's own clock.",
             sample_lines(&text),
             sizes.join(", "),
-            quantile(&idle.iter().flat_map(|measured| measured.collections.clone()).collect::<Vec<_>>(), 0.5)
+            quantile(
+                &idle
+                    .iter()
+                    .flat_map(|measured| measured.collections.clone())
+                    .collect::<Vec<_>>(),
+                0.5
+            )
         ),
         idle,
         loaded,
@@ -204,6 +210,10 @@ fn plot(sizes: &[Size]) -> Plot {
             title: "median, idle, ms".to_owned(),
             logarithmic: true,
         },
-        lines: FORMS.iter().enumerate().map(|(number, form)| line(number, form)).collect(),
+        lines: FORMS
+            .iter()
+            .enumerate()
+            .map(|(number, form)| line(number, form))
+            .collect(),
     }
 }

@@ -11,8 +11,8 @@ use tests::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::figures::{latency, milliseconds, quantile};
-use crate::usage::Process;
 use crate::report::model::{Item, Target};
+use crate::usage::Process;
 
 /// Short against what is measured, long against an attempt.
 const STEP: Duration = Duration::from_micros(500);

@@ -8,10 +8,10 @@ use anyhow::Result;
 
 use crate::context::Context;
 use crate::figures::single;
-use crate::usage::{Process, Thread};
 use crate::report::model::{Item, Target};
 use crate::scraper::{FORMS, Scraper};
 use crate::subject::{process, start};
+use crate::usage::{Process, Thread};
 
 /// What a scrape itself still does when its answer has come, is done by then.
 const AFTER: Duration = Duration::from_millis(500);
@@ -96,7 +96,10 @@ impl WakeUps {
 
     /// Whose they were.
     fn why(&self) -> String {
-        let woken = self.woken.iter().map(|(thread, times)| format!("{thread} {times} times; "));
+        let woken = self
+            .woken
+            .iter()
+            .map(|(thread, times)| format!("{thread} {times} times; "));
         let ended = self.ended.iter().map(|thread| format!("{thread} ended; "));
         woken.chain(ended).collect()
     }

@@ -23,7 +23,11 @@ pub(super) fn require(exporter: &Exporter<'_>, crowd: &Crowd) -> Result<String> 
         ("live flows", one(CONNECTIONS), account.sockets),
         ("opened", one("tcpvitals_tcp_connections_opened_total"), account.sockets),
         ("received bytes", (BYTES, Some("receive")), account.bytes),
-        ("transmitted segments", (SEGMENTS, Some("transmit")), account.segments_out),
+        (
+            "transmitted segments",
+            (SEGMENTS, Some("transmit")),
+            account.segments_out,
+        ),
         ("received segments", (SEGMENTS, Some("receive")), account.segments_in),
     ] {
         let (name, direction) = series;
