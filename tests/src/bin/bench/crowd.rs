@@ -1,5 +1,5 @@
-//! Live connections by the hundred thousand, over the loopback device of a namespace of their own. Both ends are sockets of
-//! this process and flows of the exporter, so a connection is two flows.
+//! Live connections by the hundred thousand, over the loopback device of a namespace of their own. Both ends are
+//! sockets of this process and flows of the exporter, so a connection is two flows.
 //!
 //! What was sent over them is known: each round carries one byte each way over each connection.
 

@@ -10,8 +10,8 @@ use crate::usage::Process;
 /// Subnets with names: enough for the most series.
 const SUBNETS: usize = 128;
 
-/// A configuration in which each /24 of a crowd has a name, so that flows in many of them make many series; what else the
-/// host does makes few. Each scrape collects anew.
+/// A configuration in which each /24 of a crowd has a name, so that flows in many of them make many series; what else
+/// the host does makes few. Each scrape collects anew.
 pub(crate) fn by_network() -> Result<String> {
     let mut config = String::from("limits: {series: 20000}\ncollect: {max_age: 0}\nsubnets:\n");
     for number in 0..SUBNETS {
@@ -21,8 +21,8 @@ pub(crate) fn by_network() -> Result<String> {
     Ok(config)
 }
 
-/// Label sets of a connection, its client's and its server's, and the series of each: two histograms have nothing to show of a
-/// connection that is young and has lost nothing.
+/// Label sets of a connection, its client's and its server's, and the series of each: of the 49 two have nothing to show
+/// of a connection that is young and has lost nothing.
 const SERIES_OF_CONNECTION: usize = 2 * 47;
 
 /// Series that there are in any case: the exporter's own, and those of the connection that scrapes.

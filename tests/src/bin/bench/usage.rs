@@ -1,4 +1,5 @@
-//! What a running process takes: processor time, memory, times that it woke up. Read from outside; it knows nothing of it.
+//! What a running process takes: processor time, memory, times that it woke up. Read from outside; it knows nothing of
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

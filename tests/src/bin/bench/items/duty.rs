@@ -36,13 +36,13 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         rows: vec![row],
         notes: vec![
             format!(
-                "{} flows in 10 subnets, each of which sends and receives one byte between two scrapes; {scrapes} scrapes, \
-                 OpenMetrics with gzip: {:.1} ms of processor time for each.",
+                "{} flows in 10 subnets, each of which sends and receives one byte between two scrapes; {scrapes} \
+                 scrapes, OpenMetrics with gzip: {:.1} ms of processor time for each.",
                 crowd.flows(),
                 time.as_secs_f64() * 1e3 / f64::from(scrapes)
             ),
-            "Processor time of the process, user and system, divided by wall time. The fold runs in the process and is in it; \
-             what programs take in the path of segments is not, and has items of its own."
+            "Processor time of the process, user and system, divided by wall time. The fold runs in the process and \
+             is in it; what programs take in the path of segments is not, and has items of its own."
                 .to_owned(),
         ],
         machine: context.machine.clone(),

@@ -1,5 +1,5 @@
-//! Whether the cost of a segment depends on the number of live flows: one busy flow among them, and all of them in turn, so that
-//! none is in a cache.
+//! Whether the cost of a segment depends on the number of live flows: one busy flow among them, and all of them in
+//! turn, so that none is in a cache.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -65,8 +65,9 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         }
     }
     found.note(
-        "A flow is a socket: a connection over the loopback device is two. They are spread over threads, each with a table of \
-         descriptors of its own, because a process may have too few; in a window one of them works, and all on one processor.",
+        "A flow is a socket: a connection over the loopback device is two. They are spread over threads, each with a \
+         table of descriptors of its own, because a process may have too few; in a window one of them works, and all \
+         on one processor.",
     );
     let lines = PATTERNS.map(|pattern| line(&found, pattern));
     let mut item = found.done();

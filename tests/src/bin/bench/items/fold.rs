@@ -166,16 +166,20 @@ fn item(context: &Context, nothing: &Measured, sizes: &[(usize, Measured)], exac
             ..Target::default()
         }],
         notes: vec![
-            "A flow is a socket: a connection over the loopback device is two. Without flows each contestant takes some time \
-             too; that is taken off before the rest is divided by the flows."
+            "A flow is a socket: a connection over the loopback device is two. Without flows each contestant takes \
+             some time too; that is taken off before the rest is divided by the flows."
                 .to_owned(),
-            "The exporter's own clock is `tcpvitals_collect_duration_seconds`: the fold, the reading of all maps, and the naming \
-             of drops. From outside it is a scrape that collects less the same scrape of the snapshot that is already there."
+            "The exporter's own clock is `tcpvitals_collect_duration_seconds`: the fold, the reading of all maps, \
+             and the naming of drops. From outside it is a scrape that collects less the same scrape of the snapshot \
+             that is already there."
                 .to_owned(),
-            "Busy: each flow has sent and received one byte since the last collection. `ss -tin` runs in the namespace of the \
-             flows, its output going to /dev/null."
+            "Busy: each flow has sent and received one byte since the last collection. `ss -tin` runs in the \
+             namespace of the flows, its output going to /dev/null."
                 .to_owned(),
-            format!("Whole collections, busy, by the exporter's own clock: {}.", whole.join(", ")),
+            format!(
+                "Whole collections, busy, by the exporter's own clock: {}.",
+                whole.join(", ")
+            ),
             exact,
         ],
         plot: Some(Plot::Lines {

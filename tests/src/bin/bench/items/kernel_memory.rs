@@ -58,12 +58,13 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         }],
         notes: vec![
             format!(
-                "By how much more the kernel's memory grows with the exporter than without it when {FLOWS} flows are opened and \
-                 send a byte each: Slab and Percpu of /proc/meminfo, and objects in use times their size in /proc/slabinfo. \
-                 Maps of fixed size are made at the start and are not in it."
+                "By how much more the kernel's memory grows with the exporter than without it when {FLOWS} flows are \
+                 opened and send a byte each: Slab and Percpu of /proc/meminfo, and objects in use times their size \
+                 in /proc/slabinfo. Maps of fixed size are made at the start and are not in it."
             ),
             format!("Slab caches that grew by most for each flow: {caches}."),
-            "The kernel counts only the table of socket storage in memlock of its map, no element of it: it does not grow."
+            "The kernel counts only the table of socket storage in memlock of its map, no element of it: it does not \
+             grow."
                 .to_owned(),
         ],
         machine: context.machine.clone(),

@@ -51,10 +51,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         }
     }
     notes.push(
-        "Series as for scrapes; each is one data point, and each push collects anew. The processor time is that of the \
-         exporter over all pushes in a time without scrapes, divided by their number: collecting, encoding, compressing, \
-         sending. The way is from the time that the data points are for, which is the end of the collection, until the \
-         receiver has read and decoded the last request of the push, of which a large one takes several."
+        "Series as for scrapes; each is one data point, and each push collects anew. The processor time is that of \
+         the exporter over all pushes in a time without scrapes, divided by their number: collecting, encoding, \
+         compressing, sending. The way is from the time that the data points are for, which is the end of the \
+         collection, until the receiver has read and decoded the last request of the push, of which a large one \
+         takes several."
             .to_owned(),
     );
     Ok(Item {

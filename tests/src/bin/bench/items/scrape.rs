@@ -85,8 +85,8 @@ fn of_size(
         bound,
         series,
         describe: format!(
-            "{name} were {series}, {} lines with a value as text; bodies: {}. Of a scrape {:.2} ms were the collection, the \
-             median of all idle scrapes as text, by the exporter's own clock.",
+            "{name} were {series}, {} lines with a value as text; bodies: {}. Of a scrape {:.2} ms were the \
+             collection, the median of all idle scrapes as text, by the exporter's own clock.",
             sample_lines(&text),
             sizes.join(", "),
             quantile(
@@ -136,12 +136,12 @@ fn item(context: &Context, sizes: &[Size]) -> Item {
         targets.extend(size.bound.map(|bound| target(size, bound)));
     }
     notes.extend([
-        "As the exporter counts series, a histogram is one. Each scrape collects anew (`collect.max_age: 0`). Exporter and scraper \
-         share one processor; under load the other sends bytes back and forth over a connection and datagrams to a closed \
-         port, as fast as it can."
+        "As the exporter counts series, a histogram is one. Each scrape collects anew (`collect.max_age: 0`). \
+         Exporter and scraper share one processor; under load the other sends bytes back and forth over a connection \
+         and datagrams to a closed port, as fast as it can."
             .to_owned(),
-        "Of latencies the lower figure is the least, the upper one the 99th percentile; of processor time they are quartiles. \
-         Processor time is that of the exporter, all threads, user and system."
+        "Of latencies the lower figure is the least, the upper one the 99th percentile; of processor time they are \
+         quartiles. Processor time is that of the exporter, all threads, user and system."
             .to_owned(),
     ]);
     Item {
@@ -183,7 +183,8 @@ fn target(size: &Size, bound: f64) -> Target {
         what: format!("scrape of {}", size.name),
         text: format!("p99 ≤ {bound} ms"),
         figure: format!(
-            "text idle {:.2} ms, loaded {:.2} ms; worst form idle {idle:.2} ms ({idle_form}), loaded {loaded:.2} ms ({loaded_form})",
+            "text idle {:.2} ms, loaded {:.2} ms; worst form idle {idle:.2} ms ({idle_form}), loaded {loaded:.2} ms \
+             ({loaded_form})",
             plain(&size.idle),
             plain(&size.loaded)
         ),

@@ -44,8 +44,8 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             ..Target::default()
         }],
         notes: vec![
-            "From before the process is made to the last byte of the answer; asked again every 0.5 ms until it comes. Each \
-             start is for one of the two questions only."
+            "From before the process is made to the last byte of the answer; asked again every 0.5 ms until it \
+             comes. Each start is for one of the two questions only."
                 .to_owned(),
             "The lower figure is the least, the upper one the 99th percentile, which of fewer than 100 is the greatest."
                 .to_owned(),

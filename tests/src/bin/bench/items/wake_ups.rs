@@ -57,8 +57,8 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             ..Target::default()
         }],
         notes: vec![
-            "Context switches of all threads, of their own will or not, as /proc/PID/task/*/status counts them; a thread that \
-             ended counts as one more."
+            "Context switches of all threads, of their own will or not, as /proc/PID/task/*/status counts them; a \
+             thread that ended counts as one more."
                 .to_owned(),
         ],
         machine: context.machine.clone(),

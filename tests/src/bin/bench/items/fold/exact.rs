@@ -42,8 +42,8 @@ pub(super) fn require(exporter: &Exporter<'_>, crowd: &Crowd) -> Result<String> 
         account.bytes
     );
     Ok(format!(
-        "Exact at {} flows: connections live and opened and {} bytes each way are equal to what the generator did, {} segments \
-         transmitted and {} received to the sums of TCP_INFO over all sockets.",
+        "Exact at {} flows: connections live and opened and {} bytes each way are equal to what the generator did, \
+         {} segments transmitted and {} received to the sums of TCP_INFO over all sockets.",
         account.sockets, account.bytes, account.segments_out, account.segments_in
     ))
 }
