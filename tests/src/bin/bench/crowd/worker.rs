@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tests::namespace::Namespace;
@@ -55,9 +55,9 @@ impl Worker {
             namespace.run(|| {
                 let mut state = match State::listening(subnets, host) {
                     Ok(state) => state,
-                    Err(error) => return ready.send(Err(error)).map_err(|_| anyhow!("nobody waits")),
+                    Err(error) => return ready.send(Err(error)).ok().context("nobody waits"),
                 };
-                ready.send(Ok(())).map_err(|_| anyhow!("nobody waits"))?;
+                ready.send(Ok(())).ok().context("nobody waits")?;
                 orders.into_iter().for_each(|job| job(&mut state));
                 Ok(())
             })
@@ -80,8 +80,7 @@ impl Worker {
             sender.send(work(state)).ok();
         });
         let jobs = self.jobs.as_ref().context("the worker is ending")?;
-        jobs.send(job)
-            .map_err(|_| anyhow!("a thread of the crowd ended early"))?;
+        jobs.send(job).ok().context("a thread of the crowd ended early")?;
         Ok(Answer(receiver))
     }
 }
