@@ -15,7 +15,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-deny setup-vm build run test test-vm soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm build run test test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -34,6 +34,9 @@ setup-e2e:
 
 setup-browser:
 	@tests/setup.sh browser
+
+setup-bench:
+	@tests/setup.sh bench
 
 setup-chart:
 	@tests/setup.sh chart
@@ -75,6 +78,16 @@ soak: setup-test build ## hold the exporter against the kernel under load, as ro
 	cargo build --package tests --bin soak
 	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) TCPVITALS_TEST_PATIENCE=120 target/debug/soak \
 		$(if $(HOURS),--hours $(HOURS),--minutes $(MINUTES)) --flows $(FLOWS) --output target/soak
+
+# The build is that of people; peers that cannot be had are skipped, and the results say so.
+bench: setup-test build ## measure what the exporter costs, as root, into target/bench; ITEM='segment drop', QUICK=1
+	-@tests/setup.sh bench
+	cargo build --release --package tests --bin bench
+	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(ITEM)
+
+bench-report: ## write docs/benchmarks.md and its pictures from target/bench
+	cargo build --release --package tests --bin bench
+	target/release/bench report
 
 check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 

@@ -3,9 +3,10 @@
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e, and tshark; with `browser`
 # Chromium and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
 # `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
-# what lists the crates of one, with `emulator` what runs programs of aarch64; with `packages` what makes packages, with `root` a
-# Debian to install them on; with `vm` QEMU and what makes its guests; with `aarch64` a C compiler for it; with `cargo-deny` that
-# checker. Says one line for each; what is there already is left alone.
+# what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
+# target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
+# its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is there already
+# is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,6 +17,8 @@ cargo_generate_rpm=0.21.1
 # From a Debian release of its own, so that the tests meet the same programs on every machine.
 suite=forky
 debian=('prometheus=3.5.*' 'promtool=3.5.*' 'victoria-metrics=1.145.*')
+# With all that they need, for the benches.
+peers=('bpftrace=0.27.*' 'libbpf-tools=0.35*')
 # From the Python package index; rotel's wheel carries its binary.
 python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 # From the npm registry: rules of accessibility, a script that the browser runs in a page.
@@ -100,6 +103,23 @@ root_file_system() {
             'run it as root, with a way to the mirror of Debian'
     echo "$suite systemd rpm" >"$root/.brought"
     say "$suite systemd rpm … installed in $root"
+}
+
+# Peers of the benches, with their libraries and dynamic linker, unpacked beside each other.
+peers() {
+    local root=target/tools/bench mirrors log
+    present "$root" "$suite" "${peers[@]}" && return
+    programs mmdebstrap mmdebstrap
+    mirrors=$(mirrors)
+    [[ $mirrors ]] || fail "the peers of the benches are in Debian's $suite, and the sources of apt name no mirror of Debian" \
+        'go without: `make bench` says which peers it has skipped'
+    rm -rf "$root"
+    log=$(mmdebstrap --quiet --variant=extract --include="${peers[*]}" --aptopt='APT::Install-Recommends "false"' \
+        --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "${mirrors%%$'\n'*}" 2>&1) ||
+        fail "the peers of the benches cannot be unpacked, and mmdebstrap said: $(tail -n 1 <<<"$log")" \
+            'run it as root, with a way to the mirror of Debian'
+    echo "$suite ${peers[*]}" >"$root/.brought"
+    say "$suite ${peers[*]} … unpacked in $root"
 }
 
 # Each package has one program of its own name, which is taken out and needs nothing else of Debian. The machine's own apt
@@ -202,6 +222,7 @@ chart)
     helm_releases
     python_packages target/tools/chart/python "kubernetes-validate==$kubernetes_validate"
     ;;
+bench) peers ;;
 browser)
     # The archive keeps no older versions of a browser to pin; without a font it draws boxes.
     programs "chromium-headless-shell fonts-dejavu-core" chromium-headless-shell
@@ -235,5 +256,5 @@ root) root_file_system ;;
 emulator) programs qemu-user-static qemu-aarch64-static ;;
 sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
 cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm]" ;;
 esac

@@ -307,7 +307,10 @@ impl Drop for Exporter<'_> {
         self.child.kill().ok();
         self.child.wait().ok();
         self.diagnostics.end();
-        print(&self.diagnostics.text());
+        let said = self.diagnostics.text();
+        if !said.is_empty() {
+            print(&said);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ mod syscalls;
 pub mod tcp_info;
 pub mod tmux;
 pub mod trace;
+pub mod tracing;
 pub mod traffic;
 pub mod turn;
 pub mod victoria_metrics;

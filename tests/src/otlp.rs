@@ -143,6 +143,11 @@ impl Recorder {
         self.shared.lock().requests.clone()
     }
 
+    /// How many they are: asking so costs nothing.
+    pub fn count(&self) -> usize {
+        self.shared.lock().requests.len()
+    }
+
     /// What was taken so far, request by request.
     pub fn taken(&self) -> Vec<Received> {
         let requests = self.requests();

@@ -52,17 +52,29 @@ pub fn status(process: u32, key: &str) -> Result<String> {
 
 /// Numbers of the kernel programs that a process keeps loaded, by itself or through a link.
 pub fn programs_of(process: u32) -> Result<BTreeSet<u32>> {
-    let path = format!("/proc/{process}/fdinfo");
     let mut programs = BTreeSet::new();
-    for entry in read_dir(&path).with_context(|| format!("list {path}"))? {
-        // A descriptor may be closed between the listing and the reading.
-        let Ok(text) = read_to_string(entry?.path()) else {
-            continue;
-        };
+    for text in descriptors(process)? {
         let number = text.lines().find_map(|line| line.strip_prefix("prog_id:"));
         programs.extend(number.and_then(|number| number.trim().parse::<u32>().ok()));
     }
     Ok(programs)
+}
+
+/// How many links to kernel programs a process holds: what it has attached, and not only loaded.
+pub fn links_of(process: u32) -> Result<usize> {
+    let is_link = |text: &String| text.lines().any(|line| line.starts_with("link_type:"));
+    Ok(descriptors(process)?.iter().filter(|text| is_link(text)).count())
+}
+
+/// What the kernel says of each descriptor of a process.
+fn descriptors(process: u32) -> Result<Vec<String>> {
+    let path = format!("/proc/{process}/fdinfo");
+    let mut said = Vec::new();
+    for entry in read_dir(&path).with_context(|| format!("list {path}"))? {
+        // A descriptor may be closed between the listing and the reading.
+        said.extend(read_to_string(entry?.path()));
+    }
+    Ok(said)
 }
 
 /// Those of `programs` that the kernel still has.

@@ -1,8 +1,11 @@
 //! The system calls that no safe crate wraps.
 #![expect(
     unsafe_code,
-    reason = "getsockopt into our own structure, the ioctl that names a TUN device, an address of a packet socket, and bpf(2)"
+    reason = "getsockopt into our own structure, the ioctl that names a TUN device, an address of a packet socket, bpf(2), \
+              and perf_event_open(2)"
 )]
+
+pub(crate) mod tracing;
 
 use std::fs::File;
 use std::io::Error;

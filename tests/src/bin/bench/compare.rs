@@ -1,0 +1,185 @@
+//! One comparison: a workload, everybody who takes part in it, and the rows that come of it.
+
+use anyhow::Result;
+
+use crate::contestants::{ESSENTIAL, FULL, ours};
+use crate::context::Context;
+use crate::pairs::{Contestant, FLOOR, NULL, Outcome, processor_time, rows, runs, take_turns};
+use crate::peers::Peer;
+use crate::report::model::{Item, Row, Target};
+
+/// Names of contestants.
+pub(crate) const OURS_FULL: &str = "tcpvitals, `full`";
+pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
+
+/// What labels of peers begin with.
+const PEERS: [&str; 3] = ["bpftrace", "tcplife", "tcpstates"];
+
+/// Nothing, empty programs on the exporter's hooks, and the exporter with both details.
+pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
+    let full = ours(context, OURS_FULL, FULL)?;
+    let floor = Contestant::floor(&full, FLOOR)?;
+    let essential = Contestant {
+        is_on_floor: false,
+        ..ours(context, OURS_ESSENTIAL, ESSENTIAL)?
+    };
+    Ok(vec![Contestant::null(), floor, full, essential])
+}
+
+/// What an item gathers.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    item: Item,
+    voids: Vec<String>,
+}
+
+impl Findings {
+    /// Nothing found so far.
+    pub(crate) fn new(context: &Context, id: &str, title: &str, unit: &str) -> Self {
+        Self {
+            item: Item {
+                id: id.to_owned(),
+                title: title.to_owned(),
+                unit: unit.to_owned(),
+                machine: context.machine.clone(),
+                ..Item::default()
+            },
+            voids: Vec::new(),
+        }
+    }
+
+    /// Adds a sentence for the reader.
+    pub(crate) fn note(&mut self, sentence: impl Into<String>) {
+        self.item.notes.push(sentence.into());
+    }
+
+    /// Lets a peer take part, or says why it does not.
+    pub(crate) fn invite(&mut self, contestants: &mut Vec<Contestant>, peer: Peer<Contestant>) {
+        match peer {
+            Ok(peer) => contestants.push(peer),
+            Err(why) => self.note(why),
+        }
+    }
+
+    /// Adds what was measured; `scale` times its figures is in the item's unit. A group is part of the rows' labels: `FIN, IPv4`.
+    pub(crate) fn add(&mut self, group: &str, outcomes: &[Outcome], scale: f64) {
+        match rows(outcomes, scale) {
+            Ok(rows) => self.item.rows.extend(rows.into_iter().map(|row| Row {
+                label: named(group, &row.label),
+                ..row
+            })),
+            Err(why) => self.voids.push(named(group, &why)),
+        }
+    }
+
+    /// Adds a peer that took turns as a process, the last of the outcomes, in nanoseconds.
+    pub(crate) fn add_process(&mut self, group: &str, outcomes: &[Outcome]) {
+        let name = outcomes.last().map_or("", |outcome| &*outcome.label);
+        let label = format!("{group}: {name}, as a process");
+        match rows(outcomes, 1.0) {
+            Ok(rows) => self
+                .item
+                .rows
+                .extend(rows.into_iter().last().map(|row| Row { label, ..row })),
+            Err(why) => self.voids.push(format!("{label}: {why}")),
+        }
+    }
+
+    /// Takes turns with a workload, by processor time, and adds what came out.
+    pub(crate) fn measure(
+        &mut self,
+        (group, rounds, scale): (&str, usize, f64),
+        contestants: &[Contestant],
+        mut operate: impl FnMut() -> Result<f64>,
+    ) -> Result<()> {
+        for contestant in contestants
+            .iter()
+            .filter(|other| other.label != NULL && other.label != FLOOR)
+        {
+            let said: Vec<String> = runs(contestant, &mut operate)?
+                .into_iter()
+                .map(|(name, runs)| format!("{name} {:.2}", runs * scale))
+                .collect();
+            let said = if said.is_empty() {
+                "none".to_owned()
+            } else {
+                said.join(", ")
+            };
+            let name = named(group, &contestant.label);
+            self.note(format!(
+                "Programs that run, {name}: {said} ({}).",
+                self.item.unit.replace("ns ", "")
+            ));
+        }
+        println!("  {}: {rounds} rounds of {}", named(group, "turns"), contestants.len());
+        for outcomes in take_turns(contestants, rounds, processor_time(operate))? {
+            self.add(group, &outcomes, scale);
+        }
+        Ok(())
+    }
+
+    /// The row of a label, if its figures count.
+    pub(crate) fn row(&self, label: &str) -> Option<&Row> {
+        self.item.rows.iter().find(|row| row.label == label)
+    }
+
+    /// Adds a target. `judge` says of the row of `label` what was found, and whether that is enough.
+    pub(crate) fn target(&mut self, target: Target, label: &str, judge: impl Fn(&Row) -> (String, bool)) {
+        let group = label
+            .rsplit_once(": ")
+            .map_or(String::new(), |(group, _)| format!("{group}: "));
+        let ratio = |row: &Row| row.ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+        let with = |name: &str| {
+            let start = format!("{group}{name}");
+            self.item.rows.iter().find(|row| row.label.starts_with(&start))
+        };
+        let peers = self.item.rows.iter().filter_map(|row| {
+            let name = row.label.strip_prefix(&*group)?.split([' ', ',']).next()?;
+            PEERS.contains(&name).then(|| format!("{name} {}", ratio(row)))
+        });
+        let peer = peers.collect::<Vec<_>>().join(", ");
+        let floor = with(FLOOR).map(ratio);
+        let judged = match self.row(label) {
+            None => Target {
+                why: "not measured: its figures are void".to_owned(),
+                ..target
+            },
+            Some(row) => {
+                let (figure, met) = judge(row);
+                Target {
+                    figure,
+                    floor: floor.unwrap_or_default(),
+                    peer,
+                    ratio: ratio(row),
+                    met: Some(met),
+                    ..target
+                }
+            }
+        };
+        self.item.targets.push(judged);
+    }
+
+    /// The item.
+    pub(crate) fn done(self) -> Item {
+        let Self { item, voids } = self;
+        let void = (!voids.is_empty()).then(|| voids.join("; "));
+        Item { void, ..item }
+    }
+}
+
+/// A label within a group.
+fn named(group: &str, label: &str) -> String {
+    match group {
+        "" => label.to_owned(),
+        group => format!("{group}: {label}"),
+    }
+}
+
+/// What is asked for.
+pub(crate) fn asked(what: &str, text: &str) -> Target {
+    Target {
+        what: what.to_owned(),
+        text: text.to_owned(),
+        ..Target::default()
+    }
+}

@@ -1,0 +1,31 @@
+//! The exporter as a contestant, by its configuration. Its programs are taken over from a process that has filled its maps and is
+//! then ended: they stay in the kernel as long as somebody holds them, and the product needs no switch for benches.
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use tests::exporter::Launch;
+use tests::tracing::of_process;
+
+use crate::context::Context;
+use crate::pairs::Contestant;
+
+/// What `essential` leaves out is the segment path.
+pub(crate) const ESSENTIAL: &str = "tcp: {detail: essential}\n";
+/// The default, said aloud.
+pub(crate) const FULL: &str = "tcp: {detail: full}\n";
+/// Drops by site and reason only.
+pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n";
+
+/// The exporter's programs with this configuration.
+pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Contestant> {
+    let launch = Launch::new(config).binary(&context.exporter);
+    let exporter = launch.arguments(&["--log.level=error"]).start()?;
+    let programs = of_process(exporter.process(), None)?;
+    ensure!(!programs.is_empty(), "the exporter has attached no tracepoint");
+    exporter.stop(Signal::SIGKILL)?;
+    Ok(Contestant {
+        label: label.to_owned(),
+        programs,
+        is_on_floor: true,
+    })
+}

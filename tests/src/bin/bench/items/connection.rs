@@ -1,0 +1,79 @@
+//! What a connection costs from its first segment to its last.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::Result;
+use tests::namespace::Namespace;
+
+use crate::compare::{Findings, OURS_FULL, asked, usual};
+use crate::context::Context;
+use crate::pairs::{pin, processor_time};
+use crate::peers::{absent, bpftrace, command};
+use crate::processes::take_turns;
+use crate::report::model::{Item, Plot};
+use crate::work::{Churn, End};
+
+/// Connections between two looks at the clock.
+const BATCH: u32 = 4;
+
+const CASES: [(&str, IpAddr, End); 4] = [
+    ("FIN, IPv4", IpAddr::V4(Ipv4Addr::LOCALHOST), End::Fin),
+    ("RST, IPv4", IpAddr::V4(Ipv4Addr::LOCALHOST), End::Rst),
+    ("FIN, IPv6", IpAddr::V6(Ipv6Addr::LOCALHOST), End::Fin),
+    ("RST, IPv6", IpAddr::V6(Ipv6Addr::LOCALHOST), End::Rst),
+];
+
+/// Measures.
+pub(crate) fn run(context: &Context) -> Result<Item> {
+    let mut found = Findings::new(context, "connection", "A connection", "ns per connection");
+    found.note(
+        "Opened, accepted and closed over loopback by one thread, without data. The namespace keeps no `TIME_WAIT` \
+         (`tcp_max_tw_buckets=0`), so that ports do not run out.",
+    );
+    let mut contestants = usual(context)?;
+    let peer = bpftrace("sock:inet_sock_set_state", "@[args.newstate] = count();")?;
+    found.invite(&mut contestants, peer);
+    let mut processes = Vec::new();
+    for name in ["tcplife", "tcpstates"] {
+        match command(&format!("usr/sbin/{name}-libbpf")) {
+            Some(command) => processes.push((name, command)),
+            None => found.note(absent(name)),
+        }
+    }
+    let namespace = Namespace::new()?;
+    namespace.set("net.ipv4.tcp_max_tw_buckets=0")?;
+    for (group, to, end) in CASES {
+        namespace.run(|| {
+            pin(context.processor)?;
+            let churn = Churn::new(to, end)?;
+            let mut operate = || {
+                (0..BATCH).try_for_each(|_| churn.connection())?;
+                Ok(f64::from(BATCH))
+            };
+            found.measure((group, context.rounds(60), 1.0), &contestants, &mut operate)?;
+            for (name, command) in &processes {
+                match take_turns(
+                    name,
+                    command,
+                    context.rounds(40).div_ceil(8),
+                    processor_time(&mut operate),
+                )? {
+                    Ok(outcomes) => found.add_process(group, &outcomes),
+                    Err(why) => found.note(why),
+                }
+            }
+            Ok(())
+        })?;
+        found.target(
+            asked(&format!("one connection open + close, {group}"), "ratio ≤ 1.05"),
+            &format!("{group}: {OURS_FULL}"),
+            |row| {
+                let ratio = row.ratio.unwrap_or(f64::NAN);
+                (format!("{ratio:.3}"), ratio <= 1.05)
+            },
+        );
+    }
+    let mut item = found.done();
+    item.plot = Some(Plot::Ratios);
+    Ok(item)
+}

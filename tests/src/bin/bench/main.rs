@@ -1,0 +1,129 @@
+//! `bench`: measures what the exporter costs, in turns with nothing, with empty programs and with peers, and writes what came
+//! out of it. It reports figures and judges none: only an item that cannot be measured ends with an error.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a program for people: it says what it does and what came of it"
+)]
+
+mod compare;
+mod contestants;
+mod context;
+mod crowd;
+mod figures;
+mod items;
+mod machine;
+mod pairs;
+mod peers;
+mod processes;
+mod report;
+mod scraper;
+mod subject;
+mod usage;
+mod work;
+
+use std::fs::{create_dir_all, write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Parser};
+
+use context::Context;
+use items::{Entry, ITEMS};
+use tests::tracing::loaded;
+
+/// Measure what the exporter costs
+#[derive(Debug, Parser)]
+enum Arguments {
+    /// Measure, and write what came out to target/bench
+    Run(Run),
+    /// Write the page and its pictures from the results that there are
+    Report {
+        /// Folder of the documentation
+        #[arg(long, value_name = "FOLDER", default_value = "docs")]
+        docs: PathBuf,
+    },
+    /// List the items
+    List,
+}
+
+/// Of `run`.
+#[derive(Debug, Args)]
+struct Run {
+    /// The exporter to measure
+    #[arg(long, value_name = "FILE")]
+    exporter: PathBuf,
+    /// Fewer rounds: to see that an item works, not for its figures
+    #[arg(long)]
+    quick: bool,
+    /// Processor that the workload runs on; without one the last
+    #[arg(long, value_name = "NUMBER")]
+    processor: Option<usize>,
+    /// Measure only items with this in their names
+    #[arg(value_name = "ITEM")]
+    filter: Vec<String>,
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse() {
+        Arguments::Run(arguments) => run(arguments),
+        Arguments::Report { docs } => {
+            report::write_to(&docs, &results())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Arguments::List => {
+            ITEMS.iter().for_each(|item| println!("{}", item.id));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Ends with 1 if an item could not be measured or is void, after all the others.
+fn run(arguments: Run) -> Result<ExitCode> {
+    let machine = machine::describe()?;
+    let context = Context {
+        exporter: arguments.exporter,
+        quick: arguments.quick,
+        processor: arguments.processor.unwrap_or(machine.cores - 1),
+        machine,
+    };
+    let wanted = |entry: &&Entry| {
+        let filter = &arguments.filter;
+        filter.is_empty() || filter.iter().any(|word| entry.id.contains(word.as_str()))
+    };
+    let chosen: Vec<&Entry> = ITEMS.iter().filter(wanted).collect();
+    ensure!(!chosen.is_empty(), "no item is called so: `bench list` names them");
+    let mut failed = false;
+    for entry in chosen {
+        println!("{} …", entry.id);
+        let others = loaded()?;
+        match (entry.run)(&context) {
+            Ok(mut item) => {
+                if others > 0 {
+                    item.notes.push(format!(
+                        "Others had {others} programs for tracepoints at the beginning: nothing is not nothing then."
+                    ));
+                }
+                if let Some(void) = &item.void {
+                    failed = true;
+                    println!("{}: void: {void}", entry.id);
+                }
+                let path = results().join(format!("{}.json", entry.id));
+                create_dir_all(results())?;
+                write(&path, serde_json::to_string_pretty(&item)? + "\n")
+                    .with_context(|| format!("write {}", path.display()))?;
+            }
+            Err(error) => {
+                failed = true;
+                println!("{}: {error:#}", entry.id);
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where results lie.
+fn results() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench")
+}
