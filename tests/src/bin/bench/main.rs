@@ -105,6 +105,10 @@ fn run(arguments: Run) -> Result<ExitCode> {
                         "Others had {others} programs for tracepoints at the beginning: nothing is not nothing then."
                     ));
                 }
+                if context.quick {
+                    item.notes
+                        .push("A quick run, which shows that the item works: its figures are of no use.".to_owned());
+                }
                 if let Some(void) = &item.void {
                     failed = true;
                     println!("{}: void: {void}", entry.id);
