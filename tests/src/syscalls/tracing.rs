@@ -1,4 +1,5 @@
 //! bpf(2) and `perf_event_open(2)` for programs on tracepoints.
+#![expect(unsafe_code, reason = "bpf(2), perf_event_open(2) and its ioctls")]
 
 use std::io::Error;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
