@@ -127,9 +127,12 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         release: features::release(),
         host: host(),
     };
+    /// Longer than between scrapes: a thread that collects wakes up to end itself when it has had nothing to do for so long.
+    const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(3600);
     // Scrapes are few; the collection has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("tcpvitals")
         .enable_all()
         .build()

@@ -7,7 +7,7 @@ use crate::crowd::Crowd;
 use crate::figures::single;
 use crate::report::model::{Item, Row, Target};
 use crate::scraper::{FORMS, Form, Scraper};
-use crate::subject::{by_network, crowd_of_series, process, start, value};
+use crate::subject::{by_network, crowd_of_series, process, sample_lines, start};
 use crate::usage::Process;
 
 /// Of the target.
@@ -81,7 +81,7 @@ fn composition(name: &str, process: Process, scraper: &Scraper, crowd: &Crowd) -
     let text = scraper.scrape(FORMS[0])?.body;
     Ok(format!(
         "With {name}: {} series, {} flows of ours; at the end {:.1} MB anonymous and {:.1} MB of files are resident.",
-        value(&text, "tcpvitals_series")?,
+        sample_lines(&text),
         crowd.flows(),
         process.bytes("RssAnon")? as f64 / 1e6,
         process.bytes("RssFile")? as f64 / 1e6,
