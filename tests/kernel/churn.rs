@@ -11,6 +11,7 @@ use tests::exporter::{Exporter, start};
 use tests::pair::Pair;
 use tests::scrape::Scrape;
 use tests::settings::scaled;
+use tests::skipped::Skipped;
 use tests::subnet::Family;
 use tests::traffic::{Ending, churn};
 use tests::turn;
@@ -77,13 +78,15 @@ fn churn_under_scrapes(
 }
 
 /// Requires that both ends' connections were all counted, once they are all over.
+///
+/// A connection whose end is missed stays open to the exporter until its socket is gone, and then is no more.
 fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     let subnet = pair.subnet()?.name();
     let made = made as f64;
     let closed = until("the last connection to be counted as closed", || {
         let scrape = exporter.scrape()?;
-        let open = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])? < 2.0 * made;
-        Ok((!open).then_some(()))
+        let closed = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])?;
+        Ok((closed + Skipped::of(&scrape)?.runs() >= 2.0 * made).then_some(()))
     });
     let scrape = exporter.scrape()?;
     closed.with_context(|| {
@@ -97,26 +100,16 @@ fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
             scrape.by("tcpvitals_events_lost_total", "program", &[]),
         )
     })?;
+    let skipped = Skipped::of(&scrape)?;
     for end in End::BOTH {
         let labels = [("subnet", &*subnet), ("role", end.role())];
-        assert_eq!(
-            scrape.sum("tcpvitals_tcp_connections_opened_total", &labels)?,
-            made,
-            "{end:?}"
-        );
-        assert_eq!(
-            scrape.sum("tcpvitals_tcp_connections_closed_total", &labels)?,
-            made,
-            "{end:?}"
-        );
+        for metric in ["opened", "closed"] {
+            let counted = scrape.sum(&format!("tcpvitals_tcp_connections_{metric}_total"), &labels)?;
+            skipped.require(counted, made, 1.0, (metric, end));
+        }
         assert_eq!(scrape.sum("tcpvitals_tcp_connections", &labels)?, 0.0, "{end:?}");
-        assert_eq!(
-            scrape
-                .histogram("tcpvitals_tcp_connection_duration_seconds", &labels)?
-                .count,
-            made,
-            "{end:?}"
-        );
+        let durations = scrape.histogram("tcpvitals_tcp_connection_duration_seconds", &labels)?;
+        skipped.require(durations.count, made, 1.0, ("duration", end));
     }
     assert_eq!(scrape.sum("tcpvitals_flows_untracked_total", &[])?, 0.0);
     Ok(())
