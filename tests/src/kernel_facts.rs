@@ -35,7 +35,7 @@ pub fn skip(reason: &str) {
     say("skipped", reason);
 }
 
-/// Says what this kernel let the running test miss, where that is no failure.
+/// Says what the running test did not meet, where that is no failure and not for want of anything in the kernel.
 pub fn note(fact: &str) {
     say("note", fact);
 }

@@ -9,7 +9,7 @@ pub(crate) struct Results {
     pub(crate) passed: Vec<String>,
     /// Names and reasons. A test may have skipped a part only, and more than one.
     pub(crate) skipped: BTreeMap<String, Vec<String>>,
-    /// Names, and what the kernel let a test miss, which passed all the same.
+    /// Names, and what a test did not meet that passed all the same.
     pub(crate) notes: BTreeMap<String, Vec<String>>,
     /// Names.
     pub(crate) failed: Vec<String>,
