@@ -115,10 +115,14 @@ fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     Ok(())
 }
 
+/// What an end of a short connection sends or receives at most, with some sent twice: that much is missing with its close.
+const SEGMENTS: f64 = 8.0;
+
 /// The segments of both namespaces, which carried nothing else, against the two groups.
 ///
 /// Where the server's FIN overtakes its acknowledgment, a TIME-WAIT socket of the client answers: a segment of no connection
-/// there. The server counts it as received, or, if its own socket is gone, answers it with a reset.
+/// there. The server counts it as received, or, if its own socket is gone, answers it with a reset. On a machine so slow that
+/// timers run out, segments are sent again, which `OutSegs` leaves out (RFC 4022).
 fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     let subnet = pair.subnet()?.name();
     let (client, server) = (Counters::at_rest(&pair.client)?, Counters::at_rest(&pair.server)?);
@@ -130,17 +134,27 @@ fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()>
     };
     let resets = server.get("TcpOutRsts")?;
     let received = segments("server", "receive")?;
-    assert_eq!(received, (client.get("TcpOutSegs")? - resets) as f64);
+    let sent_by = |counters: &Counters| anyhow::Ok(counters.get("TcpOutSegs")? + counters.repeated_after_handshakes()?);
+    let skipped = Skipped::of(&scrape)?;
+    let expected = (sent_by(&client)? - resets) as f64;
+    skipped.require(received, expected, SEGMENTS, "received by the server");
     // SYN-ACKs are sent before there is a connection.
     let handshakes = [("subnet", &*subnet), ("segment", "synack")];
     let repeated = scrape.sum("tcpvitals_tcp_handshake_retransmits_total", &handshakes)?;
-    assert_eq!(
-        segments("server", "transmit")? + made + repeated,
-        (server.get("TcpOutSegs")? - resets) as f64
+    let expected = (sent_by(&server)? - resets) as f64 - made - repeated;
+    skipped.require(
+        segments("server", "transmit")?,
+        expected,
+        SEGMENTS,
+        "sent by the server",
     );
     // SYN, ACK, FIN, ACK; more only where one had to be sent again.
     let sent = segments("client", "transmit")?;
-    assert!(4.0 * made <= sent && sent <= received, "{sent} of {received}");
+    let missing = SEGMENTS * skipped.runs();
+    assert!(
+        4.0 * made - missing <= sent && sent <= received + missing,
+        "{sent} of {received}"
+    );
     Ok(())
 }
 

@@ -94,7 +94,10 @@ fn without_the_capability_for_symbols_locations_are_addresses_and_a_warning_says
     let restrict = read_to_string("/proc/sys/kernel/kptr_restrict")?;
     let (shown_to_all, shown_to_some) = (paranoid < 2 && restrict.trim() == "0", restrict.trim() != "2");
     let warning = "the kernel hides its symbol addresses";
-    for (capabilities, named) in [("+bpf,+perfmon", shown_to_all), ("+bpf,+perfmon,+syslog", shown_to_some)] {
+    for (capabilities, named) in [
+        ("+bpf,+perfmon", shown_to_all),
+        ("+bpf,+perfmon,+syslog", shown_to_some),
+    ] {
         let pair = Pair::new()?;
         let folder = public_binary()?;
         let exporter = Launch::new(pair.config())

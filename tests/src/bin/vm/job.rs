@@ -57,8 +57,13 @@ impl Job {
             REFUSED.to_owned()
         } else {
             let filter = if filter.is_empty() { &kernel.only } else { filter };
-            let skipped = ABOVE_THE_KERNEL.iter().filter(|module| !filter.iter().any(|word| word.contains(*module)));
-            let skips = skipped.map(|module| format!("--skip {module}")).collect::<Vec<_>>().join(" ");
+            let skipped = ABOVE_THE_KERNEL
+                .iter()
+                .filter(|module| !filter.iter().any(|word| word.contains(*module)));
+            let skips = skipped
+                .map(|module| format!("--skip {module}"))
+                .collect::<Vec<_>>()
+                .join(" ");
             let filter = filter.join(" ");
             let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=40 {DIVISOR}=20");
             format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter} {skips}\n")
