@@ -7,6 +7,9 @@ SECONDS := 480
 MINUTES := 3
 FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
+# What `make test-counters` runs: the tests that hold the counters against the kernel's own.
+TRUTH := totals::totals churn::twenty retransmits::retransmitted rtt::every drops::packets drops::datagrams_to drops::segments \
+	drop_table::the_table reasons:: connects:: adoption:: acks::every_duplicate acks::every_sack blocked::a_reader
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
@@ -15,7 +18,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm build run test test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm build run test test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -64,6 +67,11 @@ endif
 
 test: setup-test setup-e2e setup-chart setup-browser build ## run every test on this kernel, as root
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
+
+# The runner is built with what `test` builds: by its name alone cargo would compile crates again, with fewer features.
+test-counters: setup-test setup-vm build ## run the tests of the counters on other kernels, in QEMU, some minutes
+	cargo test $(HOST) --test kernel --bin vm --no-run
+	target/debug/vm run --exporter $(BIN) $(TRUTH)
 
 test-vm: setup-test setup-vm build ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::
 	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(TEST)

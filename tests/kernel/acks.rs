@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::rc::Rc;
 
 use anyhow::Result;
 use tests::exporter::{Exporter, start};
@@ -17,17 +18,36 @@ struct Stage {
     namespace: Namespace,
     subnet: Subnet,
     peer: Peer,
-    exporter: Exporter<'static>,
+    exporter: Rc<Exporter<'static>>,
 }
 
 impl Stage {
     fn new(more: &str) -> Result<Self> {
+        let subnet = Subnet::take()?;
+        Self::of(subnet, Rc::new(start(config(&[subnet]) + more)?))
+    }
+
+    /// One for each case, with one exporter.
+    fn for_each<Case>(cases: impl IntoIterator<Item = Case>) -> Result<Vec<(Self, Case)>> {
+        let cases: Vec<(Subnet, Case)> = cases
+            .into_iter()
+            .map(|case| Ok((Subnet::take()?, case)))
+            .collect::<Result<_>>()?;
+        let subnets: Vec<Subnet> = cases.iter().map(|(subnet, _)| *subnet).collect();
+        let exporter = Rc::new(start(config(&subnets))?);
+        let stage = |subnet| Self::of(subnet, Rc::clone(&exporter));
+        cases
+            .into_iter()
+            .map(|(subnet, case)| Ok((stage(subnet)?, case)))
+            .collect()
+    }
+
+    fn of(subnet: Subnet, exporter: Rc<Exporter<'static>>) -> Result<Self> {
         let namespace = Namespace::new()?;
         namespace.set("net.ipv4.tcp_early_retrans=0")?;
-        let subnet = Subnet::take()?;
         Ok(Self {
             peer: Peer::new(&namespace, subnet)?,
-            exporter: start(config(&[subnet]) + more)?,
+            exporter,
             namespace,
             subnet,
         })
@@ -63,14 +83,14 @@ impl Stage {
 #[test]
 fn every_duplicate_acknowledgment_is_counted() -> Result<()> {
     let _turn = turn::shared()?;
-    for (sack, timestamps, window_scale) in [(false, false, None), (true, true, Some(7)), (true, false, Some(2))] {
+    let cases = [(false, false, None), (true, true, Some(7)), (true, false, Some(2))];
+    for (stage, (sack, timestamps, window_scale)) in Stage::for_each(cases)? {
         let offer = Offer {
             sack,
             timestamps,
             window_scale,
             ..Offer::default()
         };
-        let stage = Stage::new("")?;
         let (_client, mut connection) = stage.with_ten_outstanding(offer)?;
         stage.require([0, 0, 0, 0])?;
         connection.repeat_acknowledgment(7)?;
@@ -96,12 +116,11 @@ fn an_acknowledgment_that_says_something_is_no_duplicate() -> Result<()> {
 #[test]
 fn every_sack_and_every_block_is_counted() -> Result<()> {
     let _turn = turn::shared()?;
-    for (blocks, timestamps) in [(1, false), (2, true), (3, true), (4, false)] {
+    for (stage, (blocks, timestamps)) in Stage::for_each([(1, false), (2, true), (3, true), (4, false)])? {
         let offer = Offer {
             timestamps,
             ..Offer::default()
         };
-        let stage = Stage::new("")?;
         let (_client, mut connection) = stage.with_ten_outstanding(offer)?;
         for _ in 0..5 {
             connection.acknowledge_selectively(blocks)?;
@@ -114,8 +133,7 @@ fn every_sack_and_every_block_is_counted() -> Result<()> {
 #[test]
 fn every_segment_out_of_order_is_counted() -> Result<()> {
     let _turn = turn::shared()?;
-    for count in [1, 9, 100] {
-        let stage = Stage::new("")?;
+    for (stage, count) in Stage::for_each([1, 9, 100])? {
         let (client, mut connection) = stage.peer.accept(&stage.namespace, 80, Offer::default())?;
         connection.send_out_of_order(count)?;
         stage.require([0, 0, 0, count])?;

@@ -11,6 +11,7 @@ use tests::exporter::{Exporter, start};
 use tests::pair::Pair;
 use tests::scrape::Scrape;
 use tests::settings::scaled;
+use tests::skipped::Skipped;
 use tests::subnet::Family;
 use tests::traffic::{Ending, churn};
 use tests::turn;
@@ -77,13 +78,15 @@ fn churn_under_scrapes(
 }
 
 /// Requires that both ends' connections were all counted, once they are all over.
+///
+/// A connection whose end is missed stays open to the exporter until its socket is gone, and then is no more.
 fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     let subnet = pair.subnet()?.name();
     let made = made as f64;
     let closed = until("the last connection to be counted as closed", || {
         let scrape = exporter.scrape()?;
-        let open = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])? < 2.0 * made;
-        Ok((!open).then_some(()))
+        let closed = scrape.sum("tcpvitals_tcp_connections_closed_total", &[("subnet", &subnet)])?;
+        Ok((closed + Skipped::of(&scrape)?.runs() >= 2.0 * made).then_some(()))
     });
     let scrape = exporter.scrape()?;
     closed.with_context(|| {
@@ -97,35 +100,29 @@ fn check_made(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
             scrape.by("tcpvitals_events_lost_total", "program", &[]),
         )
     })?;
+    let skipped = Skipped::of(&scrape)?;
     for end in End::BOTH {
         let labels = [("subnet", &*subnet), ("role", end.role())];
-        assert_eq!(
-            scrape.sum("tcpvitals_tcp_connections_opened_total", &labels)?,
-            made,
-            "{end:?}"
-        );
-        assert_eq!(
-            scrape.sum("tcpvitals_tcp_connections_closed_total", &labels)?,
-            made,
-            "{end:?}"
-        );
+        for metric in ["opened", "closed"] {
+            let counted = scrape.sum(&format!("tcpvitals_tcp_connections_{metric}_total"), &labels)?;
+            skipped.require(counted, made, 1.0, (metric, end));
+        }
         assert_eq!(scrape.sum("tcpvitals_tcp_connections", &labels)?, 0.0, "{end:?}");
-        assert_eq!(
-            scrape
-                .histogram("tcpvitals_tcp_connection_duration_seconds", &labels)?
-                .count,
-            made,
-            "{end:?}"
-        );
+        let durations = scrape.histogram("tcpvitals_tcp_connection_duration_seconds", &labels)?;
+        skipped.require(durations.count, made, 1.0, ("duration", end));
     }
     assert_eq!(scrape.sum("tcpvitals_flows_untracked_total", &[])?, 0.0);
     Ok(())
 }
 
+/// What an end of a short connection sends or receives at most, with some sent twice: that much is missing with its close.
+const SEGMENTS: f64 = 8.0;
+
 /// The segments of both namespaces, which carried nothing else, against the two groups.
 ///
 /// Where the server's FIN overtakes its acknowledgment, a TIME-WAIT socket of the client answers: a segment of no connection
-/// there. The server counts it as received, or, if its own socket is gone, answers it with a reset.
+/// there. The server counts it as received, or, if its own socket is gone, answers it with a reset. On a machine so slow that
+/// timers run out, segments are sent again, which `OutSegs` leaves out (RFC 4022).
 fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()> {
     let subnet = pair.subnet()?.name();
     let (client, server) = (Counters::at_rest(&pair.client)?, Counters::at_rest(&pair.server)?);
@@ -137,17 +134,27 @@ fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()>
     };
     let resets = server.get("TcpOutRsts")?;
     let received = segments("server", "receive")?;
-    assert_eq!(received, (client.get("TcpOutSegs")? - resets) as f64);
+    let sent_by = |counters: &Counters| anyhow::Ok(counters.get("TcpOutSegs")? + counters.repeated_after_handshakes()?);
+    let skipped = Skipped::of(&scrape)?;
+    let expected = (sent_by(&client)? - resets) as f64;
+    skipped.require(received, expected, SEGMENTS, "received by the server");
     // SYN-ACKs are sent before there is a connection.
     let handshakes = [("subnet", &*subnet), ("segment", "synack")];
     let repeated = scrape.sum("tcpvitals_tcp_handshake_retransmits_total", &handshakes)?;
-    assert_eq!(
-        segments("server", "transmit")? + made + repeated,
-        (server.get("TcpOutSegs")? - resets) as f64
+    let expected = (sent_by(&server)? - resets) as f64 - made - repeated;
+    skipped.require(
+        segments("server", "transmit")?,
+        expected,
+        SEGMENTS,
+        "sent by the server",
     );
     // SYN, ACK, FIN, ACK; more only where one had to be sent again.
     let sent = segments("client", "transmit")?;
-    assert!(4.0 * made <= sent && sent <= received, "{sent} of {received}");
+    let missing = SEGMENTS * skipped.runs();
+    assert!(
+        4.0 * made - missing <= sent && sent <= received + missing,
+        "{sent} of {received}"
+    );
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use anyhow::Result;
 use tests::exporter::start;
 use tests::kernel_facts::{has_type_name, skip};
 use tests::namespace::Namespace;
-use tests::pair::Pair;
+use tests::pair::{Pair, of_each_family};
 use tests::peer::{Offer, Peer};
-use tests::subnet::{CLIENT, Family, Subnet, config};
+use tests::subnet::{CLIENT, Subnet, config};
 use tests::traffic::listen;
 use tests::{nft, turn};
 
@@ -19,14 +19,14 @@ const RESETS: &str = "tcpvitals_tcp_resets_total";
 /// Tries to connect in vain, so often, after `prepare`, and requires that just one reason is counted.
 fn check(reason: &str, attempts: u32, prepare: impl Fn(&Pair) -> Result<()>) -> Result<()> {
     let _turn = turn::shared()?;
-    for family in [Family::V4, Family::V6] {
-        let pair = Pair::new()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in &pairs {
         let subnet = pair.subnet()?.name();
-        let exporter = start(pair.config())?;
-        let to = pair.to(family, 443)?;
+        let to = pair.to(*family, 443)?;
         // One repetition is enough to give up.
         pair.client.set("net.ipv4.tcp_syn_retries=1")?;
-        prepare(&pair)?;
+        prepare(pair)?;
         for _ in 0..attempts {
             // A blocking call: one with a limit would ask the socket for its error, and give up itself.
             assert!(pair.client.run(|| Ok(TcpStream::connect(to).is_err()))?);

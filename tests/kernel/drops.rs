@@ -7,7 +7,7 @@ use tests::counters::{Counters, Queue};
 use tests::exporter::start;
 use tests::namespace::Namespace;
 use tests::packet::{datagram, spoiled};
-use tests::pair::{DEVICE, Pair};
+use tests::pair::{Cable, DEVICE, Pair, of_each_family, of_each_family_with};
 use tests::peer::{Offer, Peer};
 use tests::scrape::Scrape;
 use tests::subnet::{CLIENT, Family, Subnet, config};
@@ -16,7 +16,6 @@ use tests::{nft, turn};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const BYTES: &str = "tcpvitals_dropped_bytes_total";
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// What one kind of drop should look like.
 struct Expected<'text> {
@@ -73,10 +72,10 @@ impl Expected<'_> {
 #[test]
 fn packets_that_a_filter_drops_equal_its_own_counter() -> Result<()> {
     let _turn = turn::shared()?;
-    for family in FAMILIES {
-        let pair = Pair::new()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in pairs {
         let subnet = pair.subnet()?.name();
-        let exporter = start(pair.config())?;
         nft::drop_matching(&pair.server, "input", "udp dport 4000 numgen inc mod 3 == 0")?;
         let to = pair.to(family, 4000)?;
         let socket = small_udp_receiver(&pair.server, to)?;
@@ -109,9 +108,9 @@ fn packets_that_a_filter_drops_equal_its_own_counter() -> Result<()> {
 #[test]
 fn datagrams_to_a_closed_port_found_no_socket() -> Result<()> {
     let _turn = turn::shared()?;
-    for (family, counter) in [(Family::V4, "UdpNoPorts"), (Family::V6, "Udp6NoPorts")] {
-        let pair = Pair::new()?;
-        let exporter = start(pair.config())?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for ((family, pair), counter) in pairs.into_iter().zip(["UdpNoPorts", "Udp6NoPorts"]) {
         send_datagrams(&pair.client, pair.to(family, 9)?, 23, 100)?;
         assert_eq!(Counters::at_rest(&pair.server)?.get(counter)?, 23);
         Expected {
@@ -131,9 +130,9 @@ fn datagrams_to_a_closed_port_found_no_socket() -> Result<()> {
 #[test]
 fn datagrams_that_overflow_a_receive_buffer_are_a_matter_of_capacity() -> Result<()> {
     let _turn = turn::shared()?;
-    for (family, counter) in [(Family::V4, "UdpRcvbufErrors"), (Family::V6, "Udp6RcvbufErrors")] {
-        let pair = Pair::new()?;
-        let exporter = start(pair.config())?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for ((family, pair), counter) in pairs.into_iter().zip(["UdpRcvbufErrors", "Udp6RcvbufErrors"]) {
         let to = pair.to(family, 4000)?;
         let socket = small_udp_receiver(&pair.server, to)?;
         send_datagrams(&pair.client, to, 40, 1000)?;
@@ -201,9 +200,9 @@ fn spoiled_packets_fail_their_checksum() -> Result<()> {
 #[test]
 fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<()> {
     let _turn = turn::shared()?;
-    for family in FAMILIES {
-        let pair = Pair::new()?;
-        let exporter = start(pair.config())?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in pairs {
         pair.client.exec(&format!(
             "tc qdisc add dev {DEVICE} root tbf rate 100kbit burst 3000 limit 6000"
         ))?;
@@ -237,10 +236,13 @@ fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<
 #[test]
 fn a_segment_that_this_host_drops_on_its_way_out_is_found_by_its_flow() -> Result<()> {
     let _turn = turn::shared()?;
-    for family in FAMILIES {
-        let pair = Pair::one_segment_per_packet()?;
+    let (pairs, config) = of_each_family_with(Cable {
+        one_segment_per_packet: true,
+        ..Cable::default()
+    })?;
+    let exporter = start(config)?;
+    for (family, pair) in pairs {
         let subnet = pair.subnet()?.name();
-        let exporter = start(pair.config())?;
         let flow = Flow::open(&pair, family, 443)?;
         nft::drop_matching(&pair.client, "output", "tcp dport 443 numgen random mod 100 < 4")?;
         flow.exchange(1_000_000, 0)?;

@@ -6,7 +6,7 @@ mod launch;
 use std::env;
 use std::fs::{Permissions, set_permissions, write};
 use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -281,8 +281,18 @@ impl Exporter<'_> {
 
     fn wait_until_ready(&mut self) -> Result<()> {
         self.wait_until("to be ready", |exporter| {
-            exporter.get("/readyz", "*/*").is_ok_and(|page| page.status == 200)
+            exporter.listens() && exporter.get("/readyz", "*/*").is_ok_and(|page| page.status == 200)
         })
+    }
+
+    /// Whether it takes connections. Asked often, on machines where it starts for seconds and a request costs a start's time.
+    fn listens(&self) -> bool {
+        let connect = || Ok(TcpStream::connect(self.address).is_ok());
+        match self.namespace {
+            Some(namespace) => namespace.run(connect),
+            None => connect(),
+        }
+        .unwrap_or(false)
     }
 
     fn wait_until_serving(&mut self) -> Result<()> {

@@ -30,12 +30,21 @@ pub fn add_queue(namespace: &Namespace, device: &str, queue: &str) -> Result<boo
     }
 }
 
-/// Says that the running test, or a part of it, cannot be shown on this kernel. The line goes past the test runner, which
-/// keeps what a test prints to itself unless it fails.
+/// Says that the running test, or a part of it, cannot be shown on this kernel.
 pub fn skip(reason: &str) {
+    say("skipped", reason);
+}
+
+/// Says what the running test did not meet, where that is no failure and not for want of anything in the kernel.
+pub fn note(fact: &str) {
+    say("note", fact);
+}
+
+/// The line goes past the test runner, which keeps what a test prints to itself unless it fails.
+fn say(kind: &str, what: &str) {
     let name = thread::current().name().unwrap_or("a test").to_owned();
     // Whoever closed standard error does not want to know.
     std::io::stderr()
-        .write_all(format!("skipped {name}: {reason}\n").as_bytes())
+        .write_all(format!("{kind} {name}: {what}\n").as_bytes())
         .ok();
 }

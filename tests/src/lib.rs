@@ -35,6 +35,7 @@ pub mod rotel;
 pub mod rules;
 pub mod scrape;
 pub mod settings;
+pub mod skipped;
 pub mod subnet;
 mod syscalls;
 pub mod tcp_info;

@@ -111,6 +111,20 @@ impl Pair {
     }
 }
 
+/// A pair for each family and a configuration that names the subnets of both: who shows the same over IPv4 and over IPv6
+/// needs one exporter for that.
+pub fn of_each_family() -> Result<([(Family, Pair); 2], String)> {
+    of_each_family_with(Cable::default())
+}
+
+/// The same, joined as described.
+pub fn of_each_family_with(cable: Cable) -> Result<([(Family, Pair); 2], String)> {
+    let pairs = [(Family::V4, Pair::with(cable)?), (Family::V6, Pair::with(cable)?)];
+    let subnets: Vec<Subnet> = pairs.iter().flat_map(|(_, pair)| &pair.subnets).copied().collect();
+    let config = subnet::config(&subnets);
+    Ok((pairs, config))
+}
+
 fn hardware_address(host: u8) -> String {
     format!("02:00:00:00:00:{host:02x}")
 }

@@ -56,13 +56,17 @@ impl Job {
         } else if kernel.refuses.is_some() {
             REFUSED.to_owned()
         } else {
-            let filter = if filter.is_empty() {
-                ABOVE_THE_KERNEL.map(|module| format!("--skip {module}")).join(" ")
-            } else {
-                filter.join(" ")
-            };
-            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=40 {DIVISOR}=10");
-            format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter}\n")
+            let filter = if filter.is_empty() { &kernel.only } else { filter };
+            let skipped = ABOVE_THE_KERNEL
+                .iter()
+                .filter(|module| !filter.iter().any(|word| word.contains(*module)));
+            let skips = skipped
+                .map(|module| format!("--skip {module}"))
+                .collect::<Vec<_>>()
+                .join(" ");
+            let filter = filter.join(" ");
+            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=40 {DIVISOR}=20");
+            format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter} {skips}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())
     }

@@ -26,6 +26,9 @@ pub(crate) struct Kernel {
     /// It is run when none is named.
     #[serde(default)]
     pub(crate) every_change: bool,
+    /// Words in the names of the tests that run here when no others are asked for; none for all.
+    #[serde(default)]
+    pub(crate) only: Vec<String>,
     /// What the exporter must say here before it ends with code 3.
     pub(crate) refuses: Option<String>,
 }

@@ -9,6 +9,8 @@ pub(crate) struct Results {
     pub(crate) passed: Vec<String>,
     /// Names and reasons. A test may have skipped a part only, and more than one.
     pub(crate) skipped: BTreeMap<String, Vec<String>>,
+    /// Names, and what a test did not meet that passed all the same.
+    pub(crate) notes: BTreeMap<String, Vec<String>>,
     /// Names.
     pub(crate) failed: Vec<String>,
     /// Whether the last line of the test program was there.
@@ -20,12 +22,12 @@ impl Results {
     pub(crate) fn read(lines: &[String]) -> Self {
         let mut results = Self::default();
         for line in lines {
-            if let Some((name, reason)) = line.strip_prefix("skipped ").and_then(|rest| rest.split_once(": ")) {
-                results
-                    .skipped
-                    .entry(name.to_owned())
-                    .or_default()
-                    .push(reason.to_owned());
+            let said = |kind| line.strip_prefix(kind).and_then(|rest: &str| rest.split_once(": "));
+            if let Some((name, reason)) = said("skipped ") {
+                let skipped = results.skipped.entry(name.to_owned()).or_default();
+                skipped.push(reason.to_owned());
+            } else if let Some((name, fact)) = said("note ") {
+                results.notes.entry(name.to_owned()).or_default().push(fact.to_owned());
             } else if let Some((name, result)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
                 match result {
                     "ok" => results.passed.push(name.to_owned()),

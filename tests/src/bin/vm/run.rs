@@ -61,7 +61,9 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
             .map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")));
         parts.sum::<Result<usize>>()
     })?;
-    println!("vm: {good} of {count} kernels passed; consoles and logs are in target/vm/runs");
+    println!(
+        "vm: {good} of {count} kernels passed; consoles and logs are in target/vm/runs, those of some tests only in target/vm/parts"
+    );
     Ok(if good == count {
         ExitCode::SUCCESS
     } else {
@@ -98,7 +100,9 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
     }
     let mut archive = base(&modules)?;
     job.add_to(&mut archive, &kernel, &arguments.filter, arguments.command.as_deref())?;
-    let runs = cache.join("runs").join(&kernel.name);
+    // Whoever ran some tests only has nothing to say about the kernel as a whole.
+    let is_whole = arguments.filter.is_empty() && arguments.command.is_none();
+    let runs = cache.join(if is_whole { "runs" } else { "parts" }).join(&kernel.name);
     remove_dir_all(&runs).ok();
     create_dir_all(&runs)?;
     let initramfs = runs.join("initramfs");
@@ -116,7 +120,7 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
     let machine = Machine {
         processors: arguments.processors,
         memory: 1024,
-        limit: Duration::from_secs(1500),
+        limit: Duration::from_secs(3000),
     };
     let name = &guest.kernel.name;
     let tell = |line: &str| {
@@ -189,9 +193,11 @@ fn tested(code: i32, said: &[String]) -> Result<String, String> {
         results.skipped.len(),
         results.failed.len()
     );
-    for (test, reasons) in &results.skipped {
-        for reason in reasons {
-            line.push_str(&format!("\n    skipped {test}: {reason}"));
+    for (kind, tests) in [("skipped", &results.skipped), ("note", &results.notes)] {
+        for (test, reasons) in tests {
+            for reason in reasons {
+                line.push_str(&format!("\n    {kind} {test}: {reason}"));
+            }
         }
     }
     if code == 0 && results.is_complete && results.failed.is_empty() {
