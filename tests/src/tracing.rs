@@ -5,8 +5,9 @@ use std::fs::read_to_string;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, bail};
+use aya::maps::MapInfo;
 
-use crate::processes::programs_of;
+use crate::processes::{maps_of, programs_of};
 use crate::syscalls::tracing;
 
 /// A loaded program and where it belongs. It and its maps stay in the kernel as long as this value.
@@ -92,6 +93,21 @@ impl Traced {
         let target = tracing::info(&self.program)?;
         let program = tracing::load_empty(&target).with_context(|| format!("load an empty {}", target.name()))?;
         Ok(Self { program, place })
+    }
+
+    /// A program on the same hook, which must be `inet_sock_set_state`, that only has the kernel make storage for the sockets of
+    /// connections, in a map of a process.
+    pub fn storing(&self, process: u32, map: &str) -> Result<Self> {
+        let maps = maps_of(&programs_of(process)?)?;
+        let found = maps.iter().find(|(_, known)| known.name == map);
+        let (number, _) = found.with_context(|| format!("process {process} has no map {map}"))?;
+        let storage = MapInfo::from_id(*number)?.fd()?;
+        let program = tracing::load_storing(&tracing::info(&self.program)?, storage.as_fd())
+            .with_context(|| format!("load a program that stores in {map}"))?;
+        Ok(Self {
+            program,
+            place: self.place,
+        })
     }
 
     /// Attaches it.

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "bpf(2), perf_event_open(2) and its ioctls")]
 
 use std::io::Error;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -120,10 +120,40 @@ const _: () = assert!(std::mem::offset_of!(TracingLoad, attach_btf_id) == 108);
 
 /// Loads a program that returns 0, for the tracepoint of another and under its name.
 pub(crate) fn load_empty(like: &Info) -> Result<OwnedFd> {
+    // r0 = 0; exit
+    load(like, &[0xb7, 0x95])
+}
+
+/// Loads a program for the tracepoint `inet_sock_set_state` of another that makes storage for a socket in a map when it enters
+/// `TCP_SYN_SENT` or `TCP_ESTABLISHED`, and does nothing else.
+pub(crate) fn load_storing(like: &Info, storage: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let map = u64::from(u32::try_from(storage.as_raw_fd())?);
+    load(
+        like,
+        &[
+            // r6 = the socket; r7 = the new state
+            0x1679,
+            0x10_1779,
+            // if r7 == TCP_ESTABLISHED goto +1; if r7 != TCP_SYN_SENT goto +6
+            0x1_0001_0715,
+            0x2_0006_0755,
+            // bpf_sk_storage_get(r1 = the map, r2 = r6, r3 = NULL, r4 = BPF_SK_STORAGE_GET_F_CREATE)
+            map << 32 | 0x1118,
+            0,
+            0x62bf,
+            0x3b7,
+            0x1_0000_04b7,
+            107 << 32 | 0x85,
+            // r0 = 0; exit
+            0xb7,
+            0x95,
+        ],
+    )
+}
+
+fn load(like: &Info, instructions: &[u64]) -> Result<OwnedFd> {
     const BPF_PROG_LOAD: i32 = 5;
     const BPF_TRACE_RAW_TP: u32 = 23;
-    // r0 = 0; exit
-    let instructions = [0xb7_u64, 0x95];
     let license = c"GPL".to_bytes_with_nul();
     let load = TracingLoad {
         load: ProgramLoad {

@@ -1,7 +1,7 @@
 //! The exporter as a contestant, by its configuration. Its programs are taken over from a process that has filled its maps and is
 //! then ended: they stay in the kernel as long as somebody holds them, and the product needs no switch for benches.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::exporter::Launch;
 use tests::tracing::of_process;
@@ -13,6 +13,8 @@ use crate::pairs::Contestant;
 pub(crate) const ESSENTIAL: &str = "tcp: {detail: essential}\n";
 /// The default, said aloud.
 pub(crate) const FULL: &str = "tcp: {detail: full}\n";
+/// What [`storage_alone`] is called.
+pub(crate) const STORAGE: &str = "socket storage alone";
 /// Drops by site and reason only.
 pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n";
 
@@ -27,5 +29,27 @@ pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Conte
         label: label.to_owned(),
         programs,
         is_on_floor: true,
+    })
+}
+
+/// The map in which the exporter keeps the state of a flow.
+const FLOWS: &str = "FLOWS";
+/// The hook that makes storage.
+const HOOK: &str = "inet_sock_set_s";
+
+/// Socket storage alone: the least that a state for each connection costs, whoever keeps it.
+pub(crate) fn storage_alone(context: &Context) -> Result<Contestant> {
+    let launch = Launch::new(FULL).binary(&context.exporter);
+    let exporter = launch.arguments(&["--log.level=error"]).start()?;
+    let programs = of_process(exporter.process(), None)?;
+    let hook = programs.iter().find(|program| program.name() == HOOK);
+    let storing = hook
+        .context("the exporter does not look at changes of state")?
+        .storing(exporter.process(), FLOWS)?;
+    exporter.stop(Signal::SIGKILL)?;
+    Ok(Contestant {
+        label: STORAGE.to_owned(),
+        programs: vec![storing],
+        is_on_floor: false,
     })
 }
