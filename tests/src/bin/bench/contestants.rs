@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use tests::exporter::Launch;
-use tests::tracing::of_process;
+use tests::exporter::{Exporter, Launch};
+use tests::tracing::{Traced, of_process};
 
 use crate::context::Context;
 use crate::pairs::Contestant;
@@ -20,16 +20,27 @@ pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n"
 
 /// The exporter's programs with this configuration.
 pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Contestant> {
-    let launch = Launch::new(config).binary(&context.exporter);
-    let exporter = launch.arguments(&["--log.level=error"]).start()?;
-    let programs = of_process(exporter.process(), None)?;
-    ensure!(!programs.is_empty(), "the exporter has attached no tracepoint");
-    exporter.stop(Signal::SIGKILL)?;
+    let programs = taken_over(context, config, |_, programs| Ok(programs))?;
     Ok(Contestant {
         label: label.to_owned(),
         programs,
         is_on_floor: true,
     })
+}
+
+/// What is taken of an exporter's programs while it runs; it is ended then.
+fn taken_over(
+    context: &Context,
+    config: &str,
+    take: impl FnOnce(&Exporter<'_>, Vec<Traced>) -> Result<Vec<Traced>>,
+) -> Result<Vec<Traced>> {
+    let launch = Launch::new(config).binary(&context.exporter);
+    let exporter = launch.arguments(&["--log.level=error"]).start()?;
+    let programs = of_process(exporter.process(), None)?;
+    ensure!(!programs.is_empty(), "the exporter has attached no tracepoint");
+    let taken = take(&exporter, programs)?;
+    exporter.stop(Signal::SIGKILL)?;
+    Ok(taken)
 }
 
 /// The map in which the exporter keeps the state of a flow.
@@ -39,17 +50,14 @@ const HOOK: &str = "inet_sock_set_s";
 
 /// Socket storage alone: the least that a state for each connection costs, whoever keeps it.
 pub(crate) fn storage_alone(context: &Context) -> Result<Contestant> {
-    let launch = Launch::new(FULL).binary(&context.exporter);
-    let exporter = launch.arguments(&["--log.level=error"]).start()?;
-    let programs = of_process(exporter.process(), None)?;
-    let hook = programs.iter().find(|program| program.name() == HOOK);
-    let storing = hook
-        .context("the exporter does not look at changes of state")?
-        .storing(exporter.process(), FLOWS)?;
-    exporter.stop(Signal::SIGKILL)?;
+    let programs = taken_over(context, FULL, |exporter, programs| {
+        let hook = programs.iter().find(|program| program.name() == HOOK);
+        let hook = hook.context("the exporter does not look at changes of state")?;
+        Ok(vec![hook.storing(exporter.process(), FLOWS)?])
+    })?;
     Ok(Contestant {
         label: STORAGE.to_owned(),
-        programs: vec![storing],
+        programs,
         is_on_floor: false,
     })
 }
