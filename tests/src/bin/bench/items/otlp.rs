@@ -16,7 +16,11 @@ use crate::report::model::Item;
 use crate::subject::{by_network, crowd_of_series, process, start};
 
 /// Series to make.
-const SIZES: [(usize, &str); 3] = [(100, "100 series"), (1_000, "1 000 series"), (10_000, "10 000 series")];
+const SIZES: [(usize, &str); 3] = [
+    (0, "the least series"),
+    (1_000, "1 000 series"),
+    (10_000, "10 000 series"),
+];
 
 /// As short as the configuration lets it be.
 const INTERVAL: Duration = Duration::from_secs(1);
