@@ -148,13 +148,11 @@ fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()>
         SEGMENTS,
         "sent by the server",
     );
-    // SYN, ACK, FIN, ACK; more only where one had to be sent again.
+    // SYN, ACK, FIN, ACK; more only where one had to be sent again, perhaps to a socket that was gone.
     let sent = segments("client", "transmit")?;
     let missing = SEGMENTS * skipped.runs();
-    assert!(
-        4.0 * made - missing <= sent && sent <= received + missing,
-        "{sent} of {received}"
-    );
+    let most = sent_by(&client)? as f64;
+    assert!(4.0 * made - missing <= sent && sent <= most, "{sent} of {most}");
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use tests::exporter::{Exporter, Launch};
 use tests::nft;
 use tests::pair::Pair;
 use tests::scrape::Scrape;
-use tests::settings::scaled;
+use tests::settings::{rest, scaled};
 use tests::skipped::Skipped;
 use tests::subnet::Family;
 use tests::traffic::{Ending, Flow, churn, listen, send_datagrams, settle};
@@ -80,6 +80,10 @@ fn many_reloads_under_traffic_lose_and_double_nothing() -> Result<()> {
         .zip(SHORT)
         .map(|(family, port)| pair.to(family, port))
         .collect::<Result<_>>()?;
+    let more = |_| {
+        thread::sleep(rest());
+        !stop.load(Ordering::Relaxed)
+    };
     let made = thread::scope(|scope| {
         let exchanges: Vec<_> = long
             .iter()
@@ -87,12 +91,13 @@ fn many_reloads_under_traffic_lose_and_double_nothing() -> Result<()> {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         flow.exchange(20_000, 3_000)?;
+                        thread::sleep(rest());
                     }
                     anyhow::Ok(())
                 })
             })
             .collect();
-        let short = scope.spawn(|| churn(&pair, &short, 2, Ending::Orderly, |_| !stop.load(Ordering::Relaxed)));
+        let short = scope.spawn(|| churn(&pair, &short, 2, Ending::Orderly, more));
         let reloads = (1..=count).try_for_each(|number| {
             let before = exporter.scrape()?;
             exporter.reload(&variant(&pair, number)?)?;

@@ -18,8 +18,18 @@ pub fn patience() -> Duration {
 
 /// A size divided by [`DIVISOR`].
 pub fn scaled(size: u64) -> u64 {
+    size / divisor()
+}
+
+/// How long a load that only has to go on rests between two steps: not at all on a real machine. An emulated processor would
+/// have no time left for what is tested.
+pub fn rest() -> Duration {
+    Duration::from_millis(divisor() - 1)
+}
+
+fn divisor() -> u64 {
     static BY: LazyLock<u64> = LazyLock::new(|| number(DIVISOR, 1));
-    size / *BY
+    *BY
 }
 
 /// A wrong value is as good as none: the tests then take their time, or fail by a wait that says how long it was.

@@ -15,6 +15,9 @@ for module in /modules/*.ko; do
     insmod "$module" || echo "guest: no module $module"
 done
 ip link set lo up
+# A guest has little memory, and with it a small table of connections, which short ones fill: then packets cannot be sent.
+conntrack=/proc/sys/net/netfilter/nf_conntrack_max
+[ -e $conntrack ] && echo 262144 >$conntrack
 # Kernels before 5.11 charge maps to it.
 ulimit -l unlimited
 
