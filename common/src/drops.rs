@@ -177,6 +177,16 @@ impl DropSource {
 
 const _: () = assert!(DropSource::ALL.len() == DropSource::OTHER_SLOTS as usize);
 
+/// What the hooks need not look for in a dropped packet, as bits: labels that nobody is shown cost nothing.
+pub mod skip {
+    /// The packet's headers: neither [`super::DropKey::protocol`] nor [`super::DropKey::subnet`] is known.
+    pub const HEADERS: u8 = 1;
+    /// [`super::DropKey::subnet`].
+    pub const SUBNET: u8 = 2;
+    /// [`super::DropKey::connection`].
+    pub const CONNECTION: u8 = 4;
+}
+
 /// The key of the map `DROP_SLOTS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
@@ -193,8 +203,10 @@ pub struct DropKey {
     pub direction: u8,
     /// A [`crate::connection::ConnectionType`].
     pub connection: u8,
+    /// What was not looked for, bits of [`skip`].
+    pub skipped: u8,
     /// Explicit padding, zero: the kernel compares keys byte by byte.
-    pub padding: [u8; 5],
+    pub padding: [u8; 4],
 }
 
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
@@ -211,6 +223,7 @@ impl DropKey {
             protocol,
             direction,
             connection,
+            skipped,
             padding: _,
         } = *self;
         [
@@ -218,7 +231,7 @@ impl DropKey {
             reason as u64 | (words[0] as u64) << 32,
             words[1] as u64 | (words[2] as u64) << 32,
             words[3] as u64 | (kind as u64) << 32,
-            protocol as u64 | (direction as u64) << 8 | (connection as u64) << 16,
+            protocol as u64 | (direction as u64) << 8 | (connection as u64) << 16 | (skipped as u64) << 24,
         ]
     }
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub auto_ipv4: u32,
     /// The same for IPv6.
     pub auto_ipv6: u32,
+    /// What need not be looked for in dropped packets, bits of [`crate::drops::skip`].
+    pub skipped_of_drops: u64,
     /// How many of `overrides` are in use.
     pub override_count: u64,
     /// Tried in order; the first match wins.
@@ -37,6 +39,7 @@ impl Default for Settings {
             generation: 0,
             auto_ipv4: 0,
             auto_ipv6: 0,
+            skipped_of_drops: 0,
             override_count: 0,
             overrides: [Override::default(); OVERRIDES],
         }
@@ -59,7 +62,7 @@ impl Settings {
     }
 }
 
-const _: () = assert!(size_of::<Settings>() == 24 + OVERRIDES * 40);
+const _: () = assert!(size_of::<Settings>() == 32 + OVERRIDES * 40);
 
 #[cfg(test)]
 mod tests {

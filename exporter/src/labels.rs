@@ -160,23 +160,23 @@ impl Labelling {
             .collect()
     }
 
-    /// All labels of a drop; `None` is the row `other`.
+    /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
     fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
         let value = |label: &DropLabel| {
-            let Some(site) = site else { return OTHER.to_owned() };
-            match label {
+            let site = site?;
+            Some(match label {
                 DropLabel::Location => site.location.clone(),
                 DropLabel::Reason => site.reason.clone(),
                 DropLabel::Class => self.classes.of(&site.reason, &site.location).as_str().to_owned(),
-                DropLabel::Protocol => site.protocol.as_str().to_owned(),
+                DropLabel::Protocol => site.protocol?.as_str().to_owned(),
                 DropLabel::Direction => site.direction.as_str().to_owned(),
-                DropLabel::Subnet => self.subnet(site.subnet),
-                DropLabel::ConnectionType => site.connection.as_str().to_owned(),
-            }
+                DropLabel::Subnet => self.subnet(site.subnet?),
+                DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
+            })
         };
         DropLabel::ALL
             .iter()
-            .map(|label| (label.as_str(), value(label)))
+            .map(|label| (label.as_str(), value(label).unwrap_or_else(|| OTHER.to_owned())))
             .collect()
     }
 
@@ -413,10 +413,10 @@ mod tests {
         let site = |reason: &str, location: &str| DropSite {
             location: location.to_owned(),
             reason: reason.to_owned(),
-            subnet: SubnetKey::NONE,
-            protocol: Protocol::Udp,
+            subnet: Some(SubnetKey::NONE),
+            protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
-            connection: ConnectionType::Loopback,
+            connection: None,
         };
         let count = DropCount { packets: 1, bytes: 100 };
         let mut snapshot = snapshot();
@@ -445,7 +445,7 @@ mod tests {
                 "udp",
                 "receive",
                 "none",
-                "loopback"
+                "other"
             ]]
         );
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use common::{
     connection::ConnectionType,
-    drops::{Direction, DropKey, DropSource, NamedDropKey, Protocol, xdp_action},
+    drops::{Direction, DropKey, DropSource, NamedDropKey, Protocol, skip, xdp_action},
 };
 use nix::errno::Errno;
 
@@ -24,13 +24,14 @@ pub fn name(row: &DropRow, kernel: &Kernel) -> (DropSource, Option<DropSite>) {
 }
 
 fn of_software(key: &DropKey, kernel: &Kernel) -> DropSite {
+    let is_known = |without: u8| key.skipped & without == 0;
     DropSite {
         location: kernel.location(key.location),
         reason: kernel.reason(key.reason),
-        subnet: key.subnet,
-        protocol: Protocol::from_number(key.protocol),
+        subnet: is_known(skip::HEADERS | skip::SUBNET).then_some(key.subnet),
+        protocol: is_known(skip::HEADERS).then(|| Protocol::from_number(key.protocol)),
         direction: Direction::from_number(key.direction),
-        connection: ConnectionType::from_number(key.connection),
+        connection: is_known(skip::CONNECTION).then(|| ConnectionType::from_number(key.connection)),
     }
 }
 
@@ -43,10 +44,10 @@ fn of_name(key: &NamedDropKey) -> DropSite {
             place => place,
         },
         reason: if of_xdp { failure(key.cause) } else { text(key.group) },
-        subnet: key.subnet,
-        protocol: Protocol::from_number(key.protocol),
+        subnet: Some(key.subnet),
+        protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,
-        connection: ConnectionType::from_number(key.connection),
+        connection: Some(ConnectionType::from_number(key.connection)),
     }
 }
 
@@ -90,9 +91,9 @@ mod tests {
     fn check(key: NamedDropKey, expected: [&str; 5]) {
         let site = of_name(&key);
         let (location, reason) = (site.location.as_str(), site.reason.as_str());
-        let (protocol, direction) = (site.protocol.as_str(), site.direction.as_str());
+        let (protocol, connection) = (site.protocol.unwrap().as_str(), site.connection.unwrap().as_str());
         assert_eq!(
-            [location, reason, protocol, direction, site.connection.as_str()],
+            [location, reason, protocol, site.direction.as_str(), connection],
             expected
         );
     }

@@ -73,14 +73,14 @@ pub struct DropSite {
     /// Name of the reason, or its number where the kernel does not name it, "" on a kernel without reasons; the trap's group; the
     /// XDP action or the error of a redirect.
     pub reason: String,
-    /// Subnet of the remote address.
-    pub subnet: SubnetKey,
-    /// Protocol of the packet.
-    pub protocol: Protocol,
+    /// Subnet of the remote address; none if nobody looked.
+    pub subnet: Option<SubnetKey>,
+    /// Protocol of the packet; none if nobody looked.
+    pub protocol: Option<Protocol>,
     /// Which way it went.
     pub direction: Direction,
-    /// What carried it.
-    pub connection: ConnectionType,
+    /// What carried it; none if nobody looked.
+    pub connection: Option<ConnectionType>,
 }
 
 /// What the exporter knows of itself.

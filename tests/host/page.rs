@@ -68,10 +68,10 @@ fn no_text_becomes_markup() -> Result<()> {
     let evil = DropSite {
         location: EVIL.to_owned(),
         reason: EVIL.to_owned(),
-        subnet: common::address::SubnetKey::FALLBACK,
-        protocol: Protocol::Tcp,
+        subnet: Some(common::address::SubnetKey::FALLBACK),
+        protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
-        connection: ConnectionType::Wired,
+        connection: Some(ConnectionType::Wired),
     };
     let total = DropCount { packets: 7, bytes: 70 };
     snapshot.drops.push(Row {
@@ -168,10 +168,10 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
         let site = DropSite {
             location: format!("function_{number}"),
             reason: "NO_SOCKET".to_owned(),
-            subnet,
-            protocol: Protocol::Udp,
+            subnet: Some(subnet),
+            protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
-            connection: ConnectionType::Wired,
+            connection: Some(ConnectionType::Wired),
         };
         snapshot.drops.push(Row {
             id: u64::from(number) + 1,

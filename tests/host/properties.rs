@@ -11,6 +11,7 @@ use common::drops::{Direction, DropCount, DropSource, Protocol};
 use common::group::{Counter, GroupKey};
 use common::histogram::{DURATION_BUCKETS, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
 use common::lost::Lost;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
@@ -74,15 +75,15 @@ fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
     let site = (
         select(&LOCATIONS[..]),
         select(&REASONS[..]),
-        0..SUBNETS,
-        select(&Protocol::ALL[..4]),
+        option::of((0..SUBNETS).prop_map(SubnetKey::named)),
+        option::of(select(&Protocol::ALL[..4])),
         select(&[Direction::Receive, Direction::Transmit][..]),
-        select(&ConnectionType::ALL[..3]),
+        option::of(select(&ConnectionType::ALL[..3])),
     );
     let site = site.prop_map(|(location, reason, subnet, protocol, direction, connection)| DropSite {
         location: location.to_owned(),
         reason: reason.to_owned(),
-        subnet: SubnetKey::named(subnet),
+        subnet,
         protocol,
         direction,
         connection,

@@ -175,10 +175,10 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
         let site = DropSite {
             location: location.to_owned(),
             reason: reason.to_owned(),
-            subnet,
-            protocol,
+            subnet: Some(subnet),
+            protocol: Some(protocol),
             direction,
-            connection,
+            connection: Some(connection),
         };
         (DropSource::Software, Some(site))
     };

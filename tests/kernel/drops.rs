@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tests::counters::{Counters, Queue};
-use tests::exporter::start;
+use tests::exporter::{Launch, start};
 use tests::namespace::Namespace;
 use tests::packet::{datagram, spoiled};
 use tests::pair::{Cable, DEVICE, Pair, of_each_family, of_each_family_with};
@@ -101,6 +102,56 @@ fn packets_that_a_filter_drops_equal_its_own_counter() -> Result<()> {
             scrape.sum(BYTES, &[("subnet", &subnet), ("protocol", "udp")])?,
             dropped.bytes as f64
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn labels_that_are_off_are_not_looked_for_and_every_drop_is_still_counted() -> Result<()> {
+    // Without the subnet among the labels, drops of others count with these.
+    let _turn = turn::alone()?;
+    let pair = Pair::new()?;
+    let subnet = pair.subnet()?.name();
+    nft::drop_matching(&pair.server, "input", "meta l4proto udp")?;
+    let exporter = Launch::new(pair.config())
+        .arguments(&["--web.enable-lifecycle"])
+        .start()?;
+    let mut made = 0;
+    // Which labels are on, and which of the last have then a value that somebody looked for.
+    for (on, known) in [
+        ("location, reason", [false; 3]),
+        ("reason, protocol", [true, false, false]),
+        ("reason, connection_type", [false, false, true]),
+        ("reason, subnet", [true, true, false]),
+        (
+            "location, reason, class, protocol, direction, subnet, connection_type",
+            [true; 3],
+        ),
+    ] {
+        exporter.reload(&format!("{}labels: {{drops: [{on}]}}\n", pair.config()))?;
+        for family in [Family::V4, Family::V6] {
+            send_datagrams(&pair.client, pair.to(family, 9)?, 7, 100)?;
+        }
+        made += 14;
+        let scrape = exporter.scrape()?;
+        let of_filter = [("reason", "NETFILTER_DROP")];
+        assert_eq!(scrape.sum(PACKETS, &of_filter)?, made as f64, "{on}");
+        assert_eq!(nft::dropped(&pair.server)?.packets, made);
+        let looked = [
+            ("protocol", "udp"),
+            ("subnet", &*subnet),
+            ("connection_type", "virtual"),
+        ];
+        let of_row: Vec<_> = looked
+            .into_iter()
+            .zip(known)
+            .map(|((label, value), is_known)| format!("{label}={}", if is_known { value } else { "other" }))
+            .collect();
+        let path = format!("/api/v1/drops?reason=NETFILTER_DROP&{}", of_row.join("&"));
+        let answer: Value = serde_json::from_str(&exporter.get(&path, "*/*")?.body)?;
+        let rows = answer["drops"].as_array().context("no rows")?;
+        let packets: Option<u64> = rows.iter().map(|row| row["packets"].as_u64()).sum();
+        assert_eq!(packets, Some(14), "{on}: {answer:#}");
     }
     Ok(())
 }

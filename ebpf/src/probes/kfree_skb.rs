@@ -5,13 +5,15 @@ use crate::{
     capture, devices, drops,
     groups::{self, Group},
     kernel::SkBuff,
+    maps::SETTINGS,
     notes,
     offsets::{HAS_DROP_REASON, HAS_PACKETS},
     packet, storage,
 };
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
-    drops::{Direction, DropKey},
+    address::SubnetKey,
+    drops::{Direction, DropKey, Protocol, skip},
     group::Counter,
 };
 
@@ -37,22 +39,43 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
     if matches!(direction, Direction::Transmit) {
         count_for_flow(packet);
     }
-    let (protocol, remote) = packet::protocol_and_remote(packet, direction);
-    let connection = match direction {
-        Direction::Receive => devices::of_received(packet),
-        Direction::Transmit => devices::of_transmitted(packet),
+    drops::count(&key(packet, location, reason, direction), packet.length());
+    0
+}
+
+/// Under which labels a packet is counted.
+#[inline(always)]
+fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> DropKey {
+    let skipped = SETTINGS.get(0).map_or(0, |settings| settings.skipped_of_drops as u8);
+    let (protocol, subnet) = if skipped & skip::HEADERS != 0 {
+        (Protocol::Other as u8, SubnetKey::NONE)
+    } else {
+        let (protocol, remote) = packet::protocol_and_remote(packet, direction);
+        let subnet = if skipped & skip::SUBNET != 0 {
+            SubnetKey::NONE
+        } else {
+            groups::subnet_of(remote)
+        };
+        (protocol, subnet)
     };
-    let key = DropKey {
+    let connection = if skipped & skip::CONNECTION != 0 {
+        devices::UNKNOWN
+    } else {
+        match direction {
+            Direction::Receive => devices::of_received(packet),
+            Direction::Transmit => devices::of_transmitted(packet),
+        }
+    };
+    DropKey {
         location,
         reason,
-        subnet: groups::subnet_of(remote),
+        subnet,
         protocol,
         direction: direction as u8,
         connection,
-        padding: [0; 5],
-    };
-    drops::count(&key, packet.length());
-    0
+        skipped,
+        padding: [0; 4],
+    }
 }
 
 /// Counts a packet that a local flow sent for that flow.

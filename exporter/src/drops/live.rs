@@ -4,7 +4,7 @@ use super::{Dropped, filter::Filter, table::Table, text};
 use crate::{
     cli::{DropsArguments, Output},
     collect::Collector,
-    config::{Config, Detail},
+    config::{Config, Detail, Labels},
     live::{self, Ticker},
     run::RunError,
 };
@@ -24,6 +24,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
     // Of the exporter's programs only those that see drops; every table is read anew.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
+    config.labels = Labels::default();
     config.collect.max_age = Duration::ZERO;
     let collector = live::load(&config, arguments.btf.as_deref())?;
     let runtime = live::runtime().map_err(RunError::Live)?;

@@ -5,12 +5,15 @@
 //! its old nor its new one: what is more specific enters first and leaves last.
 
 use crate::{
-    config::{Config, Fallback},
+    config::{Config, DropLabel, Fallback},
     numbering::Numbering,
 };
-use common::settings::{OVERRIDES, Override, Settings};
+use common::{
+    drops::skip,
+    settings::{OVERRIDES, Override, Settings},
+};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that follows from one configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,8 +112,17 @@ fn settings(config: &Config, generation: u64) -> Settings {
             connection: *connection as u64,
         };
     }
+    settings.skipped_of_drops = skipped_of(&config.labels.drops).into();
     settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
     settings
+}
+
+/// What need not be looked for to tell drops apart by these labels.
+fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
+    let of = |label: DropLabel, bit: u8| if labels.contains(&label) { 0 } else { bit };
+    // Whoever looks for the subnet has found the protocol.
+    let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
+    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION)
 }
 
 #[cfg(test)]

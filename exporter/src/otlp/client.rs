@@ -81,12 +81,18 @@ where
     B: Body + Send,
     B::Data: Send,
 {
+    let mut tcp = HttpConnector::new();
+    // The scheme is the other connector's to look at.
+    tcp.enforce_http(false);
+    // HTTP/2 writes a small request in parts, and the last would wait for the receiver's delayed acknowledgment, 40 ms.
+    tcp.set_nodelay(true);
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     if is_http2 {
-        builder.http2_only(true).build(connector.enable_http2().build())
+        let connector = connector.enable_http2().wrap_connector(tcp);
+        builder.http2_only(true).build(connector)
     } else {
-        builder.build(connector.enable_http1().build())
+        builder.build(connector.enable_http1().wrap_connector(tcp))
     }
 }
 
