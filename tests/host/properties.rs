@@ -122,7 +122,7 @@ fn choices() -> impl Strategy<Value = Choices> {
         subsequence(TCP_LABELS.to_vec(), 0..=TCP_LABELS.len()),
         subsequence(DROP_LABELS.to_vec(), 0..=DROP_LABELS.len()),
         prop_oneof![100usize..400, 400usize..4000],
-        proptest::option::of(select(&REASONS[..3])),
+        option::of(select(&REASONS[..3])),
         any::<[bool; 3]>(),
     )
         .prop_map(
@@ -509,7 +509,7 @@ struct Step {
 }
 
 fn history() -> impl Strategy<Value = Vec<Step>> {
-    let reload = proptest::option::weighted(0.4, choices());
+    let reload = option::weighted(0.4, choices());
     let step = (reload, prop::collection::vec(event(), 0..40)).prop_map(|(reload, events)| Step { reload, events });
     prop::collection::vec(step, 1..6)
 }

@@ -163,7 +163,7 @@ pub(crate) struct RawLabels {
     /// Labels of the TCP metrics. Default: `[subnet, connection_type, app_protocol, role]`. Example: `[subnet, role]`.
     #[schemars(with = "Option<Vec<schema::TcpLabelWord>>", extend("uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
-    /// Labels of the drop metrics. What only a label left out needs is not looked for: a drop then costs less, and in the API the label is `other`.
+    /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
     /// Default: `[location, reason, class, protocol, direction, subnet, connection_type]`. Example: `[reason, class]`.
     #[schemars(with = "Option<Vec<schema::DropLabelWord>>", extend("uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
