@@ -2,7 +2,7 @@
 //!
 //! Code runs inside on a thread of its own, so that the test's thread never leaves the namespace it started in.
 
-use std::fs::File;
+use std::fs::{File, read_dir};
 use std::io::Write as _;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -24,6 +24,9 @@ const SETTINGS: [&str; 4] = [
     "net.ipv4.tcp_ecn=0",
 ];
 
+/// Before the number of the process that made it.
+const PREFIX: &str = "tcpvitals-";
+
 /// A network namespace with its loopback device up; removed on drop.
 #[derive(Debug)]
 pub struct Namespace {
@@ -33,7 +36,11 @@ pub struct Namespace {
 impl Namespace {
     /// Makes one under a name that no other has.
     pub fn new() -> Result<Self> {
-        let name = format!("tcpvitals-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            sweep();
+        }
+        let name = format!("{PREFIX}{}-{number}", process::id());
         host(&format!("ip netns add {name}"))?;
         let namespace = Self { name };
         namespace.exec("ip link set lo up")?;
@@ -86,6 +93,18 @@ impl Namespace {
     pub fn has(&self, setting: &str) -> Result<bool> {
         let (path, _) = parameter(setting)?;
         self.run(|| Ok(Path::new(&path).exists()))
+    }
+}
+
+/// Removes what is left of runs that were interrupted. Whatever cannot be removed is in nobody's way.
+fn sweep() {
+    for entry in read_dir("/run/netns").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let maker = maker.and_then(|maker| maker.parse::<u32>().ok());
+        if maker.is_some_and(|maker| !Path::new("/proc").join(maker.to_string()).exists()) {
+            host(&format!("ip netns delete {name}")).ok();
+        }
     }
 }
 

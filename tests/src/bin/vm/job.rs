@@ -13,7 +13,7 @@ use crate::matrix::Kernel;
 use crate::programs::run;
 
 /// Tests of what no kernel changes: how the exporter is asked, and whom it tells.
-const ABOVE_THE_KERNEL: [&str; 4] = ["web::", "api::", "otlp::", "formats::"];
+const ABOVE_THE_KERNEL: [&str; 5] = ["web::", "api::", "page::", "otlp::", "formats::"];
 
 /// Where the exporter must refuse: so must the doctor, which with securityfs can tell a lockdown without loading anything.
 const REFUSED: &str = "\

@@ -22,6 +22,9 @@ use crate::{Run, cache, netdevsim, programs};
 /// The exporter's exit code where the kernel lacks something.
 const CANNOT_MEASURE: i32 = 3;
 
+/// The tests that want netdevsim: the kernel's source is a large thing to fetch for others.
+const TRAPS: &str = "hardware";
+
 /// A kernel that is ready to boot.
 struct Guest {
     kernel: Kernel,
@@ -89,7 +92,8 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
     }
     let unpacked = Unpacked::find(&folder)?;
     let mut modules = needed(&unpacked.modules)?;
-    if let Some(source) = &kernel.netdevsim {
+    let wants_traps = arguments.filter.is_empty() || arguments.filter.iter().any(|word| word.starts_with(TRAPS));
+    if let Some(source) = kernel.netdevsim.as_ref().filter(|_| wants_traps) {
         let release = netdevsim::release(&unpacked.modules)?;
         let mirror = arguments.mirror.as_deref();
         match netdevsim::module(&kernel, source, &release, cache, mirror, &folder) {
