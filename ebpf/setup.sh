@@ -30,7 +30,8 @@ check_toolchain() {
     local version
     have cargo rustc ||
         fail "cargo or rustc is missing" "install Rust $channel, best with rustup, and put its programs on PATH"
-    version=$(rustc --version 2>&1) ||
+    # rustup says on its standard error what it fetches first.
+    version=$(rustc --version) ||
         fail "the Rust toolchain $channel is missing" "rustup toolchain install $channel"
     [[ $version == "rustc $channel "* ]] ||
         fail "rust-toolchain.toml asks for $channel, but this is $version" "rustup toolchain install $channel"

@@ -60,7 +60,8 @@ impl Diagnosis {
     /// Examines the kernel for a configuration.
     pub fn new(config: &Config, btf: Option<&Path>) -> Self {
         let plan = plan_for(config, btf);
-        let privileges = capabilities::check().err().map(|error| error.to_string());
+        // Those that a file gives are only permitted: the symbols would seem hidden.
+        let privileges = capabilities::keep_needed().err().map(|error| error.to_string());
         let (fatal, plan) = match plan {
             Ok(plan) => (None, Some(plan)),
             Err(fatal) => (Some(fatal), None),

@@ -48,8 +48,7 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
 
 /// The same once more, a program of its own, for what the first did not do. Attached only where tracepoints can be
 /// preempted (Linux 7.0 and newer): a task that loses its processor within a program makes the kernel skip every run of
-/// that program there until it is back, but not those of another. It also deletes the storage of a connection that is
-/// over, which those kernels need (`tcp_destroy_sock`).
+/// that program there until it is back, but not those of another.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
     let Some(sock) = Sock::argument(&context, 0) else {
@@ -69,9 +68,6 @@ fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
             }
             _ => {}
         }
-    }
-    if new == state::CLOSE {
-        storage::delete(sock);
     }
     0
 }

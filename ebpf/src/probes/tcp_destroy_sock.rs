@@ -10,7 +10,19 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
-    if let Some(sock) = Sock::argument(&context, 0) {
+    delete(&context)
+}
+
+/// The same once more, for what the kernel kept the first from doing: those kernels can take the processor from a program,
+/// and skip it there until it is back.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn tcp_destroy_sock_again(context: BtfTracePointContext) -> i32 {
+    delete(&context)
+}
+
+#[inline(always)]
+fn delete(context: &BtfTracePointContext) -> i32 {
+    if let Some(sock) = Sock::argument(context, 0) {
         storage::delete(sock);
     }
     0

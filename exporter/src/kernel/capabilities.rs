@@ -46,14 +46,6 @@ pub fn keep_needed_for_buffers() -> Result<(), CapabilitiesError> {
     set(&keep)
 }
 
-/// Checks that programs can be loaded.
-///
-/// # Errors
-/// [`CapabilitiesError::Missing`] without CAP_BPF or CAP_PERFMON.
-pub fn check() -> Result<(), CapabilitiesError> {
-    at_hand().map(drop)
-}
-
 fn at_hand() -> Result<CapsHashSet, CapabilitiesError> {
     let have = caps::read(None, CapSet::Permitted)?;
     needed(&have).map_err(|missing| CapabilitiesError::Missing { missing })

@@ -58,9 +58,9 @@ const QDISC: &str = "qdisc_drop";
 const XDP: &str = "xdp_exception";
 const XDP_REDIRECT: &str = "xdp_redirect_err";
 
-/// The programs that are left out where the kernel needs no help: the one that deletes the storage of a socket before the
+/// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
 /// kernel does, and the one that does what the kernel kept the program of connections from doing.
-const HELPERS: [&str; 2] = ["tcp_destroy_sock", SECOND_LOOK];
+const HELPERS: [&str; 3] = ["tcp_destroy_sock", "tcp_destroy_sock_again", SECOND_LOOK];
 const SECOND_LOOK: &str = "inet_sock_set_state_again";
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
@@ -68,6 +68,12 @@ const SECOND_LOOK: &str = "inet_sock_set_state_again";
 pub static PROGRAMS: &[Program] = &[
     Program {
         name: "tcp_destroy_sock",
+        hook: Hook::Tracepoint("tcp_destroy_sock"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_destroy_sock_again",
         hook: Hook::Tracepoint("tcp_destroy_sock"),
         fields: &[],
         part: Part::Tcp,
