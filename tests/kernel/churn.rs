@@ -10,7 +10,7 @@ use tests::counters::Counters;
 use tests::exporter::{Exporter, start};
 use tests::pair::Pair;
 use tests::scrape::Scrape;
-use tests::settings::scaled;
+use tests::settings::{rest, scaled};
 use tests::skipped::Skipped;
 use tests::subnet::Family;
 use tests::traffic::{Ending, churn};
@@ -67,7 +67,10 @@ fn churn_under_scrapes(
             ended
         });
         let made = churn(pair, &targets, 4, ending, |number| {
-            more(number) || scrapes.load(Ordering::Relaxed) < SCRAPES
+            more(number) || {
+                thread::sleep(rest());
+                scrapes.load(Ordering::Relaxed) < SCRAPES
+            }
         });
         stop.store(true, Ordering::Relaxed);
         scraper
