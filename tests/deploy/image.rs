@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 use tests::account::{End, require_equal};
 use tests::exporter::{Exporter, Launch, config_file, run_command};
@@ -107,6 +108,14 @@ fn its_file_capabilities_carry_a_user_without_ambient_ones() -> Result<()> {
         .start()?;
     require_counts(&exporter, &pair)?;
     drop(exporter);
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg("env").arg(&binary);
+    let told = run_command(command.args(["doctor", "--output", "json"]))?;
+    let told: Value = serde_json::from_str(&told.stdout)?;
+    assert_eq!(
+        (&told["may_load"], &told["symbols_visible"]),
+        (&true.into(), &true.into())
+    );
     // Where privilege escalation is forbidden they are not honoured, and it says what is missing.
     let config = config_file("")?;
     let mut command = Command::new(wrapper[0]);
