@@ -24,17 +24,17 @@ pub struct Skipped {
 impl Skipped {
     /// Reads what the exporter says of the programs that see connections open and close.
     pub fn of(scrape: &Scrape) -> Result<Self> {
-        Self::by(scrape, &LOOKS)
+        Self::with(scrape, &[])
     }
 
-    /// The same of other programs.
-    pub fn by(scrape: &Scrape, programs: &[&str]) -> Result<Self> {
+    /// The same of those and of `more`.
+    pub fn with(scrape: &Scrape, more: &[&str]) -> Result<Self> {
         let [_, second] = LOOKS;
         let mut attached = scrape.exposition().samples.keys();
         let is_preemptible = attached
             .any(|series| series.name == ATTACHED && series.labels.get("program").is_some_and(|name| name == second));
         let lost = scrape.by("tcpvitals_events_lost_total", "program", &[])?;
-        let runs = programs.iter().filter_map(|program| lost.get(*program)).sum();
+        let runs = LOOKS.iter().chain(more).filter_map(|program| lost.get(*program)).sum();
         let runs = if is_preemptible { runs } else { 0.0 };
         Ok(Self { runs })
     }
@@ -81,11 +81,15 @@ mod tests {
              tcpvitals_events_lost_total{{program=\"kfree_skb\"}} 70\n# EOF\n"
         );
         let scrape = Scrape::new(parse(&text, Format::OpenMetrics).unwrap());
+        let (skipped, more) = (
+            Skipped::of(&scrape).unwrap(),
+            Skipped::with(&scrape, &["kfree_skb"]).unwrap(),
+        );
         assert_eq!(
-            Skipped::by(&scrape, &["kfree_skb"]).unwrap().runs(),
+            more.runs() - skipped.runs(),
             if program == LOOKS[1] { 70.0 } else { 0.0 }
         );
-        Skipped::of(&scrape).unwrap()
+        skipped
     }
 
     #[test]
