@@ -1,7 +1,9 @@
 //! A group: all flows with the same labels. Its counters lie in one slot.
 
 use crate::address::SubnetKey;
+use crate::connection::Name;
 use crate::histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below};
+use crate::recent::RECENT;
 
 /// Who opened a connection: the value of the `role` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -358,10 +360,13 @@ fn smaller(a: u32, b: u32) -> u32 {
     if a == 0 || (b != 0 && b < a) { b } else { a }
 }
 
-/// Live flows of one congestion-control algorithm: the value of the map `ALGORITHMS`, whose key is its name.
+/// Live flows of one congestion-control algorithm: an entry of the map `ALGORITHMS`. The first free one from
+/// [`crate::recent::place`] of its name on, in a circle; entries of earlier folds are free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct AlgorithmCount {
+    /// Its name, NUL-padded.
+    pub name: Name,
     /// The fold that counted.
     pub epoch: u64,
     /// Live flows.
@@ -369,7 +374,7 @@ pub struct AlgorithmCount {
 }
 
 /// Most congestion-control algorithms that are told apart.
-pub const ALGORITHMS: u32 = 64;
+pub const ALGORITHMS: u32 = RECENT;
 
 /// The slot of flows and events that no slot of their own could be found for.
 pub const OTHER_SLOT: u32 = 0;

@@ -117,6 +117,20 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
 #[inline(always)]
 fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
     let Some(chrono) = tcp.chrono() else { return };
+    // SAFETY: words of the array of the flow's state.
+    let seen = unsafe {
+        let snapshot = (&raw const (*state).snapshot).cast::<u32>();
+        [
+            folded::SENDER_BUSY_JIFFIES,
+            folded::RECEIVE_WINDOW_JIFFIES,
+            folded::SEND_BUFFER_JIFFIES,
+        ]
+        .map(|index| read_volatile(snapshot.add(index)))
+    };
+    // Most flows are at rest most of the time.
+    if chrono.running == 0 && chrono.at(0) == seen {
+        return;
+    }
     if matches!(fold, Fold::Live) {
         // Without the lock the sender may change its state meanwhile; the next fold will find it at rest.
         match tcp.chrono() {
@@ -160,6 +174,9 @@ fn exchange<T: Copy + PartialEq>(
         // SAFETY: a member of the flow's state.
         let old = unsafe { read_volatile(snapshot) };
         let Some(now) = read() else { return };
+        if now == old {
+            return;
+        }
         let delta = delta(old, now);
         if delta == 0 {
             return;

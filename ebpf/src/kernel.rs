@@ -246,6 +246,24 @@ tcp_sock_readers! {
 }
 
 impl TcpSock {
+    /// Asks for the cache lines that a fold reads, all at once: on a host with many flows each is a miss, and read one by one
+    /// between what is computed from them, each would be waited for.
+    #[inline(always)]
+    pub(crate) fn fetch(self) {
+        let _fetched = (
+            self.icsk_rto(),
+            self.mss_cache(),
+            self.snd_ssthresh(),
+            self.segs_out(),
+            self.srtt_us(),
+            self.bytes_received(),
+            self.dsack_dups(),
+            self.reord_seen(),
+            self.total_retrans(),
+            self.rcv_ooopack(),
+        );
+    }
+
     /// The same socket as `struct sock`.
     #[inline(always)]
     pub(crate) const fn as_sock(self) -> Sock {

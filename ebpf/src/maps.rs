@@ -94,10 +94,10 @@ pub(crate) static SLOTS_USED: Array<u64, 2> = Array::new();
 #[btf_map]
 pub(crate) static LOST: PerCpuArray<u64, { Lost::COUNT }> = PerCpuArray::new();
 
-/// Name of a congestion-control algorithm -> live flows. Written by the fold, read by user space. When full the algorithm is not
-/// shown.
+/// Hash of the name of a congestion-control algorithm -> live flows. Written by the fold, read by user space. When full the
+/// algorithm is not shown.
 #[btf_map]
-pub(crate) static ALGORITHMS: HashMap<[u64; 2], AlgorithmCount, { ALGORITHM_COUNT as usize }> = HashMap::new();
+pub(crate) static ALGORITHMS: Array<AlgorithmCount, { ALGORITHM_COUNT as usize }> = Array::new();
 
 /// 0 -> the record that the dump is writing, per CPU: it is too large for the stack. Written and read by the dump, which user
 /// space runs once at a time.

@@ -9,7 +9,7 @@
 )]
 
 use crate::{
-    atomic, fold,
+    fold,
     groups::{Group, Place},
     kernel::{Sock, TcpSock},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
@@ -17,14 +17,13 @@ use crate::{
     record,
     storage::Flow,
 };
-use aya_ebpf::{
-    bindings::{BPF_NOEXIST, seq_file},
-    helpers::generated::bpf_seq_write,
-};
+use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 use common::{
+    connection::Name,
     flow::{FlowState, Fold},
-    group::{AlgorithmCount, Samples},
+    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
     histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
+    recent::place,
     record::FlowRecord,
     tcp::INFINITE_SSTHRESH,
 };
@@ -53,6 +52,8 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.tcp() else { return 0 };
+    tcp.fetch();
+    flow.fetch();
     if !flow.is_established() {
         return 0;
     }
@@ -170,19 +171,24 @@ fn add_size<const N: usize>(histogram: &mut Histogram<N>, size: u32) {
 }
 
 #[inline(always)]
-fn count_algorithm(name: [u64; 2], epoch: u64) {
-    let Some(count) = ALGORITHMS.get_ptr_mut(name) else {
-        // A full table leaves the algorithm out.
-        let _full = ALGORITHMS.insert(name, AlgorithmCount { epoch, live: 1 }, BPF_NOEXIST as u64);
-        return;
-    };
-    // SAFETY: a map value that only this program writes, and it runs once at a time.
-    unsafe {
-        if (*count).epoch == epoch {
-            atomic::add(&raw mut (*count).live, 1);
-        } else {
-            (*count).live = 1;
-            (*count).epoch = epoch;
+fn count_algorithm(name: Name, epoch: u64) {
+    let first = place(name);
+    let mut step = 0;
+    // A full table leaves the algorithm out.
+    while step < ALGORITHM_COUNT {
+        let Some(count) = ALGORITHMS.get_ptr_mut((first + step) % ALGORITHM_COUNT) else {
+            return;
+        };
+        // SAFETY: a map value that only this program writes, and it runs once at a time.
+        let count = unsafe { &mut *count };
+        if count.epoch != epoch {
+            *count = AlgorithmCount { name, epoch, live: 1 };
+            return;
         }
+        if count.name == name {
+            count.live += 1;
+            return;
+        }
+        step += 1;
     }
 }

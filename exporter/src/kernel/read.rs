@@ -13,7 +13,7 @@ use aya::{
 };
 use common::{
     drops::{DROP_TABLE, DropCount, DropKey, DropSource, NamedDropKey},
-    group::{AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
+    group::{ALGORITHMS, AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
     lost::Lost,
 };
 use std::{
@@ -229,13 +229,9 @@ impl Kernel {
     }
 
     fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
-        let mut live = BTreeMap::new();
-        self.each_entry("ALGORITHMS", |name: [u64; 2], count: AlgorithmCount| {
-            if count.epoch == epoch {
-                live.insert(text(name), count.live);
-            }
-        })?;
-        Ok(live)
+        let counts: Vec<AlgorithmCount> = self.array("ALGORITHMS", ALGORITHMS)?;
+        let counted = counts.into_iter().filter(|count| count.epoch == epoch);
+        Ok(counted.map(|count| (text(count.name), count.live)).collect())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]
