@@ -23,6 +23,13 @@ impl Place {
         self.offset as u64 | (self.shift as u64) << 32 | (self.width as u64) << 40
     }
 
+    /// The offset in the lower half of a global; `None` when the kernel does not have the field.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    pub const fn decode_offset(half: u32) -> Option<u32> {
+        if half == Self::ABSENT as u32 { None } else { Some(half) }
+    }
+
     /// The place in a global; `None` when the kernel does not have the field.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
