@@ -175,6 +175,9 @@ macro_rules! kernel_facts {
             HAS_SEGMENT_PATH;
             /// `inet_sock_set_state_again` runs, and does what the first program could not.
             HAS_SECOND_LOOK;
+            /// The kernel skips a run of a program that begins on a CPU where a run of the same program is under way: what one
+            /// program alone writes, per CPU, needs no atomics.
+            HAS_ONE_RUN_PER_CPU;
             /// Somebody reads events of flows (`trace`): the hooks write them.
             HAS_EVENTS;
             /// Somebody reads dropped packets (`capture`): the hooks copy them.
@@ -247,9 +250,12 @@ mod tests {
                 width: 1,
             },
         ] {
-            assert_eq!(Place::decode(place.encode()), Some(place));
+            let global = place.encode();
+            assert_eq!(Place::decode(global), Some(place));
+            assert_eq!(Place::decode_offset(global as u32), Some(place.offset));
         }
         assert_eq!(Place::decode(Place::ABSENT), None);
+        assert_eq!(Place::decode_offset(Place::ABSENT as u32), None);
     }
 
     #[test]

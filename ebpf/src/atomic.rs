@@ -1,8 +1,10 @@
 //! Atomic operations on map memory: the hooks, the iterator and interrupts on one CPU may touch the same counter.
 #![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
 
+use crate::offsets::HAS_ONE_RUN_PER_CPU;
 use common::verifier::forgotten;
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::ptr::{read_volatile, write_volatile};
 
 /// Adds to a counter, wrapping.
 ///
@@ -12,6 +14,23 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
     // SAFETY: by the contract of this function.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, value) };
+}
+
+/// Adds to a counter of this CPU that no other program writes, wrapping. Where the kernel runs a program once at a time on a CPU,
+/// nobody can come between, and what an atomic operation costs is saved.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn add_own(counter: *mut u64, value: u64) {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if HAS_ONE_RUN_PER_CPU.is_set() {
+            write_volatile(counter, read_volatile(counter).wrapping_add(value));
+        } else {
+            add(counter, value);
+        }
+    }
 }
 
 /// Adds to a counter and returns what it was before.

@@ -10,7 +10,7 @@ use crate::{
     slots::{self, Table},
 };
 use common::{
-    drops::{DropKey, DropSource, NamedDropKey},
+    drops::{DropCount, DropKey, DropSource, NamedDropKey},
     lost::Lost,
 };
 
@@ -21,27 +21,34 @@ pub(crate) fn count(key: &DropKey, bytes: u32) {
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
-    count_at(slot, DropSource::Software, bytes);
+    if let Some(count) = row(slot, DropSource::Software) {
+        // SAFETY: members of a map value. `kfree_skb` alone counts what the network stack drops.
+        unsafe {
+            atomic::add_own(&raw mut (*count).packets, 1);
+            atomic::add_own(&raw mut (*count).bytes, bytes as u64);
+        }
+    }
 }
 
 /// Counts a packet that somebody else drops.
 #[inline(always)]
 pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
-    count_at(slot, source, bytes);
-}
-
-#[inline(always)]
-fn count_at(slot: Option<u32>, source: DropSource, bytes: u32) {
-    let slot = slot.unwrap_or_else(|| {
-        count_lost(Lost::DropOverflow);
-        source.other_slot()
-    });
-    if let Some(count) = DROPS.get_ptr_mut(slot) {
+    if let Some(count) = row(slot, source) {
         // SAFETY: members of a map value.
         unsafe {
             atomic::add(&raw mut (*count).packets, 1);
             atomic::add(&raw mut (*count).bytes, bytes as u64);
         }
     }
+}
+
+/// The row of a slot on this CPU; without a slot the row `other` of the source.
+#[inline(always)]
+fn row(slot: Option<u32>, source: DropSource) -> Option<*mut DropCount> {
+    let slot = slot.unwrap_or_else(|| {
+        count_lost(Lost::DropOverflow);
+        source.other_slot()
+    });
+    DROPS.get_ptr_mut(slot)
 }

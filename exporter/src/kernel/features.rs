@@ -61,6 +61,8 @@ pub struct Features {
     pub drop_reasons: BTreeMap<String, u32>,
     /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
     pub socket_storage: bool,
+    /// A run of a program on a raw tracepoint that begins within another run of it, on the same CPU, is skipped and counted.
+    pub one_run_per_cpu: bool,
     /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
     /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
     pub storage_goes_under_iterators: bool,
@@ -161,6 +163,9 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
             .collect(),
         socket_storage: btf.function("bpf_sk_storage_get_tracing"),
+        // Its name is since Linux 6.1 that of a function which all kinds of tracing programs call for such a run; until then it
+        // was `inc_misses_counter`, for trampolines alone.
+        one_run_per_cpu: btf.function("bpf_prog_inc_misses_counter"),
         storage_goes_under_iterators: btf.function("bpf_selem_unlink_nofail"),
     }
 }
@@ -228,6 +233,7 @@ mod tests {
         assert!(!features.tracepoints.contains_key("no_such_tracepoint"));
         assert_eq!(features.iterators, ["tcp"]);
         assert!(features.socket_storage);
+        assert!(features.one_run_per_cpu);
     }
 
     #[test]

@@ -303,6 +303,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         ),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
+        (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
     ];
     facts.extend(purpose.facts());
     let mut fields = Vec::new();
@@ -422,6 +423,7 @@ pub(crate) mod tests {
                 .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
                 .collect(),
             socket_storage: true,
+            one_run_per_cpu: true,
             storage_goes_under_iterators: true,
         }
     }
@@ -525,6 +527,19 @@ pub(crate) mod tests {
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
+    }
+
+    #[test]
+    fn counts_of_one_program_need_atomics_unless_the_kernel_runs_it_once_at_a_time() {
+        let fact = |one_run_per_cpu| {
+            let features = Features {
+                one_run_per_cpu,
+                ..everything()
+            };
+            let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+            plan.facts.contains(&(fact::HAS_ONE_RUN_PER_CPU, 1))
+        };
+        assert_eq!([fact(false), fact(true)], [false, true]);
     }
 
     #[test]
