@@ -21,6 +21,28 @@ pub const fn name(text: &str) -> Name {
     words
 }
 
+/// A name as it lies in the kernel's memory, without what follows its NUL.
+#[inline(always)]
+pub const fn until_nul([first, second]: Name) -> Name {
+    match kept(first) {
+        u64::MAX => [first, second & kept(second)],
+        mask => [first & mask, 0],
+    }
+}
+
+/// The bytes of a word before its first NUL, as a mask.
+#[inline(always)]
+const fn kept(word: u64) -> u64 {
+    const LOWEST_BITS: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of each byte that is zero; above the first such byte also of others.
+    let zeros = word.wrapping_sub(LOWEST_BITS) & !word & LOWEST_BITS << 7;
+    if zeros == 0 {
+        return u64::MAX;
+    }
+    let first = zeros & zeros.wrapping_neg();
+    (first >> 7) - 1
+}
+
 /// What carries a flow: the value of the `connection_type` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -223,6 +245,21 @@ mod tests {
             kind: name(kind),
             ..Device::default()
         }
+    }
+
+    #[test]
+    fn a_name_ends_at_its_nul() {
+        for (memory, expected) in [
+            ("veth\0\u{1}garbage", "veth"),
+            ("\0veth", ""),
+            ("12345678\0\u{7f}", "12345678"),
+            ("1234567\0abc", "1234567"),
+            ("123456789\0abcdef", "123456789"),
+            ("sixteen letters.", "sixteen letters."),
+        ] {
+            assert_eq!(until_nul(name(memory)), name(expected), "{memory:?}");
+        }
+        assert_eq!(until_nul([0xffff_ff00_8001_ff81, 1]), [0x8001_ff81, 0]);
     }
 
     #[test]

@@ -25,9 +25,8 @@ impl Place {
 
     /// The offset in the lower half of a global; `None` when the kernel does not have the field.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     pub const fn decode_offset(half: u32) -> Option<u32> {
-        if half == Self::ABSENT as u32 { None } else { Some(half) }
+        if half == u32::MAX { None } else { Some(half) }
     }
 
     /// The place in a global; `None` when the kernel does not have the field.
@@ -72,6 +71,7 @@ macro_rules! kernel_fields {
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
             INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
+            SOCK_PROTOCOL: u16 = "sock" . "sk_protocol";
             SOCK_ERR: i32 = "sock" . "sk_err";
             SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
@@ -147,11 +147,23 @@ macro_rules! kernel_fields {
             DEVLINK_TRAP_NAME: u64 = "devlink_trap_metadata" . "trap_name";
             DEVLINK_TRAP_GROUP_NAME: u64 = "devlink_trap_metadata" . "trap_group_name";
             DEVLINK_TRAP_TYPE: u32 = "devlink_trap_metadata" . "trap_type";
+            STORAGE_ELEMENT_NEXT: u64 = "bpf_local_storage_elem" . "map_node.next";
+            STORAGE_ELEMENT_STORAGE: u64 = "bpf_local_storage_elem" . "local_storage";
+            STORAGE_ELEMENT_MAP: u64 = "bpf_local_storage_elem" . "sdata.smap";
+            STORAGE_OWNER: u64 = "bpf_local_storage" . "owner";
             BPF_PROG_AUX: u64 = "bpf_prog" . "aux";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }
     };
 }
+
+/// Structures that addresses are given as types: the fact that has the number, and the name in BTF.
+pub const CAST_TYPES: [(&str, &str); 4] = [
+    (fact::TYPE_IN6_ADDR, "in6_addr"),
+    (fact::TYPE_TCP_SOCK, "tcp_sock"),
+    (fact::TYPE_DST_ENTRY, "dst_entry"),
+    (fact::TYPE_STORAGE_ELEMENT, "bpf_local_storage_elem"),
+];
 
 /// Calls `$callback!` with the facts that are no field: `/// what it says` `GLOBAL;` for each. All are 0 unless the
 /// exporter sets them.
@@ -178,6 +190,14 @@ macro_rules! kernel_facts {
             /// The kernel skips a run of a program that begins on a CPU where a run of the same program is under way: what one
             /// program alone writes, per CPU, needs no atomics.
             HAS_ONE_RUN_PER_CPU;
+            /// Number of `struct in6_addr`, which stands for 16 bytes of anything, where addresses can be given types.
+            TYPE_IN6_ADDR;
+            /// Number of `struct tcp_sock`, likewise.
+            TYPE_TCP_SOCK;
+            /// Number of `struct dst_entry`, likewise.
+            TYPE_DST_ENTRY;
+            /// Number of `struct bpf_local_storage_elem`, likewise.
+            TYPE_STORAGE_ELEMENT;
             /// Somebody reads events of flows (`trace`): the hooks write them.
             HAS_EVENTS;
             /// Somebody reads dropped packets (`capture`): the hooks copy them.
@@ -231,6 +251,10 @@ kernel_fields!(table);
 mod tests {
     use super::*;
 
+    fn lower_half(global: u64) -> u32 {
+        u32::try_from(global & u64::from(u32::MAX)).unwrap()
+    }
+
     #[test]
     fn a_place_survives_its_global() {
         for place in [
@@ -252,10 +276,10 @@ mod tests {
         ] {
             let global = place.encode();
             assert_eq!(Place::decode(global), Some(place));
-            assert_eq!(Place::decode_offset(global as u32), Some(place.offset));
+            assert_eq!(Place::decode_offset(lower_half(global)), Some(place.offset));
         }
         assert_eq!(Place::decode(Place::ABSENT), None);
-        assert_eq!(Place::decode_offset(Place::ABSENT as u32), None);
+        assert_eq!(Place::decode_offset(lower_half(Place::ABSENT)), None);
     }
 
     #[test]

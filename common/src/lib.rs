@@ -18,6 +18,7 @@ pub mod fields;
 pub mod flow;
 pub mod group;
 pub mod histogram;
+pub mod kfuncs;
 pub mod lost;
 pub mod recent;
 pub mod record;

@@ -5,7 +5,7 @@
 //! that are no pointers to BTF) is read with `bpf_probe_read_kernel`.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
-use crate::offsets::*;
+use crate::{cast::cast, offsets::*};
 use aya_ebpf::{
     bindings::BPF_F_CURRENT_CPU,
     helpers::{
@@ -17,9 +17,9 @@ use aya_ebpf::{
 use common::{
     address::Address,
     capture::Offsets,
-    connection::Name,
+    connection::{Name, until_nul},
     drops::Text,
-    flow::Chrono,
+    flow::{Chrono, FlowState},
     tcp::{LONGEST_HEADER, Sender},
 };
 use core::{
@@ -30,6 +30,7 @@ use core::{
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u16 = 6;
 
 /// Loads a field at a place the verifier knows.
 ///
@@ -83,6 +84,35 @@ unsafe fn load_pointer(base: *const u8, field: &Global<u64>) -> Option<*const u8
     if pointer.is_null() { None } else { Some(pointer) }
 }
 
+/// `N` words at an address that the verifier does not know as a pointer. Where it can be given a type, memory that is not there
+/// reads as zero; elsewhere it is `None`.
+#[inline(always)]
+fn words_at<const N: usize>(address: u64) -> Option<[u32; N]> {
+    if !TYPE_IN6_ADDR.is_set() {
+        // SAFETY: the helper checks every address.
+        return unsafe { bpf_probe_read_kernel(address as *const [u32; N]) }.ok();
+    }
+    let mut words = [0; N];
+    let mut first = 0;
+    while first < N {
+        let part = cast(address + 4 * first as u64, &TYPE_IN6_ADDR)?.cast::<u32>();
+        let mut i = 0;
+        while i < 4 && first + i < N {
+            // SAFETY: one of the four words of the type; volatile, so that each is loaded once.
+            words[first + i] = unsafe { read_volatile(part.add(i)) };
+            i += 1;
+        }
+        first += 4;
+    }
+    Some(words)
+}
+
+/// The same for an address that lies there.
+#[inline(always)]
+fn address_at(address: u64) -> Option<u64> {
+    words_at(address).map(|[low, high]: [u32; 2]| (high as u64) << 32 | low as u64)
+}
+
 /// `struct sock`, or the `struct sock_common` that a request socket begins with.
 #[derive(Clone, Copy)]
 pub(crate) struct Sock(*const u8);
@@ -115,6 +145,29 @@ impl Sock {
             None
         } else {
             Some(TcpSock(pointer))
+        }
+    }
+
+    /// The same for a socket that is known to be a full one: its protocol says enough.
+    #[inline(always)]
+    pub(crate) fn full_tcp(self) -> Option<TcpSock> {
+        if !TYPE_TCP_SOCK.is_set() {
+            return self.tcp();
+        }
+        // SAFETY: a member of `struct sock`.
+        match unsafe { load(self.0, &SOCK_PROTOCOL) } {
+            Some(IPPROTO_TCP) => self.known_tcp(),
+            Some(_) => None,
+            None => self.tcp(),
+        }
+    }
+
+    /// The same for a socket that is known to be a full TCP socket, which need not be asked then.
+    #[inline(always)]
+    pub(crate) fn known_tcp(self) -> Option<TcpSock> {
+        match cast(self.0 as u64, &TYPE_TCP_SOCK) {
+            Some(pointer) => Some(TcpSock(pointer)),
+            None => self.tcp(),
         }
     }
 
@@ -246,8 +299,7 @@ tcp_sock_readers! {
 }
 
 impl TcpSock {
-    /// Asks for the cache lines that a fold reads, all at once: on a host with many flows each is a miss, and read one by one
-    /// between what is computed from them, each would be waited for.
+    /// Asks for the cache lines that a fold reads, one word of each.
     #[inline(always)]
     pub(crate) fn fetch(self) {
         let _fetched = (
@@ -334,6 +386,62 @@ impl TcpSock {
         unsafe {
             let operations = load_pointer(self.0, &ICSK_CA_OPS)?;
             Some(load_words(operations, &TCP_CONGESTION_OPS_NAME))
+        }
+    }
+}
+
+/// `struct bpf_local_storage_elem`: what holds the state of a flow, in a list of all.
+#[derive(Clone, Copy)]
+pub(crate) struct StorageElement(*const u8);
+
+impl StorageElement {
+    /// The element around a value that an iterator was given; `None` where addresses cannot be given types.
+    #[inline(always)]
+    pub(crate) fn of_value(value: *const FlowState) -> Option<Self> {
+        Self::at(value as u64 - Self::value_offset()?)
+    }
+
+    #[inline(always)]
+    fn at(address: u64) -> Option<Self> {
+        cast(address, &TYPE_STORAGE_ELEMENT).map(Self)
+    }
+
+    /// The value lies behind the pointer to its map.
+    #[inline(always)]
+    fn value_offset() -> Option<u64> {
+        Some((STORAGE_ELEMENT_MAP.offset()? + size_of::<u64>()) as u64)
+    }
+
+    /// The element that an iterator comes to next; `None` at the end of a list.
+    #[inline(always)]
+    pub(crate) fn next(self) -> Option<Self> {
+        // SAFETY: a member of `struct bpf_local_storage_elem`.
+        let node = unsafe { load(self.0, &STORAGE_ELEMENT_NEXT) }?;
+        if node == 0 {
+            return None;
+        }
+        Self::at(node - STORAGE_ELEMENT_NEXT.offset()? as u64)
+    }
+
+    /// The socket that it belongs to.
+    #[inline(always)]
+    pub(crate) fn owner(self) -> Option<TcpSock> {
+        // SAFETY: a typed pointer from `struct bpf_local_storage_elem` to `struct bpf_local_storage`.
+        let owner = unsafe { load(load_pointer(self.0, &STORAGE_ELEMENT_STORAGE)?, &STORAGE_OWNER) }?;
+        cast(owner, &TYPE_TCP_SOCK).map(TcpSock)
+    }
+
+    /// Asks for the cache lines of its value.
+    #[inline(always)]
+    pub(crate) fn fetch_value(self) {
+        const LINE: u64 = 64;
+        if let Some(offset) = Self::value_offset() {
+            let value = self.0 as u64 + offset;
+            let mut line = 0;
+            while line < size_of::<FlowState>() as u64 {
+                let _fetched = words_at::<1>(value + line);
+                line += LINE;
+            }
         }
     }
 }
@@ -434,12 +542,16 @@ impl Device {
 #[inline(always)]
 fn kind_of(operations: u64) -> Option<Name> {
     let offset = RTNL_LINK_OPS_KIND.offset()?;
+    let text = address_at(operations + offset as u64)?;
+    if TYPE_IN6_ADDR.is_set() {
+        let [a, b, c, d] = words_at(text)?;
+        return Some(until_nul([(b as u64) << 32 | a as u64, (d as u64) << 32 | c as u64]));
+    }
     let mut kind = MaybeUninit::<Name>::uninit();
     let words = kind.as_mut_ptr().cast::<u64>();
     // SAFETY: the helpers check every address and the length of `kind`. It is written and read word by word: the compiler would
     // call a loop over its bytes.
     unsafe {
-        let text = bpf_probe_read_kernel::<u64>((operations as *const u8).add(offset).cast()).ok()?;
         write_volatile(words, 0);
         write_volatile(words.add(1), 0);
         bpf_probe_read_kernel_str(words.cast(), size_of::<Name>() as u32, text as *const _);
@@ -617,19 +729,18 @@ impl SkBuff {
     pub(crate) fn route_device(self) -> Option<Device> {
         /// `SKB_DST_NOREF` and the bit above it: flags in the low bits of the pointer.
         const FLAGS: u64 = 3;
-        let offset = DST_ENTRY_DEV.offset()?;
-        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
-        unsafe {
-            let route = load(self.0, &SK_BUFF_REFDST)? & !FLAGS;
-            if route == 0 {
-                return None;
-            }
-            let device = bpf_probe_read_kernel::<u64>((route as *const u8).add(offset).cast()).ok()?;
-            if device == 0 {
-                None
-            } else {
-                Some(Device::Untyped(device as *const u8))
-            }
+        // SAFETY: a member of `struct sk_buff`.
+        let route = unsafe { load(self.0, &SK_BUFF_REFDST) }? & !FLAGS;
+        if route == 0 {
+            return None;
+        }
+        if let Some(route) = cast(route, &TYPE_DST_ENTRY) {
+            // SAFETY: a typed pointer from `struct dst_entry` to `struct net_device`.
+            return unsafe { load_pointer(route, &DST_ENTRY_DEV) }.map(Device::Typed);
+        }
+        match address_at(route + DST_ENTRY_DEV.offset()? as u64)? {
+            0 => None,
+            device => Some(Device::Untyped(device as *const u8)),
         }
     }
 
@@ -712,19 +823,15 @@ impl SkBuff {
     /// `N` words of the header that begins at `header`, from word `first`.
     #[inline(always)]
     pub(crate) fn words_of<const N: usize>(self, header: Option<u32>, first: usize) -> Option<[u32; N]> {
-        let header = header? as u64;
-        // SAFETY: memory that the helper checks.
-        unsafe { bpf_probe_read_kernel((self.head()? + header + 4 * first as u64) as *const [u32; N]).ok() }
+        words_at(self.head()? + header? as u64 + 4 * first as u64)
     }
 
     /// `N` words of the transport header.
     #[inline(always)]
     pub(crate) fn transport_words<const N: usize>(self) -> Option<[u32; N]> {
-        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
-        unsafe {
-            let header = load(self.0, &SK_BUFF_TRANSPORT_HEADER)? as u64;
-            bpf_probe_read_kernel((self.head()? + header) as *const [u32; N]).ok()
-        }
+        // SAFETY: a member of `struct sk_buff`.
+        let header = unsafe { load(self.0, &SK_BUFF_TRANSPORT_HEADER) }? as u64;
+        words_at(self.head()? + header)
     }
 
     /// The 40 bytes after the fixed TCP header.

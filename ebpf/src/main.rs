@@ -9,10 +9,12 @@
     clippy::cast_possible_truncation,
     reason = "words are taken apart on purpose; a checked conversion would leave a branch that the verifier refuses"
 )]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 
+mod ahead;
 mod atomic;
 mod capture;
+mod cast;
 mod devices;
 mod drops;
 mod events;

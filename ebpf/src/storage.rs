@@ -20,7 +20,7 @@ use common::{
 };
 use core::{
     ffi::c_void,
-    ptr::{from_ref, null_mut, read_volatile},
+    ptr::{from_ref, null_mut},
 };
 
 /// The state of a flow in its socket's storage: there from the first SYN (as client) or the end of the handshake until the
@@ -53,18 +53,6 @@ impl Flow {
     pub(crate) fn establish(self, flags: u32) {
         // SAFETY: a member of the state.
         unsafe { atomic::replace(&raw mut (*self.0).flags, 0, flags) };
-    }
-
-    /// As [`TcpSock::fetch`].
-    #[inline(always)]
-    pub(crate) fn fetch(self) {
-        // SAFETY: members of the state.
-        unsafe {
-            let _fetched = (
-                read_volatile(&raw const (*self.0).started),
-                read_volatile(&raw const (*self.0).bytes_retransmitted),
-            );
-        }
     }
 
     /// Whether the flow belongs to a group: it is established, or was until it was closed.

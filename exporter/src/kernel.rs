@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod capture;
 pub mod events;
 pub mod features;
+pub mod kfuncs;
 pub mod load;
 pub mod plan;
 pub mod purpose;

@@ -50,6 +50,8 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
             .map(str::to_owned)
             .collect(),
         socket_storage: true,
+        one_run_per_cpu: true,
+        casts: None,
     }
 }
 

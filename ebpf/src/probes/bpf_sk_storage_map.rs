@@ -9,7 +9,7 @@
 )]
 
 use crate::{
-    fold,
+    ahead, fold,
     groups::{Group, Place},
     kernel::{Sock, TcpSock},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
@@ -51,9 +51,8 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
         return 0;
     };
-    let Some(tcp) = sock.tcp() else { return 0 };
-    tcp.fetch();
-    flow.fetch();
+    let Some(tcp) = sock.known_tcp() else { return 0 };
+    ahead::fetch(value);
     if !flow.is_established() {
         return 0;
     }
@@ -84,7 +83,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
     let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
         return 0;
     };
-    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return 0 };
     if !flow.is_established() {
         return 0;
     }

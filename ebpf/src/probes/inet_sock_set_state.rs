@@ -32,7 +32,7 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
         }
         return 0;
     }
-    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(tcp) = sock.full_tcp() else { return 0 };
     match transition {
         Transition::Connecting => connecting(sock),
         Transition::Established => established(sock, tcp, old, HAS_SECOND_LOOK.is_set()),
@@ -56,7 +56,7 @@ fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
     };
     let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
     let transition = Transition::of(old, new);
-    if let Some(tcp) = sock.tcp() {
+    if let Some(tcp) = sock.full_tcp() {
         match (transition, storage::find(sock)) {
             (Transition::Connecting, None) => connecting(sock),
             (Transition::Established, None) => established(sock, tcp, old, false),

@@ -17,7 +17,7 @@ fn tcp_cong_state_set(context: BtfTracePointContext) -> i32 {
         congestion::LOSS => Counter::LossEntries,
         _ => return 0,
     };
-    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return 0 };
     if tcp.congestion_state() == context.arg::<u8>(1) {
         return 0;
     }

@@ -17,7 +17,7 @@ fn tcp_probe(context: BtfTracePointContext) -> i32 {
     let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
         return 0;
     };
-    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return 0 };
     let Some(flow) = storage::find_or_adopt(sock, tcp) else {
         return 0;
     };

@@ -29,7 +29,7 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         }
         return 0;
     }
-    let Some(tcp) = sock.tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return 0 };
     let in_loss = tcp.congestion_state() == congestion::LOSS;
     let kind = if in_loss {
         EventKind::RetransLoss

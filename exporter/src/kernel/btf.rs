@@ -89,7 +89,17 @@ impl Btf {
 
     /// Whether the kernel has a `BTF_KIND_FUNC` of that name; that of an iterator's target is `bpf_iter_<target>`.
     pub fn function(&self, name: &str) -> bool {
-        self.named(name, &[FUNC]).next().is_some()
+        self.function_number(name).is_some()
+    }
+
+    /// The number of the `BTF_KIND_FUNC` of that name.
+    pub fn function_number(&self, name: &str) -> Option<u32> {
+        Some(self.named(name, &[FUNC]).next()?.id)
+    }
+
+    /// The number of the structure of that name.
+    pub fn structure_number(&self, name: &str) -> Option<u32> {
+        Some(self.named(name, &[STRUCT]).next()?.id)
     }
 }
 

@@ -4,10 +4,11 @@
 
 use super::{
     btf::{Btf, BtfError},
+    kfuncs::Casts,
     lockdown,
     reasons::Reasons,
 };
-use common::fields::{FIELDS, Place};
+use common::fields::{CAST_TYPES, FIELDS, Place};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -61,6 +62,8 @@ pub struct Features {
     pub drop_reasons: BTreeMap<String, u32>,
     /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
     pub socket_storage: bool,
+    /// With what programs give types to addresses (Linux 6.2).
+    pub casts: Option<Casts>,
     /// A run of a program on a raw tracepoint that begins within another run of it, on the same CPU, is skipped and counted.
     pub one_run_per_cpu: bool,
     /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
@@ -72,8 +75,8 @@ pub struct Features {
 ///
 /// # Errors
 /// [`FeaturesError`] when the BTF cannot be read or understood.
-pub fn read(path: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
-    let path = btf_path(path);
+pub fn read(given: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
+    let path = btf_path(given);
     let bytes = fs::read(&path).map_err(|source| FeaturesError::NoBtf {
         path: path.clone(),
         source,
@@ -82,7 +85,11 @@ pub fn read(path: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(
     if lockdown::forbids_reading() {
         return Err(FeaturesError::LockedDown);
     }
-    let features = of_btf(&btf, hooks, iterators);
+    let mut features = of_btf(&btf, hooks, iterators);
+    if given.is_some() {
+        // The numbers of another file need not be those of the kernel.
+        features.casts = None;
+    }
     let mut reasons = Reasons::default();
     reasons.add(&btf);
     read_modules(&Arc::new(btf), &mut reasons);
@@ -163,11 +170,22 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
             .collect(),
         socket_storage: btf.function("bpf_sk_storage_get_tracing"),
+        casts: casts(btf),
         // Its name is since Linux 6.1 that of a function which all kinds of tracing programs call for such a run; until then it
         // was `inc_misses_counter`, for trampolines alone.
         one_run_per_cpu: btf.function("bpf_prog_inc_misses_counter"),
         storage_goes_under_iterators: btf.function("bpf_selem_unlink_nofail"),
     }
+}
+
+fn casts(btf: &Btf) -> Option<Casts> {
+    let types = CAST_TYPES.iter();
+    Some(Casts {
+        function: btf.function_number("bpf_rdonly_cast")?,
+        types: types
+            .map(|(fact, structure)| Some((*fact, btf.structure_number(structure)?)))
+            .collect::<Option<_>>()?,
+    })
 }
 
 /// The place of a member that is read with `size` bytes; a bit-field must lie within one byte.
@@ -234,6 +252,7 @@ mod tests {
         assert_eq!(features.iterators, ["tcp"]);
         assert!(features.socket_storage);
         assert!(features.one_run_per_cpu);
+        assert_eq!(features.casts.map(|casts| casts.types.len()), Some(CAST_TYPES.len()));
     }
 
     #[test]

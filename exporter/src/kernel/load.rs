@@ -3,7 +3,7 @@
 
 use super::{
     capacity::Capacity,
-    configure, features, lockdown,
+    configure, features, kfuncs, lockdown,
     plan::{ADOPT, DUMP, FOLD, Hook, Plan},
     reasons::Reasons,
     symbols::Symbols,
@@ -26,7 +26,7 @@ use std::{
 };
 
 /// The kernel object, built by build.rs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
 
 /// Why nothing was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,18 @@ impl Kernel {
         reasons: Reasons,
         btf: Option<&Path>,
     ) -> Result<Self, LoadError> {
-        let kernel = Self::load_plan(config, numbering, plan, reasons, btf)?;
+        let wanted = plan.running();
+        let mut loaded = Self::load_plan(config, numbering, plan.clone(), reasons.clone(), btf);
+        let refused = match &loaded {
+            Ok(kernel) => kernel.plan.running() < wanted,
+            Err(error) => matches!(error, LoadError::NothingAttached { .. }),
+        };
+        // Not every kernel that has the function can call it from programs.
+        if refused && plan.casts.is_some() {
+            drop(loaded);
+            loaded = Self::load_plan(config, numbering, plan.without_casts(), reasons, btf);
+        }
+        let kernel = loaded?;
         if !kernel.plan.counts_on_a_refused_segment_path() {
             return Ok(kernel);
         }
@@ -289,7 +300,7 @@ pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
 
 fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
-    // The object has no relocations: the exporter finds fields itself.
+    // The object has no relocations for it: the exporter finds fields itself.
     loader.btf(None);
     for (global, value) in plan.fields.iter().chain(&plan.facts) {
         // A field that no program reads has no global.
@@ -307,7 +318,10 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
         loader.map_max_entries("CAPTURE_SITES", 1);
     }
-    loader.load(OBJECT).map_err(object_error)
+    let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
+    loader
+        .load(&kfuncs::linked(OBJECT, read_only_cast))
+        .map_err(object_error)
 }
 
 fn object_error(error: EbpfError) -> LoadError {

@@ -1,8 +1,11 @@
 //! The plan: which programs are attached, and why the others are not. A pure function of the configuration, of what the
 //! kernel has and of what it is for; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
 
+mod facts;
+
 use super::{
     features::Features,
+    kfuncs::Casts,
     purpose::{Part, Purpose},
 };
 use crate::config::Config;
@@ -220,6 +223,8 @@ pub struct Plan {
     pub missing_fields: Vec<(&'static str, String)>,
     /// Facts about the kernel and the plan, by the name of their global.
     pub facts: Vec<(&'static str, u64)>,
+    /// With what programs give types to addresses; without it they ask for each piece of memory.
+    pub casts: Option<Casts>,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -273,39 +278,6 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
             reason: reason.clone(),
         });
     }
-    let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
-    let segment_path = programs
-        .iter()
-        .any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
-    let runs = |name: &str| {
-        programs
-            .iter()
-            .any(|planned| planned.program.name == name && planned.off.is_none())
-    };
-    // A reason that no other program knows more about has the number 0, which is none.
-    let reason = |name: &str, known: bool| match features.drop_reasons.get(name) {
-        Some(number) if known => u64::from(*number),
-        _ => 0,
-    };
-    let xdp = runs(XDP) || runs(XDP_REDIRECT);
-    let mut facts = vec![
-        (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
-        (
-            fact::HAS_RETRANSMIT_ERROR,
-            u64::from(arguments("tcp_retransmit_skb") > 2),
-        ),
-        (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
-        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED", xdp)),
-        (fact::REASON_XDP, reason("SKB_DROP_REASON_XDP", xdp)),
-        (
-            fact::REASON_QDISC_DROP,
-            reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
-        ),
-        (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
-        (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
-        (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
-    ];
-    facts.extend(purpose.facts());
     let mut fields = Vec::new();
     let mut missing_fields = Vec::new();
     for (global, place) in &features.fields {
@@ -315,10 +287,11 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         }
     }
     Ok(Plan {
-        programs,
         fields,
         missing_fields,
-        facts,
+        facts: facts::of(&programs, features, purpose),
+        programs,
+        casts: features.casts.clone(),
         rings: Vec::new(),
     })
 }
@@ -367,6 +340,11 @@ impl Plan {
             .map(|(_, reason)| reason.as_str())
     }
 
+    /// Number of programs that are to run.
+    pub fn running(&self) -> usize {
+        self.programs.iter().filter(|planned| planned.off.is_none()).count()
+    }
+
     /// Whether a program is to run.
     pub fn runs(&self, name: &str) -> bool {
         self.why_off(name).is_none()
@@ -382,6 +360,15 @@ impl Plan {
     /// The plan for a kernel that refuses `tcp_probe`: round-trip times come from elsewhere.
     pub fn without_segment_path(mut self) -> Self {
         self.facts.retain(|(name, _)| *name != fact::HAS_SEGMENT_PATH);
+        self
+    }
+
+    /// The plan for a kernel that refuses to give types to addresses: programs ask for each piece of memory.
+    pub fn without_casts(mut self) -> Self {
+        if let Some(Casts { types, .. }) = self.casts.take() {
+            self.facts
+                .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
+        }
         self
     }
 
@@ -424,6 +411,7 @@ pub(crate) mod tests {
                 .collect(),
             socket_storage: true,
             one_run_per_cpu: true,
+            casts: None,
             storage_goes_under_iterators: true,
         }
     }

@@ -1,0 +1,49 @@
+//! What the programs are told about the kernel, and about each other. Pure.
+
+use super::{Planned, QDISC, SECOND_LOOK, XDP, XDP_REDIRECT};
+use crate::kernel::{
+    features::Features,
+    purpose::{Part, Purpose},
+};
+use common::fields::fact;
+
+/// The facts, by the names of their globals.
+pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) -> Vec<(&'static str, u64)> {
+    let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
+    let segment_path = programs
+        .iter()
+        .any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
+    let runs = |name: &str| {
+        programs
+            .iter()
+            .any(|planned| planned.program.name == name && planned.off.is_none())
+    };
+    // A reason that no other program knows more about has the number 0, which is none.
+    let reason = |name: &str, known: bool| match features.drop_reasons.get(name) {
+        Some(number) if known => u64::from(*number),
+        _ => 0,
+    };
+    let xdp = runs(XDP) || runs(XDP_REDIRECT);
+    let mut facts = vec![
+        (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
+        (
+            fact::HAS_RETRANSMIT_ERROR,
+            u64::from(arguments("tcp_retransmit_skb") > 2),
+        ),
+        (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
+        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED", xdp)),
+        (fact::REASON_XDP, reason("SKB_DROP_REASON_XDP", xdp)),
+        (
+            fact::REASON_QDISC_DROP,
+            reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
+        ),
+        (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
+        (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
+        (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
+    ];
+    facts.extend(purpose.facts());
+    if let Some(casts) = &features.casts {
+        facts.extend(casts.types.iter().map(|(fact, number)| (*fact, u64::from(*number))));
+    }
+    facts
+}
