@@ -254,10 +254,6 @@ fn datagrams_that_a_full_queue_refuses_equal_the_queues_own_counter() -> Result<
     let (pairs, config) = of_each_family()?;
     let exporter = start(config)?;
     for (family, pair) in pairs {
-        if matches!(family, Family::V4) {
-            // A new device sends packets of its own for some seconds, which the queue would refuse, too.
-            pair.client.set("net.ipv6.conf.all.disable_ipv6=1")?;
-        }
         pair.client.exec(&format!(
             "tc qdisc add dev {DEVICE} root tbf rate 100kbit burst 3000 limit 6000"
         ))?;

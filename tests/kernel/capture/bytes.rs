@@ -161,6 +161,9 @@ fn packets_that_never_came_to_the_link_layer_are_raw_ip_of_the_device_they_were_
 fn questions_for_a_hardware_address_are_captured_too() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
+    for end in [&pair.client, &pair.server] {
+        end.exec(&format!("ip link set dev {DEVICE} arp on"))?;
+    }
     nft::load(
         &pair.server,
         "table arp loss {\n\
