@@ -7,10 +7,11 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use tests::counters::{Counters, Queue};
-use tests::namespace::Namespace;
+use tests::namespace::{Namespace, host};
 use tests::pair::{DEVICE, Pair};
 use tests::subnet::{Family, SERVER};
 use tests::traffic::{Flow, send_datagrams, settle, small_udp_receiver};
+use tests::wait::until;
 use tests::{nft, turn};
 
 fn exists(name: &str) -> Result<bool> {
@@ -69,7 +70,9 @@ fn a_random_filter_counts_what_it_drops_and_the_sender_repeats_it() -> Result<()
     let flow = Flow::open(&pair, Family::V4, 5000)?;
     nft::drop_matching(&pair.server, "prerouting", "tcp dport 5000 numgen random mod 100 < 3")?;
     flow.exchange(3_000_000, 0)?;
-    let [ends] = settle(&[flow])?[..] else {
+    // Open until the filter has been asked, which may drop what closes them, too.
+    let flows = [flow];
+    let [ends] = settle(&flows)?[..] else {
         bail!("one flow has one account")
     };
     let after = Counters::read(&pair.client)?;
@@ -96,8 +99,6 @@ fn a_random_filter_counts_what_it_drops_and_the_sender_repeats_it() -> Result<()
 fn a_full_token_bucket_counts_what_it_drops() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
-    // A new device sends packets of its own for some seconds, which the queue would count, too.
-    pair.client.set("net.ipv6.conf.all.disable_ipv6=1")?;
     pair.client.exec(&format!(
         "tc qdisc add dev {DEVICE} root tbf rate 100kbit burst 3000 limit 6000"
     ))?;
@@ -145,6 +146,30 @@ fn a_datagram_to_a_closed_port_is_counted() -> Result<()> {
     send_datagrams(&pair.client, pair.to(Family::V4, 9)?, 17, 100)?;
     let after = Counters::at_rest(&pair.server)?;
     assert_eq!(after.since(&before, "UdpNoPorts")?, 17);
+    Ok(())
+}
+
+#[test]
+fn a_cable_carries_nothing_of_its_own() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    // One like any other has said all when it asks for routers.
+    let (other, far) = (Namespace::new()?, Namespace::new()?);
+    host(&format!(
+        "ip link add {DEVICE} netns {} type veth peer name {DEVICE} netns {}",
+        other.name(),
+        far.name()
+    ))?;
+    for end in [&other, &far] {
+        end.exec(&format!("ip link set dev {DEVICE} up"))?;
+    }
+    until("another cable to ask for routers", || {
+        let asked = Counters::read(&other)?.get("Icmp6OutRouterSolicits")?;
+        Ok((asked > 0).then_some(()))
+    })?;
+    for end in [&pair.client, &pair.server] {
+        assert_eq!(Counters::read(end)?.get("Icmp6OutMsgs")?, 0);
+    }
     Ok(())
 }
 

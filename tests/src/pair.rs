@@ -63,9 +63,14 @@ impl Pair {
             hardware_address(SERVER),
             server.name()
         ))?;
-        // A veth has carrier only once both ends are up.
+        // A veth has carrier only once both ends are up. A new device has things to say for some seconds: it asks for routers
+        // and whether its address is taken, and tells of the groups in which it can be asked. It says nothing if it makes no
+        // address by itself and neighbours are not asked for.
         for end in [&client, &server] {
-            let mut batch = vec![format!("link set dev {DEVICE} up")];
+            let mut batch = vec![
+                format!("link set dev {DEVICE} addrgenmode none"),
+                format!("link set dev {DEVICE} arp off up"),
+            ];
             if cable.one_segment_per_packet {
                 batch.push(format!("link set dev {DEVICE} gso_max_segs 1"));
             }
