@@ -6,6 +6,7 @@
     reason = "a program for people: it says what it does and what came of it"
 )]
 
+mod architecture;
 mod debian;
 mod guest;
 mod initramfs;
@@ -18,6 +19,7 @@ mod report;
 mod results;
 mod run;
 mod types;
+mod userland;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,7 +48,8 @@ struct Run {
     /// Kernel of tests/kernels.toml, or `all`; without one those of every change
     #[arg(long = "kernel", value_name = "NAME")]
     kernels: Vec<String>,
-    /// The exporter to test; without one the release build, else the debug build
+    /// The exporter to test on kernels of this machine's architecture; without one the release build, else the debug build. For
+    /// others it is compiled
     #[arg(long, value_name = "FILE")]
     exporter: Option<PathBuf>,
     /// Mirror of Debian, instead of that of this machine's apt
