@@ -39,6 +39,9 @@ enum Arguments {
         /// The exporter whose doctor is asked about this machine
         #[arg(long, value_name = "FILE")]
         exporter: PathBuf,
+        /// Compare this page with what it should be, instead of printing that
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
     },
 }
 
@@ -87,8 +90,13 @@ fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run::run(&arguments),
         Arguments::Types(arguments) => types::run(&arguments),
-        Arguments::Report { exporter } => {
-            print!("{}", report::page(&exporter, &cache().join("runs"))?);
+        Arguments::Report { exporter, against } => {
+            let runs = cache().join("runs");
+            if let Some(file) = against {
+                let is_equal = report::compare(&exporter, &runs, &file)?;
+                return Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            print!("{}", report::page(&exporter, &runs)?);
             Ok(ExitCode::SUCCESS)
         }
     }
