@@ -54,7 +54,7 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     let Some(tcp) = sock.tcp() else { return 0 };
     tcp.fetch();
     flow.fetch();
-    if !flow.is_established() {
+    if !flow.is_visible() {
         return 0;
     }
     if let Some(group) = Group::at(flow.state().slot) {
@@ -85,7 +85,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.tcp() else { return 0 };
-    if !flow.is_established() {
+    if !flow.is_visible() {
         return 0;
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
