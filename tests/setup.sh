@@ -5,8 +5,8 @@
 # `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
 # what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
 # target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
-# its guests; with `aarch64` a C compiler for it; with `cargo-deny` that checker. Says one line for each; what is there already
-# is left alone.
+# its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cargo-deny`
+# that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -204,6 +204,22 @@ node_packages() {
     say "$* … installed in $root"
 }
 
+# rust_target TARGET: its standard library, for the pinned toolchain
+rust_target() {
+    local root log
+    root=$(rustc --print sysroot)
+    if [[ -d $root/lib/rustlib/$1/lib ]]; then
+        say "rust target $1 … present"
+        return
+    fi
+    command -v rustup >/dev/null ||
+        fail "rustc has no $1, and there is no rustup to bring it" \
+            "put the standard library of $(rustc --version) for it into $root/lib/rustlib/$1"
+    log=$(rustup target add "$1" 2>&1) ||
+        fail "rustc has no $1, and rustup said: $(tail -n 1 <<<"$log")" "run 'rustup target add $1' where rustup reaches its server"
+    say "rust target $1 … installed by rustup"
+}
+
 case ${1-} in
 '')
     programs curl curl
@@ -239,6 +255,10 @@ vm)
     programs lz4 lz4
     programs binutils strip
     ;;
+vm-aarch64)
+    programs qemu-system-arm qemu-system-aarch64
+    rust_target aarch64-unknown-linux-gnu
+    ;;
 aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 image)
     programs libcap2-bin setcap
@@ -256,5 +276,5 @@ root) root_file_system ;;
 emulator) programs qemu-user-static qemu-aarch64-static ;;
 sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
 cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm|vm-aarch64]" ;;
 esac

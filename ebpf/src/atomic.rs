@@ -3,7 +3,7 @@
 
 use crate::offsets::HAS_ONE_RUN_PER_CPU;
 use common::verifier::forgotten;
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
 use core::ptr::{read_volatile, write_volatile};
 
 /// Adds to a counter, wrapping.
@@ -41,6 +41,23 @@ pub(crate) unsafe fn add_own(counter: *mut u64, value: u64) {
 pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
     // SAFETY: by the contract of this function.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(counter, value) }
+}
+
+/// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
+/// next first, even if it stands behind a condition; of what all kernels have, only an exchange stops that.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn read_first(word: *mut u32) -> u32 {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if cfg!(bpf_target_arch = "x86_64") {
+            read_volatile(word)
+        } else {
+            atomic_or::<u32, u32, { AtomicOrdering::SeqCst }>(word, 0)
+        }
+    }
 }
 
 /// Replaces `old` by `new`; false when the word was not `old`.

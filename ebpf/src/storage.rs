@@ -61,6 +61,13 @@ impl Flow {
         self.state().flags != 0
     }
 
+    /// As [`Self::is_established`], for an iterator: it has no lock, and must not read a state from before it was filled in.
+    #[inline(always)]
+    pub(crate) fn is_visible(self) -> bool {
+        // SAFETY: a member of the state.
+        unsafe { atomic::read_first(&raw mut (*self.0).flags) & ESTABLISHED != 0 }
+    }
+
     /// Whether the handshake is over and the connection is not.
     #[inline(always)]
     pub(crate) fn is_established(self) -> bool {

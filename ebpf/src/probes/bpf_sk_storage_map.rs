@@ -53,7 +53,7 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
     ahead::fetch(value);
-    if !flow.is_established() {
+    if !flow.is_visible() {
         return 0;
     }
     if let Some(group) = Group::at(flow.state().slot) {
@@ -84,7 +84,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
-    if !flow.is_established() {
+    if !flow.is_visible() {
         return 0;
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {

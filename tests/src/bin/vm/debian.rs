@@ -1,16 +1,33 @@
-//! Debian's kernel packages: fetched as this machine's own apt is configured to, but into a private root; verified by apt;
-//! unpacked and never installed. From a kernel of the matrix to a folder with its files.
+//! Debian's packages: fetched as this machine's own apt is configured to, but into a private root; verified by apt; unpacked
+//! and never installed. From a kernel of the matrix, or names of packages, to a folder with the files.
 
 use std::collections::BTreeSet;
-use std::fs::{create_dir_all, read_dir, remove_dir_all, write};
+use std::fmt;
+use std::fs::{create_dir_all, read_dir, remove_dir_all, rename, write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::architecture::Architecture;
 use crate::matrix::Package;
 use crate::programs::{filter, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A suite for one architecture.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suite<'a> {
+    /// Debian's name of it.
+    pub(crate) name: &'a str,
+    /// Whose packages are meant.
+    pub(crate) architecture: Architecture,
+}
+
+impl fmt::Display for Suite<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.name, self.architecture.name())
+    }
+}
 
 /// A private root of apt for one suite and architecture.
 struct Archive {
@@ -18,12 +35,43 @@ struct Archive {
     folder: PathBuf,
 }
 
-/// Unpacks the packages of a kernel into `folder`, which must not exist.
-pub(crate) fn fetch(kernel: &Package<'_>, cache: &Path, mirror: Option<&str>, folder: &Path) -> Result<()> {
-    let archive = Archive::open(kernel, cache, mirror)?;
-    let packages = archive.depends(kernel.name, is_of_a_kernel)?;
-    ensure!(!packages.is_empty(), "{} depends on no kernel", kernel.name);
-    archive.unpack(&packages, folder)
+/// The folder with the unpacked packages of a kernel, which are fetched if they are not there; what is made of them may be
+/// kept beside them.
+pub(crate) fn kernel(kernel: &Package<'_>, cache: &Path, mirror: Option<&str>) -> Result<PathBuf> {
+    let Package { suite, name } = kernel;
+    // Kernels that differ only in how they are started are one.
+    let folder = cache.join("kernels").join(format!("{}-{name}", suite.name));
+    once(&folder, |folder| {
+        println!("vm: fetching {name} of {}", suite.name);
+        let archive = Archive::open(*suite, cache, mirror)?;
+        let packages = archive.depends(name, is_of_a_kernel)?;
+        ensure!(!packages.is_empty(), "{name} depends on no kernel");
+        archive.unpack(&packages, folder)
+    })?;
+    Ok(folder)
+}
+
+/// The folder with programs, unpacked with all that their packages depend on, which are fetched if they are not there.
+pub(crate) fn programs(suite: Suite<'_>, packages: &[&str], cache: &Path, mirror: Option<&str>) -> Result<PathBuf> {
+    let folder = cache.join("programs").join(suite.to_string());
+    once(&folder, |folder| {
+        println!("vm: fetching {} of {suite}", packages.join(", "));
+        let archive = Archive::open(suite, cache, mirror)?;
+        archive.unpack_from(folder, |debs| archive.download_with_needs(packages, debs))
+    })?;
+    Ok(folder)
+}
+
+/// Fills a folder that is not there. Under its own name it is only once complete, so that what an interrupted run left is
+/// not taken for it.
+fn once(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let unfinished = folder.with_added_extension("part");
+    remove_dir_all(&unfinished).ok();
+    fill(&unfinished)?;
+    Ok(rename(&unfinished, folder)?)
 }
 
 /// Unpacks packages of a kernel's suite, and what they need to compile modules, into `folder`, which must not exist.
@@ -34,7 +82,7 @@ pub(crate) fn unpack(
     mirror: Option<&str>,
     folder: &Path,
 ) -> Result<()> {
-    let archive = Archive::open(kernel, cache, mirror)?;
+    let archive = Archive::open(kernel.suite, cache, mirror)?;
     let mut packages = BTreeSet::new();
     for name in names {
         packages.insert((*name).to_owned());
@@ -44,22 +92,21 @@ pub(crate) fn unpack(
 }
 
 impl Archive {
-    fn open(kernel: &Package<'_>, cache: &Path, mirror: Option<&str>) -> Result<Self> {
-        let Package {
-            suite, architecture, ..
-        } = kernel;
+    fn open(suite: Suite<'_>, cache: &Path, mirror: Option<&str>) -> Result<Self> {
         ensure!(
             Path::new(KEYRING).is_file(),
             "no {KEYRING}, without which no package can be verified: install debian-archive-keyring"
         );
-        let folder = cache.join("apt").join(format!("{suite}-{architecture}"));
+        let folder = cache.join("apt").join(suite.to_string());
         for part in ["lists/partial", "cache/archives/partial"] {
             create_dir_all(folder.join(part))?;
         }
         let mirror = mirror.map_or_else(mirror_of_this_machine, |mirror| Ok(mirror.to_owned()))?;
         // A mirror of a certain day stays right when that day is long past.
+        let Suite { name, .. } = suite;
+        let architecture = suite.architecture.name();
         let source =
-            format!("deb [arch={architecture} signed-by={KEYRING} check-valid-until=no] {mirror} {suite} main\n");
+            format!("deb [arch={architecture} signed-by={KEYRING} check-valid-until=no] {mirror} {name} main\n");
         write(folder.join("sources.list"), source)?;
         write(folder.join("status"), "")?;
         let place = |key: &str, file: &str| -> Result<String> { Ok(format!("{key}={}", text(&folder.join(file))?)) };
@@ -104,14 +151,23 @@ impl Archive {
     }
 
     fn unpack(&self, packages: &BTreeSet<String>, folder: &Path) -> Result<()> {
+        self.unpack_from(folder, |debs| self.download(packages, debs))
+    }
+
+    /// Unpacks what `download` brings into the folder that it is given.
+    fn unpack_from(&self, folder: &Path, download: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let debs = self.folder.join("debs");
         // What an earlier, interrupted run left.
         remove_dir_all(&debs).ok();
         create_dir_all(&debs)?;
         create_dir_all(folder)?;
-        self.download(packages, &debs)?;
-        for deb in read_dir(&debs)? {
-            run("dpkg-deb", &["--extract", text(&deb?.path())?, text(folder)?])?;
+        download(&debs)?;
+        for file in read_dir(&debs)? {
+            let file = file?.path();
+            // apt-get leaves a lock beside them.
+            if file.extension().is_some_and(|ending| ending == "deb") {
+                run("dpkg-deb", &["--extract", text(&file)?, text(folder)?])?;
+            }
         }
         remove_dir_all(&debs)?;
         Ok(())
@@ -126,6 +182,22 @@ impl Archive {
         arguments.extend(["--quiet", "download"]);
         arguments.extend(packages.iter().map(String::as_str));
         run("sh", &arguments).map(drop)
+    }
+
+    /// Packages and all that they depend on, as apt itself would bring them to a machine that has nothing.
+    fn download_with_needs(&self, packages: &[&str], into: &Path) -> Result<()> {
+        create_dir_all(into.join("partial"))?;
+        let place = format!("Dir::Cache::archives={}", text(into)?);
+        let mut arguments = vec![
+            "--yes",
+            "--download-only",
+            "--no-install-recommends",
+            "-o",
+            &place,
+            "install",
+        ];
+        arguments.extend(packages);
+        self.apt("apt-get", &arguments).map(drop)
     }
 
     fn apt(&self, program: &str, arguments: &[&str]) -> Result<String> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tests::wait::Deadline;
 
+use crate::architecture;
 use crate::matrix::Kernel;
 
 /// A boot takes 3 to 5 seconds, on a busy machine 10.
@@ -112,12 +113,21 @@ pub(crate) fn run(
 }
 
 fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, console: &Path) -> Result<Child> {
+    let architecture::Machine {
+        qemu,
+        model,
+        console: line,
+        job_line,
+        job_device,
+        boot,
+    } = kernel.architecture.machine();
+    // What a kernel does not know it puts into the environment of its first process: that is for init.sh.
     let command_line = format!(
-        "console=ttyS0 panic=-1 oops=panic quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on tsc=reliable \
-         no_timer_check {}",
+        "console={line} panic=-1 oops=panic quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on \
+         job_line={job_line} {boot} {}",
         kernel.boot
     );
-    Command::new("qemu-system-x86_64")
+    Command::new(qemu)
         .args([
             "-nodefaults",
             "-no-user-config",
@@ -127,7 +137,7 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
             "-nic",
             "none",
         ])
-        .args(["-M", "pc,usb=off", "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
+        .args(["-M", model, "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
         .args([
             "-smp",
             &machine.processors.to_string(),
@@ -139,18 +149,12 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
         .arg("-initrd")
         .arg(initramfs)
         .args(["-append", &command_line])
-        .args([
-            "-monitor",
-            "none",
-            "-serial",
-            &format!("file:{}", console.display()),
-            "-serial",
-            "stdio",
-        ])
+        .args(["-monitor", "none", "-serial", &format!("file:{}", console.display())])
+        .args(*job_device)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .context("start qemu-system-x86_64: is it installed? `make setup` brings it")
+        .with_context(|| format!("start {qemu}: is it installed? `make setup` brings it"))
 }
 
 /// What the guest says on its second serial line; closed when QEMU ends.

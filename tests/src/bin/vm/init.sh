@@ -1,8 +1,9 @@
 #!/bin/sh
-# PID 1 of a guest: makes a system of the bare kernel, runs /job/run, and says on the second serial line what came of it.
+# PID 1 of a guest: makes a system of the bare kernel, runs /job/run, and says on the serial line $job_line what came of it.
 # Lines that begin with `guest:` are for the runner (guest.rs), all others are the job's.
 export PATH=/usr/bin:/bin HOME=/root
-mount -t proc proc /proc
+busybox mount -t proc proc /proc
+busybox --install -s /bin
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /tmp
@@ -21,7 +22,7 @@ conntrack=/proc/sys/net/netfilter/nf_conntrack_max
 # Kernels before 5.11 charge maps to it.
 ulimit -l unlimited
 
-exec >/dev/ttyS1 2>&1
+exec >"/dev/$job_line" 2>&1
 stty raw
 echo "guest: kernel $(uname -r)"
 cd /job

@@ -1,5 +1,5 @@
-//! What a guest finds when it starts: busybox, programs and their libraries, modules, and the job. From files of this
-//! machine to one archive in memory; nothing is written to disk here.
+//! What a guest finds when it starts: busybox, programs and their libraries, modules, and the job. From files to one archive in
+//! memory; nothing is written to disk here.
 
 use std::collections::BTreeSet;
 use std::fs::read;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::modules::Module;
-use crate::programs::{find, libraries, run};
+use crate::userland::Userland;
 
 /// PID 1.
 const INIT: &str = include_str!("init.sh");
@@ -18,26 +18,27 @@ const PROGRAMS: &[&str] = &["ip", "tc", "devlink", "nft", "setpriv", "unshare", 
 
 /// Files of an archive in the kernel's format (`newc`).
 pub(crate) struct Archive {
+    userland: Userland,
     bytes: Vec<u8>,
     folders: BTreeSet<PathBuf>,
+    libraries: BTreeSet<String>,
     inode: u32,
 }
 
 /// Everything but the job.
-pub(crate) fn base(modules: &[Module]) -> Result<Archive> {
-    let mut archive = Archive::new();
+pub(crate) fn base(userland: Userland, modules: &[Module]) -> Result<Archive> {
+    let mut archive = Archive::new(userland);
     archive.add("init", 0o755, INIT.as_bytes())?;
     for folder in ["proc", "sys", "dev", "tmp", "run", "root"] {
         archive.folder(Path::new(folder))?;
     }
-    let busybox = find("busybox")?;
+    let busybox = archive.userland.find("busybox")?;
     archive.program("bin/busybox", &busybox)?;
-    let path = busybox.to_str().context("a path that is text")?;
-    for applet in run(path, &["--list"])?.lines().filter(|applet| *applet != "busybox") {
-        archive.link(&format!("bin/{applet}"), "busybox")?;
-    }
+    // For its other names it must run, which it may do in the guest only.
+    archive.link("bin/sh", "busybox")?;
     for program in PROGRAMS {
-        archive.program(&format!("usr/bin/{program}"), &find(program)?)?;
+        let file = archive.userland.find(program)?;
+        archive.program(&format!("usr/bin/{program}"), &file)?;
     }
     let users = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n";
     archive.add("etc/passwd", 0o644, users.as_bytes())?;
@@ -54,10 +55,12 @@ pub(crate) fn base(modules: &[Module]) -> Result<Archive> {
 }
 
 impl Archive {
-    fn new() -> Self {
+    fn new(userland: Userland) -> Self {
         Self {
+            userland,
             bytes: Vec::new(),
             folders: BTreeSet::new(),
+            libraries: BTreeSet::new(),
             inode: 0,
         }
     }
@@ -66,11 +69,10 @@ impl Archive {
     pub(crate) fn program(&mut self, name: &str, file: &Path) -> Result<()> {
         let content = read(file).with_context(|| format!("read {}", file.display()))?;
         self.add(name, 0o755, &content)?;
-        for library in libraries(file)? {
-            let name = library.to_str().context("a path that is text")?.trim_start_matches('/');
+        for (name, library) in self.userland.libraries(file)? {
             // Several programs need the same ones.
-            if self.folders.insert(library.clone()) {
-                self.add(name, 0o755, &read(&library)?)?;
+            if self.libraries.insert(name.clone()) {
+                self.add(&name, 0o755, &read(&library)?)?;
             }
         }
         Ok(())

@@ -1,13 +1,15 @@
 //! What a guest does: the test program, the exporter and a script that runs them. From a kernel of the matrix to files of
-//! the guest's archive; nothing is started here but cargo.
+//! the guest's archive; nothing is started here but cargo and strip.
 
 use std::env;
+use std::fs::create_dir_all;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::settings::{DIVISOR, PATIENCE};
 
+use crate::architecture::{Architecture, Cross};
 use crate::initramfs::Archive;
 use crate::matrix::Kernel;
 use crate::programs::run;
@@ -24,7 +26,7 @@ const REFUSED: &str = "\
     exit 1
 ";
 
-/// The files of every guest's job.
+/// The files of every guest's job, for one architecture.
 #[derive(Debug)]
 pub(crate) struct Job {
     exporter: PathBuf,
@@ -32,12 +34,27 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Compiles the test program and leaves out what only a debugger needs. `folder` takes the result.
-    pub(crate) fn prepare(exporter: Option<&Path>, folder: &Path) -> Result<Self> {
-        let exporter = exporter.map_or_else(built, |path| Ok(path.to_owned()))?;
+    /// Compiles the test program, for another architecture the exporter too, and leaves out what only a debugger needs.
+    /// `exporter` is that of this machine; `cache` takes the result.
+    pub(crate) fn prepare(architecture: Architecture, exporter: Option<&Path>, cache: &Path) -> Result<Self> {
+        let folder = cache.join("job").join(architecture.name());
+        create_dir_all(&folder)?;
+        let (exporter, strip) = match architecture.cross() {
+            None => (exporter.map_or_else(built, |path| Ok(path.to_owned()))?, "strip"),
+            Some(cross) => {
+                println!("vm: compiling exporter and tests for {}", cross.target);
+                let exporter = compiled(&["build", "--release", "--package=tcpvitals"], Some(cross), "tcpvitals")?;
+                (exporter, cross.strip)
+            }
+        };
+        let tests = compiled(
+            &["test", "--package=tests", "--test=kernel", "--no-run"],
+            architecture.cross(),
+            "kernel",
+        )?;
         Ok(Self {
-            exporter: stripped(&exporter, folder.join("tcpvitals"))?,
-            tests: stripped(&test_program()?, folder.join("tests"))?,
+            exporter: stripped(strip, &exporter, folder.join("tcpvitals"))?,
+            tests: stripped(strip, &tests, folder.join("tests"))?,
         })
     }
 
@@ -84,27 +101,29 @@ fn built() -> Result<PathBuf> {
         .context("no exporter has been built: `make build`")
 }
 
-fn test_program() -> Result<PathBuf> {
-    let messages = run(
-        option_env!("CARGO").unwrap_or("cargo"),
-        &[
-            "test",
-            "--package=tests",
-            "--test=kernel",
-            "--no-run",
-            "--message-format=json",
-        ],
-    )?;
+/// Compiles by cargo and gives the program of a target of the package.
+fn compiled(arguments: &[&str], cross: Option<&Cross>, name: &str) -> Result<PathBuf> {
+    let mut arguments = arguments
+        .iter()
+        .map(|argument| (*argument).to_owned())
+        .collect::<Vec<_>>();
+    if let Some(Cross { target, linker, .. }) = cross {
+        let linker = format!("target.{target}.linker={linker:?}");
+        arguments.extend([format!("--target={target}"), format!("--config={linker}")]);
+    }
+    arguments.push("--message-format=json".to_owned());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let messages = run(option_env!("CARGO").unwrap_or("cargo"), &arguments)?;
     let artifacts = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs = artifacts.filter(|message| message["target"]["name"] == "kernel");
+    let mut programs = artifacts.filter(|message| message["target"]["name"] == name);
     let program = programs.find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    program.context("cargo names no test program")
+    program.with_context(|| format!("cargo names no program {name}"))
 }
 
-fn stripped(file: &Path, to: PathBuf) -> Result<PathBuf> {
+fn stripped(strip: &str, file: &Path, to: PathBuf) -> Result<PathBuf> {
     let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is text");
-    run("strip", &["--strip-debug", "-o", &text(&to)?, &text(file)?])?;
+    run(strip, &["--strip-debug", "-o", &text(&to)?, &text(file)?])?;
     Ok(to)
 }

@@ -6,6 +6,7 @@
     reason = "a program for people: it says what it does and what came of it"
 )]
 
+mod architecture;
 mod debian;
 mod guest;
 mod initramfs;
@@ -18,6 +19,7 @@ mod report;
 mod results;
 mod run;
 mod types;
+mod userland;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +39,9 @@ enum Arguments {
         /// The exporter whose doctor is asked about this machine
         #[arg(long, value_name = "FILE")]
         exporter: PathBuf,
+        /// Compare this page with what it should be, instead of printing that
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
     },
 }
 
@@ -46,7 +51,8 @@ struct Run {
     /// Kernel of tests/kernels.toml, or `all`; without one those of every change
     #[arg(long = "kernel", value_name = "NAME")]
     kernels: Vec<String>,
-    /// The exporter to test; without one the release build, else the debug build
+    /// The exporter to test on kernels of this machine's architecture; without one the release build, else the debug build. For
+    /// others it is compiled
     #[arg(long, value_name = "FILE")]
     exporter: Option<PathBuf>,
     /// Mirror of Debian, instead of that of this machine's apt
@@ -84,8 +90,13 @@ fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run::run(&arguments),
         Arguments::Types(arguments) => types::run(&arguments),
-        Arguments::Report { exporter } => {
-            print!("{}", report::page(&exporter, &cache().join("runs"))?);
+        Arguments::Report { exporter, against } => {
+            let runs = cache().join("runs");
+            if let Some(file) = against {
+                let is_equal = report::compare(&exporter, &runs, &file)?;
+                return Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            print!("{}", report::page(&exporter, &runs)?);
             Ok(ExitCode::SUCCESS)
         }
     }

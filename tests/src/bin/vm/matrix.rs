@@ -6,6 +6,9 @@ use std::fs::read_to_string;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::architecture::Architecture;
+use crate::debian::Suite;
+
 /// One kernel, as `kernels.toml` has it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +19,9 @@ pub(crate) struct Kernel {
     pub(crate) suite: String,
     /// The package that depends on the suite's newest kernel.
     pub(crate) package: String,
+    /// Whose kernel it is.
+    #[serde(default)]
+    pub(crate) architecture: Architecture,
     /// QEMU's `-cpu`.
     pub(crate) cpu: String,
     /// Added to the kernel's command line.
@@ -33,7 +39,7 @@ pub(crate) struct Kernel {
     pub(crate) refuses: Option<String>,
 }
 
-/// A kernel of another architecture, as `kernels.toml` has it.
+/// A kernel whose types are read, as `kernels.toml` has it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Foreign {
@@ -43,8 +49,8 @@ pub(crate) struct Foreign {
     pub(crate) suite: String,
     /// The package that depends on the suite's newest kernel.
     pub(crate) package: String,
-    /// Architecture of Debian.
-    pub(crate) architecture: String,
+    /// Whose kernel it is.
+    pub(crate) architecture: Architecture,
     /// Fields that it does not have.
     pub(crate) lacks: Vec<String>,
 }
@@ -52,21 +58,21 @@ pub(crate) struct Foreign {
 /// Where a kernel comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Package<'a> {
-    /// Suite of Debian.
-    pub(crate) suite: &'a str,
+    /// Where Debian has it.
+    pub(crate) suite: Suite<'a>,
     /// The package that depends on the suite's newest kernel.
     pub(crate) name: &'a str,
-    /// Architecture of Debian.
-    pub(crate) architecture: &'a str,
 }
 
 impl Kernel {
     /// Where it comes from.
     pub(crate) fn package(&self) -> Package<'_> {
         Package {
-            suite: &self.suite,
+            suite: Suite {
+                name: &self.suite,
+                architecture: self.architecture,
+            },
             name: &self.package,
-            architecture: "amd64",
         }
     }
 }
@@ -75,9 +81,11 @@ impl Foreign {
     /// Where it comes from.
     pub(crate) fn package(&self) -> Package<'_> {
         Package {
-            suite: &self.suite,
+            suite: Suite {
+                name: &self.suite,
+                architecture: self.architecture,
+            },
             name: &self.package,
-            architecture: &self.architecture,
         }
     }
 }
@@ -94,7 +102,7 @@ pub(crate) fn kernels() -> Result<Vec<Kernel>> {
     Ok(read()?.kernel)
 }
 
-/// Every kernel of another architecture.
+/// Every kernel whose types are read.
 pub(crate) fn foreign() -> Result<Vec<Foreign>> {
     Ok(read()?.foreign)
 }

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::read_to_string;
+use std::iter::repeat;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use tcpvitals::families::METRICS;
 
-use crate::matrix::kernels;
+use crate::architecture::Architecture;
+use crate::matrix::{Kernel, kernels};
 use crate::programs::run;
 use crate::results::Results;
 
@@ -43,16 +45,22 @@ struct Off {
 
 /// A column of the page.
 struct Column {
+    architecture: Architecture,
     doctor: Doctor,
     /// Of a guest.
     results: Option<Results>,
 }
 
 impl Column {
-    /// `6.12`: the page stays the same when a distribution updates a kernel.
+    /// `6.12`, `6.12 arm64`: the page stays the same when a distribution updates a kernel.
     fn version(&self) -> String {
         let numbers: Vec<&str> = self.doctor.kernel.split(['.', '-', '+']).take(2).collect();
-        numbers.join(".")
+        let version = numbers.join(".");
+        if self.architecture == Architecture::default() {
+            version
+        } else {
+            format!("{version} {}", self.architecture.name())
+        }
     }
 
     /// Tracepoints can be preempted there: the exporter has a program that only such kernels need.
@@ -79,21 +87,49 @@ impl Column {
     }
 }
 
-/// The page. Every kernel of every change must have been run.
+/// A kernel with a column: those of every change, and of other architectures all. One that is started in another way is not
+/// another kernel.
+fn has_column(kernel: &Kernel) -> bool {
+    (kernel.every_change || kernel.architecture != Architecture::default()) && kernel.boot.is_empty()
+}
+
+/// Compares the page with what it should be, and says whether they are equal. Kernels that are not of every change may not have
+/// been run: then there is nothing to compare with.
+pub(crate) fn compare(exporter: &Path, runs: &Path, file: &Path) -> Result<bool> {
+    let is_missing = |kernel: &Kernel| has_column(kernel) && !kernel.every_change && !runs.join(&kernel.name).is_dir();
+    let file_name = file.display();
+    if let Some(Kernel { name, .. }) = kernels()?.into_iter().find(is_missing) {
+        println!("vm: {file_name} is not compared: {name} has not been run; make test-vm KERNEL={name}");
+        return Ok(true);
+    }
+    let (is, should_be) = (read_to_string(file).unwrap_or_default(), page(exporter, runs)?);
+    if is == should_be {
+        return Ok(true);
+    }
+    let lines = should_be.lines().zip(is.lines().chain(repeat("")));
+    let (number, line) = lines
+        .enumerate()
+        .find_map(|(number, (should_be, is))| (should_be != is).then_some((number + 1, should_be)))
+        .unwrap_or((is.lines().count(), ""));
+    println!(
+        "vm: {file_name} says something else, first in line {number}, which should be {line:?}: make docs-kernels"
+    );
+    Ok(false)
+}
+
+/// The page. Every kernel of it must have been run.
 pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
     let mut columns = Vec::new();
-    // A kernel that is started in another way is not another kernel.
-    for kernel in kernels()?
-        .into_iter()
-        .filter(|kernel| kernel.every_change && kernel.boot.is_empty())
-    {
-        let folder = runs.join(&kernel.name);
-        let column = guest(&folder).with_context(|| format!("{} has not been run: make test-vm", kernel.name))?;
+    for kernel in kernels()?.into_iter().filter(has_column) {
+        let name = &kernel.name;
+        let column = guest(&kernel, &runs.join(name))
+            .with_context(|| format!("{name} has not been run: make test-vm KERNEL={name}"))?;
         columns.push(column);
     }
     let exporter = exporter.to_str().context("a path that is text")?;
     let host = run(exporter, &["doctor", "--output", "json"])?;
     let host = Column {
+        architecture: Architecture::default(),
         doctor: serde_json::from_str(&host).context("what this machine's doctor says")?,
         results: None,
     };
@@ -104,10 +140,13 @@ pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
 }
 
 fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').filter_map(|number| number.parse().ok()).collect()
+    version
+        .split(['.', ' '])
+        .filter_map(|number| number.parse().ok())
+        .collect()
 }
 
-fn guest(folder: &Path) -> Result<Column> {
+fn guest(kernel: &Kernel, folder: &Path) -> Result<Column> {
     let doctor: Doctor = serde_json::from_str(&read_to_string(folder.join("doctor.json"))?)?;
     let log = read_to_string(folder.join("job.log"))?;
     // Each line has its time before it.
@@ -120,6 +159,7 @@ fn guest(folder: &Path) -> Result<Column> {
     ensure!(results.failed.is_empty(), "failed: {}", results.failed.join(", "));
     ensure!(results.is_complete || doctor.fatal.is_some(), "its tests did not end");
     Ok(Column {
+        architecture: kernel.architecture,
         doctor,
         results: Some(results),
     })
@@ -129,7 +169,8 @@ fn written(columns: &[Column]) -> String {
     let mut page = String::from(
         "# Kernels\n\n\
          Made by `make docs-kernels` from runs of the same exporter and the same tests on each kernel; do not edit. 6.18 is a\n\
-         machine, the others are Debian's kernels in QEMU. `tcpvitals doctor` says the same of the kernel it runs on.\n",
+         machine, the others are Debian's kernels in QEMU, of x86_64 unless a column says arm64. `tcpvitals doctor` says the\n\
+         same of the kernel it runs on.\n",
     );
     table(&mut page, "Programs", columns, programs(columns), |column, name| {
         column.why_program_is_off(name).is_none()

@@ -1,6 +1,6 @@
 //! `vm run`: prepares the chosen kernels, boots their guests beside each other, and says in one line each what came of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{create_dir_all, remove_dir_all, rename, write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::debian::{Unpacked, fetch};
+use crate::architecture::Architecture;
+use crate::debian::{self, Unpacked};
 use crate::guest::{self, Ending, Machine, Report};
 use crate::initramfs::base;
 use crate::job::Job;
 use crate::matrix::{Kernel, chosen};
 use crate::modules::needed;
 use crate::results::Results;
+use crate::userland::Userland;
 use crate::{Run, cache, netdevsim, programs};
 
 /// The exporter's exit code where the kernel lacks something.
@@ -36,15 +38,24 @@ struct Guest {
 /// Runs the tests on the chosen kernels.
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
     let kernels = chosen(&arguments.kernels)?;
-    programs::find("qemu-system-x86_64")?;
     let cache = cache();
-    create_dir_all(cache.join("job"))?;
-    let job = Job::prepare(arguments.exporter.as_deref(), &cache.join("job"))?;
+    let mut jobs = BTreeMap::new();
+    for architecture in kernels
+        .iter()
+        .map(|kernel| kernel.architecture)
+        .collect::<BTreeSet<_>>()
+    {
+        programs::find(architecture.machine().qemu)?;
+        jobs.insert(
+            architecture,
+            Job::prepare(architecture, arguments.exporter.as_deref(), &cache)?,
+        );
+    }
     let guests: Vec<Guest> = kernels
         .into_iter()
         .map(|kernel| {
             let name = kernel.name.clone();
-            prepare(kernel, arguments, &cache, &job).with_context(|| format!("prepare {name}"))
+            prepare(kernel, arguments, &cache, &jobs).with_context(|| format!("prepare {name}"))
         })
         .collect::<Result<_>>()?;
     let count = guests.len();
@@ -75,34 +86,27 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
 }
 
 /// Fetches what is not there and makes the archive that the guest boots with.
-fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<Guest> {
-    // Kernels that differ only in how they are started are one.
-    let folder = cache
-        .join("kernels")
-        .join(format!("{}-{}", kernel.suite, kernel.package));
-    let vmlinux = folder.join("vmlinux");
-    // Written last: it shows that all is there.
-    if !vmlinux.is_file() {
-        println!("vm: {}: fetching {} of {}", kernel.name, kernel.package, kernel.suite);
-        remove_dir_all(&folder).ok();
-        fetch(&kernel.package(), cache, arguments.mirror.as_deref(), &folder)?;
-        let unfinished = folder.join("vmlinux.part");
-        write(&unfinished, Unpacked::find(&folder)?.vmlinux()?)?;
-        rename(&unfinished, &vmlinux)?;
-    }
+fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, jobs: &BTreeMap<Architecture, Job>) -> Result<Guest> {
+    let mirror = arguments.mirror.as_deref();
+    let folder = debian::kernel(&kernel.package(), cache, mirror)?;
     let unpacked = Unpacked::find(&folder)?;
+    let vmlinux = match kernel.architecture {
+        Architecture::Amd64 => decompressed(&unpacked, &folder)?,
+        // It lies there as it is started.
+        Architecture::Arm64 => unpacked.vmlinuz.clone(),
+    };
     let mut modules = needed(&unpacked.modules)?;
     let wants_traps = arguments.filter.is_empty() || arguments.filter.iter().any(|word| word.starts_with(TRAPS));
     if let Some(source) = kernel.netdevsim.as_ref().filter(|_| wants_traps) {
         let release = netdevsim::release(&unpacked.modules)?;
-        let mirror = arguments.mirror.as_deref();
         match netdevsim::module(&kernel, source, &release, cache, mirror, &folder) {
             Ok(module) => modules.push(module),
             // The test that wants it says that it is skipped.
             Err(error) => println!("vm: {}: without netdevsim: {error:#}", kernel.name),
         }
     }
-    let mut archive = base(&modules)?;
+    let mut archive = base(Userland::of(kernel.architecture, cache, mirror)?, &modules)?;
+    let job = jobs.get(&kernel.architecture).context("a kernel without a job")?;
     job.add_to(&mut archive, &kernel, &arguments.filter, arguments.command.as_deref())?;
     // Whoever ran some tests only has nothing to say about the kernel as a whole.
     let is_whole = arguments.filter.is_empty() && arguments.command.is_none();
@@ -117,6 +121,17 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, job: &Job) -> Result<G
         initramfs,
         folder: runs,
     })
+}
+
+/// The kernel's ELF file, which is kept in its folder.
+fn decompressed(unpacked: &Unpacked, folder: &Path) -> Result<PathBuf> {
+    let vmlinux = folder.join("vmlinux");
+    if !vmlinux.is_file() {
+        let unfinished = folder.join("vmlinux.part");
+        write(&unfinished, unpacked.vmlinux()?)?;
+        rename(&unfinished, &vmlinux)?;
+    }
+    Ok(vmlinux)
 }
 
 /// Boots one, prints what came of it, and says whether that is as it should be.

@@ -1,15 +1,15 @@
-//! `vm types`: kernels that are not booted here, because they are of another architecture. The exporter's doctor reads their
-//! type information (BTF), which is carved out of the kernel's image; it must find every field but those that the matrix names.
+//! `vm types`: kernels of another architecture, without booting them, which takes long. The exporter's doctor reads their type
+//! information (BTF), which is carved out of the kernel's image; it must find every field but those that the matrix names.
 
 use std::collections::BTreeSet;
-use std::fs::{read, remove_dir_all, rename, write};
+use std::fs::{read, rename, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::debian::{Unpacked, fetch};
+use crate::debian::{self, Unpacked};
 use crate::matrix::{Foreign, foreign};
 use crate::{Types, cache};
 
@@ -38,11 +38,12 @@ pub(crate) fn run(arguments: &Types) -> Result<ExitCode> {
             missing == expected,
             "kernel {} of {}: the doctor misses the fields {missing:?}, and tests/kernels.toml says {expected:?}",
             kernel.name,
-            kernel.architecture
+            kernel.architecture.name()
         );
         println!(
             "vm: {} ({}): every field is found but {missing:?}",
-            kernel.name, kernel.architecture
+            kernel.name,
+            kernel.architecture.name()
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -68,16 +69,9 @@ fn missing(kernel: &Foreign, arguments: &Types) -> Result<BTreeSet<String>> {
 
 /// The file with its types, fetched if it is not there.
 fn unpacked(kernel: &Foreign, mirror: Option<&str>) -> Result<PathBuf> {
-    let cache = cache();
-    let folder = cache
-        .join("kernels")
-        .join(format!("{}-{}", kernel.suite, kernel.package));
+    let folder = debian::kernel(&kernel.package(), &cache(), mirror)?;
     let btf = folder.join("vmlinux.btf");
-    // Written last: it shows that all is there.
     if !btf.is_file() {
-        println!("vm: {}: fetching {} of {}", kernel.name, kernel.package, kernel.suite);
-        remove_dir_all(&folder).ok();
-        fetch(&kernel.package(), &cache, mirror, &folder)?;
         let unfinished = folder.join("vmlinux.btf.part");
         write(&unfinished, carved(&Unpacked::find(&folder)?.vmlinuz)?)?;
         rename(&unfinished, &btf)?;
