@@ -25,14 +25,14 @@ trap finish EXIT
 
 # Opens the account; the tests are no worse off without one.
 open_account() {
-    local tracing=/sys/kernel/tracing event filter
+    local tracing=/sys/kernel/tracing event
     [ -e $tracing/trace ] || mount -t tracefs tracefs $tracing 2>/dev/null || return
     mkdir "$tracing/instances/tcpvitals-$$" 2>/dev/null || return
     account=$tracing/instances/tcpvitals-$$
-    filter=$(printf ' || common_pid == %s' $(ls /proc/1/task))
+    # Its threads come and go.
+    ls /proc/1/task >"$account/set_event_pid" && echo 1 >"$account/options/event-fork" || return
     for event in $events; do
-        [ -d "$account/events/$event" ] || continue
-        echo "${filter# || }" >"$account/events/$event/filter" && echo 1 >"$account/events/$event/enable"
+        [ ! -d "$account/events/$event" ] || echo 1 >"$account/events/$event/enable"
     done
 }
 

@@ -30,22 +30,31 @@ impl Withheld {
         let instances = Path::new("/sys/kernel/tracing/instances");
         let instance = instances.join(format!("tcpvitals-soak-{}", process::id()));
         let account = Self(create_dir(&instance).is_ok().then_some(instance));
-        for event in EVENTS {
-            // A kernel may lack an event; then it withholds none.
-            account.follow(event).ok();
+        if account.follow_threads().is_ok() {
+            for event in EVENTS {
+                // A kernel may lack an event; then it withholds none.
+                account.enable(event).ok();
+            }
         }
         account
     }
 
-    fn follow(&self, event: &str) -> Result<()> {
+    /// Those of now, and those that they start.
+    fn follow_threads(&self) -> Result<()> {
         let instance = self.0.as_ref().context("no account")?;
-        let mut threads = Vec::new();
+        let mut threads = String::new();
         for thread in read_dir("/proc/1/task")? {
-            threads.push(format!("common_pid == {}", thread?.file_name().to_string_lossy()));
+            threads.push_str(&thread?.file_name().to_string_lossy());
+            threads.push('\n');
         }
-        let event = instance.join("events").join(event);
-        write(event.join("filter"), threads.join(" || "))?;
-        write(event.join("enable"), "1")?;
+        write(instance.join("set_event_pid"), threads)?;
+        write(instance.join("options/event-fork"), "1")?;
+        Ok(())
+    }
+
+    fn enable(&self, event: &str) -> Result<()> {
+        let instance = self.0.as_ref().context("no account")?;
+        write(instance.join("events").join(event).join("enable"), "1")?;
         Ok(())
     }
 
