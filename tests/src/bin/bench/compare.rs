@@ -123,7 +123,18 @@ impl Findings {
         self.item.rows.iter().find(|row| row.label == label)
     }
 
-    /// Adds a target. `judge` says of the row of `label` what was found, and whether that is enough.
+    /// By how much the first row of a group whose label begins so is above the group's floor, in the item's unit.
+    pub(crate) fn above_floor(&self, group: &str, label: &str) -> Option<f64> {
+        let median = |label| {
+            let start = named(group, label);
+            let row = self.item.rows.iter().find(|row| row.label.starts_with(&start))?;
+            Some(row.median)
+        };
+        Some(median(label)? - median(FLOOR)?)
+    }
+
+    /// Adds a target. `judge` says of the row of `label` what was found, and whether that is enough; what
+    /// stands in the way (`why`) is told of one that is missed.
     pub(crate) fn target(&mut self, target: Target, label: &str, judge: impl Fn(&Row) -> (String, bool)) {
         let group = label
             .rsplit_once(": ")
@@ -152,6 +163,7 @@ impl Findings {
                     peer,
                     ratio: ratio(row),
                     met: Some(met),
+                    why: if met { String::new() } else { target.why },
                     ..target
                 }
             }

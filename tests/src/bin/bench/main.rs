@@ -25,6 +25,8 @@ mod work;
 use std::fs::{create_dir_all, write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser};
@@ -32,6 +34,7 @@ use clap::{Args, Parser};
 use context::Context;
 use items::{Entry, ITEMS};
 use tests::tracing::loaded;
+use tests::wait::Deadline;
 
 /// Measure what the exporter costs
 #[derive(Debug, Parser)]
@@ -97,7 +100,7 @@ fn run(arguments: Run) -> Result<ExitCode> {
     let mut failed = false;
     for entry in chosen {
         println!("{} …", entry.id);
-        let others = loaded()?;
+        let others = others()?;
         match (entry.run)(&context) {
             Ok(mut item) => {
                 if others > 0 {
@@ -125,6 +128,20 @@ fn run(arguments: Run) -> Result<ExitCode> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// How many programs for tracepoints others have. The kernel frees those of the item before only some time after its exporter is
+/// gone.
+fn others() -> Result<usize> {
+    const STEP: Duration = Duration::from_millis(100);
+    let end = Deadline::after(Duration::from_secs(10));
+    loop {
+        let others = loaded()?;
+        if others == 0 || end.passed() {
+            return Ok(others);
+        }
+        sleep(STEP);
+    }
 }
 
 /// Where results lie.

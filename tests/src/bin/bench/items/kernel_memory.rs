@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::MapType;
 use tests::exporter::Exporter;
+use tests::wait::until;
 
 use crate::context::Context;
 use crate::crowd::Crowd;
@@ -72,19 +73,17 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     })
 }
 
-/// Part of what a socket needs for storage is for all maps together: with another, ours would seem smaller.
+/// Part of what a socket needs for storage is for all maps together: with another, ours would seem smaller. The map of an exporter
+/// that has just ended goes a little later.
 fn require_no_other() -> Result<()> {
-    for map in aya::maps::loaded_maps() {
+    let storage = || {
         // One may be gone between the listing and the look.
-        let Ok(map) = map else { continue };
-        let kind = map.map_type().ok();
-        ensure!(
-            !matches!(kind, Some(MapType::SkStorage)),
-            "somebody else has socket storage, the map {}: stop other exporters first",
-            map.id()
-        );
-    }
-    Ok(())
+        let mut maps = aya::maps::loaded_maps().flatten();
+        Ok(maps
+            .all(|map| !matches!(map.map_type(), Ok(MapType::SkStorage)))
+            .then_some(()))
+    };
+    until("all socket storage of others to go", storage).context("stop other exporters first")
 }
 
 /// By how much the kernel's memory grew, in bytes.
