@@ -373,7 +373,7 @@ pub struct AlgorithmCount {
     pub live: u64,
 }
 
-/// Most congestion-control algorithms that are told apart.
+/// Most congestion-control algorithms that are told apart: as many as [`crate::recent::place`] has places.
 pub const ALGORITHMS: u32 = RECENT;
 
 /// The slot of flows and events that no slot of their own could be found for.

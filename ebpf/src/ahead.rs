@@ -1,6 +1,7 @@
 //! What the fold is about to walk over, asked for in advance. Between two flows the kernel follows three pointers, from element to
-//! storage to socket, and on a host with many flows nothing of that is in a cache: each would be waited for. So a run loads one
-//! word of each line that the next three runs need, all of which are known by now, and they arrive together.
+//! storage to socket, and on a host with many flows nothing of that is in a cache: each would be waited for. So a run loads from
+//! what the next ones need, all of which arrives together: of the next flow its value and socket, of the second the storage that
+//! names its socket, of the third its element. Each list of the kernel's ends anew.
 //!
 //! Nothing comes of what is read here: it may be stale, or not there.
 
@@ -19,6 +20,6 @@ pub(crate) fn fetch(value: *const FlowState) {
     }
     if let Some(second) = first.next() {
         let _owner = second.owner();
-        let _third = second.next().and_then(StorageElement::next);
+        let _fourth = second.next().and_then(StorageElement::next);
     }
 }

@@ -1,4 +1,5 @@
-//! Atomic operations on map memory: the hooks, the iterator and interrupts on one CPU may touch the same counter.
+//! Access to map memory that others touch, too (hooks, the iterator, interrupts on one CPU): atomic, or plain where it is known that
+//! nobody comes between.
 #![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
 
 use crate::offsets::HAS_ONE_RUN_PER_CPU;
@@ -20,7 +21,7 @@ pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
 /// nobody can come between, and what an atomic operation costs is saved.
 ///
 /// # Safety
-/// As for [`add`].
+/// As for [`add`]; besides, the counter is this CPU's own, and one program alone writes it.
 #[inline(always)]
 pub(crate) unsafe fn add_own(counter: *mut u64, value: u64) {
     // SAFETY: by the contract of this function.
@@ -44,7 +45,7 @@ pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
 }
 
 /// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
-/// next first, even if it stands behind a condition; of what all kernels have, only an exchange stops that.
+/// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value stops that; this one changes nothing.
 ///
 /// # Safety
 /// As for [`add`].

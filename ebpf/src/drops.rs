@@ -22,7 +22,8 @@ pub(crate) fn count(key: &DropKey, bytes: u32) {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
     if let Some(count) = row(slot, DropSource::Software) {
-        // SAFETY: members of a map value. `kfree_skb` alone counts what the network stack drops.
+        // SAFETY: members of a value of this CPU. `kfree_skb` alone counts what the network stack drops: rows of other sources have
+        // slots of their own.
         unsafe {
             atomic::add_own(&raw mut (*count).packets, 1);
             atomic::add_own(&raw mut (*count).bytes, bytes as u64);

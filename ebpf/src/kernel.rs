@@ -2,7 +2,7 @@
 //!
 //! Loads are direct: the verifier types every pointer from the tracepoint's prototype on and turns a load through a
 //! pointer that may be stale into one that yields zero instead of a fault. Memory without a type (packet data, values
-//! that are no pointers to BTF) is read with `bpf_probe_read_kernel`.
+//! that are no pointers to BTF) is given one (`cast`), or read with `bpf_probe_read_kernel` where the kernel gives none.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
 use crate::{cast::cast, offsets::*};
@@ -148,7 +148,8 @@ impl Sock {
         }
     }
 
-    /// The same for a socket that is known to be a full one: its protocol says enough.
+    /// The same for a socket that is known to be a full one, and no raw one, as those of `inet_sock_set_state` are: its protocol says
+    /// enough.
     #[inline(always)]
     pub(crate) fn full_tcp(self) -> Option<TcpSock> {
         if !TYPE_TCP_SOCK.is_set() {
@@ -162,7 +163,8 @@ impl Sock {
         }
     }
 
-    /// The same for a socket that is known to be a full TCP socket, which need not be asked then.
+    /// The same for a socket that is known to be a full TCP socket, which need not be asked then: those of `tcp_probe`,
+    /// `tcp_retransmit_skb` and `tcp_cong_state_set` are, and those that have storage, which is made for no others.
     #[inline(always)]
     pub(crate) fn known_tcp(self) -> Option<TcpSock> {
         match cast(self.0 as u64, &TYPE_TCP_SOCK) {
@@ -401,6 +403,7 @@ impl StorageElement {
         Self::at(value as u64 - Self::value_offset()?)
     }
 
+    /// At an address that the iterator's list gave. If none is there, loads give zero, and nothing comes of them.
     #[inline(always)]
     fn at(address: u64) -> Option<Self> {
         cast(address, &TYPE_STORAGE_ELEMENT).map(Self)

@@ -94,8 +94,8 @@ pub(crate) static SLOTS_USED: Array<u64, 2> = Array::new();
 #[btf_map]
 pub(crate) static LOST: PerCpuArray<u64, { Lost::COUNT }> = PerCpuArray::new();
 
-/// Hash of the name of a congestion-control algorithm -> live flows. Written by the fold, read by user space. When full the
-/// algorithm is not shown.
+/// Entry -> live flows of a congestion-control algorithm; [`AlgorithmCount`] says which one is whose. Written by the fold, read by
+/// user space. When full the algorithm is not shown.
 #[btf_map]
 pub(crate) static ALGORITHMS: Array<AlgorithmCount, { ALGORITHM_COUNT as usize }> = Array::new();
 

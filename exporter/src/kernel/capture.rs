@@ -3,6 +3,7 @@
 
 use super::{
     Kernel, LoadError,
+    load::with_or_without_casts,
     plan::Plan,
     read::{ReadError, text},
     reasons::Reasons,
@@ -76,17 +77,20 @@ impl Packets {
             (fact::CAPTURE_LENGTH_LIMIT, u64::from(*length)),
             (fact::CAPTURE_HAS_ADDRESSES, u64::from(!addresses.is_empty())),
         ]);
-        let mut buffers = Vec::new();
-        let lookups = Lookups::of_networks(addresses);
-        let kernel = Kernel::load_lookups(SMALLEST, lookups, plan, reasons, btf, |ebpf| {
-            buffers = open(ebpf, wanted)?;
-            Ok(())
-        })?;
-        Ok(Self {
-            kernel,
-            buffers,
-            taken: 0,
-        })
+        let load = |plan| {
+            let mut buffers = Vec::new();
+            let lookups = Lookups::of_networks(addresses);
+            let kernel = Kernel::load_lookups(SMALLEST, lookups, plan, reasons.clone(), btf, |ebpf| {
+                buffers = open(ebpf, wanted)?;
+                Ok(())
+            })?;
+            Ok(Self {
+                kernel,
+                buffers,
+                taken: 0,
+            })
+        };
+        with_or_without_casts(plan, load, |packets| packets.kernel.plan())
     }
 
     /// What runs, and the kernel hides the names of its functions: see [`Kernel`].

@@ -251,8 +251,12 @@ mod tests {
         assert!(!features.tracepoints.contains_key("no_such_tracepoint"));
         assert_eq!(features.iterators, ["tcp"]);
         assert!(features.socket_storage);
-        assert!(features.one_run_per_cpu);
-        assert_eq!(features.casts.map(|casts| casts.types.len()), Some(CAST_TYPES.len()));
+        let btf = Btf::parse(fs::read(btf_path(None)).unwrap()).unwrap();
+        assert_eq!(features.one_run_per_cpu, btf.function("bpf_prog_inc_misses_counter"));
+        let types = features.casts.map(|casts| casts.types.len());
+        assert_eq!(types, btf.function("bpf_rdonly_cast").then_some(CAST_TYPES.len()));
+        // The numbers of another file need not be the kernel's.
+        assert_eq!(read(Some(&btf_path(None)), &[], &[]).unwrap().0.casts, None);
     }
 
     #[test]

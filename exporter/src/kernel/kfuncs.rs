@@ -6,7 +6,7 @@ use common::kfuncs::READ_ONLY_CAST;
 const CALL: u8 = 0x85;
 /// `BPF_PSEUDO_KFUNC_CALL` as source register: what is called is a type of the kernel's BTF.
 const KERNEL_FUNCTION: u8 = 2 << 4;
-/// `goto +0`: nothing.
+/// `goto +0`: nothing. No program comes there: the numbers of all types are 0 then, and the verifier leaves out what follows.
 const EMPTY: [u8; INSTRUCTION] = [0x05, 0, 0, 0, 0, 0, 0, 0];
 /// `struct bpf_insn`
 const INSTRUCTION: usize = 8;

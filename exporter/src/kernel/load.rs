@@ -104,18 +104,8 @@ impl Kernel {
         reasons: Reasons,
         btf: Option<&Path>,
     ) -> Result<Self, LoadError> {
-        let wanted = plan.running();
-        let mut loaded = Self::load_plan(config, numbering, plan.clone(), reasons.clone(), btf);
-        let refused = match &loaded {
-            Ok(kernel) => kernel.plan.running() < wanted,
-            Err(error) => matches!(error, LoadError::NothingAttached { .. }),
-        };
-        // Not every kernel that has the function can call it from programs.
-        if refused && plan.casts.is_some() {
-            drop(loaded);
-            loaded = Self::load_plan(config, numbering, plan.without_casts(), reasons, btf);
-        }
-        let kernel = loaded?;
+        let load = |plan| Self::load_plan(config, numbering, plan, reasons.clone(), btf);
+        let kernel = with_or_without_casts(plan, load, Self::plan)?;
         if !kernel.plan.counts_on_a_refused_segment_path() {
             return Ok(kernel);
         }
@@ -298,6 +288,30 @@ pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
     Some(data.fd().as_fd())
 }
 
+/// Loads by a plan, and once more without types for addresses if that makes more programs run: not every kernel that has the
+/// function can call it from programs.
+pub(super) fn with_or_without_casts<T>(
+    plan: Plan,
+    load: impl Fn(Plan) -> Result<T, LoadError>,
+    plan_of: impl Fn(&T) -> &Plan,
+) -> Result<T, LoadError> {
+    let running = |loaded: &Result<T, LoadError>| match loaded {
+        Ok(loaded) => Some(plan_of(loaded).running()),
+        Err(LoadError::NothingAttached { .. }) => Some(0),
+        Err(_) => None,
+    };
+    let first = load(plan.clone());
+    let Some(ran) = running(&first).filter(|ran| plan.casts.is_some() && *ran < plan.running()) else {
+        return first;
+    };
+    let second = load(plan.without_casts());
+    if running(&second) <= Some(ran) {
+        return first;
+    }
+    tracing::info!("the kernel refuses to give types to addresses: programs ask for each piece of memory");
+    second
+}
+
 fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
     // The object has no relocations for it: the exporter finds fields itself.
@@ -378,6 +392,66 @@ fn jiffy_nanoseconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{
+        features::Features,
+        kfuncs::Casts,
+        plan::{plan, tests::everything},
+        purpose::Purpose,
+    };
+
+    /// Loads by a plan with types, by a kernel that refuses these programs with them and those without; whether types were given up.
+    fn gives_up_types(with: &[&str], without: &[&str]) -> bool {
+        let casts = Casts {
+            function: 70_000,
+            types: vec![(fact::TYPE_IN6_ADDR, 300)],
+        };
+        let features = Features {
+            casts: Some(casts),
+            ..everything()
+        };
+        let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+        let load = |mut plan: Plan| {
+            let refused = if plan.casts.is_some() { with } else { without };
+            refused.iter().for_each(|name| plan.give_up(name, "refused".to_owned()));
+            if plan.running() == 0 {
+                return Err(LoadError::NothingAttached {
+                    program: FOLD,
+                    reason: "refused".to_owned(),
+                });
+            }
+            Ok(plan)
+        };
+        let loaded = with_or_without_casts(plan, load, |plan| plan).unwrap();
+        loaded.casts.is_none()
+    }
+
+    #[test]
+    fn types_are_given_up_only_if_more_programs_run_then() {
+        let all: Vec<&str> = everything_by_name();
+        assert!(!gives_up_types(&[], &all));
+        assert!(gives_up_types(&["kfree_skb", FOLD], &[]));
+        assert!(gives_up_types(&["kfree_skb", FOLD], &["kfree_skb"]));
+        assert!(gives_up_types(&all, &["tcp_probe"]));
+        assert!(!gives_up_types(&["tcp_probe"], &["tcp_probe"]));
+        assert!(!gives_up_types(&["tcp_probe"], &all));
+    }
+
+    #[test]
+    fn a_kernel_that_refuses_everything_for_good_is_asked_once() {
+        let calls = std::cell::Cell::new(0);
+        let plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let load = |_| {
+            calls.set(calls.get() + 1);
+            Err::<Plan, _>(LoadError::LockedDown)
+        };
+        assert!(with_or_without_casts(plan, load, |plan| plan).is_err());
+        assert_eq!(calls.get(), 1);
+    }
+
+    fn everything_by_name() -> Vec<&'static str> {
+        let plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        plan.programs.iter().map(|planned| planned.program.name).collect()
+    }
 
     #[test]
     fn the_tick_is_that_of_a_usual_frequency() {

@@ -531,6 +531,22 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
+        let features = Features {
+            casts: Some(Casts {
+                function: 70_000,
+                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
+            }),
+            ..everything()
+        };
+        let typed = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
+        let untyped = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let refused = typed.without_casts();
+        assert_eq!((refused.casts, refused.facts), (None, untyped.facts));
+    }
+
+    #[test]
     fn a_reason_is_looked_at_twice_only_where_another_program_knows_more() {
         let facts = |lacking: &[&str]| {
             let mut features = everything();

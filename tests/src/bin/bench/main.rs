@@ -109,6 +109,9 @@ fn run(arguments: Run) -> Result<ExitCode> {
                     ));
                 }
                 if context.quick {
+                    for target in &mut item.targets {
+                        (target.met, target.why) = (None, "a quick run".to_owned());
+                    }
                     item.notes
                         .push("A quick run, which shows that the item works: its figures are of no use.".to_owned());
                 }

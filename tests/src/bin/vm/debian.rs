@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::architecture::Architecture;
 use crate::matrix::Package;
-use crate::programs::{filter, run};
+use crate::programs::{filter, run, text};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -289,8 +289,4 @@ impl Unpacked {
         ensure!(vmlinux.starts_with(b"\x7fELF"), "the kernel image holds no ELF file");
         Ok(vmlinux)
     }
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is no text", path.display()))
 }

@@ -154,7 +154,9 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("start {qemu}: is it installed? `make setup` brings it"))
+        .with_context(|| {
+            format!("start {qemu}: is it installed? `make setup-vm` brings it, for arm64 `make setup-vm-aarch64`")
+        })
 }
 
 /// What the guest says on its second serial line; closed when QEMU ends.

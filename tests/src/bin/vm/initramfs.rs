@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::modules::Module;
+use crate::programs::text;
 use crate::userland::Userland;
 
 /// PID 1.
@@ -96,8 +97,7 @@ impl Archive {
         if folder.as_os_str().is_empty() || !self.folders.insert(folder.to_owned()) {
             return Ok(());
         }
-        let name = folder.to_str().context("a path that is text")?;
-        self.entry(name, 0o040_755, &[])
+        self.entry(text(folder)?, 0o040_755, &[])
     }
 
     fn entry(&mut self, name: &str, mode: u32, content: &[u8]) -> Result<()> {

@@ -12,7 +12,7 @@ use tests::settings::{DIVISOR, PATIENCE};
 use crate::architecture::{Architecture, Cross};
 use crate::initramfs::Archive;
 use crate::matrix::Kernel;
-use crate::programs::run;
+use crate::programs::{run, text};
 
 /// Tests of what no kernel changes: how the exporter is asked, and whom it tells.
 const ABOVE_THE_KERNEL: [&str; 5] = ["web::", "api::", "page::", "otlp::", "formats::"];
@@ -123,7 +123,6 @@ fn compiled(arguments: &[&str], cross: Option<&Cross>, name: &str) -> Result<Pat
 }
 
 fn stripped(strip: &str, file: &Path, to: PathBuf) -> Result<PathBuf> {
-    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is text");
-    run(strip, &["--strip-debug", "-o", &text(&to)?, &text(file)?])?;
+    run(strip, &["--strip-debug", "-o", text(&to)?, text(file)?])?;
     Ok(to)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::debian::unpack;
 use crate::matrix::Kernel;
 use crate::modules::Module;
-use crate::programs::run;
+use crate::programs::{run, text};
 
 /// Where the module lies in the kernel's source.
 const FOLDER: &str = "drivers/net/netdevsim";
@@ -82,8 +82,4 @@ fn build(
 pub(crate) fn release(modules: &Path) -> Result<String> {
     let name = modules.file_name().context("a folder without a name")?;
     Ok(name.to_string_lossy().into_owned())
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is no text", path.display()))
 }

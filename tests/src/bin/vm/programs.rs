@@ -15,7 +15,9 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String> {
         .args(arguments)
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("start {program}: is it installed? `make setup` brings it"))?;
+        .with_context(|| {
+            format!("start {program}: is it installed? `make setup-vm` brings it, for arm64 `make setup-vm-aarch64`")
+        })?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
@@ -34,7 +36,9 @@ pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Result<
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("start {program}: is it installed? `make setup` brings it"))?;
+        .with_context(|| {
+            format!("start {program}: is it installed? `make setup-vm` brings it, for arm64 `make setup-vm-aarch64`")
+        })?;
     let mut stdin = child.stdin.take().context("a child without standard input")?;
     let output = thread::scope(|scope| {
         let writer = scope.spawn(move || stdin.write_all(input));
@@ -55,7 +59,7 @@ pub(crate) fn find(program: &str) -> Result<PathBuf> {
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
-        .with_context(|| format!("no program {program}: `make setup` brings it"))
+        .with_context(|| format!("no program {program}: `make setup-vm` brings it"))
 }
 
 /// The libraries of a program and its loader; a static program has none.
@@ -67,4 +71,9 @@ pub(crate) fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
         .split_whitespace()
         .filter(|word| word.starts_with('/') && output.status.success());
     Ok(words.map(PathBuf::from).collect())
+}
+
+/// A path as an argument of a program.
+pub(crate) fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is no text", path.display()))
 }

@@ -13,7 +13,7 @@ use tcpvitals::families::METRICS;
 
 use crate::architecture::Architecture;
 use crate::matrix::{Kernel, kernels};
-use crate::programs::run;
+use crate::programs::{run, text};
 use crate::results::Results;
 
 /// The program that does what another could not because the kernel skipped it.
@@ -96,7 +96,7 @@ fn has_column(kernel: &Kernel) -> bool {
 /// Compares the page with what it should be, and says whether they are equal. Kernels that are not of every change may not have
 /// been run: then there is nothing to compare with.
 pub(crate) fn compare(exporter: &Path, runs: &Path, file: &Path) -> Result<bool> {
-    let is_missing = |kernel: &Kernel| has_column(kernel) && !kernel.every_change && !runs.join(&kernel.name).is_dir();
+    let is_missing = |kernel: &Kernel| has_column(kernel) && !kernel.every_change && !has_run(&runs.join(&kernel.name));
     let file_name = file.display();
     if let Some(Kernel { name, .. }) = kernels()?.into_iter().find(is_missing) {
         println!("vm: {file_name} is not compared: {name} has not been run; make test-vm KERNEL={name}");
@@ -117,17 +117,23 @@ pub(crate) fn compare(exporter: &Path, runs: &Path, file: &Path) -> Result<bool>
     Ok(false)
 }
 
+/// Whether a guest came to its end; its folder is there before it boots.
+fn has_run(folder: &Path) -> bool {
+    folder.join("doctor.json").is_file()
+}
+
 /// The page. Every kernel of it must have been run.
 pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
     let mut columns = Vec::new();
     for kernel in kernels()?.into_iter().filter(has_column) {
         let name = &kernel.name;
-        let column = guest(&kernel, &runs.join(name))
-            .with_context(|| format!("{name} has not been run: make test-vm KERNEL={name}"))?;
+        let folder = runs.join(name);
+        ensure!(has_run(&folder), "{name} has not been run: make test-vm KERNEL={name}");
+        let column =
+            guest(&kernel, &folder).with_context(|| format!("the last run of {name}; make test-vm KERNEL={name}"))?;
         columns.push(column);
     }
-    let exporter = exporter.to_str().context("a path that is text")?;
-    let host = run(exporter, &["doctor", "--output", "json"])?;
+    let host = run(text(exporter)?, &["doctor", "--output", "json"])?;
     let host = Column {
         architecture: Architecture::default(),
         doctor: serde_json::from_str(&host).context("what this machine's doctor says")?,
@@ -135,8 +141,9 @@ pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
     };
     let after = |column: &Column| numbers(&column.version()) > numbers(&host.version());
     let place = columns.iter().position(after).unwrap_or(columns.len());
+    let version = host.version();
     columns.insert(place, host);
-    Ok(written(&columns))
+    Ok(written(&columns, &version))
 }
 
 fn numbers(version: &str) -> Vec<u32> {
@@ -165,12 +172,12 @@ fn guest(kernel: &Kernel, folder: &Path) -> Result<Column> {
     })
 }
 
-fn written(columns: &[Column]) -> String {
-    let mut page = String::from(
+fn written(columns: &[Column], host: &str) -> String {
+    let mut page = format!(
         "# Kernels\n\n\
-         Made by `make docs-kernels` from runs of the same exporter and the same tests on each kernel; do not edit. 6.18 is a\n\
-         machine, the others are Debian's kernels in QEMU, of x86_64 unless a column says arm64. `tcpvitals doctor` says the\n\
-         same of the kernel it runs on.\n",
+         Made by `make docs-kernels` from runs of the same source and the same tests on each kernel; do not edit. {host} is a\n\
+         machine, the others are Debian's kernels in QEMU. One binary runs on all of x86_64; for a column that says arm64 exporter\n\
+         and tests are compiled for it. `tcpvitals doctor` says the same of the kernel it runs on.\n"
     );
     table(&mut page, "Programs", columns, programs(columns), |column, name| {
         column.why_program_is_off(name).is_none()

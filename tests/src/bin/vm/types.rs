@@ -1,4 +1,4 @@
-//! `vm types`: kernels of another architecture, without booting them, which takes long. The exporter's doctor reads their type
+//! `vm types`: what can be told of kernels of another architecture without booting them. The exporter's doctor reads their type
 //! information (BTF), which is carved out of the kernel's image; it must find every field but those that the matrix names.
 
 use std::collections::BTreeSet;

@@ -87,8 +87,8 @@ impl Userland {
 
 fn own(program: &Path) -> Result<Files> {
     let files = programs::libraries(program)?.into_iter().map(|file| {
-        let name = file.to_str().context("a path that is text")?;
-        Ok((name.trim_start_matches('/').to_owned(), file))
+        let name = programs::text(&file)?.trim_start_matches('/').to_owned();
+        Ok((name, file))
     });
     files.collect()
 }
