@@ -55,6 +55,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             text: "≤ 450 B".to_owned(),
             figure: format!("{figure:.0} B"),
             met: Some(figure <= 450.0),
+            why: if figure > 450.0 {
+                format!("the kernel makes two objects for each: {caches}")
+            } else {
+                String::new()
+            },
             ..Target::default()
         }],
         notes: vec![
