@@ -45,7 +45,8 @@ pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
 }
 
 /// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
-/// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value stops that; this one changes nothing.
+/// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value
+/// stops that. This one changes nothing.
 ///
 /// # Safety
 /// As for [`add`].
