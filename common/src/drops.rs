@@ -1,6 +1,6 @@
 //! A dropped packet as a map key: where, why, what, which way and for which subnet.
 
-use crate::{address::SubnetKey, histogram::not_below};
+use crate::{address::SubnetKey, histogram::not_below, tracepoints::Run};
 
 /// What a dropped packet is: the value of the `protocol` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -292,7 +292,11 @@ pub struct Note {
     pub reason: u64,
 }
 
-/// What was dropped under one key, on one CPU.
+/// The value of the map `DROPS`: what was dropped under one key, on one CPU, by the program that counted it
+/// ([`crate::tracepoints::Run`]). Either writes its own alone, so that it needs no atomics.
+pub type DropCounts = [DropCount; Run::COUNT];
+
+/// What was dropped under one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct DropCount {

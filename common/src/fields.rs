@@ -71,6 +71,9 @@ macro_rules! kernel_fields {
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
             INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
+            INET_SOCK_MC_INDEX: u32 = "inet_sock" . "mc_index";
+            INET_SOCK_PINET6: u64 = "inet_sock" . "pinet6";
+            IPV6_PINFO_MCAST_OIF: u32 = "ipv6_pinfo" . "mcast_oif";
             SOCK_PROTOCOL: u16 = "sock" . "sk_protocol";
             SOCK_ERR: i32 = "sock" . "sk_err";
             SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
@@ -152,6 +155,10 @@ macro_rules! kernel_fields {
             STORAGE_ELEMENT_MAP: u64 = "bpf_local_storage_elem" . "sdata.smap";
             STORAGE_OWNER: u64 = "bpf_local_storage" . "owner";
             BPF_PROG_AUX: u64 = "bpf_prog" . "aux";
+            BPF_PROG_ACTIVE: u64 = "bpf_prog" . "active";
+            BPF_PROG_AUX_ID: u32 = "bpf_prog_aux" . "id";
+            BPF_ARRAY_PPTRS: u64 = "bpf_array" . "pptrs[0]";
+            TASK_PREEMPT_COUNT: u32 = "task_struct" . "thread_info.preempt.count";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }
     };
@@ -185,8 +192,10 @@ macro_rules! kernel_facts {
             HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
-            /// `inet_sock_set_state_again` runs, and does what the first program could not.
-            HAS_SECOND_LOOK;
+            /// A task can lose its processor within a tracepoint.
+            HAS_PREEMPTIBLE_TRACEPOINTS;
+            /// The kernel has the per-CPU variable `__preempt_count`.
+            HAS_PREEMPT_COUNT;
             /// The kernel skips a run of a program that begins on a CPU where a run of the same program is under way: what one
             /// program alone writes, per CPU, needs no atomics.
             HAS_ONE_RUN_PER_CPU;

@@ -24,6 +24,7 @@ pub mod recent;
 pub mod record;
 pub mod settings;
 pub mod tcp;
+pub mod tracepoints;
 pub mod verifier;
 
 #[cfg(target_endian = "big")]

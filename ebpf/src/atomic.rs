@@ -12,9 +12,9 @@ use core::ptr::{read_volatile, write_volatile};
 /// # Safety
 /// `counter` points to an aligned word of a map value that the verifier has checked.
 #[inline(always)]
-pub(crate) unsafe fn add(counter: *mut u64, value: u64) {
+pub(crate) unsafe fn add<T: Copy>(counter: *mut T, value: T) {
     // SAFETY: by the contract of this function.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, value) };
+    unsafe { atomic_xadd::<T, T, { AtomicOrdering::Relaxed }>(counter, value) };
 }
 
 /// Adds to a counter of this CPU that no other program writes, wrapping. Where the kernel runs a program once at a time on a CPU,

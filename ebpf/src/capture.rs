@@ -16,6 +16,7 @@ use common::{
     address::{Address, SubnetKey},
     capture::{Beginning, Draft, Head, MOST_AFTER, MOST_BEFORE, Site, SiteState, queue},
     drops::Direction,
+    tracepoints::Run,
     verifier::masked,
 };
 use core::{
@@ -25,7 +26,7 @@ use core::{
 
 /// Sends a packet that is dropped at `location` for `reason`.
 #[inline(always)]
-pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direction) {
+pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direction, run: Run) {
     let Some(offsets) = packet.offsets() else { return };
     let beginning = offsets.beginning();
     let ethertype = if beginning.has_header { packet.ethertype() } else { 0 };
@@ -36,7 +37,7 @@ pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direct
     let Some(protocol) = wanted_protocol(packet, direction) else {
         return;
     };
-    let Some(draft) = CAPTURE_DRAFTS.get_ptr_mut(0) else {
+    let Some(draft) = CAPTURE_DRAFTS.get_ptr_mut(run as u32) else {
         return;
     };
     let site = Site {

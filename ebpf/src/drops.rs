@@ -12,18 +12,19 @@ use crate::{
 use common::{
     drops::{DropCount, DropKey, DropSource, NamedDropKey},
     lost::Lost,
+    tracepoints::Run,
 };
 
 /// Counts a packet that the network stack drops.
 #[inline(always)]
-pub(crate) fn count(key: &DropKey, bytes: u32) {
+pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
     let key = key.words();
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
-    if let Some(count) = row(slot, DropSource::Software) {
-        // SAFETY: members of a value of this CPU. `kfree_skb` alone counts what the network stack drops: rows of other sources have
-        // slots of their own.
+    if let Some(count) = row(slot, DropSource::Software, run) {
+        // SAFETY: members of a value of this CPU. The programs of `kfree_skb` alone count what the network stack drops, each in a
+        // count of its own: rows of other sources have slots of their own.
         unsafe {
             atomic::add_own(&raw mut (*count).packets, 1);
             atomic::add_own(&raw mut (*count).bytes, bytes as u64);
@@ -35,7 +36,7 @@ pub(crate) fn count(key: &DropKey, bytes: u32) {
 #[inline(always)]
 pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
-    if let Some(count) = row(slot, source) {
+    if let Some(count) = row(slot, source, Run::First) {
         // SAFETY: members of a map value.
         unsafe {
             atomic::add(&raw mut (*count).packets, 1);
@@ -44,12 +45,14 @@ pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, bytes: u32) {
     }
 }
 
-/// The row of a slot on this CPU; without a slot the row `other` of the source.
+/// The count of a slot on this CPU that `run` writes; without a slot the row `other` of the source.
 #[inline(always)]
-fn row(slot: Option<u32>, source: DropSource) -> Option<*mut DropCount> {
+fn row(slot: Option<u32>, source: DropSource, run: Run) -> Option<*mut DropCount> {
     let slot = slot.unwrap_or_else(|| {
         count_lost(Lost::DropOverflow);
         source.other_slot()
     });
-    DROPS.get_ptr_mut(slot)
+    let counts = DROPS.get_ptr_mut(slot)?;
+    // SAFETY: one of the counts of the map value.
+    Some(unsafe { counts.cast::<DropCount>().add(run as usize) })
 }

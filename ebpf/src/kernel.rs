@@ -10,7 +10,7 @@ use aya_ebpf::{
     bindings::BPF_F_CURRENT_CPU,
     helpers::{
         bpf_probe_read_kernel,
-        generated::{self, bpf_probe_read_kernel_str, bpf_skc_to_tcp_sock},
+        generated::{self, bpf_get_current_task_btf, bpf_probe_read_kernel_str, bpf_skc_to_tcp_sock, bpf_this_cpu_ptr},
     },
     programs::BtfTracePointContext,
 };
@@ -20,9 +20,12 @@ use common::{
     connection::{Name, until_nul},
     drops::Text,
     flow::{Chrono, FlowState},
+    group::Role,
+    kfuncs::PREEMPT_COUNT,
     tcp::{LONGEST_HEADER, Sender},
 };
 use core::{
+    arch::asm,
     ffi::c_void,
     mem::MaybeUninit,
     ptr::{read_volatile, write_volatile},
@@ -105,6 +108,12 @@ fn words_at<const N: usize>(address: u64) -> Option<[u32; N]> {
         first += 4;
     }
     Some(words)
+}
+
+/// A word at an address that the verifier does not know as a pointer; `None` where it cannot be read.
+#[inline(always)]
+pub(crate) fn word_at(address: u64) -> Option<u32> {
+    words_at(address).map(|[word]: [u32; 1]| word)
 }
 
 /// The same for an address that lies there.
@@ -322,6 +331,21 @@ impl TcpSock {
     #[inline(always)]
     pub(crate) const fn as_sock(self) -> Sock {
         Sock(self.0)
+    }
+
+    /// Which end this is of a connection that is or was established. The socket that the kernel makes for a server keeps, as its
+    /// device for multicast, the one by which the handshake came in; a stream socket cannot choose such a device, so that a client
+    /// has none.
+    #[inline(always)]
+    pub(crate) fn role(self) -> Option<Role> {
+        // SAFETY: members of `struct inet_sock`, which `struct tcp_sock` begins with, and a typed pointer to `struct ipv6_pinfo`.
+        let device = unsafe {
+            match load_pointer(self.0, &INET_SOCK_PINET6) {
+                Some(pinet6) => load(pinet6, &IPV6_PINFO_MCAST_OIF),
+                None => load(self.0, &INET_SOCK_MC_INDEX),
+            }
+        };
+        Some(if device? != 0 { Role::Server } else { Role::Client })
     }
 
     /// The local port in host byte order. A socket that closes gives `skc_num` back first, but keeps `inet_sport`.
@@ -636,6 +660,61 @@ impl TrapMetadata {
         }
         text
     }
+}
+
+/// `struct bpf_prog`, as an iterator over all programs is given it.
+#[derive(Clone, Copy)]
+pub(crate) struct Program(*const u8);
+
+impl Program {
+    /// A program that the verifier has typed; `None` when it is NULL.
+    #[inline(always)]
+    pub(crate) fn from_pointer(pointer: *const u8) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
+    /// `aux->id`
+    #[inline(always)]
+    pub(crate) fn id(self) -> Option<u32> {
+        // SAFETY: a typed pointer from `struct bpf_prog` to `struct bpf_prog_aux`.
+        unsafe { load(load_pointer(self.0, &BPF_PROG_AUX)?, &BPF_PROG_AUX_ID) }
+    }
+
+    /// `active`: the place, in every CPU's own memory, of the word that is not zero while the program runs there.
+    #[inline(always)]
+    pub(crate) fn active(self) -> Option<u64> {
+        // SAFETY: a member of `struct bpf_prog`.
+        unsafe { load(self.0, &BPF_PROG_ACTIVE) }
+    }
+}
+
+/// The place of the first value of a per-CPU array in every CPU's own memory, by the address of its `struct bpf_array`.
+#[inline(always)]
+pub(crate) fn first_value_of(array: u64) -> Option<u64> {
+    address_at(array + BPF_ARRAY_PPTRS.offset()? as u64)
+}
+
+/// Whether what runs here keeps its CPU until it ends, as in an interrupt or with preemption disabled: `preempt_count()` is not 0.
+#[inline(always)]
+pub(crate) fn keeps_its_cpu() -> bool {
+    /// `PREEMPT_NEED_RESCHED` of x86, which is no part of the count.
+    const NEED_RESCHED: u32 = 1 << 31;
+    let count = if TASK_PREEMPT_COUNT.offset().is_some() {
+        // SAFETY: the helper gives a typed pointer to `struct task_struct`.
+        unsafe { load(bpf_get_current_task_btf() as *const u8, &TASK_PREEMPT_COUNT) }.unwrap_or(0)
+    } else if HAS_PREEMPT_COUNT.is_set() {
+        // SAFETY: the exporter has put the variable's number in place of the constant, so that the verifier knows its type; the
+        // helper gives this CPU's own.
+        unsafe {
+            let everywhere: *const c_void;
+            asm!("{everywhere} = {constant} ll", everywhere = out(reg) everywhere, constant = const PREEMPT_COUNT,
+                options(pure, nomem, nostack));
+            read_volatile(bpf_this_cpu_ptr(everywhere) as *const u32) & !NEED_RESCHED
+        }
+    } else {
+        0
+    };
+    count != 0
 }
 
 /// `struct sk_buff`.

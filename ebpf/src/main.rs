@@ -22,6 +22,7 @@ mod fold;
 mod groups;
 mod kernel;
 mod maps;
+mod nested;
 mod notes;
 mod offsets;
 mod packet;

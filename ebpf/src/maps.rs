@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use common::{
     capture::{Draft, SITES, Site, SiteState, queue},
-    drops::{DropCount, NamedDropKey, Note},
+    drops::{DropCounts, NamedDropKey, Note},
     event::Event,
     flow::FlowState,
     group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, Samples},
@@ -17,6 +17,7 @@ use common::{
     recent::{RECENT, Recent},
     record::FlowRecord,
     settings::Settings,
+    tracepoints::{Run, Tracepoint},
 };
 
 /// Most prefixes of one family. Memory is taken for those in use only.
@@ -66,16 +67,16 @@ pub(crate) static NOTES: PerCpuArray<Note, 2> = PerCpuArray::new();
 
 /// Slot -> drops, per CPU. Written by all hooks on drops, read by user space. As large as the number of slots.
 #[btf_map]
-pub(crate) static DROPS: PerCpuArray<DropCount, 2> = PerCpuArray::new();
+pub(crate) static DROPS: PerCpuArray<DropCounts, 2> = PerCpuArray::new();
 
 /// CPU -> the buffer of dropped packets for `capture`. Written by `kfree_skb`, read by user space. When full: `tail_drops` of
 /// the site.
 #[btf_map]
 pub(crate) static CAPTURE_PACKETS: PerfEventByteArray = PerfEventByteArray::new();
 
-/// 0 -> the event that is being prepared, per CPU. Written and read by `kfree_skb`.
+/// [`Run`] -> the event that is being prepared, per CPU. Written and read by `kfree_skb`.
 #[btf_map]
-pub(crate) static CAPTURE_DRAFTS: PerCpuArray<Draft, 1> = PerCpuArray::new();
+pub(crate) static CAPTURE_DRAFTS: PerCpuArray<Draft, { Run::COUNT }> = PerCpuArray::new();
 
 /// Site -> whether a filter refuses it, and how many packets found the queue full. Written by `kfree_skb` and user space. When
 /// full, the packets count in `CAPTURE_QUEUE`.
@@ -112,6 +113,24 @@ pub(crate) static EVENTS: RingBuf<Event, 4096> = RingBuf::new();
 /// 0 -> events that found no room in `EVENTS`, per CPU. Written by hooks, read by user space.
 #[btf_map]
 pub(crate) static EVENTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// [`Tracepoint`] -> the kernel's number of its first program; the last entry is scratch. Written by user space before
+/// `find_programs` runs, which reads it.
+#[btf_map]
+pub(crate) static PROGRAM_IDS: Array<u64, { Tracepoint::COUNT + 1 }> = Array::new();
+
+/// [`Tracepoint`] -> how far the word by which the kernel knows that the first program is at work on a CPU lies from `HERE` on that
+/// CPU; 0 while that is not known. Written by `find_programs`, read by the programs that take over.
+#[btf_map]
+pub(crate) static DISTANCES: Array<u64, { Tracepoint::COUNT }> = Array::new();
+
+/// 0 -> the value's own address on this CPU; 0 until somebody has asked. Written and read by the programs that take over.
+#[btf_map]
+pub(crate) static HERE: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// [`Tracepoint`] -> events that its second program took over, per CPU. Written by it, read by user space.
+#[btf_map]
+pub(crate) static TAKEN_OVER: PerCpuArray<u64, { Tracepoint::COUNT }> = PerCpuArray::new();
 
 /// 0 -> number of the running fold. Written by user space before each fold.
 #[btf_map]

@@ -15,7 +15,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
 };
 use common::{
-    flow::{ADOPTED, ESTABLISHED, FlowState},
+    flow::{ADOPTED, CLOSED, ESTABLISHED, FlowState},
     tcp::state,
 };
 use core::{
@@ -53,6 +53,21 @@ impl Flow {
     pub(crate) fn establish(self, flags: u32) {
         // SAFETY: a member of the state.
         unsafe { atomic::replace(&raw mut (*self.0).flags, 0, flags) };
+    }
+
+    /// Counts segments that this host dropped. Who drops does not hold the socket's lock.
+    #[inline(always)]
+    pub(crate) fn add_locally_dropped(self, segments: u32) {
+        // SAFETY: a member of the state.
+        unsafe { atomic::add(&raw mut (*self.0).locally_dropped, segments) };
+    }
+
+    /// Ends a flow whose end was not seen; false when it has been ended by now.
+    #[inline(always)]
+    pub(crate) fn end(self) -> bool {
+        let flags = self.state().flags;
+        // SAFETY: a member of the state.
+        flags & ESTABLISHED != 0 && unsafe { atomic::replace(&raw mut (*self.0).flags, flags, CLOSED) }
     }
 
     /// Whether the flow belongs to a group: it is established, or was until it was closed.
@@ -129,12 +144,12 @@ pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
     adopt(sock, tcp)
 }
 
-/// Begins the state of a flow whose opening was not seen.
+/// Begins the state of a flow whose opening was not seen. Which end opened it, its socket tells.
 #[inline(always)]
 pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
     let flow = create(sock)?;
     let state = flow.state();
-    Place::of_flow(sock, None).take(state);
+    Place::of_flow(sock, tcp.role()).take(state);
     fold::begin(state, tcp);
     flow.establish(ESTABLISHED | ADOPTED);
     Some(flow)

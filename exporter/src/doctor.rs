@@ -120,7 +120,7 @@ fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
 
 fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
     let programs = plan.programs.iter().map(|planned| ProgramDiagnosis {
-        program: planned.program.name,
+        program: planned.name(),
         hook: planned.program.hook.name(),
         attachable: planned.off.is_none(),
         reason: planned.off.clone(),

@@ -428,11 +428,10 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
             let programs = snapshot.plan.programs.iter();
             programs
                 .map(|planned| {
-                    let program = planned.program;
                     let reason = planned.off.as_deref().unwrap_or("");
                     let attached = if planned.off.is_none() { 1.0 } else { 0.0 };
                     alone(
-                        own(metric, &[program.name, program.hook.name(), reason]),
+                        own(metric, &[planned.name(), planned.program.hook.name(), reason]),
                         Value::Number(attached),
                     )
                 })
@@ -441,7 +440,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         Source::Misses => {
             let misses = snapshot.misses.iter();
             misses
-                .map(|(program, misses)| alone(own(metric, &[program]), Value::Count(*misses)))
+                .map(|(program, misses)| alone(own(metric, &[program]), Value::Count(misses.lost())))
                 .collect()
         }
         Source::Lost(points) => {

@@ -75,7 +75,7 @@ async fn readyz(State(service): State<Arc<Service>>) -> Response {
     }
     let mut body = String::from("ready\n");
     for planned in &service.plan.programs {
-        let name = planned.program.name;
+        let name = planned.name();
         // Writing to a string does not fail.
         let _infallible = match &planned.off {
             None => writeln!(body, "{name}: attached"),

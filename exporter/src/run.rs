@@ -222,7 +222,7 @@ fn tell(kernel: &Kernel, config: &Config) {
     let attached = programs.iter().filter(|planned| planned.off.is_none()).count();
     let off: Vec<String> = programs
         .iter()
-        .filter_map(|planned| Some(format!("{}: {}", planned.program.name, planned.off.as_ref()?)))
+        .filter_map(|planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?)))
         .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::kernel::{capacity::Capacity, plan::Plan};
+use crate::kernel::{capacity::Capacity, plan::Plan, read::Misses};
 use common::{
     address::SubnetKey,
     connection::ConnectionType,
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// By [`Lost`].
     pub lost: [u64; Lost::COUNT],
     /// Runs that the kernel skipped, by program.
-    pub misses: BTreeMap<&'static str, u64>,
+    pub misses: BTreeMap<&'static str, Misses>,
     /// What runs, and what does not and why.
     pub plan: Plan,
     /// Slots of the tables.

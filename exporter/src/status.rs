@@ -4,6 +4,7 @@
 
 use crate::{
     families::{Families, Metric, Source, Value},
+    kernel::read::Misses,
     snapshot::{Exporter, Snapshot},
 };
 use common::{drops::DropSource, lost::Lost};
@@ -15,7 +16,7 @@ pub struct Status {
     /// What the kernel side could not do, by [`Lost`].
     pub lost: [u64; Lost::COUNT],
     /// Runs that the kernel skipped, by program.
-    pub misses: BTreeMap<&'static str, u64>,
+    pub misses: BTreeMap<&'static str, Misses>,
     /// Label sets that the series cap refused, by the metrics that they are of: `tcp` or `drops`.
     pub refused: BTreeMap<String, u64>,
     /// Slots taken by groups, and how many there are.

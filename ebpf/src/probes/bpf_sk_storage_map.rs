@@ -14,6 +14,7 @@ use crate::{
     kernel::{Sock, TcpSock},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
     offsets::JIFFY_NANOSECONDS,
+    probes::inet_sock_set_state,
     record,
     storage::Flow,
 };
@@ -25,7 +26,7 @@ use common::{
     histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
     recent::place,
     record::FlowRecord,
-    tcp::INFINITE_SSTHRESH,
+    tcp::{INFINITE_SSTHRESH, state},
 };
 
 /// `struct bpf_iter__bpf_sk_storage_map`: every member is 8 bytes long.
@@ -56,6 +57,11 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     if !flow.is_visible() {
         return 0;
     }
+    // The hook sees the end before the socket's state shows it: this end nobody saw.
+    if sock.state() == state::CLOSE {
+        heal(flow, tcp);
+        return 0;
+    }
     if let Some(group) = Group::at(flow.state().slot) {
         fold::fold(flow, tcp, group, Fold::Live);
     }
@@ -73,6 +79,20 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
         count_algorithm(name, epoch);
     }
     0
+}
+
+/// Counts the end of a flow that no hook saw.
+#[inline(always)]
+fn heal(flow: Flow, tcp: TcpSock) {
+    let (flags, started) = (flow.state().flags, flow.state().started);
+    if !flow.end() {
+        return;
+    }
+    if let Some(group) = Group::at(flow.state().slot) {
+        // A socket that is disconnected has its counters at zero again: what they show now is only counted if it is more.
+        fold::fold(flow, tcp, group, Fold::Live);
+        inet_sock_set_state::count_end(group, flags, started);
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -4,18 +4,27 @@
 use crate::{
     devices, drops, groups,
     kernel::{SkBuff, TrapMetadata},
+    nested::programs,
     packet,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{DropSource, NamedDropKey};
 
-#[btf_tracepoint(function = "devlink_trap_report")]
-fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
-    let (Some(packet), Some(trap)) = (SkBuff::argument(&context, 1), TrapMetadata::argument(&context, 2)) else {
-        return 0;
+programs!(
+    DevlinkTrapReport,
+    "devlink_trap_report",
+    devlink_trap_report,
+    devlink_trap_report_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let (Some(packet), Some(trap)) = (SkBuff::argument(context, 1), TrapMetadata::argument(context, 2)) else {
+        return;
     };
     if trap.is_control() {
-        return 0;
+        return;
     }
     let (protocol, remote) = packet::protocol_and_source_of_frame(packet);
     let key = NamedDropKey {
@@ -28,5 +37,4 @@ fn devlink_trap_report(context: BtfTracePointContext) -> i32 {
         ..NamedDropKey::default()
     };
     drops::count_named(&key, DropSource::Hardware, packet.length());
-    0
 }

@@ -6,11 +6,12 @@ use crate::{
     events, fold,
     groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
-    offsets::{HAS_SECOND_LOOK, HAS_SEGMENT_PATH},
+    nested::programs,
+    offsets::HAS_SEGMENT_PATH,
     probes::tcp_probe,
-    storage,
+    storage::{self, Flow},
 };
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use common::{
     event::EventKind,
     flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
@@ -19,10 +20,18 @@ use common::{
     tcp::{ConnectFailure, Transition, state},
 };
 
-#[btf_tracepoint(function = "inet_sock_set_state")]
-fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else {
-        return 0;
+programs!(
+    InetSockSetState,
+    "inet_sock_set_state",
+    inet_sock_set_state,
+    inet_sock_set_state_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let Some(sock) = Sock::argument(context, 0) else {
+        return;
     };
     let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
     let transition = Transition::of(old, new);
@@ -30,12 +39,12 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
         if new == state::CLOSE {
             storage::delete(sock);
         }
-        return 0;
+        return;
     }
-    let Some(tcp) = sock.full_tcp() else { return 0 };
+    let Some(tcp) = sock.full_tcp() else { return };
     match transition {
         Transition::Connecting => connecting(sock),
-        Transition::Established => established(sock, tcp, old, HAS_SECOND_LOOK.is_set()),
+        Transition::Established => established(sock, tcp, old),
         Transition::ConnectFailed => connect_failed(sock),
         Transition::Closed => closed(sock, tcp),
         Transition::Closing => {
@@ -43,33 +52,6 @@ fn inet_sock_set_state(context: BtfTracePointContext) -> i32 {
         }
         Transition::None => {}
     }
-    0
-}
-
-/// The same once more, a program of its own, for what the first did not do. Attached only where tracepoints can be
-/// preempted (Linux 7.0 and newer): a task that loses its processor within a program makes the kernel skip every run of
-/// that program there until it is back, but not those of another.
-#[btf_tracepoint(function = "inet_sock_set_state")]
-fn inet_sock_set_state_again(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else {
-        return 0;
-    };
-    let (old, new): (u32, u32) = (context.arg(1), context.arg(2));
-    let transition = Transition::of(old, new);
-    if let Some(tcp) = sock.full_tcp() {
-        match (transition, storage::find(sock)) {
-            (Transition::Connecting, None) => connecting(sock),
-            (Transition::Established, None) => established(sock, tcp, old, false),
-            (Transition::Established, Some(flow)) if !flow.has_slot() => established(sock, tcp, old, false),
-            (Transition::ConnectFailed, Some(_)) => connect_failed(sock),
-            (Transition::Closed, Some(_)) => closed(sock, tcp),
-            (Transition::Closing, _) => {
-                storage::find_or_adopt(sock, tcp);
-            }
-            _ => {}
-        }
-    }
-    0
 }
 
 #[inline(always)]
@@ -88,7 +70,7 @@ fn connecting(sock: Sock) {
 }
 
 #[inline(always)]
-fn established(sock: Sock, tcp: TcpSock, old: u32, is_seen_again: bool) {
+fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let now = now();
     let connecting = storage::find(sock);
     let role = match connecting {
@@ -120,8 +102,6 @@ fn established(sock: Sock, tcp: TcpSock, old: u32, is_seen_again: bool) {
             flow.establish(ESTABLISHED);
             events::emit(EventKind::Established, tcp, flow.state());
         }
-        // To the second program it is as if this one had not run.
-        None if is_seen_again => return,
         None => count_lost(Lost::FlowsUntracked),
     }
     if let Some(group) = Group::at(place.slot()) {
@@ -152,27 +132,39 @@ fn connect_failed(sock: Sock) {
 fn closed(sock: Sock, tcp: TcpSock) {
     let Some(flow) = storage::find(sock) else {
         // Older than the exporter and silent since, or without storage: it did close.
-        if let Some(group) = Group::at(groups::slot_of_flow(sock, None)) {
+        if let Some(group) = Group::at(groups::slot_of_flow(sock, tcp.role())) {
             group.add(Counter::Closed, 1);
         }
         return;
     };
-    let state = flow.state();
     if !flow.is_established() {
         return;
     }
+    close(flow, tcp);
+    events::emit(EventKind::Close, tcp, flow.state());
+}
+
+/// Counts the end of an established flow, which the caller holds the lock of.
+#[inline(always)]
+pub(super) fn close(flow: Flow, tcp: TcpSock) {
+    let state = flow.state();
     if let Some(group) = Group::at(state.slot) {
         if HAS_SEGMENT_PATH.is_set() {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
         fold::fold(flow, tcp, group, Fold::Last);
-        group.add(Counter::Closed, 1);
-        if state.flags & ADOPTED == 0 {
-            group.on_close((now() - state.started) / 1000);
-        }
+        count_end(group, state.flags, state.started);
     }
     state.flags = CLOSED;
-    events::emit(EventKind::Close, tcp, state);
+}
+
+/// Counts a flow that ends now for its group. How long one lived that was open before the exporter ran, nobody knows.
+#[inline(always)]
+pub(super) fn count_end(group: Group, flags: u32, started: u64) {
+    group.add(Counter::Closed, 1);
+    if flags & ADOPTED == 0 {
+        group.on_close((now() - started) / 1000);
+    }
 }
 
 #[inline(always)]

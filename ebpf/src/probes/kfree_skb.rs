@@ -6,26 +6,40 @@ use crate::{
     groups::{self, Group},
     kernel::SkBuff,
     maps::SETTINGS,
+    nested::programs,
     notes,
     offsets::{HAS_DROP_REASON, HAS_PACKETS},
     packet, storage,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     address::SubnetKey,
     drops::{Direction, DropKey, Protocol, skip},
     group::Counter,
+    tracepoints::Run,
 };
 
-#[btf_tracepoint(function = "kfree_skb")]
-fn kfree_skb(context: BtfTracePointContext) -> i32 {
-    let Some(packet) = SkBuff::argument(&context, 0) else {
-        return 0;
+programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, first, nested);
+
+#[inline(always)]
+fn first(context: &BtfTracePointContext) {
+    on_event(context, Run::First);
+}
+
+#[inline(always)]
+fn nested(context: &BtfTracePointContext) {
+    on_event(context, Run::Nested);
+}
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext, run: Run) {
+    let Some(packet) = SkBuff::argument(context, 0) else {
+        return;
     };
     let location = context.arg(1);
     let reason = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
     let Some(reason) = notes::reason_of(packet, reason) else {
-        return 0;
+        return;
     };
     let direction = if packet.received_through() == 0 {
         Direction::Transmit
@@ -33,14 +47,13 @@ fn kfree_skb(context: BtfTracePointContext) -> i32 {
         Direction::Receive
     };
     if HAS_PACKETS.is_set() {
-        capture::send(packet, location, reason, direction);
-        return 0;
+        capture::send(packet, location, reason, direction, run);
+        return;
     }
     if matches!(direction, Direction::Transmit) {
         count_for_flow(packet);
     }
-    drops::count(&key(packet, location, reason, direction), packet.length());
-    0
+    drops::count(&key(packet, location, reason, direction), packet.length(), run);
 }
 
 /// Under which labels a packet is counted.
@@ -87,7 +100,7 @@ fn count_for_flow(packet: SkBuff) {
         && let Some(group) = Group::at(flow.state().slot)
     {
         let segments = packet.segments();
-        flow.state().locally_dropped += segments;
+        flow.add_locally_dropped(segments);
         group.add(Counter::LocallyDroppedSegments, segments as u64);
     }
 }

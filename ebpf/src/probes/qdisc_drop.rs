@@ -2,13 +2,14 @@
 //! qdisc_drop_reason reason)`, 7.2. A queueing discipline drops a packet, and says why; `kfree_skb` follows for the same packet and
 //! knows only that a queue dropped it.
 
-use crate::{kernel::SkBuff, notes};
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use crate::{kernel::SkBuff, nested::programs, notes};
+use aya_ebpf::programs::BtfTracePointContext;
 
-#[btf_tracepoint(function = "qdisc_drop")]
-fn qdisc_drop(context: BtfTracePointContext) -> i32 {
-    if let Some(packet) = SkBuff::argument(&context, 3) {
+programs!(QdiscDrop, "qdisc_drop", qdisc_drop, qdisc_drop_nested, on_event);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    if let Some(packet) = SkBuff::argument(context, 3) {
         notes::qdisc_drops(packet, context.arg(4));
     }
-    0
 }

@@ -5,25 +5,33 @@
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{kernel::Sock, storage};
+use crate::{kernel::Sock, nested, probes::inet_sock_set_state, storage};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
-    delete(&context)
+    nested::undisturbed(|| delete(&context));
+    0
 }
 
 /// The same once more, for what the kernel kept the first from doing: those kernels can take the processor from a program,
 /// and skip it there until it is back.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock_again(context: BtfTracePointContext) -> i32 {
-    delete(&context)
+    nested::undisturbed(|| delete(&context));
+    0
 }
 
 #[inline(always)]
-fn delete(context: &BtfTracePointContext) -> i32 {
+fn delete(context: &BtfTracePointContext) {
     if let Some(sock) = Sock::argument(context, 0) {
+        // The end of an established flow comes before its socket goes: this one nobody saw.
+        if let Some(flow) = storage::find(sock)
+            && flow.is_established()
+            && let Some(tcp) = sock.full_tcp()
+        {
+            inet_sock_set_state::close(flow, tcp);
+        }
         storage::delete(sock);
     }
-    0
 }

@@ -4,29 +4,31 @@
 use crate::{
     groups::Group,
     kernel::{SkBuff, Sock, TcpSock},
+    nested::programs,
     storage::{self, Flow},
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     group::Counter,
     tcp::{Header, has_only_timestamps, is_duplicate_ack, sack_blocks},
 };
 
-#[btf_tracepoint(function = "tcp_probe")]
-fn tcp_probe(context: BtfTracePointContext) -> i32 {
-    let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
-        return 0;
+programs!(TcpProbe, "tcp_probe", tcp_probe, tcp_probe_nested, on_event);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let (Some(sock), Some(packet)) = (Sock::argument(context, 0), SkBuff::argument(context, 1)) else {
+        return;
     };
-    let Some(tcp) = sock.known_tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return };
     let Some(flow) = storage::find_or_adopt(sock, tcp) else {
-        return 0;
+        return;
     };
     let Some(group) = Group::at(flow.state().slot) else {
-        return 0;
+        return;
     };
     sample_rtt(flow, tcp, group);
     acknowledgment(packet, flow, tcp, group);
-    0
 }
 
 /// Records the round-trip time that the previous acknowledgment measured, if it measured one: `rack.mstamp` is the time at

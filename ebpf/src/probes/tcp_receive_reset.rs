@@ -2,27 +2,35 @@
 
 use crate::{
     groups::{self, Group},
-    kernel::Sock,
+    kernel::{Sock, TcpSock},
+    nested::programs,
     storage,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     group::{Counter, Role},
     tcp::state,
 };
 
-#[btf_tracepoint(function = "tcp_receive_reset")]
-fn tcp_receive_reset(context: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::argument(&context, 0) else {
-        return 0;
+programs!(
+    TcpReceiveReset,
+    "tcp_receive_reset",
+    tcp_receive_reset,
+    tcp_receive_reset_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let Some(sock) = Sock::argument(context, 0) else {
+        return;
     };
     let slot = match storage::find(sock) {
         Some(flow) if flow.is_established() => flow.state().slot,
         _ if sock.state() == state::SYN_SENT => groups::slot_of_flow(sock, Some(Role::Client)),
-        _ => groups::slot_of_flow(sock, None),
+        _ => groups::slot_of_flow(sock, sock.tcp().and_then(TcpSock::role)),
     };
     if let Some(group) = Group::at(slot) {
         group.add(Counter::ResetsReceived, 1);
     }
-    0
 }

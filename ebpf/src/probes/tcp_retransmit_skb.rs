@@ -5,31 +5,40 @@ use crate::{
     events,
     groups::{self, Group},
     kernel::{SkBuff, Sock},
+    nested::programs,
     offsets::HAS_RETRANSMIT_ERROR,
     storage,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     event::EventKind,
     group::{Counter, Role},
     tcp::{congestion, state},
 };
 
-#[btf_tracepoint(function = "tcp_retransmit_skb")]
-fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
+programs!(
+    TcpRetransmitSkb,
+    "tcp_retransmit_skb",
+    tcp_retransmit_skb,
+    tcp_retransmit_skb_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
     if HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0 {
-        return 0;
+        return;
     }
-    let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
-        return 0;
+    let (Some(sock), Some(packet)) = (Sock::argument(context, 0), SkBuff::argument(context, 1)) else {
+        return;
     };
     if sock.state() == state::SYN_SENT {
         if let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client))) {
             group.add(Counter::SynRetransmits, 1);
         }
-        return 0;
+        return;
     }
-    let Some(tcp) = sock.known_tcp() else { return 0 };
+    let Some(tcp) = sock.known_tcp() else { return };
     let in_loss = tcp.congestion_state() == congestion::LOSS;
     let kind = if in_loss {
         EventKind::RetransLoss
@@ -41,10 +50,10 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         if let Some(flow) = storage::find_or_adopt(sock, tcp) {
             events::emit(kind, tcp, flow.state());
         }
-        return 0;
+        return;
     };
     if !flow.is_established() {
-        return 0;
+        return;
     }
     let (segments, bytes) = (packet.queued_segments(), packet.length());
     let state = flow.state();
@@ -63,5 +72,4 @@ fn tcp_retransmit_skb(context: BtfTracePointContext) -> i32 {
         );
     }
     events::emit(kind, tcp, state);
-    0
 }

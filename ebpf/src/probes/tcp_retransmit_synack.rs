@@ -5,18 +5,26 @@ use crate::{
     devices,
     groups::{self, Group},
     kernel::Sock,
+    nested::programs,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::group::{Counter, Role};
 
-#[btf_tracepoint(function = "tcp_retransmit_synack")]
-fn tcp_retransmit_synack(context: BtfTracePointContext) -> i32 {
-    let Some(request) = Sock::argument(&context, 1) else {
-        return 0;
+programs!(
+    TcpRetransmitSynack,
+    "tcp_retransmit_synack",
+    tcp_retransmit_synack,
+    tcp_retransmit_synack_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let Some(request) = Sock::argument(context, 1) else {
+        return;
     };
     let slot = groups::slot_of_socket(request, Some(Role::Server), devices::UNKNOWN);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::SynAckRetransmits, 1);
     }
-    0
 }

@@ -5,21 +5,29 @@
 use crate::{
     groups::{self, Group},
     kernel::{SkBuff, Sock},
+    nested::programs,
     storage,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     group::{Counter, OTHER_SLOT},
     tcp::state,
 };
 
-#[btf_tracepoint(function = "tcp_send_reset")]
-fn tcp_send_reset(context: BtfTracePointContext) -> i32 {
-    let slot = slot_of(Sock::argument(&context, 0), SkBuff::argument(&context, 1));
+programs!(
+    TcpSendReset,
+    "tcp_send_reset",
+    tcp_send_reset,
+    tcp_send_reset_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let slot = slot_of(Sock::argument(context, 0), SkBuff::argument(context, 1));
     if let Some(group) = Group::at(slot) {
         group.add(Counter::ResetsTransmitted, 1);
     }
-    0
 }
 
 #[inline(always)]
@@ -30,8 +38,10 @@ fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
         {
             return flow.state().slot;
         }
-        if sock.tcp().is_some() && (packet.is_none() || state::is_connected(sock.state())) {
-            return groups::slot_of_flow(sock, None);
+        if let Some(tcp) = sock.tcp()
+            && (packet.is_none() || state::is_connected(sock.state()))
+        {
+            return groups::slot_of_flow(sock, tcp.role());
         }
     }
     packet.map_or(OTHER_SLOT, groups::slot_of_packet)

@@ -4,21 +4,29 @@
 use crate::{
     devices, drops,
     kernel::{Device, XdpProgram},
+    nested::programs,
     notes,
     offsets::HAS_REDIRECT_ERRORS,
 };
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{DropSource, NamedDropKey, xdp_action};
 
-#[btf_tracepoint(function = "xdp_exception")]
-fn xdp_exception(context: BtfTracePointContext) -> i32 {
+programs!(
+    XdpException,
+    "xdp_exception",
+    xdp_exception,
+    xdp_exception_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
     let action: u32 = context.arg(2);
     // Some drivers report a failing redirect once more, after `xdp_redirect_err`.
     if action == xdp_action::REDIRECT && HAS_REDIRECT_ERRORS.is_set() {
-        return 0;
+        return;
     }
-    count_failure(&context, xdp_action::failed(action) as i32, false);
-    0
+    count_failure(context, xdp_action::failed(action) as i32, false);
 }
 
 /// Counts a packet on which an XDP program failed. The device and the program are the first two arguments of every hook.

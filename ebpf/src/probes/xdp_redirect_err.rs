@@ -3,10 +3,18 @@
 //! `xdp_redirect_map_err`, which kernels up to 6.12 have as well, is kept there for old programs and reports nothing.
 
 use super::xdp_exception::count_failure;
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use crate::nested::programs;
+use aya_ebpf::programs::BtfTracePointContext;
 
-#[btf_tracepoint(function = "xdp_redirect_err")]
-fn xdp_redirect_err(context: BtfTracePointContext) -> i32 {
-    count_failure(&context, context.arg(3), true);
-    0
+programs!(
+    XdpRedirectErr,
+    "xdp_redirect_err",
+    xdp_redirect_err,
+    xdp_redirect_err_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    count_failure(context, context.arg(3), true);
 }

@@ -3,7 +3,7 @@
 use crate::{families::METRICS, kernel::plan::Plan, status::Status};
 use common::lost::Lost;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The answer. `release` is that of the kernel; times are since 1970.
 pub fn answer(status: &Status, plan: &Plan, release: &str, started: Duration) -> Value {
@@ -18,7 +18,7 @@ pub fn answer(status: &Status, plan: &Plan, release: &str, started: Duration) ->
     } = status;
     let programs = plan.programs.iter().map(|planned| {
         json!({
-            "program": planned.program.name,
+            "program": planned.name(),
             "hook": planned.program.hook.name(),
             "attached": planned.off.is_none(),
             "reason": planned.off,
@@ -43,8 +43,9 @@ pub fn answer(status: &Status, plan: &Plan, release: &str, started: Duration) ->
             "group_overflow": lost(Lost::GroupOverflow),
             "drop_overflow": lost(Lost::DropOverflow),
             "series_overflow": {"tcp": refused("tcp"), "drops": refused("drops")},
-            "events_lost": misses,
+            "events_lost": misses.iter().map(|(program, misses)| (*program, misses.lost())).collect::<BTreeMap<_, _>>(),
         },
+        "events_taken_over": misses.iter().map(|(program, misses)| (*program, misses.taken_over)).collect::<BTreeMap<_, _>>(),
         "groups": fill(groups),
         "drop_rows": fill(drops),
         "series": series,

@@ -14,7 +14,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::format::{
-    CONST, ENUM, ENUM64, FUNC, FUNC_PROTO, FWD, File, PTR, RESTRICT, STRUCT, TYPE_TAG, TYPEDEF, Type, UNION, VOLATILE,
+    CONST, ENUM, ENUM64, FUNC, FUNC_PROTO, FWD, File, PTR, RESTRICT, STRUCT, TYPE_TAG, TYPEDEF, Type, UNION, VAR,
+    VOLATILE,
 };
 
 pub use self::format::BtfError;
@@ -95,6 +96,11 @@ impl Btf {
     /// The number of the `BTF_KIND_FUNC` of that name.
     pub fn function_number(&self, name: &str) -> Option<u32> {
         Some(self.named(name, &[FUNC]).next()?.id)
+    }
+
+    /// The number of the `BTF_KIND_VAR` of that name.
+    pub fn variable_number(&self, name: &str) -> Option<u32> {
+        Some(self.named(name, &[VAR]).next()?.id)
     }
 
     /// The number of the structure of that name.

@@ -1,7 +1,7 @@
 //! How many slots fit into the memory that the configuration allows.
 
 use common::{
-    drops::{DropCount, DropKey, DropSource, NamedDropKey},
+    drops::{DropCounts, DropKey, DropSource, NamedDropKey},
     group::{GroupCounters, GroupKey, Samples},
 };
 
@@ -21,7 +21,7 @@ impl Capacity {
         const HASH_ENTRY: usize = 64;
         let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
         // A slot has a key in one of two tables, which are both as large as the number of slots.
-        let drop = cpus * size_of::<DropCount>() + size_of::<DropKey>() + size_of::<NamedDropKey>() + 2 * HASH_ENTRY;
+        let drop = cpus * size_of::<DropCounts>() + size_of::<DropKey>() + size_of::<NamedDropKey>() + 2 * HASH_ENTRY;
         let slots = |bytes: u64, each: usize, least: u32, most: u32| {
             u32::try_from(bytes / each as u64).unwrap_or(most).clamp(least, most)
         };

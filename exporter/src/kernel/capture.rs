@@ -189,18 +189,24 @@ impl Packets {
 
     /// Ends the programs; what they have sent can still be read. Gives the runs that the kernel skipped.
     pub fn detach(&mut self) -> u64 {
-        let skipped = self.kernel.misses().values().sum();
+        let lost = match self.kernel.misses() {
+            Ok(misses) => misses.values().map(|misses| misses.lost()).sum(),
+            Err(error) => {
+                tracing::warn!(%error, "nobody knows how many packets the kernel kept from the program");
+                0
+            }
+        };
         let running = self.kernel.plan.programs.iter().filter(|planned| planned.off.is_none());
         for planned in running {
-            if let Some(program) = self.kernel.ebpf.program_mut(planned.program.name)
+            if let Some(program) = self.kernel.ebpf.program_mut(planned.name())
                 && let Ok(program) = <&mut BtfTracePoint>::try_from(program)
                 && let Err(error) = program.unload()
             {
                 // It ends with this process at the latest.
-                tracing::warn!(%error, program = planned.program.name, "a program cannot be unloaded");
+                tracing::warn!(%error, program = planned.name(), "a program cannot be unloaded");
             }
         }
-        skipped
+        lost
     }
 }
 

@@ -12,7 +12,10 @@ use aya::{
     Ebpf,
     maps::{Array, LpmTrie, Map, MapError, lpm_trie::Key},
 };
-use common::drops::{DROP_TABLE, DropSource};
+use common::{
+    drops::{DROP_TABLE, DropSource},
+    tracepoints::Tracepoint,
+};
 use ipnet::IpNet;
 
 impl Kernel {
@@ -43,6 +46,12 @@ pub(super) fn reserve(ebpf: &mut Ebpf) -> Result<(), LoadError> {
     let mut used = typed::<Array<_, u64>>(ebpf, "SLOTS_USED")?;
     let taken = u64::from(DropSource::OTHER_SLOTS - 1);
     put("SLOTS_USED", used.set(DROP_TABLE, taken, 0))
+}
+
+/// Tells `find_programs` the number of the first program of a tracepoint.
+pub(super) fn name_program(ebpf: &mut Ebpf, tracepoint: Tracepoint, id: u32) -> Result<(), LoadError> {
+    let mut numbers = typed::<Array<_, u64>>(ebpf, "PROGRAM_IDS")?;
+    put("PROGRAM_IDS", numbers.set(tracepoint as u32, u64::from(id), 0))
 }
 
 /// Writes what is different between two tables.

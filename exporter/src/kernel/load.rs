@@ -4,7 +4,7 @@
 use super::{
     capacity::Capacity,
     configure, features, kfuncs, lockdown,
-    plan::{ADOPT, DUMP, FOLD, Hook, Plan},
+    plan::{ADOPT, DUMP, FIND, FOLD, Hook, PROGRAMS_OF_KERNEL, Plan, Planned},
     reasons::Reasons,
     symbols::Symbols,
     syscall::{self, MapIterator},
@@ -17,7 +17,7 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
-use common::fields::fact;
+use common::{fields::fact, tracepoints::Run};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -189,46 +189,99 @@ impl Kernel {
         self.capacity
     }
 
+    /// Loads every program of the plan, then attaches them in its order.
     fn attach(&mut self, btf: &Btf) -> Result<(), LoadError> {
         let mut first_refusal = None;
-        let mut attached = false;
-        for planned in self
-            .plan
-            .programs
-            .clone()
-            .into_iter()
-            .filter(|planned| planned.off.is_none())
-        {
-            let name = planned.program.name;
-            let result = match planned.program.hook {
-                Hook::Tracepoint(hook) => self.attach_tracepoint(name, hook, btf),
-                Hook::Iterator(target) => self.attach_iterator(name, target, btf),
-            };
-            match result {
-                Ok(()) => {
-                    attached = true;
-                    tracing::debug!(program = name, instructions = self.verified(name), "attached");
-                }
-                Err(error) => {
-                    if let Some(error) = not_permitted(&error) {
-                        return Err(LoadError::NotPermitted(error));
-                    }
-                    let reason = refusal(&error);
-                    // The file that would have said so may be hidden from a container.
-                    if lockdown::is_why(&reason) {
-                        return Err(LoadError::LockedDown);
-                    }
-                    tracing::warn!(program = name, %reason, "the kernel refuses a program");
-                    tracing::debug!(program = name, %error, "in full");
-                    first_refusal.get_or_insert((name, reason.clone()));
-                    self.plan.give_up(name, reason);
-                }
-            }
-        }
+        self.each_planned(&mut first_refusal, |kernel, planned| kernel.load_program(planned, btf))?;
+        self.find_programs(btf)?;
+        let attached = self.each_planned(&mut first_refusal, Self::attach_program)?;
         match first_refusal {
             Some((program, reason)) if !attached => Err(LoadError::NothingAttached { program, reason }),
             _ => Ok(()),
         }
+    }
+
+    /// Does a step with every program that is to run; those that the kernel refuses are given up. Whether any is left.
+    fn each_planned(
+        &mut self,
+        first_refusal: &mut Option<(&'static str, String)>,
+        step: impl Fn(&mut Self, &Planned) -> Result<(), ProgramError>,
+    ) -> Result<bool, LoadError> {
+        for planned in self.plan.programs.clone() {
+            if planned.off.is_some() {
+                continue;
+            }
+            if let Err(error) = step(self, &planned) {
+                let reason = refused(planned.name(), &error)?;
+                first_refusal.get_or_insert((planned.name(), reason.clone()));
+                self.plan.give_up(planned.name(), reason);
+            }
+        }
+        Ok(self.plan.running() > 0)
+    }
+
+    fn load_program(&mut self, planned: &Planned, btf: &Btf) -> Result<(), ProgramError> {
+        let name = planned.name();
+        let program = self.program(name)?;
+        match planned.program.hook {
+            Hook::Tracepoint(hook) => {
+                let program: &mut BtfTracePoint = program.try_into()?;
+                program.load(hook, btf)?;
+            }
+            Hook::Iterator(target) => {
+                let program: &mut Iter = program.try_into()?;
+                program.load(target, btf)?;
+            }
+        }
+        tracing::debug!(program = name, instructions = self.verified(name), "loaded");
+        Ok(())
+    }
+
+    fn attach_program(&mut self, planned: &Planned) -> Result<(), ProgramError> {
+        let name = planned.name();
+        match planned.program.hook {
+            Hook::Tracepoint(_) => {
+                let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
+                program.attach()?;
+            }
+            Hook::Iterator(_) => self.attach_iterator(name)?,
+        }
+        tracing::debug!(program = name, "attached");
+        Ok(())
+    }
+
+    /// Tells the second programs by which words the kernel decides to skip the first. Where that cannot be found out, there are
+    /// none.
+    fn find_programs(&mut self, btf: &Btf) -> Result<(), LoadError> {
+        let is_second = |planned: &&Planned| planned.run == Run::Nested && planned.off.is_none();
+        let seconds: Vec<_> = self.plan.programs.iter().filter(is_second).cloned().collect();
+        if seconds.is_empty() {
+            return Ok(());
+        }
+        for tracepoint in seconds.iter().filter_map(|second| second.program.tracepoint()) {
+            if let Some(id) = self.number_of(tracepoint.name()) {
+                configure::name_program(&mut self.ebpf, tracepoint, id)?;
+            }
+        }
+        if let Err(error) = self.run_finder(btf) {
+            let reason = refused(FIND, &error)?;
+            for second in seconds {
+                self.plan.give_up(second.name(), format!("{FIND}: {reason}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn run_finder(&mut self, btf: &Btf) -> Result<(), ProgramError> {
+        let finder: &mut Iter = self.program(FIND)?.try_into()?;
+        finder.load(PROGRAMS_OF_KERNEL, btf)?;
+        run_once(finder)?;
+        finder.unload()
+    }
+
+    /// The kernel's number of a loaded program.
+    fn number_of(&self, name: &str) -> Option<u32> {
+        Some(self.ebpf.program(name)?.info().ok()?.id())
     }
 
     /// Instructions that the verifier went through.
@@ -236,25 +289,9 @@ impl Kernel {
         self.ebpf.program(name)?.info().ok()?.verified_instruction_count()
     }
 
-    fn attach_tracepoint(&mut self, name: &str, hook: &str, btf: &Btf) -> Result<(), ProgramError> {
-        let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
-        program.load(hook, btf)?;
-        program.attach()?;
-        Ok(())
-    }
-
-    fn attach_iterator(&mut self, name: &str, target: &str, btf: &Btf) -> Result<(), ProgramError> {
-        let program: &mut Iter = self.program(name)?.try_into()?;
-        program.load(target, btf)?;
+    fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
         match name {
-            ADOPT => {
-                let link = program.attach()?;
-                let iterator = program
-                    .take_link(link)?
-                    .into_file()
-                    .map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
-                syscall::read_to_end(iterator).map_err(ProgramError::IOError)
-            }
+            ADOPT => run_once(self.program(name)?.try_into()?),
             FOLD => {
                 self.fold = Some(self.over_flows(name)?);
                 Ok(())
@@ -277,6 +314,31 @@ impl Kernel {
     fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
         self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
     }
+}
+
+/// Runs a loaded iterator program over everything, once.
+fn run_once(program: &mut Iter) -> Result<(), ProgramError> {
+    let link = program.attach()?;
+    let iterator = program
+        .take_link(link)?
+        .into_file()
+        .map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+    syscall::read_to_end(iterator).map_err(ProgramError::IOError)
+}
+
+/// Why the kernel refused a program, which is then given up; an error if it would refuse all.
+fn refused(program: &'static str, error: &ProgramError) -> Result<String, LoadError> {
+    if let Some(error) = not_permitted(error) {
+        return Err(LoadError::NotPermitted(error));
+    }
+    let reason = refusal(error);
+    // The file that would have said so may be hidden from a container.
+    if lockdown::is_why(&reason) {
+        return Err(LoadError::LockedDown);
+    }
+    tracing::warn!(program, %reason, "the kernel refuses a program");
+    tracing::debug!(program, %error, "in full");
+    Ok(reason)
 }
 
 /// The descriptor of a map, whatever its kind.
@@ -334,7 +396,7 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     }
     let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
     loader
-        .load(&kfuncs::linked(OBJECT, read_only_cast))
+        .load(&kfuncs::linked(OBJECT, read_only_cast, plan.preemption))
         .map_err(object_error)
 }
 
@@ -450,7 +512,7 @@ mod tests {
 
     fn everything_by_name() -> Vec<&'static str> {
         let plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
-        plan.programs.iter().map(|planned| planned.program.name).collect()
+        plan.programs.iter().map(|planned| planned.name()).collect()
     }
 
     #[test]

@@ -5,11 +5,14 @@ mod facts;
 
 use super::{
     features::Features,
-    kfuncs::Casts,
+    kfuncs::{Casts, Preemption},
     purpose::{Part, Purpose},
 };
 use crate::config::Config;
-use common::fields::fact;
+use common::{
+    fields::fact,
+    tracepoints::{Run, Tracepoint},
+};
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +59,20 @@ pub const FOLD: &str = "fold_flows";
 pub const DUMP: &str = "dump_flows";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
+/// The program that finds the words by which the kernel knows that a first program is at work, and what it iterates over.
+pub const FIND: &str = "find_programs";
+/// What [`FIND`] iterates over: all programs.
+pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
+/// The fields by which it does.
+const FINDER: &[&str] = &["BPF_PROG_AUX", "BPF_PROG_AUX_ID", "BPF_PROG_ACTIVE", "BPF_ARRAY_PPTRS"];
 /// The programs that tell `kfree_skb` what it does not see.
 const QDISC: &str = "qdisc_drop";
 const XDP: &str = "xdp_exception";
 const XDP_REDIRECT: &str = "xdp_redirect_err";
 
 /// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
-/// kernel does, and the one that does what the kernel kept the program of connections from doing.
-const HELPERS: [&str; 3] = ["tcp_destroy_sock", "tcp_destroy_sock_again", SECOND_LOOK];
-const SECOND_LOOK: &str = "inet_sock_set_state_again";
+/// kernel does.
+const HELPERS: [&str; 2] = ["tcp_destroy_sock", "tcp_destroy_sock_again"];
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
@@ -95,12 +103,6 @@ pub static PROGRAMS: &[Program] = &[
     },
     Program {
         name: "inet_sock_set_state",
-        hook: Hook::Tracepoint("inet_sock_set_state"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: SECOND_LOOK,
         hook: Hook::Tracepoint("inet_sock_set_state"),
         fields: &[],
         part: Part::Tcp,
@@ -191,7 +193,9 @@ pub fn tracepoints() -> Vec<&'static str> {
 
 /// Names of the iterator targets of all programs.
 pub fn iterators() -> Vec<&'static str> {
-    hooks(|hook| matches!(hook, Hook::Iterator(_)))
+    let mut iterators = hooks(|hook| matches!(hook, Hook::Iterator(_)));
+    iterators.push(PROGRAMS_OF_KERNEL);
+    iterators
 }
 
 fn hooks(which: impl Fn(Hook) -> bool) -> Vec<&'static str> {
@@ -206,10 +210,29 @@ fn hooks(which: impl Fn(Hook) -> bool) -> Vec<&'static str> {
 /// A program and whether it runs.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// The program.
+    /// The program, or the first of the two that its tracepoint has.
     pub program: &'static Program,
+    /// Which of the two.
+    pub run: Run,
     /// Why it does not run; `None` when it does.
     pub off: Option<String>,
+}
+
+impl Planned {
+    /// Name of the program's function.
+    pub fn name(&self) -> &'static str {
+        match (self.run, self.program.tracepoint()) {
+            (Run::Nested, Some(tracepoint)) => tracepoint.nested(),
+            _ => self.program.name,
+        }
+    }
+}
+
+impl Program {
+    /// The tracepoint of the two programs of which this is the first.
+    pub fn tracepoint(&self) -> Option<Tracepoint> {
+        Tracepoint::of_name(self.name)
+    }
 }
 
 /// What is attached, and what is not and why.
@@ -225,6 +248,8 @@ pub struct Plan {
     pub facts: Vec<(&'static str, u64)>,
     /// With what programs give types to addresses; without it they ask for each piece of memory.
     pub casts: Option<Casts>,
+    /// With what programs keep their CPU.
+    pub preemption: Preemption,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -259,9 +284,15 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
     let programs: Vec<Planned> = PROGRAMS
         .iter()
         .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
-        .map(|program| Planned {
-            program,
-            off: why_off(program, config, features, purpose),
+        .flat_map(|program| {
+            let off = why_off(program, config, features, purpose);
+            let planned = |run, off| Planned { program, run, off };
+            // Before the first, so that nothing is missed once that is attached.
+            let nested = program
+                .tracepoint()
+                .map(|_| off.clone().or_else(|| why_alone(features)));
+            let nested = nested.map(|off| planned(Run::Nested, off));
+            nested.into_iter().chain([planned(Run::First, off)])
         })
         .collect();
     let mut wanted = programs
@@ -271,6 +302,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         && let Some(Planned {
             program,
             off: Some(reason),
+            ..
         }) = wanted.next()
     {
         return Err(Unsupported::Nothing {
@@ -292,6 +324,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         facts: facts::of(&programs, features, purpose),
         programs,
         casts: features.casts.clone(),
+        preemption: features.preemption,
         rings: Vec::new(),
     })
 }
@@ -314,12 +347,35 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops | Part::OtherDrops => &[],
     };
-    let mut needed = of_part.iter().chain(program.fields);
-    needed.find_map(|field| match features.fields.get(field) {
-        Some(Ok(_)) => None,
-        Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
-        None => Some(format!("the field {field} is missing")),
-    })
+    why_missing(features, &[of_part, program.fields])
+}
+
+/// Why the first programs have no second ones; `None` when they do.
+fn why_alone(features: &Features) -> Option<String> {
+    if !features.one_run_per_cpu {
+        return Some("this kernel skips no run of a program".to_owned());
+    }
+    if !features.iterators.iter().any(|target| target == PROGRAMS_OF_KERNEL) {
+        return Some(format!("this kernel has no iterator {PROGRAMS_OF_KERNEL}"));
+    }
+    let is_told =
+        features.preemption.count.is_some() || matches!(features.fields.get("TASK_PREEMPT_COUNT"), Some(Ok(_)));
+    if features.storage_goes_under_iterators && !is_told {
+        return Some("this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned());
+    }
+    why_missing(features, &[FINDER])
+}
+
+fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String> {
+    fields
+        .iter()
+        .copied()
+        .flatten()
+        .find_map(|field| match features.fields.get(field) {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
+            None => Some(format!("the field {field} is missing")),
+        })
 }
 
 impl Plan {
@@ -327,7 +383,7 @@ impl Plan {
     pub fn why_off(&self, name: &str) -> Option<&str> {
         self.programs
             .iter()
-            .find(|planned| planned.program.name == name)?
+            .find(|planned| planned.name() == name)?
             .off
             .as_deref()
     }
@@ -369,12 +425,13 @@ impl Plan {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
         }
+        self.preemption.switches = None;
         self
     }
 
     /// Notes that a program cannot run after all.
     pub fn give_up(&mut self, name: &str, reason: String) {
-        if let Some(planned) = self.programs.iter_mut().find(|planned| planned.program.name == name) {
+        if let Some(planned) = self.programs.iter_mut().find(|planned| planned.name() == name) {
             planned.off = Some(reason);
         }
     }

@@ -12,9 +12,10 @@ use aya::{
     programs::Program,
 };
 use common::{
-    drops::{DROP_TABLE, DropCount, DropKey, DropSource, NamedDropKey},
+    drops::{DROP_TABLE, DropCount, DropCounts, DropKey, DropSource, NamedDropKey},
     group::{ALGORITHMS, AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
     lost::Lost,
+    tracepoints::{Run, Tracepoint},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -92,9 +93,28 @@ pub struct Reading {
     pub algorithms: BTreeMap<String, u64>,
     /// By [`Lost`].
     pub lost: [u64; Lost::COUNT],
-    /// Runs that the kernel skipped because the program was already running on that CPU, by program.
-    pub misses: BTreeMap<&'static str, u64>,
+    /// By program.
+    pub misses: BTreeMap<&'static str, Misses>,
 }
+
+/// Runs of a program that the kernel skipped, because the program was already running on that CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// `recursion_misses`
+    pub skipped: u64,
+    /// Those that the second program of the tracepoint did in place of the first.
+    pub taken_over: u64,
+}
+
+impl Misses {
+    /// Events that neither saw.
+    pub const fn lost(self) -> u64 {
+        self.skipped.saturating_sub(self.taken_over)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
+const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
 
 /// The tables of slots as they were last read: slots are given out once and never taken back.
 #[derive(Debug, Default)]
@@ -121,7 +141,7 @@ impl Kernel {
             drops: self.read_drops(drops, &mut tables.drops)?,
             algorithms: self.read_algorithms(epoch)?,
             lost: self.read_lost()?,
-            misses: self.misses(),
+            misses: self.misses()?,
         })
     }
 
@@ -207,7 +227,9 @@ impl Kernel {
         slots: u32,
         rows: &mut HashMap<u32, DropRow>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
-        let counts = self.summed("DROPS", slots, |sum: &mut DropCount, more| sum.merge(more))?;
+        let counts = self.summed("DROPS", slots, |sum: &mut DropCounts, more| {
+            sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
+        })?;
         for source in DropSource::ALL {
             rows.insert(source.other_slot(), DropRow::Other(source));
         }
@@ -221,8 +243,10 @@ impl Kernel {
         }
         Ok((0..slots)
             .zip(counts)
-            .filter_map(|(slot, count)| {
+            .filter_map(|(slot, counts)| {
                 let row = *rows.get(&slot)?;
+                let mut count = DropCount::default();
+                counts.iter().for_each(|of_run| count.merge(of_run));
                 Some((slot, DropReading { row, count }))
             })
             .collect())
@@ -250,17 +274,28 @@ impl Kernel {
         Ok(sums.first().copied().unwrap_or(0))
     }
 
-    pub(super) fn misses(&self) -> BTreeMap<&'static str, u64> {
-        let running = self.plan.programs.iter().filter(|planned| planned.off.is_none());
-        running
+    /// What no program saw: runs that the kernel skipped, less those that a second program took over. An event that has been taken
+    /// over was or will be skipped: the skipped runs are read first, so that an event that is under way is never taken for a lost one.
+    pub(super) fn misses(&self) -> Result<BTreeMap<&'static str, Misses>, ReadError> {
+        let running = self.plan.programs.iter();
+        let running = running.filter(|planned| planned.off.is_none() && planned.run == Run::First);
+        let mut misses: BTreeMap<_, _> = running
             .filter_map(|planned| {
-                let Program::BtfTracePoint(program) = self.ebpf.program(planned.program.name)? else {
+                let Program::BtfTracePoint(program) = self.ebpf.program(planned.name())? else {
                     return None;
                 };
                 // Kernels without this count do not skip runs either.
-                Some((planned.program.name, syscall::misses(program.fd().ok()?.as_fd()).ok()?))
+                let skipped = syscall::misses(program.fd().ok()?.as_fd()).ok()?;
+                Some((planned.name(), Misses { skipped, taken_over: 0 }))
             })
-            .collect()
+            .collect();
+        let taken_over = self.summed("TAKEN_OVER", TRACEPOINTS, |sum: &mut u64, more| *sum += more)?;
+        for (tracepoint, taken_over) in Tracepoint::ALL.into_iter().zip(taken_over) {
+            if let Some(misses) = misses.get_mut(tracepoint.name()) {
+                misses.taken_over = taken_over;
+            }
+        }
+        Ok(misses)
     }
 
     /// The first `entries` values of a per-CPU array, summed over CPUs.

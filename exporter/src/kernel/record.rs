@@ -3,7 +3,7 @@
 
 use common::{
     capture::{Site, SiteState},
-    drops::{DropCount, DropKey, NamedDropKey},
+    drops::{DropCounts, DropKey, NamedDropKey},
     event::Event,
     group::{AlgorithmCount, GroupCounters, GroupKey, Samples},
     record::FlowRecord,
@@ -25,7 +25,7 @@ unsafe impl Record for [u64; 2] {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for AlgorithmCount {}
 // SAFETY: `repr(C)` of numbers.
-unsafe impl Record for DropCount {}
+unsafe impl Record for DropCounts {}
 // SAFETY: `repr(C)` of numbers.
 unsafe impl Record for DropKey {}
 // SAFETY: `repr(C)` of numbers.

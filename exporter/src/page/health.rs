@@ -171,7 +171,7 @@ fn programs(plan: &Plan) -> Markup {
         @if !off.is_empty() {
             ul {
                 @for (planned, reason) in off {
-                    li { code { (planned.program.name) } " is off: " (reason) "." }
+                    li { code { (planned.name()) } " is off: " (reason) "." }
                 }
             }
         }
@@ -179,7 +179,7 @@ fn programs(plan: &Plan) -> Markup {
             summary { "All programs" }
             ul.names {
                 @for planned in &plan.programs {
-                    li { code { (planned.program.name) } @if planned.off.is_some() { " (off)" } }
+                    li { code { (planned.name()) } @if planned.off.is_some() { " (off)" } }
                 }
             }
         }

@@ -50,7 +50,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     // From here on signals end it in order.
     let output = Output::new().map_err(TraceError::Wait)?;
     capabilities::drop_all().map_err(RunError::from)?;
-    let off = |planned: &plan::Planned| Some(format!("{}: {}", planned.program.name, planned.off.as_ref()?));
+    let off = |planned: &plan::Planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?));
     let off: Vec<String> = kernel.plan().programs.iter().filter_map(off).collect();
     tracing::debug!(off = off.join("; "), "programs that do not run");
     let mut interval = arguments.interval.0;

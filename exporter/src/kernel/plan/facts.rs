@@ -1,6 +1,6 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{Planned, QDISC, SECOND_LOOK, XDP, XDP_REDIRECT};
+use super::{Planned, QDISC, XDP, XDP_REDIRECT};
 use crate::kernel::{
     features::Features,
     purpose::{Part, Purpose},
@@ -16,7 +16,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
     let runs = |name: &str| {
         programs
             .iter()
-            .any(|planned| planned.program.name == name && planned.off.is_none())
+            .any(|planned| planned.name() == name && planned.off.is_none())
     };
     // A reason that no other program knows more about has the number 0, which is none.
     let reason = |name: &str, known: bool| match features.drop_reasons.get(name) {
@@ -38,7 +38,11 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
         ),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
-        (fact::HAS_SECOND_LOOK, u64::from(runs(SECOND_LOOK))),
+        (
+            fact::HAS_PREEMPTIBLE_TRACEPOINTS,
+            u64::from(features.storage_goes_under_iterators),
+        ),
+        (fact::HAS_PREEMPT_COUNT, u64::from(features.preemption.count.is_some())),
         (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
     ];
     facts.extend(purpose.facts());

@@ -1,0 +1,89 @@
+//! The tracepoints that have two programs: the one that does the work, and one that takes over where the kernel skips the first.
+
+macro_rules! tracepoints {
+    ($($tracepoint:ident = $name:literal;)+) => {
+        /// A tracepoint that has two programs. The number is the index into the maps `PROGRAM_IDS` and `TAKEN_OVER`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Tracepoint {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                $tracepoint,
+            )+
+        }
+
+        impl Tracepoint {
+            /// Every tracepoint, in the order of its number.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$tracepoint),+];
+
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The kernel's name of the tracepoint, which is that of the first program too.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$tracepoint => $name,)+
+                }
+            }
+
+            /// The name of the program that takes over.
+            pub const fn nested(self) -> &'static str {
+                match self {
+                    $(Self::$tracepoint => concat!($name, "_nested"),)+
+                }
+            }
+        }
+    };
+}
+
+tracepoints! {
+    InetSockSetState = "inet_sock_set_state";
+    TcpRetransmitSkb = "tcp_retransmit_skb";
+    TcpRetransmitSynack = "tcp_retransmit_synack";
+    TcpReceiveReset = "tcp_receive_reset";
+    TcpSendReset = "tcp_send_reset";
+    TcpCongStateSet = "tcp_cong_state_set";
+    KfreeSkb = "kfree_skb";
+    QdiscDrop = "qdisc_drop";
+    DevlinkTrapReport = "devlink_trap_report";
+    XdpRedirectErr = "xdp_redirect_err";
+    XdpException = "xdp_exception";
+    TcpProbe = "tcp_probe";
+}
+
+impl Tracepoint {
+    /// The tracepoint of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tracepoint| tracepoint.name() == name)
+    }
+}
+
+/// Which of the two programs runs. The number is the index of the counters that it alone writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Run {
+    /// The first, which does the work unless the kernel skips it.
+    First = 0,
+    /// The second, in place of the first.
+    Nested = 1,
+}
+
+impl Run {
+    /// How many there are.
+    pub const COUNT: usize = 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracepoint_is_found_by_its_name_and_stands_at_its_number() {
+        for (number, tracepoint) in Tracepoint::ALL.into_iter().enumerate() {
+            assert_eq!(tracepoint as usize, number);
+            assert_eq!(Tracepoint::of_name(tracepoint.name()), Some(tracepoint));
+            assert_eq!(tracepoint.nested(), format!("{}_nested", tracepoint.name()));
+        }
+        assert_eq!(Tracepoint::of_name("tcp_destroy_sock"), None);
+    }
+}
