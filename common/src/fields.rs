@@ -157,7 +157,7 @@ macro_rules! kernel_fields {
             BPF_PROG_AUX: u64 = "bpf_prog" . "aux";
             BPF_PROG_ACTIVE: u64 = "bpf_prog" . "active";
             BPF_PROG_AUX_ID: u32 = "bpf_prog_aux" . "id";
-            BPF_ARRAY_PPTRS: u64 = "bpf_array" . "pptrs[0]";
+            BPF_ARRAY_PPTRS: [u64; 0] = "bpf_array" . "pptrs";
             TASK_PREEMPT_COUNT: u32 = "task_struct" . "thread_info.preempt.count";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }

@@ -409,7 +409,9 @@ impl Plan {
     /// Whether `tcp_probe` was to run and was refused.
     pub fn counts_on_a_refused_segment_path(&self) -> bool {
         let expected = self.facts.contains(&(fact::HAS_SEGMENT_PATH, 1));
-        let refused = |planned: &Planned| planned.program.part == Part::SegmentPath && planned.off.is_some();
+        let refused = |planned: &Planned| {
+            planned.program.part == Part::SegmentPath && planned.run == Run::First && planned.off.is_some()
+        };
         expected && self.programs.iter().any(refused)
     }
 
@@ -469,24 +471,33 @@ pub(crate) mod tests {
             socket_storage: true,
             one_run_per_cpu: true,
             casts: None,
+            preemption: Preemption::default(),
             storage_goes_under_iterators: true,
         }
     }
 
-    const DROP_PROGRAMS: [&str; 5] = [
+    const DROP_PROGRAMS: [&str; 10] = [
+        "kfree_skb_nested",
         "kfree_skb",
+        "qdisc_drop_nested",
         "qdisc_drop",
+        "devlink_trap_report_nested",
         "devlink_trap_report",
+        "xdp_redirect_err_nested",
         "xdp_redirect_err",
+        "xdp_exception_nested",
         "xdp_exception",
     ];
+
+    /// Programs of a plan for a kernel that has everything.
+    const ALL: usize = PROGRAMS.len() + Tracepoint::COUNT;
 
     fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
         let config = Config::from_yaml(config, "test.yaml").unwrap();
         let plan = plan(&config, features, Purpose::Serve).unwrap();
         plan.programs
             .into_iter()
-            .filter_map(|planned| Some((planned.program.name, planned.off?)))
+            .filter_map(|planned| Some((planned.name(), planned.off?)))
             .collect()
     }
 
@@ -499,14 +510,14 @@ pub(crate) mod tests {
     fn the_configuration_switches_parts_off() {
         assert_eq!(
             off("tcp: {detail: essential}", &everything()),
-            [("tcp_probe", "tcp.detail is essential".to_owned())]
+            ["tcp_probe_nested", "tcp_probe"].map(|name| (name, "tcp.detail is essential".to_owned()))
         );
         assert_eq!(
             off("drops: {enabled: false}", &everything()),
             DROP_PROGRAMS.map(|name| (name, "drops.enabled is false".to_owned()))
         );
         let only_drops = off("tcp: {detail: off}", &everything());
-        assert_eq!(only_drops.len(), PROGRAMS.len() - DROP_PROGRAMS.len());
+        assert_eq!(only_drops.len(), ALL - DROP_PROGRAMS.len());
         assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
     }
 
@@ -522,8 +533,16 @@ pub(crate) mod tests {
             off("", &features),
             [
                 (
+                    "tcp_cong_state_set_nested",
+                    "this kernel has no tracepoint tcp_cong_state_set".to_owned()
+                ),
+                (
                     "tcp_cong_state_set",
                     "this kernel has no tracepoint tcp_cong_state_set".to_owned()
+                ),
+                (
+                    "kfree_skb_nested",
+                    "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()
                 ),
                 (
                     "kfree_skb",
@@ -541,9 +560,45 @@ pub(crate) mod tests {
             ..everything()
         };
         let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
-        assert_eq!(plan.programs.len(), PROGRAMS.len() - HELPERS.len());
-        let mut names = plan.programs.iter().map(|planned| planned.program.name);
+        assert_eq!(plan.programs.len(), ALL - HELPERS.len());
+        let mut names = plan.programs.iter().map(Planned::name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
+    }
+
+    #[test]
+    fn first_programs_are_alone_where_nothing_is_skipped_or_nobody_can_tell() {
+        let alone = |change: &dyn Fn(&mut Features)| {
+            let mut features = everything();
+            change(&mut features);
+            let mut off = off("", &features);
+            off.dedup_by(|(_, one), (_, other)| one == other);
+            off
+        };
+        let first = "inet_sock_set_state_nested";
+        assert_eq!(alone(&|_| {}), []);
+        assert_eq!(
+            alone(&|features| features.one_run_per_cpu = false),
+            [(first, "this kernel skips no run of a program".to_owned())]
+        );
+        assert_eq!(
+            alone(&|features| features.iterators.retain(|target| target != PROGRAMS_OF_KERNEL)),
+            [(first, "this kernel has no iterator bpf_prog".to_owned())]
+        );
+        let missing = |features: &mut Features| {
+            features.fields.insert("TASK_PREEMPT_COUNT", Err("no".to_owned()));
+        };
+        assert_eq!(
+            alone(&|features| missing(features)),
+            [(
+                first,
+                "this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned()
+            )]
+        );
+        let told = |features: &mut Features| {
+            missing(features);
+            features.preemption.count = Some(8427);
+        };
+        assert_eq!(alone(&|features| told(features)), []);
     }
 
     #[test]
@@ -551,15 +606,15 @@ pub(crate) mod tests {
         let runs = |purpose| {
             let plan = plan(&Config::built_in(), &everything(), purpose).unwrap();
             let on = plan.programs.iter().filter(|planned| planned.off.is_none());
-            let on: Vec<_> = on.map(|planned| planned.program.name).collect();
+            let on: Vec<_> = on.map(Planned::name).collect();
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
             (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
         };
-        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS[..2].to_vec(), [0, 1]));
+        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS[..4].to_vec(), [0, 1]));
         let (serve, facts) = runs(Purpose::Serve);
-        assert_eq!((serve.len(), facts), (PROGRAMS.len(), [0, 0]));
+        assert_eq!((serve.len(), facts), (ALL, [0, 0]));
         let (trace, facts) = runs(Purpose::Trace);
-        assert_eq!((trace.len(), facts), (PROGRAMS.len() - 1, [1, 0]));
+        assert_eq!((trace.len(), facts), (ALL - 1, [1, 0]));
         assert!(!trace.contains(&FOLD));
     }
 

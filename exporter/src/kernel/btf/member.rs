@@ -94,8 +94,7 @@ impl Btf {
             place = self.field(parent, place.bits, name).ok_or(Missing::Name)?;
             for index in indices {
                 let (element, length) = self.array(place.id).ok_or_else(|| inside(step))?;
-                // An array without a length is one whose elements follow its structure.
-                if index >= length && length != 0 {
+                if index >= length {
                     return Err(Missing::Index { index, length });
                 }
                 let distance = self.bit_size(element).and_then(|size| size.checked_mul(index));
