@@ -150,7 +150,14 @@ pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
     let flow = create(sock)?;
     let state = flow.state();
     Place::of_flow(sock, tcp.role()).take(state);
-    fold::begin(state, tcp);
-    flow.establish(ESTABLISHED | ADOPTED);
+    // A client that is known since its SYN has been counted from zero.
+    let known = if state.started == 0 {
+        fold::begin(state, tcp);
+        ADOPTED
+    } else {
+        fold::begin_retransmissions(state, tcp);
+        0
+    };
+    flow.establish(ESTABLISHED | known);
     Some(flow)
 }

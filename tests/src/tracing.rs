@@ -62,6 +62,35 @@ pub fn of_process(process: u32, event: Option<&str>) -> Result<Vec<Traced>> {
     Ok(programs.into_iter().map(|(_, traced)| traced).collect())
 }
 
+/// How often the kernel ran a program, and how often it did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// The first 15 characters of its name.
+    pub name: String,
+    /// Runs that were counted: [`count_runs`] has to be on.
+    pub counted: u64,
+    /// Runs that were skipped, because the program was at work on that processor.
+    pub skipped: u64,
+}
+
+/// The runs of the programs of a process, in the order in which they were loaded.
+pub fn runs_of(process: u32) -> Result<Vec<Runs>> {
+    let wanted = programs_of(process)?;
+    let mut runs = Vec::new();
+    for program in aya::programs::loaded_programs() {
+        // Somebody else's may be unloaded between the listing and the look.
+        let Ok(program) = program else { continue };
+        if wanted.contains(&program.id()) {
+            let descriptor = program.fd().context("open a program")?.as_fd().try_clone_to_owned()?;
+            let info = tracing::info(&descriptor)?;
+            let (name, counted, skipped) = (info.name(), info.runs, info.recursion_misses);
+            runs.push((program.id(), Runs { name, counted, skipped }));
+        }
+    }
+    runs.sort_by_key(|(number, _)| *number);
+    Ok(runs.into_iter().map(|(_, runs)| runs).collect())
+}
+
 /// How many programs for tracepoints the kernel has loaded, whoever they belong to.
 pub fn loaded() -> Result<usize> {
     let mut count = 0;

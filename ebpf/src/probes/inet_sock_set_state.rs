@@ -137,11 +137,18 @@ fn closed(sock: Sock, tcp: TcpSock) {
         }
         return;
     };
-    if !flow.is_established() {
-        return;
+    // A client has storage from its SYN on: without a slot, the end of its handshake was not seen.
+    let flow = if flow.has_slot() {
+        Some(flow)
+    } else {
+        storage::adopt(sock, tcp)
+    };
+    if let Some(flow) = flow
+        && flow.is_established()
+    {
+        close(flow, tcp);
+        events::emit(EventKind::Close, tcp, flow.state());
     }
-    close(flow, tcp);
-    events::emit(EventKind::Close, tcp, flow.state());
 }
 
 /// Counts the end of an established flow, which the caller holds the lock of.

@@ -22,7 +22,8 @@ pub(crate) struct Info {
     also_unread: [u64; 15],
     /// `run_cnt`
     pub(crate) runs: u64,
-    recursion_misses: u64,
+    /// `recursion_misses`
+    pub(crate) recursion_misses: u64,
     verified_instructions: u32,
     attach_btf_object: u32,
     attach_btf_id: u32,

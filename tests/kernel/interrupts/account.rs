@@ -1,0 +1,183 @@
+//! The account of a hook over a run: the kernel's trace buffer against what it says of the two programs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use common::tracepoints::Tracepoint;
+use serde_json::Value;
+use tests::exporter::Exporter;
+use tests::ftrace::Buffer;
+use tests::kernel_facts::note;
+use tests::tracing::{Attached, Runs, count_runs, runs_of};
+
+/// Fewest skipped runs by which a run has shown anything.
+const PROVOKED: u64 = 200;
+
+/// Most events that the connections make by which the exporter is asked, before the buffers begin and after they end.
+const OF_ASKING: u64 = 64;
+
+/// A hook that is watched, and how far its numbers were before.
+#[derive(Debug)]
+struct Watched {
+    tracepoint: Tracepoint,
+    all: Buffer,
+    of_init: Buffer,
+    before: Numbers,
+}
+
+/// What the kernel says of the first program of a hook, and the exporter of the second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    runs: u64,
+    skipped: u64,
+    taken_over: u64,
+    lost: u64,
+}
+
+/// Hooks that are watched while something happens.
+#[derive(Debug)]
+pub(super) struct Account<'a> {
+    exporter: &'a Exporter<'a>,
+    watched: Vec<Watched>,
+    _counted: Attached,
+}
+
+/// What came of a hook.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// Events that the kernel kept from programs, over threads of the sandbox's init process.
+    pub(super) withheld: u64,
+    /// Runs of the first program that the kernel skipped.
+    skipped: u64,
+    taken_over: u64,
+    /// What `events_lost` says.
+    pub(super) lost: u64,
+}
+
+impl<'a> Account<'a> {
+    /// Begins to watch.
+    pub(super) fn open(exporter: &'a Exporter<'a>, tracepoints: &[(&str, Tracepoint)]) -> Result<Self> {
+        let counted = count_runs()?;
+        let mut watched = Vec::new();
+        for (group, tracepoint) in tracepoints {
+            let event = format!("{group}/{}", tracepoint.name());
+            watched.push(Watched {
+                tracepoint: *tracepoint,
+                before: Numbers::of(exporter, *tracepoint)?,
+                of_init: Buffer::of_init(&event)?,
+                all: Buffer::of_all(&event)?,
+            });
+        }
+        Ok(Self {
+            exporter,
+            watched,
+            _counted: counted,
+        })
+    }
+
+    /// The text of the events that were withheld.
+    pub(super) fn withheld(&self, tracepoint: Tracepoint) -> Result<Vec<String>> {
+        let watched = self.watched.iter().find(|watched| watched.tracepoint == tracepoint);
+        watched.context("a hook that is not watched")?.of_init.lines()
+    }
+
+    /// Ends it: every event is a run, a skipped run or withheld, and what was skipped was taken over or is lost. Prints a line for
+    /// each hook.
+    pub(super) fn close(self) -> Result<BTreeMap<&'static str, Outcome>> {
+        let mut outcomes = BTreeMap::new();
+        for Watched {
+            tracepoint,
+            all,
+            of_init,
+            before,
+        } in self.watched
+        {
+            // The buffers first: what happens from here on is in the numbers alone.
+            let (events, withheld) = (all.count()?, of_init.count()?);
+            let after = Numbers::of(self.exporter, tracepoint)?;
+            let [runs, skipped, taken_over, lost] = [
+                after.runs - before.runs,
+                after.skipped - before.skipped,
+                after.taken_over - before.taken_over,
+                after.lost - before.lost,
+            ];
+            let name = tracepoint.name();
+            note(&format!(
+                "{name}: {events} events, {withheld} withheld, {runs} runs, {skipped} skipped, {taken_over} taken over, {lost} lost"
+            ));
+            ensure!(
+                skipped == taken_over + lost,
+                "{name}: {skipped} is not {taken_over} + {lost}"
+            );
+            let seen = runs + skipped + withheld;
+            ensure!(
+                seen >= events && seen - events <= OF_ASKING,
+                "{name}: of {events} events {runs} were runs, {skipped} skipped, {withheld} withheld"
+            );
+            outcomes.insert(
+                name,
+                Outcome {
+                    withheld,
+                    skipped,
+                    taken_over,
+                    lost,
+                },
+            );
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Outcome {
+    /// Requires that interrupts did land in the program, and that all of them were taken over.
+    pub(super) fn require_exact(self) -> Result<()> {
+        ensure!(
+            self.skipped >= PROVOKED && self.taken_over > 0,
+            "not provoked: the kernel skipped {} runs, the second program did {}",
+            self.skipped,
+            self.taken_over
+        );
+        ensure!(self.lost == 0, "{} events are lost", self.lost);
+        Ok(())
+    }
+
+    /// Requires that interrupts did land in the program, and that nobody did its work.
+    pub(super) fn require_lossy(self) -> Result<()> {
+        ensure!(
+            self.skipped >= PROVOKED,
+            "not provoked: the kernel skipped {} runs",
+            self.skipped
+        );
+        ensure!(
+            self.taken_over == 0 && self.lost == self.skipped,
+            "{} of {} were taken over",
+            self.taken_over,
+            self.skipped
+        );
+        Ok(())
+    }
+}
+
+impl Numbers {
+    fn of(exporter: &Exporter<'_>, tracepoint: Tracepoint) -> Result<Self> {
+        // The kernel keeps 15 characters of a name. The second program is loaded first.
+        let short: String = tracepoint.name().chars().take(15).collect();
+        let programs = runs_of(exporter.process())?;
+        let first = programs.iter().rfind(|program| program.name == short);
+        let Runs { counted, skipped, .. } = first.with_context(|| format!("no program {short} in {programs:?}"))?;
+        let page = exporter.get("/api/v1/status", "application/json")?;
+        let status: Value = serde_json::from_str(&page.body)?;
+        let number = |place: &str| {
+            status
+                .pointer(&format!("{place}/{}", tracepoint.name()))
+                .and_then(Value::as_u64)
+                .with_context(|| format!("no {place} of {} in {status}", tracepoint.name()))
+        };
+        Ok(Self {
+            runs: *counted,
+            skipped: *skipped,
+            taken_over: number("/events_taken_over")?,
+            lost: number("/lost/events_lost")?,
+        })
+    }
+}

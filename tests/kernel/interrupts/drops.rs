@@ -1,0 +1,121 @@
+//! Datagrams that tasks drop on their way out while softirqs drop others on their way in, on both processors.
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use common::tracepoints::Tracepoint;
+use tests::counters::Counters;
+use tests::exporter::{Exporter, start};
+use tests::nft;
+use tests::pair::Pair;
+use tests::subnet::Family;
+use tests::turn;
+
+use super::account::{Account, Outcome};
+use super::{spread, without_second_programs};
+
+/// Where a filter of the sender drops.
+const FILTERED: u16 = 9001;
+/// Where nobody listens.
+const CLOSED: u16 = 9002;
+
+/// How long it lasts.
+const STORM: Duration = Duration::from_secs(3);
+
+/// What was dropped, by the kernel's word and by the exporter's.
+struct Storm {
+    /// On the way out and on the way in.
+    dropped: [u64; 2],
+    counted: [u64; 2],
+    outcome: Outcome,
+}
+
+/// Sends datagrams of no content until the time is over. A filter of the own host says so at once.
+fn send_until(pair: &Pair, port: u16, end: Instant) -> Result<()> {
+    pair.client.run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        let to = pair.to(Family::V4, port)?;
+        while Instant::now() < end {
+            for _ in 0..64 {
+                socket.send_to(&[], to).ok();
+            }
+        }
+        Ok(())
+    })
+}
+
+fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
+    nft::drop_matching(&pair.client, "output", &format!("udp dport {FILTERED}"))?;
+    let account = Account::open(exporter, &[("skb", Tracepoint::KfreeSkb)])?;
+    let (before, drops_before) = (exporter.scrape()?, Counters::read(&pair.server)?);
+    let end = Instant::now() + STORM;
+    thread::scope(|scope| {
+        let senders: Vec<_> = [FILTERED, FILTERED, CLOSED, CLOSED]
+            .into_iter()
+            .map(|port| scope.spawn(move || send_until(pair, port, end)))
+            .collect();
+        while Instant::now() < end {
+            exporter.scrape()?;
+            thread::sleep(Duration::from_millis(100));
+        }
+        for sender in senders {
+            sender.join().unwrap_or_else(|_| bail!("a sender panicked"))?;
+        }
+        anyhow::Ok(())
+    })?;
+    let closed = Counters::at_rest(&pair.server)?.since(&drops_before, "UdpNoPorts")?;
+    let scrape = exporter.scrape()?.since(&before);
+    let subnet = pair.subnet()?.name();
+    let counted = |direction: &str, reason: &str| -> Result<u64> {
+        let labels = [
+            ("subnet", &*subnet),
+            ("direction", direction),
+            ("reason", reason),
+            ("protocol", "udp"),
+        ];
+        Ok(scrape.sum("tcpvitals_dropped_packets_total", &labels)? as u64)
+    };
+    let storm = Storm {
+        dropped: [nft::dropped(&pair.client)?.packets, u64::try_from(closed)?],
+        counted: [counted("transmit", "NETFILTER_DROP")?, counted("receive", "NO_SOCKET")?],
+        outcome: account.close()?[Tracepoint::KfreeSkb.name()],
+    };
+    tests::kernel_facts::note(&format!("dropped {:?}, counted {:?}", storm.dropped, storm.counted));
+    Ok(storm)
+}
+
+#[test]
+fn drops_of_tasks_and_softirqs_at_once_are_counted_exactly() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = spread()?;
+    let exporter = start(pair.config())?;
+    let storm = storm(&pair, &exporter)?;
+    // A task drops at its own will: over threads of init there are none of these.
+    assert_eq!(storm.counted[0], storm.dropped[0], "on the way out");
+    let missing = storm.dropped[1] - storm.counted[1];
+    assert!(
+        missing <= storm.outcome.withheld,
+        "{missing} of {} on the way in are missing, {} events were withheld",
+        storm.dropped[1],
+        storm.outcome.withheld
+    );
+    storm.outcome.require_exact()
+}
+
+#[test]
+fn without_second_programs_the_same_drops_are_missed_and_said_to_be_lost() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = spread()?;
+    let (_btf, exporter) = without_second_programs(pair.config())?;
+    let storm = storm(&pair, &exporter)?;
+    let missing: u64 = (0..2).map(|way| storm.dropped[way] - storm.counted[way]).sum();
+    assert!(missing > storm.outcome.withheld, "{missing} are missing");
+    assert!(
+        missing <= storm.outcome.lost + storm.outcome.withheld,
+        "{missing} are missing, {} lost",
+        storm.outcome.lost
+    );
+    storm.outcome.require_lossy()
+}
