@@ -20,6 +20,7 @@ use crate::{
     numbering::Numbering,
     process,
     pushes::Tally,
+    served::Served,
     sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
@@ -30,7 +31,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use shared::Shared;
 
@@ -51,7 +52,7 @@ pub enum CollectError {
 #[derive(Debug)]
 pub struct Collector {
     source: Arc<Mutex<Source>>,
-    last: AsyncMutex<Last>,
+    last: Arc<AsyncMutex<Last>>,
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
@@ -91,11 +92,18 @@ impl Collector {
     /// A collector over a loaded kernel.
     ///
     /// `started` is when its counters began, since 1970.
-    pub fn new(kernel: Kernel, config: &Config, numbering: Numbering, tally: Arc<Tally>, started: Duration) -> Self {
+    pub fn new(
+        kernel: Kernel,
+        config: &Config,
+        numbering: Numbering,
+        (tally, served): (Arc<Tally>, Arc<Served>),
+        started: Duration,
+    ) -> Self {
         Self {
             source: Arc::new(Mutex::new(Source {
                 kernel,
                 tally,
+                served,
                 config: config.clone(),
                 labelling: Labelling::new(config, &numbering, families::cost()),
                 numbering,
@@ -103,11 +111,11 @@ impl Collector {
                 epoch: 0,
                 last_reload: LastReload::at_start(clock()),
             })),
-            last: AsyncMutex::new(Last {
+            last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
                 collection: None,
                 relabelled: None,
-            }),
+            })),
             drops: Shared::default(),
             flows: Shared::default(),
             started,
@@ -132,8 +140,8 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
-        let mut last = self.last.lock().await;
-        self.run(&mut last, fresh).await
+        let last = Arc::clone(&self.last).lock_owned().await;
+        Ok(self.run(last, fresh).await?.0)
     }
 
     /// The same with the changes of labels since this was last asked. From the first time on they are kept.
@@ -141,8 +149,8 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
-        let mut last = self.last.lock().await;
-        let collection = self.run(&mut last, fresh).await?;
+        let last = Arc::clone(&self.last).lock_owned().await;
+        let (collection, mut last) = self.run(last, fresh).await?;
         let relabelled = last.relabelled.replace(Vec::new());
         Ok((collection, relabelled.unwrap_or_default()))
     }
@@ -152,22 +160,30 @@ impl Collector {
         self.last.lock().await.relabelled = None;
     }
 
-    /// Whoever waits for the lock meanwhile finds this run's result.
-    async fn run(&self, last: &mut Last, fresh: bool) -> Result<Collection, CollectError> {
+    /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
+    /// each who does would leave a thread that waits for the kernel's turn.
+    async fn run(
+        &self,
+        mut last: OwnedMutexGuard<Last>,
+        fresh: bool,
+    ) -> Result<(Collection, OwnedMutexGuard<Last>), CollectError> {
         if let Some((at, collection)) = &last.collection
             && !fresh
             && at.elapsed() < last.max_age
         {
-            return Ok(collection.clone());
+            return Ok((collection.clone(), last));
         }
-        // So that there is never memory for two.
-        last.collection = None;
         let source = Arc::clone(&self.source);
-        let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
-        let at = clock();
-        let collection = Collection { at, families, status };
-        last.collection = Some((now(), collection.clone()));
-        Ok(collection)
+        let run = tokio::spawn(async move {
+            // So that there is never memory for two.
+            last.collection = None;
+            let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+            let at = clock();
+            let collection = Collection { at, families, status };
+            last.collection = Some((now(), collection.clone()));
+            Ok((collection, last))
+        });
+        run.await?
     }
 }
 
@@ -200,6 +216,7 @@ pub fn clock() -> Duration {
 struct Source {
     kernel: Kernel,
     tally: Arc<Tally>,
+    served: Arc<Served>,
     config: Config,
     numbering: Numbering,
     labelling: Labelling,
@@ -232,6 +249,7 @@ impl Source {
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
         exporter.pushes = self.tally.read();
+        exporter.served = Some(self.served.read());
         Ok(Snapshot {
             groups: groups.into_iter().map(row_of_group).collect(),
             drops,
