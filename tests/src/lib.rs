@@ -17,6 +17,7 @@ pub mod curl;
 pub mod dashboards;
 pub mod exporter;
 pub mod exposition;
+pub mod hostile;
 pub mod kernel_facts;
 pub mod live_flow;
 pub mod namespace;
