@@ -48,7 +48,9 @@ fn under<T>(attack: impl Fn(&Stop) -> Result<()> + Sync, honest: impl FnOnce() -
         thread::sleep(Duration::from_millis(500));
         let result = honest();
         stop.0.store(true, Ordering::Relaxed);
-        attacker.join().map_err(|_panic| anyhow::anyhow!("the attack panicked"))??;
+        attacker
+            .join()
+            .map_err(|_panic| anyhow::anyhow!("the attack panicked"))??;
         result
     })
 }
@@ -83,7 +85,11 @@ fn stay_honest(address: SocketAddr, more: &str) -> Result<()> {
         for (path, times) in [("/metrics", &mut scrapes), ("/healthz", &mut checks)] {
             let (took, answer) = timed(|| ask(address, &get(path, more)));
             let answer = answer.with_context(|| format!("{path} after {took:?}"))?;
-            ensure!(status(&answer) == 200, "{path}: {}", answer.lines().next().unwrap_or("no answer"));
+            ensure!(
+                status(&answer) == 200,
+                "{path}: {}",
+                answer.lines().next().unwrap_or("no answer")
+            );
             times.push(took);
         }
         thread::sleep(Duration::from_millis(50));
@@ -92,7 +98,10 @@ fn stay_honest(address: SocketAddr, more: &str) -> Result<()> {
         times.sort_unstable();
         let median = *times.get(times.len() / 2).context("nothing was asked")?;
         let most = *times.last().context("nothing was asked")?;
-        report(&format!("{what}: {} times, median {median:?}, longest {most:?}", times.len()));
+        report(&format!(
+            "{what}: {} times, median {median:?}, longest {most:?}",
+            times.len()
+        ));
         // A moment without a processor is the machine's. One that keeps somebody waiting keeps most waiting.
         let limit = if scaled(100) == 100 { limit } else { patience() };
         ensure!(median <= limit, "{what}: median {median:?}, longest {most:?}");
@@ -116,7 +125,10 @@ fn reset_peak(exporter: &Exporter<'_>) -> Result<()> {
 
 fn require_little_memory(exporter: &Exporter<'_>) -> Result<()> {
     let peak = of_process(exporter, "VmHWM")?;
-    report(&format!("memory: peak {peak} KiB, now {} KiB", of_process(exporter, "VmRSS")?));
+    report(&format!(
+        "memory: peak {peak} KiB, now {} KiB",
+        of_process(exporter, "VmRSS")?
+    ));
     ensure!(peak <= MEMORY, "{peak} KiB");
     Ok(())
 }

@@ -68,7 +68,9 @@ impl Metric {
     pub fn dotted_name(&self) -> String {
         match (self.convention(), self.name.split_once('_')) {
             (Some(name), _) => name.to_owned(),
-            (None, Some((namespace @ ("tcp" | "process" | "otlp" | "http"), rest))) => format!("{PREFIX}.{namespace}.{rest}"),
+            (None, Some((namespace @ ("tcp" | "process" | "otlp" | "http"), rest))) => {
+                format!("{PREFIX}.{namespace}.{rest}")
+            }
             (None, _) => format!("{PREFIX}.{}", self.name),
         }
     }

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -52,6 +52,14 @@ impl Connections {
             report: Report::new(served),
             budget: Budget::default(),
         })
+    }
+
+    /// Until there is room for a connection, in place of another one if need be.
+    pub(super) async fn room(&self) {
+        const STEP: Duration = Duration::from_millis(5);
+        while !self.table().has_room(Instant::now()) {
+            sleep(STEP).await;
+        }
     }
 
     /// A new connection. Where there are too many, another is closed for it.
@@ -95,7 +103,7 @@ impl Connections {
 
     /// Closes the connection that has been idle for longest, where descriptors are short.
     pub(super) fn close_one(&self) {
-        self.table().close_one();
+        self.table().close_one(Instant::now());
     }
 
     /// Cuts off those who have taken longest over an answer of this kind, so that its memory becomes free; false if all are young.

@@ -133,6 +133,7 @@ pub async fn serve(
 /// The next connection.
 async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
     loop {
+        connections.room().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 tune(&stream);

@@ -58,11 +58,17 @@ fn slow_readers_over_http_1() -> Result<()> {
     let exporter = start(EACH_ITS_OWN)?;
     let address = exporter.address();
     let _flows = Flows::open(scaled(300))?;
-    let plain = ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let plain = ask(
+        address,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )?;
     report(&format!("one answer: {} bytes", plain.len()));
     reset_peak(&exporter)?;
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    under(|stop| trickle(address, scaled(200), request, stop), || stay_honest(address, ""))?;
+    under(
+        |stop| trickle(address, scaled(200), request, stop),
+        || stay_honest(address, ""),
+    )?;
     require_little_memory(&exporter)?;
     let open = || Ok((of_process(&exporter, "VmRSS")? < 50 << 10).then_some(()));
     until("the memory to be given back", open)
@@ -78,8 +84,14 @@ fn slow_readers_of_own_answers() -> Result<()> {
     let first = get("/api/v1/flows?limit=10000", "");
     ensure!(status(&ask(address, &first)?) == 200, "no flows");
     reset_peak(&exporter)?;
-    under(|stop| trickle(address, scaled(100), request, stop), || stay_honest(address, ""))?;
-    ensure!(scaled(100) < 100 || refused(address, "answer_memory", "")? > 0.0, "all had room");
+    under(
+        |stop| trickle(address, scaled(100), request, stop),
+        || stay_honest(address, ""),
+    )?;
+    ensure!(
+        scaled(100) < 100 || refused(address, "answer_memory", "")? > 0.0,
+        "all had room"
+    );
     require_little_memory(&exporter)
 }
 
@@ -160,7 +172,11 @@ impl Http2 {
     /// A setting of the server.
     fn setting(&mut self, wanted: u16) -> Result<u32> {
         let frame = self.read()?;
-        ensure!(frame.kind == SETTINGS, "the server begins with a frame of type {}", frame.kind);
+        ensure!(
+            frame.kind == SETTINGS,
+            "the server begins with a frame of type {}",
+            frame.kind
+        );
         let value = frame.body.chunks_exact(6).find_map(|setting| {
             let (name, value) = setting.split_at(2);
             (name == wanted.to_be_bytes()).then(|| value.try_into().map(u32::from_be_bytes))
@@ -173,7 +189,11 @@ impl Http2 {
         let deadline = Deadline::after(longest);
         while !deadline.passed() {
             match self.read() {
-                Ok(Frame { kind: PING, flags: 0, body }) => self.send(PING, ACK, 0, &body)?,
+                Ok(Frame {
+                    kind: PING,
+                    flags: 0,
+                    body,
+                }) => self.send(PING, ACK, 0, &body)?,
                 Ok(_) => {}
                 Err(_closed) => return Ok(()),
             }
@@ -207,7 +227,10 @@ fn streams_without_a_window() -> Result<()> {
         let (took, answer) = timed(scrape);
         ensure!(answer?.status == 200 && took < 10 * super::SCRAPE, "{took:?}");
     }
-    ensure!(clients.first_mut().context("no client")?.setting(STREAMS)? == 4, "other streams");
+    ensure!(
+        clients.first_mut().context("no client")?.setting(STREAMS)? == 4,
+        "other streams"
+    );
     require_little_memory(&exporter)
 }
 
@@ -225,7 +248,9 @@ fn bodies_that_nobody_asked_for() -> Result<()> {
         for stream in 0..4 {
             client.request(POST, "/-/reload", 2 * stream + 1, 0)?;
             // All that the server takes.
-            client.send(DATA, 0, 2 * stream + 1, &vec![0; usize::try_from(window)?]).ok();
+            client
+                .send(DATA, 0, 2 * stream + 1, &vec![0; usize::try_from(window)?])
+                .ok();
         }
         clients.push(client);
     }
@@ -258,9 +283,15 @@ fn answers_that_nobody_takes() -> Result<()> {
         for (what, attack) in [("HTTP/1.1", slow), ("HTTP/2", stuck)] {
             let took = attack.join().map_err(|_panic| anyhow::anyhow!("{what} panicked"))??;
             report(&format!("{what}: cut off after {took:?}"));
-            ensure!(took + Duration::from_secs(1) > DEADLINE, "{what}: cut off after {took:?}");
+            ensure!(
+                took + Duration::from_secs(1) > DEADLINE,
+                "{what}: cut off after {took:?}"
+            );
         }
-        ensure!(refused(plain.address(), "answer_time", "")? == 1.0, "it was not counted");
+        ensure!(
+            refused(plain.address(), "answer_time", "")? == 1.0,
+            "it was not counted"
+        );
         require_warning(&exporter)
     })
 }

@@ -25,36 +25,59 @@ fn another_host_s_name() -> Result<()> {
     let address = exporter.address();
     let port = address.port();
     let request = |path: &str, version: &str, host: &str| {
-        ask(address, &format!("GET {path} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+        ask(
+            address,
+            &format!("GET {path} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        )
     };
     let mut foreign = 0.0;
     for path in PATHS {
         let right = if path == "/nonesuch" { 404 } else { 200 };
-        for host in ["localhost", "LocalHost:1", "127.0.0.1", &format!("127.0.0.1:{port}"), "[::1]:80", "192.0.2.7"] {
+        for host in [
+            "localhost",
+            "LocalHost:1",
+            "127.0.0.1",
+            &format!("127.0.0.1:{port}"),
+            "[::1]:80",
+            "192.0.2.7",
+        ] {
             let answer = request(path, "1.1", host)?;
             ensure!(status(&answer) == right, "{path} of {host}: {answer}");
         }
-        for host in ["rebind.evil.example", &format!("evil.example:{port}"), "localhost.evil.example", "127.0.0.1.nip.example"] {
+        for host in [
+            "rebind.evil.example",
+            &format!("evil.example:{port}"),
+            "localhost.evil.example",
+            "127.0.0.1.nip.example",
+        ] {
             for version in ["1.1", "1.0"] {
                 let answer = request(path, version, host)?.replacen("HTTP/1.0", "HTTP/1.1", 1);
                 ensure!(status(&answer) == 403, "{path} of {host}: {answer}");
                 foreign += 1.0;
             }
         }
-        let absolute = format!("GET http://evil.example{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let absolute =
+            format!("GET http://evil.example{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = ask(address, &absolute)?;
         ensure!(status(&answer) == 403, "{path}: {answer}");
         foreign += 1.0;
     }
     ensure!(refused(address, "host", "")? == foreign, "{foreign} were refused");
-    ensure!(exporter.stderr().matches("names another host").count() == 1, "{}", exporter.stderr());
+    ensure!(
+        exporter.stderr().matches("names another host").count() == 1,
+        "{}",
+        exporter.stderr()
+    );
 
     // A password is a guard of its own: then a proxy's name will do.
     let web = Web::new(&format!("basic_auth_users: {{alice: {}}}\n", hash("open")?))?;
     let exporter = web.start()?;
     // alice:open
     let head = "GET /metrics HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\nAuthorization: Basic YWxpY2U6b3Blbg==\r\n\r\n";
-    ensure!(status(&ask(exporter.address(), head)?) == 200, "a proxy's name is not taken");
+    ensure!(
+        status(&ask(exporter.address(), head)?) == 200,
+        "a proxy's name is not taken"
+    );
     Ok(())
 }
 
@@ -72,11 +95,19 @@ fn pages_of_another_site() -> Result<()> {
         "Origin: http://evil.example\r\nSec-Fetch-Site: same-origin",
     ];
     let origin = format!("Origin: http://localhost:{}", address.port());
-    let own = [origin.as_str(), "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none", "Accept: */*"];
+    let own = [
+        origin.as_str(),
+        "Sec-Fetch-Site: same-origin",
+        "Sec-Fetch-Site: none",
+        "Accept: */*",
+    ];
     for request in ["POST /-/reload", "GET /api/v1/flows?limit=1", "HEAD /api/v1/flows"] {
         let ask = |header: &str| {
             let host = format!("Host: localhost:{}", address.port());
-            ask(address, &format!("{request} HTTP/1.1\r\n{host}\r\nConnection: close\r\n{header}\r\n\r\n"))
+            ask(
+                address,
+                &format!("{request} HTTP/1.1\r\n{host}\r\nConnection: close\r\n{header}\r\n\r\n"),
+            )
         };
         for header in foreign {
             let answer = ask(header)?;
@@ -88,7 +119,11 @@ fn pages_of_another_site() -> Result<()> {
         }
     }
     ensure!(refused(address, "cross_site", "")? == 18.0, "not all were counted");
-    ensure!(exporter.stderr().matches("the configuration is reloaded").count() == 4, "{}", exporter.stderr());
+    ensure!(
+        exporter.stderr().matches("the configuration is reloaded").count() == 4,
+        "{}",
+        exporter.stderr()
+    );
     Ok(())
 }
 

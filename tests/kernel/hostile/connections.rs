@@ -13,7 +13,7 @@ use tests::settings::scaled;
 use tests::turn;
 use tests::wait::until;
 
-use super::{Stop, ask, get, of_process, refused, stay_honest, status, under};
+use super::{Stop, ask, get, of_process, refused, status, stay_honest, under};
 use crate::web::{TLS, Web};
 
 /// Holds `count` connections, and opens another for each that is closed. Each says `words` from time to time.
@@ -48,9 +48,16 @@ fn idle_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
     let address = exporter.address();
-    under(|stop| hold(address, scaled(3000), b"", stop), || stay_honest(address, ""))?;
+    under(
+        |stop| hold(address, scaled(3000), b"", stop),
+        || stay_honest(address, ""),
+    )?;
     ensure!(refused(address, "connections", "")? > 0.0, "nobody had to make room");
-    ensure!(exporter.stderr().matches("all 496 connections are taken").count() == 1, "{}", exporter.stderr());
+    ensure!(
+        exporter.stderr().matches("all 496 connections are taken").count() == 1,
+        "{}",
+        exporter.stderr()
+    );
     Ok(())
 }
 
@@ -60,7 +67,10 @@ fn busy_connections() -> Result<()> {
     let exporter = start("")?;
     let address = exporter.address();
     let words = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    under(|stop| hold(address, scaled(600), words, stop), || stay_honest(address, ""))
+    under(
+        |stop| hold(address, scaled(600), words, stop),
+        || stay_honest(address, ""),
+    )
 }
 
 #[test]
@@ -128,21 +138,32 @@ impl Elsewhere {
 fn a_peer_with_many_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let elsewhere = Elsewhere::new()?;
-    let launch = Launch::new("limits: {connections_per_peer: 5}\n").inside(&elsewhere.namespace).on_every_address();
+    let launch = Launch::new("limits: {connections_per_peer: 5}\n")
+        .inside(&elsewhere.namespace)
+        .on_every_address();
     let exporter = launch.arguments(&["--web.enable-lifecycle"]).start()?;
     let open = |streams: &mut Vec<TcpStream>| -> Result<usize> {
         for stream in &*streams {
             stream.set_nonblocking(true)?;
         }
-        Ok(streams.iter_mut().filter_map(|stream| is_open(stream).then_some(())).count())
+        Ok(streams
+            .iter_mut()
+            .filter_map(|stream| is_open(stream).then_some(()))
+            .count())
     };
     // Idle ones: the longest idle goes for each that is too many.
     let mut idle = Vec::new();
     for _ in 0..100 {
         idle.push(elsewhere.connect(PEER, &exporter)?);
     }
-    until("all but five to be closed", || Ok((open(&mut idle)? == 5).then_some(())))?;
-    ensure!(open(&mut idle.split_off(95))? == 5, "another than the longest idle was closed");
+    until(
+        "all but five to be closed",
+        || Ok((open(&mut idle)? == 5).then_some(())),
+    )?;
+    ensure!(
+        open(&mut idle.split_off(95))? == 5,
+        "another than the longest idle was closed"
+    );
     for from in [PEER, OTHER] {
         ensure!(elsewhere.ask(from, &exporter, "/metrics")?.0 == 200, "{from}");
     }
@@ -167,7 +188,10 @@ fn a_peer_with_many_connections() -> Result<()> {
     ensure!(elsewhere.ask(OTHER, &exporter, "/metrics")?.0 == 200, "another peer");
     let warning = format!("peer={PEER} times=1");
     let stderr = exporter.stderr();
-    ensure!(stderr.matches("limits.connections_per_peer").count() == 1 && stderr.contains(&warning), "{stderr}");
+    ensure!(
+        stderr.matches("limits.connections_per_peer").count() == 1 && stderr.contains(&warning),
+        "{stderr}"
+    );
     // A reload changes the bound.
     drop(busy);
     exporter.reload("limits: {connections_per_peer: 50}\n")?;
@@ -188,11 +212,18 @@ fn requests_that_are_given_up() -> Result<()> {
     let before = of_process(&exporter, "Threads")?;
     let attack = |stop: &Stop| {
         while !stop.is_over() {
-            let Ok(mut stream) = TcpStream::connect(address) else { continue };
-            let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+            let Ok(mut stream) = TcpStream::connect(address) else {
+                continue;
+            };
+            let linger = nix::libc::linger {
+                l_onoff: 1,
+                l_linger: 0,
+            };
             setsockopt(&stream, Linger, &linger)?;
             // It may have been closed already.
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").ok();
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .ok();
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -200,6 +231,9 @@ fn requests_that_are_given_up() -> Result<()> {
     under(attack, || stay_honest(address, ""))?;
     let after = of_process(&exporter, "Threads")?;
     ensure!(after <= before + 4, "{before} threads before, {after} after");
-    ensure!(status(&ask(address, &get("/metrics", ""))?) == 200, "no scrape afterwards");
+    ensure!(
+        status(&ask(address, &get("/metrics", ""))?) == 200,
+        "no scrape afterwards"
+    );
     Ok(())
 }

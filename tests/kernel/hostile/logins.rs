@@ -16,7 +16,10 @@ use super::{Stop, ask, get, refused, report, status, stay_honest, under};
 use crate::web::{Web, hash};
 
 fn user(name: &str, password: &str) -> String {
-    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{name}:{password}")))
+    format!(
+        "Authorization: Basic {}\r\n",
+        STANDARD.encode(format!("{name}:{password}"))
+    )
 }
 
 /// Asks again and again from many threads, each time with another password.
@@ -45,7 +48,10 @@ fn guessers() -> Result<()> {
     let exporter = web.start()?;
     let address = exporter.address();
     let (alice, bob) = (user("alice", "open"), user("bob", "open"));
-    ensure!(status(&ask(address, &get("/metrics", &alice))?) == 200, "no first login");
+    ensure!(
+        status(&ask(address, &get("/metrics", &alice))?) == 200,
+        "no first login"
+    );
     under(
         |stop| guess(address, scaled(40), "mallory", stop).map(drop),
         || {
@@ -60,7 +66,11 @@ fn guessers() -> Result<()> {
     )?;
     ensure!(refused(address, "logins", &alice)? > 0.0, "no guess had to wait");
     ensure!(refused(address, "password", &alice)? > 0.0, "no guess was compared");
-    ensure!(exporter.stderr().matches("reason=\"password\"").count() == 1, "{}", exporter.stderr());
+    ensure!(
+        exporter.stderr().matches("reason=\"password\"").count() == 1,
+        "{}",
+        exporter.stderr()
+    );
     Ok(())
 }
 
@@ -98,7 +108,10 @@ fn requests_beyond_the_rate() -> Result<()> {
     ))?;
     let exporter = web.start()?;
     let address = exporter.address();
-    ensure!(status(&ask(address, &get("/metrics", &alice))?) == 200, "no first login");
+    ensure!(
+        status(&ask(address, &get("/metrics", &alice))?) == 200,
+        "no first login"
+    );
     under(
         |stop| {
             let mut refusals = 0;

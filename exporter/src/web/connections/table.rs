@@ -23,6 +23,13 @@ const RESERVED: usize = 48;
 const HEALTH: usize = 16;
 const HEALTH_PER_PEER: usize = 4;
 
+/// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
+const BUSY: u32 = 4;
+
+/// A connection this young is not closed for another: it may be that nobody has had the time to look at it. The next ones wait for
+/// it in the kernel's queue.
+const YOUNG: Duration = Duration::from_millis(100);
+
 /// How long a peer is known after it has logged in, and how many are.
 const KNOWN: Duration = Duration::from_secs(3600);
 const MOST_KNOWN: usize = 1024;
@@ -44,7 +51,7 @@ pub(super) struct Table {
 struct Entry {
     peer: Peer,
     only_health: bool,
-    heard: bool,
+    opened: Instant,
     /// Since when it does nothing, if it does.
     since: Instant,
     requests: BTreeMap<u64, Request>,
@@ -55,14 +62,6 @@ struct Entry {
 struct Request {
     since: Instant,
     body: Option<BodyId>,
-}
-
-/// How far a connection has come. Of those that are least far, the oldest goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Silent,
-    Idle,
-    Busy,
 }
 
 /// A place in the table.
@@ -76,11 +75,16 @@ pub(super) struct Admission {
 }
 
 impl Entry {
-    fn rank(&self) -> (Stage, Instant) {
-        match self.requests.values().map(|request| request.since).min() {
-            Some(since) => (Stage::Busy, since),
-            None if self.heard => (Stage::Idle, self.since),
-            None => (Stage::Silent, self.since),
+    /// When the oldest of its requests began.
+    fn busy_since(&self) -> Option<Instant> {
+        self.requests.values().map(|request| request.since).min()
+    }
+
+    /// How long it has waited: who waits longest goes first. An answer under way counts for less.
+    fn waits(&self, now: Instant) -> Duration {
+        match self.busy_since() {
+            Some(since) => now.saturating_duration_since(since) / BUSY,
+            None => now.saturating_duration_since(self.since),
         }
     }
 }
@@ -99,13 +103,13 @@ impl Table {
         let mut only_health = false;
         if self.count(own) >= most {
             refused = Some((Refusal::ConnectionsPerPeer, peer));
-            match self.first(|entry| own(entry) && entry.requests.is_empty()) {
+            match self.first(now, |entry| own(entry) && entry.requests.is_empty()) {
                 Some(idle) => drop(self.close(idle)),
                 None => only_health = true,
             }
         }
         if only_health {
-            self.make_room_for_health(peer);
+            self.make_room_for_health(peer, now);
         } else {
             refused = self.make_room(peer, now).or(refused);
         }
@@ -117,7 +121,7 @@ impl Table {
             Entry {
                 peer,
                 only_health,
-                heard: false,
+                opened: now,
                 since: now,
                 requests: BTreeMap::new(),
                 close: Arc::clone(&close),
@@ -132,15 +136,15 @@ impl Table {
         }
     }
 
-    fn make_room_for_health(&mut self, peer: Peer) {
+    fn make_room_for_health(&mut self, peer: Peer, now: Instant) {
         let own = |entry: &Entry| entry.only_health && entry.peer == peer;
         if self.count(own) >= HEALTH_PER_PEER
-            && let Some(oldest) = self.first(own)
+            && let Some(oldest) = self.first(now, own)
         {
             self.close(oldest);
         }
         if self.count(|entry| entry.only_health) >= HEALTH
-            && let Some(oldest) = self.first(|entry| entry.only_health)
+            && let Some(oldest) = self.first(now, |entry| entry.only_health)
         {
             self.close(oldest);
         }
@@ -159,8 +163,8 @@ impl Table {
             return None;
         }
         let goes = self
-            .first(|entry| !entry.only_health && !is_known(entry))
-            .or_else(|| self.first(|entry| !entry.only_health))?;
+            .first(now, |entry| !entry.only_health && !is_known(entry))
+            .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
         Some((Refusal::Connections, loser))
@@ -171,10 +175,20 @@ impl Table {
     }
 
     /// The one that goes first of these.
-    fn first(&self, which: impl Fn(&Entry) -> bool) -> Option<u64> {
-        let entries = self.entries.iter().filter(|(_, entry)| which(entry));
-        let (number, _) = entries.min_by_key(|(_, entry)| entry.rank())?;
+    fn first(&self, now: Instant, which: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let entries = self.entries.iter().rev().filter(|(_, entry)| which(entry));
+        let (number, _) = entries.max_by_key(|(_, entry)| entry.waits(now))?;
         Some(*number)
+    }
+
+    /// Whether a stranger may be taken in without that anybody goes who has just come.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        let is_strange = |entry: &Entry| !entry.only_health && !self.known.contains_key(&entry.peer);
+        self.count(is_strange) < MOST - RESERVED
+            || self
+                .first(now, is_strange)
+                .and_then(|first| self.entries.get(&first))
+                .is_none_or(|first| now.saturating_duration_since(first.opened) >= YOUNG)
     }
 
     fn close(&mut self, number: u64) -> Option<Peer> {
@@ -183,8 +197,8 @@ impl Table {
         Some(entry.peer)
     }
 
-    pub(super) fn close_one(&mut self) {
-        if let Some(goes) = self.first(|_| true) {
+    pub(super) fn close_one(&mut self, now: Instant) {
+        if let Some(goes) = self.first(now, |_| true) {
             self.close(goes);
         }
     }
@@ -229,7 +243,6 @@ impl Table {
 
     pub(super) fn heard(&mut self, number: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&number) {
-            entry.heard = true;
             entry.since = now;
         }
     }
@@ -260,9 +273,9 @@ impl Table {
     /// When it has waited for too long, and whether it is busy; none once it is closed.
     pub(super) fn due(&self, number: u64, answer: Duration, idle: Duration) -> Option<(Instant, bool)> {
         let entry = self.entries.get(&number)?;
-        Some(match entry.rank() {
-            (Stage::Busy, since) => (since + answer, true),
-            (Stage::Silent | Stage::Idle, since) => (since + idle, false),
+        Some(match entry.busy_since() {
+            Some(since) => (since + answer, true),
+            None => (entry.since + idle, false),
         })
     }
 

@@ -52,6 +52,7 @@ fn a_peer_that_has_too_many_loses_its_longest_idle_one() {
     run.table.heard(first, run.now);
     run.table.heard(second, run.now + Duration::from_secs(1));
     let busy = run.busy(peer(2), PER_PEER - 2);
+    run.now += Duration::from_secs(2);
     let more = run.admit(peer(2));
     assert_eq!(
         (more.refused, more.only_health),
@@ -59,10 +60,9 @@ fn a_peer_that_has_too_many_loses_its_longest_idle_one() {
     );
     assert!(!run.is_open(first) && run.is_open(second) && run.is_open(stranger));
     assert!(busy.iter().all(|number| run.is_open(*number)));
-    // What has said nothing goes before what is idle.
-    let silent = more.number;
+    // The next one is the one that has come last but for the new one.
     run.admit(peer(2));
-    assert!(!run.is_open(silent) && run.is_open(second));
+    assert!(!run.is_open(second) && run.is_open(more.number));
 }
 
 #[test]
@@ -97,30 +97,45 @@ fn loopback_may_have_all_there_are() {
 }
 
 #[test]
-fn when_all_are_taken_the_longest_idle_goes_and_busy_ones_last() {
+fn when_all_are_taken_the_longest_idle_goes_and_an_answer_under_way_counts_for_less() {
     let mut run = Run::new();
-    let oldest = run.admit(peer(0)).number;
-    run.table.heard(oldest, run.now);
-    run.table.begin(oldest, run.now);
-    let idle: Vec<u64> = (1..MOST - RESERVED)
-        .map(|number| run.admit(peer(u32::try_from(number).unwrap())).number)
-        .collect();
-    for number in idle.iter().copied() {
-        run.table.heard(number, run.now);
+    let places = u32::try_from(MOST - RESERVED).unwrap();
+    let numbers: Vec<u64> = (0..places).map(|number| run.admit(peer(number)).number).collect();
+    let start = run.now;
+    let seconds = Duration::from_secs;
+    // The first is busy since the start, the second idle since a second later, the others since ten.
+    run.table.begin(numbers[0], start);
+    run.table.heard(numbers[1], start + seconds(1));
+    for number in &numbers[2..] {
+        run.table.heard(*number, start + seconds(10));
     }
-    run.table.heard(idle[0], run.now + Duration::from_secs(1));
-    for gone in idle[1..].iter().chain(&idle[..1]) {
-        let new = run.admit(peer(5000));
+    for (at, goes) in [(11, 1), (15, 2), (40, 3), (60, 0)] {
+        run.now = start + seconds(at);
+        let goes = if at == 60 { numbers[0] } else { numbers[goes] };
+        if at == 60 {
+            // Nothing else has waited for as long.
+            for number in &numbers[4..] {
+                run.table.heard(*number, run.now);
+            }
+        }
+        let new = run.admit(peer(5000 + u32::try_from(at).unwrap()));
+        run.table.heard(new.number, start + seconds(1000));
         assert_eq!(new.refused.map(|(why, _)| why), Some(Refusal::Connections));
-        assert!(!run.is_open(*gone) && run.is_open(oldest));
-        run.table.heard(new.number, run.now + Duration::from_secs(2));
-        let request = run.table.begin(new.number, run.now);
-        assert!(request > 0);
-        run.table.entries.get_mut(&new.number).unwrap().peer = peer(5001 + u32::try_from(new.number).unwrap());
+        assert!(!run.is_open(goes), "at {at}");
+        assert_eq!(run.table.open(), u64::from(places));
     }
-    // Nothing but busy ones is left: the one that has been so for longest.
-    run.admit(peer(5000));
-    assert!(!run.is_open(oldest));
+}
+
+#[test]
+fn who_has_just_come_stays_for_a_moment() {
+    let mut run = Run::new();
+    let start = run.now;
+    for number in 0..u32::try_from(MOST - RESERVED).unwrap() {
+        assert!(run.table.has_room(start));
+        run.table.admit(peer(number), PER_PEER, start);
+    }
+    assert!(!run.table.has_room(start) && !run.table.has_room(start + YOUNG / 2));
+    assert!(run.table.has_room(start + YOUNG));
 }
 
 #[test]
