@@ -61,7 +61,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Last {
     max_age: Duration,
-    collection: Option<(Instant, Collection)>,
+    /// When it began, when it ended, and what it gave.
+    collection: Option<(Instant, Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
     relabelled: Option<Vec<Relabelled>>,
 }
@@ -140,8 +141,9 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
+        let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
-        Ok(self.run(last, fresh).await?.0)
+        Ok(self.run(last, asked, fresh).await?.0)
     }
 
     /// The same with the changes of labels since this was last asked. From the first time on they are kept.
@@ -149,8 +151,9 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
+        let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
-        let (collection, mut last) = self.run(last, fresh).await?;
+        let (collection, mut last) = self.run(last, asked, fresh).await?;
         let relabelled = last.relabelled.replace(Vec::new());
         Ok((collection, relabelled.unwrap_or_default()))
     }
@@ -165,11 +168,13 @@ impl Collector {
     async fn run(
         &self,
         mut last: OwnedMutexGuard<Last>,
+        asked: Instant,
         fresh: bool,
     ) -> Result<(Collection, OwnedMutexGuard<Last>), CollectError> {
-        if let Some((at, collection)) = &last.collection
+        // A run that began after somebody asked is as new as one of their own.
+        if let Some((began, ended, collection)) = &last.collection
             && !fresh
-            && at.elapsed() < last.max_age
+            && (ended.elapsed() < last.max_age || *began >= asked)
         {
             return Ok((collection.clone(), last));
         }
@@ -177,10 +182,11 @@ impl Collector {
         let run = tokio::spawn(async move {
             // So that there is never memory for two.
             last.collection = None;
+            let began = now();
             let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
             let at = clock();
             let collection = Collection { at, families, status };
-            last.collection = Some((now(), collection.clone()));
+            last.collection = Some((began, now(), collection.clone()));
             Ok((collection, last))
         });
         run.await?

@@ -75,16 +75,15 @@ async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Res
     let encode = move || prometheus::encode(&encoded, format).map_err(io::Error::other);
     let body = service.expositions.get(&families, Form::Metrics(format), gzip, encode);
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
-    (of_type, shared(body.await, gzip)).into_response()
+    shared(body.await, gzip).map_or_else(|error| error, |body| (of_type, body).into_response())
 }
 
-/// A body that others may be waiting for, too.
-fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(Unmade::NoRoom(no_room)) => return web::no_room(no_room),
-        Err(error) => return failed(&error.to_string()),
-    };
+/// A body that others may be waiting for, too; else what is wrong.
+fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Result<Response, Response> {
+    let body = body.map_err(|error| match error {
+        Unmade::NoRoom(no_room) => web::no_room(no_room),
+        Unmade::Encode(_) | Unmade::Ended(_) => failed(&error.to_string()),
+    })?;
     let mut response = Response::new(Body::from(body.bytes()));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
@@ -92,7 +91,7 @@ fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Response {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response.extensions_mut().insert(body);
-    response
+    Ok(response)
 }
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
@@ -142,7 +141,7 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
             let making = Arc::clone(&service);
             let render = move || Ok(page::render(making.about(), &making.plan, &shown, at).into_bytes());
             let body = service.expositions.get(&families, Form::Page, gzip, render);
-            (headers, Html(shared(body.await, gzip))).into_response()
+            shared(body.await, gzip).map_or_else(|error| error, |body| (headers, Html(body)).into_response())
         }
         Err(error) => {
             tracing::error!(%error, "the collection failed");

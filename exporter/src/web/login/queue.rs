@@ -22,7 +22,7 @@ const IN_ALL: usize = 64;
 
 /// Failures that cost nothing: of a name, and of a peer by whatever names.
 const FREE_OF_NAME: u32 = 3;
-const FREE_OF_PEER: u32 = 20;
+const FREE_OF_PEER: u32 = 100;
 
 /// The first pause after a failure that costs something, and the longest.
 const SHORTEST: Duration = Duration::from_millis(250);
