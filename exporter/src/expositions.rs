@@ -5,12 +5,12 @@
 use crate::{
     families::Families,
     prometheus::Format,
-    web::{Body, Connections, NoRoom, gzip},
+    web::{Body, Connections, gzip},
 };
 use axum::body::Bytes;
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::{
     sync::{OnceCell, Semaphore},
@@ -44,9 +44,6 @@ impl Form {
 /// Why there is nothing to send.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmade {
-    /// Waiting answers hold all the memory for answers.
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
     /// An encoder failed.
     #[error("encode the answer: {0}")]
     Encode(#[source] io::Error),
@@ -58,18 +55,24 @@ pub enum Unmade {
 /// What was made of the last collection.
 #[derive(Debug)]
 pub struct Expositions {
-    last: Mutex<(Weak<Families>, Arc<Made>)>,
+    last: Arc<Mutex<Last>>,
     turn: Arc<Semaphore>,
     connections: Arc<Connections>,
 }
 
 type Made = [OnceCell<Arc<Body>>; FORMS];
 
+#[derive(Debug, Default)]
+struct Last {
+    of: Weak<Families>,
+    made: Arc<Made>,
+}
+
 impl Expositions {
     /// Nothing yet.
     pub fn new(connections: Arc<Connections>) -> Self {
         Self {
-            last: Mutex::default(),
+            last: Arc::default(),
             turn: Arc::new(Semaphore::new(1)),
             connections,
         }
@@ -98,7 +101,8 @@ impl Expositions {
             .get(form.place(false))
             .and_then(OnceCell::get)
             .map(|body| body.bytes());
-        let (turn, connections) = (Arc::clone(&self.turn), Arc::clone(&self.connections));
+        let (last, turn) = (Arc::clone(&self.last), Arc::clone(&self.turn));
+        let connections = Arc::clone(&self.connections);
         // It comes to its end even if whoever asked goes away: else each who does would have it made once more.
         let make = tokio::spawn(async move {
             let Some(cell) = made.get(place) else {
@@ -115,21 +119,38 @@ impl Expositions {
                     if packed { gzip(&plain) } else { Ok(plain) }
                 };
                 let bytes = tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)?;
-                Ok::<_, Unmade>(Body::shared(bytes, &connections).await?)
+                Ok::<_, Unmade>(Body::shared(bytes, &connections))
             });
-            body.await.cloned()
+            let body = Arc::clone(body.await?);
+            if !Arc::ptr_eq(&lock(&last).made, &made) {
+                body.supersede();
+            }
+            Ok(body)
         });
         make.await?
     }
 
     /// What was made of these families so far.
     fn of(&self, families: &Arc<Families>) -> Arc<Made> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0.as_ptr() != Arc::as_ptr(families) {
-            *last = (Arc::downgrade(families), Arc::default());
+        let mut last = lock(&self.last);
+        if last.of.as_ptr() != Arc::as_ptr(families) {
+            let new = Last {
+                of: Arc::downgrade(families),
+                made: Arc::default(),
+            };
+            let old = std::mem::replace(&mut *last, new);
+            old.made
+                .iter()
+                .filter_map(OnceCell::get)
+                .for_each(|body| body.supersede());
         }
-        Arc::clone(&last.1)
+        Arc::clone(&last.made)
     }
+}
+
+/// It is whole even if whoever changed it panicked.
+fn lock(last: &Mutex<Last>) -> MutexGuard<'_, Last> {
+    last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Without the room that it grew into.

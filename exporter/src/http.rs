@@ -80,10 +80,7 @@ async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Res
 
 /// A body that others may be waiting for, too; else what is wrong.
 fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Result<Response, Response> {
-    let body = body.map_err(|error| match error {
-        Unmade::NoRoom(no_room) => web::no_room(no_room),
-        Unmade::Encode(_) | Unmade::Ended(_) => failed(&error.to_string()),
-    })?;
+    let body = body.map_err(|error| failed(&error.to_string()))?;
     let mut response = Response::new(Body::from(body.bytes()));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));

@@ -17,10 +17,10 @@ mod server;
 mod site;
 mod tls;
 
-pub use body::{Body, NoRoom};
+pub use body::Body;
 pub(crate) use compress::{accepts_gzip, compress, gzip};
 pub use config::WebConfig;
 pub use connections::Connections;
 pub use current::Web;
-pub(crate) use guard::{no_room, own_pages_only};
+pub(crate) use guard::own_pages_only;
 pub use server::serve;

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -22,9 +22,12 @@ use crate::snapshot::Refusal;
 /// What is handed to a connection at a time: a body lives until all but about this much is with the kernel.
 const PIECE: usize = 32 << 10;
 
-/// Most bytes of shared bodies, and of bodies that are for one client each.
-const MOST_SHARED: usize = 24 << 20;
+/// Most bytes of shared bodies that newer ones have taken the place of, and of bodies that are for one client each.
+const MOST_SUPERSEDED: usize = 16 << 20;
 const MOST_OWN: usize = 8 << 20;
+
+/// A client that has waited for less than this is not cut off to make room for another answer, unless there is far too little.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// How long one waits for the memory of those who are cut off.
 const STEPS: u32 = 20;
@@ -42,12 +45,13 @@ pub(super) enum Kind {
 pub(super) struct BodyId {
     pub(super) kind: Kind,
     number: u64,
+    pub(super) size: usize,
 }
 
 #[cfg(test)]
 impl BodyId {
     pub(super) const fn new(kind: Kind, number: u64) -> Self {
-        Self { kind, number }
+        Self { kind, number, size: 1 }
     }
 }
 
@@ -55,24 +59,8 @@ impl BodyId {
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     next: AtomicU64,
-    shared: AtomicUsize,
+    superseded: AtomicUsize,
     own: AtomicUsize,
-}
-
-impl Budget {
-    fn of(&self, kind: Kind) -> (&AtomicUsize, usize) {
-        match kind {
-            Kind::Shared => (&self.shared, MOST_SHARED),
-            Kind::Own => (&self.own, MOST_OWN),
-        }
-    }
-
-    /// Room for a body, if there is. One alone may be of any size: else it would never be served.
-    fn take(&self, kind: Kind, size: usize) -> bool {
-        let (held, most) = self.of(kind);
-        let fits = |held: usize| (held == 0 || held.saturating_add(size) <= most).then(|| held.saturating_add(size));
-        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
-    }
 }
 
 /// All memory for answers is held by answers that clients are slow to take, and all of these are young.
@@ -85,53 +73,89 @@ pub struct NoRoom;
 pub struct Body {
     bytes: Bytes,
     id: BodyId,
+    /// Whether it counts: one that is shared does not before there is a newer one.
+    counts: AtomicBool,
     connections: Arc<Connections>,
 }
 
 impl Body {
     /// A body that many may wait for.
-    ///
-    /// # Errors
-    /// [`NoRoom`]
-    pub async fn shared(bytes: Bytes, connections: &Arc<Connections>) -> Result<Arc<Self>, NoRoom> {
-        Self::new(bytes, Kind::Shared, connections).await
+    pub fn shared(bytes: Bytes, connections: &Arc<Connections>) -> Arc<Self> {
+        Self::new(bytes, Kind::Shared, false, connections)
     }
 
-    /// A body for one client.
+    /// A body for one client. One alone may be of any size: else it would never be served.
     pub(super) async fn own(bytes: Bytes, connections: &Arc<Connections>) -> Result<Arc<Self>, NoRoom> {
-        Self::new(bytes, Kind::Own, connections).await
-    }
-
-    async fn new(bytes: Bytes, kind: Kind, connections: &Arc<Connections>) -> Result<Arc<Self>, NoRoom> {
-        let budget = &connections.budget;
+        let size = bytes.len();
+        let fits =
+            |held: usize| (held == 0 || held.saturating_add(size) <= MOST_OWN).then(|| held.saturating_add(size));
+        let own = &connections.budget.own;
         let mut steps = 0;
-        while !budget.take(kind, bytes.len()) {
+        while own.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
             // Whoever was cut off before may still be letting go.
-            if (!connections.cut_off_oldest_answer(kind) && steps == 0) || steps == STEPS {
-                connections.report.served.refused(Refusal::AnswerMemory);
+            let cut = connections.cut_off_oldest_answer(Kind::Own, YOUNG).is_some();
+            if (!cut && steps == 0) || steps == STEPS {
                 return Err(NoRoom);
             }
             steps += 1;
             sleep(STEP).await;
         }
-        let number = budget.next.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self {
+        Ok(Self::new(bytes, Kind::Own, true, connections))
+    }
+
+    fn new(bytes: Bytes, kind: Kind, counts: bool, connections: &Arc<Connections>) -> Arc<Self> {
+        let number = connections.budget.next.fetch_add(1, Ordering::Relaxed);
+        let size = bytes.len();
+        Arc::new(Self {
             bytes,
-            id: BodyId { kind, number },
+            id: BodyId { kind, number, size },
+            counts: AtomicBool::new(counts),
             connections: Arc::clone(connections),
-        }))
+        })
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> Bytes {
         self.bytes.clone()
     }
+
+    /// There is a newer one: only those who are slow to take it still hold it. When they hold too much, the oldest are cut off, but
+    /// for the last: else a slow client would never get a body that is larger than all.
+    pub fn supersede(&self) {
+        if self.counts.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Self { id, connections, .. } = self;
+        let mut held = connections.budget.superseded.fetch_add(id.size, Ordering::Relaxed) + id.size;
+        while held > MOST_SUPERSEDED && held > id.size {
+            let young = if held > 2 * MOST_SUPERSEDED {
+                Duration::ZERO
+            } else {
+                YOUNG
+            };
+            let Some(cut) = connections.cut_off_oldest_answer(Kind::Shared, young) else {
+                return;
+            };
+            held = held.saturating_sub(cut.size);
+        }
+    }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let (held, _) = self.connections.budget.of(self.id.kind);
-        held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        let Self {
+            id,
+            counts,
+            connections,
+            ..
+        } = self;
+        if *counts.get_mut() {
+            let held = match id.kind {
+                Kind::Shared => &connections.budget.superseded,
+                Kind::Own => &connections.budget.own,
+            };
+            held.fetch_sub(id.size, Ordering::Relaxed);
+        }
     }
 }
 
@@ -186,25 +210,69 @@ mod tests {
     use super::*;
     use crate::served::Served;
 
+    fn connections() -> Arc<Connections> {
+        Connections::new(Arc::new(Served::new(16)))
+    }
+
     #[tokio::test]
-    async fn memory_is_bounded_but_for_one_body_alone() {
-        let connections = Connections::new(Arc::new(Served::new(16)));
-        let held = |kind| connections.budget.of(kind).0.load(Ordering::Relaxed);
-        let large = Body::shared(Bytes::from(vec![0; MOST_SHARED + 1]), &connections)
-            .await
-            .unwrap();
-        assert!(Body::shared(Bytes::from_static(b"a"), &connections).await.is_err());
-        // The others have memory of their own.
-        let own = Body::own(Bytes::from_static(b"a"), &connections).await.unwrap();
-        assert_eq!((held(Kind::Shared), held(Kind::Own)), (MOST_SHARED + 1, 1));
-        drop((large, own));
-        assert_eq!((held(Kind::Shared), held(Kind::Own)), (0, 0));
-        let half = Body::shared(Bytes::from(vec![0; MOST_SHARED / 2]), &connections)
-            .await
-            .unwrap();
-        let other = Body::shared(half.bytes(), &connections).await.unwrap();
-        assert!(Body::shared(Bytes::from_static(b"a"), &connections).await.is_err());
+    async fn own_bodies_are_bounded_but_for_one_alone() {
+        let connections = connections();
+        let own = async |size| Body::own(Bytes::from(vec![0; size]), &connections).await;
+        let held = || connections.budget.own.load(Ordering::Relaxed);
+        let large = own(MOST_OWN + 1).await.unwrap();
+        assert!(own(1).await.is_err());
+        drop(large);
+        assert_eq!(held(), 0);
+        let (half, other) = (own(MOST_OWN / 2).await.unwrap(), own(MOST_OWN / 2).await.unwrap());
+        assert!(own(1).await.is_err());
         drop(other);
-        assert!(Body::shared(Bytes::from_static(b"a"), &connections).await.is_ok());
+        assert!(own(1).await.is_ok());
+        drop(half);
+        assert_eq!(held(), 0);
+        assert_eq!(
+            connections.report.served.read().refused[Refusal::AnswerMemory as usize],
+            2
+        );
+    }
+
+    #[tokio::test]
+    async fn a_shared_body_counts_from_when_there_is_a_newer_one() {
+        let connections = connections();
+        let held = || connections.budget.superseded.load(Ordering::Relaxed);
+        let body = Body::shared(Bytes::from_static(b"abc"), &connections);
+        assert_eq!(held(), 0);
+        body.supersede();
+        body.supersede();
+        assert_eq!(held(), 3);
+        drop(body);
+        assert_eq!(held(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_the_oldest_superseded_body_is_cut_off() {
+        let connections = connections();
+        let hold = |address: [u8; 4], size| {
+            let connection = connections.admit(address.into());
+            let body = Body::shared(Bytes::from(vec![0; size]), &connections);
+            let running = connection.begin();
+            running.holds(body.id);
+            (connection, body, running)
+        };
+        // Far too much, so that it does not matter that they are young.
+        let first = hold([192, 0, 2, 1], 2 * MOST_SUPERSEDED);
+        let second = hold([192, 0, 2, 2], 1);
+        first.1.supersede();
+        assert_eq!(
+            connections.report.served.read().refused[Refusal::AnswerMemory as usize],
+            0
+        );
+        second.1.supersede();
+        assert_eq!(
+            connections.report.served.read().refused[Refusal::AnswerMemory as usize],
+            1
+        );
+        first.0.told_to_close().await;
+        drop(first);
+        assert_eq!(connections.budget.superseded.load(Ordering::Relaxed), 1);
     }
 }

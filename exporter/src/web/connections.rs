@@ -33,9 +33,6 @@ pub(super) const ANSWER: Duration = Duration::from_secs(60);
 /// Longest time without a request on a connection of HTTP/2. For HTTP/1.1 it is the time for the next header.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// An answer this young is not cut off to make room for another.
-const YOUNG: Duration = Duration::from_secs(1);
-
 /// All connections.
 #[derive(Debug)]
 pub struct Connections {
@@ -106,14 +103,15 @@ impl Connections {
         self.table().close_one(Instant::now());
     }
 
-    /// Cuts off those who have taken longest over an answer of this kind, so that its memory becomes free; false if all are young.
-    pub(super) fn cut_off_oldest_answer(&self, kind: Kind) -> bool {
-        let cut = self.table().cut_off_oldest_answer(kind, Instant::now(), YOUNG);
-        for peer in &cut {
+    /// Cuts off those who hold the oldest body of this kind, so that its memory becomes free; none if there is no such body, or if
+    /// somebody has begun it within `young`.
+    pub(super) fn cut_off_oldest_answer(&self, kind: Kind, young: Duration) -> Option<BodyId> {
+        let (body, peers) = self.table().cut_off_oldest_answer(kind, Instant::now(), young)?;
+        for peer in peers {
             let limit = "answers that clients are slow to take hold all the memory for answers; the oldest are cut off";
-            self.report.refuse(Refusal::AnswerMemory, *peer, limit);
+            self.report.refuse(Refusal::AnswerMemory, peer, limit);
         }
-        !cut.is_empty()
+        Some(body)
     }
 
     /// Whether this peer has logged in, or shown a certificate, within the hour.

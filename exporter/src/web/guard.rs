@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::{
     Web,
-    body::{Body, Delivery, NoRoom},
+    body::{Body, Delivery},
     config::Headers,
     connections::{Connection, Running},
     current::Current,
@@ -65,11 +65,10 @@ impl Gate {
         let peer = connection.peer;
         let report = &connection.all().report;
         if connection.only_health && !HEALTH.contains(&request.uri.path()) {
-            return Err(later(
-                StatusCode::SERVICE_UNAVAILABLE,
-                1,
-                "you have too many connections (limits.connections_per_peer); close some, and ask again\n",
-            ));
+            let what = "you have too many connections (limits.connections_per_peer); close some, and ask again\n";
+            let answer = later(StatusCode::SERVICE_UNAVAILABLE, 1, what);
+            // The next connection may be one like others.
+            return Err(([(header::CONNECTION, "close")], answer).into_response());
         }
         let headers = &request.headers;
         let is_only_guard = self.loopback && !current.config.has_auth();
@@ -156,7 +155,7 @@ fn malformed() -> Response {
 }
 
 /// Not now, but in so many seconds.
-fn later(status: StatusCode, seconds: u64, what: &'static str) -> Response {
+fn later(status: StatusCode, seconds: u64, what: impl IntoResponse) -> Response {
     (status, [(header::RETRY_AFTER, seconds.to_string())], what).into_response()
 }
 
@@ -198,16 +197,10 @@ async fn deliver(response: Response, connection: &Arc<Connection>, running: Runn
         None if bytes.len() <= SMALL => None,
         None => match Body::own(bytes.clone(), connection.all()).await {
             Ok(body) => Some(body),
-            Err(no_room) => return self::no_room(no_room),
+            Err(no_room) => return later(StatusCode::SERVICE_UNAVAILABLE, 1, format!("{no_room}\n")),
         },
     };
     Response::from_parts(parts, AxumBody::new(Delivery::new(bytes, body, running)))
-}
-
-/// There is no memory for another answer. [`NoRoom`] has been counted where it was found.
-pub(crate) fn no_room(no_room: NoRoom) -> Response {
-    let after = [(header::RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, after, format!("{no_room}\n")).into_response()
 }
 
 /// What an answer says for itself stands: a second policy would forbid the page its own style and script.

@@ -204,30 +204,34 @@ impl Table {
     }
 
     /// Closes the connections of whoever holds the oldest body of this kind, unless somebody has begun it within `young`.
-    pub(super) fn cut_off_oldest_answer(&mut self, kind: Kind, now: Instant, young: Duration) -> Vec<Peer> {
-        let bodies = |entry: &Entry| {
-            let bodies = entry.requests.values().filter_map(|request| request.body);
-            bodies.filter(|body| body.kind == kind).min()
-        };
-        let Some(oldest) = self.entries.values().filter_map(bodies).min() else {
-            return Vec::new();
-        };
-        let holds = |entry: &Entry| entry.requests.values().any(|request| request.body == Some(oldest));
-        let is_young = |entry: &Entry| {
-            let of_body = entry.requests.values().filter(|request| request.body == Some(oldest));
-            of_body
-                .map(|request| request.since)
-                .any(|since| now.saturating_duration_since(since) < young)
-        };
-        let holders = self.entries.iter().filter(|(_, entry)| holds(entry));
-        let holders: Vec<(u64, bool)> = holders.map(|(number, entry)| (*number, is_young(entry))).collect();
-        if holders.iter().any(|(_, young)| *young) {
-            return Vec::new();
+    pub(super) fn cut_off_oldest_answer(
+        &mut self,
+        kind: Kind,
+        now: Instant,
+        young: Duration,
+    ) -> Option<(BodyId, Vec<Peer>)> {
+        let requests = self.entries.values().flat_map(|entry| entry.requests.values());
+        let bodies = requests.filter_map(|request| request.body);
+        let oldest = bodies.filter(|body| body.kind == kind).min()?;
+        let holds = |request: &Request| request.body == Some(oldest);
+        let is_young = |request: &Request| now.saturating_duration_since(request.since) < young;
+        let mut holders = Vec::new();
+        for (number, entry) in &self.entries {
+            if entry
+                .requests
+                .values()
+                .any(|request| holds(request) && is_young(request))
+            {
+                return None;
+            }
+            if entry.requests.values().any(holds) {
+                holders.push(*number);
+            }
         }
-        holders
-            .into_iter()
-            .filter_map(|(number, _)| self.close(number))
-            .collect()
+        Some((
+            oldest,
+            holders.into_iter().filter_map(|number| self.close(number)).collect(),
+        ))
     }
 
     /// Whether only half of those are left that there were once.

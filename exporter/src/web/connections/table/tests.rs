@@ -181,10 +181,11 @@ fn the_oldest_body_is_cut_off_unless_somebody_has_just_begun_it() {
         run.table
             .cut_off_oldest_answer(Kind::Shared, start + Duration::from_secs(after), young)
     };
-    assert_eq!(cut(5), []);
-    assert_eq!(cut(6), [peer(0), peer(1)]);
-    assert_eq!(cut(6), [peer(2)]);
-    assert_eq!(cut(6), []);
+    let body = |number| BodyId::new(Kind::Shared, number);
+    assert_eq!(cut(5), None);
+    assert_eq!(cut(6), Some((body(1), vec![peer(0), peer(1)])));
+    assert_eq!(cut(6), Some((body(2), vec![peer(2)])));
+    assert_eq!(cut(6), None);
     assert!(run.is_open(numbers[3]));
 }
 
