@@ -9,17 +9,19 @@ pub mod query;
 pub mod rows;
 pub mod status;
 
-use crate::{collect::CollectError, http::Service};
+use crate::{collect::CollectError, http::Service, web::own_pages_only};
 use axum::{
     Router,
     extract::{RawQuery, State},
     http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use query::{Query, WrongParameter};
 use serde::Serialize;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Its paths: flows, drops, status.
 pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"];
@@ -28,7 +30,7 @@ pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"
 pub fn routes() -> Router<Arc<Service>> {
     let [of_flows, of_drops, of_status] = PATHS;
     Router::new()
-        .route(of_flows, get(flows))
+        .route(of_flows, get(flows).layer(middleware::from_fn(own_pages_only)))
         .route(of_drops, get(drops))
         .route(of_status, get(status))
 }
@@ -39,10 +41,18 @@ async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
     }
     let wanted = flows::Wanted::parse(&query.unwrap_or_default())?;
     let flows = service.collector.flows().await?;
+    let turn = TURN.acquire().await;
     // Sorting many flows takes a while, in which others are to be answered.
-    let answer = tokio::task::spawn_blocking(move || wanted.answer(&flows)).await;
-    Ok(json(StatusCode::OK, &answer.map_err(CollectError::from)?))
+    let answer = tokio::task::spawn_blocking(move || {
+        // The turn lasts as long as the work, even where nobody waits for the answer any more.
+        let _turn = turn;
+        encode(&wanted.answer(&flows))
+    });
+    Ok(encoded(StatusCode::OK, answer.await.map_err(CollectError::from)?))
 }
+
+/// One answer of flows at a time: it takes memory while it is made.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 async fn drops(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let wanted = drops::Wanted::parse(&query.unwrap_or_default())?;
@@ -95,11 +105,18 @@ fn refuse(status: StatusCode, error: &str) -> Response {
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(mut body) => {
-            body.push(b'\n');
-            (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-        }
+    encoded(status, encode(value))
+}
+
+fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut body = serde_json::to_vec(value)?;
+    body.push(b'\n');
+    Ok(body)
+}
+
+fn encoded(status: StatusCode, body: serde_json::Result<Vec<u8>>) -> Response {
+    match body {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("encode the answer: {error}\n"),

@@ -20,6 +20,7 @@ use crate::{
     numbering::Numbering,
     process,
     pushes::Tally,
+    served::Served,
     sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
@@ -30,7 +31,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use shared::Shared;
 
@@ -51,7 +52,7 @@ pub enum CollectError {
 #[derive(Debug)]
 pub struct Collector {
     source: Arc<Mutex<Source>>,
-    last: AsyncMutex<Last>,
+    last: Arc<AsyncMutex<Last>>,
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
@@ -60,7 +61,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Last {
     max_age: Duration,
-    collection: Option<(Instant, Collection)>,
+    /// When it began, when it ended, and what it gave.
+    collection: Option<(Instant, Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
     relabelled: Option<Vec<Relabelled>>,
 }
@@ -91,11 +93,18 @@ impl Collector {
     /// A collector over a loaded kernel.
     ///
     /// `started` is when its counters began, since 1970.
-    pub fn new(kernel: Kernel, config: &Config, numbering: Numbering, tally: Arc<Tally>, started: Duration) -> Self {
+    pub fn new(
+        kernel: Kernel,
+        config: &Config,
+        numbering: Numbering,
+        (tally, served): (Arc<Tally>, Arc<Served>),
+        started: Duration,
+    ) -> Self {
         Self {
             source: Arc::new(Mutex::new(Source {
                 kernel,
                 tally,
+                served,
                 config: config.clone(),
                 labelling: Labelling::new(config, &numbering, families::cost()),
                 numbering,
@@ -103,11 +112,11 @@ impl Collector {
                 epoch: 0,
                 last_reload: LastReload::at_start(clock()),
             })),
-            last: AsyncMutex::new(Last {
+            last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
                 collection: None,
                 relabelled: None,
-            }),
+            })),
             drops: Shared::default(),
             flows: Shared::default(),
             started,
@@ -132,8 +141,9 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
-        let mut last = self.last.lock().await;
-        self.run(&mut last, fresh).await
+        let asked = now();
+        let last = Arc::clone(&self.last).lock_owned().await;
+        Ok(self.run(last, asked, fresh).await?.0)
     }
 
     /// The same with the changes of labels since this was last asked. From the first time on they are kept.
@@ -141,8 +151,9 @@ impl Collector {
     /// # Errors
     /// As for [`Self::families`].
     pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
-        let mut last = self.last.lock().await;
-        let collection = self.run(&mut last, fresh).await?;
+        let asked = now();
+        let last = Arc::clone(&self.last).lock_owned().await;
+        let (collection, mut last) = self.run(last, asked, fresh).await?;
         let relabelled = last.relabelled.replace(Vec::new());
         Ok((collection, relabelled.unwrap_or_default()))
     }
@@ -152,22 +163,33 @@ impl Collector {
         self.last.lock().await.relabelled = None;
     }
 
-    /// Whoever waits for the lock meanwhile finds this run's result.
-    async fn run(&self, last: &mut Last, fresh: bool) -> Result<Collection, CollectError> {
-        if let Some((at, collection)) = &last.collection
+    /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
+    /// each who does would leave a thread that waits for the kernel's turn.
+    async fn run(
+        &self,
+        mut last: OwnedMutexGuard<Last>,
+        asked: Instant,
+        fresh: bool,
+    ) -> Result<(Collection, OwnedMutexGuard<Last>), CollectError> {
+        // A run that began after somebody asked is as new as one of their own.
+        if let Some((began, ended, collection)) = &last.collection
             && !fresh
-            && at.elapsed() < last.max_age
+            && (ended.elapsed() < last.max_age || *began >= asked)
         {
-            return Ok(collection.clone());
+            return Ok((collection.clone(), last));
         }
-        // So that there is never memory for two.
-        last.collection = None;
         let source = Arc::clone(&self.source);
-        let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
-        let at = clock();
-        let collection = Collection { at, families, status };
-        last.collection = Some((now(), collection.clone()));
-        Ok(collection)
+        let run = tokio::spawn(async move {
+            // So that there is never memory for two.
+            last.collection = None;
+            let began = now();
+            let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+            let at = clock();
+            let collection = Collection { at, families, status };
+            last.collection = Some((began, now(), collection.clone()));
+            Ok((collection, last))
+        });
+        run.await?
     }
 }
 
@@ -200,6 +222,7 @@ pub fn clock() -> Duration {
 struct Source {
     kernel: Kernel,
     tally: Arc<Tally>,
+    served: Arc<Served>,
     config: Config,
     numbering: Numbering,
     labelling: Labelling,
@@ -232,6 +255,7 @@ impl Source {
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
         exporter.pushes = self.tally.read();
+        exporter.served = Some(self.served.read());
         Ok(Snapshot {
             groups: groups.into_iter().map(row_of_group).collect(),
             drops,

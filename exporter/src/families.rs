@@ -8,7 +8,7 @@ pub mod semantic;
 use crate::{
     kernel::plan::Plan,
     labels::{Cost, LabelSet, Labelled},
-    snapshot::{Exporter, Group, Push},
+    snapshot::{Exporter, Group, Push, Refusal},
 };
 use common::{
     drops::{self, DropCount},
@@ -140,6 +140,10 @@ pub enum Source {
     GroupCapacity,
     /// What became of pushes over OTLP; none while nothing is to be pushed.
     Pushes(Points<Push>),
+    /// Answers of the HTTP server, by status code.
+    Answers,
+    /// What the HTTP server refused.
+    Refused(Points<Refusal>),
     /// The version.
     BuildInfo,
     /// What the exporter knows of itself.
@@ -163,6 +167,8 @@ impl Source {
             | Self::Groups
             | Self::GroupCapacity
             | Self::Pushes(_)
+            | Self::Answers
+            | Self::Refused(_)
             | Self::BuildInfo
             | Self::Exporter(_)
             | Self::Process(_) => Scope::Exporter,
@@ -174,6 +180,8 @@ impl Source {
         if let Self::Counters(points) | Self::Jiffies(points) = self {
             points.iter().map(|(values, _)| values.to_vec()).collect()
         } else if let Self::Pushes(points) = self {
+            points.iter().map(|(values, _)| values.to_vec()).collect()
+        } else if let Self::Refused(points) = self {
             points.iter().map(|(values, _)| values.to_vec()).collect()
         } else if let Self::Drops(sources, _) = self {
             sources.iter().map(|source| vec![source.as_str()]).collect()
@@ -283,7 +291,11 @@ pub struct Family {
 impl Family {
     /// What the exporter does not know of itself is no metric, such as pushes when nothing is to be pushed.
     fn says_nothing(&self) -> bool {
-        self.points.is_empty() && matches!(self.metric.source, Source::Pushes(_) | Source::Exporter(_))
+        let may = matches!(
+            self.metric.source,
+            Source::Pushes(_) | Source::Answers | Source::Refused(_) | Source::Exporter(_)
+        );
+        may && self.points.is_empty()
     }
 }
 
@@ -468,6 +480,21 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
             let counts = snapshot.exporter.pushes.iter().flat_map(|pushes| {
                 let count = |push: Push| pushes.counts.get(push as usize).copied().unwrap_or(0);
                 points.iter().map(move |(values, push)| (values, count(*push)))
+            });
+            counts
+                .map(|(values, count)| alone(own(metric, values), Value::Count(count)))
+                .collect()
+        }
+        Source::Answers => {
+            let answers = snapshot.exporter.served.iter().flat_map(|served| &served.answers);
+            answers
+                .map(|(code, count)| alone(own(metric, &[&code.to_string()]), Value::Count(*count)))
+                .collect()
+        }
+        Source::Refused(points) => {
+            let counts = snapshot.exporter.served.iter().flat_map(|served| {
+                let count = |why: Refusal| served.refused.get(why as usize).copied().unwrap_or(0);
+                points.iter().map(move |(values, why)| (values, count(*why)))
             });
             counts
                 .map(|(values, count)| alone(own(metric, values), Value::Count(count)))

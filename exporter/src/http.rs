@@ -2,29 +2,33 @@
 
 use crate::{
     api::{self, access::FlowAccess},
-    collect::{CollectError, Collector},
+    collect::{CollectError, Collection, Collector},
+    expositions::{Expositions, Form, Unmade},
     families::METRICS,
     kernel::plan::Plan,
     page,
     prometheus::{self, Format},
     reload::Reloader,
-    web::Web,
+    web::{self, Web},
 };
 use axum::{
     Router,
+    body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
-use std::{fmt::Write, sync::Arc};
-use tower_http::compression::CompressionLayer;
+use std::{fmt::Write, io, sync::Arc};
 
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Service {
     /// Collects when a scrape asks.
     pub collector: Arc<Collector>,
+    /// Makes once what many ask for.
+    pub expositions: Expositions,
     /// Re-reads the configuration, if that is allowed over HTTP.
     pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
@@ -48,10 +52,13 @@ pub fn router(service: Service) -> Router {
         .route(&path, get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/-/reload", post(reload))
+        .route(
+            "/-/reload",
+            post(reload).layer(middleware::from_fn(web::own_pages_only)),
+        )
         .route("/", get(index))
         .merge(api::routes())
-        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(web::compress))
         .with_state(Arc::new(service))
 }
 
@@ -59,13 +66,29 @@ async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Res
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let format = Format::accepted(&accept);
-    match service.collector.families().await {
-        Ok(families) => match prometheus::encode(&families, format) {
-            Ok(body) => ([(header::CONTENT_TYPE, format.content_type())], body).into_response(),
-            Err(error) => failed(&format!("encode the metrics: {error}")),
-        },
-        Err(error) => collection_failed(&error),
+    let families = match service.collector.families().await {
+        Ok(families) => families,
+        Err(error) => return collection_failed(&error),
+    };
+    let gzip = web::accepts_gzip(&headers);
+    let encoded = Arc::clone(&families);
+    let encode = move || prometheus::encode(&encoded, format).map_err(io::Error::other);
+    let body = service.expositions.get(&families, Form::Metrics(format), gzip, encode);
+    let of_type = [(header::CONTENT_TYPE, format.content_type())];
+    shared(body.await, gzip).map_or_else(|error| error, |body| (of_type, body).into_response())
+}
+
+/// A body that others may be waiting for, too; else what is wrong.
+fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Result<Response, Response> {
+    let body = body.map_err(|error| failed(&error.to_string()))?;
+    let mut response = Response::new(Body::from(body.bytes()));
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    response.extensions_mut().insert(body);
+    Ok(response)
 }
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
@@ -101,27 +124,36 @@ async fn reload(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-async fn index(State(service): State<Arc<Service>>) -> Response {
+async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, page::policy()),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    let about = page::About {
-        host: &service.host,
-        release: &service.release,
-        telemetry_path: &service.telemetry_path,
-    };
     match service.collector.collect(false).await {
-        Ok(collection) => {
-            let page = page::render(about, &service.plan, &collection.families, collection.at);
-            (headers, Html(page)).into_response()
+        Ok(Collection { at, families, .. }) => {
+            let gzip = web::accepts_gzip(&asked);
+            let (service, shown) = (Arc::clone(&service), Arc::clone(&families));
+            let making = Arc::clone(&service);
+            let render = move || Ok(page::render(making.about(), &making.plan, &shown, at).into_bytes());
+            let body = service.expositions.get(&families, Form::Page, gzip, render);
+            shared(body.await, gzip).map_or_else(|error| error, |body| (headers, Html(body)).into_response())
         }
         Err(error) => {
             tracing::error!(%error, "the collection failed");
-            let page = page::render_failure(about, &error.to_string());
+            let page = page::render_failure(service.about(), &error.to_string());
             (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
+        }
+    }
+}
+
+impl Service {
+    fn about(&self) -> page::About<'_> {
+        page::About {
+            host: &self.host,
+            release: &self.release,
+            telemetry_path: &self.telemetry_path,
         }
     }
 }

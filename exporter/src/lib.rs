@@ -8,12 +8,13 @@
 //! - `families`: the metric table applied; `status` the exporter's own state
 //! - `drops`, `flows`: rows of drops and live flows for people
 //! - `collect`, `reload`: when asked
-//! - `prometheus` encodes, `page` draws; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
+//! - `prometheus` encodes, `page` draws, `expositions` has each made once; `api` answers in JSON, `http` the rest, and `web` serves it, over TLS if asked to,
 //!   to those who may
-//! - `otlp`: pushes; `pushes` counts what became of it
+//! - `otlp`: pushes; `pushes` counts what became of it, and `served` what `web` did
 //! - `capture`: dropped packets into a file; it shares the kernel and the names with what is above, nothing else
 //! - `cli`, `manual`, `doctor`, `systemd`, `run`, `live`: the program around it; `drops::live` and `top` show what they read
 
+mod memory;
 mod yaml;
 
 pub mod config;
@@ -37,6 +38,7 @@ pub mod status;
 
 pub mod process;
 pub mod pushes;
+pub mod served;
 
 pub mod collect;
 pub mod reload;
@@ -45,6 +47,7 @@ pub mod page;
 pub mod prometheus;
 
 pub mod api;
+pub mod expositions;
 pub mod http;
 pub mod web;
 

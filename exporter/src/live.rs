@@ -6,7 +6,6 @@ use crate::{
     config::Config,
     kernel::{Kernel, capabilities, features, plan, purpose::Purpose},
     numbering::Numbering,
-    pushes::Tally,
     run::{HIDDEN_SYMBOLS, RunError},
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -34,7 +33,7 @@ pub fn load(config: &Config, btf: Option<&Path>) -> Result<Collector, RunError> 
         kernel,
         config,
         numbering,
-        Arc::new(Tally::default()),
+        (Arc::default(), Arc::default()),
         started,
     ))
 }

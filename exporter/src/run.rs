@@ -5,6 +5,7 @@ use crate::{
     cli::ServeArguments,
     collect::{CollectError, Collector, clock},
     config::{Config, ConfigError},
+    expositions::Expositions,
     http::{self, Service},
     kernel::{
         Kernel, LoadError,
@@ -13,12 +14,14 @@ use crate::{
         plan::{self, Plan, Unsupported},
         purpose::Purpose,
     },
+    memory,
     numbering::Numbering,
     otlp,
     pushes::Tally,
     reload::Reloader,
+    served::Served,
     systemd,
-    web::{self, Web},
+    web::{self, Connections, Web},
 };
 use std::{
     convert::Infallible,
@@ -92,6 +95,7 @@ impl RunError {
 /// # Errors
 /// [`RunError`]; nothing stays loaded.
 pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
+    memory::keep_little();
     let config = Config::read_or_built_in(arguments.config_file.as_deref())?;
     let web_config_file = arguments.web_config_file.as_deref();
     Web::read(web_config_file)?;
@@ -100,7 +104,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let plan = plan::plan(&config, &features, Purpose::Serve)?;
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
-    let served = listener.local_addr().map_err(RunError::Serve)?;
+    let listens_on = listener.local_addr().map_err(RunError::Serve)?.ip();
     capabilities::keep_needed()?;
     // Again, as it is read from now on: without the right to read what is for other users only.
     let web = Arc::new(Web::read(web_config_file)?);
@@ -111,19 +115,23 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     tell(&kernel, &config);
     let plan = kernel.plan().clone();
     let tally = Arc::new(Tally::default());
-    let collector = Collector::new(kernel, &config, numbering, Arc::clone(&tally), started);
+    let served = Arc::new(Served::new(config.limits.connections_per_peer));
+    let counted = (Arc::clone(&tally), Arc::clone(&served));
+    let collector = Collector::new(kernel, &config, numbering, counted, started);
     let collector = Arc::new(collector);
     let (destination, pushed_to) = watch::channel(receiver);
     let pusher = otlp::start(Arc::clone(&collector), tally, pushed_to).map_err(RunError::Serve)?;
     let reloader = Reloader::new(arguments.config_file.clone(), Arc::clone(&collector), destination);
     let reloader = Arc::new(reloader);
+    let connections = Connections::new(served);
     let service = Service {
         plan,
         collector,
+        expositions: Expositions::new(Arc::clone(&connections)),
         reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
         telemetry_path: arguments.telemetry_path.clone(),
-        web: Arc::clone(&web),
-        flows: FlowAccess::new(arguments.enable_flows, served.ip()),
+        web,
+        flows: FlowAccess::new(arguments.enable_flows, listens_on),
         release: features::release(),
         host: host(),
     };
@@ -138,7 +146,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         .build()
         .map_err(RunError::Serve)?;
     let served = runtime
-        .block_on(listen(listener, service, web, &reloader))
+        .block_on(listen(listener, service, connections, &reloader))
         .map_err(RunError::Serve);
     // Whoever still serves or reloads holds a part of it; the pusher ends all the same.
     reloader.end();
@@ -169,7 +177,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-async fn listen(listener: TcpListener, service: Service, web: Arc<Web>, reloader: &Reloader) -> io::Result<()> {
+async fn listen(
+    listener: TcpListener,
+    service: Service,
+    connections: Arc<Connections>,
+    reloader: &Reloader,
+) -> io::Result<()> {
+    let web = Arc::clone(&service.web);
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -193,7 +207,7 @@ async fn listen(listener: TcpListener, service: Service, web: Arc<Web>, reloader
     // Whoever connects from now on is waited for by the kernel.
     systemd::ready();
     tokio::select! {
-        () = web::serve(listener, http::router(service), web, stop) => Ok(()),
+        ended = web::serve(listener, http::router(service), web, connections, stop) => ended,
         never = follow(hangup, reloader) => match never {},
         never = systemd::stay_alive(&collector) => match never {},
     }

@@ -106,6 +106,65 @@ pub struct Exporter {
     pub started: Option<f64>,
     /// What became of pushes over OTLP; `None` while nothing is to be pushed.
     pub pushes: Option<Pushes>,
+    /// What the HTTP server did; `None` where none serves.
+    pub served: Option<Served>,
+}
+
+/// What the HTTP server did so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Open connections.
+    pub connections: u64,
+    /// Answers by status code.
+    pub answers: BTreeMap<u16, u64>,
+    /// By [`Refusal`].
+    pub refused: [u64; Refusal::COUNT],
+}
+
+/// Why the HTTP server refused a connection or a request, or ended it early; the index in [`Served::refused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The peer has all connections that it may have.
+    ConnectionsPerPeer,
+    /// All connections are taken.
+    Connections,
+    /// The first byte of a connection, or the end of its TLS handshake, did not come in time.
+    Handshake,
+    /// An answer was not taken in time.
+    AnswerTime,
+    /// Answers that wait to be sent hold all the memory that they may have.
+    AnswerMemory,
+    /// The request names a host that a loopback address does not have.
+    Host,
+    /// A page of another site asks.
+    CrossSite,
+    /// A password that is wrong.
+    Password,
+    /// Too many passwords wait to be compared.
+    Logins,
+    /// The rate limit.
+    RateLimit,
+}
+
+impl Refusal {
+    /// How many there are.
+    pub const COUNT: usize = Self::RateLimit as usize + 1;
+
+    /// The value of the label `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionsPerPeer => "connections_per_peer",
+            Self::Connections => "connections",
+            Self::Handshake => "handshake",
+            Self::AnswerTime => "answer_time",
+            Self::AnswerMemory => "answer_memory",
+            Self::Host => "host",
+            Self::CrossSite => "cross_site",
+            Self::Password => "password",
+            Self::Logins => "logins",
+            Self::RateLimit => "rate_limit",
+        }
+    }
 }
 
 /// What became of pushes over OTLP so far.

@@ -157,6 +157,26 @@ const PROMISES: &[Promise] = &[
         &[],
         &[],
     ),
+    ("tcpvitals_http_connections", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_http_requests_total", Counter, Exporter, &["code"], &[]),
+    (
+        "tcpvitals_http_refused_total",
+        Counter,
+        Exporter,
+        &["reason"],
+        &[
+            "connections_per_peer",
+            "connections",
+            "handshake",
+            "answer_time",
+            "answer_memory",
+            "host",
+            "cross_site",
+            "password",
+            "logins",
+            "rate_limit",
+        ],
+    ),
     ("tcpvitals_build_info", Gauge, Exporter, &["version"], &[]),
     ("process_cpu_seconds_total", Counter, Exporter, &[], &[]),
     ("process_resident_memory_bytes", Gauge, Exporter, &[], &[]),
@@ -178,6 +198,8 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
         let fixed: Vec<&str> = if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
             first_values(points)
         } else if let Source::Pushes(points) = metric.source {
+            first_values(points)
+        } else if let Source::Refused(points) = metric.source {
             first_values(points)
         } else if let Source::Drops(sources, _) = metric.source {
             sources.iter().map(|source| source.as_str()).collect()

@@ -3,6 +3,7 @@
 mod contract;
 mod dashboards;
 mod golden;
+mod hostile;
 mod manual;
 mod openapi;
 mod otlp;

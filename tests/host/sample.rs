@@ -15,7 +15,7 @@ use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::plan::{self, Plan, plan};
 use tcpvitals::kernel::purpose::Purpose;
-use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Snapshot};
+use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -120,6 +120,11 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         pushes: Some(Pushes {
             counts: [21, 22, 23, 24, 25, 26],
             last_taken: Some(1_700_000_100.25),
+        }),
+        served: Some(Served {
+            connections: 3,
+            answers: [(200, 31), (503, 32)].into(),
+            refused: [41, 42, 43, 44, 45, 46, 47, 48, 49, 50],
         }),
     };
     Ok(snapshot)

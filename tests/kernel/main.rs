@@ -19,6 +19,7 @@ mod dump;
 mod failures;
 mod formats;
 mod hardware;
+mod hostile;
 mod interrupts;
 mod network;
 mod otlp;

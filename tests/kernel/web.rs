@@ -15,19 +15,19 @@ use tests::certificates::{Authority, Signed};
 use tests::exporter::{Exporter, Launch};
 
 /// A folder with a web configuration and what it names: `web.yml`, `host.crt`, `host.key`, signed by `ca.crt`.
-struct Web {
+pub(super) struct Web {
     folder: TempDir,
-    authority: Authority,
+    pub(super) authority: Authority,
 }
 
 /// The section that serves with the certificate of the folder; more keys may follow.
-const TLS: &str = "tls_server_config:\n  cert_file: host.crt\n  key_file: host.key\n";
+pub(super) const TLS: &str = "tls_server_config:\n  cert_file: host.crt\n  key_file: host.key\n";
 
 /// The names that the exporter is asked by.
 const HOST: &[&str] = &["DNS:localhost", "IP:127.0.0.1"];
 
 impl Web {
-    fn new(config: &str) -> Result<Self> {
+    pub(super) fn new(config: &str) -> Result<Self> {
         let web = Self {
             folder: TempDir::new()?,
             authority: Authority::new("servers")?,
@@ -38,7 +38,7 @@ impl Web {
         Ok(web)
     }
 
-    fn configure(&self, config: &str) -> Result<()> {
+    pub(super) fn configure(&self, config: &str) -> Result<()> {
         self.write("web.yml", config)
     }
 
@@ -58,11 +58,11 @@ impl Web {
     }
 
     /// Starts the exporter with it.
-    fn start(&self) -> Result<Exporter<'static>> {
+    pub(super) fn start(&self) -> Result<Exporter<'static>> {
         self.start_with("", &[])
     }
 
-    fn start_with(&self, config: &str, arguments: &[&str]) -> Result<Exporter<'static>> {
+    pub(super) fn start_with(&self, config: &str, arguments: &[&str]) -> Result<Exporter<'static>> {
         let file = format!("--web.config.file={}", self.path("web.yml")?);
         let arguments: Vec<&str> = [file.as_str()].into_iter().chain(arguments.iter().copied()).collect();
         Launch::new(config).arguments(&arguments).start_guarded()
@@ -96,6 +96,6 @@ fn https(exporter: &Exporter<'_>, path: &str) -> String {
 }
 
 /// A bcrypt hash of the least cost.
-fn hash(password: &str) -> Result<String> {
+pub(super) fn hash(password: &str) -> Result<String> {
     Ok(bcrypt::hash(password, 4)?)
 }

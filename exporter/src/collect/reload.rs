@@ -80,6 +80,7 @@ impl Source {
         let (at, by_old) = (clock(), self.label(&snapshot));
         self.kernel.configure(&config, &numbering)?;
         self.labelling.configure(&config, &numbering);
+        self.served.limit(config.limits.connections_per_peer);
         (self.config, self.numbering) = (config.clone(), numbering);
         let by_new = self.label(&snapshot);
         if let Err(error) = self.collect() {

@@ -29,18 +29,23 @@ impl<T: Send + Sync + 'static> Shared<T> {
         E: Send + 'static,
         CollectError: From<E>,
     {
-        let mut last = self.0.lock().await;
+        let mut last = Arc::clone(&self.0).lock_owned().await;
         if let Some((at, reading)) = &*last
             && at.elapsed() < max_age
         {
             return Ok(Arc::clone(reading));
         }
-        let reading = Arc::new(tokio::task::spawn_blocking(read).await??);
-        if !max_age.is_zero() {
-            *last = Some((now(), Arc::clone(&reading)));
-            tokio::spawn(forget(Arc::clone(&self.0), max_age));
-        }
-        Ok(reading)
+        let shared = Arc::clone(&self.0);
+        // It comes to its end even if whoever asked goes away, so that there is never more than one.
+        let run = tokio::spawn(async move {
+            let reading = Arc::new(tokio::task::spawn_blocking(read).await??);
+            if !max_age.is_zero() {
+                *last = Some((now(), Arc::clone(&reading)));
+                tokio::spawn(forget(shared, max_age));
+            }
+            Ok(reading)
+        });
+        run.await?
     }
 }
 

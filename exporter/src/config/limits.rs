@@ -1,4 +1,4 @@
-//! Bounds: how much memory and how many series the exporter may use, and how old a snapshot may be.
+//! Bounds: how much memory and how many series the exporter may use, how many connections a peer, and how old a snapshot may be.
 //! It must never let a bound through with which the exporter could not work.
 //! From `limits` and `collect` of the file; to the kernel loader, the series cap and the collector.
 
@@ -12,15 +12,18 @@ use crate::yaml::Problem;
 const MIB: u64 = 1 << 20;
 pub(super) const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
 pub(super) const SERIES: RangeInclusive<u64> = 100..=10_000_000;
+pub(super) const CONNECTIONS_PER_PEER: RangeInclusive<u64> = 1..=400;
 pub(super) const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
 
-/// Bounds of memory and series.
+/// Bounds of memory, series and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Kernel memory for counters, in bytes.
     pub memory: u64,
     /// Most series in all; a histogram counts as one.
     pub series: usize,
+    /// Most connections of one peer with the HTTP server.
+    pub connections_per_peer: usize,
 }
 
 impl Default for Limits {
@@ -28,19 +31,28 @@ impl Default for Limits {
         Self {
             memory: 32 * MIB,
             series: 10_000,
+            connections_per_peer: 16,
         }
     }
 }
 
 impl Limits {
     pub(super) fn parse(raw: &RawLimits) -> Result<Self, Problem> {
-        let RawLimits { memory, series } = raw;
+        let RawLimits {
+            memory,
+            series,
+            connections_per_peer,
+        } = raw;
         let mut limits = Self::default();
         if let Some(text) = memory {
             limits.memory = SIZE.read("limits.memory", text, MEMORY)?;
         }
         if let Some(text) = series {
             limits.series = COUNT.read("limits.series", text, SERIES)?;
+        }
+        if let Some(text) = connections_per_peer {
+            const KEY: &str = "limits.connections_per_peer";
+            limits.connections_per_peer = COUNT.read(KEY, text, CONNECTIONS_PER_PEER)?;
         }
         Ok(limits)
     }

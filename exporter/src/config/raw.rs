@@ -35,7 +35,7 @@ pub(crate) struct RawConfig {
     pub(crate) drops: Option<RawDrops>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
-    /// Bounds of memory and series. Example: `{memory: 64MiB}`.
+    /// Bounds of memory, series and connections. Example: `{memory: 64MiB}`.
     pub(crate) limits: Option<RawLimits>,
     /// When to collect. Example: `{max_age: 5s}`.
     pub(crate) collect: Option<RawCollect>,
@@ -171,7 +171,10 @@ pub(crate) struct RawLabels {
 
 /// `limits`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the keys memory and series")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys memory, series and connections_per_peer"
+)]
 pub(crate) struct RawLimits {
     /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
     #[schemars(with = "Option<schema::Memory>")]
@@ -179,6 +182,10 @@ pub(crate) struct RawLimits {
     /// Most series of connections and drops; a histogram counts as one, and `other` comes on top. Default: `10000`. Example: `2000`.
     #[schemars(with = "Option<schema::Series>")]
     pub(crate) series: Option<String>,
+    /// Most connections of one peer with the HTTP server: an IPv4 address, or an IPv6 network of 64 bits. Loopback addresses may have
+    /// all there are. Default: `16`. Example: `64`.
+    #[schemars(with = "Option<schema::ConnectionsPerPeer>")]
+    pub(crate) connections_per_peer: Option<String>,
 }
 
 /// `collect`.

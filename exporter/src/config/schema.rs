@@ -10,9 +10,9 @@ use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::Value;
 
 pub(super) use values::{
-    ClassWord, CompressionWord, ConnectionWord, DetailWord, Device, DropLabelWord, Endpoint, File, Glob, Headers,
-    Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, ProtocolWord, Series, TcpLabelWord,
-    TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something,
+    ClassWord, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord, Endpoint, File,
+    Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, ProtocolWord, Series,
+    TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something,
 };
 
 use super::SAMPLE;

@@ -14,6 +14,8 @@ const CONVENTIONS: &[(&str, &str)] = &[
 
 /// What is counted, by a word of the metric's name; the first that is found is the unit.
 const COUNTED: &[(&str, &str)] = &[
+    ("requests", "{request}"),
+    ("refused", "{refusal}"),
     ("exports", "{request}"),
     ("retries", "{request}"),
     ("points", "{data_point}"),
@@ -66,7 +68,9 @@ impl Metric {
     pub fn dotted_name(&self) -> String {
         match (self.convention(), self.name.split_once('_')) {
             (Some(name), _) => name.to_owned(),
-            (None, Some((namespace @ ("tcp" | "process" | "otlp"), rest))) => format!("{PREFIX}.{namespace}.{rest}"),
+            (None, Some((namespace @ ("tcp" | "process" | "otlp" | "http"), rest))) => {
+                format!("{PREFIX}.{namespace}.{rest}")
+            }
             (None, _) => format!("{PREFIX}.{}", self.name),
         }
     }
@@ -108,6 +112,8 @@ impl Metric {
             (Scope::Tcp, "reason") => "error.type".to_owned(),
             (Scope::Tcp, "role") => format!("{PREFIX}.role"),
             (Scope::Tcp, _) | (_, "algorithm") => format!("{PREFIX}.tcp.{label}"),
+            (Scope::Exporter, "code") => "http.response.status_code".to_owned(),
+            (Scope::Exporter, "reason") if matches!(self.source, Source::Refused(_)) => format!("{PREFIX}.http.reason"),
             (Scope::Exporter, "program") => format!("{PREFIX}.program.name"),
             (Scope::Exporter, "hook" | "reason") => format!("{PREFIX}.program.{label}"),
             (Scope::Exporter, "metrics") => format!("{PREFIX}.series.metrics"),

@@ -7,7 +7,10 @@ use super::{
     Unit::{self, Bytes, None as Count, Seconds, Segments},
     number, seconds,
 };
-use crate::{kernel::plan::FOLD, snapshot::Push};
+use crate::{
+    kernel::plan::FOLD,
+    snapshot::{Push, Refusal},
+};
 use common::{
     drops,
     group::Counter,
@@ -611,6 +614,43 @@ pub static METRICS: &[Metric] = &[
         "the OTLP push",
         Source::Exporter(|exporter| exporter.pushes.as_ref()?.last_taken),
     ),
+    metric(
+        "http_connections",
+        Count,
+        G,
+        "Open connections of the HTTP server",
+        "the HTTP server",
+        Source::Exporter(|exporter| Some(number(exporter.served.as_ref()?.connections))),
+    ),
+    metric(
+        "http_requests",
+        Count,
+        C,
+        "Requests that the HTTP server answered, by status code",
+        "the HTTP server",
+        Source::Answers,
+    )
+    .by(&["code"]),
+    metric(
+        "http_refused",
+        Count,
+        C,
+        "Connections and requests that the HTTP server refused or ended early, by the bound or guard that did it",
+        "the HTTP server",
+        Source::Refused(&[
+            (&["connections_per_peer"], Refusal::ConnectionsPerPeer),
+            (&["connections"], Refusal::Connections),
+            (&["handshake"], Refusal::Handshake),
+            (&["answer_time"], Refusal::AnswerTime),
+            (&["answer_memory"], Refusal::AnswerMemory),
+            (&["host"], Refusal::Host),
+            (&["cross_site"], Refusal::CrossSite),
+            (&["password"], Refusal::Password),
+            (&["logins"], Refusal::Logins),
+            (&["rate_limit"], Refusal::RateLimit),
+        ]),
+    )
+    .by(&["reason"]),
     metric("build_info", Count, G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
         .by(&["version"]),
     metric(

@@ -84,6 +84,17 @@ impl WebConfig {
         !self.users.is_empty() || self.verifies_clients()
     }
 
+    /// Whether a certificate that a client shows is one that was verified.
+    pub(crate) fn compares_clients(&self) -> bool {
+        let verifies = |tls: &Tls| {
+            matches!(
+                tls.client_auth,
+                ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
+            )
+        };
+        self.tls.as_ref().is_some_and(verifies)
+    }
+
     fn verifies_clients(&self) -> bool {
         self.tls
             .as_ref()

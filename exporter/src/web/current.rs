@@ -13,8 +13,9 @@ use std::{
 
 use super::{
     config::{Pem, WebConfig},
-    guard::{self, Bucket},
+    guard,
     login::Login,
+    rate::Buckets,
     tls,
 };
 use crate::yaml::{self, ConfigError, Problem, Source};
@@ -26,7 +27,7 @@ pub(super) struct Current {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) login: Login,
     pub(super) headers: HeaderMap,
-    pub(super) bucket: Option<Bucket>,
+    pub(super) buckets: Option<Buckets>,
 }
 
 /// The web configuration of the moment.
@@ -112,13 +113,11 @@ impl Current {
             .as_ref()
             .map(|tls| tls::load(tls, config.http2))
             .transpose()?;
-        let login = Login::new(config.users.clone())
-            .map_err(|error| Problem::new("basic_auth_users", format!("{error}; look after the system")))?;
         Ok(Self {
             tls,
-            login,
+            login: Login::new(config.users.clone()),
             headers: guard::headers(&config.headers),
-            bucket: config.rate_limit.map(Bucket::new),
+            buckets: config.rate_limit.map(Buckets::new),
             config,
         })
     }

@@ -1,41 +1,206 @@
-//! What stands before every route: the rate limit, the password, and the headers that are added to all answers.
+//! What stands before every route: the host that is asked for, the rate limit, the password; and behind every route: the headers
+//! that are added to all answers, and the account of their memory.
 //! It must never let a request through to a route, not even to an unknown one, that may not pass.
 //! Around the router of `http`; it asks for the web configuration of the moment at each request.
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    body::{Body as AxumBody, to_bytes},
+    extract::{Extension, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::time::Instant;
+use std::sync::Arc;
 
 use super::{
     Web,
-    config::{Headers, RateLimit},
+    body::{Body, Delivery},
+    config::Headers,
+    connections::{Connection, Running},
+    current::Current,
+    login::{Compared, Logins, Shown},
+    rate::Who,
+    site::{self, Fault},
 };
+use crate::snapshot::Refusal;
+
+/// Bodies up to this size are not accounted for: there are few connections.
+const SMALL: usize = 16 << 10;
+
+/// The paths that tell how the exporter does.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What the guard decides by.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) web: Arc<Web>,
+    pub(super) logins: Arc<Logins>,
+    /// Only this host reaches the address.
+    pub(super) loopback: bool,
+}
 
 /// Lets a request through, or answers it.
-pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
-    let current = web.current();
-    let mut response = if !current.bucket.as_ref().is_none_or(Bucket::take) {
-        (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response()
-    } else if current
-        .login
-        .admits(request.headers().get(header::AUTHORIZATION).cloned())
-        .await
-    {
-        next.run(request).await
-    } else {
-        let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
-        (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+pub(super) async fn guard(
+    State(gate): State<Arc<Gate>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let running = connection.begin();
+    let current = gate.web.current();
+    let (parts, body) = request.into_parts();
+    let mut response = match gate.admit(&current, &connection, &parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(refusal) => refusal,
     };
     add(response.headers_mut(), &current.headers);
+    let response = deliver(response, &connection, running).await;
+    connection.all().report.served.answered(response.status().as_u16());
     response
+}
+
+impl Gate {
+    /// Whether a request may pass; else the answer.
+    async fn admit(&self, current: &Current, connection: &Connection, request: &Parts) -> Result<(), Response> {
+        let peer = connection.peer;
+        let report = &connection.all().report;
+        if connection.only_health && !HEALTH.contains(&request.uri.path()) {
+            let what = "you have too many connections (limits.connections_per_peer); close some, and ask again\n";
+            let answer = later(StatusCode::SERVICE_UNAVAILABLE, 1, what);
+            // The next connection may be one like others.
+            return Err(([(header::CONNECTION, "close")], answer).into_response());
+        }
+        let headers = &request.headers;
+        let is_only_guard = self.loopback && !current.config.has_auth();
+        let host = site::host(request.version, &request.uri, headers);
+        let host = host.and_then(|host| {
+            if is_only_guard {
+                site::require_local(host.as_ref())
+            } else {
+                Ok(())
+            }
+        });
+        host.map_err(|fault| match fault {
+            Fault::Malformed => malformed(),
+            Fault::Foreign => {
+                report.refuse(
+                    Refusal::Host,
+                    peer,
+                    "a request to the loopback address names another host",
+                );
+                (StatusCode::FORBIDDEN, FOREIGN).into_response()
+            }
+        })?;
+        let shown = current.login.shown(headers.get(header::AUTHORIZATION), &self.logins);
+        let known = match &shown {
+            Shown::Credentials(credentials) if self.logins.knows(&credentials.tag) => Some(credentials.tag),
+            _ => None,
+        };
+        let who = match known {
+            Some(tag) => Who::User(peer, tag),
+            None if connection.is_certified() => Who::Certified(peer),
+            None => Who::Stranger(peer),
+        };
+        if let Some(buckets) = current.buckets.as_ref().filter(|buckets| !buckets.take(who)) {
+            report.refuse(Refusal::RateLimit, peer, "more requests than rate_limit allows");
+            return Err(later(
+                StatusCode::TOO_MANY_REQUESTS,
+                buckets.pause(),
+                "Too Many Requests\n",
+            ));
+        }
+        let credentials = match shown {
+            Shown::NotAsked => return Ok(()),
+            Shown::Nothing => return Err(unauthorized()),
+            Shown::Credentials(_) if known.is_some() => {
+                connection.logged_in();
+                return Ok(());
+            }
+            Shown::Credentials(credentials) => credentials,
+        };
+        let is_known = connection.all().knows(peer);
+        match current.login.compare(credentials, peer, is_known, &self.logins).await {
+            Compared::Right => {
+                connection.logged_in();
+                Ok(())
+            }
+            Compared::Wrong => {
+                report.refuse(Refusal::Password, peer, "a name or a password is wrong");
+                Err(unauthorized())
+            }
+            Compared::Refused => {
+                report.refuse(Refusal::Logins, peer, "too many passwords wait to be compared");
+                Err(later(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    1,
+                    "too many passwords wait to be compared\n",
+                ))
+            }
+        }
+    }
+}
+
+const FOREIGN: &str = "this address is for this host only, and the request names another host, as a page in a browser does whose DNS has \
+                       been turned to this one; ask for localhost or an address, or set passwords with --web.config.file\n";
+
+fn unauthorized() -> Response {
+    let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
+    (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+}
+
+fn malformed() -> Response {
+    let close = [(header::CONNECTION, "close")];
+    let what = "a request names one host, in one Host header\n";
+    (StatusCode::BAD_REQUEST, close, what).into_response()
+}
+
+/// Not now, but in so many seconds.
+fn later(status: StatusCode, seconds: u64, what: impl IntoResponse) -> Response {
+    (status, [(header::RETRY_AFTER, seconds.to_string())], what).into_response()
+}
+
+/// Refuses requests of pages of other origins: for routes that change something or show flows.
+pub(crate) async fn own_pages_only(
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = site::host(request.version(), request.uri(), request.headers())
+        .ok()
+        .flatten();
+    if site::is_cross_site(host.as_ref(), request.headers()) {
+        let report = &connection.all().report;
+        report.refuse(
+            Refusal::CrossSite,
+            connection.peer,
+            "a page of another site asks for what is not for it",
+        );
+        let what = "a page of another site may not ask for this\n";
+        return (StatusCode::FORBIDDEN, what).into_response();
+    }
+    next.run(request).await
+}
+
+/// Hands an answer to its connection, with its share of the memory for answers; without room for it another answer.
+async fn deliver(response: Response, connection: &Arc<Connection>, running: Running) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let shared = parts.extensions.remove::<Arc<Body>>();
+    let bytes = match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::error!(%error, "an answer has no body");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let body = match shared {
+        Some(body) => Some(body),
+        None if bytes.len() <= SMALL => None,
+        None => match Body::own(bytes.clone(), connection.all()).await {
+            Ok(body) => Some(body),
+            Err(no_room) => return later(StatusCode::SERVICE_UNAVAILABLE, 1, format!("{no_room}\n")),
+        },
+    };
+    Response::from_parts(parts, AxumBody::new(Delivery::new(bytes, body, running)))
 }
 
 /// What an answer says for itself stands: a second policy would forbid the page its own style and script.
@@ -52,65 +217,4 @@ pub(super) fn headers(headers: &Headers) -> HeaderMap {
         Some((name, HeaderValue::from_str(value).ok()?))
     };
     headers.0.iter().filter_map(pair).collect()
-}
-
-/// A token bucket.
-#[derive(Debug)]
-pub(super) struct Bucket {
-    limit: RateLimit,
-    level: Mutex<Level>,
-}
-
-#[derive(Debug)]
-struct Level {
-    requests: f64,
-    at: Instant,
-}
-
-impl Bucket {
-    pub(super) fn new(limit: RateLimit) -> Self {
-        let (requests, at) = (f64::from(limit.burst), Instant::now());
-        let level = Mutex::new(Level { requests, at });
-        Self { limit, level }
-    }
-
-    fn take(&self) -> bool {
-        self.take_at(Instant::now())
-    }
-
-    fn take_at(&self, now: Instant) -> bool {
-        let RateLimit { interval, burst } = self.limit;
-        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = now.saturating_duration_since(level.at);
-        level.requests = (level.requests + gained(passed, interval)).min(f64::from(burst));
-        level.at = level.at.max(now);
-        let full = level.requests >= 1.0;
-        if full {
-            level.requests -= 1.0;
-        }
-        full
-    }
-}
-
-fn gained(passed: Duration, interval: Duration) -> f64 {
-    passed.as_secs_f64() / interval.as_secs_f64()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_lets_through_its_burst_and_then_one_each_interval() {
-        let interval = Duration::from_secs(10);
-        let bucket = Bucket::new(RateLimit { interval, burst: 3 });
-        let start = bucket.level.lock().unwrap().at;
-        let takes = |at: Duration| (0..5).filter(|_| bucket.take_at(start + at)).count();
-        assert_eq!(takes(Duration::ZERO), 3);
-        assert_eq!(takes(interval - Duration::from_millis(1)), 0);
-        assert_eq!(takes(2 * interval), 2);
-        // It holds no more than the burst, and time does not run backwards.
-        assert_eq!(takes(100 * interval), 3);
-        assert_eq!(takes(interval), 0);
-    }
 }

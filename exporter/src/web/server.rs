@@ -3,12 +3,19 @@
 //! Connections come from the listener; requests go through the guard to the routes of `http`.
 
 use axum::{Router, middleware};
+use hyper::{Request, body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
-use nix::sys::socket::{Backlog, listen, setsockopt, sockopt::TcpUserTimeout};
+use nix::sys::socket::{
+    Backlog, listen, setsockopt,
+    sockopt::{RcvBuf, SndBuf, TcpUserTimeout},
+};
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -19,19 +26,25 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Web, guard::guard};
+use super::{
+    Web,
+    connections::{Connection, Connections},
+    current::Current,
+    guard::{Gate, guard},
+    login::Logins,
+};
+use crate::snapshot::Refusal;
 
-/// Most connections at a time; more wait in the kernel's queue. Well below the usual limit of open files, 1024.
-const MOST_CONNECTIONS: usize = 512;
+/// Longest wait for the first byte of a connection.
+const FIRST_BYTE: Duration = Duration::from_secs(3);
 
-/// Longest handshake of TLS.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Longest handshake of TLS, the wait for its first byte apart.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Longest wait for a request's header, and so also for the next request. Scrapes every 15 s share a connection, those
 /// every 30 s do not just miss it.
@@ -41,66 +54,97 @@ const HEADER: Duration = Duration::from_secs(20);
 const DELIVERY: Duration = Duration::from_secs(30);
 
 /// Most bytes of a request's header, and of an answer that waits to be sent in addition to the one being sent.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 32 << 10;
 
-/// Most requests of one HTTP/2 connection at a time.
-const STREAMS: u32 = 16;
+/// Most bytes that TLS holds for a client that does not take them.
+const TLS_BUFFER: usize = 16 << 10;
+
+/// Most bytes that the kernel holds of a connection in each direction; it takes twice as much memory for them. Without a bound it
+/// takes megabytes for clients that read slowly.
+const SEND_BUFFER: usize = 64 << 10;
+const RECEIVE_BUFFER: usize = 16 << 10;
+
+/// Most requests of one HTTP/2 connection at a time: enough for a scraper and for a browser's page.
+const STREAMS: u32 = 4;
+
+/// Most bytes that a client may send as bodies of requests over HTTP/2 before they are asked for, which they never are.
+const STREAM_WINDOW: u32 = 16 << 10;
+const CONNECTION_WINDOW: u32 = 64 << 10;
 
 /// Longest time to finish what is under way when told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop`; then no connection is taken any more, and those with a request under way have a grace of seconds.
-pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: impl Future<Output = ()>) {
+///
+/// # Errors
+/// When the system gives no random numbers, or does not say where `listener` listens.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    web: Arc<Web>,
+    connections: Arc<Connections>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
     if let Err(error) = listen(&listener, Backlog::MAXCONN) {
         tracing::debug!(%error, "the queue of connections stays short");
     }
-    let router = router.layer(middleware::from_fn_with_state(Arc::clone(&web), guard));
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let server = Server {
-        service: TowerToHyperService::new(router),
-        connections: GracefulShutdown::new(),
+    // Every connection inherits them.
+    for result in [
+        setsockopt(&listener, SndBuf, &SEND_BUFFER),
+        setsockopt(&listener, RcvBuf, &RECEIVE_BUFFER),
+    ] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "the kernel's buffers cannot be bounded");
+        }
+    }
+    let gate = Gate {
+        web: Arc::clone(&web),
+        logins: Logins::new()?,
+        loopback: listener.local_addr()?.ip().to_canonical().is_loopback(),
     };
-    // Dropped when told to stop: who has not finished the handshake has asked for nothing yet.
-    let mut handshakes = JoinSet::new();
+    let router = router.layer(middleware::from_fn_with_state(Arc::new(gate), guard));
+    let routes = TowerToHyperService::new(router);
+    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(done) = handshakes.join_next() => {
-                if let Ok(Some((stream, slot))) = done {
-                    server.start_tls(stream, slot);
-                }
+            (stream, peer) = accept(&listener, &connections) => {
+                let visit = Visit {
+                    routes: routes.clone(),
+                    connection: connections.admit(peer.ip()),
+                };
+                let (current, watcher) = (web.current(), graceful.watcher());
+                tokio::spawn(visit.run(stream, peer, current, watcher, stopped.clone()));
             }
-            (stream, peer, slot) = accept(&listener, &slots) => match web.current().tls.clone() {
-                Some(tls) => { handshakes.spawn(handshake(tls.into(), stream, peer, slot)); }
-                None => server.start(stream, slot, false),
-            },
         }
     }
     drop(listener);
-    if timeout(GRACE, server.connections.shutdown()).await.is_err() {
+    // Who has not finished the handshake has asked for nothing yet.
+    drop(stopping);
+    if timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::info!("requests that were still under way are cut off");
     }
+    Ok(())
 }
 
-/// The next connection, once there is a slot for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+/// The next connection.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
     loop {
-        // Nobody closes the semaphore.
-        let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
-            continue;
-        };
+        connections.room().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 tune(&stream);
-                return (stream, peer, slot);
+                return (stream, peer);
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; trying again");
-                // Most often there are too many open files: give them time to be closed.
-                sleep(Duration::from_secs(1)).await;
+                tracing::warn!(%error, "no connection can be accepted; the longest idle one is closed");
+                // Most often there are too many open files: give one time to be closed.
+                connections.close_one();
+                sleep(Duration::from_millis(100)).await;
             }
         }
     }
@@ -125,34 +169,52 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
-/// TLS on a connection; who does not finish in time or at all is only of interest to whoever looks for it.
-async fn handshake(
-    tls: TlsAcceptor,
-    stream: TcpStream,
-    peer: SocketAddr,
-    slot: OwnedSemaphorePermit,
-) -> Option<(TlsStream<TcpStream>, OwnedSemaphorePermit)> {
-    match timeout(HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => return Some((stream, slot)),
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
-        Err(_elapsed) => tracing::debug!(%peer, "the TLS handshake took too long"),
-    }
-    None
+/// One connection, from its first byte to its end.
+struct Visit {
+    routes: TowerToHyperService<Router>,
+    connection: Arc<Connection>,
 }
 
-struct Server {
-    service: TowerToHyperService<Router>,
-    connections: GracefulShutdown,
-}
-
-impl Server {
-    fn start_tls(&self, stream: TlsStream<TcpStream>, slot: OwnedSemaphorePermit) {
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.start(stream, slot, http2);
+impl Visit {
+    async fn run(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        current: Arc<Current>,
+        watcher: Watcher,
+        mut stopped: watch::Receiver<()>,
+    ) {
+        let told_to_close = self.connection.told_to_close();
+        let connection = Arc::clone(&self.connection);
+        let serve = async {
+            tokio::select! {
+                heard = connection.first_byte(&stream, peer) => if !heard { return },
+                _ = stopped.changed() => return,
+            }
+            let Some(tls) = current.tls.clone() else {
+                return self.serve(stream, false, watcher).await;
+            };
+            let stream = tokio::select! {
+                stream = connection.handshake(tls.into(), stream, peer) => stream,
+                _ = stopped.changed() => return,
+            };
+            if let Some(stream) = stream {
+                let (_, session) = stream.get_ref();
+                if session.peer_certificates().is_some() && current.config.compares_clients() {
+                    connection.certify();
+                }
+                let http2 = session.alpn_protocol() == Some(b"h2");
+                self.serve(stream, http2, watcher).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = told_to_close => {}
+            () = serve => {}
+        }
     }
 
-    /// Serves one connection, in a task of its own.
-    fn start<S>(&self, stream: S, slot: OwnedSemaphorePermit, http2: bool)
+    async fn serve<S>(self, stream: S, http2: bool, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -167,19 +229,61 @@ impl Server {
             .timer(TokioTimer::new())
             .keep_alive_interval(HEADER)
             .keep_alive_timeout(HEADER)
-            .max_concurrent_streams(STREAMS);
+            .max_concurrent_streams(STREAMS)
+            .max_send_buf_size(BUFFER)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let builder = if http2 {
             builder.http2_only()
         } else {
             builder.http1_only()
         };
-        let connection = builder.serve_connection(TokioIo::new(stream), self.service.clone());
-        let connection = self.connections.watch(connection.into_owned());
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let connection = Arc::clone(&self.connection);
+        let serving = builder.serve_connection(TokioIo::new(stream), self);
+        let serving = watcher.watch(serving.into_owned());
+        tokio::select! {
+            result = serving => if let Err(error) = result {
                 tracing::debug!(error, "a connection ended early");
+            },
+            () = connection.overdue() => {}
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Visit {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.connection));
+        self.routes.call(request)
+    }
+}
+
+impl Connection {
+    /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
+    async fn first_byte(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
+        if timeout(FIRST_BYTE, stream.readable()).await.is_err() {
+            tracing::debug!(%peer, "nothing came in time");
+            self.all().report.served.refused(Refusal::Handshake);
+            return false;
+        }
+        self.heard();
+        true
+    }
+
+    /// TLS on a connection.
+    async fn handshake(&self, tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
+        let accept = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
+        match timeout(HANDSHAKE, accept).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Err(_elapsed) => {
+                tracing::debug!(%peer, "the TLS handshake took too long");
+                self.all().report.served.refused(Refusal::Handshake);
             }
-            drop(slot);
-        });
+        }
+        None
     }
 }

@@ -148,6 +148,8 @@ fn listed(source: Source) -> Vec<&'static str> {
         first(points)
     } else if let Source::Pushes(points) = source {
         first(points)
+    } else if let Source::Refused(points) = source {
+        first(points)
     } else if let Source::Drops(sources, _) = source {
         sources.iter().map(|source| source.as_str()).collect()
     } else {

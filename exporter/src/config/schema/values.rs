@@ -10,7 +10,7 @@ use common::connection::ConnectionType;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::digits;
-use crate::config::limits::{MAX_AGE_MS, MEMORY, SERIES};
+use crate::config::limits::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES};
 use crate::config::otlp::{Compression, INTERVAL_MS, Protocol, TIMEOUT_MS, Temporality};
 use crate::config::protocols::PORTS;
 use crate::config::raw::{RawFallback, RawPrefixes};
@@ -43,6 +43,7 @@ values! {
     Ipv4Bits: number(&COUNT, &IPV4_BITS),
     Ipv6Bits: number(&COUNT, &IPV6_BITS),
     Series: number(&COUNT, &SERIES),
+    ConnectionsPerPeer: number(&COUNT, &CONNECTIONS_PER_PEER),
     Memory: number(&SIZE, &MEMORY),
     MaxAge: number(&DURATION, &MAX_AGE_MS),
     ConnectionWord: word(&ConnectionType::ALL, ConnectionType::as_str),

@@ -275,6 +275,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         "drops",
         "memory",
         "series",
+        "connections_per_peer",
         "max_age",
     ];
     scalar().prop_recursive(3, 12, 3, move |inner| {
@@ -339,8 +340,10 @@ fn file_value() -> impl Strategy<Value = Value> {
         ),
         (
             "limits",
-            (one(), one())
-                .prop_map(|(memory, series)| json!({"memory": memory, "series": series}))
+            (one(), one(), one())
+                .prop_map(
+                    |(memory, series, peer)| json!({"memory": memory, "series": series, "connections_per_peer": peer}),
+                )
                 .boxed(),
         ),
         ("collect", one().prop_map(|value| json!({"max_age": value})).boxed()),
@@ -379,7 +382,7 @@ proptest! {
     fn schema_and_parser_agree_about_any_quantity(
         number in prop_oneof![0u64..200, any::<u64>()], shift in 0u32..64, unit in select(&["", "B", "KiB", "MB", "GiB", "s", "ms", "h", "x"][..])
     ) {
-        for key in ["limits: {memory", "limits: {series", "collect: {max_age"] {
+        for key in ["limits: {memory", "limits: {series", "limits: {connections_per_peer", "collect: {max_age"] {
             let yaml = format!("{key}: \"{}{unit}\"}}", number >> shift);
             match Config::from_yaml(&yaml, "t.yaml") {
                 Ok(_) => accepts(&yaml),

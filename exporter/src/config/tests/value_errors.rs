@@ -58,6 +58,19 @@ fn numbers_have_a_form_and_a_range() {
     ] {
         number("limits: {series: ", "}", text, "limits.series", fault);
     }
+    for (text, fault) in [
+        ("0", "is out of range; allowed are 1 to 400"),
+        ("401", "is out of range; allowed are 1 to 400"),
+        ("none", digits),
+    ] {
+        number(
+            "limits: {connections_per_peer: ",
+            "}",
+            text,
+            "limits.connections_per_peer",
+            fault,
+        );
+    }
     let size = "is not a size; write a whole number with KiB, MiB, GiB, kB, MB, GB or nothing for bytes, for example \
                 32MiB";
     for (text, fault) in [

@@ -198,6 +198,13 @@ fn sizes_and_durations_have_units() {
             expected,
         );
     }
+    for (peer, expected) in [("1", 1), ("400", 400)] {
+        check(
+            &format!("limits: {{connections_per_peer: {peer}}}"),
+            |config| config.limits.connections_per_peer,
+            expected,
+        );
+    }
     assert_eq!(SIZE.format(32 << 20), "32MiB");
     assert_eq!(SIZE.format(1_000_000), "1MB");
     assert_eq!(DURATION.format(90_000), "90s");

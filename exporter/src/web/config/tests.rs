@@ -374,6 +374,14 @@ fn hashes_are_those_of_bcrypt() {
             &format!(".bob: bcrypt has no such cost, but 04 to 31; {remedy}"),
         );
     }
+    for (cost, seconds) in [("15", 2), ("31", 131_072)] {
+        let wrong = HASH.replacen("04", cost, 1);
+        let fault = format!(
+            ".bob: with a cost of {cost} every comparison takes about {seconds} s, in which nobody else can log in; 14 is the most; {remedy}"
+        );
+        hash("bob", &wrong, &fault);
+    }
+    assert!(read(&format!("basic_auth_users: {{bob: {}}}", HASH.replacen("04", "14", 1))).is_ok());
     hash(
         "b.o b",
         "open",

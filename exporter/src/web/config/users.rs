@@ -12,6 +12,9 @@ use crate::yaml::Problem;
 use super::Secret;
 use super::raw::Pairs;
 
+/// The highest cost: a comparison takes about a second with it, and there is one at a time.
+const MOST_COST: u32 = 14;
+
 pub(super) fn parse(Pairs(pairs): Pairs) -> Result<BTreeMap<String, Secret>, Problem> {
     let mut users = BTreeMap::new();
     for (name, hash) in pairs {
@@ -41,18 +44,26 @@ fn key(name: &str) -> String {
 }
 
 /// Whether a password can be compared with this text.
-fn check(hash: &str) -> Result<(), &'static str> {
-    let parts: HashParts = hash.parse().map_err(|_unsaid| "this is not a bcrypt hash")?;
-    if !(4..=31).contains(&parts.get_cost()) {
-        return Err("bcrypt has no such cost, but 04 to 31");
+fn check(hash: &str) -> Result<(), String> {
+    let no_hash = || "this is not a bcrypt hash".to_owned();
+    let parts: HashParts = hash.parse().map_err(|_unsaid| no_hash())?;
+    let cost = parts.get_cost();
+    if !(4..=31).contains(&cost) {
+        return Err("bcrypt has no such cost, but 04 to 31".to_owned());
+    }
+    if cost > MOST_COST {
+        let seconds = 2_u64.pow(cost - MOST_COST);
+        return Err(format!(
+            "with a cost of {cost} every comparison takes about {seconds} s, in which nobody else can log in; {MOST_COST} is the most"
+        ));
     }
     // The crate compares only what decodes.
-    let (_, digest) = hash.rsplit_once('$').ok_or("this is not a bcrypt hash")?;
-    let (salt, digest) = digest.split_at_checked(22).ok_or("this is not a bcrypt hash")?;
+    let (_, digest) = hash.rsplit_once('$').ok_or_else(no_hash)?;
+    let (salt, digest) = digest.split_at_checked(22).ok_or_else(no_hash)?;
     let decodes = |text: &str| BASE_64.decode(text).is_ok();
     if decodes(salt) && decodes(digest) {
         Ok(())
     } else {
-        Err("this is not a bcrypt hash")
+        Err(no_hash())
     }
 }

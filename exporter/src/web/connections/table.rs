@@ -1,0 +1,303 @@
+//! The table of connections. It has no clock: who asks says what time it is.
+
+use crate::snapshot::Refusal;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::web::{
+    body::{BodyId, Kind},
+    peer::Peer,
+};
+
+/// Most connections at a time, besides those for [`HEALTH`]. In all well below the usual limit of open files, 1024.
+pub(super) const MOST: usize = 496;
+
+/// Of these, how many are for peers that have logged in.
+const RESERVED: usize = 48;
+
+/// Connections beyond what a peer may have that learn whether the exporter is healthy; and how many a peer has of these.
+const HEALTH: usize = 16;
+const HEALTH_PER_PEER: usize = 4;
+
+/// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
+const BUSY: u32 = 4;
+
+/// A connection this young is not closed for another: it may be that nobody has had the time to look at it. The next ones wait for
+/// it in the kernel's queue.
+const YOUNG: Duration = Duration::from_millis(100);
+
+/// How long a peer is known after it has logged in, and how many are.
+const KNOWN: Duration = Duration::from_secs(3600);
+const MOST_KNOWN: usize = 1024;
+
+/// Memory is given back once so many connections have gone that only half of them are left.
+const MANY: usize = 32;
+
+/// Every open connection, and the peers that have logged in.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    next: u64,
+    entries: BTreeMap<u64, Entry>,
+    known: HashMap<Peer, Instant>,
+    /// Most connections since memory was given back.
+    highest: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: Peer,
+    only_health: bool,
+    opened: Instant,
+    /// Since when it does nothing, if it does.
+    since: Instant,
+    requests: BTreeMap<u64, Request>,
+    close: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Request {
+    since: Instant,
+    body: Option<BodyId>,
+}
+
+/// A place in the table.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) number: u64,
+    pub(super) close: Arc<Notify>,
+    pub(super) only_health: bool,
+    /// Whether somebody was refused for it.
+    pub(super) refused: Option<(Refusal, Peer)>,
+}
+
+impl Entry {
+    /// When the oldest of its requests began.
+    fn busy_since(&self) -> Option<Instant> {
+        self.requests.values().map(|request| request.since).min()
+    }
+
+    /// How long it has waited: who waits longest goes first. An answer under way counts for less.
+    fn waits(&self, now: Instant) -> Duration {
+        match self.busy_since() {
+            Some(since) => now.saturating_duration_since(since) / BUSY,
+            None => now.saturating_duration_since(self.since),
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn open(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Takes a connection in. A peer that has too many loses its longest idle one; while all of them are busy, the new one is
+    /// good for nothing but the paths of health. Where all places are taken, the longest idle connection of all goes.
+    pub(super) fn admit(&mut self, peer: Peer, per_peer: usize, now: Instant) -> Admission {
+        let most = if peer.is_loopback() { MOST } else { per_peer };
+        let own = |entry: &Entry| entry.peer == peer && !entry.only_health;
+        let mut refused = None;
+        let mut only_health = false;
+        if self.count(own) >= most {
+            refused = Some((Refusal::ConnectionsPerPeer, peer));
+            match self.first(now, |entry| own(entry) && entry.requests.is_empty()) {
+                Some(idle) => drop(self.close(idle)),
+                None => only_health = true,
+            }
+        }
+        if only_health {
+            self.make_room_for_health(peer, now);
+        } else {
+            refused = self.make_room(peer, now).or(refused);
+        }
+        let number = self.next;
+        self.next += 1;
+        let close = Arc::new(Notify::new());
+        self.entries.insert(
+            number,
+            Entry {
+                peer,
+                only_health,
+                opened: now,
+                since: now,
+                requests: BTreeMap::new(),
+                close: Arc::clone(&close),
+            },
+        );
+        self.highest = self.highest.max(self.entries.len());
+        Admission {
+            number,
+            close,
+            only_health,
+            refused,
+        }
+    }
+
+    fn make_room_for_health(&mut self, peer: Peer, now: Instant) {
+        let own = |entry: &Entry| entry.only_health && entry.peer == peer;
+        if self.count(own) >= HEALTH_PER_PEER
+            && let Some(oldest) = self.first(now, own)
+        {
+            self.close(oldest);
+        }
+        if self.count(|entry| entry.only_health) >= HEALTH
+            && let Some(oldest) = self.first(now, |entry| entry.only_health)
+        {
+            self.close(oldest);
+        }
+    }
+
+    /// Who has logged in takes the place of somebody who has not, and never the other way round.
+    fn make_room(&mut self, peer: Peer, now: Instant) -> Option<(Refusal, Peer)> {
+        self.known
+            .retain(|_, since| now.saturating_duration_since(*since) < KNOWN);
+        let known = &self.known;
+        let is_known = |entry: &Entry| known.contains_key(&entry.peer);
+        let all = self.count(|entry| !entry.only_health);
+        let strange = self.count(|entry| !entry.only_health && !is_known(entry));
+        let full = all >= MOST || (!known.contains_key(&peer) && strange >= MOST - RESERVED);
+        if !full {
+            return None;
+        }
+        let goes = self
+            .first(now, |entry| !entry.only_health && !is_known(entry))
+            .or_else(|| self.first(now, |entry| !entry.only_health))?;
+        let loser = self.entries.get(&goes)?.peer;
+        self.close(goes);
+        Some((Refusal::Connections, loser))
+    }
+
+    fn count(&self, which: impl Fn(&Entry) -> bool) -> usize {
+        self.entries.values().filter(|entry| which(entry)).count()
+    }
+
+    /// The one that goes first of these.
+    fn first(&self, now: Instant, which: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let entries = self.entries.iter().rev().filter(|(_, entry)| which(entry));
+        let (number, _) = entries.max_by_key(|(_, entry)| entry.waits(now))?;
+        Some(*number)
+    }
+
+    /// Whether a stranger may be taken in without that anybody goes who has just come.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        let is_strange = |entry: &Entry| !entry.only_health && !self.known.contains_key(&entry.peer);
+        self.count(is_strange) < MOST - RESERVED
+            || self
+                .first(now, is_strange)
+                .and_then(|first| self.entries.get(&first))
+                .is_none_or(|first| now.saturating_duration_since(first.opened) >= YOUNG)
+    }
+
+    fn close(&mut self, number: u64) -> Option<Peer> {
+        let entry = self.entries.remove(&number)?;
+        entry.close.notify_one();
+        Some(entry.peer)
+    }
+
+    pub(super) fn close_one(&mut self, now: Instant) {
+        if let Some(goes) = self.first(now, |_| true) {
+            self.close(goes);
+        }
+    }
+
+    /// Closes the connections of whoever holds the oldest body of this kind, unless somebody has begun it within `young`.
+    pub(super) fn cut_off_oldest_answer(
+        &mut self,
+        kind: Kind,
+        now: Instant,
+        young: Duration,
+    ) -> Option<(BodyId, Vec<Peer>)> {
+        let requests = self.entries.values().flat_map(|entry| entry.requests.values());
+        let bodies = requests.filter_map(|request| request.body);
+        let oldest = bodies.filter(|body| body.kind == kind).min()?;
+        let holds = |request: &Request| request.body == Some(oldest);
+        let is_young = |request: &Request| now.saturating_duration_since(request.since) < young;
+        let mut holders = Vec::new();
+        for (number, entry) in &self.entries {
+            if entry
+                .requests
+                .values()
+                .any(|request| holds(request) && is_young(request))
+            {
+                return None;
+            }
+            if entry.requests.values().any(holds) {
+                holders.push(*number);
+            }
+        }
+        Some((
+            oldest,
+            holders.into_iter().filter_map(|number| self.close(number)).collect(),
+        ))
+    }
+
+    /// Whether only half of those are left that there were once.
+    pub(super) fn remove(&mut self, number: u64) -> bool {
+        self.entries.remove(&number);
+        let left = self.entries.len();
+        let fell = self.highest >= MANY && left <= self.highest / 2;
+        if fell {
+            self.highest = left;
+        }
+        fell
+    }
+
+    pub(super) fn heard(&mut self, number: u64, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.since = now;
+        }
+    }
+
+    pub(super) fn begin(&mut self, number: u64, now: Instant) -> u64 {
+        let request = self.next;
+        self.next += 1;
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.requests.insert(request, Request { since: now, body: None });
+        }
+        request
+    }
+
+    pub(super) fn holds(&mut self, number: u64, request: u64, body: BodyId) {
+        let entry = self.entries.get_mut(&number);
+        if let Some(request) = entry.and_then(|entry| entry.requests.get_mut(&request)) {
+            request.body = Some(body);
+        }
+    }
+
+    pub(super) fn end(&mut self, number: u64, request: u64, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.requests.remove(&request);
+            entry.since = now;
+        }
+    }
+
+    /// When it has waited for too long, and whether it is busy; none once it is closed.
+    pub(super) fn due(&self, number: u64, answer: Duration, idle: Duration) -> Option<(Instant, bool)> {
+        let entry = self.entries.get(&number)?;
+        Some(match entry.busy_since() {
+            Some(since) => (since + answer, true),
+            None => (entry.since + idle, false),
+        })
+    }
+
+    pub(super) fn learn(&mut self, peer: Peer, now: Instant) {
+        if self.known.len() >= MOST_KNOWN && !self.known.contains_key(&peer) {
+            let oldest = self.known.iter().min_by_key(|(_, since)| **since);
+            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.insert(peer, now);
+    }
+
+    pub(super) fn knows(&self, peer: Peer, now: Instant) -> bool {
+        let since = self.known.get(&peer);
+        since.is_some_and(|since| now.saturating_duration_since(*since) < KNOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests;

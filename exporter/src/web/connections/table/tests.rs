@@ -1,0 +1,219 @@
+//! Who gets a place, and who goes for it.
+
+use super::*;
+use std::net::Ipv4Addr;
+
+const PER_PEER: usize = 16;
+
+fn peer(number: u32) -> Peer {
+    Peer::new(Ipv4Addr::from_bits(0x0a00_0000 + number).into())
+}
+
+/// A table at a time that goes on by a second with each connection.
+struct Run {
+    table: Table,
+    now: Instant,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            table: Table::default(),
+            now: Instant::now(),
+        }
+    }
+
+    fn admit(&mut self, peer: Peer) -> Admission {
+        self.now += Duration::from_millis(1);
+        self.table.admit(peer, PER_PEER, self.now)
+    }
+
+    /// The numbers of connections that have begun a request.
+    fn busy(&mut self, peer: Peer, count: usize) -> Vec<u64> {
+        let numbers: Vec<u64> = (0..count).map(|_| self.admit(peer).number).collect();
+        for number in &numbers {
+            self.table.heard(*number, self.now);
+            self.table.begin(*number, self.now);
+        }
+        numbers
+    }
+
+    fn is_open(&self, number: u64) -> bool {
+        self.table.entries.contains_key(&number)
+    }
+}
+
+#[test]
+fn a_peer_that_has_too_many_loses_its_longest_idle_one() {
+    let mut run = Run::new();
+    let stranger = run.admit(peer(1)).number;
+    let first = run.admit(peer(2)).number;
+    let second = run.admit(peer(2)).number;
+    run.table.heard(first, run.now);
+    run.table.heard(second, run.now + Duration::from_secs(1));
+    let busy = run.busy(peer(2), PER_PEER - 2);
+    run.now += Duration::from_secs(2);
+    let more = run.admit(peer(2));
+    assert_eq!(
+        (more.refused, more.only_health),
+        (Some((Refusal::ConnectionsPerPeer, peer(2))), false)
+    );
+    assert!(!run.is_open(first) && run.is_open(second) && run.is_open(stranger));
+    assert!(busy.iter().all(|number| run.is_open(*number)));
+    // The next one is the one that has come last but for the new one.
+    run.admit(peer(2));
+    assert!(!run.is_open(second) && run.is_open(more.number));
+}
+
+#[test]
+fn while_all_of_a_peer_are_busy_more_of_it_are_for_health_only() {
+    let mut run = Run::new();
+    let busy = run.busy(peer(1), PER_PEER);
+    let health: Vec<Admission> = (0..HEALTH_PER_PEER).map(|_| run.admit(peer(1))).collect();
+    assert!(health.iter().all(|one| one.only_health));
+    let one_more = run.admit(peer(1));
+    assert!(one_more.only_health && !run.is_open(health[0].number));
+    assert!(busy.iter().all(|number| run.is_open(*number)));
+    for number in 2..20 {
+        run.busy(peer(number), PER_PEER);
+        for _ in 0..HEALTH_PER_PEER {
+            assert!(run.admit(peer(number)).only_health);
+        }
+        assert!(run.table.count(|entry| entry.only_health) <= HEALTH);
+    }
+    // Another peer is not concerned.
+    assert!(!run.admit(peer(100)).only_health);
+}
+
+#[test]
+fn loopback_may_have_all_there_are() {
+    let mut run = Run::new();
+    let loopback = Peer::new(Ipv4Addr::LOCALHOST.into());
+    for _ in 0..MOST - RESERVED {
+        assert_eq!(run.admit(loopback).refused, None);
+    }
+    assert_eq!(run.admit(loopback).refused, Some((Refusal::Connections, loopback)));
+    assert_eq!(run.table.open(), (MOST - RESERVED) as u64);
+}
+
+#[test]
+fn when_all_are_taken_the_longest_idle_goes_and_an_answer_under_way_counts_for_less() {
+    let mut run = Run::new();
+    let places = u32::try_from(MOST - RESERVED).unwrap();
+    let numbers: Vec<u64> = (0..places).map(|number| run.admit(peer(number)).number).collect();
+    let start = run.now;
+    let seconds = Duration::from_secs;
+    // The first is busy since the start, the second idle since a second later, the others since ten.
+    run.table.begin(numbers[0], start);
+    run.table.heard(numbers[1], start + seconds(1));
+    for number in &numbers[2..] {
+        run.table.heard(*number, start + seconds(10));
+    }
+    for (at, goes) in [(11, 1), (15, 2), (40, 3), (60, 0)] {
+        run.now = start + seconds(at);
+        let goes = if at == 60 { numbers[0] } else { numbers[goes] };
+        if at == 60 {
+            // Nothing else has waited for as long.
+            for number in &numbers[4..] {
+                run.table.heard(*number, run.now);
+            }
+        }
+        let new = run.admit(peer(5000 + u32::try_from(at).unwrap()));
+        run.table.heard(new.number, start + seconds(1000));
+        assert_eq!(new.refused.map(|(why, _)| why), Some(Refusal::Connections));
+        assert!(!run.is_open(goes), "at {at}");
+        assert_eq!(run.table.open(), u64::from(places));
+    }
+}
+
+#[test]
+fn who_has_just_come_stays_for_a_moment() {
+    let mut run = Run::new();
+    let start = run.now;
+    for number in 0..u32::try_from(MOST - RESERVED).unwrap() {
+        assert!(run.table.has_room(start));
+        run.table.admit(peer(number), PER_PEER, start);
+    }
+    assert!(!run.table.has_room(start) && !run.table.has_room(start + YOUNG / 2));
+    assert!(run.table.has_room(start + YOUNG));
+}
+
+#[test]
+fn who_has_logged_in_has_places_that_no_stranger_takes() {
+    let mut run = Run::new();
+    let known = peer(1);
+    run.table.learn(known, run.now);
+    let own: Vec<u64> = (0..PER_PEER).map(|_| run.admit(known).number).collect();
+    for number in 2..2000 {
+        run.admit(peer(number));
+    }
+    assert!(own.iter().all(|number| run.is_open(*number)));
+    assert_eq!(run.table.open(), (MOST - RESERVED + PER_PEER) as u64);
+    // It takes the place of a stranger where there is no reserved one any more.
+    for number in 0..4 {
+        let more = peer(3000 + number);
+        run.table.learn(more, run.now);
+        for _ in 0..PER_PEER {
+            run.admit(more);
+        }
+    }
+    assert_eq!(run.table.open(), MOST as u64);
+    assert!(own.iter().all(|number| run.is_open(*number)));
+    // An hour later it is a stranger again.
+    assert!(run.table.knows(known, run.now) && !run.table.knows(known, run.now + KNOWN));
+}
+
+#[test]
+fn the_oldest_body_is_cut_off_unless_somebody_has_just_begun_it() {
+    let young = Duration::from_secs(1);
+    let mut run = Run::new();
+    let numbers: Vec<u64> = (0..4).map(|number| run.admit(peer(number)).number).collect();
+    let start = run.now;
+    let mut hold = |place: usize, after: u64, kind, body| {
+        let request = run.table.begin(numbers[place], start + Duration::from_secs(after));
+        run.table.holds(numbers[place], request, BodyId::new(kind, body));
+    };
+    hold(0, 0, Kind::Shared, 1);
+    hold(1, 5, Kind::Shared, 1);
+    hold(2, 2, Kind::Shared, 2);
+    hold(3, 0, Kind::Own, 0);
+    let mut cut = |after: u64| {
+        run.table
+            .cut_off_oldest_answer(Kind::Shared, start + Duration::from_secs(after), young)
+    };
+    let body = |number| BodyId::new(Kind::Shared, number);
+    assert_eq!(cut(5), None);
+    assert_eq!(cut(6), Some((body(1), vec![peer(0), peer(1)])));
+    assert_eq!(cut(6), Some((body(2), vec![peer(2)])));
+    assert_eq!(cut(6), None);
+    assert!(run.is_open(numbers[3]));
+}
+
+#[test]
+fn an_answer_and_idleness_have_a_deadline() {
+    let (answer, idle) = (Duration::from_secs(60), Duration::from_secs(120));
+    let mut run = Run::new();
+    let number = run.admit(peer(1)).number;
+    let start = run.now;
+    assert_eq!(run.table.due(number, answer, idle), Some((start + idle, false)));
+    let first = run.table.begin(number, start + idle);
+    let second = run.table.begin(number, start + 2 * idle);
+    assert_eq!(run.table.due(number, answer, idle), Some((start + idle + answer, true)));
+    run.table.end(number, first, start + 2 * idle);
+    assert_eq!(
+        run.table.due(number, answer, idle),
+        Some((start + 2 * idle + answer, true))
+    );
+    run.table.end(number, second, start + 3 * idle);
+    assert_eq!(run.table.due(number, answer, idle), Some((start + 4 * idle, false)));
+    run.table.remove(number);
+    assert_eq!(run.table.due(number, answer, idle), None);
+}
+
+#[test]
+fn memory_is_given_back_when_many_have_gone() {
+    let mut run = Run::new();
+    let numbers: Vec<u64> = (0..100).map(|number| run.admit(peer(number)).number).collect();
+    let fell: Vec<bool> = numbers.iter().map(|number| run.table.remove(*number)).collect();
+    assert_eq!(fell.iter().filter(|fell| **fell).count(), 2, "at 50 and at 25");
+}

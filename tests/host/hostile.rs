@@ -1,0 +1,54 @@
+//! The table of attacks: every attack has a test, every test of the folder is in the table, and `docs/security.md` shows it.
+//!
+//! `UPDATE=1 cargo test -p tests --test host` writes it there.
+
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string, write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use tests::hostile::{ATTACKS, markdown};
+
+use crate::golden::wants_update;
+
+const BEGIN: &str = "<!-- The table of attacks: tests/src/hostile.rs -->\n";
+const END: &str = "<!-- End of the table -->\n";
+
+#[test]
+fn every_attack_has_a_test_and_the_other_way_round() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernel/hostile");
+    let mut tests = BTreeSet::new();
+    for entry in read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
+        let text = read_to_string(entry?.path())?;
+        let mut lines = text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            if line == "#[test]"
+                && let Some(name) = lines.next().and_then(|line| line.strip_prefix("fn "))
+            {
+                tests.extend(name.split('(').next().map(str::to_owned));
+            }
+        }
+    }
+    let attacks: BTreeSet<String> = ATTACKS.iter().map(|attack| attack.test.to_owned()).collect();
+    assert_eq!(attacks.len(), ATTACKS.len(), "an attack is in the table twice");
+    assert_eq!(attacks, tests);
+    Ok(())
+}
+
+#[test]
+fn the_page_on_security_has_the_table() -> Result<()> {
+    let path = format!("{}/../docs/security.md", env!("CARGO_MANIFEST_DIR"));
+    let page = read_to_string(&path)?;
+    let (before, rest) = page.split_once(BEGIN).context("no begin of the table")?;
+    let (_, after) = rest.split_once(END).context("no end of the table")?;
+    let expected = format!("{before}{BEGIN}\n{}\n{END}{after}", markdown());
+    if wants_update() && page != expected {
+        write(&path, &expected)?;
+    } else {
+        assert!(
+            page == expected,
+            "docs/security.md has another table; UPDATE=1 cargo test -p tests --test host"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! What outsiders try, and what holds meanwhile: each attack of `tests::hostile` is one test in this folder.
+//!
+//! They run alone, as they load the machine; `-- --nocapture` shows their figures.
+
+mod answers;
+mod browsers;
+mod connections;
+mod logins;
+
+use std::fs::{read_to_string, write};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::exporter::Exporter;
+use tests::settings::{patience, scaled};
+use tests::wait::{Deadline, timed};
+
+/// What a scraper waits for at most, and the kubelet.
+const SCRAPE: Duration = Duration::from_secs(1);
+const HEALTH: Duration = Duration::from_millis(100);
+
+/// Resident memory at most, in KiB.
+const MEMORY: u64 = 64 << 10;
+
+/// How long an attack goes on.
+const ATTACK: Duration = Duration::from_secs(6);
+
+/// The end of an attack, for the threads that make it.
+#[derive(Debug, Default)]
+struct Stop(AtomicBool);
+
+impl Stop {
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs `attack` on a thread for as long as `honest` takes, and gives what that gives.
+fn under<T>(attack: impl Fn(&Stop) -> Result<()> + Sync, honest: impl FnOnce() -> Result<T>) -> Result<T> {
+    let stop = Stop::default();
+    thread::scope(|scope| {
+        let attacker = scope.spawn(|| attack(&stop));
+        // Let it begin.
+        thread::sleep(Duration::from_millis(500));
+        let result = honest();
+        stop.0.store(true, Ordering::Relaxed);
+        attacker
+            .join()
+            .map_err(|_panic| anyhow::anyhow!("the attack panicked"))??;
+        result
+    })
+}
+
+/// One request on a connection of its own, with the whole answer.
+fn ask(address: SocketAddr, head: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience()))?;
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A request that closes its connection.
+fn get(path: &str, more: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept-Encoding: gzip\r\n{more}\r\n")
+}
+
+/// The status code of an answer; 0 for none.
+fn status(answer: &str) -> u16 {
+    let code = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    code.and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// Scrapes and asks for health for the time of an attack, on new connections, and requires an answer to each in time. On an emulated
+/// machine that is the time that the tests wait for anything.
+fn stay_honest(address: SocketAddr, more: &str) -> Result<()> {
+    let deadline = Deadline::after(ATTACK);
+    let (mut scrapes, mut checks) = (Vec::new(), Vec::new());
+    while !deadline.passed() {
+        for (path, times) in [("/metrics", &mut scrapes), ("/healthz", &mut checks)] {
+            let (took, answer) = timed(|| ask(address, &get(path, more)));
+            let answer = answer.with_context(|| format!("{path} after {took:?}"))?;
+            ensure!(
+                status(&answer) == 200,
+                "{path}: {}",
+                answer.lines().next().unwrap_or("no answer")
+            );
+            times.push(took);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    for (what, times, limit) in [("scrape", &mut scrapes, SCRAPE), ("/healthz", &mut checks, HEALTH)] {
+        times.sort_unstable();
+        let median = *times.get(times.len() / 2).context("nothing was asked")?;
+        let most = *times.last().context("nothing was asked")?;
+        report(&format!(
+            "{what}: {} times, median {median:?}, longest {most:?}",
+            times.len()
+        ));
+        // A moment without a processor is the machine's. One that keeps somebody waiting keeps most waiting.
+        let limit = if scaled(100) == 100 { limit } else { patience() };
+        ensure!(median <= limit, "{what}: median {median:?}, longest {most:?}");
+        ensure!(most <= patience(), "{what}: longest {most:?}");
+    }
+    Ok(())
+}
+
+/// A number of `/proc/PID/status`: KiB of `VmRSS` and `VmHWM`, or `Threads`.
+fn of_process(exporter: &Exporter<'_>, what: &str) -> Result<u64> {
+    let text = read_to_string(format!("/proc/{}/status", exporter.process()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.with_context(|| format!("no {what}"))?.parse()?)
+}
+
+/// The most resident memory from now on is counted anew.
+fn reset_peak(exporter: &Exporter<'_>) -> Result<()> {
+    write(format!("/proc/{}/clear_refs", exporter.process()), "5").context("reset the peak of memory")
+}
+
+fn require_little_memory(exporter: &Exporter<'_>) -> Result<()> {
+    let peak = of_process(exporter, "VmHWM")?;
+    report(&format!(
+        "memory: peak {peak} KiB, now {} KiB",
+        of_process(exporter, "VmRSS")?
+    ));
+    ensure!(peak <= MEMORY, "{peak} KiB");
+    Ok(())
+}
+
+/// How often the HTTP server refused for this reason.
+fn refused(address: SocketAddr, reason: &str, more: &str) -> Result<f64> {
+    let plain = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
+    let text = ask(address, &plain)?;
+    let name = format!("tcpvitals_http_refused_total{{reason=\"{reason}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    Ok(value.with_context(|| format!("no {name}: {text}"))?.parse()?)
+}
+
+/// Both ends of connections from many addresses of the loopback network, so that there are many series.
+struct Flows(#[expect(dead_code, reason = "held open")] Vec<TcpStream>);
+
+/// A configuration under which each of them is a subnet of its own.
+const EACH_ITS_OWN: &str = "subnets: []\nsubnets_fallback: {auto: {ipv4: 32, ipv6: 64}}\n";
+
+impl Flows {
+    fn open(count: u64) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let to = listener.local_addr()?;
+        let mut ends = Vec::new();
+        for number in 0..u32::try_from(count)? {
+            let from = Ipv4Addr::from_bits(0x7f4d_0000 + number);
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+            socket.bind(&SocketAddr::from((from, 0)).into())?;
+            socket.connect(&to.into())?;
+            let (mut accepted, _) = listener.accept()?;
+            accepted.write_all(&[b'x'; 5000])?;
+            ends.extend([accepted, socket.into()]);
+        }
+        Ok(Self(ends))
+    }
+}
+
+/// The test runner shows this with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "figures for whoever asks for them")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,239 @@
+//! Connections: idle, silent, busy and given up, from one address and from loopback.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use tests::exporter::{Exporter, Launch, start};
+use tests::namespace::Namespace;
+use tests::settings::scaled;
+use tests::turn;
+use tests::wait::until;
+
+use super::{Stop, ask, get, of_process, refused, status, stay_honest, under};
+use crate::web::{TLS, Web};
+
+/// Holds `count` connections, and opens another for each that is closed. Each says `words` from time to time.
+fn hold(address: SocketAddr, count: u64, words: &[u8], stop: &Stop) -> Result<()> {
+    let mut held: Vec<TcpStream> = Vec::new();
+    while !stop.is_over() {
+        held.retain_mut(|stream| is_open(stream) && stream.write_all(words).is_ok());
+        while held.len() < usize::try_from(count)? && !stop.is_over() {
+            let Ok(stream) = TcpStream::connect(address) else { break };
+            stream.set_nonblocking(true)?;
+            held.push(stream);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// Reads what has come, and tells whether more may.
+fn is_open(stream: &mut TcpStream) -> bool {
+    let mut bytes = [0; 4096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+#[test]
+fn idle_connections() -> Result<()> {
+    let _turn = turn::alone()?;
+    let exporter = start("")?;
+    let address = exporter.address();
+    under(
+        |stop| hold(address, scaled(3000), b"", stop),
+        || stay_honest(address, ""),
+    )?;
+    ensure!(refused(address, "connections", "")? > 0.0, "nobody had to make room");
+    ensure!(
+        exporter.stderr().matches("all 496 connections are taken").count() == 1,
+        "{}",
+        exporter.stderr()
+    );
+    Ok(())
+}
+
+#[test]
+fn busy_connections() -> Result<()> {
+    let _turn = turn::alone()?;
+    let exporter = start("")?;
+    let address = exporter.address();
+    let words = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    under(
+        |stop| hold(address, scaled(600), words, stop),
+        || stay_honest(address, ""),
+    )
+}
+
+#[test]
+fn handshakes_that_do_not_begin() -> Result<()> {
+    let _turn = turn::alone()?;
+    let web = Web::new(TLS)?;
+    let exporter = web.start()?;
+    let address = exporter.address();
+    let options = web.trusting(&["--max-time", "5"])?;
+    let url = format!("https://{address}/metrics");
+    under(
+        |stop| hold(address, scaled(600), b"", stop),
+        || {
+            for _ in 0..20 {
+                let (took, answer) = tests::wait::timed(|| tests::curl::curl(&url, &options.options()));
+                ensure!(answer?.status == 200 && took < 2 * super::SCRAPE, "{took:?}");
+            }
+            Ok(())
+        },
+    )
+}
+
+/// An exporter on every address of a namespace with two addresses that are not loopback ones.
+struct Elsewhere {
+    namespace: Namespace,
+}
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+const PEER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 3);
+
+impl Elsewhere {
+    fn new() -> Result<Self> {
+        let namespace = Namespace::new()?;
+        let add = |address| format!("address add {address}/24 dev lo");
+        namespace.ip(&[SERVER, PEER, OTHER].map(add))?;
+        Ok(Self { namespace })
+    }
+
+    fn connect(&self, from: Ipv4Addr, exporter: &Exporter<'_>) -> Result<TcpStream> {
+        let to = SocketAddr::from((SERVER, exporter.address().port()));
+        self.namespace.run(|| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+            socket.bind(&SocketAddr::from((from, 0)).into())?;
+            socket.set_recv_buffer_size(4096)?;
+            socket.connect(&to.into())?;
+            socket.set_read_timeout(Some(tests::settings::patience()))?;
+            Ok(socket.into())
+        })
+    }
+
+    /// Status code and text of the answer to one request from an address.
+    fn ask(&self, from: Ipv4Addr, exporter: &Exporter<'_>, path: &str) -> Result<(u16, String)> {
+        let mut stream = self.connect(from, exporter)?;
+        stream.write_all(get(path, "").as_bytes())?;
+        let mut answer = Vec::new();
+        // Whoever is closed for another gets none.
+        stream.read_to_end(&mut answer).ok();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        Ok((status(&answer), answer))
+    }
+}
+
+#[test]
+fn a_peer_with_many_connections() -> Result<()> {
+    let _turn = turn::alone()?;
+    let elsewhere = Elsewhere::new()?;
+    let launch = Launch::new("limits: {connections_per_peer: 5}\n")
+        .inside(&elsewhere.namespace)
+        .on_every_address();
+    let exporter = launch.arguments(&["--web.enable-lifecycle"]).start()?;
+    let open = |streams: &mut Vec<TcpStream>| -> Result<usize> {
+        for stream in &*streams {
+            stream.set_nonblocking(true)?;
+        }
+        Ok(streams
+            .iter_mut()
+            .filter_map(|stream| is_open(stream).then_some(()))
+            .count())
+    };
+    // Idle ones: the longest idle goes for each that is too many.
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(elsewhere.connect(PEER, &exporter)?);
+    }
+    until(
+        "all but five to be closed",
+        || Ok((open(&mut idle)? == 5).then_some(())),
+    )?;
+    ensure!(
+        open(&mut idle.split_off(95))? == 5,
+        "another than the longest idle was closed"
+    );
+    for from in [PEER, OTHER] {
+        ensure!(elsewhere.ask(from, &exporter, "/metrics")?.0 == 200, "{from}");
+    }
+    // Busy ones: nobody takes their answers. Beyond these, only health is answered.
+    let mut busy = Vec::new();
+    for _ in 0..5 {
+        let mut stream = elsewhere.connect(PEER, &exporter)?;
+        for _ in 0..40 {
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")?;
+        }
+        busy.push(stream);
+    }
+    let refusal = until("the peer to be refused", || {
+        let (code, text) = elsewhere.ask(PEER, &exporter, "/metrics")?;
+        Ok((code == 503).then_some(text))
+    })?;
+    ensure!(refusal.to_ascii_lowercase().contains("retry-after: 1"), "{refusal}");
+    ensure!(refusal.contains("limits.connections_per_peer"), "{refusal}");
+    for path in ["/healthz", "/readyz"] {
+        ensure!(elsewhere.ask(PEER, &exporter, path)?.0 == 200, "{path}");
+    }
+    ensure!(elsewhere.ask(OTHER, &exporter, "/metrics")?.0 == 200, "another peer");
+    let warning = format!("peer={PEER} times=1");
+    let stderr = exporter.stderr();
+    ensure!(
+        stderr.matches("limits.connections_per_peer").count() == 1 && stderr.contains(&warning),
+        "{stderr}"
+    );
+    // A reload changes the bound.
+    drop(busy);
+    exporter.reload("limits: {connections_per_peer: 50}\n")?;
+    let mut more = Vec::new();
+    for _ in 0..50 {
+        more.push(elsewhere.connect(PEER, &exporter)?);
+    }
+    ensure!(elsewhere.ask(OTHER, &exporter, "/metrics")?.0 == 200, "another peer");
+    ensure!(open(&mut more)? == 50, "the bound is still the old one");
+    Ok(())
+}
+
+#[test]
+fn requests_that_are_given_up() -> Result<()> {
+    let _turn = turn::alone()?;
+    let exporter = start("collect: {max_age: 0}\n")?;
+    let address = exporter.address();
+    let before = of_process(&exporter, "Threads")?;
+    let attack = |stop: &Stop| {
+        while !stop.is_over() {
+            let Ok(mut stream) = TcpStream::connect(address) else {
+                continue;
+            };
+            let linger = nix::libc::linger {
+                l_onoff: 1,
+                l_linger: 0,
+            };
+            setsockopt(&stream, Linger, &linger)?;
+            // It may have been closed already.
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .ok();
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    under(attack, || stay_honest(address, ""))?;
+    let after = of_process(&exporter, "Threads")?;
+    ensure!(after <= before + 4, "{before} threads before, {after} after");
+    ensure!(
+        status(&ask(address, &get("/metrics", ""))?) == 200,
+        "no scrape afterwards"
+    );
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What outsiders try: a table of attacks, each with the test that makes it and what must hold meanwhile.
+//!
+//! The test of an attack is the function of that name in `tests/kernel/hostile/`; the table of `docs/security.md` is made from this one.
+
+use std::fmt::Write as _;
+
+/// An attack.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// The name of its test.
+    pub test: &'static str,
+    /// What the attacker does.
+    pub does: &'static str,
+    /// What must hold.
+    pub holds: &'static str,
+}
+
+/// A line of the table.
+const fn attack(test: &'static str, does: &'static str, holds: &'static str) -> Attack {
+    Attack { test, does, holds }
+}
+
+/// All attacks.
+pub const ATTACKS: &[Attack] = &[
+    attack(
+        "slow_readers_over_http_1",
+        "200 clients ask for 10,000 series without gzip and read a byte a second, over many collections",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "slow_readers_of_own_answers",
+        "100 clients ask for `/api/v1/flows` of 2000 connections and read nothing",
+        "scrapes within 1 s; the process within 64 MB; those beyond the memory for answers get 503 and `Retry-After`",
+    ),
+    attack(
+        "streams_without_a_window",
+        "100 connections of HTTP/2 with a flow-control window of 0, with as many streams as they may have",
+        "scrapes within 1 s, the process within 64 MB; 4 streams a connection",
+    ),
+    attack(
+        "answers_that_nobody_takes",
+        "an answer that is read a byte a second, and a stream of HTTP/2 whose window stays 0",
+        "both are cut off after 60 s",
+    ),
+    attack(
+        "bodies_that_nobody_asked_for",
+        "50 connections of HTTP/2 send bodies of requests until the flow control stops them",
+        "it stops them after 16 KiB a stream",
+    ),
+    attack(
+        "idle_connections",
+        "3000 connections that say nothing, opened anew when they are closed",
+        "scrapes within 1 s, `/healthz` within 100 ms; the longest idle connection makes room",
+    ),
+    attack(
+        "busy_connections",
+        "600 connections that ask for `/healthz` again and again",
+        "scrapes within 1 s, `/healthz` within 100 ms",
+    ),
+    attack(
+        "handshakes_that_do_not_begin",
+        "600 connections without a ClientHello, opened anew when they are closed",
+        "scrapes over TLS within 1 s",
+    ),
+    attack(
+        "a_peer_with_many_connections",
+        "one address opens 100 connections, then keeps all of its own busy",
+        "it has `limits.connections_per_peer` of them; beyond, only `/healthz` and `/readyz` are answered, the rest gets 503; other addresses notice nothing",
+    ),
+    attack(
+        "requests_that_are_given_up",
+        "connections that are reset once they have asked for the metrics, as fast as one can",
+        "scrapes within 1 s; the number of threads stays",
+    ),
+    attack(
+        "guessers",
+        "40 clients guess passwords",
+        "who has logged in before is answered within 1 s, also after the web configuration was written anew; another user's first login takes a few comparisons; more guesses get 429",
+    ),
+    attack(
+        "users_by_time",
+        "wrong passwords for users with hashes of different costs, and for one who does not exist",
+        "all take the same time",
+    ),
+    attack(
+        "requests_beyond_the_rate",
+        "a client without a password asks in a loop, where a `rate_limit` is set",
+        "who has logged in never gets 429",
+    ),
+    attack(
+        "another_host_s_name",
+        "a page whose DNS was turned to 127.0.0.1 asks a loopback address, in any version of HTTP",
+        "403 on every path, unless the request names `localhost` or an address",
+    ),
+    attack(
+        "pages_of_another_site",
+        "a page of another site posts to `/-/reload` and asks for `/api/v1/flows`",
+        "403 by `Origin` and by `Sec-Fetch-Site`",
+    ),
+    attack(
+        "requests_for_no_host_or_two",
+        "HTTP/1.1 without a Host header, with two, and with one that is none",
+        "400, and the connection is closed",
+    ),
+];
+
+/// The lines of the table in Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from("| attack | must hold |\n| --- | --- |\n");
+    for Attack { test: _, does, holds } in ATTACKS {
+        // Writing to a string does not fail.
+        let _infallible = writeln!(text, "| {does} | {holds} |");
+    }
+    text
+}
