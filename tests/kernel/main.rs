@@ -15,6 +15,7 @@ mod connects;
 mod degraded;
 mod drop_table;
 mod drops;
+mod drop_meaning;
 mod dump;
 mod failures;
 mod formats;
