@@ -53,14 +53,35 @@ fn is(reason: u32, fact: &Fact) -> bool {
 /// What the class of a drop is decided by besides place and reason, bits of [`mark`].
 #[inline(always)]
 pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol: ProtocolNumber) -> u8 {
-    let others = matches!(direction, Direction::Receive) && is_for_others(packet.packet_type());
+    let came_in = matches!(direction, Direction::Receive);
+    let others = came_in && is_for_others(packet.packet_type());
     let mut marks = if others { mark::OTHERS } else { 0 };
     if reason as u64 == REASON_NOT_SPECIFIED.get() {
         marks |= marks_of_unspecified(packet, protocol);
+        // A device without link-layer addresses says of every packet that it is for this host.
+        if came_in && is_to_a_group(packet) {
+            marks |= mark::OTHERS;
+        }
     } else if is(reason, &REASON_QDISC_DROP) && packet.device().is_some_and(Device::is_cut_off) {
         marks |= mark::NO_CARRIER;
     }
     veiled(marks as u32, packet.length() as u64) as u8
+}
+
+/// Whether a packet goes to a multicast address.
+#[inline(always)]
+fn is_to_a_group(packet: SkBuff) -> bool {
+    let header = packet.network_header();
+    let highest = |word| {
+        packet
+            .words_of::<1>(header, word)
+            .map_or(0, |[word]| u32::from_be(word) >> 24)
+    };
+    match packet.ethertype() {
+        ethertype::IPV4 => highest(4) >> 4 == 0xe,
+        ethertype::IPV6 => highest(6) == 0xff,
+        _ => false,
+    }
 }
 
 #[inline(always)]

@@ -53,7 +53,9 @@ pub fn behind(headers: &[u8], next: u8, content: &[u8]) -> (u8, Vec<u8>) {
             43 => vec![following, 0, 253, 0, 0, 0, 0, 0],
             // The only fragment of its packet.
             44 => vec![following, 0, 0, 0, 0, 0, 0, 9],
-            51 => vec![following, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            51 => vec![
+                following, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            ],
             // Options: only padding.
             _ => vec![following, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         });
