@@ -115,8 +115,9 @@ fn a_queue_that_refuses_all_pieces_of_a_packet_counts_the_pieces() -> Result<()>
     let exporter = start(pair.config())?;
     let flow = Flow::open(&pair, Family::V4, 443)?;
     // Nothing is left in the bucket for a whole packet of many segments, nor room to wait for it.
-    pair.client
-        .exec(&format!("tc qdisc add dev {DEVICE} root tbf rate 8kbit burst 1600 limit 1600"))?;
+    pair.client.exec(&format!(
+        "tc qdisc add dev {DEVICE} root tbf rate 8kbit burst 1600 limit 1600"
+    ))?;
     (&flow.client).write_all(&[0; 60_000])?;
     sleep(Duration::from_millis(700));
     let queue = Queue::read(&pair.client, DEVICE)?;
@@ -258,9 +259,8 @@ fn what_a_neighbor_says_to_all_or_to_others_is_benign() -> Result<()> {
     })?;
     // A protocol that runs over IP itself (OSPF), to a group that nobody here has joined.
     let group: Ipv6Addr = "ff05::1234".parse()?;
-    pair.client.exec(&format!(
-        "ip -6 route add multicast ff05::/16 dev {DEVICE} table local"
-    ))?;
+    pair.client
+        .exec(&format!("ip -6 route add multicast ff05::/16 dev {DEVICE} table local"))?;
     let packet = v6(subnet.v6(CLIENT), group, 89, &[0; 24]);
     send_packets(&pair.client, group.into(), &vec![packet; 5])?;
     // Another host's, as a bridge in between that has forgotten where it is sends them to everybody.
@@ -333,7 +333,8 @@ fn a_queue_of_the_filter_without_a_program_is_policy() -> Result<()> {
     let (pairs, config) = of_each_family()?;
     let exporter = start(config)?;
     for (family, pair) in pairs {
-        let ruleset = "table inet q {\n chain c {\n type filter hook input priority 0;\n udp dport 4000 queue num 7\n }\n}\n";
+        let ruleset =
+            "table inet q {\n chain c {\n type filter hook input priority 0;\n udp dport 4000 queue num 7\n }\n}\n";
         if let Err(error) = nft::load(&pair.server, ruleset) {
             skip(&format!("the filter has no queues here: {error:#}"));
             return Ok(());
@@ -368,7 +369,11 @@ fn a_device_without_carrier_is_no_queue_that_is_too_short() -> Result<()> {
 #[test]
 fn the_protocol_is_that_behind_the_extension_headers() -> Result<()> {
     let _turn = turn::shared()?;
-    const [HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION]: [u8; 5] = [0, 43, 44, 51, 60];
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    const DESTINATION: u8 = 60;
     for (next, protocol) in [(17, "udp"), (6, "tcp"), (58, "icmpv6"), (253, "ip")] {
         for headers in [
             &[][..],
@@ -428,7 +433,10 @@ fn a_bridge_of_virtual_ports_is_virtual() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
     let subnet = pair.subnet()?;
-    if let Err(error) = pair.server.exec("ip link add br9 address 02:00:00:00:00:02 type bridge") {
+    if let Err(error) = pair
+        .server
+        .exec("ip link add br9 address 02:00:00:00:00:02 type bridge")
+    {
         skip(&format!("no bridge here: {error:#}"));
         return Ok(());
     }
@@ -438,7 +446,10 @@ fn a_bridge_of_virtual_ports_is_virtual() -> Result<()> {
         "link set dev br9 arp off up".to_owned(),
         format!("address add {}/24 dev br9", subnet.v4(77)),
         format!("address del {}/24 dev {DEVICE}", subnet.v4(SERVER)),
-        format!("neighbour add {} lladdr 02:00:00:00:00:01 dev br9 nud permanent", subnet.v4(CLIENT)),
+        format!(
+            "neighbour add {} lladdr 02:00:00:00:00:01 dev br9 nud permanent",
+            subnet.v4(CLIENT)
+        ),
     ])?;
     pair.client.ip(&[format!(
         "neighbour add {} lladdr 02:00:00:00:00:02 dev {DEVICE} nud permanent",
