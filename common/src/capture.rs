@@ -1,7 +1,7 @@
 //! What `capture` is given of a dropped packet: the layout of an event, where the packet begins in it, and the table of
 //! sites that were turned away.
 
-use crate::drops::Text;
+use crate::drops::{Direction, Text};
 
 /// Where, why and of what kind a packet was dropped: all that filters look at but addresses. The key of the map
 /// `CAPTURE_SITES`.
@@ -22,11 +22,27 @@ pub struct Site {
     pub hardware_type: u16,
     /// A [`crate::drops::Protocol`].
     pub protocol: u8,
-    /// A [`crate::drops::Direction`].
-    pub direction: u8,
+    /// A [`Direction`] in the lowest bit, and above it bits of [`crate::drops::mark`].
+    pub way: u8,
 }
 
 impl Site {
+    /// Direction and marks as one number.
+    #[inline(always)]
+    pub const fn way_of(direction: Direction, marks: u8) -> u8 {
+        direction as u8 | marks << 1
+    }
+
+    /// Which way its packets go.
+    pub const fn direction(&self) -> Direction {
+        Direction::from_number(self.way & 1)
+    }
+
+    /// What else their class is decided by.
+    pub const fn marks(&self) -> u8 {
+        self.way >> 1
+    }
+
     /// `ARPHRD_VOID`: no device has this type.
     pub const NO_DEVICE: u16 = 0xffff;
 }
@@ -106,7 +122,7 @@ impl Head {
                 namespace: low(namespace_and_kind),
                 hardware_type: part(namespace_and_kind, 2),
                 protocol: part(namespace_and_kind, 3).to_le_bytes()[0],
-                direction: part(namespace_and_kind, 3).to_le_bytes()[1],
+                way: part(namespace_and_kind, 3).to_le_bytes()[1],
             },
             time,
             length: low(lengths),
@@ -250,7 +266,7 @@ mod tests {
                 namespace: 4_026_531_840,
                 hardware_type: 772,
                 protocol: 2,
-                direction: 1,
+                way: 1,
             },
             time: 1_000_000_007,
             length: 1514,

@@ -50,7 +50,7 @@ pub enum ConnectionType {
     /// No route device was known, or its kind says nothing.
     #[default]
     Unknown = 0,
-    /// Ethernet or InfiniBand, and what bundles it: VLAN, bond, team, bridge.
+    /// Ethernet or InfiniBand, and what bundles it: VLAN, bond, team, and a bridge with such a port.
     Wired = 1,
     /// A device with a wireless pointer (`net_device.ieee80211_ptr`) or an IEEE 802.11 type.
     Wifi = 2,
@@ -159,6 +159,16 @@ pub const fn connection_type(device: &Device) -> ConnectionType {
         | arphrd::NONE => ConnectionType::Tunnel,
         _ => ConnectionType::Unknown,
     }
+}
+
+/// Whether a port of this type makes its bridge more than a switch within this host. A tunnel's port, most often the TAP device of
+/// a virtual machine, does not.
+#[inline(always)]
+pub const fn leads_out(port: ConnectionType) -> bool {
+    matches!(
+        port,
+        ConnectionType::Wired | ConnectionType::Wifi | ConnectionType::Cell
+    )
 }
 
 macro_rules! kinds {

@@ -96,11 +96,36 @@ pub mod ethertype {
     pub const IPV6: u16 = 0x86dd;
 }
 
+/// What the class of a drop is decided by, besides its place and reason: bits of [`DropKey::marks`].
+pub mod mark {
+    /// Not for this host alone: broadcast, multicast or another host's (`sk_buff.pkt_type`, and where the kernel gives no reason
+    /// also a multicast address). Only of packets that came in.
+    pub const OTHERS: u8 = 1;
+    /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
+    pub const EMPTY: u8 = 1 << 1;
+    /// It is shorter than the header of its protocol, if that is TCP or ICMPv6.
+    pub const CUT: u8 = 1 << 2;
+    /// It still holds several segments, or may have held some that went on by themselves (GSO).
+    pub const SEGMENTS: u8 = 1 << 3;
+    /// Its device is down or has no carrier. Only of packets that a queueing discipline drops.
+    pub const NO_CARRIER: u8 = 1 << 4;
+    /// This kernel's reason also stands for what newer kernels call by another name. Set by user space, which knows the names.
+    pub const COARSE: u8 = 1 << 7;
+}
+
+/// `sk_buff.pkt_type` by `linux/if_packet.h`, which is the same on every kernel: whom a packet that came in is for.
+#[inline(always)]
+pub const fn is_for_others(packet_type: u8) -> bool {
+    /// `PACKET_BROADCAST`, `PACKET_MULTICAST` and `PACKET_OTHERHOST`.
+    const OTHERS: u8 = 1 << 1 | 1 << 2 | 1 << 3;
+    OTHERS >> (packet_type & 7) & 1 != 0
+}
+
 /// Which way a packet went: the value of the `direction` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Direction {
-    /// It came in through a device (`sk_buff.skb_iif` is set).
+    /// It came in through a device.
     #[default]
     Receive = 0,
     /// It came from this host.
@@ -205,8 +230,10 @@ pub struct DropKey {
     pub connection: u8,
     /// What was not looked for, bits of [`skip`].
     pub skipped: u8,
+    /// What else its class is decided by, bits of [`mark`].
+    pub marks: u8,
     /// Explicit padding, zero: the kernel compares keys byte by byte.
-    pub padding: [u8; 4],
+    pub padding: [u8; 3],
 }
 
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
@@ -224,6 +251,7 @@ impl DropKey {
             direction,
             connection,
             skipped,
+            marks,
             padding: _,
         } = *self;
         [
@@ -231,7 +259,11 @@ impl DropKey {
             reason as u64 | (words[0] as u64) << 32,
             words[1] as u64 | (words[2] as u64) << 32,
             words[3] as u64 | (kind as u64) << 32,
-            protocol as u64 | (direction as u64) << 8 | (connection as u64) << 16 | (skipped as u64) << 24,
+            protocol as u64
+                | (direction as u64) << 8
+                | (connection as u64) << 16
+                | (skipped as u64) << 24
+                | (marks as u64) << 32,
         ]
     }
 }

@@ -123,9 +123,11 @@ macro_rules! kernel_fields {
             SK_BUFF_SK: u64 = "sk_buff" . "sk";
             SK_BUFF_DEV: u64 = "sk_buff" . "dev";
             SK_BUFF_IIF: u32 = "sk_buff" . "skb_iif";
+            SK_BUFF_PACKET_TYPE: u8 = "sk_buff" . "pkt_type";
             SK_BUFF_PROTOCOL: u16 = "sk_buff" . "protocol";
             SK_BUFF_HEAD: u64 = "sk_buff" . "head";
             SK_BUFF_DATA: u64 = "sk_buff" . "data";
+            SK_BUFF_TAIL: u32 = "sk_buff" . "tail";
             SK_BUFF_END: u32 = "sk_buff" . "end";
             SK_BUFF_MAC_HEADER: u16 = "sk_buff" . "mac_header";
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
@@ -133,6 +135,7 @@ macro_rules! kernel_fields {
             SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
             SK_BUFF_CB: [u8; 48] = "sk_buff" . "cb";
             TCP_SKB_CB_GSO_SEGS: u16 = "tcp_skb_cb" . "tcp_gso_segs";
+            SKB_SHARED_INFO_GSO_SIZE: u16 = "skb_shared_info" . "gso_size";
             SKB_SHARED_INFO_GSO_SEGS: u16 = "skb_shared_info" . "gso_segs";
 
             DST_ENTRY_DEV: u64 = "dst_entry" . "dev";
@@ -144,6 +147,10 @@ macro_rules! kernel_fields {
             NET_DEVICE_RTNL_LINK_OPS: u64 = "net_device" . "rtnl_link_ops";
             NET_DEVICE_XDP_PROG: u64 = "net_device" . "xdp_prog";
             NET_DEVICE_NET: u64 = "net_device" . "nd_net.net";
+            NET_DEVICE_STATE: u64 = "net_device" . "state";
+            NET_DEVICE_PORTS: u64 = "net_device" . "adj_list.lower.next";
+            NETDEV_ADJACENT_DEV: u64 = "netdev_adjacent" . "dev";
+            NETDEV_ADJACENT_NEXT: u64 = "netdev_adjacent" . "list.next";
             NET_INUM: u32 = "net" . "ns.inum";
             RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
 
@@ -180,12 +187,16 @@ macro_rules! kernel_facts {
         $callback! {
             /// The tracepoint `kfree_skb` has the argument `reason`.
             HAS_DROP_REASON;
-            /// Number of the drop reason `NOT_SPECIFIED`, when an XDP hook runs.
+            /// Number of the drop reason `NOT_SPECIFIED`.
             REASON_NOT_SPECIFIED;
+            /// Number of the drop reason `CPU_BACKLOG`.
+            REASON_CPU_BACKLOG;
             /// Number of the drop reason `XDP`, when an XDP hook runs.
             REASON_XDP;
-            /// Number of the drop reason `QDISC_DROP`, when `qdisc_drop` runs, which knows a better one.
+            /// Number of the drop reason `QDISC_DROP`.
             REASON_QDISC_DROP;
+            /// `qdisc_drop` runs, which knows a better reason.
+            HAS_QDISC_REASONS;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
             /// `xdp_redirect_err` runs.

@@ -14,6 +14,7 @@ pub mod capture;
 pub mod connection;
 pub mod drops;
 pub mod event;
+pub mod extension;
 pub mod fields;
 pub mod flow;
 pub mod group;

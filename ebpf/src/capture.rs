@@ -44,7 +44,7 @@ pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direct
         location,
         reason,
         protocol,
-        direction: direction as u8,
+        way: Site::way_of(direction, packet::marks(packet, reason, direction, protocol)),
         ..site_of_device(packet, direction)
     };
     // SAFETY: a member of the map value of this CPU.
@@ -92,7 +92,7 @@ fn is_wanted(address: Address) -> bool {
 fn site_of_device(packet: SkBuff, direction: Direction) -> Site {
     let device = match direction {
         Direction::Receive => packet.receiving_device(),
-        Direction::Transmit => match packet.transmitting_device() {
+        Direction::Transmit => match packet.nearest_device() {
             Some(device) => Some(device),
             None => packet.route_device(),
         },

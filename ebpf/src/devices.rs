@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a function that the verifier checks once is exported by name")]
 
 use crate::{
-    kernel::{Device, SkBuff, Sock},
+    kernel::{Device, SkBuff, Sock, port_after},
     maps::SETTINGS,
 };
 use common::connection::{self, ConnectionType, Name};
@@ -30,7 +30,7 @@ pub(crate) fn of_received(packet: SkBuff) -> Connection {
 pub(crate) fn of_transmitted(packet: SkBuff) -> Connection {
     match packet.route_device() {
         Some(device) => of_device(device),
-        None => packet.transmitting_device().map_or(UNKNOWN, of_device),
+        None => packet.nearest_device().map_or(UNKNOWN, of_device),
     }
 }
 
@@ -46,10 +46,46 @@ pub(crate) fn of_device(device: Device) -> Connection {
             return configured as u8;
         }
     }
-    let [first, second] = device.kind();
+    let kind = device.kind();
+    let itself = by_itself(device, kind);
+    match device.ports() {
+        Some(ports) if itself == ConnectionType::Wired as u32 && kind == const { connection::name("bridge") } => {
+            of_bridge(ports) as u8
+        }
+        _ => itself as u8,
+    }
+}
+
+/// What a device says of itself, whatever its ports are.
+#[inline(always)]
+fn by_itself(device: Device, [first, second]: Name) -> u32 {
     let wireless = (device.wireless().unwrap_or(0) != 0) as u32;
     let hardware_type = device.hardware_type().unwrap_or(0) as u32;
-    connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second) as u8
+    connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second)
+}
+
+/// The connection type of a bridge by the list of its ports: what leads out of this host, else virtual. With global linkage for
+/// the same reason as [`connection_type`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn of_bridge(ports: u64) -> u32 {
+    /// Ports that are looked at: those that were added first.
+    const MOST: u32 = 16;
+    let mut place = ports;
+    let mut count = 0;
+    while count < MOST {
+        let Some((next, device)) = port_after(place) else { break };
+        if next == ports {
+            break;
+        }
+        let port = by_itself(device, device.kind());
+        if connection::leads_out(ConnectionType::from_number(port as u8)) {
+            return ConnectionType::Wired as u32;
+        }
+        place = next;
+        count += 1;
+    }
+    ConnectionType::Virtual as u32
 }
 
 /// No device-name pattern matched.

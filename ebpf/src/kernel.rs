@@ -90,7 +90,7 @@ unsafe fn load_pointer(base: *const u8, field: &Global<u64>) -> Option<*const u8
 /// `N` words at an address that the verifier does not know as a pointer. Where it can be given a type, memory that is not there
 /// reads as zero; elsewhere it is `None`.
 #[inline(always)]
-fn words_at<const N: usize>(address: u64) -> Option<[u32; N]> {
+pub(crate) fn words_at<const N: usize>(address: u64) -> Option<[u32; N]> {
     if !TYPE_IN6_ADDR.is_set() {
         // SAFETY: the helper checks every address.
         return unsafe { bpf_probe_read_kernel(address as *const [u32; N]) }.ok();
@@ -213,6 +213,13 @@ impl Sock {
                 _ => Address::NONE,
             }
         }
+    }
+
+    /// Whether `skc_family` says something.
+    #[inline(always)]
+    pub(crate) fn has_family(self) -> bool {
+        // SAFETY: a member of `struct sock_common`.
+        !matches!(unsafe { load(self.0, &SOCK_COMMON_FAMILY) }, Some(0))
     }
 
     /// Whether `skc_family` is IPv4 or IPv6.
@@ -508,6 +515,7 @@ device_readers! {
     flags: u32 = NET_DEVICE_FLAGS;
     wireless: u64 = NET_DEVICE_IEEE80211_PTR;
     link_operations: u64 = NET_DEVICE_RTNL_LINK_OPS;
+    state: u64 = NET_DEVICE_STATE;
     generic_program: u64 = NET_DEVICE_XDP_PROG;
     network: u64 = NET_DEVICE_NET;
 }
@@ -529,6 +537,21 @@ impl Device {
     pub(crate) fn address(self) -> u64 {
         let (Self::Typed(base) | Self::Untyped(base)) = self;
         base as u64
+    }
+
+    /// Whether it is down or has no carrier, by its state.
+    #[inline(always)]
+    pub(crate) fn is_cut_off(self) -> bool {
+        // `__LINK_STATE_START` and `__LINK_STATE_NOCARRIER` have been these bits since Linux 2.6.
+        const START: u64 = 1;
+        const NO_CARRIER: u64 = 1 << 2;
+        self.state().is_some_and(|state| state & (START | NO_CARRIER) != START)
+    }
+
+    /// The list of the devices that are ports of this one: a bridge's, for example.
+    #[inline(always)]
+    pub(crate) fn ports(self) -> Option<u64> {
+        Some(self.address() + NET_DEVICE_PORTS.offset()? as u64)
     }
 
     /// Whether this is the program that the network stack runs on the device's packets (`xdp_prog`), not the driver.
@@ -563,6 +586,15 @@ impl Device {
             _ => [0; 2],
         }
     }
+}
+
+/// What comes after a place in a list of ports: the place, and the device that is the port.
+#[inline(always)]
+pub(crate) fn port_after(place: u64) -> Option<(u64, Device)> {
+    let next = address_at(place)?;
+    let entry = next - NETDEV_ADJACENT_NEXT.offset()? as u64;
+    let device = address_at(entry + NETDEV_ADJACENT_DEV.offset()? as u64)?;
+    Some((next, Device::Untyped(device as *const u8)))
 }
 
 /// `kind` of a `struct rtnl_link_ops`, NUL-padded.
@@ -777,22 +809,53 @@ impl SkBuff {
         unsafe { load_pointer(self.0, &SK_BUFF_SK) }.and_then(Sock::from_pointer)
     }
 
+    /// `pkt_type`: whom a packet that came in is for, by its link-layer address.
+    #[inline(always)]
+    pub(crate) fn packet_type(self) -> u8 {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load_bits(self.0, &SK_BUFF_PACKET_TYPE) }.unwrap_or(0)
+    }
+
+    /// Whether a socket has it. That of a tun device does not count: it is where packets of the device come from.
+    #[inline(always)]
+    pub(crate) fn is_of_socket(self) -> bool {
+        self.socket().is_some_and(Sock::has_family)
+    }
+
+    /// Whether it has a route.
+    #[inline(always)]
+    pub(crate) fn has_route(self) -> bool {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_REFDST) }.unwrap_or(0) != 0
+    }
+
+    /// Whether it begins behind its link-layer header: the header was taken off when it came in.
+    #[inline(always)]
+    pub(crate) fn is_behind_link_header(self) -> bool {
+        self.offsets()
+            .is_some_and(|offsets| offsets.link != Offsets::UNSET && offsets.link < offsets.data)
+    }
+
     /// `dev`, unless the field holds something else at the moment: it counts only when its `ifindex` is that of `skb_iif`.
     #[inline(always)]
     pub(crate) fn receiving_device(self) -> Option<Device> {
+        let received_through = self.received_through();
+        if received_through == 0 {
+            return self.nearest_device();
+        }
         // SAFETY: a member of `struct sk_buff`.
         let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
-        if device.ifindex()? == self.received_through() {
+        if device.ifindex()? == received_through {
             Some(device)
         } else {
             None
         }
     }
 
-    /// `dev` of a packet on its way out, if what is there looks like a device: by then the route may have been let go, and
-    /// there is no `skb_iif` to compare with.
+    /// `dev` of a packet that has no `skb_iif` to compare with, if what is there looks like a device: where the packet is on its
+    /// way out, its route may have been let go by then.
     #[inline(always)]
-    pub(crate) fn transmitting_device(self) -> Option<Device> {
+    pub(crate) fn nearest_device(self) -> Option<Device> {
         /// `ifindex` counts up from 1 in each namespace.
         const MOST_DEVICES: u32 = 1 << 24;
         // SAFETY: a member of `struct sk_buff`.
@@ -908,6 +971,16 @@ impl SkBuff {
         words_at(self.head()? + header? as u64 + 4 * first as u64)
     }
 
+    /// The address of what lies `offset` bytes behind the beginning of a header, and that of the first byte behind the memory
+    /// that headers lie in.
+    #[inline(always)]
+    pub(crate) fn bounds_from(self, header: Option<u32>, offset: u32) -> Option<(u64, u64)> {
+        let head = self.head()?;
+        // SAFETY: a member of `struct sk_buff`.
+        let end = head + unsafe { load(self.0, &SK_BUFF_TAIL) }? as u64;
+        Some((head + header? as u64 + offset as u64, end))
+    }
+
     /// `N` words of the transport header.
     #[inline(always)]
     pub(crate) fn transport_words<const N: usize>(self) -> Option<[u32; N]> {
@@ -934,6 +1007,19 @@ impl SkBuff {
         };
         // SAFETY: the helper checks every address.
         unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }.map_or(1, at_least_one)
+    }
+
+    /// Whether it is or was made of several segments, by `gso_size` of `skb_shared_info`.
+    #[inline(always)]
+    pub(crate) fn has_segments(self) -> bool {
+        let read = || {
+            // SAFETY: members of `struct sk_buff`.
+            let shared = self.head()? + unsafe { load(self.0, &SK_BUFF_END) }? as u64;
+            let field = SKB_SHARED_INFO_GSO_SIZE.offset()? as u64;
+            let [word] = words_at(shared + (field & !3))?;
+            Some(word >> (8 * (field & 2)) & 0xffff)
+        };
+        read().unwrap_or(0) != 0
     }
 
     /// Segments in a packet on its way, by `skb_shared_info`.

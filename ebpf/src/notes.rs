@@ -5,7 +5,7 @@
 use crate::{
     kernel::{Device, SkBuff, XdpProgram},
     maps::NOTES,
-    offsets::{REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
+    offsets::{HAS_QDISC_REASONS, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
 };
 use common::{connection, drops::Note};
 use core::ptr::{read_volatile, write_volatile};
@@ -44,7 +44,7 @@ pub(crate) fn reason_of(packet: SkBuff, reason: u32) -> Option<u32> {
     if of_xdp && take(About::XdpDevice, packet.device_address()).is_some() {
         return None;
     }
-    let better = if number == REASON_QDISC_DROP.get() {
+    let better = if HAS_QDISC_REASONS.is_set() && number == REASON_QDISC_DROP.get() {
         take(About::QdiscPacket, packet.address())
     } else {
         None

@@ -120,7 +120,7 @@ impl Labelling {
         self.of_group(Some(key))
     }
 
-    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores. The row `other` has no site.
+    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores, and for a part of a packet. The row `other` has no site.
     pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
         let ignored = site.is_some_and(|site| self.ignores(site));
         (!ignored).then(|| self.of_drop(site))
@@ -135,12 +135,16 @@ impl Labelling {
         )
     }
 
+    /// Whether the configuration leaves a drop out, or it is none by itself.
     fn ignores(&self, site: &DropSite) -> bool {
-        self.config
-            .drops
-            .ignore
-            .iter()
-            .any(|rule| rule.matches(&site.reason, &site.location))
+        let DropSite {
+            reason,
+            location,
+            marks,
+            ..
+        } = site;
+        let mut rules = self.config.drops.ignore.iter();
+        !self.classes.is_packet(reason, location, *marks) || rules.any(|rule| rule.matches(reason, location))
     }
 
     /// All labels of a group; `None` is the group `other`.
@@ -167,7 +171,11 @@ impl Labelling {
             Some(match label {
                 DropLabel::Location => site.location.clone(),
                 DropLabel::Reason => site.reason.clone(),
-                DropLabel::Class => self.classes.of(&site.reason, &site.location).as_str().to_owned(),
+                DropLabel::Class => self
+                    .classes
+                    .of(&site.reason, &site.location, site.marks)
+                    .as_str()
+                    .to_owned(),
                 DropLabel::Protocol => site.protocol?.as_str().to_owned(),
                 DropLabel::Direction => site.direction.as_str().to_owned(),
                 DropLabel::Subnet => self.subnet(site.subnet?),
@@ -417,6 +425,7 @@ mod tests {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: None,
+            marks: 0,
         };
         let count = DropCount { packets: 1, bytes: 100 };
         let mut snapshot = snapshot();

@@ -2,6 +2,7 @@
 //! that were learned before. From a reading to the snapshot.
 
 use crate::{
+    classes::coarse,
     kernel::{
         Kernel,
         read::{DropRow, text},
@@ -25,9 +26,11 @@ pub fn name(row: &DropRow, kernel: &Kernel) -> (DropSource, Option<DropSite>) {
 
 fn of_software(key: &DropKey, kernel: &Kernel) -> DropSite {
     let is_known = |without: u8| key.skipped & without == 0;
+    let reason = kernel.reason(key.reason);
     DropSite {
         location: kernel.location(key.location),
-        reason: kernel.reason(key.reason),
+        marks: key.marks | coarse(&reason, |name| kernel.has_reason(name)),
+        reason,
         subnet: is_known(skip::HEADERS | skip::SUBNET).then_some(key.subnet),
         protocol: is_known(skip::HEADERS).then(|| Protocol::from_number(key.protocol)),
         direction: Direction::from_number(key.direction),
@@ -48,6 +51,7 @@ fn of_name(key: &NamedDropKey) -> DropSite {
         protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,
         connection: Some(ConnectionType::from_number(key.connection)),
+        marks: 0,
     }
 }
 

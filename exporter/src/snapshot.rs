@@ -81,6 +81,8 @@ pub struct DropSite {
     pub direction: Direction,
     /// What carried it; none if nobody looked.
     pub connection: Option<ConnectionType>,
+    /// What else its class is decided by, bits of [`common::drops::mark`].
+    pub marks: u8,
 }
 
 /// What the exporter knows of itself.

@@ -72,6 +72,7 @@ fn no_text_becomes_markup() -> Result<()> {
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
         connection: Some(ConnectionType::Wired),
+        marks: 0,
     };
     let total = DropCount { packets: 7, bytes: 70 };
     snapshot.drops.push(Row {
@@ -172,6 +173,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: Some(ConnectionType::Wired),
+            marks: 0,
         };
         snapshot.drops.push(Row {
             id: u64::from(number) + 1,

@@ -66,6 +66,7 @@ fn group_key() -> impl Strategy<Value = Option<GroupKey>> {
         subnet,
         protocol,
         connection,
+        marks: 0,
         role,
     });
     prop_oneof![1 => Just(None), 9 => key.prop_map(Some)]

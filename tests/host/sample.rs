@@ -186,6 +186,7 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
             protocol: Some(protocol),
             direction,
             connection: Some(connection),
+            marks: 0,
         };
         (DropSource::Software, Some(site))
     };

@@ -13,6 +13,7 @@ mod capture;
 mod churn;
 mod connects;
 mod degraded;
+mod drop_meaning;
 mod drop_table;
 mod drops;
 mod dump;

@@ -33,6 +33,7 @@ pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod protobuf;
+pub mod raw_ip;
 pub mod rotel;
 pub mod rules;
 pub mod scrape;

@@ -41,16 +41,12 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     let Some(reason) = notes::reason_of(packet, reason) else {
         return;
     };
-    let direction = if packet.received_through() == 0 {
-        Direction::Transmit
-    } else {
-        Direction::Receive
-    };
+    let direction = packet::direction(packet, reason);
     if HAS_PACKETS.is_set() {
         capture::send(packet, location, reason, direction, run);
         return;
     }
-    if matches!(direction, Direction::Transmit) {
+    if packet.received_through() == 0 {
         count_for_flow(packet);
     }
     drops::count(&key(packet, location, reason, direction), packet.length(), run);
@@ -87,7 +83,8 @@ fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> Drop
         direction: direction as u8,
         connection,
         skipped,
-        padding: [0; 4],
+        marks: packet::marks(packet, reason, direction, protocol),
+        padding: [0; 3],
     }
 }
 

@@ -121,7 +121,7 @@ fn cooked_header(head: &Head) -> [u8; COOKED_HEADER as usize] {
     header[..2].copy_from_slice(protocol);
     header[4..8].copy_from_slice(interface);
     header[8..10].copy_from_slice(kind);
-    header[10] = match Direction::from_number(head.site.direction) {
+    header[10] = match head.site.direction() {
         Direction::Receive => TO_US,
         Direction::Transmit => FROM_US,
     };
@@ -137,7 +137,7 @@ mod tests {
         let site = Site {
             hardware_type,
             ifindex: 7,
-            direction: Direction::Transmit as u8,
+            way: Site::way_of(Direction::Transmit, 0),
             ..Site::default()
         };
         let mut bytes = vec![0xee; usize::from(link).saturating_sub(2)];

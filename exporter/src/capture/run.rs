@@ -337,6 +337,10 @@ impl Namer for Kernel<'_> {
         (self.packets.reason(site), self.packets.location(site))
     }
 
+    fn has_reason(&self, name: &str) -> bool {
+        self.packets.has_reason(name)
+    }
+
     fn own_device(&self, ifindex: u32) -> Option<String> {
         if_indextoname(ifindex).ok()?.into_string().ok()
     }

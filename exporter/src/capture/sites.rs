@@ -5,7 +5,10 @@ use super::{
     link::Link,
     pcapng::Interface,
 };
-use crate::{classes::Classes, kernel::capture::device};
+use crate::{
+    classes::{Classes, coarse},
+    kernel::capture::device,
+};
 use common::{
     capture::Site,
     drops::{Direction, Protocol},
@@ -16,6 +19,8 @@ use std::{collections::HashMap, rc::Rc};
 pub trait Namer {
     /// A drop reason and a kernel function.
     fn names(&mut self, site: &Site) -> (String, String);
+    /// Whether the kernel has a drop reason.
+    fn has_reason(&self, name: &str) -> bool;
     /// A device of this process's own network namespace.
     fn own_device(&self, ifindex: u32) -> Option<String>;
     /// The number of that namespace.
@@ -81,15 +86,17 @@ impl Sites {
     fn meet(&mut self, site: &Site, namer: &mut impl Namer) -> Known {
         let (reason, location) = namer.names(site);
         let interface = self.device(site, namer);
+        let marks = site.marks() | coarse(&reason, |name| namer.has_reason(name));
+        let is_packet = self.classes.is_packet(&reason, &location, marks);
         let names = Names {
-            class: self.classes.of(&reason, &location),
+            class: self.classes.of(&reason, &location, marks),
             reason,
             location,
             protocol: Protocol::from_number(site.protocol),
-            direction: Direction::from_number(site.direction),
+            direction: site.direction(),
             interface,
         };
-        let passes = self.filter.passes(&names);
+        let passes = is_packet && self.filter.passes(&names);
         let Names {
             reason,
             location,
@@ -151,6 +158,10 @@ mod tests {
             (format!("REASON_{}", site.reason), format!("function_{}", site.location))
         }
 
+        fn has_reason(&self, _: &str) -> bool {
+            true
+        }
+
         fn own_device(&self, ifindex: u32) -> Option<String> {
             (ifindex == 1).then(|| "lo".to_owned())
         }
@@ -168,7 +179,7 @@ mod tests {
             ifindex,
             namespace,
             protocol: Protocol::Udp as u8,
-            direction: Direction::Transmit as u8,
+            way: Site::way_of(Direction::Transmit, 0),
             ..Site::default()
         }
     }

@@ -187,6 +187,11 @@ impl Packets {
         self.kernel.reason(site.reason)
     }
 
+    /// Whether the kernel has a drop reason.
+    pub fn has_reason(&self, name: &str) -> bool {
+        self.kernel.has_reason(name)
+    }
+
     /// Ends the programs; what they have sent can still be read. Gives the runs that the kernel skipped.
     pub fn detach(&mut self) -> u64 {
         let lost = match self.kernel.misses() {

@@ -463,7 +463,7 @@ pub(crate) mod tests {
                 .collect(),
             tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
             iterators: iterators().into_iter().map(str::to_owned).collect(),
-            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP"]
+            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP", "CPU_BACKLOG"]
                 .into_iter()
                 .zip(2..)
                 .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
@@ -668,12 +668,12 @@ pub(crate) mod tests {
                 .facts
                 .into_iter()
                 .collect();
-            [fact::REASON_NOT_SPECIFIED, fact::REASON_XDP, fact::REASON_QDISC_DROP].map(|fact| facts[fact])
+            [fact::REASON_XDP, fact::HAS_QDISC_REASONS].map(|fact| facts[fact])
         };
-        assert_eq!(facts(&[]), [2, 3, 4]);
-        assert_eq!(facts(&["qdisc_drop"]), [2, 3, 0]);
-        assert_eq!(facts(&["xdp_exception"]), [2, 3, 4]);
-        assert_eq!(facts(&["xdp_exception", "xdp_redirect_err"]), [0, 0, 4]);
+        assert_eq!(facts(&[]), [3, 1]);
+        assert_eq!(facts(&["qdisc_drop"]), [3, 0]);
+        assert_eq!(facts(&["xdp_exception"]), [3, 1]);
+        assert_eq!(facts(&["xdp_exception", "xdp_redirect_err"]), [0, 1]);
     }
 
     #[test]

@@ -197,6 +197,11 @@ impl Kernel {
         self.reasons.name(number)
     }
 
+    /// Whether this kernel has a drop reason.
+    pub fn has_reason(&self, name: &str) -> bool {
+        self.reasons.have_name(name)
+    }
+
     fn read_groups(
         &self,
         slots: u32,

@@ -36,6 +36,11 @@ impl Reasons {
         self.modules.contains(module)
     }
 
+    /// Whether a reason has this name.
+    pub fn have_name(&self, name: &str) -> bool {
+        self.names.values().any(|known| known == name)
+    }
+
     /// Whether a number is of a subsystem and has no name: that of a module, perhaps.
     pub fn lack(&self, number: u32) -> bool {
         number >> 16 != 0 && !self.names.contains_key(&number)
@@ -85,8 +90,10 @@ mod tests {
         for short in ["NOT_SPECIFIED", "NETFILTER_DROP", "NO_SOCKET"] {
             let number = numbers[&format!("SKB_DROP_REASON_{short}")];
             assert_eq!(reasons.name(u32::try_from(number).unwrap()), short);
+            assert!(reasons.have_name(short));
         }
         assert_eq!(reasons.name(7 << 16 | 1), "458753");
+        assert!(!reasons.have_name("NO_SUCH_REASON"));
         assert!(reasons.lack(7 << 16 | 1) && !reasons.lack(u32::from(u16::MAX)));
     }
 

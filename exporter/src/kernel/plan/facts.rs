@@ -18,11 +18,8 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             .iter()
             .any(|planned| planned.name() == name && planned.off.is_none())
     };
-    // A reason that no other program knows more about has the number 0, which is none.
-    let reason = |name: &str, known: bool| match features.drop_reasons.get(name) {
-        Some(number) if known => u64::from(*number),
-        _ => 0,
-    };
+    // A reason that the kernel does not have is 0, which is none.
+    let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
@@ -31,12 +28,11 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             u64::from(arguments("tcp_retransmit_skb") > 2),
         ),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
-        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED", xdp)),
-        (fact::REASON_XDP, reason("SKB_DROP_REASON_XDP", xdp)),
-        (
-            fact::REASON_QDISC_DROP,
-            reason("SKB_DROP_REASON_QDISC_DROP", runs(QDISC)),
-        ),
+        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED")),
+        (fact::REASON_CPU_BACKLOG, reason("SKB_DROP_REASON_CPU_BACKLOG")),
+        (fact::REASON_XDP, if xdp { reason("SKB_DROP_REASON_XDP") } else { 0 }),
+        (fact::REASON_QDISC_DROP, reason("SKB_DROP_REASON_QDISC_DROP")),
+        (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (
             fact::HAS_PREEMPTIBLE_TRACEPOINTS,
