@@ -5,6 +5,7 @@ use crate::{
     atomic,
     devices::{self, Connection},
     kernel::{SkBuff, Sock, TcpSock},
+    listeners,
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     offsets::GROUP_CAPACITY,
     packet, recent,
@@ -45,11 +46,12 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
     }
 }
 
-/// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
+/// The slot of a flow or of an event on a socket. Without a `role`, a listener on its port tells it, else the ports do.
 #[inline(always)]
 pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
-    let subnet = subnet_of(sock.remote());
-    slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
+    let (subnet, port) = (subnet_of(sock.remote()), sock.local_port());
+    let role = role.or_else(|| listeners::role_of(sock, port));
+    slot_of_labels(subnet, port, sock.remote_port(), role, connection)
 }
 
 /// The slot of an event on a flow: as above, with the type of its route's device.
@@ -68,7 +70,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of a flow now. Without a `role`, the ports tell it.
+    /// The place of a flow now. Without a `role`, a listener on its port tells it, else the ports do.
     #[inline(always)]
     pub(crate) fn of_flow(sock: Sock, role: Option<Role>) -> Self {
         // Before the tables: a configuration that changes meanwhile is one that this place does not follow yet.
@@ -94,6 +96,7 @@ impl Place {
 
     #[inline(always)]
     fn new(sock: Sock, role: Option<Role>, connection: Connection, generation: u16) -> Self {
+        let role = role.or_else(|| listeners::role_of(sock, sock.local_port()));
         Self {
             slot: slot_of_socket(sock, role, connection),
             generation,
@@ -133,16 +136,22 @@ fn generation() -> u16 {
     }
 }
 
-/// The slot of an event on a TCP packet that came in and belongs to no flow.
+/// The slot of what happens to the served port itself, not to a flow.
 #[inline(always)]
-pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
+pub(crate) fn slot_of_port(subnet: SubnetKey, port: u16, connection: Connection) -> u32 {
+    slot_of_labels(subnet, port, 0, Some(Role::Server), connection)
+}
+
+/// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
+#[inline(always)]
+pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {
     let Some([ports]) = packet.transport_words::<1>() else {
         return OTHER_SLOT;
     };
     let ports = u32::from_be(ports);
     let subnet = subnet_of(packet::source(packet));
     let (local, remote) = (ports as u16, (ports >> 16) as u16);
-    slot_of_labels(subnet, local, remote, None, devices::of_received(packet))
+    slot_of_labels(subnet, local, remote, role, devices::of_received(packet))
 }
 
 #[inline(always)]

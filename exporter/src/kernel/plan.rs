@@ -57,6 +57,8 @@ const SOCKET: &[&str] = &[
 pub const FOLD: &str = "fold_flows";
 /// The program that shows live flows.
 pub const DUMP: &str = "dump_flows";
+/// The program that counts what listeners turn away.
+pub const FOLD_LISTENERS: &str = "fold_listeners";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
 /// The program that finds the words by which the kernel knows that a first program is at work, and what it iterates over.
@@ -96,6 +98,21 @@ pub static PROGRAMS: &[Program] = &[
         part: Part::Fold,
     },
     Program {
+        name: FOLD_LISTENERS,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[
+            "SOCK_COMMON_NET",
+            "SOCK_DROPS",
+            "SOCK_ACK_BACKLOG",
+            "SOCK_MAX_ACK_BACKLOG",
+            "ICSK_SYN_QUEUE",
+            "NET_SYN_COOKIES",
+            "NET_SYN_BACKLOG",
+            "SK_BUFF_TRANSPORT_HEADER",
+        ],
+        part: Part::Fold,
+    },
+    Program {
         name: DUMP,
         hook: Hook::Iterator("bpf_sk_storage_map"),
         fields: &[],
@@ -110,7 +127,7 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: "tcp_retransmit_skb",
         hook: Hook::Tracepoint("tcp_retransmit_skb"),
-        fields: &["SK_BUFF_LEN", "SK_BUFF_CB", "TCP_SKB_CB_GSO_SEGS", "ICSK_CA_STATE"],
+        fields: &["TCP_SOCK_TOTAL_RETRANS", "ICSK_CA_STATE"],
         part: Part::Tcp,
     },
     Program {
@@ -343,6 +360,11 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
             Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
         });
     }
+    if program.name == FOLD_LISTENERS
+        && let Some(reason) = why_listeners_are_off(config, features)
+    {
+        return Some(reason);
+    }
     let of_part = match program.part {
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops | Part::OtherDrops => &[],
@@ -376,6 +398,22 @@ fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String
             Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
             None => Some(format!("the field {field} is missing")),
         })
+}
+
+const WITHOUT_CASTS: &str = "this kernel gives no types to addresses (bpf_rdonly_cast)";
+
+/// What the kernel counts for a listener is more than what that turns away; `kfree_skb` tells the rest.
+fn why_listeners_are_off(config: &Config, features: &Features) -> Option<String> {
+    if !config.drops.enabled {
+        return Some("drops.enabled is false".to_owned());
+    }
+    if features.tracepoints.get("kfree_skb").copied().unwrap_or(0) < 4 {
+        return Some("this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned());
+    }
+    if features.casts.is_none() {
+        return Some(WITHOUT_CASTS.to_owned());
+    }
+    None
 }
 
 impl Plan {
@@ -424,6 +462,10 @@ impl Plan {
         if let Some(Casts { types, .. }) = self.casts.take() {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
+            if self.facts.contains(&(fact::HAS_RECEIVING_SOCKET, 1)) {
+                self.facts.retain(|(fact, _)| *fact != fact::HAS_RECEIVING_SOCKET);
+                self.give_up(FOLD_LISTENERS, WITHOUT_CASTS.to_owned());
+            }
         }
         self.preemption.switches = None;
         self

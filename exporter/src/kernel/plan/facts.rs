@@ -1,6 +1,6 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{Planned, QDISC, XDP, XDP_REDIRECT};
+use super::{FOLD_LISTENERS, Planned, QDISC, XDP, XDP_REDIRECT};
 use crate::kernel::{
     features::Features,
     purpose::{Part, Purpose},
@@ -23,12 +23,26 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
         Some(number) if known => u64::from(*number),
         _ => 0,
     };
+    let receiving_socket = runs(FOLD_LISTENERS);
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
         (
             fact::HAS_RETRANSMIT_ERROR,
             u64::from(arguments("tcp_retransmit_skb") > 2),
+        ),
+        (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
+        (
+            fact::REASON_NONE,
+            reason("SKB_DROP_REASON_NOT_SPECIFIED", receiving_socket),
+        ),
+        (
+            fact::REASON_TCP_CSUM,
+            reason("SKB_DROP_REASON_TCP_CSUM", receiving_socket),
+        ),
+        (
+            fact::REASON_TCP_FLAGS,
+            reason("SKB_DROP_REASON_TCP_FLAGS", receiving_socket),
         ),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
         (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED", xdp)),
