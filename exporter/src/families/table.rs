@@ -483,12 +483,13 @@ pub static METRICS: &[Metric] = &[
         C,
         "Packets dropped, each counted once, even if it still holds several segments; where (location) and why (reason) are, by \
          source: the kernel function and the kernel's reason (software), the devlink trap and its group (hardware), the program and \
-         the action or error number that failed it (xdp)",
-        "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception and xdp_redirect_err",
+         the action or error number that failed it, or the tracepoint and the error where packets are sent together (xdp)",
+        "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception, xdp_redirect_err, xdp_bulk_tx, xdp_devmap_xmit, \
+         xdp_cpumap_enqueue and xdp_cpumap_kthread",
         Source::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
     .by(&["source"])
-    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err"]),
+    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err", "xdp_bulk_tx", "xdp_devmap_xmit", "xdp_cpumap_enqueue"]),
     metric(
         "dropped",
         Bytes,

@@ -190,6 +190,30 @@ pub static PROGRAMS: &[Program] = &[
         part: Part::OtherDrops,
     },
     Program {
+        name: "xdp_bulk_tx",
+        hook: Hook::Tracepoint("xdp_bulk_tx"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_devmap_xmit",
+        hook: Hook::Tracepoint("xdp_devmap_xmit"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_enqueue",
+        hook: Hook::Tracepoint("xdp_cpumap_enqueue"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_kthread",
+        hook: Hook::Tracepoint("xdp_cpumap_kthread"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
         name: ADOPT,
         hook: Hook::Iterator("tcp"),
         fields: &[],
@@ -434,9 +458,10 @@ impl Plan {
             .map(|(_, reason)| reason.as_str())
     }
 
-    /// Number of programs that are to run.
+    /// Number of programs that are to run, of those that do not depend on types for addresses.
     pub fn running(&self) -> usize {
-        self.programs.iter().filter(|planned| planned.off.is_none()).count()
+        let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
+        self.programs.iter().filter(independent).filter(|planned| planned.off.is_none()).count()
     }
 
     /// Whether a program is to run.
@@ -462,10 +487,12 @@ impl Plan {
         if let Some(Casts { types, .. }) = self.casts.take() {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
-            if self.facts.contains(&(fact::HAS_RECEIVING_SOCKET, 1)) {
-                self.facts.retain(|(fact, _)| *fact != fact::HAS_RECEIVING_SOCKET);
+            if self.runs(FOLD_LISTENERS) {
                 self.give_up(FOLD_LISTENERS, WITHOUT_CASTS.to_owned());
             }
+            let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
+            let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
+            known.for_each(|(_, value)| *value = 0);
         }
         self.preemption.switches = None;
         self
@@ -503,24 +530,31 @@ pub(crate) mod tests {
                 .collect(),
             tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
             iterators: iterators().into_iter().map(str::to_owned).collect(),
-            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP"]
+            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP", "TCP_CSUM", "TCP_FLAGS"]
                 .into_iter()
                 .zip(2..)
                 .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
                 .collect(),
             socket_storage: true,
             one_run_per_cpu: true,
-            casts: None,
+            casts: Some(Casts {
+                function: 70_000,
+                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
+            }),
             storage_goes_under_iterators: true,
         }
     }
 
-    const DROP_PROGRAMS: [&str; 5] = [
+    const DROP_PROGRAMS: [&str; 9] = [
         "kfree_skb",
         "qdisc_drop",
         "devlink_trap_report",
         "xdp_redirect_err",
         "xdp_exception",
+        "xdp_bulk_tx",
+        "xdp_devmap_xmit",
+        "xdp_cpumap_enqueue",
+        "xdp_cpumap_kthread",
     ];
 
     fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
@@ -543,10 +577,10 @@ pub(crate) mod tests {
             off("tcp: {detail: essential}", &everything()),
             [("tcp_probe", "tcp.detail is essential".to_owned())]
         );
-        assert_eq!(
-            off("drops: {enabled: false}", &everything()),
-            DROP_PROGRAMS.map(|name| (name, "drops.enabled is false".to_owned()))
-        );
+        let without_drops = off("drops: {enabled: false}", &everything());
+        let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
+        let programs = listeners.into_iter().chain(DROP_PROGRAMS);
+        assert_eq!(without_drops, programs.map(|name| (name, reason.clone())).collect::<Vec<_>>());
         let only_drops = off("tcp: {detail: off}", &everything());
         assert_eq!(only_drops.len(), PROGRAMS.len() - DROP_PROGRAMS.len());
         assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
@@ -573,6 +607,19 @@ pub(crate) mod tests {
                 ),
                 ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
             ]
+        );
+    }
+
+    #[test]
+    fn listeners_need_a_kernel_that_names_the_receiving_socket() {
+        let mut features = everything();
+        features.tracepoints.insert("kfree_skb".to_owned(), 3);
+        assert_eq!(
+            off("", &features),
+            [(
+                FOLD_LISTENERS,
+                "this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned()
+            )]
         );
     }
 
@@ -631,17 +678,17 @@ pub(crate) mod tests {
 
     #[test]
     fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
+        let typed = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
+        assert!(typed.runs(FOLD_LISTENERS));
         let features = Features {
-            casts: Some(Casts {
-                function: 70_000,
-                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
-            }),
+            casts: None,
             ..everything()
         };
-        let typed = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
-        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
-        let untyped = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let untyped = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
         let refused = typed.without_casts();
+        assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
+        assert!(!refused.runs(FOLD_LISTENERS));
         assert_eq!((refused.casts, refused.facts), (None, untyped.facts));
     }
 

@@ -7,6 +7,14 @@ use crate::kernel::{
 };
 use common::fields::fact;
 
+/// The facts that are set only where listeners are looked after.
+pub(super) const OF_LISTENERS: [&str; 4] = [
+    fact::HAS_RECEIVING_SOCKET,
+    fact::REASON_NONE,
+    fact::REASON_TCP_CSUM,
+    fact::REASON_TCP_FLAGS,
+];
+
 /// The facts, by the names of their globals.
 pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) -> Vec<(&'static str, u64)> {
     let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);

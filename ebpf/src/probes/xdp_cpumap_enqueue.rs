@@ -1,0 +1,13 @@
+//! `xdp_cpumap_enqueue(int map_id, unsigned int processed, unsigned int drops, int to_cpu)`, 5.10 to 7.2. Packets that XDP programs
+//! redirected to another CPU are queued there; those that find the queue full are dropped. The device is not said.
+
+use super::xdp_bulk_tx::count_unsent;
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::drops::{Text, named};
+
+#[btf_tracepoint(function = "xdp_cpumap_enqueue")]
+fn xdp_cpumap_enqueue(context: BtfTracePointContext) -> i32 {
+    const PLACE: Text<6> = named("xdp_cpumap_enqueue");
+    count_unsent(PLACE, context.arg(2), 0, None);
+    0
+}
