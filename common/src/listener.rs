@@ -13,17 +13,18 @@ pub struct ListenerState {
     pub freed: u64,
     /// Handshakes turned away that are counted, by the lower half of what [`turned_away`] starts from.
     pub counted: u32,
-    /// The port under which it is known to be served; 0 when it was not bound yet.
-    pub port: u16,
     /// Explicit padding, zero.
-    pub reserved: u16,
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<ListenerState>() == 16 && align_of::<ListenerState>() == 8);
 
 /// Handshakes turned away until now, plus a constant: the difference of two such values counts them.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "both counters wrap, and so does the difference")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "both counters wrap, and so does the difference"
+)]
 pub const fn turned_away(drops: u32, freed: u64) -> u32 {
     drops.wrapping_sub(freed as u32)
 }

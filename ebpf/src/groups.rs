@@ -5,7 +5,6 @@ use crate::{
     atomic,
     devices::{self, Connection},
     kernel::{SkBuff, Sock, TcpSock},
-    listeners,
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     offsets::GROUP_CAPACITY,
     packet, recent,
@@ -46,12 +45,11 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
     }
 }
 
-/// The slot of a flow or of an event on a socket. Without a `role`, a listener on its port tells it, else the ports do.
+/// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
 #[inline(always)]
 pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
-    let (subnet, port) = (subnet_of(sock.remote()), sock.local_port());
-    let role = role.or_else(|| listeners::role_of(sock, port));
-    slot_of_labels(subnet, port, sock.remote_port(), role, connection)
+    let subnet = subnet_of(sock.remote());
+    slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
 }
 
 /// The slot of an event on a flow: as above, with the type of its route's device.
@@ -70,7 +68,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of a flow now. Without a `role`, a listener on its port tells it, else the ports do.
+    /// The place of a flow now. Without a `role`, the ports tell it.
     #[inline(always)]
     pub(crate) fn of_flow(sock: Sock, role: Option<Role>) -> Self {
         // Before the tables: a configuration that changes meanwhile is one that this place does not follow yet.
@@ -96,7 +94,6 @@ impl Place {
 
     #[inline(always)]
     fn new(sock: Sock, role: Option<Role>, connection: Connection, generation: u16) -> Self {
-        let role = role.or_else(|| listeners::role_of(sock, sock.local_port()));
         Self {
             slot: slot_of_socket(sock, role, connection),
             generation,

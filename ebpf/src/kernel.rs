@@ -237,13 +237,6 @@ impl Sock {
         u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
     }
 
-    /// `skc_net`: the address of its network namespace, to recognise it by.
-    #[inline(always)]
-    pub(crate) fn network(self) -> u64 {
-        // SAFETY: a member of `struct sock_common`.
-        unsafe { load(self.0, &SOCK_COMMON_NET) }.unwrap_or(0)
-    }
-
     /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {

@@ -1,4 +1,4 @@
-//! Listeners: how many handshakes they turn away, and which ports are served.
+//! Listeners: how many handshakes they turn away.
 #![expect(
     unsafe_code,
     reason = "calls the helpers that aya-ebpf offers for socket-address programs only, and changes map values"
@@ -8,20 +8,19 @@ use crate::{
     atomic, devices,
     groups::{self, Group},
     kernel::{Sock, TcpSock},
-    maps::{LISTENERS, LISTENING_PORTS},
+    maps::LISTENERS,
 };
 use aya_ebpf::{
-    bindings::{BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE},
+    bindings::BPF_SK_STORAGE_GET_F_CREATE,
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
 };
 use common::{
     address::SubnetKey,
-    group::Role,
     listener::{ListenerState, since, turned_away},
 };
 use core::{
     ffi::c_void,
-    ptr::{from_ref, null_mut, read_volatile, write_volatile},
+    ptr::{from_ref, null_mut, read_volatile},
 };
 
 /// The state of a listener in its socket's storage.
@@ -40,45 +39,6 @@ impl Listener {
     pub(crate) fn on_freed(self, packets: u32) {
         // SAFETY: a member of the state.
         unsafe { atomic::add(&raw mut (*self.0).freed, packets as u64) };
-    }
-
-    /// Makes it known that somebody listens on the port, once the socket has one: `listen` without `bind` finds it late.
-    #[inline(always)]
-    pub(crate) fn serve(self, tcp: TcpSock) {
-        let port = tcp.local_port();
-        // SAFETY: a member of the state, which the socket's lock guards until the iterator comes.
-        unsafe {
-            if port == 0 || read_volatile(&raw const (*self.0).port) != 0 {
-                return;
-            }
-            write_volatile(&raw mut (*self.0).port, port);
-        }
-        let key = [tcp.as_sock().network(), port as u64];
-        match LISTENING_PORTS.get_ptr_mut(key) {
-            // SAFETY: a map value.
-            Some(listeners) => unsafe { atomic::add(listeners, 1) },
-            // Two that begin at once count as one: the port is served until the first of them closes.
-            None => {
-                let _full = LISTENING_PORTS.insert(key, 1, BPF_NOEXIST as u64);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn serve_no_more(self, tcp: TcpSock) {
-        // SAFETY: a member of the state.
-        let port = unsafe { read_volatile(&raw const (*self.0).port) };
-        let key = [tcp.as_sock().network(), port as u64];
-        if let Some(listeners) = LISTENING_PORTS.get_ptr_mut(key) {
-            // SAFETY: a map value.
-            unsafe {
-                if read_volatile(listeners) > 1 {
-                    atomic::add(listeners, u64::MAX);
-                } else {
-                    let _gone = LISTENING_PORTS.remove(key);
-                }
-            }
-        }
     }
 
     /// Adds the handshakes that were turned away since the last time to the group of the served port. The kernel does not say
@@ -124,8 +84,13 @@ pub(crate) fn find_or_begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
 pub(crate) fn begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
     let listener = storage(sock, BPF_SK_STORAGE_GET_F_CREATE)?;
     // SAFETY: a member of the state.
-    unsafe { atomic::replace(&raw mut (*listener.0).counted, 0, turned_away(tcp.drops().unwrap_or(0), 0)) };
-    listener.serve(tcp);
+    unsafe {
+        atomic::replace(
+            &raw mut (*listener.0).counted,
+            0,
+            turned_away(tcp.drops().unwrap_or(0), 0),
+        )
+    };
     Some(listener)
 }
 
@@ -134,16 +99,7 @@ pub(crate) fn begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
 pub(crate) fn end(sock: Sock, tcp: TcpSock) {
     let Some(listener) = storage(sock, 0) else { return };
     listener.fold(tcp);
-    listener.serve_no_more(tcp);
     let map: *mut c_void = from_ref(&LISTENERS).cast_mut().cast();
     // SAFETY: as in `storage`.
     unsafe { bpf_sk_storage_delete(map, sock.as_ptr().cast_mut().cast()) };
-}
-
-/// The role of a flow whose opening was not seen: who has a listener on the local port serves. `None` when no listener is known.
-#[inline(always)]
-pub(crate) fn role_of(sock: Sock, local_port: u16) -> Option<Role> {
-    LISTENING_PORTS
-        .get_ptr([sock.network(), local_port as u64])
-        .map(|_listeners| Role::Server)
 }

@@ -24,9 +24,6 @@ use common::{
 /// Most prefixes of one family. Memory is taken for those in use only.
 const SUBNETS: usize = 1 << 20;
 
-/// Most ports that somebody listens on, each namespace's apart.
-const LISTENING: usize = 1 << 13;
-
 /// Socket -> state of its flow. Written by hooks and the fold, walked by the iterators. When the kernel gives no storage:
 /// [`Lost::FlowsUntracked`].
 #[btf_map]
@@ -36,11 +33,6 @@ pub(crate) static FLOWS: SkStorage<FlowState> = SkStorage::new();
 /// `fold_listeners`, walked by `fold_listeners`. When the kernel gives no storage, the listener turns away uncounted.
 #[btf_map]
 pub(crate) static LISTENERS: SkStorage<ListenerState> = SkStorage::new();
-
-/// Network namespace (its address) and local port -> listeners. Written by hooks, read by them where nothing else tells the role
-/// of a flow. When full, such a role is told by the ports.
-#[btf_map]
-pub(crate) static LISTENING_PORTS: HashMap<[u64; 2], u64, LISTENING, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Slot -> counters of the group, per CPU. Written by hooks and the fold, read by user space. As large as the number of
 /// slots, so never full.

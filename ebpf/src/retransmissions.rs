@@ -31,11 +31,7 @@ pub(crate) fn find_cause(flow: Flow, tcp: TcpSock) -> u32 {
             Counter::RetransmittedSegmentsLoss,
             segments as u64,
         );
-        group.shift(
-            Counter::RetransmittedBytesOther,
-            Counter::RetransmittedBytesLoss,
-            bytes,
-        );
+        group.shift(Counter::RetransmittedBytesOther, Counter::RetransmittedBytesLoss, bytes);
     }
     segments
 }

@@ -105,7 +105,6 @@ extern "C" fn fold_listeners(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
-    listener.serve(tcp);
     listener.fold(tcp);
     0
 }

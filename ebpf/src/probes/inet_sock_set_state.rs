@@ -81,8 +81,8 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let now = now();
     let connecting = storage::find(sock);
     if old == state::SYN_SENT && tcp.segs_out() == Some(0) {
-        // No SYN was sent: somebody restores a connection (`TCP_REPAIR`) that both ends have had for long.
-        if let Some(flow) = storage::adopt(sock, tcp) {
+        // No SYN was sent: somebody restores a connection (`TCP_REPAIR`), and the socket does not tell who had opened it.
+        if let Some(flow) = storage::adopt_as(sock, tcp, None) {
             flow.state().started = 0;
         }
         return;

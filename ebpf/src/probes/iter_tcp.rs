@@ -33,7 +33,6 @@ extern "C" fn adopt_flows(context: *const Context) -> i32 {
     } else if state == state::LISTEN
         && let Some(tcp) = sock.tcp()
     {
-        // The walk comes to listeners first, so that they tell the roles of connections.
         listeners::find_or_begin(tcp.as_sock(), tcp);
     }
     0

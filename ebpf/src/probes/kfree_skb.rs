@@ -9,9 +9,7 @@ use crate::{
     maps::SETTINGS,
     nested::programs,
     notes,
-    offsets::{
-        HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NONE, REASON_TCP_CSUM, REASON_TCP_FLAGS,
-    },
+    offsets::{HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NONE, REASON_TCP_CSUM, REASON_TCP_FLAGS},
     packet, storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
@@ -108,7 +106,9 @@ fn count_for_flow(packet: SkBuff) {
             (flow.state().slot, segments)
         }
         (_, state::SYN_SENT) => (groups::slot_of_flow(sock, Some(Role::Client)), 1),
-        (None, state::NEW_SYN_RECV | state::SYN_RECV) => (groups::slot_of_socket(sock, Some(Role::Server), devices::UNKNOWN), 1),
+        (None, state::NEW_SYN_RECV | state::SYN_RECV) => {
+            (groups::slot_of_socket(sock, Some(Role::Server), devices::UNKNOWN), 1)
+        }
         _ => return,
     };
     if let Some(group) = Group::at(slot) {
@@ -121,7 +121,9 @@ fn count_for_flow(packet: SkBuff) {
 #[inline(always)]
 fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u32) {
     // The verifier of some kernels takes it for a socket though it may be NULL: as a number it is looked at with care.
-    let Some(tcp) = TcpSock::at(context.arg::<u64>(3)) else { return };
+    let Some(tcp) = TcpSock::at(context.arg::<u64>(3)) else {
+        return;
+    };
     if tcp.as_sock().state() != state::LISTEN {
         return;
     }

@@ -2,12 +2,20 @@
 //! redirected to another CPU are queued there; those that find the queue full are dropped. The device is not said.
 
 use super::xdp_bulk_tx::count_unsent;
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use crate::nested::programs;
+use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{Text, named};
 
-#[btf_tracepoint(function = "xdp_cpumap_enqueue")]
-fn xdp_cpumap_enqueue(context: BtfTracePointContext) -> i32 {
+programs!(
+    XdpCpumapEnqueue,
+    "xdp_cpumap_enqueue",
+    xdp_cpumap_enqueue,
+    xdp_cpumap_enqueue_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
     const PLACE: Text<6> = named("xdp_cpumap_enqueue");
     count_unsent(PLACE, context.arg(2), 0, None);
-    0
 }

@@ -2,13 +2,20 @@
 //! Packets that XDP programs redirected to a device are sent together, and those that find no room or no peer are dropped.
 
 use super::xdp_bulk_tx::count_unsent;
-use crate::kernel::Device;
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use crate::{kernel::Device, nested::programs};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{Text, named};
 
-#[btf_tracepoint(function = "xdp_devmap_xmit")]
-fn xdp_devmap_xmit(context: BtfTracePointContext) -> i32 {
+programs!(
+    XdpDevmapXmit,
+    "xdp_devmap_xmit",
+    xdp_devmap_xmit,
+    xdp_devmap_xmit_nested,
+    on_event
+);
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
     const PLACE: Text<6> = named("xdp_devmap_xmit");
-    count_unsent(PLACE, context.arg(3), context.arg(4), Device::argument(&context, 0));
-    0
+    count_unsent(PLACE, context.arg(3), context.arg(4), Device::argument(context, 0));
 }

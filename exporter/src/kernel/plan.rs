@@ -461,7 +461,11 @@ impl Plan {
     /// Number of programs that are to run, of those that do not depend on types for addresses.
     pub fn running(&self) -> usize {
         let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
-        self.programs.iter().filter(independent).filter(|planned| planned.off.is_none()).count()
+        self.programs
+            .iter()
+            .filter(independent)
+            .filter(|planned| planned.off.is_none())
+            .count()
     }
 
     /// Whether a program is to run.
@@ -580,7 +584,10 @@ pub(crate) mod tests {
         let without_drops = off("drops: {enabled: false}", &everything());
         let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
         let programs = listeners.into_iter().chain(DROP_PROGRAMS);
-        assert_eq!(without_drops, programs.map(|name| (name, reason.clone())).collect::<Vec<_>>());
+        assert_eq!(
+            without_drops,
+            programs.map(|name| (name, reason.clone())).collect::<Vec<_>>()
+        );
         let only_drops = off("tcp: {detail: off}", &everything());
         assert_eq!(only_drops.len(), PROGRAMS.len() - DROP_PROGRAMS.len());
         assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
