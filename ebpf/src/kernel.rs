@@ -237,6 +237,13 @@ impl Sock {
         u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
     }
 
+    /// `skc_net.net->ns.inum`: the number of its network namespace.
+    #[inline(always)]
+    pub(crate) fn namespace(self) -> Option<u32> {
+        // SAFETY: a typed pointer from `struct sock_common` to `struct net`.
+        unsafe { load(load_pointer(self.0, &SOCK_COMMON_NET)?, &NET_INUM) }
+    }
+
     /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {

@@ -19,6 +19,7 @@ mod dump;
 mod failures;
 mod formats;
 mod hardware;
+mod listeners;
 mod network;
 mod otlp;
 mod overflow;
