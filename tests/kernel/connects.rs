@@ -113,10 +113,7 @@ fn check_impatient(wait: Duration, reason: &str) -> Result<()> {
         let subnet = pair.subnet()?.name();
         let to = pair.to(*family, 443)?;
         nft::drop_matching(&pair.server, "prerouting", "tcp flags syn")?;
-        assert!(
-            pair.client
-                .run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?
-        );
+        assert!(pair.client.run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?);
         let scrape = exporter.scrape()?;
         let labels = [("subnet", &*subnet), ("role", "client")];
         assert_eq!(scrape.by(FAILED, "reason", &labels)?, [(reason.to_owned(), 1.0)].into());
@@ -128,7 +125,11 @@ fn check_impatient(wait: Duration, reason: &str) -> Result<()> {
             scrape.sum(sent_again, &[labels[0], ("segment", "syn")])?,
             repeated as f64
         );
-        assert_eq!(counters.get("TcpAttemptFails")?, 0, "the kernel does not call this a failure");
+        assert_eq!(
+            counters.get("TcpAttemptFails")?,
+            0,
+            "the kernel does not call this a failure"
+        );
     }
     Ok(())
 }

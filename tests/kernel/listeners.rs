@@ -81,7 +81,9 @@ fn listen_for(namespace: &Namespace, to: SocketAddr, backlog: i32) -> Result<Tcp
 /// Two values that belong together: what the namespace has turned away does not move between them.
 fn at_rest(namespace: &Namespace, exporter: &Exporter<'_>) -> Result<(Counters, Scrape)> {
     let quiet = Duration::from_millis(150);
-    until_stable("the listener", quiet, || Counters::read(namespace)?.get("TcpExtListenDrops"))?;
+    until_stable("the listener", quiet, || {
+        Counters::read(namespace)?.get("TcpExtListenDrops")
+    })?;
     Ok((Counters::read(namespace)?, exporter.scrape()?))
 }
 

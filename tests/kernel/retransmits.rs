@@ -221,16 +221,9 @@ fn syns_and_syn_acks_that_this_host_refuses_are_locally_dropped() -> Result<()> 
         let to = pair.to(Family::V4, 443)?;
         let listener = listen(&pair.server, to)?;
         let refusing = if role == "client" { &pair.client } else { &pair.server };
-        nft::drop_matching(
-            refusing,
-            "output",
-            &format!("tcp flags & (syn | ack) == {flags}"),
-        )?;
+        nft::drop_matching(refusing, "output", &format!("tcp flags & (syn | ack) == {flags}"))?;
         let wait = Duration::from_millis(3_400);
-        assert!(
-            pair.client
-                .run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?
-        );
+        assert!(pair.client.run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?);
         let scrape = exporter.scrape()?;
         let refused = nft::dropped(refusing)?.packets;
         assert!(refused > 1, "{refused}");
