@@ -271,16 +271,29 @@ impl DropKey {
 /// A name in the kernel, NUL-padded; a longer one is cut.
 pub type Text<const WORDS: usize> = [u64; WORDS];
 
+/// Packs a name; a longer one is cut.
+pub const fn named<const WORDS: usize>(name: &str) -> Text<WORDS> {
+    let bytes = name.as_bytes();
+    let mut words = [0; WORDS];
+    let mut at = 0;
+    while at < bytes.len() && at < 8 * WORDS {
+        words[at / 8] |= (bytes[at] as u64) << (8 * (at % 8));
+        at += 1;
+    }
+    words
+}
+
 /// The key of the map `NAMED_DROP_SLOTS`: a drop whose place has a name in the kernel. The name itself is part of the key, since
 /// its address may come to mean another one. All these packets came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct NamedDropKey {
-    /// Name of the trap or of the XDP program.
+    /// Name of the trap or of the XDP program; of the tracepoint where packets have left their program and are sent together.
     pub place: Text<6>,
     /// Name of the trap's group; empty for XDP.
     pub group: Text<4>,
-    /// Of XDP: the action (`enum xdp_action`) that failed or does not exist, or the negative error number of a redirect.
+    /// Of XDP: the action (`enum xdp_action`) that failed or does not exist, or the negative error number of a redirect or of a
+    /// transmission.
     pub cause: i32,
     /// Subnet of the source address; none for XDP.
     pub subnet: SubnetKey,
@@ -312,6 +325,16 @@ pub mod xdp_action {
     pub const fn failed(action: u32) -> u32 {
         if action < INVALID { action } else { INVALID }
     }
+}
+
+/// `-ENOMEM`
+pub const OUT_OF_MEMORY: i32 = -12;
+
+/// The cause of packets that XDP could not send: the error of the whole, or that there was no room for those at its end.
+#[inline(always)]
+pub const fn unsent(error: i32) -> i32 {
+    const ENOSPC: i32 = 28;
+    if error < 0 { error } else { -ENOSPC }
 }
 
 /// What another hook said about a packet that `kfree_skb` is about to report on the same CPU.

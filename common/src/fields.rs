@@ -70,6 +70,7 @@ macro_rules! kernel_fields {
             SOCK_COMMON_V6_RCV_SADDR: [u32; 4] = "sock_common" . "skc_v6_rcv_saddr";
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
+            SOCK_COMMON_NET: u64 = "sock_common" . "skc_net.net";
             INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
             INET_SOCK_MC_INDEX: u32 = "inet_sock" . "mc_index";
             INET_SOCK_PINET6: u64 = "inet_sock" . "pinet6";
@@ -77,6 +78,10 @@ macro_rules! kernel_fields {
             SOCK_PROTOCOL: u16 = "sock" . "sk_protocol";
             SOCK_ERR: i32 = "sock" . "sk_err";
             SOCK_ERR_SOFT: i32 = "sock" . "sk_err_soft";
+            SOCK_SHUTDOWN: u8 = "sock" . "sk_shutdown";
+            SOCK_DROPS: u32 = "sock" . "sk_drops";
+            SOCK_ACK_BACKLOG: u32 = "sock" . "sk_ack_backlog";
+            SOCK_MAX_ACK_BACKLOG: u32 = "sock" . "sk_max_ack_backlog";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
 
@@ -113,9 +118,11 @@ macro_rules! kernel_fields {
             TCP_SOCK_SND_NXT: u32 = "tcp_sock" . "snd_nxt";
             TCP_SOCK_RATE_DELIVERED: u32 = "tcp_sock" . "rate_delivered";
             TCP_SOCK_RATE_INTERVAL_US: u32 = "tcp_sock" . "rate_interval_us";
+            TCP_SOCK_FASTOPEN_CONNECT: u8 = "tcp_sock" . "fastopen_connect";
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
             ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
             ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";
+            ICSK_SYN_QUEUE: u32 = "inet_connection_sock" . "icsk_accept_queue.qlen";
             ICSK_CA_OPS: u64 = "inet_connection_sock" . "icsk_ca_ops";
             TCP_CONGESTION_OPS_NAME: [u64; 2] = "tcp_congestion_ops" . "name";
 
@@ -133,8 +140,6 @@ macro_rules! kernel_fields {
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
             SK_BUFF_TRANSPORT_HEADER: u16 = "sk_buff" . "transport_header";
             SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
-            SK_BUFF_CB: [u8; 48] = "sk_buff" . "cb";
-            TCP_SKB_CB_GSO_SEGS: u16 = "tcp_skb_cb" . "tcp_gso_segs";
             SKB_SHARED_INFO_GSO_SIZE: u16 = "skb_shared_info" . "gso_size";
             SKB_SHARED_INFO_GSO_SEGS: u16 = "skb_shared_info" . "gso_segs";
 
@@ -152,6 +157,8 @@ macro_rules! kernel_fields {
             NETDEV_ADJACENT_DEV: u64 = "netdev_adjacent" . "dev";
             NETDEV_ADJACENT_NEXT: u64 = "netdev_adjacent" . "list.next";
             NET_INUM: u32 = "net" . "ns.inum";
+            NET_SYN_COOKIES: u8 = "net" . "ipv4.sysctl_tcp_syncookies";
+            NET_SYN_BACKLOG: u32 = "net" . "ipv4.sysctl_max_syn_backlog";
             RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
 
             DEVLINK_TRAP_NAME: u64 = "devlink_trap_metadata" . "trap_name";
@@ -199,6 +206,14 @@ macro_rules! kernel_facts {
             HAS_QDISC_REASONS;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
+            /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
+            HAS_RECEIVING_SOCKET;
+            /// Number of the drop reason `NOT_SPECIFIED`, when `kfree_skb` has the argument `rx_sk`.
+            REASON_NONE;
+            /// Number of the drop reason `TCP_CSUM`.
+            REASON_TCP_CSUM;
+            /// Number of the drop reason `TCP_FLAGS`.
+            REASON_TCP_FLAGS;
             /// `xdp_redirect_err` runs.
             HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.

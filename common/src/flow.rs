@@ -93,6 +93,10 @@ pub struct FlowState {
     pub retransmitted_bytes_loss: u64,
     /// Payload retransmitted in other states, in bytes.
     pub retransmitted_bytes_other: u64,
+    /// `tcp_sock.bytes_retrans` when the flow began to count.
+    pub retransmitted_bytes_before: u64,
+    /// `tcp_sock.total_retrans` when the flow began to count.
+    pub retransmitted_segments_before: u32,
     /// Segments retransmitted in `TCP_CA_Loss`.
     pub retransmitted_segments_loss: u32,
     /// Segments retransmitted in other states.
@@ -105,9 +109,11 @@ pub struct FlowState {
     pub sack_blocks: u32,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: u32,
+    /// Explicit padding, zero.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<FlowState>() == 168 && align_of::<FlowState>() == 8);
+const _: () = assert!(size_of::<FlowState>() == 184 && align_of::<FlowState>() == 8);
 const _: () = assert!(core::mem::offset_of!(FlowState, started) <= 56);
 
 impl FlowState {
@@ -131,15 +137,30 @@ impl FlowState {
         self.rtt_count += 1;
     }
 
-    /// Records a retransmission of `segments` with `bytes` of payload.
+    /// Segments and bytes of payload that the kernel has retransmitted by now, by its own totals, and that no cause was found for
+    /// yet.
     #[inline(always)]
-    pub fn on_retransmit(&mut self, in_loss: bool, segments: u32, bytes: u32) {
+    pub const fn without_cause(&self, total_retrans: u32, bytes_retrans: u64) -> (u32, u64) {
+        let segments = total_retrans
+            .wrapping_sub(self.retransmitted_segments_before)
+            .wrapping_sub(self.retransmitted_segments_loss)
+            .wrapping_sub(self.retransmitted_segments_other);
+        let bytes = bytes_retrans
+            .wrapping_sub(self.retransmitted_bytes_before)
+            .wrapping_sub(self.retransmitted_bytes_loss)
+            .wrapping_sub(self.retransmitted_bytes_other);
+        (segments, bytes)
+    }
+
+    /// Records retransmissions of `segments` with `bytes` of payload.
+    #[inline(always)]
+    pub const fn on_retransmit(&mut self, in_loss: bool, segments: u32, bytes: u64) {
         if in_loss {
             self.retransmitted_segments_loss += segments;
-            self.retransmitted_bytes_loss += bytes as u64;
+            self.retransmitted_bytes_loss += bytes;
         } else {
             self.retransmitted_segments_other += segments;
-            self.retransmitted_bytes_other += bytes as u64;
+            self.retransmitted_bytes_other += bytes;
         }
     }
 }
@@ -306,5 +327,19 @@ mod tests {
             (flow.retransmitted_segments_other, flow.retransmitted_bytes_other),
             (1, 700)
         );
+    }
+
+    #[test]
+    fn what_the_kernel_has_retransmitted_since_has_no_cause_yet() {
+        let mut flow = FlowState {
+            retransmitted_segments_before: u32::MAX,
+            retransmitted_bytes_before: 50,
+            ..FlowState::default()
+        };
+        assert_eq!(flow.without_cause(u32::MAX, 50), (0, 0));
+        assert_eq!(flow.without_cause(4, 5050), (5, 5000));
+        flow.on_retransmit(true, 2, 2000);
+        flow.on_retransmit(false, 1, 1000);
+        assert_eq!(flow.without_cause(4, 5050), (2, 2000));
     }
 }

@@ -4,6 +4,7 @@ use crate::address::SubnetKey;
 use crate::connection::Name;
 use crate::histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below};
 use crate::recent::RECENT;
+use crate::tcp::ConnectFailure;
 
 /// Who opened a connection: the value of the `role` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,13 +167,51 @@ counters! {
     /// Active opens that failed: `ECONNRESET`
     FailedReset,
     /// Active opens that failed: `EHOSTUNREACH` and its kin
-    FailedUnreachable,
+    FailedHostUnreachable,
+    /// Active opens that failed: `ENETUNREACH` and its kin
+    FailedNetworkUnreachable,
+    /// Active opens that failed: `EACCES`
+    FailedProhibited,
+    /// Active opens that the application gave up after a retransmitted SYN
+    FailedUnanswered,
+    /// Active opens that the application gave up before that
+    FailedCancelled,
+    /// Active opens that failed before the SYN: the route was gone
+    FailedNoRoute,
+    /// Active opens that failed before the SYN: no local port was free
+    FailedNoLocalPort,
     /// Active opens that failed otherwise
     FailedOther,
+    /// SYNs and last ACKs of handshakes that a listener turned away: its accept queue was full
+    ListenDropsAcceptQueue,
+    /// SYNs that a listener turned away: its SYN queue was full
+    ListenDropsSynQueue,
+    /// Handshakes that a listener turned away otherwise
+    ListenDropsOther,
     /// Resets sent
     ResetsTransmitted,
     /// Resets received
     ResetsReceived,
+}
+
+impl Counter {
+    /// The counter of active opens that failed so.
+    #[inline(always)]
+    pub const fn of_failure(failure: ConnectFailure) -> Self {
+        match failure {
+            ConnectFailure::Refused => Self::FailedRefused,
+            ConnectFailure::TimedOut => Self::FailedTimedOut,
+            ConnectFailure::Unanswered => Self::FailedUnanswered,
+            ConnectFailure::Cancelled => Self::FailedCancelled,
+            ConnectFailure::Reset => Self::FailedReset,
+            ConnectFailure::HostUnreachable => Self::FailedHostUnreachable,
+            ConnectFailure::NetworkUnreachable => Self::FailedNetworkUnreachable,
+            ConnectFailure::Prohibited => Self::FailedProhibited,
+            ConnectFailure::NoRoute => Self::FailedNoRoute,
+            ConnectFailure::NoLocalPort => Self::FailedNoLocalPort,
+            ConnectFailure::Other => Self::FailedOther,
+        }
+    }
 }
 
 /// What the hooks and the fold add up for one group, on one CPU: the value of the map `GROUPS`.

@@ -20,6 +20,7 @@ pub mod flow;
 pub mod group;
 pub mod histogram;
 pub mod kfuncs;
+pub mod listener;
 pub mod lost;
 pub mod recent;
 pub mod record;

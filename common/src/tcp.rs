@@ -22,6 +22,8 @@ pub mod state {
     pub const LISTEN: u32 = 10;
     /// `TCP_CLOSING`
     pub const CLOSING: u32 = 11;
+    /// `TCP_NEW_SYN_RECV`: a request, not a full socket.
+    pub const NEW_SYN_RECV: u32 = 12;
 
     /// Its name as in `ss`, with underscores; "" for none.
     pub const fn name(state: u32) -> &'static str {
@@ -37,7 +39,7 @@ pub mod state {
             LAST_ACK => "last_ack",
             LISTEN => "listen",
             CLOSING => "closing",
-            12 => "new_syn_recv",
+            NEW_SYN_RECV => "new_syn_recv",
             _ => "",
         }
     }
@@ -88,6 +90,12 @@ pub enum Transition {
     Established,
     /// An active open has failed.
     ConnectFailed,
+    /// A connection whose handshake the peer had begun has failed, or both ends had begun it at the same time.
+    HalfOpenFailed,
+    /// A socket begins to listen.
+    Listening,
+    /// A socket listens no more.
+    ListenerClosed,
     /// A connection is over.
     Closed,
     /// A connection goes on towards its end.
@@ -105,6 +113,9 @@ impl Transition {
             // A fast-open server may be closed before its handshake ends: it was a connection all the same.
             (state::SYN_RECV, state::FIN_WAIT1) | (_, state::ESTABLISHED) => Self::Established,
             (state::SYN_SENT, state::CLOSE) => Self::ConnectFailed,
+            (state::SYN_RECV, state::CLOSE) => Self::HalfOpenFailed,
+            (_, state::LISTEN) => Self::Listening,
+            (state::LISTEN, state::CLOSE) => Self::ListenerClosed,
             (old, state::CLOSE) if state::is_connected(old) => Self::Closed,
             (old, _) if state::is_connected(old) => Self::Closing,
             _ => Self::None,
@@ -126,6 +137,8 @@ pub struct Header {
     pub control: bool,
     /// ACK is set.
     pub ack: bool,
+    /// RST is set.
+    pub reset: bool,
     /// Window, not scaled.
     pub window: u16,
 }
@@ -136,6 +149,7 @@ impl Header {
     #[expect(clippy::cast_possible_truncation, reason = "a half of a word")]
     pub const fn decode(words: &[u32; 5]) -> Self {
         const FIN_SYN_RST: u32 = 0x0007;
+        const RST: u32 = 0x0004;
         const ACK: u32 = 0x0010;
         let word = u32::from_be(words[3]);
         let flags = word >> 16;
@@ -144,6 +158,7 @@ impl Header {
             length: (word >> 28) * 4,
             control: flags & FIN_SYN_RST != 0,
             ack: flags & ACK != 0,
+            reset: flags & RST != 0,
             window: word as u16,
         }
     }
@@ -222,26 +237,55 @@ pub fn sack_blocks(options: &[u8; LONGEST_HEADER - 20], length: usize) -> u32 {
     0
 }
 
-/// Why an active open failed, from `sock.sk_err`.
+/// What is left of an active open that failed, when its socket closes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attempt {
+    /// `sock.sk_err`, else `sk_err_soft`; 0 when nobody reported an error.
+    pub error: i32,
+    /// `tcp_sock.segs_out`: SYNs sent, those that this host dropped included; `None` when the kernel does not say.
+    pub syns: Option<u32>,
+    /// `tcp_sock.total_retrans`: how many of them were retransmissions.
+    pub retransmissions: u32,
+    /// The socket got a port that is free for this connection.
+    pub has_port: bool,
+    /// `sock.sk_shutdown` is not 0: the application has closed the socket.
+    pub is_shut_down: bool,
+}
+
+/// Why an active open failed: the value of the label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// The peer answered with a reset.
+    /// The peer answered with a reset, or a router with "port unreachable".
     Refused,
-    /// No answer came in time.
+    /// No answer came in time: the kernel gave up.
     TimedOut,
+    /// The application gave up after at least one SYN was retransmitted.
+    Unanswered,
+    /// The application gave up before that.
+    Cancelled,
     /// The connection was reset.
     Reset,
-    /// No route, or ICMP said so.
-    Unreachable,
-    /// Anything else: the application gave up, no port was free, a filter forbade it.
+    /// `EHOSTUNREACH` and its kin: by ICMP, or because a neighbor does not answer.
+    HostUnreachable,
+    /// `ENETUNREACH` and its kin: by ICMP.
+    NetworkUnreachable,
+    /// `EACCES`: by ICMPv6, a policy forbids it.
+    Prohibited,
+    /// Before the SYN: the route was gone.
+    NoRoute,
+    /// Before the SYN: no local port was free.
+    NoLocalPort,
+    /// Anything else.
     Other,
 }
 
 impl ConnectFailure {
-    /// Classifies an error number of Linux (asm-generic/errno.h).
+    /// Classifies a failed attempt; error numbers are those of Linux (asm-generic/errno.h).
     #[inline(always)]
-    pub const fn of_error(error: i32) -> Self {
+    pub const fn of(attempt: &Attempt) -> Self {
+        const EACCES: i32 = 13;
         const EPIPE: i32 = 32;
+        const ENONET: i32 = 64;
         const ENETDOWN: i32 = 100;
         const ENETUNREACH: i32 = 101;
         const ECONNRESET: i32 = 104;
@@ -249,12 +293,26 @@ impl ConnectFailure {
         const ECONNREFUSED: i32 = 111;
         const EHOSTDOWN: i32 = 112;
         const EHOSTUNREACH: i32 = 113;
-        match error {
+        match attempt.error {
+            0 => Self::without_error(attempt),
             ECONNREFUSED => Self::Refused,
             ETIMEDOUT => Self::TimedOut,
             ECONNRESET | EPIPE => Self::Reset,
-            ENETDOWN | ENETUNREACH | EHOSTDOWN | EHOSTUNREACH => Self::Unreachable,
+            EHOSTUNREACH | EHOSTDOWN | ENONET => Self::HostUnreachable,
+            ENETUNREACH | ENETDOWN => Self::NetworkUnreachable,
+            EACCES => Self::Prohibited,
             _ => Self::Other,
+        }
+    }
+
+    #[inline(always)]
+    const fn without_error(attempt: &Attempt) -> Self {
+        let is_before_syn = matches!(attempt.syns, Some(0)) && !attempt.is_shut_down;
+        match (is_before_syn, attempt.has_port, attempt.retransmissions) {
+            (true, false, _) => Self::NoLocalPort,
+            (true, true, _) => Self::NoRoute,
+            (false, _, 0) => Self::Cancelled,
+            (false, _, _) => Self::Unanswered,
         }
     }
 }
@@ -273,8 +331,9 @@ mod tests {
             (SYN_RECV, ESTABLISHED, Transition::Established),
             (SYN_RECV, FIN_WAIT1, Transition::Established),
             (SYN_SENT, CLOSE, Transition::ConnectFailed),
-            (SYN_RECV, CLOSE, Transition::None),
-            (LISTEN, CLOSE, Transition::None),
+            (SYN_RECV, CLOSE, Transition::HalfOpenFailed),
+            (CLOSE, LISTEN, Transition::Listening),
+            (LISTEN, CLOSE, Transition::ListenerClosed),
             (LISTEN, SYN_RECV, Transition::None),
             (ESTABLISHED, FIN_WAIT1, Transition::Closing),
             (FIN_WAIT1, FIN_WAIT2, Transition::Closing),
@@ -358,21 +417,52 @@ mod tests {
             (decoded.acknowledgment, decoded.length, decoded.window),
             (0x0102_0304, 32, 77)
         );
-        assert!(decoded.ack && !decoded.control);
+        assert!(decoded.ack && !decoded.control && !decoded.reset);
+        assert!(header(0, 0x04, 0).reset && header(0, 0x04, 0).control);
     }
 
     #[test]
-    fn connect_failures_are_told_apart() {
+    fn connect_failures_are_told_apart_by_their_error() {
         for (error, expected) in [
             (111, ConnectFailure::Refused),
             (110, ConnectFailure::TimedOut),
             (104, ConnectFailure::Reset),
-            (113, ConnectFailure::Unreachable),
-            (101, ConnectFailure::Unreachable),
-            (0, ConnectFailure::Other),
-            (99, ConnectFailure::Other),
+            (113, ConnectFailure::HostUnreachable),
+            (64, ConnectFailure::HostUnreachable),
+            (101, ConnectFailure::NetworkUnreachable),
+            (13, ConnectFailure::Prohibited),
+            (103, ConnectFailure::Other),
         ] {
-            assert_eq!(ConnectFailure::of_error(error), expected, "{error}");
+            let attempt = Attempt {
+                error,
+                syns: Some(1),
+                has_port: true,
+                ..Attempt::default()
+            };
+            assert_eq!(ConnectFailure::of(&attempt), expected, "{error}");
         }
+    }
+
+    #[test]
+    fn a_connect_without_error_failed_before_its_syn_or_was_given_up() {
+        let check = |syns, retransmissions, has_port, is_shut_down, expected| {
+            let attempt = Attempt {
+                error: 0,
+                syns,
+                retransmissions,
+                has_port,
+                is_shut_down,
+            };
+            assert_eq!(ConnectFailure::of(&attempt), expected, "{attempt:?}");
+        };
+        check(Some(0), 0, false, false, ConnectFailure::NoLocalPort);
+        check(Some(0), 0, true, false, ConnectFailure::NoRoute);
+        // Its SYN was put off (TCP_FASTOPEN_CONNECT), and never sent.
+        check(Some(0), 0, true, true, ConnectFailure::Cancelled);
+        check(Some(1), 0, true, true, ConnectFailure::Cancelled);
+        check(Some(2), 1, true, true, ConnectFailure::Unanswered);
+        // By connect() to nowhere (AF_UNSPEC): the socket stays open.
+        check(Some(2), 1, true, false, ConnectFailure::Unanswered);
+        check(None, 0, false, false, ConnectFailure::Cancelled);
     }
 }

@@ -48,6 +48,10 @@ tracepoints! {
     DevlinkTrapReport = "devlink_trap_report";
     XdpRedirectErr = "xdp_redirect_err";
     XdpException = "xdp_exception";
+    XdpBulkTx = "xdp_bulk_tx";
+    XdpDevmapXmit = "xdp_devmap_xmit";
+    XdpCpumapEnqueue = "xdp_cpumap_enqueue";
+    XdpCpumapKthread = "xdp_cpumap_kthread";
     TcpProbe = "tcp_probe";
 }
 

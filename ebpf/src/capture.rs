@@ -3,7 +3,7 @@
 
 use crate::{
     atomic, groups,
-    kernel::{Device, SkBuff},
+    kernel::{Device, SkBuff, Sock},
     maps::{CAPTURE_DRAFTS, CAPTURE_PACKETS, CAPTURE_QUEUE, CAPTURE_SITES},
     offsets::{CAPTURE_HAS_ADDRESSES, CAPTURE_LENGTH_LIMIT, CAPTURE_QUEUE_LIMIT},
     packet::{self, ProtocolNumber},
@@ -108,8 +108,10 @@ fn site_of_device(packet: SkBuff, direction: Direction) -> Site {
         site.hardware_type = device.hardware_type().unwrap_or(Site::NO_DEVICE);
         site.namespace = device.namespace().unwrap_or(0);
     } else {
-        // The packet has forgotten its device, yet its route is one of the same namespace.
-        site.namespace = packet.route_device().and_then(Device::namespace).unwrap_or(0);
+        // The packet has forgotten its device, yet its route or its socket is one of the same namespace.
+        let of_route = packet.route_device().and_then(Device::namespace);
+        let of_socket = || packet.socket().and_then(Sock::namespace);
+        site.namespace = of_route.or_else(of_socket).unwrap_or(0);
     }
     site
 }

@@ -32,14 +32,14 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
     }
 }
 
-/// Counts a packet that somebody else drops.
+/// Counts packets that somebody else drops.
 #[inline(always)]
-pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, bytes: u32) {
+pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
     if let Some(count) = row(slot, source, Run::First) {
         // SAFETY: members of a map value.
         unsafe {
-            atomic::add(&raw mut (*count).packets, 1);
+            atomic::add(&raw mut (*count).packets, packets);
             atomic::add(&raw mut (*count).bytes, bytes as u64);
         }
     }

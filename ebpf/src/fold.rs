@@ -52,6 +52,14 @@ macro_rules! for_each_folded {
 pub(crate) fn begin_retransmissions(state: &mut FlowState, tcp: TcpSock) {
     state.snapshot[folded::RETRANSMITTED_SEGMENTS] = tcp.total_retrans().unwrap_or(0);
     state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
+    begin_causes(state);
+}
+
+/// Nothing was retransmitted yet that would need a cause.
+#[inline(always)]
+fn begin_causes(state: &mut FlowState) {
+    state.retransmitted_segments_before = state.snapshot[folded::RETRANSMITTED_SEGMENTS];
+    state.retransmitted_bytes_before = state.bytes_retransmitted;
 }
 
 /// Takes the snapshots of a flow that is counted from now on.
@@ -72,6 +80,7 @@ pub(crate) fn begin(state: &mut FlowState, tcp: TcpSock) {
     state.bytes_sent = tcp.bytes_sent().unwrap_or(0);
     state.bytes_received = tcp.bytes_received().unwrap_or(0);
     state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
+    begin_causes(state);
     state.rtt_stamp = tcp.rack_mstamp().unwrap_or(0) as u32;
 }
 

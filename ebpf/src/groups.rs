@@ -133,16 +133,22 @@ fn generation() -> u16 {
     }
 }
 
-/// The slot of an event on a TCP packet that came in and belongs to no flow.
+/// The slot of what happens to the served port itself, not to a flow.
 #[inline(always)]
-pub(crate) fn slot_of_packet(packet: SkBuff) -> u32 {
+pub(crate) fn slot_of_port(subnet: SubnetKey, port: u16, connection: Connection) -> u32 {
+    slot_of_labels(subnet, port, 0, Some(Role::Server), connection)
+}
+
+/// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
+#[inline(always)]
+pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {
     let Some([ports]) = packet.transport_words::<1>() else {
         return OTHER_SLOT;
     };
     let ports = u32::from_be(ports);
     let subnet = subnet_of(packet::source(packet));
     let (local, remote) = (ports as u16, (ports >> 16) as u16);
-    slot_of_labels(subnet, local, remote, None, devices::of_received(packet))
+    slot_of_labels(subnet, local, remote, role, devices::of_received(packet))
 }
 
 #[inline(always)]

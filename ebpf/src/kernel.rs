@@ -22,7 +22,8 @@ use common::{
     flow::{Chrono, FlowState},
     group::Role,
     kfuncs::PREEMPT_COUNT,
-    tcp::{LONGEST_HEADER, Sender},
+    listener::Queues,
+    tcp::{Header, LONGEST_HEADER, Sender},
 };
 use core::{
     arch::asm,
@@ -243,6 +244,13 @@ impl Sock {
         u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
     }
 
+    /// `skc_net.net->ns.inum`: the number of its network namespace.
+    #[inline(always)]
+    pub(crate) fn namespace(self) -> Option<u32> {
+        // SAFETY: a typed pointer from `struct sock_common` to `struct net`.
+        unsafe { load(load_pointer(self.0, &SOCK_COMMON_NET)?, &NET_INUM) }
+    }
+
     /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {
@@ -252,6 +260,13 @@ impl Sock {
             0 => soft.unwrap_or(0),
             error => error,
         }
+    }
+
+    /// `sk_shutdown` of a full socket is not 0: the application has closed it.
+    #[inline(always)]
+    pub(crate) fn is_shut_down(self) -> bool {
+        // SAFETY: a member of `struct sock`.
+        unsafe { load(self.0, &SOCK_SHUTDOWN) }.unwrap_or(0) != 0
     }
 
     /// The device of the cached route, of a full socket.
@@ -317,6 +332,12 @@ tcp_sock_readers! {
 }
 
 impl TcpSock {
+    /// A full TCP socket at an address that may be none: then every field is zero. `None` where addresses cannot be given types.
+    #[inline(always)]
+    pub(crate) fn at(address: u64) -> Option<Self> {
+        cast(address, &TYPE_TCP_SOCK).map(Self)
+    }
+
     /// Asks for the cache lines that a fold reads, one word of each.
     #[inline(always)]
     pub(crate) fn fetch(self) {
@@ -362,6 +383,44 @@ impl TcpSock {
         match unsafe { load(self.0, &INET_SOCK_SPORT) } {
             Some(port) if port != 0 => u16::from_be(port),
             _ => self.as_sock().local_port(),
+        }
+    }
+
+    /// Whether the socket was given a port that is free for the connection it tries: the kernel chooses `write_seq` then.
+    #[inline(always)]
+    pub(crate) fn has_port(self) -> bool {
+        // SAFETY: a member of `struct inet_sock`, which `struct tcp_sock` begins with.
+        let port = unsafe { load(self.0, &INET_SOCK_SPORT) }.unwrap_or(0);
+        port != 0 && self.write_seq() != Some(0)
+    }
+
+    /// `fastopen_connect`: the SYN waits for the first data, perhaps for long.
+    #[inline(always)]
+    pub(crate) fn puts_off_syn(self) -> bool {
+        // SAFETY: a member of `struct tcp_sock`.
+        unsafe { load_bits(self.0, &TCP_SOCK_FASTOPEN_CONNECT) }.unwrap_or(0) != 0
+    }
+
+    /// `sk_drops`, of a listener mostly handshakes that it turned away.
+    #[inline(always)]
+    pub(crate) fn drops(self) -> Option<u32> {
+        // SAFETY: a member of `struct sock`.
+        unsafe { load(self.0, &SOCK_DROPS) }
+    }
+
+    /// The queues of a listener.
+    #[inline(always)]
+    pub(crate) fn queues(self) -> Option<Queues> {
+        // SAFETY: members of `struct sock` and `struct inet_connection_sock`, and a typed pointer to `struct net`.
+        unsafe {
+            let network = load_pointer(self.0, &SOCK_COMMON_NET)?;
+            Some(Queues {
+                waiting: load(self.0, &SOCK_ACK_BACKLOG)?,
+                limit: load(self.0, &SOCK_MAX_ACK_BACKLOG)?,
+                half_open: load(self.0, &ICSK_SYN_QUEUE)?,
+                backlog: load(network, &NET_SYN_BACKLOG)?,
+                cookies: load(network, &NET_SYN_COOKIES)? != 0,
+            })
         }
     }
 
@@ -989,6 +1048,12 @@ impl SkBuff {
         words_at(self.head()? + header)
     }
 
+    /// The transport header as one of TCP.
+    #[inline(always)]
+    pub(crate) fn tcp_header(self) -> Option<Header> {
+        self.transport_words().map(|words| Header::decode(&words))
+    }
+
     /// The 40 bytes after the fixed TCP header.
     #[inline(always)]
     pub(crate) fn tcp_options(self) -> Option<[u8; LONGEST_HEADER - 20]> {
@@ -997,16 +1062,6 @@ impl SkBuff {
             let header = load(self.0, &SK_BUFF_TRANSPORT_HEADER)? as u64;
             bpf_probe_read_kernel((self.head()? + header + 20) as *const [u8; LONGEST_HEADER - 20]).ok()
         }
-    }
-
-    /// Segments in a packet of TCP's write queue, by its control block.
-    #[inline(always)]
-    pub(crate) fn queued_segments(self) -> u32 {
-        let (Some(block), Some(field)) = (SK_BUFF_CB.offset(), TCP_SKB_CB_GSO_SEGS.offset()) else {
-            return 1;
-        };
-        // SAFETY: the helper checks every address.
-        unsafe { bpf_probe_read_kernel::<u16>(self.0.add(block + field).cast()) }.map_or(1, at_least_one)
     }
 
     /// Whether it is or was made of several segments, by `gso_size` of `skb_shared_info`.

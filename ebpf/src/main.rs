@@ -21,6 +21,7 @@ mod events;
 mod fold;
 mod groups;
 mod kernel;
+mod listeners;
 mod maps;
 mod nested;
 mod notes;
@@ -29,6 +30,7 @@ mod packet;
 mod probes;
 mod recent;
 mod record;
+mod retransmissions;
 mod slots;
 mod storage;
 

@@ -13,6 +13,7 @@ use common::{
     event::Event,
     flow::FlowState,
     group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, Samples},
+    listener::ListenerState,
     lost::Lost,
     recent::{RECENT, Recent},
     record::FlowRecord,
@@ -27,6 +28,11 @@ const SUBNETS: usize = 1 << 20;
 /// [`Lost::FlowsUntracked`].
 #[btf_map]
 pub(crate) static FLOWS: SkStorage<FlowState> = SkStorage::new();
+
+/// Socket -> state of its listener, from when it listens or is first seen until it listens no more. Written by hooks and
+/// `fold_listeners`, walked by `fold_listeners`. When the kernel gives no storage, the listener turns away uncounted.
+#[btf_map]
+pub(crate) static LISTENERS: SkStorage<ListenerState> = SkStorage::new();
 
 /// Slot -> counters of the group, per CPU. Written by hooks and the fold, read by user space. As large as the number of
 /// slots, so never full.

@@ -16,6 +16,7 @@ use aya_ebpf::{
 };
 use common::{
     flow::{ADOPTED, CLOSED, ESTABLISHED, FlowState},
+    group::Role,
     tcp::state,
 };
 use core::{
@@ -147,9 +148,15 @@ pub(crate) fn find_or_adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
 /// Begins the state of a flow whose opening was not seen. Which end opened it, its socket tells.
 #[inline(always)]
 pub(crate) fn adopt(sock: Sock, tcp: TcpSock) -> Option<Flow> {
+    adopt_as(sock, tcp, tcp.role())
+}
+
+/// The same for a flow whose role the caller knows; without one the ports tell it.
+#[inline(always)]
+pub(crate) fn adopt_as(sock: Sock, tcp: TcpSock, role: Option<Role>) -> Option<Flow> {
     let flow = create(sock)?;
     let state = flow.state();
-    Place::of_flow(sock, tcp.role()).take(state);
+    Place::of_flow(sock, role).take(state);
     // A client that is known since its SYN has been counted from zero.
     let known = if state.started == 0 {
         fold::begin(state, tcp);

@@ -1,8 +1,11 @@
 //! Flows that are older than the exporter: they count from the moment it sees them.
 
 use anyhow::{Result, bail};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Socket, Type};
+use tests::counters::Counters;
 use tests::exporter::Launch;
-use tests::pair::Pair;
+use tests::pair::{Pair, of_each_family};
 use tests::subnet::Family;
 use tests::tcp_info::TcpInfo;
 use tests::traffic::{Flow, settle};
@@ -120,6 +123,36 @@ fn an_old_flow_of_another_namespace_counts_from_its_first_event_on() -> Result<(
             let since = totals(&after)[index] - totals(&before)[index];
             assert_eq!(scrape.sum(metric, &labels)?, since as f64, "{metric} {labels:?}");
         }
+    }
+    Ok(())
+}
+
+/// No SYN was sent, so that it was not opened now, and the socket does not tell by whom it ever was.
+#[test]
+fn a_restored_connection_has_neither_a_role_nor_a_handshake() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = Launch::new(config).start()?;
+    for (family, pair) in &pairs {
+        let to = pair.to(*family, 47_777)?;
+        let socket = pair.client.run(|| {
+            let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+            setsockopt(&socket, sockopt::TcpRepair, &1)?;
+            socket.connect(&to.into())?;
+            Ok(socket)
+        })?;
+        assert_eq!(Counters::read(&pair.client)?.get("TcpActiveOpens")?, 0);
+        let subnet = pair.subnet()?.name();
+        let labels = [("subnet", &*subnet)];
+        let scrape = exporter.scrape()?;
+        let live = scrape.by("tcpvitals_tcp_connections", "role", &labels)?;
+        assert_eq!(live, [("unknown".to_owned(), 1.0)].into(), "{family:?}");
+        assert_eq!(scrape.sum("tcpvitals_tcp_connections_opened_total", &labels)?, 0.0);
+        assert_eq!(scrape.histogram("tcpvitals_tcp_handshake_seconds", &labels)?.count, 0.0);
+        drop(socket);
+        let scrape = exporter.scrape()?;
+        assert_eq!(scrape.sum("tcpvitals_tcp_connections", &labels)?, 0.0);
+        assert_eq!(scrape.sum("tcpvitals_tcp_connections_closed_total", &labels)?, 1.0);
     }
     Ok(())
 }

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use socket2::{Domain, Socket, Type};
+use tests::counters::Counters;
 use tests::exporter::start;
 use tests::kernel_facts::{has_type_name, skip};
 use tests::namespace::Namespace;
 use tests::pair::{Pair, of_each_family};
 use tests::peer::{Offer, Peer};
-use tests::subnet::{CLIENT, Subnet, config};
+use tests::subnet::{CLIENT, Family, Subnet, config};
 use tests::traffic::listen;
 use tests::{nft, turn};
 
@@ -57,19 +61,154 @@ fn silence_times_out() -> Result<()> {
     })
 }
 
-#[test]
-fn a_router_that_says_no_makes_the_host_unreachable() -> Result<()> {
-    check("unreachable", 2, |pair| {
-        nft::load(
-            &pair.server,
-            "table inet away {\n\
-             \x20 chain in {\n\
+/// Lets the server's host answer with an ICMP error.
+fn reject(pair: &Pair, answer: &str) -> Result<()> {
+    nft::load(
+        &pair.server,
+        &format!(
+            "table inet away {{\n\
+             \x20 chain in {{\n\
              \x20   type filter hook input priority 0; policy accept;\n\
-             \x20   tcp dport 443 reject with icmpx type host-unreachable\n\
-             \x20 }\n\
-             }\n",
-        )
-    })
+             \x20   tcp dport 443 reject with {answer}\n\
+             \x20 }}\n\
+             }}\n"
+        ),
+    )
+}
+
+#[test]
+fn a_router_that_says_no_makes_the_host_or_the_network_unreachable() -> Result<()> {
+    check("host_unreachable", 2, |pair| {
+        reject(pair, "icmpx type host-unreachable")
+    })?;
+    check("network_unreachable", 2, |pair| reject(pair, "icmpx type no-route"))
+}
+
+#[test]
+fn a_router_that_prohibits_says_so_over_ipv6_only() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let subnet = pair.subnet()?.name();
+    let exporter = start(pair.config())?;
+    reject(&pair, "icmpx type admin-prohibited")?;
+    for (family, error) in [(Family::V4, Errno::EHOSTUNREACH), (Family::V6, Errno::EACCES)] {
+        let to = pair.to(family, 443)?;
+        let failed = pair.client.run(|| Ok(TcpStream::connect(to).err()))?;
+        assert_eq!(failed.and_then(|error| error.raw_os_error()), Some(error as i32));
+    }
+    let scrape = exporter.scrape()?;
+    assert_eq!(
+        scrape.by(FAILED, "reason", &[("subnet", &subnet)])?,
+        [("host_unreachable".to_owned(), 1.0), ("prohibited".to_owned(), 1.0)].into()
+    );
+    Ok(())
+}
+
+/// An application that waits so long for an answer that does not come, and the reason for which it counts.
+fn check_impatient(wait: Duration, reason: &str) -> Result<()> {
+    let _turn = turn::shared()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in &pairs {
+        let subnet = pair.subnet()?.name();
+        let to = pair.to(*family, 443)?;
+        nft::drop_matching(&pair.server, "prerouting", "tcp flags syn")?;
+        assert!(pair.client.run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?);
+        let scrape = exporter.scrape()?;
+        let labels = [("subnet", &*subnet), ("role", "client")];
+        assert_eq!(scrape.by(FAILED, "reason", &labels)?, [(reason.to_owned(), 1.0)].into());
+        let counters = Counters::read(&pair.client)?;
+        let repeated = counters.get("TcpExtTCPSynRetrans")?;
+        assert_eq!(repeated > 0, reason == "unanswered", "{repeated}");
+        let sent_again = "tcpvitals_tcp_handshake_retransmits_total";
+        assert_eq!(
+            scrape.sum(sent_again, &[labels[0], ("segment", "syn")])?,
+            repeated as f64
+        );
+        assert_eq!(
+            counters.get("TcpAttemptFails")?,
+            0,
+            "the kernel does not call this a failure"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn who_gives_up_after_a_retransmitted_syn_got_no_answer() -> Result<()> {
+    check_impatient(Duration::from_millis(1_400), "unanswered")
+}
+
+#[test]
+fn who_gives_up_at_once_cancels() -> Result<()> {
+    check_impatient(Duration::from_millis(200), "cancelled")
+}
+
+#[test]
+fn a_connect_without_a_free_port_fails_before_its_syn() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in &pairs {
+        let subnet = pair.subnet()?.name();
+        let to = pair.to(*family, 443)?;
+        pair.client.set("net.ipv4.ip_local_port_range=40000 40001")?;
+        let listener = listen(&pair.server, to)?;
+        let attempts: Vec<_> = pair
+            .client
+            .run(|| Ok((0..6).map(|_| TcpStream::connect(to)).collect()))?;
+        let errors: Vec<_> = attempts
+            .iter()
+            .filter_map(|attempt| attempt.as_ref().err()?.raw_os_error())
+            .collect();
+        assert_eq!(errors, [Errno::EADDRNOTAVAIL as i32; 4]);
+        // A port of its own choice that the connection is open on already.
+        let taken = attempts
+            .iter()
+            .find_map(|attempt| attempt.as_ref().ok()?.local_addr().ok())
+            .context("a connection")?;
+        let again = pair.client.run(|| {
+            let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&taken.into())?;
+            Ok(socket.connect(&to.into()))
+        });
+        // Some kernels refuse the port at once: then there was no attempt.
+        let tried = again.is_ok();
+        let scrape = exporter.scrape()?;
+        let labels = [("subnet", &*subnet), ("role", "client"), ("app_protocol", "https")];
+        let expected = errors.len() + usize::from(tried);
+        assert_eq!(
+            scrape.by(FAILED, "reason", &labels)?,
+            [("no_local_port".to_owned(), expected as f64)].into()
+        );
+        assert_eq!(Counters::read(&pair.client)?.get("TcpActiveOpens")?, 2);
+        drop((listener, attempts));
+    }
+    Ok(())
+}
+
+/// No hook tells of it: the socket does not leave the state in which it was made.
+#[test]
+fn what_the_routing_table_refuses_is_no_attempt() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let subnet = pair.subnet()?;
+    let to = pair.to(Family::V4, 443)?;
+    for (kind, error) in [
+        ("unreachable", Errno::EHOSTUNREACH),
+        ("prohibit", Errno::EACCES),
+        ("blackhole", Errno::EINVAL),
+    ] {
+        pair.client.exec(&format!("ip route replace {kind} {}/32", to.ip()))?;
+        let failed = pair.client.run(|| Ok(TcpStream::connect(to).err()))?;
+        assert_eq!(failed.and_then(|failed| failed.raw_os_error()), Some(error as i32));
+    }
+    let scrape = exporter.scrape()?;
+    assert_eq!(scrape.sum(FAILED, &[("subnet", &subnet.name())])?, 0.0);
+    assert_eq!(Counters::read(&pair.client)?.get("TcpActiveOpens")?, 0);
+    Ok(())
 }
 
 #[test]

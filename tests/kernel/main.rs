@@ -22,6 +22,7 @@ mod formats;
 mod hardware;
 mod hostile;
 mod interrupts;
+mod listeners;
 mod network;
 mod otlp;
 mod overflow;

@@ -2,6 +2,8 @@
 //! handshakes.
 
 use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::Result;
 use tests::counters::Counters;
@@ -12,7 +14,8 @@ use tests::peer::{Offer, Peer};
 use tests::scrape::Scrape;
 use tests::subnet::{Family, Subnet, config};
 use tests::tcp_info::TcpInfo;
-use tests::traffic::{Flow, settle};
+use tests::traffic::{Flow, listen, settle};
+use tests::wait::until;
 use tests::{nft, turn};
 
 use crate::account::{End, require_equal};
@@ -171,6 +174,74 @@ fn a_spurious_retransmission_shows_as_a_dsack() -> Result<()> {
             .sum("tcpvitals_tcp_dsacks_total", &[("subnet", &subnet.name())])?,
         1.0
     );
+    Ok(())
+}
+
+/// What this host itself refuses to send is not reported by older kernels, but counted by all.
+#[test]
+fn what_this_host_refuses_to_send_again_keeps_its_cause() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let (mut client, mut connection) = peer.accept(&namespace, 80, Offer::default())?;
+    client.write_all(&[1; 500])?;
+    connection.take(500)?;
+    connection.take_again()?;
+    let before = TcpInfo::of(&client)?.total_retrans;
+    nft::drop_matching(&namespace, "output", "tcp dport 80")?;
+    until("two refused retransmissions", || {
+        Ok((TcpInfo::of(&client)?.total_retrans >= before + 2).then_some(()))
+    })?;
+    let refused = nft::dropped(&namespace)?.packets;
+    nft::flush(&namespace)?;
+    connection.take_again()?;
+    connection.acknowledge()?;
+    let info = TcpInfo::of(&client)?;
+    assert!(refused >= 2, "{refused}");
+    let scrape = exporter.scrape()?;
+    let subnet = subnet.name();
+    assert_eq!(split(&scrape, &subnet)?, [f64::from(info.total_retrans), 0.0]);
+    assert_eq!(
+        scrape.sum(BYTES, &[("subnet", &subnet), ("cause", "loss")])?,
+        info.bytes_retrans as f64
+    );
+    let dropped = "tcpvitals_tcp_locally_dropped_segments_total";
+    assert_eq!(scrape.sum(dropped, &[("subnet", &subnet)])?, refused as f64);
+    Ok(())
+}
+
+/// A SYN that is refused was sent again all the same, says the kernel; a SYN-ACK was not.
+#[test]
+fn syns_and_syn_acks_that_this_host_refuses_are_locally_dropped() -> Result<()> {
+    let _turn = turn::shared()?;
+    for (role, flags) in [("client", "syn"), ("server", "syn | ack")] {
+        let pair = Pair::new()?;
+        let subnet = pair.subnet()?.name();
+        let exporter = start(pair.config())?;
+        let to = pair.to(Family::V4, 443)?;
+        let listener = listen(&pair.server, to)?;
+        let refusing = if role == "client" { &pair.client } else { &pair.server };
+        nft::drop_matching(refusing, "output", &format!("tcp flags & (syn | ack) == {flags}"))?;
+        let wait = Duration::from_millis(3_400);
+        assert!(pair.client.run(|| Ok(TcpStream::connect_timeout(&to, wait).is_err()))?);
+        let scrape = exporter.scrape()?;
+        let refused = nft::dropped(refusing)?.packets;
+        assert!(refused > 1, "{refused}");
+        let labels = [("subnet", &*subnet), ("role", role), ("app_protocol", "https")];
+        let dropped = "tcpvitals_tcp_locally_dropped_segments_total";
+        assert_eq!(scrape.sum(dropped, &labels)?, refused as f64, "{role}");
+        for (namespace, segment) in [(&pair.client, "syn"), (&pair.server, "synack")] {
+            let labels = [("subnet", &*subnet), ("segment", segment)];
+            let repeated = Counters::read(namespace)?.get("TcpExtTCPSynRetrans")?;
+            assert_eq!(
+                scrape.sum("tcpvitals_tcp_handshake_retransmits_total", &labels)?,
+                repeated as f64,
+                "{role}, {segment}"
+            );
+            assert_eq!(repeated > 0, segment == "syn", "{role}, {segment}");
+        }
+        drop(listener);
+    }
     Ok(())
 }
 

@@ -113,3 +113,44 @@ fn what_an_xdp_program_drops_is_of_software() -> Result<()> {
     assert_eq!(sources, [("software".to_owned(), f64::from(SENT))].into());
     Ok(())
 }
+
+/// Requires that all packets of the test are counted once, at this place and for this reason.
+fn require_once(scrape: &Scrape, pair: &Pair, place: &str, reason: &str) -> Result<()> {
+    let rows: Vec<_> = scrape
+        .matching(PACKETS, &[("location", place), ("reason", reason)])
+        .collect();
+    let [(series, packets)] = rows.as_slice() else {
+        panic!("{place}: {rows:#?}");
+    };
+    assert_eq!(*packets, f64::from(SENT), "{series:?}");
+    for (label, value) in [("source", "xdp"), ("connection_type", "virtual"), ("class", "error")] {
+        assert_eq!(series.labels.get(label).map(String::as_str), Some(value), "{series:?}");
+    }
+    assert_eq!(scrape.sum(PACKETS, &[("subnet", &pair.subnet()?.name())])?, 0.0);
+    Ok(())
+}
+
+/// The other end of the cable takes no packets from XDP: it has neither a program nor GRO.
+#[test]
+fn what_cannot_be_sent_back_counts_where_it_is_sent_together() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let scrape = send_through(&pair, &exporter, Mode::Driver, ("returning", Verdict::Return(3)))?;
+    require_once(&scrape, &pair, "xdp_bulk_tx", "ENXIO")
+}
+
+#[test]
+fn what_cannot_be_sent_on_counts_where_it_is_sent_together() -> Result<()> {
+    let _turn = turn::alone()?;
+    let pair = Pair::new()?;
+    pair.server.exec("ip link add name near type veth peer name far")?;
+    // With a program at the other end the device takes packets from XDP, but while that end is down none gets through.
+    let _far = Xdp::attach(&pair.server, "far", Mode::Driver, ("passing", Verdict::Return(2)), 1)?;
+    pair.server.exec("ip link set dev near up")?;
+    let near = pair.server.run(|| Ok(nix::net::if_::if_nametoindex("near")?))?;
+    let exporter = start(pair.config())?;
+    let program = ("redirecting", Verdict::RedirectThroughMap(near));
+    let scrape = send_through(&pair, &exporter, Mode::Driver, program)?;
+    require_once(&scrape, &pair, "xdp_devmap_xmit", "ENXIO")
+}

@@ -12,6 +12,7 @@ use crate::{
     ahead, fold,
     groups::{Group, Place},
     kernel::{Sock, TcpSock},
+    listeners::Listener,
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
     offsets::JIFFY_NANOSECONDS,
     probes::inet_sock_set_state,
@@ -93,6 +94,19 @@ fn heal(flow: Flow, tcp: TcpSock) {
         fold::fold(flow, tcp, group, Fold::Live);
         inet_sock_set_state::count_end(group, flags, started);
     }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+extern "C" fn fold_listeners(context: *const Context) -> i32 {
+    // SAFETY: as above, and the map is that of listeners.
+    let (sk, value) = unsafe { ((*context).sk, (*context).value) };
+    let (Some(sock), Some(listener)) = (Sock::from_pointer(sk), Listener::from_pointer(value.cast())) else {
+        return 0;
+    };
+    let Some(tcp) = sock.known_tcp() else { return 0 };
+    listener.fold(tcp);
+    0
 }
 
 #[unsafe(no_mangle)]

@@ -36,5 +36,5 @@ fn on_event(context: &BtfTracePointContext) {
         source: DropSource::Hardware as u8,
         ..NamedDropKey::default()
     };
-    drops::count_named(&key, DropSource::Hardware, packet.length());
+    drops::count_named(&key, DropSource::Hardware, 1, packet.length());
 }

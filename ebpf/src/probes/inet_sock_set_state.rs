@@ -6,9 +6,11 @@ use crate::{
     events, fold,
     groups::{self, Group, Place, count_lost},
     kernel::{Sock, TcpSock},
+    listeners,
     nested::programs,
     offsets::HAS_SEGMENT_PATH,
     probes::tcp_probe,
+    retransmissions,
     storage::{self, Flow},
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
@@ -17,7 +19,7 @@ use common::{
     flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
     group::{Counter, Role},
     lost::Lost,
-    tcp::{ConnectFailure, Transition, state},
+    tcp::{Attempt, ConnectFailure, Transition, state},
 };
 
 programs!(
@@ -45,11 +47,16 @@ fn on_event(context: &BtfTracePointContext) {
     match transition {
         Transition::Connecting => connecting(sock),
         Transition::Established => established(sock, tcp, old),
-        Transition::ConnectFailed => connect_failed(sock),
+        Transition::ConnectFailed => connect_failed(sock, tcp),
+        Transition::HalfOpenFailed => half_open_failed(sock, tcp),
         Transition::Closed => closed(sock, tcp),
         Transition::Closing => {
             storage::find_or_adopt(sock, tcp);
         }
+        Transition::Listening => {
+            listeners::begin(sock, tcp);
+        }
+        Transition::ListenerClosed => listener_closed(sock, tcp),
         Transition::None => {}
     }
 }
@@ -73,6 +80,13 @@ fn connecting(sock: Sock) {
 fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let now = now();
     let connecting = storage::find(sock);
+    if old == state::SYN_SENT && tcp.segs_out() == Some(0) {
+        // No SYN was sent: somebody restores a connection (`TCP_REPAIR`), and the socket does not tell who had opened it.
+        if let Some(flow) = storage::adopt_as(sock, tcp, None) {
+            flow.state().started = 0;
+        }
+        return;
+    }
     let role = match connecting {
         None if old == state::SYN_RECV => Role::Server,
         _ => Role::Client,
@@ -80,8 +94,13 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let place = Place::of_flow(sock, Some(role));
     let (flow, handshake_micros) = match connecting {
         Some(flow) => {
-            let began = flow.state().started;
-            (Some(flow), (now - began) / 1000)
+            retransmissions::count_handshake(flow, sock, tcp, Counter::SynRetransmits);
+            let handshake = if tcp.puts_off_syn() {
+                tcp.smoothed_rtt().unwrap_or(0) as u64
+            } else {
+                (now - flow.state().started) / 1000
+            };
+            (Some(flow), handshake)
         }
         None => {
             // A server's first sample is the round trip of its SYN-ACK; without timestamps there is none when it was sent again.
@@ -113,18 +132,37 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
 }
 
 #[inline(always)]
-fn connect_failed(sock: Sock) {
+fn connect_failed(sock: Sock, tcp: TcpSock) {
+    if let Some(flow) = storage::find(sock) {
+        retransmissions::count_handshake(flow, sock, tcp, Counter::SynRetransmits);
+    }
     let slot = groups::slot_of_flow(sock, Some(Role::Client));
     if let Some(group) = Group::at(slot) {
-        let counter = match ConnectFailure::of_error(sock.error()) {
-            ConnectFailure::Refused => Counter::FailedRefused,
-            ConnectFailure::TimedOut => Counter::FailedTimedOut,
-            ConnectFailure::Reset => Counter::FailedReset,
-            ConnectFailure::Unreachable => Counter::FailedUnreachable,
-            ConnectFailure::Other => Counter::FailedOther,
+        let attempt = Attempt {
+            error: sock.error(),
+            syns: tcp.segs_out(),
+            retransmissions: tcp.total_retrans().unwrap_or(0),
+            has_port: tcp.has_port(),
+            is_shut_down: sock.is_shut_down(),
         };
-        group.add(counter, 1);
+        group.add(Counter::of_failure(ConnectFailure::of(&attempt)), 1);
     }
+    storage::delete(sock);
+}
+
+/// A connection that both ends had opened at the same time failed; the socket of a server has no storage yet.
+#[inline(always)]
+fn half_open_failed(sock: Sock, tcp: TcpSock) {
+    match storage::find(sock) {
+        Some(flow) if !flow.has_slot() => connect_failed(sock, tcp),
+        _ => storage::delete(sock),
+    }
+}
+
+#[inline(always)]
+fn listener_closed(sock: Sock, tcp: TcpSock) {
+    listeners::end(sock, tcp);
+    // Of a connection that the socket had before it listened.
     storage::delete(sock);
 }
 
@@ -159,6 +197,7 @@ pub(super) fn close(flow: Flow, tcp: TcpSock) {
         if HAS_SEGMENT_PATH.is_set() {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
+        retransmissions::find_cause(flow, tcp);
         fold::fold(flow, tcp, group, Fold::Last);
         count_end(group, state.flags, state.started);
     }

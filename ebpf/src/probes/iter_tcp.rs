@@ -6,7 +6,7 @@
     reason = "the entry of an iterator, whose context aya-ebpf does not know"
 )]
 
-use crate::{kernel::Sock, storage};
+use crate::{kernel::Sock, listeners, storage};
 use common::tcp::state;
 
 /// `struct bpf_iter__tcp`: every member is 8 bytes long.
@@ -24,11 +24,16 @@ extern "C" fn adopt_flows(context: *const Context) -> i32 {
     let Some(sock) = Sock::from_pointer(unsafe { (*context).sk_common }) else {
         return 0;
     };
-    if state::is_connected(sock.state())
+    let state = sock.state();
+    if state::is_connected(state)
         && let Some(tcp) = sock.tcp()
         && storage::find(tcp.as_sock()).is_none()
     {
         storage::adopt(tcp.as_sock(), tcp);
+    } else if state == state::LISTEN
+        && let Some(tcp) = sock.tcp()
+    {
+        listeners::find_or_begin(tcp.as_sock(), tcp);
     }
     0
 }

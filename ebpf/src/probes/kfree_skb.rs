@@ -4,18 +4,20 @@
 use crate::{
     capture, devices, drops,
     groups::{self, Group},
-    kernel::SkBuff,
+    kernel::{SkBuff, Sock, TcpSock},
+    listeners,
     maps::SETTINGS,
     nested::programs,
     notes,
-    offsets::{HAS_DROP_REASON, HAS_PACKETS},
+    offsets::{HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NONE, REASON_TCP_CSUM, REASON_TCP_FLAGS},
     packet, storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     address::SubnetKey,
     drops::{Direction, DropKey, Protocol, skip},
-    group::Counter,
+    group::{Counter, Role},
+    tcp::state,
     tracepoints::Run,
 };
 
@@ -48,6 +50,8 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     }
     if packet.received_through() == 0 {
         count_for_flow(packet);
+    } else if HAS_RECEIVING_SOCKET.is_set() {
+        count_for_listener(context, packet, reason);
     }
     drops::count(&key(packet, location, reason, direction), packet.length(), run);
 }
@@ -88,16 +92,53 @@ fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> Drop
     }
 }
 
-/// Counts a packet that a local flow sent for that flow.
+/// Counts a packet that a local flow sent for that flow; of a handshake for the group that the flow would belong to.
 #[inline(always)]
 fn count_for_flow(packet: SkBuff) {
-    if let Some(sock) = packet.socket()
-        && let Some(flow) = storage::find(sock)
-        && flow.is_established()
-        && let Some(group) = Group::at(flow.state().slot)
-    {
-        let segments = packet.segments();
-        flow.add_locally_dropped(segments);
+    let Some(sock) = packet.socket() else { return };
+    let (slot, segments) = match (storage::find(sock), sock.state()) {
+        (Some(flow), _) if flow.is_established() => {
+            let segments = packet.segments();
+            flow.add_locally_dropped(segments);
+            (flow.state().slot, segments)
+        }
+        (_, state::SYN_SENT) => (groups::slot_of_flow(sock, Some(Role::Client)), 1),
+        (None, state::NEW_SYN_RECV | state::SYN_RECV) => {
+            (groups::slot_of_socket(sock, Some(Role::Server), devices::UNKNOWN), 1)
+        }
+        _ => return,
+    };
+    if let Some(group) = Group::at(slot) {
         group.add(Counter::LocallyDroppedSegments, segments as u64);
+    }
+}
+
+/// Where the packet was for a listener: it is no handshake that the listener turned away, though the kernel counts it with them;
+/// a reset ends a handshake that is not over.
+#[inline(always)]
+fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u32) {
+    // The verifier of some kernels takes it for a socket though it may be NULL: as a number it is looked at with care.
+    let Some(tcp) = TcpSock::at(context.arg::<u64>(3)) else {
+        return;
+    };
+    if tcp.as_sock().state() != state::LISTEN {
+        return;
+    }
+    let Some(header) = packet.tcp_header() else { return };
+    let reason = reason as u64;
+    if reason == REASON_TCP_CSUM.get() || (reason == REASON_TCP_FLAGS.get() && header.ack) {
+        // These the kernel frees without adding to `sk_drops`.
+        return;
+    }
+    if let Some(sock) = Sock::argument(context, 3)
+        && let Some(listener) = listeners::find_or_begin(sock, tcp)
+    {
+        listener.on_freed(packet.segments());
+    }
+    if header.reset
+        && reason == REASON_NONE.get()
+        && let Some(group) = Group::at(groups::slot_of_packet(packet, Some(Role::Server)))
+    {
+        group.add(Counter::ResetsReceived, 1);
     }
 }

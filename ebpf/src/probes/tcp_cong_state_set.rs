@@ -1,7 +1,7 @@
 //! `tcp_cong_state_set(struct sock *sk, const u8 ca_state)`, 6.1 to 7.2: the congestion state is about to be set, perhaps to what
 //! it is already. The socket is locked.
 
-use crate::{groups::Group, kernel::Sock, nested::programs, storage};
+use crate::{groups::Group, kernel::Sock, nested::programs, retransmissions, storage};
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{group::Counter, tcp::congestion};
 
@@ -18,20 +18,23 @@ fn on_event(context: &BtfTracePointContext) {
     let Some(sock) = Sock::argument(context, 0) else {
         return;
     };
-    let counter = match context.arg::<u8>(1) {
-        congestion::DISORDER => Counter::DisorderEntries,
-        congestion::CWR => Counter::CwrEntries,
-        congestion::RECOVERY => Counter::RecoveryEntries,
-        congestion::LOSS => Counter::LossEntries,
-        _ => return,
+    let entered = match context.arg::<u8>(1) {
+        congestion::DISORDER => Some(Counter::DisorderEntries),
+        congestion::CWR => Some(Counter::CwrEntries),
+        congestion::RECOVERY => Some(Counter::RecoveryEntries),
+        congestion::LOSS => Some(Counter::LossEntries),
+        _ => None,
     };
     let Some(tcp) = sock.known_tcp() else { return };
     if tcp.congestion_state() == context.arg::<u8>(1) {
         return;
     }
-    if let Some(flow) = storage::find_or_adopt(sock, tcp)
-        && let Some(group) = Group::at(flow.state().slot)
-    {
-        group.add(counter, 1);
+    if let Some(flow) = storage::find_or_adopt(sock, tcp) {
+        retransmissions::find_cause(flow, tcp);
+        if let Some(counter) = entered
+            && let Some(group) = Group::at(flow.state().slot)
+        {
+            group.add(counter, 1);
+        }
     }
 }

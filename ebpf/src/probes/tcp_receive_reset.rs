@@ -28,6 +28,9 @@ fn on_event(context: &BtfTracePointContext) {
     let slot = match storage::find(sock) {
         Some(flow) if flow.is_established() => flow.state().slot,
         _ if sock.state() == state::SYN_SENT => groups::slot_of_flow(sock, Some(Role::Client)),
+        // Only a client has storage before its handshake is over; a server's socket in this state has Fast Open.
+        Some(_) if sock.state() == state::SYN_RECV => groups::slot_of_flow(sock, Some(Role::Client)),
+        None if sock.state() == state::SYN_RECV => groups::slot_of_flow(sock, Some(Role::Server)),
         _ => groups::slot_of_flow(sock, sock.tcp().and_then(TcpSock::role)),
     };
     if let Some(group) = Group::at(slot) {

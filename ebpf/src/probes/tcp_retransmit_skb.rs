@@ -1,13 +1,15 @@
 //! `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`, 5.10 to 6.12; `int err` follows on 6.18 and 7.2, where the
-//! hook also sees retransmissions that could not be sent. The socket is locked.
+//! hook also sees retransmissions that this host refused. Older kernels do not report those, but count them all the same. The
+//! socket is locked.
 
 use crate::{
     events,
     groups::{self, Group},
-    kernel::{SkBuff, Sock},
+    kernel::{Sock, TcpSock},
     nested::programs,
     offsets::HAS_RETRANSMIT_ERROR,
-    storage,
+    retransmissions,
+    storage::{self, Flow},
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
@@ -26,50 +28,42 @@ programs!(
 
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext) {
-    if HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0 {
-        return;
-    }
-    let (Some(sock), Some(packet)) = (Sock::argument(context, 0), SkBuff::argument(context, 1)) else {
+    let Some(sock) = Sock::argument(context, 0) else {
         return;
     };
-    if sock.state() == state::SYN_SENT {
-        if let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client))) {
-            group.add(Counter::SynRetransmits, 1);
-        }
-        return;
-    }
     let Some(tcp) = sock.known_tcp() else { return };
-    let in_loss = tcp.congestion_state() == congestion::LOSS;
-    let kind = if in_loss {
+    let flow = storage::find(sock);
+    let segment = match sock.state() {
+        state::SYN_SENT => Counter::SynRetransmits,
+        // Both ends have opened the connection at the same time.
+        state::SYN_RECV => Counter::SynAckRetransmits,
+        _ => return retransmitted(sock, tcp, flow),
+    };
+    if let Some(flow) = flow {
+        retransmissions::count_handshake(flow, sock, tcp, segment);
+    } else if !(HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0)
+        && let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client)))
+    {
+        // Older than the exporter: how often before is not known.
+        group.add(segment, 1);
+    }
+}
+
+#[inline(always)]
+fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
+    let kind = if tcp.congestion_state() == congestion::LOSS {
         EventKind::RetransLoss
     } else {
         EventKind::Retrans
     };
-    let Some(flow) = storage::find(sock) else {
+    let Some(flow) = flow else {
         // What the kernel has counted until now, this retransmission included, is before the flow's beginning.
         if let Some(flow) = storage::find_or_adopt(sock, tcp) {
             events::emit(kind, tcp, flow.state());
         }
         return;
     };
-    if !flow.is_established() {
-        return;
+    if flow.is_established() && retransmissions::find_cause(flow, tcp) != 0 {
+        events::emit(kind, tcp, flow.state());
     }
-    let (segments, bytes) = (packet.queued_segments(), packet.length());
-    let state = flow.state();
-    state.on_retransmit(in_loss, segments, bytes);
-    // The kernel's own totals are folded as `other`; what belongs to the state Loss moves.
-    if in_loss && let Some(group) = Group::at(state.slot) {
-        group.shift(
-            Counter::RetransmittedSegmentsOther,
-            Counter::RetransmittedSegmentsLoss,
-            segments as u64,
-        );
-        group.shift(
-            Counter::RetransmittedBytesOther,
-            Counter::RetransmittedBytesLoss,
-            bytes as u64,
-        );
-    }
-    events::emit(kind, tcp, state);
 }

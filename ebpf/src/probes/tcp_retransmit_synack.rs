@@ -5,10 +5,14 @@ use crate::{
     devices,
     groups::{self, Group},
     kernel::Sock,
+    listeners,
     nested::programs,
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::group::{Counter, Role};
+use common::{
+    group::{Counter, Role},
+    tcp::state,
+};
 
 programs!(
     TcpRetransmitSynack,
@@ -20,9 +24,15 @@ programs!(
 
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext) {
-    let Some(request) = Sock::argument(context, 1) else {
+    let (Some(sock), Some(request)) = (Sock::argument(context, 0), Sock::argument(context, 1)) else {
         return;
     };
+    // Else it is the connection itself, of Fast Open.
+    if sock.state() == state::LISTEN
+        && let Some(tcp) = sock.known_tcp()
+    {
+        listeners::find_or_begin(sock, tcp);
+    }
     let slot = groups::slot_of_socket(request, Some(Role::Server), devices::UNKNOWN);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::SynAckRetransmits, 1);

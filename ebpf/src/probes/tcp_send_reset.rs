@@ -44,5 +44,5 @@ fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
             return groups::slot_of_flow(sock, tcp.role());
         }
     }
-    packet.map_or(OTHER_SLOT, groups::slot_of_packet)
+    packet.map_or(OTHER_SLOT, |packet| groups::slot_of_packet(packet, None))
 }

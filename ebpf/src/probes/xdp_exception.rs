@@ -43,6 +43,6 @@ pub(super) fn count_failure(context: &BtfTracePointContext, cause: i32, redirect
         source: DropSource::Xdp as u8,
         ..NamedDropKey::default()
     };
-    drops::count_named(&key, DropSource::Xdp, 0);
+    drops::count_named(&key, DropSource::Xdp, 1, 0);
     notes::xdp_failed(device, program, redirect);
 }

@@ -119,7 +119,8 @@ impl Sites {
         }
     }
 
-    /// The name of a site's device: its own, one that another packet knew, or the one of this namespace.
+    /// The name of a site's device: its own, one that another packet knew, or the one of this namespace. Where the namespace is not
+    /// known, a number alone names no device: every namespace has one of that number.
     fn device(&mut self, site: &Site, namer: &impl Namer) -> String {
         let place = (site.namespace, site.ifindex);
         let name = device(site);
@@ -127,9 +128,15 @@ impl Sites {
             self.devices.insert(place, name.clone());
             return name;
         }
-        let is_own = site.namespace == 0 || site.namespace == namer.own_namespace();
-        let of_own = || is_own.then(|| namer.own_device(site.ifindex)).flatten();
-        match self.devices.get(&place).cloned().or_else(of_own) {
+        let of_own = || {
+            let is_own = site.namespace == namer.own_namespace();
+            is_own.then(|| namer.own_device(site.ifindex)).flatten()
+        };
+        let known = match site.namespace {
+            0 => None,
+            _ => self.devices.get(&place).cloned().or_else(of_own),
+        };
+        match known {
             Some(name) => name,
             None if site.ifindex == 0 => "unknown".to_owned(),
             None => format!("ifindex-{}", site.ifindex),
@@ -200,7 +207,7 @@ mod tests {
         check(site("", 4, 9), "eth0", "ifindex 4, network namespace 9");
         check(site("", 4, 8), "ifindex-4", "ifindex 4, network namespace 8");
         check(site("", 1, 42), "lo", "ifindex 1, network namespace 42");
-        check(site("", 1, 0), "lo", "ifindex 1");
+        check(site("", 1, 0), "ifindex-1", "ifindex 1");
         check(site("", 0, 0), "unknown", "no device is known");
     }
 

@@ -8,7 +8,7 @@ use super::{
     number, seconds,
 };
 use crate::{
-    kernel::plan::FOLD,
+    kernel::plan::{FOLD, FOLD_LISTENERS as LISTENERS},
     snapshot::{Push, Refusal},
 };
 use common::{
@@ -123,8 +123,9 @@ pub static METRICS: &[Metric] = &[
         "tcp_retransmitted_segments",
         Count,
         C,
-        "TCP segments sent again, SYNs apart: cause loss while the sender was in the state Loss (a time-out), other else",
-        "tcp_sock.total_retrans, split by tracepoint tcp_retransmit_skb: inet_connection_sock.icsk_ca_state",
+        "TCP segments sent again, SYNs apart, those that this host then refused included: cause loss while the sender was in the \
+         state Loss (a time-out), other else",
+        "tcp_sock.total_retrans, split by inet_connection_sock.icsk_ca_state at tracepoints tcp_retransmit_skb, tcp_cong_state_set",
         Source::Counters(&[
             (&["loss"], Counter::RetransmittedSegmentsLoss),
             (&["other"], Counter::RetransmittedSegmentsOther),
@@ -149,7 +150,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_handshake_retransmits",
         Count,
         C,
-        "SYNs (as client) and SYN-ACKs (as server) sent again; the connection type of a SYN-ACK is not known yet",
+        "SYNs (as client) and SYN-ACKs (as server) sent again; SYNs that this host then refused are among them, such SYN-ACKs are \
+         not; the connection type of a SYN-ACK is not known yet",
         "tracepoints tcp_retransmit_skb, tcp_retransmit_synack",
         Source::Counters(&[
             (&["syn"], Counter::SynRetransmits),
@@ -162,8 +164,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_locally_dropped_segments",
         Count,
         C,
-        "TCP segments of a local connection that this host itself dropped on their way out; those that TCP learns of at once are \
-         sent again without counting as retransmitted",
+        "TCP segments of a local connection, SYNs and SYN-ACKs included, that this host itself dropped on their way out; data that \
+         TCP learns of at once is sent again without counting as retransmitted",
         "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
         Source::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
     )
@@ -211,7 +213,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_dsacks",
         Count,
         C,
-        "Retransmissions that the peer reported as unnecessary by duplicate SACK (RFC 2883)",
+        "Segments that the peer reported to have received twice, by duplicate SACK (RFC 2883): unnecessary retransmissions, and \
+         copies that the network made",
         "tcp_sock.dsack_dups",
         Source::Counters(&[(&[], Counter::Dsacks)]),
     )
@@ -229,7 +232,8 @@ pub static METRICS: &[Metric] = &[
         "tcp_ecn_marked_segments",
         Count,
         C,
-        "Segments delivered with the mark of congestion, as the peer echoed it (RFC 3168)",
+        "Segments acknowledged with an echo of the mark of congestion: with RFC 3168 the peer echoes one mark until the sender has \
+         answered it, so this is no number of marks; with Accurate ECN and DCTCP it is close to one",
         "tcp_sock.delivered_ce",
         Source::Counters(&[(&[], Counter::EcnMarkedSegments)]),
     )
@@ -406,24 +410,47 @@ pub static METRICS: &[Metric] = &[
         "tcp_connections_failed",
         Count,
         C,
-        "Active opens that failed; other is mostly an application that gave up",
-        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft",
+        "Active opens that failed; unanswered and cancelled are those that the application gave up, after a SYN was retransmitted \
+         and before; no_route and no_local_port failed before their SYN",
+        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft, tcp_sock.segs_out, total_retrans",
         Source::Counters(&[
             (&["refused"], Counter::FailedRefused),
             (&["timed_out"], Counter::FailedTimedOut),
+            (&["unanswered"], Counter::FailedUnanswered),
+            (&["cancelled"], Counter::FailedCancelled),
             (&["reset"], Counter::FailedReset),
-            (&["unreachable"], Counter::FailedUnreachable),
+            (&["host_unreachable"], Counter::FailedHostUnreachable),
+            (&["network_unreachable"], Counter::FailedNetworkUnreachable),
+            (&["prohibited"], Counter::FailedProhibited),
+            (&["no_route"], Counter::FailedNoRoute),
+            (&["no_local_port"], Counter::FailedNoLocalPort),
             (&["other"], Counter::FailedOther),
         ]),
     )
     .by(&["reason"])
     .needs(&[STATE], &["SOCK_ERR"]),
     metric(
+        "tcp_listen_drops",
+        Count,
+        C,
+        "Handshakes that a listener of this host turned away, SYNs and last ACKs, each time they came; whose they were is not \
+         known, so the subnet is none",
+        "sock.sk_drops of listeners, without what tracepoint kfree_skb reports for them; sk_ack_backlog, icsk_accept_queue.qlen",
+        Source::Counters(&[
+            (&["accept_queue_full"], Counter::ListenDropsAcceptQueue),
+            (&["syn_queue_full"], Counter::ListenDropsSynQueue),
+            (&["other"], Counter::ListenDropsOther),
+        ]),
+    )
+    .by(&["cause"])
+    .needs(&[LISTENERS, DROPS, STATE], &[]),
+    metric(
         "tcp_resets",
         Count,
         C,
-        "TCP resets sent and received; older kernels (6.1) do not report resets sent without a connection",
-        "tracepoints tcp_send_reset, tcp_receive_reset",
+        "TCP resets sent and received, those of handshakes that are not over included; older kernels (6.1) report neither those that \
+         are sent without a connection nor those that end a server's handshake",
+        "tracepoints tcp_send_reset, tcp_receive_reset; kfree_skb for a server's handshake",
         Source::Counters(&[
             (&["transmit"], Counter::ResetsTransmitted),
             (&["receive"], Counter::ResetsReceived),
@@ -456,12 +483,13 @@ pub static METRICS: &[Metric] = &[
         C,
         "Packets dropped, each counted once, even if it still holds several segments; where (location) and why (reason) are, by \
          source: the kernel function and the kernel's reason (software), the devlink trap and its group (hardware), the program and \
-         the action or error number that failed it (xdp)",
-        "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception and xdp_redirect_err",
+         the action or error number that failed it, or the tracepoint and the error where packets are sent together (xdp)",
+        "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception, xdp_redirect_err, xdp_bulk_tx, xdp_devmap_xmit, \
+         xdp_cpumap_enqueue and xdp_cpumap_kthread",
         Source::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
     .by(&["source"])
-    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err"]),
+    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err", "xdp_bulk_tx", "xdp_devmap_xmit", "xdp_cpumap_enqueue"]),
     metric(
         "dropped",
         Bytes,

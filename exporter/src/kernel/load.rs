@@ -4,7 +4,7 @@
 use super::{
     capacity::Capacity,
     configure, features, kfuncs, lockdown,
-    plan::{ADOPT, DUMP, FIND, FOLD, Hook, PROGRAMS_OF_KERNEL, Plan, Planned},
+    plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned},
     reasons::Reasons,
     symbols::Symbols,
     syscall::{self, MapIterator},
@@ -82,6 +82,7 @@ pub struct Kernel {
     pub(super) lookups: Lookups,
     pub(super) plan: Plan,
     pub(super) fold: Option<MapIterator>,
+    pub(super) fold_listeners: Option<MapIterator>,
     pub(super) dump: Option<MapIterator>,
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
@@ -155,6 +156,7 @@ impl Kernel {
             lookups,
             plan,
             fold: None,
+            fold_listeners: None,
             dump: None,
             symbols: Symbols::open(),
             reasons,
@@ -293,22 +295,26 @@ impl Kernel {
         match name {
             ADOPT => run_once(self.program(name)?.try_into()?),
             FOLD => {
-                self.fold = Some(self.over_flows(name)?);
+                self.fold = Some(self.over(name, "FLOWS")?);
+                Ok(())
+            }
+            FOLD_LISTENERS => {
+                self.fold_listeners = Some(self.over(name, "LISTENERS")?);
                 Ok(())
             }
             DUMP => {
-                self.dump = Some(self.over_flows(name)?);
+                self.dump = Some(self.over(name, "FLOWS")?);
                 Ok(())
             }
             _ => Err(ProgramError::NotLoaded),
         }
     }
 
-    /// A loaded iterator program, over all flows.
-    fn over_flows(&self, name: &str) -> Result<MapIterator, ProgramError> {
+    /// A loaded iterator program, over all sockets that have storage in a map.
+    fn over(&self, name: &str, map: &str) -> Result<MapIterator, ProgramError> {
         let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        let flows = map_fd(&self.ebpf, "FLOWS").ok_or(ProgramError::NotLoaded)?;
-        MapIterator::new(program.fd()?.as_fd(), flows).map_err(ProgramError::IOError)
+        let map = map_fd(&self.ebpf, map).ok_or(ProgramError::NotLoaded)?;
+        MapIterator::new(program.fd()?.as_fd(), map).map_err(ProgramError::IOError)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {

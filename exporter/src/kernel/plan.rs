@@ -57,6 +57,8 @@ const SOCKET: &[&str] = &[
 pub const FOLD: &str = "fold_flows";
 /// The program that shows live flows.
 pub const DUMP: &str = "dump_flows";
+/// The program that counts what listeners turn away.
+pub const FOLD_LISTENERS: &str = "fold_listeners";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
 /// The program that finds the words by which the kernel knows that a first program is at work, and what it iterates over.
@@ -96,6 +98,21 @@ pub static PROGRAMS: &[Program] = &[
         part: Part::Fold,
     },
     Program {
+        name: FOLD_LISTENERS,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[
+            "SOCK_COMMON_NET",
+            "SOCK_DROPS",
+            "SOCK_ACK_BACKLOG",
+            "SOCK_MAX_ACK_BACKLOG",
+            "ICSK_SYN_QUEUE",
+            "NET_SYN_COOKIES",
+            "NET_SYN_BACKLOG",
+            "SK_BUFF_TRANSPORT_HEADER",
+        ],
+        part: Part::Fold,
+    },
+    Program {
         name: DUMP,
         hook: Hook::Iterator("bpf_sk_storage_map"),
         fields: &[],
@@ -110,7 +127,7 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: "tcp_retransmit_skb",
         hook: Hook::Tracepoint("tcp_retransmit_skb"),
-        fields: &["SK_BUFF_LEN", "SK_BUFF_CB", "TCP_SKB_CB_GSO_SEGS", "ICSK_CA_STATE"],
+        fields: &["TCP_SOCK_TOTAL_RETRANS", "ICSK_CA_STATE"],
         part: Part::Tcp,
     },
     Program {
@@ -169,6 +186,30 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: XDP,
         hook: Hook::Tracepoint("xdp_exception"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_bulk_tx",
+        hook: Hook::Tracepoint("xdp_bulk_tx"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_devmap_xmit",
+        hook: Hook::Tracepoint("xdp_devmap_xmit"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_enqueue",
+        hook: Hook::Tracepoint("xdp_cpumap_enqueue"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_kthread",
+        hook: Hook::Tracepoint("xdp_cpumap_kthread"),
         fields: &[],
         part: Part::OtherDrops,
     },
@@ -343,6 +384,11 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
             Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
         });
     }
+    if program.name == FOLD_LISTENERS
+        && let Some(reason) = why_listeners_are_off(config, features)
+    {
+        return Some(reason);
+    }
     let of_part = match program.part {
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops | Part::OtherDrops => &[],
@@ -378,6 +424,22 @@ fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String
         })
 }
 
+const WITHOUT_CASTS: &str = "this kernel gives no types to addresses (bpf_rdonly_cast)";
+
+/// What the kernel counts for a listener is more than what that turns away; `kfree_skb` tells the rest.
+fn why_listeners_are_off(config: &Config, features: &Features) -> Option<String> {
+    if !config.drops.enabled {
+        return Some("drops.enabled is false".to_owned());
+    }
+    if features.tracepoints.get("kfree_skb").copied().unwrap_or(0) < 4 {
+        return Some("this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned());
+    }
+    if features.casts.is_none() {
+        return Some(WITHOUT_CASTS.to_owned());
+    }
+    None
+}
+
 impl Plan {
     /// Why a program does not run; `None` when it does.
     pub fn why_off(&self, name: &str) -> Option<&str> {
@@ -396,9 +458,14 @@ impl Plan {
             .map(|(_, reason)| reason.as_str())
     }
 
-    /// Number of programs that are to run.
+    /// Number of programs that are to run, of those that do not depend on types for addresses.
     pub fn running(&self) -> usize {
-        self.programs.iter().filter(|planned| planned.off.is_none()).count()
+        let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
+        self.programs
+            .iter()
+            .filter(independent)
+            .filter(|planned| planned.off.is_none())
+            .count()
     }
 
     /// Whether a program is to run.
@@ -426,6 +493,12 @@ impl Plan {
         if let Some(Casts { types, .. }) = self.casts.take() {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
+            if self.runs(FOLD_LISTENERS) {
+                self.give_up(FOLD_LISTENERS, WITHOUT_CASTS.to_owned());
+            }
+            let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
+            let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
+            known.for_each(|(_, value)| *value = 0);
         }
         self.preemption.switches = None;
         self
@@ -463,20 +536,30 @@ pub(crate) mod tests {
                 .collect(),
             tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
             iterators: iterators().into_iter().map(str::to_owned).collect(),
-            drop_reasons: ["NOT_SPECIFIED", "XDP", "QDISC_DROP", "CPU_BACKLOG"]
-                .into_iter()
-                .zip(2..)
-                .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
-                .collect(),
+            drop_reasons: [
+                "NOT_SPECIFIED",
+                "XDP",
+                "QDISC_DROP",
+                "CPU_BACKLOG",
+                "TCP_CSUM",
+                "TCP_FLAGS",
+            ]
+            .into_iter()
+            .zip(2..)
+            .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
+            .collect(),
             socket_storage: true,
             one_run_per_cpu: true,
-            casts: None,
+            casts: Some(Casts {
+                function: 70_000,
+                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
+            }),
             preemption: Preemption::default(),
             storage_goes_under_iterators: true,
         }
     }
 
-    const DROP_PROGRAMS: [&str; 10] = [
+    const DROP_PROGRAMS: [&str; 18] = [
         "kfree_skb_nested",
         "kfree_skb",
         "qdisc_drop_nested",
@@ -487,6 +570,14 @@ pub(crate) mod tests {
         "xdp_redirect_err",
         "xdp_exception_nested",
         "xdp_exception",
+        "xdp_bulk_tx_nested",
+        "xdp_bulk_tx",
+        "xdp_devmap_xmit_nested",
+        "xdp_devmap_xmit",
+        "xdp_cpumap_enqueue_nested",
+        "xdp_cpumap_enqueue",
+        "xdp_cpumap_kthread_nested",
+        "xdp_cpumap_kthread",
     ];
 
     /// Programs of a plan for a kernel that has everything.
@@ -512,9 +603,12 @@ pub(crate) mod tests {
             off("tcp: {detail: essential}", &everything()),
             ["tcp_probe_nested", "tcp_probe"].map(|name| (name, "tcp.detail is essential".to_owned()))
         );
+        let without_drops = off("drops: {enabled: false}", &everything());
+        let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
+        let programs = listeners.into_iter().chain(DROP_PROGRAMS);
         assert_eq!(
-            off("drops: {enabled: false}", &everything()),
-            DROP_PROGRAMS.map(|name| (name, "drops.enabled is false".to_owned()))
+            without_drops,
+            programs.map(|name| (name, reason.clone())).collect::<Vec<_>>()
         );
         let only_drops = off("tcp: {detail: off}", &everything());
         assert_eq!(only_drops.len(), ALL - DROP_PROGRAMS.len());
@@ -550,6 +644,19 @@ pub(crate) mod tests {
                 ),
                 ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
             ]
+        );
+    }
+
+    #[test]
+    fn listeners_need_a_kernel_that_names_the_receiving_socket() {
+        let mut features = everything();
+        features.tracepoints.insert("kfree_skb".to_owned(), 3);
+        assert_eq!(
+            off("", &features),
+            [(
+                FOLD_LISTENERS,
+                "this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned()
+            )]
         );
     }
 
@@ -644,17 +751,17 @@ pub(crate) mod tests {
 
     #[test]
     fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
+        let typed = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
+        assert!(typed.runs(FOLD_LISTENERS));
         let features = Features {
-            casts: Some(Casts {
-                function: 70_000,
-                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
-            }),
+            casts: None,
             ..everything()
         };
-        let typed = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
-        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
-        let untyped = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let untyped = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
         let refused = typed.without_casts();
+        assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
+        assert!(!refused.runs(FOLD_LISTENERS));
         assert_eq!((refused.casts, refused.facts), (None, untyped.facts));
     }
 

@@ -135,6 +135,9 @@ impl Kernel {
         if let Some(fold) = &self.fold {
             fold.run().map_err(ReadError::Fold)?;
         }
+        if let Some(fold) = &self.fold_listeners {
+            fold.run().map_err(ReadError::Fold)?;
+        }
         let (groups, drops) = self.used_slots()?;
         Ok(Reading {
             groups: self.read_groups(groups, epoch, &mut tables.groups)?,

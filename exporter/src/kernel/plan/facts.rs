@@ -1,11 +1,19 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{Planned, QDISC, XDP, XDP_REDIRECT};
+use super::{FOLD_LISTENERS, Planned, QDISC, XDP, XDP_REDIRECT};
 use crate::kernel::{
     features::Features,
     purpose::{Part, Purpose},
 };
 use common::fields::fact;
+
+/// The facts that are set only where listeners are looked after.
+pub(super) const OF_LISTENERS: [&str; 4] = [
+    fact::HAS_RECEIVING_SOCKET,
+    fact::REASON_NONE,
+    fact::REASON_TCP_CSUM,
+    fact::REASON_TCP_FLAGS,
+];
 
 /// The facts, by the names of their globals.
 pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) -> Vec<(&'static str, u64)> {
@@ -20,6 +28,8 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
     };
     // A reason that the kernel does not have is 0, which is none.
     let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
+    let receiving_socket = runs(FOLD_LISTENERS);
+    let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
@@ -27,6 +37,10 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             fact::HAS_RETRANSMIT_ERROR,
             u64::from(arguments("tcp_retransmit_skb") > 2),
         ),
+        (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
+        (fact::REASON_NONE, reason_of_receiver("SKB_DROP_REASON_NOT_SPECIFIED")),
+        (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
+        (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
         (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED")),
         (fact::REASON_CPU_BACKLOG, reason("SKB_DROP_REASON_CPU_BACKLOG")),

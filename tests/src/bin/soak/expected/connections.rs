@@ -151,7 +151,7 @@ pub(super) fn failing(accounts: &Accounts<'_>) -> Result<Vec<Expected>> {
     for (reason, number) in [
         ("refused", failed.refused),
         ("timed_out", failed.timed_out),
-        ("unreachable", failed.unreachable),
+        ("host_unreachable", failed.unreachable),
         ("reset", 0),
         ("other", 0),
     ] {
