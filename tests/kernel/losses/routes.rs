@@ -76,7 +76,7 @@ fn headers(family: Family) -> u64 {
 fn told(stage: &Stage, counter: &str, class: &'static str, each: u64) -> Result<Told> {
     let [_, server] = stage.at_rest()?;
     let lost = u64::try_from(server.get(counter)?)?;
-    ensure!(lost == COUNT.into(), "the kernel counts {lost} of {counter}");
+    ensure!(lost == u64::from(COUNT), "the kernel counts {lost} of {counter}");
     Ok(Told::drops([Dropped::received(stage, class, lost, lost * each)]))
 }
 
