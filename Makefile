@@ -18,7 +18,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -69,9 +69,14 @@ ifneq ($(shell id -u),0)
 endif
 	$(SUDO) $(BIN) serve $(ARGS)
 
-test: setup-test setup-e2e setup-chart setup-browser build ## run every test on this kernel, as root, and those of the counters on others
-	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER)
-	$(MAKE) --no-print-directory test-counters
+# What both scripts of the tests know from here.
+TESTS := MAKE='$(MAKE)' HOST='$(HOST)' BIN='$(BIN)' AS_ROOT='$(AS_ROOT)' REQUIRE='$(REQUIRE)' tests/run.sh
+
+test: build ## run every test that can run here, those of the counters on other kernels too; REQUIRE=all leaves nothing out
+	@$(TESTS) all
+
+test-quick: ## run the tests that need no privileges
+	@$(TESTS) quick
 
 # The runner is built with what `test` builds: by its name alone cargo would compile crates again, with fewer features.
 # Guests run what this machine compiles for itself, under QEMU for x86_64.

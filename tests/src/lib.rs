@@ -39,6 +39,7 @@ pub mod rules;
 pub mod scrape;
 pub mod settings;
 pub mod skipped;
+pub mod socket;
 pub mod subnet;
 mod syscalls;
 pub mod tcp_info;

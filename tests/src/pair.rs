@@ -55,6 +55,12 @@ impl Pair {
 
     /// A cable as described.
     pub fn with(cable: Cable) -> Result<Self> {
+        let subnets = (0..cable.subnets).map(|_| Subnet::take()).collect::<Result<_>>()?;
+        Self::on(subnets, cable.one_segment_per_packet)
+    }
+
+    /// A cable with these subnets: those of an exporter that runs already.
+    pub fn on(subnets: Vec<Subnet>, one_segment_per_packet: bool) -> Result<Self> {
         let (client, server) = (Namespace::new()?, Namespace::new()?);
         host(&format!(
             "ip link add {DEVICE} address {} netns {} type veth peer name {DEVICE} address {} netns {}",
@@ -71,12 +77,11 @@ impl Pair {
                 format!("link set dev {DEVICE} addrgenmode none"),
                 format!("link set dev {DEVICE} arp off up"),
             ];
-            if cable.one_segment_per_packet {
+            if one_segment_per_packet {
                 batch.push(format!("link set dev {DEVICE} gso_max_segs 1"));
             }
             end.ip(&batch)?;
         }
-        let subnets: Vec<Subnet> = (0..cable.subnets).map(|_| Subnet::take()).collect::<Result<_>>()?;
         for (end, own, other) in [(&client, CLIENT, SERVER), (&server, SERVER, CLIENT)] {
             let mut batch = Vec::new();
             let hardware = hardware_address(other);

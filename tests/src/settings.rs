@@ -10,6 +10,27 @@ pub const PATIENCE: &str = "TCPVITALS_TEST_PATIENCE";
 /// By what the size of tests that are only large is divided.
 pub const DIVISOR: &str = "TCPVITALS_TEST_DIVISOR";
 
+/// `all` where everything must run that the kernels of the matrix are known to have: a skip is then a failure.
+pub const REQUIRE: &str = "TCPVITALS_TEST_REQUIRE";
+
+/// Whether [`REQUIRE`] says so.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by its environment what must run"
+)]
+pub fn requires_all() -> bool {
+    env::var(REQUIRE).is_ok_and(|value| value == "all")
+}
+
+/// A part of the names of the entries that the tests with tables shall run; without it all.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is told by its environment what to run"
+)]
+pub fn only() -> Option<String> {
+    env::var("TCPVITALS_TEST_ONLY").ok().filter(|part| !part.is_empty())
+}
+
 /// [`PATIENCE`], or 20 s.
 pub fn patience() -> Duration {
     static SECONDS: LazyLock<u64> = LazyLock::new(|| number(PATIENCE, 20));

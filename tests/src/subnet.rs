@@ -20,6 +20,11 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// Both, IPv4 first.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+}
+
 /// Host number of the client's end of a pair, and of the kernel's end of a scripted peer.
 pub const CLIENT: u8 = 1;
 /// Host number of the server's end of a pair, and of a scripted peer.

@@ -49,9 +49,14 @@ const _: () = assert!(size_of::<DeviceRequest>() == size_of::<libc::ifreq>());
 
 /// Makes an open `/dev/net/tun` the other end of a new device that carries bare IP packets.
 pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
+    name_device(tun, name, i16::try_from(libc::IFF_TUN | libc::IFF_NO_PI)?)
+}
+
+/// The same, with other flags.
+pub(crate) fn name_device(tun: &File, name: &str, flags: i16) -> Result<()> {
     let mut request = DeviceRequest {
         name: [0; 16],
-        flags: i16::try_from(libc::IFF_TUN | libc::IFF_NO_PI)?,
+        flags,
         unused: [0; 22],
     };
     ensure!(name.len() < request.name.len(), "the device name {name} is too long");
@@ -60,6 +65,65 @@ pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
     let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
     if result != 0 {
         return Err(Error::last_os_error()).with_context(|| format!("make the TUN device {name}"));
+    }
+    Ok(())
+}
+
+/// Sets an option of a socket that is an integer.
+pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<()> {
+    // SAFETY: the kernel reads one integer, which outlives the call; the descriptor is borrowed for it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            libc::socklen_t::try_from(size_of::<i32>())?,
+        )
+    };
+    if result != 0 {
+        return Err(Error::last_os_error()).with_context(|| format!("set option {name} of level {level} to {value}"));
+    }
+    Ok(())
+}
+
+/// `struct ethtool_value` (include/uapi/linux/ethtool.h).
+#[repr(C)]
+struct EthtoolValue {
+    command: u32,
+    data: u32,
+}
+
+/// `struct ifreq` with the member that `SIOCETHTOOL` reads.
+#[repr(C)]
+struct EthtoolRequest {
+    name: [u8; 16],
+    value: *mut EthtoolValue,
+    unused: [u8; 16],
+}
+
+const _: () = assert!(size_of::<EthtoolRequest>() == size_of::<libc::ifreq>());
+
+/// Turns an offload of a device on or off, as ethtool(8) does; `command` is its number (`ETHTOOL_SGRO`, …).
+pub(crate) fn set_offload(socket: BorrowedFd<'_>, device: &str, command: u32, on: bool) -> Result<()> {
+    let mut value = EthtoolValue {
+        command,
+        data: u32::from(on),
+    };
+    let mut request = EthtoolRequest {
+        name: [0; 16],
+        value: &raw mut value,
+        unused: [0; 16],
+    };
+    ensure!(
+        device.len() < request.name.len(),
+        "the device name {device} is too long"
+    );
+    request.name[..device.len()].copy_from_slice(device.as_bytes());
+    // SAFETY: SIOCETHTOOL reads one `struct ifreq`, whose size `request` has, and the value it points to; both outlive the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
+    if result != 0 {
+        return Err(Error::last_os_error()).with_context(|| format!("set an offload of {device}"));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 pub use churn::{Ending, churn};
-pub use datagrams::{send_datagrams, send_raw, small_udp_receiver};
+pub use datagrams::{send_datagrams, send_frames, send_raw, small_udp_receiver};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::namespace::Namespace;

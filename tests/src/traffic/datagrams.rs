@@ -27,8 +27,24 @@ pub fn send_datagrams(namespace: &Namespace, to: SocketAddr, count: u32, size: u
 
 /// Sends so many packets of a type of Ethernet's out of a device, without a link-layer header.
 pub fn send_raw(namespace: &Namespace, device: &str, ethertype: u16, count: u32, bytes: &[u8]) -> Result<()> {
+    send_packets(namespace, device, Type::DGRAM, ethertype, count, bytes)
+}
+
+/// Sends the same frame of Ethernet out of a device so many times.
+pub fn send_frames(namespace: &Namespace, device: &str, count: u32, frame: &[u8]) -> Result<()> {
+    send_packets(namespace, device, Type::RAW, 0, count, frame)
+}
+
+fn send_packets(
+    namespace: &Namespace,
+    device: &str,
+    kind: Type,
+    ethertype: u16,
+    count: u32,
+    bytes: &[u8],
+) -> Result<()> {
     namespace.run(|| {
-        let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
+        let socket = Socket::new(Domain::PACKET, kind, None)?;
         let device = if_nametoindex(device).with_context(|| format!("look for {device}"))?;
         for _ in 0..count {
             send_through(socket.as_fd(), device, ethertype, bytes)?;

@@ -1,0 +1,133 @@
+//! What the tables of healthy activities and of losses share: a stage with addresses of its own for each entry, what an entry
+//! needs of the kernel, and the verdict over all of a table.
+//!
+//! One exporter serves a whole table: an entry is judged by the difference of two scrapes, in the series of its own subnets.
+
+mod needs;
+pub(crate) mod packets;
+mod stage;
+
+use std::fs::read_to_string;
+
+use anyhow::{Context as _, Result};
+pub(crate) use needs::Need;
+pub(crate) use stage::{Row, Stage, far};
+use tests::exporter::{Exporter, start};
+use tests::kernel_facts::{note, skip};
+use tests::pair::Pair;
+use tests::settings::{only, requires_all};
+use tests::subnet::Subnet;
+
+/// Subnets of an entry: the first two lie on its cable.
+const SUBNETS: usize = 3;
+
+/// The kernels of the matrix, as their releases begin.
+const MATRIX: [&str; 4] = ["6.1", "6.12", "6.18", "7.2"];
+
+/// What every entry of a table says of itself, whatever it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// A sentence; `TCPVITALS_TEST_ONLY` chooses entries by a part of it.
+    pub(crate) name: &'static str,
+    /// What the kernel must have.
+    pub(crate) needs: &'static [Need],
+    /// The kernels of the matrix that do not have it. On every other one a skip is a failure.
+    pub(crate) lacks: &'static [&'static str],
+    /// Where the product is known to be wrong, and how: the kernels (none: all), and a sentence.
+    pub(crate) known: Option<(&'static [&'static str], &'static str)>,
+}
+
+/// What became of the entries of a table.
+#[derive(Debug, Default)]
+struct Verdict {
+    passed: usize,
+    skipped: usize,
+    known: usize,
+    failures: Vec<String>,
+}
+
+/// Runs all entries of a table, one after another, and fails with all that is wrong.
+pub(crate) fn run_table<E>(
+    table: &[E],
+    entry: impl Fn(&E) -> Entry,
+    judge: impl Fn(&E, &Exporter<'_>, Vec<Subnet>) -> Result<()>,
+) -> Result<()> {
+    let release = read_to_string("/proc/sys/kernel/osrelease")?;
+    let of_release = |kernels: &[&str]| kernels.iter().any(|kernel| is_release(&release, kernel));
+    let scratch = Pair::new()?;
+    let mut subnets: Vec<Vec<Subnet>> = Vec::new();
+    for _ in table {
+        subnets.push((0..SUBNETS).map(|_| Subnet::take()).collect::<Result<_>>()?);
+    }
+    let mut chosen = Vec::new();
+    let mut verdict = Verdict::default();
+    for (row, subnets) in table.iter().zip(&subnets) {
+        let entry = entry(row);
+        if only().is_some_and(|part| !entry.name.contains(&part)) {
+            continue;
+        }
+        match entry.needs.iter().find_map(|need| need.missing(&scratch)) {
+            Some(reason) if requires_all() && of_release(&MATRIX) && !of_release(entry.lacks) => {
+                let failure = format!("{}: skipped, and the table says that this kernel has it: {reason}", entry.name);
+                verdict.failures.push(failure);
+            }
+            Some(reason) => {
+                skip(&format!("{}: {reason}", entry.name));
+                verdict.skipped += 1;
+            }
+            None => chosen.push((row, entry, subnets)),
+        }
+    }
+    drop(scratch);
+    let all: Vec<Subnet> = subnets.iter().flatten().copied().collect();
+    let exporter = start(stage::config(&all))?;
+    for (row, entry, subnets) in chosen {
+        let known = entry.known.filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
+        match (judge(row, &exporter, subnets.clone()), known) {
+            (Ok(()), None) => verdict.passed += 1,
+            (Err(error), None) => verdict.failures.push(format!("{}: {error:#}", entry.name)),
+            (Err(error), Some((_, why))) => {
+                note(&format!("{}: known: {why}: {}", entry.name, first_line(&error)));
+                verdict.known += 1;
+            }
+            (Ok(()), Some((_, why))) => {
+                let failure = format!("{}: passes, though the table knows it as wrong: {why}", entry.name);
+                verdict.failures.push(failure);
+            }
+        }
+    }
+    let Verdict {
+        passed,
+        skipped,
+        known,
+        failures,
+    } = verdict;
+    note(&format!(
+        "{passed} entries passed, {} failed, {known} known as wrong, {skipped} skipped",
+        failures.len()
+    ));
+    anyhow::ensure!(failures.is_empty(), "\n- {}", failures.join("\n- "));
+    Ok(())
+}
+
+fn first_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether a release is of a kernel: 6.1.0-43-cloud-amd64 is of 6.1, and 6.12.1 is not.
+fn is_release(release: &str, kernel: &str) -> bool {
+    release
+        .strip_prefix(kernel)
+        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+}
+
+/// Puts the name of what is done before an error.
+pub(crate) fn step<T>(what: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    work().context(what)
+}
+
+#[test]
+fn releases_are_told_apart() {
+    assert!(is_release("6.1.0-43-cloud-amd64", "6.1") && is_release("6.12.57+deb13", "6.12"));
+    assert!(!is_release("6.12.57+deb13", "6.1") && !is_release("6.1.0", "6.12"));
+}
