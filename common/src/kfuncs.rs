@@ -3,9 +3,5 @@
 
 /// Stands for `bpf_rdonly_cast`.
 pub const READ_ONLY_CAST: i32 = 0x7eca_0001;
-/// Stands for `bpf_preempt_disable`.
-pub const PREEMPT_DISABLE: i32 = 0x7eca_0002;
-/// Stands for `bpf_preempt_enable`.
-pub const PREEMPT_ENABLE: i32 = 0x7eca_0003;
 /// Stands for the address of the per-CPU variable `__preempt_count`.
-pub const PREEMPT_COUNT: u64 = 0x7eca_0004_7eca_0004;
+pub const PREEMPT_COUNT: u64 = 0x7eca_0002_7eca_0002;

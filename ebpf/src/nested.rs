@@ -13,13 +13,11 @@
 //! two levels below it has neither: that is a skipped run of the first that the second did not take over, and as such is counted.
 //!
 //! Where a task can lose its CPU within a tracepoint (Linux 7.0), the word may become zero between the two programs of one event,
-//! unless whoever runs keeps the CPU (`preempt_count()`). The second takes over only then, so that nothing counts twice. What a task
-//! misses because another one lost the CPU within the program is counted likewise; the first program disables preemption for all but
-//! its first and last instructions, which are that window.
-#![expect(
-    unsafe_code,
-    reason = "reads and writes map values, calls kernel functions by number"
-)]
+//! unless whoever runs keeps the CPU (`preempt_count()` is not zero), as an interrupt does. The second takes over only then, so that
+//! nothing counts twice. The window that is left: a task's event on a CPU where another task lost the CPU within the first program.
+//! Each is a skipped run that was not taken over, and so is counted. To disable preemption within the program is of no use: the task
+//! then goes when it is enabled, which is still within it.
+#![expect(unsafe_code, reason = "reads and writes map values")]
 
 use crate::{
     atomic,
@@ -27,14 +25,8 @@ use crate::{
     maps::{DISTANCES, HERE, TAKEN_OVER},
     offsets::HAS_PREEMPTIBLE_TRACEPOINTS,
 };
-use common::{
-    kfuncs::{PREEMPT_DISABLE, PREEMPT_ENABLE},
-    tracepoints::Tracepoint,
-};
-use core::{
-    arch::asm,
-    ptr::{read_volatile, write_volatile},
-};
+use common::tracepoints::Tracepoint;
+use core::ptr::{read_volatile, write_volatile};
 
 /// Makes the two programs of a tracepoint from the function that does the work.
 macro_rules! programs {
@@ -44,7 +36,7 @@ macro_rules! programs {
     ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work_of_first:path, $work_of_nested:path) => {
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
         fn $first(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
-            $crate::nested::undisturbed(|| $work_of_first(&context));
+            $work_of_first(&context);
             0
         }
 
@@ -58,37 +50,6 @@ macro_rules! programs {
     };
 }
 pub(crate) use programs;
-
-/// Does the work of a first program. Where tracepoints can be preempted, this cannot.
-#[inline(always)]
-pub(crate) fn undisturbed(work: impl FnOnce()) {
-    if HAS_PREEMPTIBLE_TRACEPOINTS.is_set() {
-        call::<PREEMPT_DISABLE>();
-        work();
-        call::<PREEMPT_ENABLE>();
-    } else {
-        work();
-    }
-}
-
-/// Calls a kernel function without arguments; nothing where the kernel does not have it.
-#[inline(always)]
-fn call<const FUNCTION: i32>() {
-    // SAFETY: the registers that a call may change are named.
-    unsafe {
-        asm!(
-            "call {function}",
-            function = const FUNCTION,
-            lateout("r0") _,
-            lateout("r1") _,
-            lateout("r2") _,
-            lateout("r3") _,
-            lateout("r4") _,
-            lateout("r5") _,
-            options(nostack),
-        );
-    }
-}
 
 /// Whether the kernel skips the first program for this event, so that the second has to do its work; counted if so.
 #[inline(always)]

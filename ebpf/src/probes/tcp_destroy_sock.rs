@@ -5,12 +5,12 @@
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{kernel::Sock, nested, probes::inet_sock_set_state, storage};
+use crate::{kernel::Sock, probes::inet_sock_set_state, storage};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
-    nested::undisturbed(|| delete(&context));
+    delete(&context);
     0
 }
 
@@ -18,7 +18,7 @@ fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
 /// and skip it there until it is back.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tcp_destroy_sock_again(context: BtfTracePointContext) -> i32 {
-    nested::undisturbed(|| delete(&context));
+    delete(&context);
     0
 }
 

@@ -4,7 +4,7 @@
 
 use super::{
     btf::{Btf, BtfError},
-    kfuncs::{Casts, Preemption},
+    kfuncs::Casts,
     lockdown,
     reasons::Reasons,
 };
@@ -66,8 +66,8 @@ pub struct Features {
     pub casts: Option<Casts>,
     /// A run of a program on a raw tracepoint that begins within another run of it, on the same CPU, is skipped and counted.
     pub one_run_per_cpu: bool,
-    /// What tells and keeps programs from losing their CPU. Nothing is said where tracepoints cannot be preempted.
-    pub preemption: Preemption,
+    /// The number of the per-CPU variable `__preempt_count`, which x86 has; not looked for where tracepoints cannot be preempted.
+    pub preempt_count: Option<u32>,
     /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
     /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
     pub storage_goes_under_iterators: bool,
@@ -91,7 +91,7 @@ pub fn read(given: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<
     if given.is_some() {
         // The numbers of another file need not be those of the kernel.
         features.casts = None;
-        features.preemption = Preemption::default();
+        features.preempt_count = None;
     }
     let mut reasons = Reasons::default();
     reasons.add(&btf);
@@ -178,21 +178,10 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         // Its name is since Linux 6.1 that of a function which all kinds of tracing programs call for such a run; until then it
         // was `inc_misses_counter`, for trampolines alone.
         one_run_per_cpu: btf.function("bpf_prog_inc_misses_counter"),
-        preemption: if storage_goes_under_iterators {
-            preemption(btf)
-        } else {
-            Preemption::default()
-        },
+        preempt_count: storage_goes_under_iterators
+            .then(|| btf.variable_number("__preempt_count"))
+            .flatten(),
         storage_goes_under_iterators,
-    }
-}
-
-fn preemption(btf: &Btf) -> Preemption {
-    Preemption {
-        switches: btf
-            .function_number("bpf_preempt_disable")
-            .zip(btf.function_number("bpf_preempt_enable")),
-        count: btf.variable_number("__preempt_count"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Links the object's calls of kernel functions, which aya does not: see [`common::kfuncs`]. Pure: bytes to bytes.
 
-use common::kfuncs::{PREEMPT_COUNT, PREEMPT_DISABLE, PREEMPT_ENABLE, READ_ONLY_CAST};
+use common::kfuncs::{PREEMPT_COUNT, READ_ONLY_CAST};
 
 /// `BPF_JMP | BPF_CALL`
 const CALL: u8 = 0x85;
@@ -24,35 +24,18 @@ pub struct Casts {
     pub types: Vec<(&'static str, u32)>,
 }
 
-/// What the programs need where tracepoints can be preempted, by the numbers in the BTF of the running kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Preemption {
-    /// The functions `bpf_preempt_disable` and `bpf_preempt_enable`.
-    pub switches: Option<(u32, u32)>,
-    /// The per-CPU variable `__preempt_count`, which x86 has.
-    pub count: Option<u32>,
-}
-
-/// The object with its calls made right, to the running kernel's functions, or to nothing. Sections of instructions are aligned,
-/// so only aligned words are looked at.
-pub(super) fn linked(object: &[u8], read_only_cast: Option<u32>, preemption: Preemption) -> Vec<u8> {
-    let (disable, enable) = preemption.switches.unzip();
-    let calls = [
-        (READ_ONLY_CAST, read_only_cast),
-        (PREEMPT_DISABLE, disable),
-        (PREEMPT_ENABLE, enable),
-    ]
-    .map(|(stands_for_it, function)| {
-        let linked = function.map_or(EMPTY, |function| call(KERNEL_FUNCTION, function));
-        (call(0, stands_for_it.cast_unsigned()), linked)
-    });
+/// The object with its calls made right: to this `bpf_rdonly_cast`, or to nothing; and with the address of the per-CPU variable
+/// `__preempt_count`, if its number is given. Sections of instructions are aligned, so only aligned words are looked at.
+pub(super) fn linked(object: &[u8], read_only_cast: Option<u32>, preempt_count: Option<u32>) -> Vec<u8> {
+    let stands_for_it = call(0, READ_ONLY_CAST.cast_unsigned());
+    let linked = read_only_cast.map_or(EMPTY, |function| call(KERNEL_FUNCTION, function));
     let mut object = object.to_vec();
     for instruction in object.chunks_exact_mut(INSTRUCTION) {
-        if let Some((_, linked)) = calls.iter().find(|(stands_for_it, _)| instruction == stands_for_it) {
-            instruction.copy_from_slice(linked);
+        if instruction == stands_for_it {
+            instruction.copy_from_slice(&linked);
         }
     }
-    if let Some(variable) = preemption.count {
+    if let Some(variable) = preempt_count {
         link_variable(&mut object, PREEMPT_COUNT, variable);
     }
     object
@@ -86,29 +69,23 @@ mod tests {
         let helper = call(0, 107);
         let object = [helper, call(0, READ_ONLY_CAST.cast_unsigned()), helper].concat();
         assert_eq!(
-            linked(&object, Some(70_000), Preemption::default()),
+            linked(&object, Some(70_000), None),
             [helper, call(0x20, 70_000), helper].concat()
         );
-        assert_eq!(
-            linked(&object, None, Preemption::default()),
-            [helper, EMPTY, helper].concat()
-        );
+        assert_eq!(linked(&object, None, None), [helper, EMPTY, helper].concat());
     }
 
     #[test]
     fn the_object_has_such_calls_and_keeps_none() {
-        let calls = |object: &[u8], number: i32| {
-            let wanted = call(0, number.cast_unsigned());
+        let calls = |object: &[u8]| {
+            let wanted = call(0, READ_ONLY_CAST.cast_unsigned());
             object
                 .chunks_exact(INSTRUCTION)
                 .filter(|bytes| *bytes == wanted)
                 .count()
         };
-        let linked = linked(OBJECT, None, Preemption::default());
-        for number in [READ_ONLY_CAST, PREEMPT_DISABLE, PREEMPT_ENABLE] {
-            assert_ne!(calls(OBJECT, number), 0, "{number:#x}");
-            assert_eq!(calls(&linked, number), 0, "{number:#x}");
-        }
+        assert_ne!(calls(OBJECT), 0);
+        assert_eq!(calls(&linked(OBJECT, None, None)), 0);
     }
 
     #[test]
@@ -121,17 +98,10 @@ mod tests {
             load[12..16].copy_from_slice(&high.to_le_bytes());
             load
         };
-        let preemption = Preemption {
-            count: Some(8427),
-            ..Preemption::default()
-        };
         let (low, high) = (PREEMPT_COUNT as u32, (PREEMPT_COUNT >> 32) as u32);
         let object = [load(6, low, high), load(1, low, 0), load(0, 0, 0)].concat();
         let expected = [load(0x36, 8427, 0), load(1, low, 0), load(0, 0, 0)].concat();
-        assert_eq!(linked(&object, None, preemption), expected);
-        assert_ne!(
-            linked(OBJECT, None, preemption),
-            linked(OBJECT, None, Preemption::default())
-        );
+        assert_eq!(linked(&object, None, Some(8427)), expected);
+        assert_ne!(linked(OBJECT, None, Some(8427)), linked(OBJECT, None, None));
     }
 }

@@ -402,7 +402,7 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     }
     let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
     loader
-        .load(&kfuncs::linked(OBJECT, read_only_cast, plan.preemption))
+        .load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count))
         .map_err(object_error)
 }
 

@@ -5,7 +5,7 @@ mod facts;
 
 use super::{
     features::Features,
-    kfuncs::{Casts, Preemption},
+    kfuncs::Casts,
     purpose::{Part, Purpose},
 };
 use crate::config::Config;
@@ -289,8 +289,8 @@ pub struct Plan {
     pub facts: Vec<(&'static str, u64)>,
     /// With what programs give types to addresses; without it they ask for each piece of memory.
     pub casts: Option<Casts>,
-    /// With what programs keep their CPU.
-    pub preemption: Preemption,
+    /// The number of the per-CPU variable `__preempt_count`, if programs read it.
+    pub preempt_count: Option<u32>,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -365,7 +365,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         facts: facts::of(&programs, features, purpose),
         programs,
         casts: features.casts.clone(),
-        preemption: features.preemption,
+        preempt_count: features.preempt_count,
         rings: Vec::new(),
     })
 }
@@ -404,8 +404,7 @@ fn why_alone(features: &Features) -> Option<String> {
     if !features.iterators.iter().any(|target| target == PROGRAMS_OF_KERNEL) {
         return Some(format!("this kernel has no iterator {PROGRAMS_OF_KERNEL}"));
     }
-    let is_told =
-        features.preemption.count.is_some() || matches!(features.fields.get("TASK_PREEMPT_COUNT"), Some(Ok(_)));
+    let is_told = features.preempt_count.is_some() || matches!(features.fields.get("TASK_PREEMPT_COUNT"), Some(Ok(_)));
     if features.storage_goes_under_iterators && !is_told {
         return Some("this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned());
     }
@@ -500,7 +499,6 @@ impl Plan {
             let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
             known.for_each(|(_, value)| *value = 0);
         }
-        self.preemption.switches = None;
         self
     }
 
@@ -554,7 +552,7 @@ pub(crate) mod tests {
                 function: 70_000,
                 types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
             }),
-            preemption: Preemption::default(),
+            preempt_count: None,
             storage_goes_under_iterators: true,
         }
     }
@@ -703,7 +701,7 @@ pub(crate) mod tests {
         );
         let told = |features: &mut Features| {
             missing(features);
-            features.preemption.count = Some(8427);
+            features.preempt_count = Some(8427);
         };
         assert_eq!(alone(&|features| told(features)), []);
     }

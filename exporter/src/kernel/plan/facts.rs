@@ -52,7 +52,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             fact::HAS_PREEMPTIBLE_TRACEPOINTS,
             u64::from(features.storage_goes_under_iterators),
         ),
-        (fact::HAS_PREEMPT_COUNT, u64::from(features.preemption.count.is_some())),
+        (fact::HAS_PREEMPT_COUNT, u64::from(features.preempt_count.is_some())),
         (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
     ];
     facts.extend(purpose.facts());
