@@ -556,8 +556,8 @@ pub static METRICS: &[Metric] = &[
         "events_lost",
         Count,
         C,
-        "Events that a kernel program did not see because it was already running on that processor",
-        "bpf_prog_info.recursion_misses",
+        "Events that no kernel program saw: the first was already running on that processor, and the second did not take over",
+        "bpf_prog_info.recursion_misses less what the second programs took over",
         Source::Misses,
     )
     .by(&["program"]),
