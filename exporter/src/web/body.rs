@@ -65,7 +65,7 @@ pub(super) struct Budget {
 /// All memory for answers is held by answers that clients are slow to take, and all of these are young.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("answers that wait to be sent hold all the memory for answers; ask again in a second")]
-pub struct NoRoom;
+pub(super) struct NoRoom;
 
 /// A body and its share of the memory for bodies.
 #[derive(Debug)]
