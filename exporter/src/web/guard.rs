@@ -197,7 +197,15 @@ async fn deliver(response: Response, connection: &Arc<Connection>, running: Runn
         None if bytes.len() <= SMALL => None,
         None => match Body::own(bytes.clone(), connection.all()).await {
             Ok(body) => Some(body),
-            Err(no_room) => return later(StatusCode::SERVICE_UNAVAILABLE, 1, format!("{no_room}\n")),
+            Err(no_room) => {
+                let report = &connection.all().report;
+                report.refuse(
+                    Refusal::AnswerMemory,
+                    connection.peer,
+                    "the memory for answers that wait is used up",
+                );
+                return later(StatusCode::SERVICE_UNAVAILABLE, 1, format!("{no_room}\n"));
+            }
         },
     };
     Response::from_parts(parts, AxumBody::new(Delivery::new(bytes, body, running)))

@@ -26,6 +26,9 @@ const HEALTH_PER_PEER: usize = 4;
 /// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
 const BUSY: u32 = 4;
 
+/// How long it may be our own doing that a connection is idle: where the machine is busy, its request has come and nobody has read it.
+const OWN: Duration = Duration::from_millis(500);
+
 /// A connection this young is not closed for another: it may be that nobody has had the time to look at it. The next ones wait for
 /// it in the kernel's queue.
 const YOUNG: Duration = Duration::from_millis(100);
@@ -84,7 +87,7 @@ impl Entry {
     fn waits(&self, now: Instant) -> Duration {
         match self.busy_since() {
             Some(since) => now.saturating_duration_since(since) / BUSY,
-            None => now.saturating_duration_since(self.since),
+            None => now.saturating_duration_since(self.since).saturating_sub(OWN),
         }
     }
 }
