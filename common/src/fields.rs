@@ -153,7 +153,7 @@ macro_rules! kernel_fields {
             NET_DEVICE_XDP_PROG: u64 = "net_device" . "xdp_prog";
             NET_DEVICE_NET: u64 = "net_device" . "nd_net.net";
             NET_DEVICE_STATE: u64 = "net_device" . "state";
-            NET_DEVICE_PORTS: u64 = "net_device" . "adj_list.lower.next";
+            NET_DEVICE_PORTS: [u64; 2] = "net_device" . "adj_list.lower";
             NETDEV_ADJACENT_DEV: u64 = "netdev_adjacent" . "dev";
             NETDEV_ADJACENT_NEXT: u64 = "netdev_adjacent" . "list.next";
             NET_INUM: u32 = "net" . "ns.inum";

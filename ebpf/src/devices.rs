@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a function that the verifier checks once is exported by name")]
 
 use crate::{
-    kernel::{Device, SkBuff, Sock, port_after},
+    kernel::{Device, SkBuff, Sock, port_at},
     maps::SETTINGS,
 };
 use common::connection::{self, ConnectionType, Name};
@@ -48,12 +48,13 @@ pub(crate) fn of_device(device: Device) -> Connection {
     }
     let kind = device.kind();
     let itself = by_itself(device, kind);
-    match device.ports() {
-        Some(ports) if itself == ConnectionType::Wired as u32 && kind == const { connection::name("bridge") } => {
-            of_bridge(ports) as u8
-        }
-        _ => itself as u8,
+    if itself == ConnectionType::Wired as u32
+        && kind == const { connection::name("bridge") }
+        && let Some([first, last]) = device.ports()
+    {
+        return of_bridge(first, last) as u8;
     }
+    itself as u8
 }
 
 /// What a device says of itself, whatever its ports are.
@@ -64,23 +65,27 @@ fn by_itself(device: Device, [first, second]: Name) -> u32 {
     connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second)
 }
 
-/// The connection type of a bridge by the list of its ports: what leads out of this host, else virtual. With global linkage for
+/// The connection type of a bridge by the places of its first and its last port: what leads out of this host, else virtual. With global linkage for
 /// the same reason as [`connection_type`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn of_bridge(ports: u64) -> u32 {
+extern "C" fn of_bridge(first: u64, last: u64) -> u32 {
     /// Ports that are looked at: those that were added first.
     const MOST: u32 = 16;
-    let mut place = ports;
+    let mut place = first;
     let mut count = 0;
     while count < MOST {
-        let Some((next, device)) = port_after(place) else { break };
-        if next == ports {
+        let Some((device, next)) = port_at(place) else { break };
+        // A list without a port leads to itself.
+        if next == place {
             break;
         }
         let port = by_itself(device, device.kind());
         if connection::leads_out(ConnectionType::from_number(port as u8)) {
             return ConnectionType::Wired as u32;
+        }
+        if place == last {
+            break;
         }
         place = next;
         count += 1;

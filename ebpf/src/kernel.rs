@@ -607,10 +607,14 @@ impl Device {
         self.state().is_some_and(|state| state & (START | NO_CARRIER) != START)
     }
 
-    /// The list of the devices that are ports of this one: a bridge's, for example.
+    /// The first and the last port of this device: of a bridge, for example. Read by the helper, since the verifier takes addresses
+    /// that it has typed for no numbers.
     #[inline(always)]
-    pub(crate) fn ports(self) -> Option<u64> {
-        Some(self.address() + NET_DEVICE_PORTS.offset()? as u64)
+    pub(crate) fn ports(self) -> Option<[u64; 2]> {
+        let offset = NET_DEVICE_PORTS.offset()?;
+        let (Self::Typed(base) | Self::Untyped(base)) = self;
+        // SAFETY: the helper checks every address.
+        unsafe { bpf_probe_read_kernel(base.add(offset).cast()) }.ok()
     }
 
     /// Whether this is the program that the network stack runs on the device's packets (`xdp_prog`), not the driver.
@@ -647,13 +651,13 @@ impl Device {
     }
 }
 
-/// What comes after a place in a list of ports: the place, and the device that is the port.
+/// The device at a place in a list of ports, and the next place.
 #[inline(always)]
-pub(crate) fn port_after(place: u64) -> Option<(u64, Device)> {
+pub(crate) fn port_at(place: u64) -> Option<(Device, u64)> {
     let next = address_at(place)?;
-    let entry = next - NETDEV_ADJACENT_NEXT.offset()? as u64;
+    let entry = place - NETDEV_ADJACENT_NEXT.offset()? as u64;
     let device = address_at(entry + NETDEV_ADJACENT_DEV.offset()? as u64)?;
-    Some((next, Device::Untyped(device as *const u8)))
+    Some((Device::Untyped(device as *const u8), next))
 }
 
 /// `kind` of a `struct rtnl_link_ops`, NUL-padded.
