@@ -208,8 +208,6 @@ macro_rules! kernel_facts {
             HAS_RETRANSMIT_ERROR;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
             HAS_RECEIVING_SOCKET;
-            /// Number of the drop reason `NOT_SPECIFIED`, when `kfree_skb` has the argument `rx_sk`.
-            REASON_NONE;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
             /// Number of the drop reason `TCP_FLAGS`.

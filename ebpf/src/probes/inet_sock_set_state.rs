@@ -82,9 +82,10 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let connecting = storage::find(sock);
     if old == state::SYN_SENT && tcp.segs_out() == Some(0) {
         // No SYN was sent: somebody restores a connection (`TCP_REPAIR`), and the socket does not tell who had opened it.
-        if let Some(flow) = storage::adopt_as(sock, tcp, None) {
+        if let Some(flow) = connecting {
             flow.state().started = 0;
         }
+        storage::adopt_as(sock, tcp, None);
         return;
     }
     let role = match connecting {

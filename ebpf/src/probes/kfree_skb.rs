@@ -9,7 +9,9 @@ use crate::{
     maps::SETTINGS,
     nested::programs,
     notes,
-    offsets::{HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NONE, REASON_TCP_CSUM, REASON_TCP_FLAGS},
+    offsets::{
+        HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
+    },
     packet, storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
@@ -136,7 +138,7 @@ fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u3
         listener.on_freed(packet.segments());
     }
     if header.reset
-        && reason == REASON_NONE.get()
+        && reason == REASON_NOT_SPECIFIED.get()
         && let Some(group) = Group::at(groups::slot_of_packet(packet, Some(Role::Server)))
     {
         group.add(Counter::ResetsReceived, 1);

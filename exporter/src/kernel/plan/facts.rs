@@ -8,9 +8,8 @@ use crate::kernel::{
 use common::fields::fact;
 
 /// The facts that are set only where listeners are looked after.
-pub(super) const OF_LISTENERS: [&str; 4] = [
+pub(super) const OF_LISTENERS: [&str; 3] = [
     fact::HAS_RECEIVING_SOCKET,
-    fact::REASON_NONE,
     fact::REASON_TCP_CSUM,
     fact::REASON_TCP_FLAGS,
 ];
@@ -38,7 +37,6 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
             u64::from(arguments("tcp_retransmit_skb") > 2),
         ),
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
-        (fact::REASON_NONE, reason_of_receiver("SKB_DROP_REASON_NOT_SPECIFIED")),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
