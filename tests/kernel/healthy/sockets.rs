@@ -10,7 +10,7 @@ use tests::packet::checksum;
 use tests::pair::DEVICE;
 use tests::peer::{Offer, Peer};
 use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::listen;
+use tests::traffic::{listen, receive};
 use tests::wait::until;
 
 use super::talk::{any_port, datagrams, question_and_answer, socket};
@@ -153,6 +153,7 @@ pub(super) fn peer_behind_tun(stage: &Stage) -> Result<()> {
     for port in [40_000, 40_001] {
         let (server, mut connection) = peer.connect(&listener, port, Offer::default())?;
         connection.send(b"question", 0)?;
+        receive(&server, 8)?;
         connection.end()?;
         drop(server);
         connection.acknowledge_end().context("the end of a connection")?;
