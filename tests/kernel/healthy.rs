@@ -166,21 +166,31 @@ fn once(activity: &Activity, exporter: &Exporter<'_>, subnets: &[Subnet]) -> Res
     let stage = Stage::new(subnets.to_vec()).context("set up two namespaces")?;
     let before = stage.at_rest()?;
     let passed_before = passed(&stage)?;
-    let (scrape, ()) = stage.watch(exporter, activity.run).context("the activity itself failed")?;
+    let (scrape, ()) = stage
+        .watch(exporter, activity.run)
+        .context("the activity itself failed")?;
     let lost = losses(activity, &before, &stage.at_rest()?);
     ensure!(lost.is_empty(), "the kernel itself counts losses: {}", lost.join(", "));
 
     let is_benign = |row: &Row| row.label("class") == "benign";
     let (own, others): (Vec<Row>, Vec<Row>) = stage.rows(&scrape).into_iter().partition(|row| stage.owns(row));
     let wrong: Vec<String> = own.iter().filter(|row| !is_benign(row)).map(Row::line).collect();
-    ensure!(wrong.is_empty(), "nothing was lost, but there is\n    {}", wrong.join("\n    "));
+    ensure!(
+        wrong.is_empty(),
+        "nothing was lost, but there is\n    {}",
+        wrong.join("\n    ")
+    );
     let failures = FAILURES.map(|name| (name, stage.sum(&scrape, name)));
     let failures: Vec<String> = failures
         .into_iter()
         .filter(|(_, value)| *value != 0.0)
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    ensure!(failures.is_empty(), "nothing failed, but there is {}", failures.join(", "));
+    ensure!(
+        failures.is_empty(),
+        "nothing failed, but there is {}",
+        failures.join(", ")
+    );
 
     let benign: f64 = own.iter().map(|row| row.packets).sum();
     #[expect(clippy::cast_precision_loss, reason = "a few packets")]
@@ -194,13 +204,25 @@ fn once(activity: &Activity, exporter: &Exporter<'_>, subnets: &[Subnet]) -> Res
         Benign::None => (benign == 0.0, "none".to_owned()),
     };
     let lines: Vec<String> = own.iter().map(Row::line).collect();
-    ensure!(is_good, "{benign} packets are benign, expected {bound}:\n    {}", lines.join("\n    "));
+    ensure!(
+        is_good,
+        "{benign} packets are benign, expected {bound}:\n    {}",
+        lines.join("\n    ")
+    );
     Ok(others.iter().filter(|row| !is_benign(row)).map(site).collect())
 }
 
 /// What a row has in common with the same one of another round.
 fn site(row: &Row) -> String {
-    let labels = ["location", "reason", "class", "protocol", "direction", "subnet", "connection_type"];
+    let labels = [
+        "location",
+        "reason",
+        "class",
+        "protocol",
+        "direction",
+        "subnet",
+        "connection_type",
+    ];
     labels.map(|label| row.label(label)).join(" ")
 }
 

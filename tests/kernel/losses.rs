@@ -148,7 +148,10 @@ impl Told {
     fn and(mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a few packets")]
         let value = value as f64;
-        let labels = labels.iter().map(|(label, value)| (*label, (*value).to_owned())).collect();
+        let labels = labels
+            .iter()
+            .map(|(label, value)| (*label, (*value).to_owned()))
+            .collect();
         self.sums.push(Sum { name, labels, value });
         self
     }
@@ -158,7 +161,11 @@ fn judge(loss: &Loss, exporter: &Exporter<'_>, subnets: Vec<Subnet>) -> Result<(
     let stage = Stage::new(subnets).context("set up two namespaces")?;
     let (scrape, told) = stage.watch(exporter, loss.run).context("the loss itself failed")?;
     let rows: Vec<Row> = stage.rows(&scrape).into_iter().filter(|row| stage.owns(row)).collect();
-    let wrong = [faults_of_drops(&told.drops, &rows), faults_of_sums(&stage, &told.sums, &scrape)].concat();
+    let wrong = [
+        faults_of_drops(&told.drops, &rows),
+        faults_of_sums(&stage, &told.sums, &scrape),
+    ]
+    .concat();
     let lines: Vec<String> = rows.iter().map(Row::line).collect();
     ensure!(
         wrong.is_empty(),
@@ -175,13 +182,21 @@ fn faults_of_drops(drops: &[Dropped], rows: &[Row]) -> Vec<String> {
     let mut wrong = Vec::new();
     for expected in drops {
         let taken = rows.iter().filter(|row| expected.takes(row));
-        let (packets, bytes) = taken.fold((0.0, 0.0), |(packets, bytes), row| (packets + row.packets, bytes + row.bytes));
+        let (packets, bytes) = taken.fold((0.0, 0.0), |(packets, bytes), row| {
+            (packets + row.packets, bytes + row.bytes)
+        });
         if (packets, bytes) != (expected.packets as f64, expected.bytes as f64) {
-            wrong.push(format!("{packets} packets and {bytes} bytes where {expected:?} is expected"));
+            wrong.push(format!(
+                "{packets} packets and {bytes} bytes where {expected:?} is expected"
+            ));
         }
     }
     let is_expected = |row: &&Row| row.label("class") == "benign" || drops.iter().any(|expected| expected.takes(row));
-    wrong.extend(rows.iter().filter(|row| !is_expected(row)).map(|row| format!("besides {}", row.line())));
+    wrong.extend(
+        rows.iter()
+            .filter(|row| !is_expected(row))
+            .map(|row| format!("besides {}", row.line())),
+    );
     wrong
 }
 

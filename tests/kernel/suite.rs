@@ -8,8 +8,9 @@ pub(crate) mod packets;
 mod stage;
 
 use std::fs::read_to_string;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, ensure};
 pub(crate) use needs::Need;
 pub(crate) use stage::{Row, Stage, far};
 use tests::exporter::{Exporter, start};
@@ -17,6 +18,7 @@ use tests::kernel_facts::{note, skip};
 use tests::pair::Pair;
 use tests::settings::{only, requires_all};
 use tests::subnet::Subnet;
+use tests::wait::timed;
 
 /// Subnets of an entry: the first two lie on its cable.
 const SUBNETS: usize = 3;
@@ -68,7 +70,10 @@ pub(crate) fn run_table<E>(
         }
         match entry.needs.iter().find_map(|need| need.missing(&scratch)) {
             Some(reason) if requires_all() && of_release(&MATRIX) && !of_release(entry.lacks) => {
-                let failure = format!("{}: skipped, and the table says that this kernel has it: {reason}", entry.name);
+                let failure = format!(
+                    "{}: skipped, and the table says that this kernel has it: {reason}",
+                    entry.name
+                );
                 verdict.failures.push(failure);
             }
             Some(reason) => {
@@ -82,8 +87,12 @@ pub(crate) fn run_table<E>(
     let all: Vec<Subnet> = subnets.iter().flatten().copied().collect();
     let exporter = start(stage::config(&all))?;
     for (row, entry, subnets) in chosen {
-        let known = entry.known.filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
-        match (judge(row, &exporter, subnets.clone()), known) {
+        let known = entry
+            .known
+            .filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
+        let (took, judged) = timed(|| judge(row, &exporter, subnets.clone()));
+        progress(entry.name, took, judged.is_ok());
+        match (judged, known) {
             (Ok(()), None) => verdict.passed += 1,
             (Err(error), None) => verdict.failures.push(format!("{}: {error:#}", entry.name)),
             (Err(error), Some((_, why))) => {
@@ -106,8 +115,18 @@ pub(crate) fn run_table<E>(
         "{passed} entries passed, {} failed, {known} known as wrong, {skipped} skipped",
         failures.len()
     ));
-    anyhow::ensure!(failures.is_empty(), "\n- {}", failures.join("\n- "));
+    ensure!(failures.is_empty(), "\n- {}", failures.join("\n- "));
     Ok(())
+}
+
+/// The test runner shows this if the test fails.
+#[expect(clippy::print_stderr, reason = "shown by the test runner if the test fails")]
+fn progress(name: &str, took: Duration, is_good: bool) {
+    eprintln!(
+        "{:5} ms {} {name}",
+        took.as_millis(),
+        if is_good { "ok    " } else { "FAILED" }
+    );
 }
 
 fn first_line(error: &anyhow::Error) -> String {
@@ -119,11 +138,6 @@ fn is_release(release: &str, kernel: &str) -> bool {
     release
         .strip_prefix(kernel)
         .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
-}
-
-/// Puts the name of what is done before an error.
-pub(crate) fn step<T>(what: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    work().context(what)
 }
 
 #[test]

@@ -17,7 +17,11 @@ pub fn set_option(socket: &impl AsFd, level: i32, name: i32, value: i32) -> Resu
 /// Makes a TUN or TAP device in the thread's namespace, with the flags of `TUNSETIFF`; it lives as long as the file.
 pub fn tap(name: &str, flags: i16) -> Result<File> {
     let path = "/dev/net/tun";
-    let file = OpenOptions::new().read(true).write(true).open(path).with_context(|| format!("open {path}"))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("open {path}"))?;
     syscalls::name_device(&file, name, flags)?;
     Ok(file)
 }

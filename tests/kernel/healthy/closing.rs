@@ -21,7 +21,11 @@ fn of_each_kind(stage: &Stage, port: u16) -> Result<Vec<Flow>> {
     }
     let mapped = Ipv6Addr::from_bits(0xffff << 32 | u128::from(u32::from(stage.subnet().v4(SERVER))));
     let listener = listen(stage.server(), dual_stack(port + 1))?;
-    flows.push(through(&listener, stage.client(), SocketAddr::from((mapped, port + 1)))?);
+    flows.push(through(
+        &listener,
+        stage.client(),
+        SocketAddr::from((mapped, port + 1)),
+    )?);
     Ok(flows)
 }
 

@@ -13,7 +13,9 @@ use tests::traffic::send_frames;
 
 use super::talk::{any_port, datagrams, question_and_answer};
 use crate::suite::Stage;
-use crate::suite::packets::{BROADCAST, ethernet, ethertype, group_v4, group_v6, hardware, ipv4, ipv6, protocol, udp_v4, udp_v6};
+use crate::suite::packets::{
+    BROADCAST, ethernet, ethertype, group_v4, group_v6, hardware, ipv4, ipv6, protocol, udp_v4, udp_v6,
+};
 
 /// Where mDNS is spoken.
 const MDNS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -84,6 +86,8 @@ pub(super) fn mdns(stage: &Stage) -> Result<()> {
     let sender = datagrams(stage.client(), (client, MDNS).into())?;
     SockRef::from(&sender).set_multicast_if_v4(&client)?;
     receive_all(&sender, (MDNS_V4, MDNS).into(), &member)?;
+    // The wildcard of IPv6 wants the same port.
+    drop(member);
 
     let index = |end: &tests::namespace::Namespace| end.run(|| Ok(if_nametoindex(DEVICE)?));
     let member = datagrams(stage.server(), (Ipv6Addr::UNSPECIFIED, MDNS).into())?;
@@ -96,14 +100,22 @@ pub(super) fn mdns(stage: &Stage) -> Result<()> {
 fn receive_all(sender: &UdpSocket, to: SocketAddr, member: &UdpSocket) -> Result<()> {
     for _ in 0..10 {
         sender.send_to(&[7; 40], to)?;
-        ensure!(member.recv(&mut [0; 64]).context("hear a group")? == 40, "another length");
+        ensure!(
+            member.recv(&mut [0; 64]).context("hear a group")? == 40,
+            "another length"
+        );
     }
     Ok(())
 }
 
 /// A packet of the client, to a hardware address.
 fn foreign(stage: &Stage, to: [u8; 6], ethertype: u16, packet: &[u8]) -> Result<()> {
-    send_frames(stage.client(), DEVICE, FOREIGN, &ethernet(to, hardware(CLIENT), ethertype, packet))
+    send_frames(
+        stage.client(),
+        DEVICE,
+        FOREIGN,
+        &ethernet(to, hardware(CLIENT), ethertype, packet),
+    )
 }
 
 pub(super) fn mdns_of_a_neighbour(stage: &Stage) -> Result<()> {
@@ -125,7 +137,13 @@ pub(super) fn mdns_of_a_neighbour_v6(stage: &Stage) -> Result<()> {
 
 pub(super) fn ssdp_of_a_neighbour(stage: &Stage) -> Result<()> {
     let group = Ipv4Addr::new(239, 255, 255, 250);
-    let packet = ipv4(stage.subnet().v4(CLIENT), group, protocol::UDP, 2, &udp_v4(1900, 1900, &[7; 90]));
+    let packet = ipv4(
+        stage.subnet().v4(CLIENT),
+        group,
+        protocol::UDP,
+        2,
+        &udp_v4(1900, 1900, &[7; 90]),
+    );
     foreign(stage, group_v4(group), ethertype::IPV4, &packet)
 }
 
@@ -140,17 +158,31 @@ pub(super) fn membership_reports_of_a_neighbour(stage: &Stage) -> Result<()> {
 
 pub(super) fn broadcast_of_a_neighbour(stage: &Stage) -> Result<()> {
     let from = stage.subnet().v4(CLIENT);
-    let packet = ipv4(from, Ipv4Addr::BROADCAST, protocol::UDP, 64, &udp_v4(138, 138, &[7; 180]));
+    let packet = ipv4(
+        from,
+        Ipv4Addr::BROADCAST,
+        protocol::UDP,
+        64,
+        &udp_v4(138, 138, &[7; 180]),
+    );
     foreign(stage, BROADCAST, ethertype::IPV4, &packet)
 }
 
 pub(super) fn broadcast_of_the_subnet(stage: &Stage) -> Result<()> {
+    neighbours_are_asked_for(stage)?;
     let sender = any_port(stage.client(), Family::V4)?;
     sender.set_broadcast(true)?;
     for _ in 0..FOREIGN {
         sender.send_to(&[7; 50], (stage.subnet().v4(255), 137))?;
     }
     Ok(())
+}
+
+/// A device that does not ask sends broadcasts to itself.
+fn neighbours_are_asked_for(stage: &Stage) -> Result<()> {
+    [stage.client(), stage.server()]
+        .iter()
+        .try_for_each(|end| end.ip(&[format!("link set dev {DEVICE} arp on")]))
 }
 
 pub(super) fn dhcp(stage: &Stage) -> Result<()> {
@@ -161,12 +193,19 @@ pub(super) fn dhcp(stage: &Stage) -> Result<()> {
         Ok(socket)
     };
     let (client, server) = (bound(stage.client(), 68)?, bound(stage.server(), 67)?);
+    neighbours_are_asked_for(stage)?;
     // Discover, offer, request, acknowledgment.
     for _ in 0..2 {
         client.send_to(&[1; 300], (Ipv4Addr::BROADCAST, 67))?;
-        ensure!(server.recv(&mut [0; 512]).context("hear a question")? == 300, "another length");
+        ensure!(
+            server.recv(&mut [0; 512]).context("hear a question")? == 300,
+            "another length"
+        );
         server.send_to(&[2; 300], (Ipv4Addr::BROADCAST, 68))?;
-        ensure!(client.recv(&mut [0; 512]).context("hear an offer")? == 300, "another length");
+        ensure!(
+            client.recv(&mut [0; 512]).context("hear an offer")? == 300,
+            "another length"
+        );
     }
     Ok(())
 }
@@ -230,7 +269,10 @@ pub(super) fn one_group_several_members(stage: &Stage) -> Result<()> {
     for _ in 0..10 {
         sender.send_to(&[7; 40], (MDNS_V4, MDNS))?;
         for member in &members {
-            ensure!(member.recv(&mut [0; 64]).context("hear a group")? == 40, "another length");
+            ensure!(
+                member.recv(&mut [0; 64]).context("hear a group")? == 40,
+                "another length"
+            );
         }
     }
     Ok(())

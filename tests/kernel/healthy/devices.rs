@@ -30,6 +30,9 @@ fn stacked(stage: &Stage, words: &str) -> Result<()> {
     for (end, own, other) in [(stage.client(), CLIENT, SERVER), (stage.server(), SERVER, CLIENT)] {
         let words = filled(stage, words, own, other);
         end.exec(&format!("ip link add name {UPPER} {words}"))?;
+    }
+    // What one says at once shall find the other.
+    for (end, own) in [(stage.client(), CLIENT), (stage.server(), SERVER)] {
         addressed(end, stage, UPPER, own)?;
     }
     Ok(())
@@ -70,7 +73,10 @@ pub(super) fn bridge_with_spanning_tree(stage: &Stage) -> Result<()> {
 fn bridged(stage: &Stage, words: &str) -> Result<()> {
     let third = Namespace::new()?;
     let (server, name) = (stage.server(), third.name());
-    host(&format!("ip link add port0 netns {} type veth peer name {DEVICE} netns {name}", server.name()))?;
+    host(&format!(
+        "ip link add port0 netns {} type veth peer name {DEVICE} netns {name}",
+        server.name()
+    ))?;
     server.exec(&format!("ip link add name {UPPER} {words}"))?;
     for port in [DEVICE, "port0"] {
         server.exec(&format!("ip link set dev {port} master {UPPER} up"))?;
@@ -103,7 +109,13 @@ pub(super) fn bridge_with_unknown_unicast(stage: &Stage) -> Result<()> {
     server.exec(&format!("ip link set dev {DEVICE} master {UPPER} up"))?;
     addressed(server, stage, UPPER, SERVER)?;
     let subnet = stage.subnet();
-    let packet = ipv4(subnet.v4(CLIENT), subnet.v4(77), protocol::UDP, 64, &udp_v4(1, 9, &[0; 60]));
+    let packet = ipv4(
+        subnet.v4(CLIENT),
+        subnet.v4(77),
+        protocol::UDP,
+        64,
+        &udp_v4(1, 9, &[0; 60]),
+    );
     let frame = ethernet([2, 0, 0, 0, 0, 77], hardware(CLIENT), ethertype::IPV4, &packet);
     tests::traffic::send_frames(stage.client(), DEVICE, super::datagrams::FOREIGN, &frame)
 }
@@ -131,7 +143,10 @@ pub(super) fn routing_domain(stage: &Stage) -> Result<()> {
 /// A second cable and the first are one.
 pub(super) fn bond(stage: &Stage) -> Result<()> {
     let names = (stage.client().name(), stage.server().name());
-    host(&format!("ip link add other0 netns {} type veth peer name other0 netns {}", names.0, names.1))?;
+    host(&format!(
+        "ip link add other0 netns {} type veth peer name other0 netns {}",
+        names.0, names.1
+    ))?;
     for (end, own) in [(stage.client(), CLIENT), (stage.server(), SERVER)] {
         end.exec("ip link add dev bond0 type bond mode active-backup miimon 50")?;
         for port in [DEVICE, "other0"] {
@@ -149,7 +164,6 @@ pub(super) fn come_and_go(stage: &Stage, devices: &[&str]) -> Result<()> {
     for device in devices {
         let words = filled(stage, device, CLIENT, SERVER);
         stage.client().exec(&format!("ip link add name {UPPER} {words}"))?;
-        stage.client().exec(&format!("ip link set dev {UPPER} up")).ok();
         stage.client().exec(&format!("ip link del dev {UPPER}"))?;
     }
     Ok(())
@@ -182,7 +196,9 @@ pub(super) fn namespace_ends(stage: &Stage) -> Result<()> {
     for _ in 0..3 {
         let container = Namespace::new()?;
         let (own, other) = (container.name(), stage.server().name());
-        host(&format!("ip link add {UPPER} netns {other} type veth peer name eth0 netns {own}"))?;
+        host(&format!(
+            "ip link add {UPPER} netns {other} type veth peer name eth0 netns {own}"
+        ))?;
         addressed(&container, stage, "eth0", CLIENT)?;
         addressed(stage.server(), stage, UPPER, SERVER)?;
         between(&container, stage.server(), stage.second())?;
@@ -194,7 +210,11 @@ pub(super) fn namespace_ends(stage: &Stage) -> Result<()> {
         drop(container);
         // The kernel takes it apart in its own time.
         tests::wait::until("the cable to go", || {
-            Ok(stage.server().exec(&format!("ip link show dev {UPPER}")).is_err().then_some(()))
+            Ok(stage
+                .server()
+                .exec(&format!("ip link show dev {UPPER}"))
+                .is_err()
+                .then_some(()))
         })?;
     }
     Ok(())

@@ -47,7 +47,11 @@ fn ping(socket: &Socket, family: Family, kind: Type, to: SocketAddr, count: u8, 
         loop {
             let length = (&mut { socket }).read(&mut buffer).context("wait for a reply")?;
             // A raw socket of IPv4 gets the header, too.
-            let skip = if family == Family::V4 && kind == Type::RAW { 20 } else { 0 };
+            let skip = if family == Family::V4 && kind == Type::RAW {
+                20
+            } else {
+                0
+            };
             let reply = buffer.get(skip..length).unwrap_or_default();
             if reply.first() == Some(&of(family, REPLY)) && reply.get(7) == Some(&number) && reply.len() == 8 + size {
                 break;

@@ -15,9 +15,8 @@ use crate::suite::Stage;
 
 /// Rules in each hook of the server that count and accept.
 pub(super) fn accepting(stage: &Stage) -> Result<()> {
-    let chain = |hook| {
-        format!("chain {hook} {{\n type filter hook {hook} priority 0; policy drop;\n counter accept\n }}\n")
-    };
+    let chain =
+        |hook| format!("chain {hook} {{\n type filter hook {hook} priority 0; policy drop;\n counter accept\n }}\n");
     let chains: String = ["prerouting", "input", "output", "postrouting"].map(chain).concat();
     nft::load(stage.server(), &format!("table inet accepting {{\n{chains}}}\n"))?;
     everything(stage, stage.subnet())
@@ -61,9 +60,13 @@ pub(super) fn bypassed(stage: &Stage) -> Result<()> {
 
 /// A queueing discipline that has room for all.
 pub(super) fn queued(stage: &Stage, words: &str) -> Result<()> {
-    stage.client().exec(&format!("tc qdisc add dev {DEVICE} root {words}"))?;
+    stage
+        .client()
+        .exec(&format!("tc qdisc add dev {DEVICE} root {words}"))?;
     everything(stage, stage.subnet())?;
-    until_stable("the queue", Duration::from_millis(100), || Queue::read(stage.client(), DEVICE))?;
+    until_stable("the queue", Duration::from_millis(100), || {
+        Queue::read(stage.client(), DEVICE)
+    })?;
     let drops = Queue::read(stage.client(), DEVICE)?.drops;
     ensure!(drops == 0, "the queue dropped {drops}");
     Ok(())
@@ -121,7 +124,10 @@ fn routed_host(stage: &Stage) -> Result<Namespace> {
     let host = Namespace::new()?;
     let (near, far) = (stage.subnet(), stage.second());
     let names = (stage.server().name(), host.name());
-    tests::namespace::host(&format!("ip link add far0 netns {} type veth peer name {DEVICE} netns {}", names.0, names.1))?;
+    tests::namespace::host(&format!(
+        "ip link add far0 netns {} type veth peer name {DEVICE} netns {}",
+        names.0, names.1
+    ))?;
     for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
         stage.server().set(setting)?;
     }
@@ -135,11 +141,11 @@ fn routed_host(stage: &Stage) -> Result<Namespace> {
     }
     stage.client().ip(&[
         format!("route add {}/24 via {}", far.v4(0), near.v4(SERVER)),
-        format!("-6 route add {}/64 via {}", far.v6(0), near.v6(SERVER)),
+        format!("route add {}/64 via {}", far.v6(0), near.v6(SERVER)),
     ])?;
     host.ip(&[
         format!("route add default via {}", far.v4(CLIENT)),
-        format!("-6 route add default via {}", far.v6(CLIENT)),
+        format!("route add ::/0 via {}", far.v6(CLIENT)),
     ])?;
     Ok(host)
 }

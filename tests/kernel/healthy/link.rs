@@ -15,7 +15,9 @@ use tests::traffic::send_frames;
 use super::datagrams::FOREIGN;
 use super::talk::everything;
 use crate::suite::Stage;
-use crate::suite::packets::{BROADCAST, Hardware, ethernet, ethertype, hardware, ipv4, ipv6, llc, protocol, udp_v4, udp_v6};
+use crate::suite::packets::{
+    BROADCAST, Hardware, ethernet, ethertype, hardware, ipv4, ipv6, llc, protocol, udp_v4, udp_v6,
+};
 
 /// Bridges of IEEE 802.1D listen to it.
 const BRIDGES: Hardware = [0x01, 0x80, 0xc2, 0, 0, 0];
@@ -36,11 +38,17 @@ pub(super) fn other_llc(stage: &Stage) -> Result<()> {
     // NetBIOS; Cisco's discovery in SNAP.
     frames(stage, &llc(BROADCAST, hardware(CLIENT), 0xf0, &[0; 40]))?;
     let snap = [&[0, 0, 0x0c, 0x20, 0][..], &[0; 40]].concat();
-    frames(stage, &llc([0x01, 0, 0x0c, 0xcc, 0xcc, 0xcc], hardware(CLIENT), 0xaa, &snap))
+    frames(
+        stage,
+        &llc([0x01, 0, 0x0c, 0xcc, 0xcc, 0xcc], hardware(CLIENT), 0xaa, &snap),
+    )
 }
 
 pub(super) fn link_discovery(stage: &Stage) -> Result<()> {
-    frames(stage, &ethernet(NEAREST_BRIDGE, hardware(CLIENT), ethertype::LLDP, &[0; 60]))
+    frames(
+        stage,
+        &ethernet(NEAREST_BRIDGE, hardware(CLIENT), ethertype::LLDP, &[0; 60]),
+    )
 }
 
 pub(super) fn protocols_without_a_handler(stage: &Stage) -> Result<()> {
@@ -55,14 +63,7 @@ pub(super) fn protocols_without_a_handler(stage: &Stage) -> Result<()> {
 pub(super) fn address_resolution(stage: &Stage) -> Result<()> {
     let own = stage.subnet().v4(CLIENT).octets();
     for asked in [stage.subnet().v4(77).octets(), own] {
-        let request = [
-            &[0, 1, 8, 0, 6, 4, 0, 1][..],
-            &hardware(CLIENT),
-            &own,
-            &[0; 6],
-            &asked,
-        ]
-        .concat();
+        let request = [&[0, 1, 8, 0, 6, 4, 0, 1][..], &hardware(CLIENT), &own, &[0; 6], &asked].concat();
         frames(stage, &ethernet(BROADCAST, hardware(CLIENT), ethertype::ARP, &request))?;
     }
     Ok(())
@@ -131,4 +132,3 @@ pub(super) fn watched_by_a_filter(stage: &Stage) -> Result<()> {
     drop(sniffer);
     Ok(())
 }
-

@@ -10,7 +10,7 @@ use tests::packet::checksum;
 use tests::pair::DEVICE;
 use tests::peer::{Offer, Peer};
 use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::listen;
+use tests::traffic::{listen, receive};
 use tests::wait::until;
 
 use super::talk::{any_port, datagrams, question_and_answer, socket};
@@ -115,7 +115,11 @@ pub(super) fn netlink(stage: &Stage) -> Result<()> {
     const GROUPS: i32 = 1;
     const RTNLGRP_LINK: i32 = 1;
     let monitor = stage.client().run(|| {
-        let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(Protocol::from(libc::NETLINK_ROUTE)))?;
+        let socket = Socket::new(
+            Domain::from(libc::AF_NETLINK),
+            Type::RAW,
+            Some(Protocol::from(libc::NETLINK_ROUTE)),
+        )?;
         tests::socket::set_option(&socket, libc::SOL_NETLINK, GROUPS, RTNLGRP_LINK)?;
         Ok(socket)
     })?;
@@ -128,13 +132,17 @@ pub(super) fn netlink(stage: &Stage) -> Result<()> {
 
 pub(super) fn tun(stage: &Stage) -> Result<()> {
     let peer = Peer::new(stage.client(), stage.second())?;
-    let sender = stage.client().run(|| Ok(UdpSocket::bind((stage.second().v4(CLIENT), 0))?))?;
+    let sender = stage
+        .client()
+        .run(|| Ok(UdpSocket::bind((stage.second().v4(CLIENT), 0))?))?;
     for _ in 0..LEFT {
         sender.send_to(&[3; 50], (stage.second().v4(SERVER), 9))?;
     }
     drop(peer);
     until("the device to go", || {
-        let gone = stage.client().run(|| Ok(if_nametoindex(tests::peer::DEVICE).is_err()))?;
+        let gone = stage
+            .client()
+            .run(|| Ok(if_nametoindex(tests::peer::DEVICE).is_err()))?;
         Ok(gone.then_some(()))
     })
 }
@@ -145,6 +153,7 @@ pub(super) fn peer_behind_tun(stage: &Stage) -> Result<()> {
     for port in [40_000, 40_001] {
         let (server, mut connection) = peer.connect(&listener, port, Offer::default())?;
         connection.send(b"question", 0)?;
+        receive(&server, 8)?;
         connection.end()?;
         drop(server);
         connection.acknowledge_end().context("the end of a connection")?;

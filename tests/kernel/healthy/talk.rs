@@ -46,7 +46,9 @@ pub(super) fn ask(flow: &Flow, question: usize, answer: usize) -> Result<()> {
         });
         send(&flow.client, question)?;
         receive(&flow.client, answer)?;
-        answering.join().unwrap_or_else(|_| bail!("the answering thread panicked"))
+        answering
+            .join()
+            .unwrap_or_else(|_| bail!("the answering thread panicked"))
     })
 }
 
@@ -85,7 +87,13 @@ pub(super) fn socket(namespace: &Namespace, domain: Domain, kind: Type, protocol
 }
 
 /// Sends datagrams one by one, has each answered by one of the same size, and requires every byte.
-pub(super) fn question_and_answer(from: &UdpSocket, at: &UdpSocket, to: SocketAddr, rounds: u8, size: usize) -> Result<()> {
+pub(super) fn question_and_answer(
+    from: &UdpSocket,
+    at: &UdpSocket,
+    to: SocketAddr,
+    rounds: u8,
+    size: usize,
+) -> Result<()> {
     let mut buffer = vec![0; 1 << 16];
     for round in 0..rounds {
         from.send_to(&vec![round; size], to)?;

@@ -41,18 +41,25 @@ fn refused(stage: &Stage, to: SocketAddr, error: i32) -> Result<()> {
 }
 
 /// No route at all, or one that says no.
-pub(super) fn without_a_route(stage: &Stage, family: Family, route: &str, error: i32, reason: &'static str) -> Result<Told> {
+pub(super) fn without_a_route(
+    stage: &Stage,
+    family: Family,
+    route: &str,
+    error: i32,
+    reason: &'static str,
+) -> Result<Told> {
     let subnet = stage.second();
     if !route.is_empty() {
         let network = match family {
             Family::V4 => format!("{}/24", subnet.v4(0)),
             Family::V6 => format!("{}/64", subnet.v6(0)),
         };
-        let option = if family == Family::V6 { "-6 " } else { "" };
-        stage.client().ip(&[format!("{option}route add {route} {network}")])?;
+        stage.client().ip(&[format!("route add {route} {network}")])?;
     }
     refused(stage, (subnet.address(family, SERVER), 80).into(), error)?;
-    Ok(Told::default().and(FAILED, &[("reason", reason)], COUNT).and(FAILED, &[], COUNT))
+    Ok(Told::default()
+        .and(FAILED, &[("reason", reason)], COUNT)
+        .and(FAILED, &[], COUNT))
 }
 
 /// Connections from all local ports that there are, and more.
@@ -67,7 +74,9 @@ pub(super) fn without_a_port(stage: &Stage) -> Result<Told> {
     }
     drop(listener);
     // There is no flow of these: the destination is known, and the device is not.
-    Ok(Told::default().and(FAILED, &[("reason", "no_local_port")], COUNT).and(FAILED, &[], COUNT))
+    Ok(Told::default()
+        .and(FAILED, &[("reason", "no_local_port")], COUNT)
+        .and(FAILED, &[], COUNT))
 }
 
 /// A client that gives up: before a SYN was sent again, or after.
@@ -87,7 +96,9 @@ pub(super) fn given_up(stage: &Stage, family: Family, wait: Duration, reason: &'
     let dropped = nft::dropped(stage.server())?;
     ensure!(dropped.packets == 1 + again, "{dropped:?}, sent again {again}");
     Ok(Told::drops([
-        Dropped::received(stage, "policy", dropped.packets, dropped.packets * syn(family)).of("tcp").because(&["NETFILTER_DROP"])
+        Dropped::received(stage, "policy", dropped.packets, dropped.packets * syn(family))
+            .of("tcp")
+            .because(&["NETFILTER_DROP"]),
     ])
     .and(FAILED, &[("reason", reason)], 1)
     .and(FAILED, &[], 1)
@@ -111,12 +122,14 @@ pub(super) fn own_syns(stage: &Stage, family: Family) -> Result<Told> {
     let again = u64::try_from(kernel.get("TcpExtTCPSynRetrans")?)?;
     let dropped = nft::dropped(stage.client())?;
     ensure!(dropped.packets > 0, "{dropped:?}");
-    Ok(Told::drops([
-        Dropped::sent(stage, "policy", dropped.packets, dropped.bytes).of("tcp").because(&["NETFILTER_DROP"])
-    ])
-    .and(OWN, &[("role", "client")], dropped.packets)
-    .and(RETRANSMITS, &[("role", "client")], again)
-    .and(FAILED, &[], 1))
+    Ok(
+        Told::drops([Dropped::sent(stage, "policy", dropped.packets, dropped.bytes)
+            .of("tcp")
+            .because(&["NETFILTER_DROP"])])
+        .and(OWN, &[("role", "client")], dropped.packets)
+        .and(RETRANSMITS, &[("role", "client")], again)
+        .and(FAILED, &[], 1),
+    )
 }
 
 /// SYN-ACKs that the server's own filter eats.
@@ -138,7 +151,9 @@ pub(super) fn own_answers(stage: &Stage, family: Family) -> Result<Told> {
     drop(listener);
     Ok(Told::drops([Dropped {
         subnet: stage.subnet().name(),
-        ..Dropped::sent(stage, "policy", dropped.packets, dropped.bytes).of("tcp").because(&["NETFILTER_DROP"])
+        ..Dropped::sent(stage, "policy", dropped.packets, dropped.bytes)
+            .of("tcp")
+            .because(&["NETFILTER_DROP"])
     }])
     .and(OWN, &[("role", "server")], dropped.packets))
 }
@@ -147,12 +162,12 @@ pub(super) fn own_answers(stage: &Stage, family: Family) -> Result<Told> {
 pub(super) fn unreachable(stage: &Stage) -> Result<Told> {
     let client = stage.client();
     let device = tests::pair::DEVICE;
-    client.ip(&[
-        format!("link set dev {device} arp on"),
-        format!("neighbour del {} dev {device}", stage.subnet().v4(SERVER)),
-    ])?;
+    // That also forgets whom it knows.
+    client.ip(&[format!("link set dev {device} arp on")])?;
     client.set(&format!("net.ipv4.neigh.{device}.retrans_time_ms=50"))?;
-    stage.server().ip(&[format!("address del {}/24 dev {device}", stage.subnet().v4(SERVER))])?;
+    stage
+        .server()
+        .ip(&[format!("address del {}/24 dev {device}", stage.subnet().v4(SERVER))])?;
     let to = stage.to(Family::V4, 80);
     let connected = client.run(|| Ok(TcpStream::connect(to)))?;
     let Err(said) = connected else {
@@ -162,9 +177,9 @@ pub(super) fn unreachable(stage: &Stage) -> Result<Told> {
     let [kernel, _] = stage.at_rest()?;
     let again = u64::try_from(kernel.get("TcpExtTCPSynRetrans")?)?;
     let syns = 1 + again;
-    Ok(Told::drops([
-        Dropped::sent(stage, "error", syns, syns * syn(Family::V4)).of("tcp").because(&["NEIGH_FAILED"])
-    ])
+    Ok(Told::drops([Dropped::sent(stage, "error", syns, syns * syn(Family::V4))
+        .of("tcp")
+        .because(&["NEIGH_FAILED"])])
     .and(FAILED, &[("reason", "host_unreachable")], 1)
     .and(FAILED, &[], 1))
 }

@@ -54,9 +54,13 @@ pub(super) fn rejected(stage: &Stage, family: Family) -> Result<Told> {
     stage.at_rest()?;
     let dropped = nft::dropped(stage.server())?;
     ensure!(dropped.packets == 7, "{dropped:?}");
-    Ok(Told::drops([
-        Dropped::received(stage, "policy", dropped.packets, dropped.bytes).because(&["NETFILTER_DROP"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "policy",
+        dropped.packets,
+        dropped.bytes,
+    )
+    .because(&["NETFILTER_DROP"])]))
 }
 
 /// A chain of the device, before or after the stack.
@@ -98,7 +102,12 @@ pub(super) fn queue_without_a_program(stage: &Stage, family: Family) -> Result<T
     let counters = nft::counters(stage.server())?;
     let queued = counters.get("queued").context("no counter")?;
     ensure!(queued.packets == 10, "{queued:?}");
-    Ok(Told::drops([Dropped::received(stage, "policy", queued.packets, queued.bytes)]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "policy",
+        queued.packets,
+        queued.bytes,
+    )]))
 }
 
 /// The headers of Ethernet, IPv4 and UDP.
@@ -108,7 +117,13 @@ const PAYLOAD: u64 = 777;
 fn by_xdp(stage: &Stage, mode: Mode, frame: u64) -> Result<Told> {
     const DROP: i32 = 1;
     let length = i32::try_from(HEADERS + PAYLOAD)?;
-    let program = Xdp::attach(stage.server(), DEVICE, mode, ("dropping", Verdict::Return(DROP)), length)?;
+    let program = Xdp::attach(
+        stage.server(),
+        DEVICE,
+        mode,
+        ("dropping", Verdict::Return(DROP)),
+        length,
+    )?;
     send_datagrams(stage.client(), stage.to(Family::V4, 9), 12, PAYLOAD.try_into()?)?;
     stage.at_rest()?;
     drop(program);
@@ -125,9 +140,15 @@ pub(super) fn xdp_driver(stage: &Stage) -> Result<Told> {
 
 /// A classifier that drops, on either way.
 pub(super) fn classified(stage: &Stage, at_client: bool) -> Result<Told> {
-    let (end, way) = if at_client { (stage.client(), "egress") } else { (stage.server(), "ingress") };
+    let (end, way) = if at_client {
+        (stage.client(), "egress")
+    } else {
+        (stage.server(), "ingress")
+    };
     end.exec(&format!("tc qdisc add dev {DEVICE} clsact"))?;
-    end.exec(&format!("tc filter add dev {DEVICE} {way} protocol ip matchall action drop"))?;
+    end.exec(&format!(
+        "tc filter add dev {DEVICE} {way} protocol ip matchall action drop"
+    ))?;
     send_datagrams(stage.client(), stage.to(Family::V4, 4000), 8, 100).err();
     stage.at_rest()?;
     let shown = end.exec(&format!("tc -s filter show dev {DEVICE} {way}"))?;
@@ -149,11 +170,17 @@ pub(super) fn own_segments(stage: &Stage, family: Family) -> Result<Told> {
     settle(&flows)?;
     let dropped = nft::dropped(stage.client())?;
     ensure!(dropped.packets > 3, "{dropped:?}");
-    Ok(Told::drops([
-        Dropped::sent(stage, "policy", dropped.packets, dropped.bytes).of("tcp").because(&["NETFILTER_DROP"])
-    ])
-    .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "client")], dropped.packets)
-    .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "server")], 0))
+    Ok(
+        Told::drops([Dropped::sent(stage, "policy", dropped.packets, dropped.bytes)
+            .of("tcp")
+            .because(&["NETFILTER_DROP"])])
+        .and(
+            "tcpvitals_tcp_locally_dropped_segments_total",
+            &[("role", "client")],
+            dropped.packets,
+        )
+        .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "server")], 0),
+    )
 }
 
 /// Segments that the far end's filter keeps back: here they are sent again, and nobody here dropped them.
@@ -168,9 +195,15 @@ pub(super) fn segments_on_arrival(stage: &Stage, family: Family) -> Result<Told>
     ensure!(dropped.packets > 3, "{dropped:?}");
     let [client, _] = stage.at_rest()?;
     let repeated = u64::try_from(client.repeated_after_handshakes()?)?;
-    Ok(Told::drops([
-        Dropped::received(stage, "policy", dropped.packets, dropped.bytes).of("tcp").because(&["NETFILTER_DROP"])
-    ])
-    .and("tcpvitals_tcp_retransmitted_segments_total", &[("role", "client")], repeated)
-    .and("tcpvitals_tcp_locally_dropped_segments_total", &[], 0))
+    Ok(
+        Told::drops([Dropped::received(stage, "policy", dropped.packets, dropped.bytes)
+            .of("tcp")
+            .because(&["NETFILTER_DROP"])])
+        .and(
+            "tcpvitals_tcp_retransmitted_segments_total",
+            &[("role", "client")],
+            repeated,
+        )
+        .and("tcpvitals_tcp_locally_dropped_segments_total", &[], 0),
+    )
 }

@@ -66,7 +66,13 @@ pub(super) fn wrong_version_v6(stage: &Stage) -> Result<Told> {
 /// Less of a segment than its header.
 pub(super) fn cut_segment(stage: &Stage) -> Result<Told> {
     let subnet = stage.subnet();
-    let packet = ipv4(subnet.v4(CLIENT), subnet.v4(SERVER), protocol::TCP, 64, &[0, 1, 0, 80, 0, 0, 0, 1]);
+    let packet = ipv4(
+        subnet.v4(CLIENT),
+        subnet.v4(SERVER),
+        protocol::TCP,
+        64,
+        &[0, 1, 0, 80, 0, 0, 0, 1],
+    );
     let lost = sent(stage, ethertype::IPV4, &packet, "TcpInErrs")?;
     Ok(told(stage, lost, "tcp", 8))
 }

@@ -24,7 +24,9 @@ fn headers(family: Family) -> u64 {
 
 /// A queueing discipline without room, by its own count.
 pub(super) fn full(stage: &Stage, family: Family, words: &str) -> Result<Told> {
-    stage.client().exec(&format!("tc qdisc add dev {DEVICE} root {words}"))?;
+    stage
+        .client()
+        .exec(&format!("tc qdisc add dev {DEVICE} root {words}"))?;
     let to = stage.to(family, 4000);
     let receiver = stage.server().run(|| Ok(UdpSocket::bind(to)?))?;
     send_datagrams(stage.client(), to, 60, 1000)?;
@@ -32,7 +34,12 @@ pub(super) fn full(stage: &Stage, family: Family, words: &str) -> Result<Told> {
     let drops = Queue::read(stage.client(), DEVICE)?.drops;
     ensure!(drops > 20, "the queue dropped {drops}");
     drop(receiver);
-    Ok(Told::drops([Dropped::sent(stage, "capacity", drops, drops * (1000 + headers(family)))]))
+    Ok(Told::drops([Dropped::sent(
+        stage,
+        "capacity",
+        drops,
+        drops * (1000 + headers(family)),
+    )]))
 }
 
 /// Sent packets that a device dropped, as it counts itself.
@@ -47,7 +54,9 @@ fn dropped_by(namespace: &Namespace, device: &str) -> Result<u64> {
 /// A TUN device whose program does not read.
 pub(super) fn full_tun(stage: &Stage) -> Result<Told> {
     let peer = Peer::new(stage.client(), stage.second())?;
-    stage.client().ip(&[format!("link set dev {} txqueuelen 10", tests::peer::DEVICE)])?;
+    stage
+        .client()
+        .ip(&[format!("link set dev {} txqueuelen 10", tests::peer::DEVICE)])?;
     let to = (stage.second().v4(SERVER), 9).into();
     send_datagrams(stage.client(), to, 30, 100)?;
     let lost = dropped_by(stage.client(), tests::peer::DEVICE)?;
@@ -65,19 +74,28 @@ pub(super) fn full_tun(stage: &Stage) -> Result<Told> {
 pub(super) fn no_carrier(stage: &Stage) -> Result<Told> {
     stage.server().ip(&[format!("link set dev {DEVICE} down")])?;
     send_datagrams(stage.client(), stage.to(Family::V4, 9), 5, 100)?;
-    Ok(Told::drops([Dropped::sent(stage, "error", 5, 5 * (100 + headers(Family::V4)))]))
+    Ok(Told::drops([Dropped::sent(
+        stage,
+        "error",
+        5,
+        5 * (100 + headers(Family::V4)),
+    )]))
 }
 
 /// A neighbour that does not answer: three wait for it, the others find no room.
 pub(super) fn no_neighbour(stage: &Stage) -> Result<Told> {
-    stage.client().ip(&[
-        format!("link set dev {DEVICE} arp on"),
-        format!("neighbour del {} dev {DEVICE}", stage.subnet().v4(SERVER)),
-    ])?;
-    stage.client().set(&format!("net.ipv4.neigh.{DEVICE}.retrans_time_ms=100"))?;
-    stage.client().set(&format!("net.ipv4.neigh.{DEVICE}.unres_qlen_bytes=4000"))?;
+    // That also forgets whom it knows.
+    stage.client().ip(&[format!("link set dev {DEVICE} arp on")])?;
+    stage
+        .client()
+        .set(&format!("net.ipv4.neigh.{DEVICE}.retrans_time_ms=100"))?;
+    stage
+        .client()
+        .set(&format!("net.ipv4.neigh.{DEVICE}.unres_qlen_bytes=4000"))?;
     // The server would answer; it does not know the address any more.
-    stage.server().ip(&[format!("address del {}/24 dev {DEVICE}", stage.subnet().v4(SERVER))])?;
+    stage
+        .server()
+        .ip(&[format!("address del {}/24 dev {DEVICE}", stage.subnet().v4(SERVER))])?;
     send_datagrams(stage.client(), stage.to(Family::V4, 9), 12, 100)?;
     std::thread::sleep(std::time::Duration::from_millis(600));
     let unresolved = waiting_overflows(stage.client())?;
@@ -98,7 +116,11 @@ fn waiting_overflows(namespace: &Namespace) -> Result<u64> {
         let Some(column) = names.iter().position(|name| *name == "unresolved_discards") else {
             anyhow::bail!("no column in {text}");
         };
-        let of = |line: &str| line.split_whitespace().nth(column).and_then(|word| u64::from_str_radix(word, 16).ok());
+        let of = |line: &str| {
+            line.split_whitespace()
+                .nth(column)
+                .and_then(|word| u64::from_str_radix(word, 16).ok())
+        };
         Ok(lines.filter_map(of).sum())
     })
 }
@@ -134,8 +156,20 @@ pub(super) fn full_veth_ring(stage: &Stage) -> Result<Told> {
     ensure!(lost > 0, "the ring had room for all");
     let repeated = u64::try_from(client.repeated_after_handshakes()?)?;
     Ok(Told::drops([])
-        .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "client")], lost)
-        .and("tcpvitals_tcp_retransmitted_segments_total", &[("role", "client")], repeated)
+        .and(
+            "tcpvitals_tcp_locally_dropped_segments_total",
+            &[("role", "client")],
+            lost,
+        )
+        .and(
+            "tcpvitals_tcp_retransmitted_segments_total",
+            &[("role", "client")],
+            repeated,
+        )
         .and("tcpvitals_dropped_packets_total", &[("class", "error")], 0)
-        .and("tcpvitals_dropped_packets_total", &[("class", "capacity"), ("direction", "transmit")], lost))
+        .and(
+            "tcpvitals_dropped_packets_total",
+            &[("class", "capacity"), ("direction", "transmit")],
+            lost,
+        ))
 }

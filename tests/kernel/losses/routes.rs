@@ -35,7 +35,7 @@ fn router(stage: &Stage) -> Result<()> {
     ])?;
     stage.client().ip(&[
         format!("route add default via {}", near.v4(SERVER)),
-        format!("-6 route add default via {}", near.v6(SERVER)),
+        format!("route add ::/0 via {}", near.v6(SERVER)),
     ])
 }
 
@@ -50,11 +50,26 @@ fn sent(stage: &Stage, family: Family, host: std::net::IpAddr, lifetime: u32, si
         match family {
             Family::V4 => {
                 socket.set_ttl(lifetime)?;
-                set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+                set_option(
+                    &socket,
+                    libc::IPPROTO_IP,
+                    libc::IP_MTU_DISCOVER,
+                    libc::IP_PMTUDISC_PROBE,
+                )?;
             }
             Family::V6 => {
-                set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, i32::try_from(lifetime)?)?;
-                set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+                set_option(
+                    &socket,
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_UNICAST_HOPS,
+                    i32::try_from(lifetime)?,
+                )?;
+                set_option(
+                    &socket,
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_MTU_DISCOVER,
+                    libc::IP_PMTUDISC_PROBE,
+                )?;
             }
         }
         for _ in 0..COUNT {
@@ -109,7 +124,12 @@ pub(super) fn not_forwarding(stage: &Stage) -> Result<Told> {
         &ethernet(hardware(SERVER), hardware(CLIENT), ethertype::IPV4, &packet),
     )?;
     stage.at_rest()?;
-    Ok(Told::drops([Dropped::received(stage, "error", COUNT.into(), u64::from(COUNT) * 100)]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "error",
+        COUNT.into(),
+        u64::from(COUNT) * 100,
+    )]))
 }
 
 /// A source that this host would reach by another way.
@@ -162,10 +182,17 @@ pub(super) fn incomplete(stage: &Stage, family: Family, counter: &str) -> Result
             (ethertype::IPV6, ipv6(from, to, protocol::FRAGMENT, 64, &content))
         }
     };
-    send_frames(stage.client(), DEVICE, 1, &ethernet(hardware(SERVER), hardware(CLIENT), name, &part))?;
+    send_frames(
+        stage.client(),
+        DEVICE,
+        1,
+        &ethernet(hardware(SERVER), hardware(CLIENT), name, &part),
+    )?;
     sleep(Duration::from_millis(1500));
     let [_, server] = stage.at_rest()?;
     let lost = server.get(counter)?;
     ensure!(lost == 1, "the kernel counts {lost} of {counter}");
-    Ok(Told::drops([Dropped::received(stage, "error", 1, 80).because(&["FRAG_REASM_TIMEOUT"])]))
+    Ok(Told::drops([
+        Dropped::received(stage, "error", 1, 80).because(&["FRAG_REASM_TIMEOUT"])
+    ]))
 }

@@ -27,18 +27,26 @@ pub(super) fn closed_port(stage: &Stage, family: Family, counter: &str) -> Resul
     send_datagrams(stage.client(), stage.to(family, 9), 23, 100)?;
     let lost = counted(stage, counter)?;
     ensure!(lost == 23, "the kernel counts {lost}");
-    Ok(Told::drops([
-        Dropped::received(stage, "error", lost, lost * (UDP + 100)).because(&["NO_SOCKET"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "error",
+        lost,
+        lost * (UDP + 100),
+    )
+    .because(&["NO_SOCKET"])]))
 }
 
 pub(super) fn closed_port_in_fragments(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
     send_datagrams(stage.client(), stage.to(family, 9), 10, 8000)?;
     let lost = counted(stage, counter)?;
     ensure!(lost == 10, "the kernel counts {lost}");
-    Ok(Told::drops([
-        Dropped::received(stage, "error", lost, lost * (UDP + 8000)).because(&["NO_SOCKET"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "error",
+        lost,
+        lost * (UDP + 8000),
+    )
+    .because(&["NO_SOCKET"])]))
 }
 
 pub(super) fn full_buffer(stage: &Stage, family: Family, counter: &str, size: usize) -> Result<Told> {
@@ -48,9 +56,13 @@ pub(super) fn full_buffer(stage: &Stage, family: Family, counter: &str, size: us
     let lost = counted(stage, counter)?;
     ensure!(lost >= 20, "the kernel counts {lost}");
     drop(receiver);
-    Ok(Told::drops([
-        Dropped::received(stage, "capacity", lost, lost * u64::try_from(size)?).because(&["SOCKET_RCVBUFF"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "capacity",
+        lost,
+        lost * u64::try_from(size)?,
+    )
+    .because(&["SOCKET_RCVBUFF"])]))
 }
 
 pub(super) fn filtered_by_a_socket(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
@@ -60,22 +72,28 @@ pub(super) fn filtered_by_a_socket(stage: &Stage, family: Family, counter: &str)
     send_datagrams(stage.client(), to, 11, 200)?;
     let lost = counted(stage, counter)?;
     ensure!(lost == 11, "the kernel counts {lost}");
-    Ok(Told::drops([
-        Dropped::received(stage, "policy", lost, lost * (UDP + 200)).because(&["SOCKET_FILTER"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "policy",
+        lost,
+        lost * (UDP + 200),
+    )
+    .because(&["SOCKET_FILTER"])]))
 }
 
 /// Of TCP: each is answered by a reset.
 pub(super) fn refused(stage: &Stage, family: Family) -> Result<Told> {
     for _ in 0..5 {
-        let refused = stage.client().run(|| Ok(std::net::TcpStream::connect(stage.to(family, 9)).is_err()))?;
+        let refused = stage
+            .client()
+            .run(|| Ok(std::net::TcpStream::connect(stage.to(family, 9)).is_err()))?;
         ensure!(refused, "somebody listens");
     }
     let resets = counted(stage, "TcpOutRsts")?;
     ensure!(resets == 5, "the kernel sent {resets} resets");
-    Ok(Told::drops([
-        Dropped::received(stage, "error", 5, 5 * SYN).of("tcp").because(&["NO_SOCKET"])
-    ])
+    Ok(Told::drops([Dropped::received(stage, "error", 5, 5 * SYN)
+        .of("tcp")
+        .because(&["NO_SOCKET"])])
     .and("tcpvitals_tcp_connections_failed_total", &[("reason", "refused")], 5))
 }
 
@@ -94,9 +112,14 @@ pub(super) fn behind_a_header(stage: &Stage, header: u8, make: fn(u8) -> [u8; 8]
         _ => counted(stage, "TcpOutRsts")?,
     };
     ensure!(lost == 6, "the kernel counts {lost}");
-    Ok(Told::drops([
-        Dropped::received(stage, "error", lost, lost * u64::try_from(content.len())?).of(what).because(&["NO_SOCKET"])
-    ]))
+    Ok(Told::drops([Dropped::received(
+        stage,
+        "error",
+        lost,
+        lost * u64::try_from(content.len())?,
+    )
+    .of(what)
+    .because(&["NO_SOCKET"])]))
 }
 
 pub(super) fn hop_by_hop(stage: &Stage, what: &'static str) -> Result<Told> {
@@ -114,7 +137,9 @@ pub(super) fn atomic_fragment(stage: &Stage, what: &'static str) -> Result<Told>
 /// Wrong checksums of UDP and TCP, from behind a TUN device.
 pub(super) fn wrong_checksums(stage: &Stage) -> Result<Told> {
     let peer = Peer::new(stage.server(), stage.second())?;
-    let receiver = stage.server().run(|| Ok(std::net::UdpSocket::bind(peer.kernel_at(2000))?))?;
+    let receiver = stage
+        .server()
+        .run(|| Ok(std::net::UdpSocket::bind(peer.kernel_at(2000))?))?;
     for _ in 0..13 {
         peer.inject(&spoiled(datagram(peer.at(1000), peer.kernel_at(2000), b"hello")))?;
     }
@@ -203,7 +228,7 @@ pub(super) fn unknown_protocol(stage: &Stage) -> Result<Told> {
     send_frames(stage.client(), tests::pair::DEVICE, 6, &frame)?;
     let lost = counted(stage, "IpInUnknownProtos")?;
     ensure!(lost == 6, "the kernel counts {lost}");
-    Ok(Told::drops([
-        Dropped::received(stage, "error", 6, 6 * 40).of("other").because(&["IP_NOPROTO"])
-    ]))
+    Ok(Told::drops([Dropped::received(stage, "error", 6, 6 * 40)
+        .of("other")
+        .because(&["IP_NOPROTO"])]))
 }

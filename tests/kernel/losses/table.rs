@@ -66,8 +66,10 @@ pub(super) const LOSSES: &[Loss] = &[
     loss("a filter of a device on the way out", filters::egress)
         .needs(&[Ruleset("table netdev probe {\n chain c {\n type filter hook egress device veth0 priority 0; policy accept;\n }\n}\n")])
         .lacks(&["6.1"]),
-    loss("a queue to a program that is not there", |stage| filters::queue_without_a_program(stage, V4)).needs(&[Ruleset(QUEUE)]),
-    loss("a queue to a program that is not there over IPv6", |stage| filters::queue_without_a_program(stage, V6)).needs(&[Ruleset(QUEUE)]),
+    loss("a queue to a program that is not there", |stage| filters::queue_without_a_program(stage, V4))
+        .needs(&[Ruleset(QUEUE)]).lacks(SANDBOX),
+    loss("a queue to a program that is not there over IPv6", |stage| filters::queue_without_a_program(stage, V6))
+        .needs(&[Ruleset(QUEUE)]).lacks(SANDBOX),
     loss("XDP_DROP, generic", filters::xdp_generic),
     loss("XDP_DROP, by the driver", filters::xdp_driver),
     loss("a classifier on receipt", |stage| filters::classified(stage, false))

@@ -17,8 +17,6 @@ pub(crate) enum Need {
     Queue(&'static str),
     /// A filter of tc(8) on received packets: what follows `tc filter add dev … ingress`.
     Filter(&'static str),
-    /// A rule of nft(8) in a chain of the hook `input`.
-    Rule(&'static str),
     /// A whole ruleset of nft(8).
     Ruleset(&'static str),
     /// A command of ip(8), without that word.
@@ -56,16 +54,6 @@ impl Need {
                 namespace.exec(&format!("tc qdisc del dev {DEVICE} clsact")).ok();
                 made.map(drop)
             }
-            Self::Rule(rule) => {
-                let made = nft::load(
-                    namespace,
-                    &format!(
-                        "table inet probe {{\n chain c {{\n type filter hook input priority 0; policy accept;\n {rule}\n }}\n}}\n"
-                    ),
-                );
-                nft::flush(namespace).ok();
-                made
-            }
             Self::Ruleset(rules) => {
                 let made = nft::load(namespace, rules);
                 nft::flush(namespace).ok();
@@ -82,7 +70,10 @@ impl Need {
             },
         };
         let error = format!("{:#}", tried.err()?);
-        let last = error.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.starts_with('^'));
+        let last = error
+            .lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty() && !line.starts_with('^'));
         Some(format!("{self:?}: {}", last.unwrap_or("refused")))
     }
 }

@@ -90,7 +90,14 @@ pub(crate) fn ipv6(from: Ipv6Addr, to: Ipv6Addr, next: u8, lifetime: u8, content
 
 /// A UDP datagram over IPv4, without a checksum.
 pub(crate) fn udp_v4(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
-    [&from.to_be_bytes()[..], &to.to_be_bytes(), &short(8 + payload.len()), &[0, 0], payload].concat()
+    [
+        &from.to_be_bytes()[..],
+        &to.to_be_bytes(),
+        &short(8 + payload.len()),
+        &[0, 0],
+        payload,
+    ]
+    .concat()
 }
 
 /// A UDP datagram over IPv6.
@@ -122,7 +129,14 @@ fn syn(from: u16, to: u16) -> Vec<u8> {
 
 /// Puts the checksum of an upper layer of IPv6 where it belongs.
 fn seal(content: &mut [u8], at: usize, from: Ipv6Addr, to: Ipv6Addr, next: u8) {
-    let pseudo = [&from.octets()[..], &to.octets(), &[0, 0], &short(content.len()), &[0, 0, 0, next]].concat();
+    let pseudo = [
+        &from.octets()[..],
+        &to.octets(),
+        &[0, 0],
+        &short(content.len()),
+        &[0, 0, 0, next],
+    ]
+    .concat();
     let sum = checksum(&[&pseudo, &*content].concat());
     content[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }

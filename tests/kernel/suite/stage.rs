@@ -53,7 +53,15 @@ impl Row {
 
     /// In one line.
     pub(crate) fn line(&self) -> String {
-        let labels = ["location", "reason", "class", "protocol", "direction", "subnet", "connection_type"];
+        let labels = [
+            "location",
+            "reason",
+            "class",
+            "protocol",
+            "direction",
+            "subnet",
+            "connection_type",
+        ];
         let labels: Vec<&str> = labels.iter().map(|label| self.label(label)).collect();
         format!("{} = {} packets, {} bytes", labels.join(" "), self.packets, self.bytes)
     }
@@ -119,7 +127,11 @@ impl Stage {
     }
 
     /// Does something between two scrapes, and gives what was added.
-    pub(crate) fn watch<T>(&self, exporter: &Exporter<'_>, act: impl FnOnce(&Self) -> Result<T>) -> Result<(Scrape, T)> {
+    pub(crate) fn watch<T>(
+        &self,
+        exporter: &Exporter<'_>,
+        act: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<(Scrape, T)> {
         self.at_rest()?;
         let before = exporter.scrape()?;
         let done = act(self)?;
@@ -136,7 +148,10 @@ impl Stage {
         });
         rows.map(|(series, packets)| {
             let labels = series.labels.clone();
-            let same: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let same: Vec<(&str, &str)> = labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             let bytes = scrape.value(BYTES, &same).unwrap_or(0.0);
             Row { labels, packets, bytes }
         })
@@ -162,8 +177,11 @@ impl Stage {
     /// The same over those with these labels.
     pub(crate) fn sum_of(&self, scrape: &Scrape, name: &str, labels: &Labels<'_>) -> f64 {
         let own = self.names();
-        let is_own = |labels: &BTreeMap<String, String>| labels.get("subnet").is_some_and(|subnet| own.contains(subnet));
-        let series = scrape.matching(name, labels).filter(|(series, _)| is_own(&series.labels));
+        let is_own =
+            |labels: &BTreeMap<String, String>| labels.get("subnet").is_some_and(|subnet| own.contains(subnet));
+        let series = scrape
+            .matching(name, labels)
+            .filter(|(series, _)| is_own(&series.labels));
         series.fold(0.0, |sum, (_, value)| sum + value)
     }
 }
