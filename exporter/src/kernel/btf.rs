@@ -229,7 +229,7 @@ impl Btf {
         while at < end {
             let found = btf.file.type_at(at, btf.next_id())?;
             let (id, next) = (found.id, found.end);
-            if matches!(found.kind, STRUCT | UNION | ENUM | ENUM64 | TYPEDEF | FUNC) {
+            if matches!(found.kind, STRUCT | UNION | ENUM | ENUM64 | TYPEDEF | FUNC | VAR) {
                 let name = btf
                     .string(found.name)
                     .ok_or(BtfError::Name { id, offset: found.name })?;

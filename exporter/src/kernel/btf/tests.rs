@@ -150,6 +150,14 @@ fn functions_are_not_confused_with_types() {
 }
 
 #[test]
+fn variables_are_found_by_name_and_not_confused_with_types() {
+    let btf = Btf::parse(zoo()).unwrap();
+    assert_eq!(btf.variable_number("variable"), Some(5));
+    assert_eq!(btf.variable_number("outer"), None);
+    assert_eq!(btf.variable_number("missing"), None);
+}
+
+#[test]
 fn split_btf_continues_its_base() {
     let mut kernel = Build::default();
     let number = kernel.int("u32", 4);
