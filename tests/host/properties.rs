@@ -66,7 +66,6 @@ fn group_key() -> impl Strategy<Value = Option<GroupKey>> {
         subnet,
         protocol,
         connection,
-        marks: 0,
         role,
     });
     prop_oneof![1 => Just(None), 9 => key.prop_map(Some)]
@@ -88,6 +87,7 @@ fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
         protocol,
         direction,
         connection,
+        marks: 0,
     });
     prop_oneof![1 => Just(None), 9 => site.prop_map(Some)]
 }

@@ -13,8 +13,10 @@ use common::lost::Lost;
 use tcpvitals::config::Config;
 use tcpvitals::kernel::capacity::Capacity;
 use tcpvitals::kernel::features::Features;
+use tcpvitals::kernel::kfuncs::Casts;
 use tcpvitals::kernel::plan::{self, Plan, plan};
 use tcpvitals::kernel::purpose::Purpose;
+use tcpvitals::kernel::read::Misses;
 use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
@@ -51,7 +53,11 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
             .collect(),
         socket_storage: true,
         one_run_per_cpu: true,
-        casts: None,
+        casts: Some(Casts {
+            function: 70_000,
+            types: Vec::new(),
+        }),
+        preempt_count: None,
     }
 }
 
@@ -103,7 +109,8 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.drops = drops(subnet("office")?);
     snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
     snapshot.lost = [1, 2, 3, 4];
-    snapshot.misses = [("kfree_skb", 6), ("tcp_retransmit_skb", 0)].into();
+    let missed = |skipped, taken_over| Misses { skipped, taken_over };
+    snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
     snapshot.exporter = Exporter {
         collections: 7,
         collect_duration: Duration::from_micros(1500),

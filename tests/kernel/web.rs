@@ -69,7 +69,7 @@ impl Web {
     }
 
     /// The options with which curl(1) trusts the authority of the folder, and more.
-    fn trusting<'a>(&self, more: &[&'a str]) -> Result<Trust<'a>> {
+    pub(crate) fn trusting<'a>(&self, more: &[&'a str]) -> Result<Trust<'a>> {
         Ok(Trust {
             authority: self.path("ca.crt")?,
             more: more.to_vec(),
@@ -78,13 +78,13 @@ impl Web {
 }
 
 /// Options of curl(1).
-struct Trust<'a> {
+pub(crate) struct Trust<'a> {
     authority: String,
     more: Vec<&'a str>,
 }
 
 impl Trust<'_> {
-    fn options(&self) -> Vec<&str> {
+    pub(crate) fn options(&self) -> Vec<&str> {
         let trust = ["--cacert", self.authority.as_str()];
         trust.into_iter().chain(self.more.iter().copied()).collect()
     }

@@ -116,9 +116,8 @@ fn what_an_xdp_program_drops_is_of_software() -> Result<()> {
 
 /// Requires that all packets of the test are counted once, at this place and for this reason.
 fn require_once(scrape: &Scrape, pair: &Pair, place: &str, reason: &str) -> Result<()> {
-    let rows: Vec<_> = scrape
-        .matching(PACKETS, &[("location", place), ("reason", reason)])
-        .collect();
+    let labels = [("location", place), ("reason", reason)];
+    let rows: Vec<_> = scrape.matching(PACKETS, &labels).collect();
     let [(series, packets)] = rows.as_slice() else {
         panic!("{place}: {rows:#?}");
     };

@@ -215,7 +215,7 @@ fn requests_that_are_given_up() -> Result<()> {
             let Ok(mut stream) = TcpStream::connect(address) else {
                 continue;
             };
-            let linger = nix::libc::linger {
+            let linger = libc::linger {
                 l_onoff: 1,
                 l_linger: 0,
             };

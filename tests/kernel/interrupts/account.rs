@@ -75,10 +75,21 @@ impl<'a> Account<'a> {
         })
     }
 
+    /// Whether the kernel has skipped enough runs of the first program by now.
+    pub(super) fn is_provoked(&self, tracepoint: Tracepoint) -> Result<bool> {
+        let before = self.of(tracepoint)?.before;
+        let Numbers { skipped, .. } = Numbers::of(self.exporter, tracepoint)?;
+        Ok(skipped - before.skipped >= PROVOKED)
+    }
+
+    fn of(&self, tracepoint: Tracepoint) -> Result<&Watched> {
+        let watched = self.watched.iter().find(|watched| watched.tracepoint == tracepoint);
+        watched.context("a hook that is not watched")
+    }
+
     /// The text of the events that were withheld.
     pub(super) fn withheld(&self, tracepoint: Tracepoint) -> Result<Vec<String>> {
-        let watched = self.watched.iter().find(|watched| watched.tracepoint == tracepoint);
-        watched.context("a hook that is not watched")?.of_init.lines()
+        self.of(tracepoint)?.of_init.lines()
     }
 
     /// Ends it: every event is a run, a skipped run or withheld, and what was skipped was taken over or is lost. Prints a line for

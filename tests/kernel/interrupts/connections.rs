@@ -1,8 +1,9 @@
 //! Short connections, opened and closed as fast as they can be, against the kernel's counters.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use common::tracepoints::Tracepoint;
@@ -44,7 +45,7 @@ struct Storm {
     outcome: Outcome,
 }
 
-/// Opens and closes connections from `threads` threads for some time, with a collection each 100 ms.
+/// Opens and closes connections from `threads` threads until enough interrupts have landed in programs, with a collection each 100 ms.
 fn storm(pair: &Pair, exporter: &Exporter<'_>, threads: usize, ending: Ending) -> Result<Storm> {
     let subnet = pair.subnet()?;
     let targets: Vec<_> = (0..4)
@@ -52,15 +53,19 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>, threads: usize, ending: Ending) -
         .collect::<Result<_>>()?;
     let account = Account::open(exporter, &HOOKS)?;
     let before = exporter.scrape()?;
-    let (least, end) = (scaled(20_000), Instant::now() + Duration::from_secs(60));
+    let (least, most) = (scaled(20_000), scaled(120_000));
+    let is_provoked = AtomicBool::new(false);
     let made = thread::scope(|scope| {
         let storm = scope.spawn(|| {
             churn(pair, &targets, threads, ending, |number| {
-                number < least && Instant::now() < end
+                number < least || number < most && !is_provoked.load(Ordering::Relaxed)
             })
         });
         while !storm.is_finished() {
             exporter.scrape()?;
+            if account.is_provoked(Tracepoint::InetSockSetState)? {
+                is_provoked.store(true, Ordering::Relaxed);
+            }
             thread::sleep(COLLECTION);
         }
         storm.join().unwrap_or_else(|_| anyhow::bail!("the storm panicked"))
