@@ -81,7 +81,7 @@ extern "C" fn of_bridge(first: u64, last: u64) -> u32 {
             break;
         }
         let port = by_itself(device, device.kind());
-        if connection::leads_out(ConnectionType::from_number(port as u8)) {
+        if connection::leads_out(port) {
             return ConnectionType::Wired as u32;
         }
         if place == last {

@@ -1035,12 +1035,15 @@ impl SkBuff {
     }
 
     /// The address of what lies `offset` bytes behind the beginning of a header, and that of the first byte behind the memory
-    /// that headers lie in.
+    /// that headers lie in. As numbers, by the helper: some kernels take what a typed load gives for a pointer.
     #[inline(always)]
     pub(crate) fn bounds_from(self, header: Option<u32>, offset: u32) -> Option<(u64, u64)> {
-        let head = self.head()?;
-        // SAFETY: a member of `struct sk_buff`.
-        let end = head + unsafe { load(self.0, &SK_BUFF_TAIL) }? as u64;
+        // SAFETY: members of `struct sk_buff`; the helper checks every address.
+        let (head, tail) = unsafe {
+            let head = bpf_probe_read_kernel::<u64>(self.0.add(SK_BUFF_HEAD.offset()?).cast()).ok()?;
+            (head, load(self.0, &SK_BUFF_TAIL)?)
+        };
+        let end = head + tail as u64;
         Some((head + header? as u64 + offset as u64, end))
     }
 
