@@ -116,8 +116,8 @@ pub mod mark {
 /// `sk_buff.pkt_type` by `linux/if_packet.h`, which is the same on every kernel: whom a packet that came in is for.
 #[inline(always)]
 pub const fn is_for_others(packet_type: u8) -> bool {
-    /// `PACKET_BROADCAST`, `PACKET_MULTICAST` and `PACKET_OTHERHOST`.
-    const OTHERS: u8 = 1 << 1 | 1 << 2 | 1 << 3;
+    /// `PACKET_BROADCAST`, `PACKET_MULTICAST`, `PACKET_OTHERHOST`, and `PACKET_LOOPBACK`, the own copy of one of the first two.
+    const OTHERS: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
     OTHERS >> (packet_type & 7) & 1 != 0
 }
 
@@ -391,3 +391,14 @@ pub const DROP_SLOTS: u32 = 4096;
 
 /// The index of the drops' count of used slots in the map `SLOTS_USED`.
 pub const DROP_TABLE: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::is_for_others;
+
+    #[test]
+    fn a_packet_for_this_host_or_from_it_is_not_for_others() {
+        let others: std::vec::Vec<u8> = (0..8).filter(|packet_type| is_for_others(*packet_type)).collect();
+        assert_eq!(others, [1, 2, 3, 5]);
+    }
+}

@@ -65,8 +65,8 @@ fn by_itself(device: Device, [first, second]: Name) -> u32 {
     connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second)
 }
 
-/// The connection type of a bridge by the places of its first and its last port: what leads out of this host, else virtual. With global linkage for
-/// the same reason as [`connection_type`].
+/// The connection type of a bridge by the places of its first and its last port: wired if one leads out of this host, else virtual.
+/// With global linkage for the same reason as [`connection_type`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn of_bridge(first: u64, last: u64) -> u32 {

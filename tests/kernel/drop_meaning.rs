@@ -119,17 +119,17 @@ fn a_queue_that_refuses_all_pieces_of_a_packet_counts_the_pieces() -> Result<()>
         "tc qdisc add dev {DEVICE} root tbf rate 8kbit burst 1600 limit 1600"
     ))?;
     (&flow.client).write_all(&[0; 60_000])?;
-    sleep(Duration::from_millis(700));
-    let queue = Queue::read(&pair.client, DEVICE)?;
-    let scrape = exporter.scrape()?;
-    assert!(queue.drops > 10, "{queue:?}");
+    // Between the retransmissions, which come ever later.
+    let (queue, scrape) = tests::wait::until("a moment in which nothing is sent", || {
+        let before = Queue::read(&pair.client, DEVICE)?;
+        let scrape = exporter.scrape()?;
+        let is_at_rest = before.drops > 10 && Queue::read(&pair.client, DEVICE)? == before;
+        Ok(is_at_rest.then_some((before, scrape)))
+    })?;
     require(
         &scrape,
         &subnet,
-        &[(
-            ["QDISC_DROP", "capacity", "transmit", "tcp", "virtual"],
-            Queue::read(&pair.client, DEVICE)?.drops,
-        )],
+        &[(["QDISC_DROP", "capacity", "transmit", "tcp", "virtual"], queue.drops)],
     )
 }
 
