@@ -198,7 +198,7 @@ fn ping(pair: &Pair, family: Family, count: u16) -> Result<()> {
         };
         let socket = Socket::new(Domain::for_address(to), Type::RAW, Some(protocol))?;
         socket.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut socket = UdpSocket::from(socket);
+        let socket = UdpSocket::from(socket);
         let mut bytes = [0; 100];
         for _ in 0..count {
             let mut message = vec![request, 0, 0, 0, 0, 77, 0, 1, 1, 2, 3, 4];
@@ -221,8 +221,6 @@ fn ping(pair: &Pair, family: Family, count: u16) -> Result<()> {
                 }
             }
         }
-        socket = socket.try_clone()?;
-        drop(socket);
         Ok(())
     })
 }
