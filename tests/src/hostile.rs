@@ -30,7 +30,7 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "slow_readers_of_own_answers",
         "100 clients ask for `/api/v1/flows` of 2000 connections and read nothing",
-        "scrapes within 1 s; the process within 64 MB; those beyond the memory for answers get 503 and `Retry-After`",
+        "scrapes within 1 s; the process within 64 MB; those beyond the memory for answers are cut off or get 503 and `Retry-After`",
     ),
     attack(
         "streams_without_a_window",
