@@ -9,7 +9,7 @@ FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
 # What `make test-counters` runs: the tests that hold the counters against the kernel's own.
 TRUTH := totals::totals churn::twenty retransmits::retransmitted rtt::every drops::packets drops::datagrams_to drops::segments \
-	drop_table::the_table reasons:: connects:: adoption:: acks::every_duplicate acks::every_sack blocked::a_reader
+	drop_table::the_table healthy:: losses:: reasons:: connects:: adoption:: acks::every_duplicate acks::every_sack blocked::a_reader
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
@@ -18,7 +18,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -98,6 +98,9 @@ ifeq ($(KERNEL)$(TEST),)
 	$(VM) types --exporter $(BIN)
 	$(VM) report --exporter $(BIN) --against docs/kernels.md
 endif
+
+test-long: ## run what takes long: all tests on the kernels of every change in QEMU, and the soak; writes docs/long-tests.md
+	@MAKE='$(MAKE)' MINUTES='$(MINUTES)' FLOWS='$(FLOWS)' tests/long.sh docs/long-tests.md
 
 # Under load what usually comes at once may take a minute.
 soak: setup-test build ## hold the exporter against the kernel under load, as root; MINUTES=3 or HOURS=…, FLOWS=100000

@@ -44,7 +44,16 @@ pub(super) fn wrong_version(stage: &Stage) -> Result<Told> {
     let mut packet = datagram(stage, 64);
     packet[0] = 0x65;
     let lost = sent(stage, ethertype::IPV4, &packet, "IpInHdrErrors")?;
-    Ok(told(stage, lost, "udp", 100))
+    Ok(without_addresses(told(stage, lost, "ip", 100)))
+}
+
+/// What is no header of its kind has no addresses.
+fn without_addresses(told: Told) -> Told {
+    let drops = told.drops.into_iter().map(|dropped| Dropped {
+        subnet: "none".to_owned(),
+        ..dropped
+    });
+    Told::drops(drops.collect::<Vec<_>>())
 }
 
 pub(super) fn cut(stage: &Stage) -> Result<Told> {
@@ -60,7 +69,7 @@ pub(super) fn wrong_version_v6(stage: &Stage) -> Result<Told> {
     let mut packet = ipv6(from, to, protocol::UDP, 64, &udp_v6((from, 1000), (to, 9), &[0; 72]));
     packet[0] = 0x40;
     let lost = sent(stage, ethertype::IPV6, &packet, "Ip6InHdrErrors")?;
-    Ok(told(stage, lost, "udp", 120))
+    Ok(without_addresses(told(stage, lost, "ip", 120)))
 }
 
 /// Less of a segment than its header.
@@ -73,14 +82,14 @@ pub(super) fn cut_segment(stage: &Stage) -> Result<Told> {
         64,
         &[0, 1, 0, 80, 0, 0, 0, 1],
     );
-    let lost = sent(stage, ethertype::IPV4, &packet, "TcpInErrs")?;
+    let lost = sent(stage, ethertype::IPV4, &packet, "TcpInSegs")?;
     Ok(told(stage, lost, "tcp", 8))
 }
 
 pub(super) fn cut_segment_v6(stage: &Stage) -> Result<Told> {
     let (from, to) = (stage.subnet().v6(CLIENT), stage.subnet().v6(SERVER));
     let packet = ipv6(from, to, protocol::TCP, 64, &[0, 1, 0, 80, 0, 0, 0, 1]);
-    let lost = sent(stage, ethertype::IPV6, &packet, "TcpInErrs")?;
+    let lost = sent(stage, ethertype::IPV6, &packet, "TcpInSegs")?;
     Ok(told(stage, lost, "tcp", 8))
 }
 
@@ -98,5 +107,5 @@ pub(super) fn unknown_next_header(stage: &Stage) -> Result<Told> {
     let (from, to) = (stage.subnet().v6(CLIENT), stage.subnet().v6(SERVER));
     let packet = ipv6(from, to, 252, 64, &[0; 40]);
     let lost = sent(stage, ethertype::IPV6, &packet, "Ip6InUnknownProtos")?;
-    Ok(told(stage, lost, "other", 40))
+    Ok(told(stage, lost, "ip", 40))
 }

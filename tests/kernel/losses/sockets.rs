@@ -7,7 +7,7 @@ use tests::peer::{Offer, Peer};
 use tests::subnet::{CLIENT, Family, SERVER};
 use tests::traffic::{listen, send_datagrams, send_frames, small_udp_receiver};
 
-use super::{Dropped, Told};
+use super::{Dropped, Told, far};
 use crate::suite::Stage;
 use crate::suite::packets::{ethernet, ethertype, hardware, ipv4, ipv6, padding, protocol, syn_v6, udp_v6};
 
@@ -112,14 +112,20 @@ pub(super) fn behind_a_header(stage: &Stage, header: u8, make: fn(u8) -> [u8; 8]
         _ => counted(stage, "TcpOutRsts")?,
     };
     ensure!(lost == 6, "the kernel counts {lost}");
-    Ok(Told::drops([Dropped::received(
-        stage,
-        "error",
-        lost,
-        lost * u64::try_from(content.len())?,
-    )
-    .of(what)
-    .because(&["NO_SOCKET"])]))
+    let at_server = Dropped::received(stage, "error", lost, lost * u64::try_from(content.len())?)
+        .of(what)
+        .because(&["NO_SOCKET"]);
+    // Nobody at the client has a socket for the resets that come back.
+    let at_client = Dropped {
+        subnet: far(stage.subnet()),
+        ..Dropped::received(stage, "error", lost, lost * 20)
+            .of("tcp")
+            .because(&["NO_SOCKET"])
+    };
+    Ok(match what {
+        "udp" => Told::drops([at_server]),
+        _ => Told::drops([at_server, at_client]),
+    })
 }
 
 pub(super) fn hop_by_hop(stage: &Stage, what: &'static str) -> Result<Told> {
@@ -149,7 +155,7 @@ pub(super) fn wrong_checksums(stage: &Stage) -> Result<Told> {
     let wrong = (counted(stage, "UdpInCsumErrors")?, counted(stage, "TcpInCsumErrors")?);
     ensure!(wrong == (13, 11), "the kernel counts {wrong:?}");
     let of_peer = |packets, bytes| Dropped {
-        subnet: super::far(stage.second()),
+        subnet: far(stage.second()),
         connection_type: "tunnel",
         ..Dropped::received(stage, "error", packets, bytes)
     };
@@ -229,6 +235,6 @@ pub(super) fn unknown_protocol(stage: &Stage) -> Result<Told> {
     let lost = counted(stage, "IpInUnknownProtos")?;
     ensure!(lost == 6, "the kernel counts {lost}");
     Ok(Told::drops([Dropped::received(stage, "error", 6, 6 * 40)
-        .of("other")
+        .of("ip")
         .because(&["IP_NOPROTO"])]))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tests::settings::{DIVISOR, PATIENCE};
+use tests::settings::{DIVISOR, PATIENCE, REQUIRE};
 
 use crate::architecture::{Architecture, Cross};
 use crate::initramfs::Archive;
@@ -82,7 +82,7 @@ impl Job {
                 .collect::<Vec<_>>()
                 .join(" ");
             let filter = filter.join(" ");
-            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=20");
+            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=20 {REQUIRE}=all");
             format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter} {skips}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs what takes long, one after another whatever becomes of it, and writes the page of the last run.
+#
+#   tests/long.sh PAGE
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+page=$1
+folder=target/long
+mkdir -p "$folder"
+rows=()
+status=0
+
+# long NAME COMMAND...: the last line that it says is its result.
+long() {
+    local name=$1 begin=$SECONDS code result
+    shift
+    printf '%s\n' "$*"
+    "$@" 2>&1 | tee "$folder/$name.log"
+    code=${PIPESTATUS[0]}
+    result=$(grep -E '^(vm: .*\): |soak: )' "$folder/$name.log" | sed 's/; boot .*//; s/|/\\|/g' | paste -sd ';' | sed 's/;/<br>/g')
+    ((code == 0)) || status=1
+    rows+=("| $name | \`$*\` | $((SECONDS - begin)) s | $( ((code == 0)) && echo passed || echo "failed, code $code")${result:+<br>$result} |")
+}
+
+long kernels "$MAKE" --no-print-directory test-vm
+long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"
+
+{
+    printf '# Long tests\n\n'
+    printf 'The last run of `make test-long`, %s, on Linux %s.\n\n' "$(date -u +%F)" "$(uname -r)"
+    printf '| suite | command | took | result |\n| --- | --- | --- | --- |\n'
+    printf '%s\n' "${rows[@]}"
+} >"$page.part"
+mv "$page.part" "$page"
+exit "$status"
