@@ -1,6 +1,7 @@
 //! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
 //!
-//! One of the few places with a clock. The kernel is read on a blocking thread; nothing wakes up between collections.
+//! One of the few places with a clock. The kernel is read by a thread that owns what is loaded; nothing wakes up between
+//! collections.
 
 mod drops;
 mod flows;
@@ -18,17 +19,20 @@ use crate::{
     },
     labels::Labelling,
     numbering::Numbering,
+    otlp::delta::Relabelling,
     process,
     pushes::Tally,
     served::Served,
     sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
+    threads::TooFew,
+    worker::{NotDone, Worker},
 };
 use common::{drops::DropCount, group::GroupKey};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -43,15 +47,18 @@ pub enum CollectError {
     /// The kernel could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The thread that read it ended early.
-    #[error("the collection ended early: {0}")]
+    /// The thread that reads it did not.
+    #[error("the kernel was not read: {0}")]
+    NotDone(#[from] NotDone),
+    /// The thread that put an answer together ended early.
+    #[error("the answer ended early: {0}")]
     Ended(#[from] tokio::task::JoinError),
 }
 
 /// Collects when asked.
 #[derive(Debug)]
 pub struct Collector {
-    source: Arc<Mutex<Source>>,
+    source: Arc<Worker<Source>>,
     last: Arc<AsyncMutex<Last>>,
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
@@ -64,7 +71,7 @@ struct Last {
     /// When it began, when it ended, and what it gave.
     collection: Option<(Instant, Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
-    relabelled: Option<Vec<Relabelled>>,
+    relabelled: Option<Option<Relabelling>>,
 }
 
 /// What was collected, and when.
@@ -78,40 +85,34 @@ pub struct Collection {
     pub status: Arc<Status>,
 }
 
-/// One snapshot by the labels before and after a reload.
-#[derive(Clone, Debug)]
-pub struct Relabelled {
-    /// When, since 1970.
-    pub at: Duration,
-    /// All that was counted until then, under the old labels.
-    pub by_old: Arc<Families>,
-    /// The same under the new ones.
-    pub by_new: Arc<Families>,
-}
-
 impl Collector {
     /// A collector over a loaded kernel.
     ///
     /// `started` is when its counters began, since 1970.
+    ///
+    /// # Errors
+    /// [`TooFew`] where the system gives no thread.
     pub fn new(
         kernel: Kernel,
         config: &Config,
         numbering: Numbering,
         (tally, served): (Arc<Tally>, Arc<Served>),
         started: Duration,
-    ) -> Self {
-        Self {
-            source: Arc::new(Mutex::new(Source {
-                kernel,
-                tally,
-                served,
-                config: config.clone(),
-                labelling: Labelling::new(config, &numbering, families::cost()),
-                numbering,
-                tables: Tables::default(),
-                epoch: 0,
-                last_reload: LastReload::at_start(clock()),
-            })),
+    ) -> Result<Self, TooFew> {
+        let source = Source {
+            kernel,
+            tally,
+            served,
+            config: config.clone(),
+            labelling: Labelling::new(config, &numbering, families::cost()),
+            numbering,
+            tables: Tables::default(),
+            epoch: 0,
+            last_reload: LastReload::at_start(clock()),
+        };
+        let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
+        Ok(Self {
+            source: Arc::new(source),
             last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
                 collection: None,
@@ -120,7 +121,7 @@ impl Collector {
             drops: Shared::default(),
             flows: Shared::default(),
             started,
-        }
+        })
     }
 
     /// When its counters began, since 1970.
@@ -150,12 +151,12 @@ impl Collector {
     ///
     /// # Errors
     /// As for [`Self::families`].
-    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
+    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Option<Relabelling>), CollectError> {
         let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
         let (collection, mut last) = self.run(last, asked, fresh).await?;
-        let relabelled = last.relabelled.replace(Vec::new());
-        Ok((collection, relabelled.unwrap_or_default()))
+        let relabelled = last.relabelled.replace(None);
+        Ok((collection, relabelled.flatten()))
     }
 
     /// Changes of labels need not be kept any more.
@@ -183,7 +184,7 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+            let (families, status) = source.ask(Source::collect).await??;
             let at = clock();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
@@ -191,11 +192,6 @@ impl Collector {
         });
         run.await?
     }
-}
-
-/// A run that panicked left at worst a snapshot unused: totals live in the kernel.
-fn held(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(

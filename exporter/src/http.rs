@@ -8,7 +8,7 @@ use crate::{
     kernel::plan::Plan,
     page,
     prometheus::{self, Format},
-    reload::Reloader,
+    reload::{Reason, Reloader},
     web::{self, Web},
 };
 use axum::{
@@ -118,7 +118,7 @@ async fn reload(State(service): State<Arc<Service>>) -> Response {
         let remedy = "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
         return (StatusCode::FORBIDDEN, remedy).into_response();
     };
-    match reloader.reload().await {
+    match reloader.reload(Reason::Request).await {
         Ok(()) => "reloaded\n".into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

@@ -14,14 +14,26 @@ use tcpvitals::{
     doctor::Diagnosis,
     drops, families, manual, otlp,
     run::{self, RunError},
-    top, trace,
+    signals, top, trace,
     web::Web,
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = signals::hold_back() {
+        return failed(&error, ExitCode::FAILURE);
+    }
     let Arguments { command, serve, log } = Arguments::parse_from(extcap::with_command(std::env::args_os().collect()));
     start_log(&log);
-    let result = match command.unwrap_or(Command::Serve(serve)) {
+    let command = command.unwrap_or(Command::Serve(serve));
+    // The others end at once, as any program does.
+    let handles_signals = matches!(
+        command,
+        Command::Serve(_) | Command::Top(_) | Command::Drops(_) | Command::Trace(_) | Command::Capture(_)
+    );
+    if !handles_signals && let Err(error) = signals::let_through() {
+        return failed(&error, ExitCode::FAILURE);
+    }
+    let result = match command {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),

@@ -1,6 +1,6 @@
 //! What was dropped, row by row, for those who want more than the metrics: no fold runs for it, and no other table is read.
 
-use super::{CollectError, Collector, Source, held};
+use super::{CollectError, Collector, Source};
 use crate::{
     drops::{Dropped, Place},
     kernel::{
@@ -19,7 +19,8 @@ impl Collector {
     pub async fn drops(&self) -> Result<Arc<Vec<Dropped>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
         let source = Arc::clone(&self.source);
-        self.drops.get(max_age, move || held(&source).dropped()).await
+        let read = async move { Ok(source.ask(Source::dropped).await??) };
+        self.drops.get(max_age, read).await
     }
 }
 

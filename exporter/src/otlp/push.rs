@@ -7,10 +7,10 @@ use super::{
     client::{Client, Receiver},
     delta::Deltas,
     encode,
-    reading::{self, Nanos, split},
+    reading::{self, nanos, split},
 };
 use crate::{
-    collect::{CollectError, Collection, Collector, Relabelled, clock},
+    collect::{CollectError, Collection, Collector, clock},
     config::Temporality,
     pushes::Tally,
     snapshot::Push,
@@ -156,8 +156,8 @@ impl Pusher {
             return self.collector.collect(fresh).await;
         }
         let (collection, relabelled) = self.collector.to_push(fresh).await?;
-        for Relabelled { at, by_old, by_new } in relabelled {
-            self.deltas.relabel(&by_old, &by_new, nanos(at));
+        if let Some(relabelled) = relabelled {
+            self.deltas.relabel_all(relabelled);
         }
         Ok(collection)
     }
@@ -307,9 +307,4 @@ async fn interrupted(destination: &Destination, grace: Duration) {
     // An error is the end, which is a change too.
     let _ended = destination.clone().changed().await;
     sleep(grace).await;
-}
-
-/// As the protocol counts time.
-fn nanos(since_1970: Duration) -> Nanos {
-    Nanos::try_from(since_1970.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -41,7 +41,7 @@ pub fn run(arguments: &TopArguments) -> Result<(), RunError> {
     config.collect.max_age = Duration::ZERO;
     let has_drops = config.drops.enabled;
     let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime().map_err(RunError::Live)?;
+    let runtime = live::runtime()?;
     if arguments.once {
         runtime.block_on(once(&collector, arguments))
     } else {
@@ -167,7 +167,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
     let (flows, drops) = before.since(&before);
     view.update(flows, drops);
     let mut screen = Screen::take().map_err(RunError::Live)?;
-    let mut events = events();
+    let mut events = events().map_err(RunError::Live)?;
     ticker.advance();
     loop {
         screen.draw(&view, look)?;
@@ -198,9 +198,9 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
 }
 
 /// What the terminal says, from a thread that waits for it until the process ends.
-fn events() -> mpsc::Receiver<io::Result<Event>> {
+fn events() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     let (sender, events) = mpsc::channel(16);
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         loop {
             let event = event::read();
             let is_over = event.is_err();
@@ -208,6 +208,6 @@ fn events() -> mpsc::Receiver<io::Result<Event>> {
                 break;
             }
         }
-    });
-    events
+    })?;
+    Ok(events)
 }

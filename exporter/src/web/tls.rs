@@ -8,13 +8,16 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{NoServerSessionStorage, danger::ClientCertVerifier},
 };
-use std::{borrow::Cow, fs, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     client_certs,
     config::{ClientAuth, Pem, Tls},
 };
-use crate::yaml::{Problem, unreadable};
+use crate::{
+    files,
+    yaml::{Problem, unreadable},
+};
 
 /// What connections are accepted with.
 pub(super) fn load(config: &Tls, http2: bool) -> Result<Arc<ServerConfig>, Problem> {
@@ -141,7 +144,7 @@ fn unusable(config: &Tls, error: &TlsError) -> Problem {
 fn bytes(pem: &Pem) -> Result<Cow<'_, [u8]>, Problem> {
     match pem {
         Pem::Inline(_, text) => Ok(text.reveal().as_bytes().into()),
-        Pem::File(key, path) => fs::read(path).map(Cow::Owned).map_err(|error| {
+        Pem::File(key, path) => files::read(path, files::PEM).map(Cow::Owned).map_err(|error| {
             let what = unreadable(
                 &error,
                 "name another file; a relative path begins at the folder of this file",

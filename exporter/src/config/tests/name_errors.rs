@@ -71,11 +71,11 @@ fn names_are_printable_free_and_given_once() {
         ),
         (
             "\"a\\nb\"",
-            "\"a\\nb\" holds a control character; use printable characters",
+            "\"a\\nb\" holds a control character or one that turns text round; use printable characters",
         ),
         (
             "\"a\\e[31m\"",
-            "\"a\\u{1b}[31m\" holds a control character; use printable characters",
+            "\"a\\u{1b}[31m\" holds a control character or one that turns text round; use printable characters",
         ),
     ] {
         check(
