@@ -27,6 +27,7 @@ use crate::{
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
     threads::TooFew,
+    throttle::{self, Throttle},
     worker::{NotDone, Worker},
 };
 use common::{drops::DropCount, group::GroupKey};
@@ -58,11 +59,42 @@ pub enum CollectError {
 /// Collects when asked.
 #[derive(Debug)]
 pub struct Collector {
-    source: Arc<Worker<Source>>,
+    reader: Arc<Reader>,
     last: Arc<AsyncMutex<Last>>,
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
+}
+
+/// The thread that reads the kernel, and what the log knows of it.
+#[derive(Debug)]
+struct Reader {
+    source: Worker<Source>,
+    log: Throttle,
+}
+
+impl Reader {
+    /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
+    async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Source) -> Result<R, ReadError> + Send + 'static,
+    ) -> Result<R, CollectError> {
+        const FAILED: &str = "the kernel could not be read";
+        let result = match self.source.ask(read).await {
+            Ok(read) => read.map_err(CollectError::from),
+            Err(not_done) => Err(not_done.into()),
+        };
+        match &result {
+            Err(error) => {
+                if let Some(silent) = self.log.log(FAILED) {
+                    tracing::error!(%error, not_logged = silent, "{FAILED}");
+                }
+            }
+            Ok(_) if self.log.over(FAILED) => tracing::info!("the kernel can be read again"),
+            Ok(_) => {}
+        }
+        result
+    }
 }
 
 #[derive(Debug)]
@@ -109,10 +141,14 @@ impl Collector {
             tables: Tables::default(),
             epoch: 0,
             last_reload: LastReload::at_start(clock()),
+            started: None,
         };
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
         Ok(Self {
-            source: Arc::new(source),
+            reader: Arc::new(Reader {
+                source,
+                log: Throttle::new(throttle::FAULT),
+            }),
             last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
                 collection: None,
@@ -165,7 +201,7 @@ impl Collector {
     }
 
     /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
-    /// each who does would leave a thread that waits for the kernel's turn.
+    /// what it read would be lost.
     async fn run(
         &self,
         mut last: OwnedMutexGuard<Last>,
@@ -179,12 +215,12 @@ impl Collector {
         {
             return Ok((collection.clone(), last));
         }
-        let source = Arc::clone(&self.source);
+        let reader = Arc::clone(&self.reader);
         let run = tokio::spawn(async move {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = source.ask(Source::collect).await??;
+            let (families, status) = reader.read(Source::collect).await?;
             let at = clock();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
@@ -225,6 +261,8 @@ struct Source {
     tables: Tables,
     epoch: u64,
     last_reload: LastReload,
+    /// When the process began, in seconds since 1970, as others were told first.
+    started: Option<f64>,
 }
 
 impl Source {
@@ -248,6 +286,7 @@ impl Source {
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
+        exporter.started = self.start(exporter.started);
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
         exporter.pushes = self.tally.read();
@@ -263,6 +302,14 @@ impl Source {
             jiffy: self.kernel.jiffy(),
             exporter,
         })
+    }
+
+    /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
+    /// It is replaced only when the clock is set back behind it.
+    fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
+        let kept = self.started.filter(|kept| *kept <= clock().as_secs_f64());
+        self.started = kept.or(reckoned);
+        self.started
     }
 
     fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {

@@ -141,7 +141,6 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
             shared(body.await, gzip).map_or_else(|error| error, |body| (headers, Html(body)).into_response())
         }
         Err(error) => {
-            tracing::error!(%error, "the collection failed");
             let page = page::render_failure(service.about(), &error.to_string());
             (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
         }
@@ -158,8 +157,8 @@ impl Service {
     }
 }
 
+/// The collector has said so in the log.
 fn collection_failed(error: &CollectError) -> Response {
-    tracing::error!(%error, "the collection failed");
     (
         StatusCode::SERVICE_UNAVAILABLE,
         format!("the collection failed: {error}\n"),

@@ -18,6 +18,7 @@
 
 pub mod files;
 pub mod signals;
+pub mod text;
 pub mod threads;
 pub mod throttle;
 pub mod worker;

@@ -278,7 +278,7 @@ async fn follow(mut hangup: Signal, reloader: &Arc<Reloader>) -> Infallible {
 }
 
 /// What is missing without CAP_SYSLOG, and what to do.
-pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbol addresses, so drop locations are numbers; give the process \
+pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbol addresses, so drop locations are unknown; give the process \
                                          CAP_SYSLOG, or set kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1";
 
 /// One line at the start: what runs, and what does not and why.

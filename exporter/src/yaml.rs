@@ -16,7 +16,7 @@ pub use error::ConfigError;
 
 pub(crate) use choice::choose;
 pub(crate) use document::Quote;
-pub(crate) use error::{Problem, is_unprintable};
+pub(crate) use error::Problem;
 pub(crate) use read::{unreadable, variable};
 
 /// A file's text and what it is called in errors.

@@ -203,7 +203,7 @@ fn filters_choose_events_of_a_recorded_trace() -> Result<()> {
     assert_eq!(by_type.into_iter().sum::<Result<usize>>()?, all);
     let unknown = traced.reprint(&["--subnet", "nowhere"])?;
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.stderr.contains("--subnet=nowhere"), "{unknown:?}");
+    assert!(unknown.stderr.contains("--subnet=\"nowhere\""), "{unknown:?}");
     Ok(())
 }
 

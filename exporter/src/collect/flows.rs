@@ -12,8 +12,8 @@ impl Collector {
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
     pub async fn flows(&self) -> Result<Arc<Vec<LiveFlow>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
-        let source = Arc::clone(&self.source);
-        let read = async move { Ok(source.ask(Source::flows).await??) };
+        let reader = Arc::clone(&self.reader);
+        let read = async move { reader.read(Source::flows).await };
         self.flows.get(max_age, read).await
     }
 }

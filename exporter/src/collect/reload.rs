@@ -59,7 +59,7 @@ impl Collector {
     /// [`ReloadError`] as a sentence with place and remedy.
     pub async fn reload(&self, config: Result<Config, ReloadError>) -> Result<Reloaded, ReloadError> {
         let mut last = self.last.lock().await;
-        let result = self.source.ask(move |source| {
+        let result = self.reader.source.ask(move |source| {
             let result = config.and_then(|config| source.reload(config));
             source.last_reload.tell(result.is_ok(), clock());
             result

@@ -195,8 +195,8 @@ impl Deltas {
         self.opened = opened;
     }
 
-    /// What series that are no more had grown by.
-    pub fn closed(&self) -> Vec<Readings<'_>> {
+    /// What series that are no more had grown by until `now`.
+    pub fn closed(&self, now: Nanos) -> Vec<Readings<'_>> {
         let mut by_metric: HashMap<&str, Readings<'_>> = HashMap::new();
         for Closed {
             metric,
@@ -209,8 +209,9 @@ impl Deltas {
             readings.push(Reading {
                 point,
                 value: Cow::Borrowed(&point.value),
-                since: *since,
-                until: *until,
+                // The clock may have been set back since.
+                since: (*since).min(until.min(&now).saturating_sub(1)),
+                until: *until.min(&now),
             });
         }
         by_metric.into_values().collect()
@@ -399,7 +400,7 @@ mod tests {
         }
         if answered {
             deltas
-                .closed()
+                .closed(now)
                 .iter()
                 .for_each(|(metric, readings)| receiver.take(metric, readings));
             deltas.acknowledge_closed();
@@ -468,6 +469,20 @@ mod tests {
             let counted: u64 = kernel.rows.iter().sum();
             prop_assert_eq!(receiver.total("tcp_sacks"), Value::Count(counted));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_no_point_before_it_begins() {
+        let (mut kernel, mut receiver, mut deltas) = (Kernel::default(), Receiver::default(), Deltas::new(1000));
+        for (now, name) in [(1010, 0), (500, 0), (510, 1), (20, 2), (30, 2)] {
+            kernel.rows[0] += 1;
+            let old = kernel.families();
+            kernel.names = [name; ROWS];
+            deltas.relabel(&old, &kernel.families(), now);
+            // The receiver requires that each point begins before it ends.
+            push(&mut deltas, &kernel.families(), now, true, &mut receiver);
+        }
+        assert_eq!(receiver.total("tcp_sacks"), Value::Count(5));
     }
 
     #[test]

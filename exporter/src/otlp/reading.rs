@@ -84,7 +84,8 @@ pub fn deltas<'a>(part: &'a [Slice<'a>], deltas: &'a Deltas, start: Nanos, now: 
             Some(Reading {
                 point,
                 value: Cow::Owned(value),
-                since,
+                // The clock may have been set back since.
+                since: since.min(now.saturating_sub(1)),
                 until: now,
             })
         });

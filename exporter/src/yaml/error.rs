@@ -2,6 +2,7 @@
 //! It must never hold a line break or another control character, whatever the file holds: it ends up in logs.
 //! Made by `document`, `read` and the functions that judge values; shown by whoever asked for the configuration.
 
+use crate::text::is_unprintable;
 use std::fmt::{self, Display};
 
 /// Why there is no configuration; its `Display` is all there is to say.
@@ -70,13 +71,6 @@ fn printable(text: &str) -> String {
         out.extend(escaped);
     }
     out
-}
-
-/// Characters that do something to a line or a terminal rather than stand in it: control characters, line separators, and those
-/// that turn the direction of text.
-pub(crate) fn is_unprintable(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A value that cannot be, and the path of its key, such as `subnets[1].cidrs[0]`; the line is found from the path.
