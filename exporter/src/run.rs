@@ -257,7 +257,7 @@ async fn listen(
     // Whoever connects from now on is waited for by the kernel.
     systemd::ready();
     tokio::select! {
-        ended = web::serve(listener, http::router(service), web, connections, stop) => ended,
+        ended = web::serve(listener, http::router(service), Arc::clone(&web), connections, stop) => ended,
         never = follow(hangup, reloader) => match never {},
         never = stay_current(reloader, &web, files, config_too) => match never {},
         never = systemd::stay_alive(&collector) => match never {},
