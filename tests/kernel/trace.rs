@@ -345,3 +345,12 @@ fn a_trace_ends_after_so_many_events_or_so_long() -> Result<()> {
     assert_eq!(short.code, Some(0), "{short:?}");
     Ok(())
 }
+
+#[test]
+fn a_trace_whose_fallback_works_warns_of_nothing() -> Result<()> {
+    let _turn = turn::shared()?;
+    let finished = tests::exporter::run(&["trace", "--duration", "200ms", "--output", "json"])?;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(!finished.stderr.contains("WARN"), "{finished:?}");
+    Ok(())
+}

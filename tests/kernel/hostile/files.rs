@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, create_dir, remove_file, write};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +14,12 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 use tests::exporter::{Exporter, Finished, Launch, run};
-use tests::processes::status;
+use tests::settings::scaled;
 use tests::turn;
 use tests::wait::{timed, until};
+
+use super::{EACH_ITS_OWN, Flows, of_process, report};
+use crate::privileges::public_binary;
 
 /// Longest time for what used to take for ever; on a machine that does other things, too.
 const SOON: Duration = Duration::from_secs(5);
@@ -94,12 +98,6 @@ fn require_refusal(finished: &Finished, code: i32, words: &[&str], took: Duratio
     assert!(took < SOON, "it took {took:?}");
 }
 
-fn peak(exporter: &Exporter<'_>) -> Result<u64> {
-    let line = status(exporter.process(), "VmHWM")?;
-    let number = line.split_whitespace().next().context("no number")?;
-    Ok(number.parse()?)
-}
-
 fn is_served(exporter: &Exporter<'_>) -> Result<()> {
     for path in ["/metrics", "/api/v1/drops", "/healthz"] {
         let (took, page) = timed(|| exporter.get(path, "*/*"));
@@ -109,7 +107,7 @@ fn is_served(exporter: &Exporter<'_>) -> Result<()> {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_refused_at_once_at_the_start_and_at_a_reload() -> Result<()> {
+fn configurations_that_are_no_files() -> Result<()> {
     let _turn = turn::shared()?;
     let exporter = Launch::new("").arguments(&["--web.enable-lifecycle"]).start()?;
     for Trap { name, lay, words } in TRAPS {
@@ -133,7 +131,7 @@ fn a_configuration_that_cannot_be_read_is_refused_at_once_at_the_start_and_at_a_
             write(exporter.config_path(), "")?;
         }
     }
-    let peak = peak(&exporter)?;
+    let peak = of_process(&exporter, "VmHWM")?;
     assert!(peak < MEMORY, "{peak} kB");
     let said = exporter.stderr();
     assert_eq!(
@@ -155,7 +153,7 @@ fn a_configuration_that_cannot_be_read_is_refused_at_once_at_the_start_and_at_a_
 }
 
 #[test]
-fn a_web_configuration_that_becomes_a_pipe_hides_nothing_and_stops_nothing() -> Result<()> {
+fn web_configurations_that_are_pipes() -> Result<()> {
     let _turn = turn::shared()?;
     let folder = TempDir::new()?;
     let path = folder.path().join("web.yaml");
@@ -176,7 +174,7 @@ fn a_web_configuration_that_becomes_a_pipe_hides_nothing_and_stops_nothing() -> 
 }
 
 #[test]
-fn keys_certificates_and_type_information_that_have_no_end_are_refused_too() -> Result<()> {
+fn keys_without_an_end() -> Result<()> {
     let _turn = turn::shared()?;
     let folder = TempDir::new()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -206,7 +204,7 @@ fn keys_certificates_and_type_information_that_have_no_end_are_refused_too() -> 
 }
 
 #[test]
-fn names_are_short_and_plain_and_errors_quote_no_more_than_a_part() -> Result<()> {
+fn names_and_values_without_bounds() -> Result<()> {
     let _turn = turn::shared()?;
     let file = tests::exporter::config_file("")?;
     let path = file.path().to_str().context("a path that is text")?;
@@ -233,5 +231,63 @@ fn names_are_short_and_plain_and_errors_quote_no_more_than_a_part() -> Result<()
     }
     write(path, format!("subnets_fallback: {}", "x".repeat(256)))?;
     assert_eq!(run(&["check-config", path])?.code, Some(0));
+    Ok(())
+}
+
+#[test]
+fn reloads_between_two_pushes() -> Result<()> {
+    let _turn = turn::alone()?;
+    // Nobody listens there, and the push after the first is an hour away.
+    let push = "otlp: {endpoint: 'http://127.0.0.1:9', protocol: http/protobuf, interval: 1h, timeout: 100ms, temporality: delta}\n";
+    let config = |number: u32| format!("{EACH_ITS_OWN}{push}collect: {{max_age: {number}ms}}\n");
+    let exporter = Launch::new(config(1)).arguments(&["--web.enable-lifecycle"]).start()?;
+    let _flows = Flows::open(scaled(200))?;
+    let reload = |number: u32| exporter.reload(&config(number));
+    (0..20).try_for_each(|number| reload(number % 3))?;
+    let before = of_process(&exporter, "VmRSS")?;
+    (0..150).try_for_each(|number| reload(number % 3))?;
+    let after = of_process(&exporter, "VmRSS")?;
+    report(&format!("150 reloads: {before} KiB, then {after} KiB"));
+    assert!(after < before + (20 << 10), "{before} KiB, then {after} KiB");
+    Ok(())
+}
+
+#[test]
+fn addresses_of_the_kernel() -> Result<()> {
+    let _turn = turn::shared()?;
+    let folder = public_binary()?;
+    let capabilities = "-all,+bpf,+perfmon";
+    let exporter = Launch::new("")
+        .binary(&folder.path().join("tcpvitals"))
+        .wrapped_in(&[
+            "setpriv",
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--clear-groups",
+            &format!("--bounding-set={capabilities}"),
+            &format!("--inh-caps={capabilities}"),
+            &format!("--ambient-caps={capabilities}"),
+        ])
+        .start()?;
+    // Nobody listens there either: some packets are dropped.
+    for port in 1..9 {
+        TcpStream::connect(("127.0.0.1", port)).ok();
+    }
+    for path in [
+        "/metrics",
+        "/api/v1/drops",
+        "/api/v1/flows",
+        "/api/v1/status",
+        "/readyz",
+        "/",
+    ] {
+        let page = exporter.get(path, "*/*")?;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(
+            !page.body.contains("0xffff") && !page.body.contains("18446"),
+            "{path}: {}",
+            page.body
+        );
+    }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn wait_for_main(process: u32) -> Result<()> {
 }
 
 #[test]
-fn a_hangup_before_it_serves_is_a_reload_and_no_end() -> Result<()> {
+fn hangups_before_it_serves() -> Result<()> {
     let _turn = turn::shared()?;
     for after in MOMENTS {
         let exporter = Launch::new("").spawn()?;
@@ -45,7 +45,7 @@ fn a_hangup_before_it_serves_is_a_reload_and_no_end() -> Result<()> {
 }
 
 #[test]
-fn a_word_to_end_at_any_moment_is_an_end_in_order() -> Result<()> {
+fn ends_at_any_moment() -> Result<()> {
     let _turn = turn::shared()?;
     for after in MOMENTS {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
