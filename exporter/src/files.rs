@@ -82,7 +82,7 @@ fn require_regular(metadata: &fs::Metadata) -> io::Result<()> {
     let what = if kind.is_file() {
         return Ok(());
     } else if kind.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
     } else if kind.is_fifo() {
         "a pipe"
     } else if kind.is_socket() {

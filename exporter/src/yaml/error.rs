@@ -64,7 +64,7 @@ fn printable(text: &str) -> String {
         }
         left = rest;
         if is_unprintable(char) {
-            out.extend(char.escape_unicode());
+            out.extend(char.escape_default());
         } else {
             out.push(char);
         }
@@ -103,7 +103,7 @@ mod tests {
     fn a_message_is_one_short_line_whatever_the_value_is() {
         let check = |text: &str, expected: &str| assert_eq!(printable(text), expected);
         check("a \"b\" c", "a \"b\" c");
-        check("\u{1b}[31m\n", "\\u{1b}[31m\\u{a}");
+        check("\u{1b}[31m\n", "\\u{1b}[31m\\n");
         check("\u{202e}", "\\u{202e}");
         let long = format!("{:?} is wrong; write another", "x".repeat(1 << 20));
         check(&long, &format!("\"{}…\" is wrong; write another", "x".repeat(100)));
