@@ -156,8 +156,9 @@ impl Reloader {
 
     async fn reload_in_turn(&self, reason: Reason) -> Result<(), ReloadError> {
         let _turn = self.turn.lock().await;
-        tracing::info!(%reason, "reloading the configuration");
         let file = self.file.clone();
+        let named = file.as_deref().map_or_else(|| "built-in".into(), Path::to_string_lossy);
+        tracing::info!(%reason, file = %named, "reloading the configuration");
         let read = self.files.ask(move |_| read(file.as_deref()));
         let wanted = match timeout(PATIENCE, read).await {
             Ok(Ok((sources, wanted))) => {
