@@ -94,6 +94,7 @@ impl RunError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::NoTerminal => ExitCode::from(2),
+            Self::Load(LoadError::EndAsked) => ExitCode::SUCCESS,
             Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => ExitCode::from(3),
             Self::Listen { .. }
             | Self::Threads(_)

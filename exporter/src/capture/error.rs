@@ -60,6 +60,7 @@ impl CaptureError {
             Self::Output(
                 OutputError::Terminal | OutputError::NotAFile | OutputError::Folder { .. } | OutputError::NeverRotated,
             ) => ExitCode::from(2),
+            Self::Load(LoadError::EndAsked) => ExitCode::SUCCESS,
             Self::Features(_) | Self::Unsupported(_) | Self::Lacking(_) | Self::Capabilities(_) | Self::Load(_) => {
                 ExitCode::from(3)
             }

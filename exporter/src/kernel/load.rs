@@ -10,7 +10,7 @@ use super::{
     syscall::{self, MapIterator},
     tables::Lookups,
 };
-use crate::{config::Config, files, numbering::Numbering};
+use crate::{config::Config, files, numbering::Numbering, signals};
 use aya::{
     Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Map, MapError, perf::PerfBufferError},
@@ -70,6 +70,9 @@ pub enum LoadError {
         /// What the kernel said.
         source: PerfBufferError,
     },
+    /// A signal came before everything was loaded.
+    #[error("told to end while the programs were loaded")]
+    EndAsked,
     /// The number of CPUs.
     #[error("{0}: {1}")]
     Cpus(&'static str, io::Error),
@@ -225,6 +228,10 @@ impl Kernel {
         for planned in self.plan.programs.clone() {
             if planned.off.is_some() {
                 continue;
+            }
+            // The verifier takes its time, on slow machines many seconds.
+            if signals::end_is_asked() {
+                return Err(LoadError::EndAsked);
             }
             if let Err(error) = step(self, &planned) {
                 let reason = refused(planned.name(), &error)?;
