@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex as AsyncMutex, watch},
+    sync::{Mutex as AsyncMutex, Notify, watch},
     time::timeout,
 };
 
@@ -90,6 +90,7 @@ pub struct Reloader {
     collector: Arc<Collector>,
     /// One reload after the other.
     turn: AsyncMutex<()>,
+    reloaded: Notify,
     state: Mutex<State>,
 }
 
@@ -116,6 +117,7 @@ impl Reloader {
             files,
             collector,
             turn: AsyncMutex::default(),
+            reloaded: Notify::new(),
             state: Mutex::new(State {
                 destination: Some(destination),
                 keys: sources.keys.clone(),
@@ -137,6 +139,17 @@ impl Reloader {
         let reloader = Arc::clone(self);
         let reload = tokio::spawn(async move { reloader.reload_in_turn(reason).await });
         reload.await.unwrap_or_else(|error| Err(ReloadError::Ended(error)))
+    }
+
+    /// Whether there are files to follow.
+    pub fn has_files(&self, config_too: bool) -> bool {
+        let sources = &self.state().sources;
+        (config_too && !sources.file.is_empty()) || !sources.keys.is_empty()
+    }
+
+    /// Waits for a reload, which may name other files.
+    pub async fn reloaded(&self) {
+        self.reloaded.notified().await;
     }
 
     /// Follows files that have changed: the configuration if `config_too`, keys and certificates in any case.
@@ -172,7 +185,9 @@ impl Reloader {
             Ok(Wanted { config, receiver }) => (Ok(config), receiver),
             Err(error) => (Err(error), None),
         };
-        match self.collector.reload(config).await {
+        let result = self.collector.reload(config).await;
+        self.reloaded.notify_one();
+        match result {
             Ok(_) => {
                 self.state().push_to(receiver);
                 tracing::info!("the configuration is reloaded");

@@ -9,11 +9,15 @@ use tokio::time::sleep;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Looks at the files now and then; the configuration itself if `config_too`.
+/// Looks at the files now and then, if there are any; at the configuration itself if `config_too`.
 pub async fn stay_current(reloader: &Arc<Reloader>, web: &Web, files: &Worker<()>, config_too: bool) -> Infallible {
     loop {
-        sleep(EVERY).await;
-        web.follow(files).await;
-        reloader.follow(config_too).await;
+        if web.has_file() || reloader.has_files(config_too) {
+            sleep(EVERY).await;
+            web.follow(files).await;
+            reloader.follow(config_too).await;
+        } else {
+            reloader.reloaded().await;
+        }
     }
 }

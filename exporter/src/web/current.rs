@@ -85,6 +85,11 @@ impl Web {
         Arc::clone(&self.state().current)
     }
 
+    /// Whether there is a file to follow.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Goes over to what the files say, if they have changed; the thread `files` reads them.
     pub async fn follow(&self, files: &Worker<()>) {
         let Some(file) = self.file.clone() else { return };
