@@ -92,10 +92,8 @@ impl IntoResponse for Refusal {
         match self {
             Self::Closed => refuse(StatusCode::FORBIDDEN, access::REMEDY),
             Self::Parameter(wrong) => json(StatusCode::BAD_REQUEST, &wrong),
-            Self::Failed(error) => {
-                tracing::error!(%error, "the kernel could not be read");
-                refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
-            }
+            // The collector has said so in the log.
+            Self::Failed(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
     }
 }

@@ -147,6 +147,11 @@ pub struct ServeArguments {
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
+    /// Re-read the configuration file when it changes, as SIGHUP does
+    ///
+    /// The web configuration, and every key and certificate that either of them names, are read again in any case.
+    #[arg(long = "config.watch", requires = "config_file")]
+    pub config_watch: bool,
     /// Let POST /-/reload re-read the configuration file, as SIGHUP does
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,

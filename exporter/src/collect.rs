@@ -1,6 +1,7 @@
 //! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
 //!
-//! One of the few places with a clock. The kernel is read on a blocking thread; nothing wakes up between collections.
+//! One of the few places with a clock. The kernel is read by a thread that owns what is loaded; nothing wakes up between
+//! collections.
 
 mod drops;
 mod flows;
@@ -18,17 +19,21 @@ use crate::{
     },
     labels::Labelling,
     numbering::Numbering,
+    otlp::delta::Relabelling,
     process,
     pushes::Tally,
     served::Served,
     sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
+    threads::TooFew,
+    throttle::{self, Throttle},
+    worker::{NotDone, Worker},
 };
 use common::{drops::DropCount, group::GroupKey};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -43,19 +48,53 @@ pub enum CollectError {
     /// The kernel could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The thread that read it ended early.
-    #[error("the collection ended early: {0}")]
+    /// The thread that reads it did not.
+    #[error("the kernel was not read: {0}")]
+    NotDone(#[from] NotDone),
+    /// The thread that put an answer together ended early.
+    #[error("the answer ended early: {0}")]
     Ended(#[from] tokio::task::JoinError),
 }
 
 /// Collects when asked.
 #[derive(Debug)]
 pub struct Collector {
-    source: Arc<Mutex<Source>>,
+    reader: Arc<Reader>,
     last: Arc<AsyncMutex<Last>>,
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
+}
+
+/// The thread that reads the kernel, and what the log knows of it.
+#[derive(Debug)]
+struct Reader {
+    source: Worker<Source>,
+    log: Throttle,
+}
+
+impl Reader {
+    /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
+    async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Source) -> Result<R, ReadError> + Send + 'static,
+    ) -> Result<R, CollectError> {
+        const FAILED: &str = "the kernel could not be read";
+        let result = match self.source.ask(read).await {
+            Ok(read) => read.map_err(CollectError::from),
+            Err(not_done) => Err(not_done.into()),
+        };
+        match &result {
+            Err(error) => {
+                if let Some(silent) = self.log.log(FAILED) {
+                    tracing::error!(%error, not_logged = silent, "{FAILED}");
+                }
+            }
+            Ok(_) if self.log.over(FAILED) => tracing::info!("the kernel can be read again"),
+            Ok(_) => {}
+        }
+        result
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +103,7 @@ struct Last {
     /// When it began, when it ended, and what it gave.
     collection: Option<(Instant, Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
-    relabelled: Option<Vec<Relabelled>>,
+    relabelled: Option<Option<Relabelling>>,
 }
 
 /// What was collected, and when.
@@ -78,40 +117,38 @@ pub struct Collection {
     pub status: Arc<Status>,
 }
 
-/// One snapshot by the labels before and after a reload.
-#[derive(Clone, Debug)]
-pub struct Relabelled {
-    /// When, since 1970.
-    pub at: Duration,
-    /// All that was counted until then, under the old labels.
-    pub by_old: Arc<Families>,
-    /// The same under the new ones.
-    pub by_new: Arc<Families>,
-}
-
 impl Collector {
     /// A collector over a loaded kernel.
     ///
     /// `started` is when its counters began, since 1970.
+    ///
+    /// # Errors
+    /// [`TooFew`] where the system gives no thread.
     pub fn new(
         kernel: Kernel,
         config: &Config,
         numbering: Numbering,
         (tally, served): (Arc<Tally>, Arc<Served>),
         started: Duration,
-    ) -> Self {
-        Self {
-            source: Arc::new(Mutex::new(Source {
-                kernel,
-                tally,
-                served,
-                config: config.clone(),
-                labelling: Labelling::new(config, &numbering, families::cost()),
-                numbering,
-                tables: Tables::default(),
-                epoch: 0,
-                last_reload: LastReload::at_start(clock()),
-            })),
+    ) -> Result<Self, TooFew> {
+        let source = Source {
+            kernel,
+            tally,
+            served,
+            config: config.clone(),
+            labelling: Labelling::new(config, &numbering, families::cost()),
+            numbering,
+            tables: Tables::default(),
+            epoch: 0,
+            last_reload: LastReload::at_start(clock()),
+            started: None,
+        };
+        let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
+        Ok(Self {
+            reader: Arc::new(Reader {
+                source,
+                log: Throttle::new(throttle::FAULT),
+            }),
             last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
                 collection: None,
@@ -120,7 +157,7 @@ impl Collector {
             drops: Shared::default(),
             flows: Shared::default(),
             started,
-        }
+        })
     }
 
     /// When its counters began, since 1970.
@@ -150,12 +187,12 @@ impl Collector {
     ///
     /// # Errors
     /// As for [`Self::families`].
-    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Vec<Relabelled>), CollectError> {
+    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Option<Relabelling>), CollectError> {
         let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
         let (collection, mut last) = self.run(last, asked, fresh).await?;
-        let relabelled = last.relabelled.replace(Vec::new());
-        Ok((collection, relabelled.unwrap_or_default()))
+        let relabelled = last.relabelled.replace(None);
+        Ok((collection, relabelled.flatten()))
     }
 
     /// Changes of labels need not be kept any more.
@@ -164,7 +201,7 @@ impl Collector {
     }
 
     /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
-    /// each who does would leave a thread that waits for the kernel's turn.
+    /// what it read would be lost.
     async fn run(
         &self,
         mut last: OwnedMutexGuard<Last>,
@@ -178,12 +215,12 @@ impl Collector {
         {
             return Ok((collection.clone(), last));
         }
-        let source = Arc::clone(&self.source);
+        let reader = Arc::clone(&self.reader);
         let run = tokio::spawn(async move {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = tokio::task::spawn_blocking(move || held(&source).collect()).await??;
+            let (families, status) = reader.read(Source::collect).await?;
             let at = clock();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
@@ -191,11 +228,6 @@ impl Collector {
         });
         run.await?
     }
-}
-
-/// A run that panicked left at worst a snapshot unused: totals live in the kernel.
-fn held(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(
@@ -229,6 +261,8 @@ struct Source {
     tables: Tables,
     epoch: u64,
     last_reload: LastReload,
+    /// When the process began, in seconds since 1970, as others were told first.
+    started: Option<f64>,
 }
 
 impl Source {
@@ -252,6 +286,7 @@ impl Source {
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
+        exporter.started = self.start(exporter.started);
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();
         exporter.pushes = self.tally.read();
@@ -267,6 +302,14 @@ impl Source {
             jiffy: self.kernel.jiffy(),
             exporter,
         })
+    }
+
+    /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
+    /// It is replaced only when the clock is set back behind it.
+    fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
+        let kept = self.started.filter(|kept| *kept <= clock().as_secs_f64());
+        self.started = kept.or(reckoned);
+        self.started
     }
 
     fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {

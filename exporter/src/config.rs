@@ -126,6 +126,8 @@ impl TryFrom<RawConfig> for Config {
             collect,
             otlp,
         } = raw;
+        let limits = Limits::parse(&limits.unwrap_or_default())?;
+        Subnets::refuse_too_many(subnets.as_deref(), limits.subnets)?;
         let tcp = Tcp::parse(&tcp.unwrap_or_default())?;
         let drops = Drops::parse(&drops.unwrap_or_default())?;
         if tcp.detail == Detail::Off && !drops.enabled {
@@ -139,7 +141,7 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             labels: Labels::parse(&labels.unwrap_or_default())?,
-            limits: Limits::parse(&limits.unwrap_or_default())?,
+            limits,
             collect: Collect::parse(&collect.unwrap_or_default())?,
             otlp: Otlp::parse(&otlp.unwrap_or_default())?,
         })

@@ -19,7 +19,7 @@ pub struct Dropped {
     pub source: DropSource,
     /// All labels of [`DropLabel`], those too that the metrics leave out.
     pub labels: LabelSet,
-    /// Where in the kernel's code, for drops of the network stack.
+    /// Where in the kernel's code, for drops of the network stack; none where the kernel does not name it.
     pub place: Option<Place>,
     /// How much, since the start.
     pub count: DropCount,
@@ -28,10 +28,8 @@ pub struct Dropped {
 /// A place in the kernel's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The address itself, as this boot of the kernel has it.
-    pub address: u64,
-    /// Bytes from the beginning of the function; none where the kernel does not name it.
-    pub offset: Option<u64>,
+    /// Bytes from the beginning of the function.
+    pub offset: u64,
     /// The module that the function is part of; none for the kernel itself.
     pub module: Option<String>,
 }

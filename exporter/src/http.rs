@@ -8,7 +8,7 @@ use crate::{
     kernel::plan::Plan,
     page,
     prometheus::{self, Format},
-    reload::Reloader,
+    reload::{Reason, Reloader},
     web::{self, Web},
 };
 use axum::{
@@ -118,7 +118,7 @@ async fn reload(State(service): State<Arc<Service>>) -> Response {
         let remedy = "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
         return (StatusCode::FORBIDDEN, remedy).into_response();
     };
-    match reloader.reload().await {
+    match reloader.reload(Reason::Request).await {
         Ok(()) => "reloaded\n".into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
@@ -141,7 +141,6 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
             shared(body.await, gzip).map_or_else(|error| error, |body| (headers, Html(body)).into_response())
         }
         Err(error) => {
-            tracing::error!(%error, "the collection failed");
             let page = page::render_failure(service.about(), &error.to_string());
             (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
         }
@@ -158,8 +157,8 @@ impl Service {
     }
 }
 
+/// The collector has said so in the log.
 fn collection_failed(error: &CollectError) -> Response {
-    tracing::error!(%error, "the collection failed");
     (
         StatusCode::SERVICE_UNAVAILABLE,
         format!("the collection failed: {error}\n"),

@@ -7,6 +7,7 @@ use crate::{
     kernel::{Kernel, capabilities, features, plan, purpose::Purpose},
     numbering::Numbering,
     run::{HIDDEN_SYMBOLS, RunError},
+    signals, threads,
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -29,21 +30,16 @@ pub fn load(config: &Config, btf: Option<&Path>) -> Result<Collector, RunError> 
     if kernel.hides_symbols() {
         tracing::warn!("{HIDDEN_SYMBOLS}");
     }
-    Ok(Collector::new(
-        kernel,
-        config,
-        numbering,
-        (Arc::default(), Arc::default()),
-        started,
-    ))
+    let counted = (Arc::default(), Arc::default());
+    Ok(Collector::new(kernel, config, numbering, counted, started)?)
 }
 
 /// A runtime for one thread that waits; the kernel is read on another one.
 ///
 /// # Errors
-/// What the system says.
-pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// [`RunError::Threads`]
+pub fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    Ok(threads::runtime("tcpvitals", 0, 1)?)
 }
 
 /// Ticks, and the signals that end a command.
@@ -64,14 +60,16 @@ impl Ticker {
     /// What the system says.
     pub fn new(interval: Duration, duration: Option<Duration>) -> io::Result<Self> {
         let at = Instant::now();
-        Ok(Self {
+        let ticker = Self {
             interval,
             at,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             end: duration.map(|duration| at + duration),
-        })
+        };
+        signals::let_through()?;
+        Ok(ticker)
     }
 
     /// The next tick is due an interval after this one, or half an interval from now if the work of this one took too long.

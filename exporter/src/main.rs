@@ -2,7 +2,8 @@
 
 use clap::Parser;
 use std::{
-    error::Error,
+    ffi::OsString,
+    fmt::Display,
     io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
@@ -14,14 +15,31 @@ use tcpvitals::{
     doctor::Diagnosis,
     drops, families, manual, otlp,
     run::{self, RunError},
+    signals,
+    text::is_unprintable,
     top, trace,
     web::Web,
 };
 
 fn main() -> ExitCode {
-    let Arguments { command, serve, log } = Arguments::parse_from(extcap::with_command(std::env::args_os().collect()));
+    if let Err(error) = signals::hold_back() {
+        return failed(&error, ExitCode::FAILURE);
+    }
+    let Arguments { command, serve, log } = match arguments(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     start_log(&log);
-    let result = match command.unwrap_or(Command::Serve(serve)) {
+    let command = command.unwrap_or(Command::Serve(serve));
+    // The others end at once, as any program does.
+    let handles_signals = matches!(
+        command,
+        Command::Serve(_) | Command::Top(_) | Command::Drops(_) | Command::Trace(_) | Command::Capture(_)
+    );
+    if !handles_signals && let Err(error) = signals::let_through() {
+        return failed(&error, ExitCode::FAILURE);
+    }
+    let result = match command {
         Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
@@ -35,6 +53,20 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
+}
+
+/// What the command line says. Help, and what is wrong with it, are printed at once.
+fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
+    Arguments::try_parse_from(extcap::with_command(words)).map_err(|error| {
+        let code = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        if !error.use_stderr() || !error.render().to_string().chars().any(is_unprintable_in_text) {
+            // Nobody is left to tell when the output is closed.
+            let _unread = error.print();
+            return code;
+        }
+        // Words of the command line that would do something to the terminal, without the colours of the rest.
+        failed(&error.render().to_string().trim_end(), code)
+    })
 }
 
 fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
@@ -83,11 +115,23 @@ fn wrong_config(error: ConfigError) -> ExitCode {
     failed(&error, error.exit_code())
 }
 
-/// Says on stderr what went wrong, whatever the level of the log.
-fn failed(error: &dyn Error, code: ExitCode) -> ExitCode {
+/// Says on stderr what went wrong, whatever the level of the log. Names of files and arguments may hold anything.
+fn failed(error: &impl Display, code: ExitCode) -> ExitCode {
+    let mut said = String::new();
+    for char in error.to_string().chars() {
+        if is_unprintable_in_text(char) {
+            said.extend(char.escape_unicode());
+        } else {
+            said.push(char);
+        }
+    }
     // Nobody is left to tell when stderr is closed; the exit code still says it.
-    let _unread = writeln!(io::stderr(), "tcpvitals: {error}");
+    let _unread = writeln!(io::stderr(), "tcpvitals: {said}");
     code
+}
+
+fn is_unprintable_in_text(char: char) -> bool {
+    !matches!(char, '\n' | '\t') && is_unprintable(char)
 }
 
 /// Data goes to stdout. A reader that went away is no error.

@@ -18,27 +18,38 @@ use crate::{
     collect::Collector,
     config::{Config, ConfigError},
     pushes::Tally,
+    threads::{self, TooFew},
 };
 use client::Receiver;
 use push::{Destination, Pusher};
 use std::{
-    io,
-    sync::Arc,
-    thread::{self, JoinHandle},
+    sync::{Arc, OnceLock},
+    thread,
 };
 
-/// Starts the pusher. It ends, after a last push, once the sender of `destination` is gone.
+/// Starts the pusher. It ends, after a last push, once the sender of `destination` is gone; then what is given back is set.
 ///
 /// # Errors
-/// When the system gives no thread.
-pub fn start(collector: Arc<Collector>, tally: Arc<Tally>, destination: Destination) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// [`TooFew`] when the system gives no thread.
+pub fn start(
+    collector: Arc<Collector>,
+    tally: Arc<Tally>,
+    destination: Destination,
+) -> Result<Arc<OnceLock<()>>, TooFew> {
+    // For looking up names; one that hangs must not hold up the next.
+    let runtime = threads::runtime("tcpvitals-names", 0, 2)?;
     let pusher = Pusher::new(collector, tally, resource::detect());
-    thread::Builder::new().name("tcpvitals-otlp".to_owned()).spawn(move || {
+    let thread = thread::Builder::new().name("tcpvitals-otlp".to_owned());
+    let ended = Arc::new(OnceLock::new());
+    let end = Arc::clone(&ended);
+    let started = thread.spawn(move || {
         runtime.block_on(pusher.run(destination));
         // A look-up of a name that hangs is no reason to stay.
         runtime.shutdown_background();
-    })
+        end.get_or_init(|| ());
+    });
+    started.map_err(|error| TooFew::new(1, error))?;
+    Ok(ended)
 }
 
 /// Where to push, if anywhere, by a configuration and the environment.

@@ -1,6 +1,10 @@
 //! What the operating system says of the exporter's own process, for the standard `process_*` metrics.
 
 use crate::snapshot::Exporter;
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit, setrlimit},
+};
 use procfs::{
     ProcResult,
     process::{LimitValue, Process},
@@ -35,6 +39,37 @@ pub fn read() -> Exporter {
             });
     }
     exporter
+}
+
+/// The system gives too few descriptors.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "only {given} files may be open, and {needed} have to be; raise the limit: LimitNOFILE= of a unit, `ulimit -n`"
+)]
+pub struct TooFewDescriptors {
+    given: u64,
+    needed: u64,
+}
+
+/// Raises the limit of open files as far as it goes. Where the system does not tell it, it will do.
+///
+/// # Errors
+/// [`TooFewDescriptors`] where that is less than `needed`.
+pub fn raise_descriptors(needed: u64) -> Result<(), TooFewDescriptors> {
+    match raise() {
+        Ok(given) if given < needed => Err(TooFewDescriptors { given, needed }),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the limit of open files cannot be raised");
+            Ok(())
+        }
+    }
+}
+
+fn raise() -> Result<u64, Errno> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
 }
 
 /// Seconds since 1970.

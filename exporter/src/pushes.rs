@@ -57,7 +57,7 @@ mod tests {
         tally.add(Push::Retries, 1);
         tally.taken(7.5);
         let pushes = tally.read().unwrap();
-        assert_eq!((pushes.counts, pushes.last_taken), ([0, 0, 0, 0, 3, 0], Some(7.5)));
+        assert_eq!((pushes.counts, pushes.last_taken), ([0, 0, 0, 0, 3, 0, 0], Some(7.5)));
         tally.switch(false);
         assert_eq!(tally.read(), None);
         tally.switch(true);

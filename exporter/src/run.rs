@@ -16,12 +16,16 @@ use crate::{
     },
     memory,
     numbering::Numbering,
-    otlp,
+    otlp, panics,
+    process::{self, TooFewDescriptors},
     pushes::Tally,
-    reload::Reloader,
+    reload::{self, Reason, Reloader, Wanted},
     served::Served,
-    systemd,
+    signals, systemd,
+    threads::{self, TooFew},
+    watch::stay_current,
     web::{self, Connections, Web},
+    worker::Worker,
 };
 use std::{
     convert::Infallible,
@@ -63,6 +67,12 @@ pub enum RunError {
     /// The programs could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The system gives too few threads.
+    #[error(transparent)]
+    Threads(#[from] TooFew),
+    /// The system gives too few descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The server stopped.
     #[error("serve: {0}")]
     Serve(#[source] io::Error),
@@ -84,11 +94,21 @@ impl RunError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::NoTerminal => ExitCode::from(2),
+            Self::Load(LoadError::EndAsked) => ExitCode::SUCCESS,
             Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => ExitCode::from(3),
-            Self::Listen { .. } | Self::Serve(_) | Self::Collect(_) | Self::Live(_) => ExitCode::from(1),
+            Self::Listen { .. }
+            | Self::Threads(_)
+            | Self::Descriptors(_)
+            | Self::Serve(_)
+            | Self::Collect(_)
+            | Self::Live(_) => ExitCode::from(1),
         }
     }
 }
+
+/// Descriptors that serving takes: one for each of 512 connections, and as many as the programs, their maps and a collection
+/// need.
+const LEAST_DESCRIPTORS: u64 = 640;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -96,10 +116,11 @@ impl RunError {
 /// [`RunError`]; nothing stays loaded.
 pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     memory::keep_little();
-    let config = Config::read_or_built_in(arguments.config_file.as_deref())?;
+    process::raise_descriptors(LEAST_DESCRIPTORS)?;
+    let (sources, wanted) = reload::read(arguments.config_file.as_deref());
+    let Wanted { config, receiver } = wanted?;
     let web_config_file = arguments.web_config_file.as_deref();
     Web::read(web_config_file)?;
-    let receiver = otlp::receiver(&config)?;
     let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(&config, &features, Purpose::Serve)?;
     let address = arguments.listen_address;
@@ -115,15 +136,38 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     tell(&kernel, &config);
     let plan = kernel.plan().clone();
     let tally = Arc::new(Tally::default());
+    if signals::end_is_asked() {
+        tracing::info!("stopping; the programs are unloaded");
+        return Ok(());
+    }
+    // Those that run tasks, and those for what takes long: an answer with many flows, a password.
+    let runtime = threads::runtime("tcpvitals", 2, 4)?;
     let served = Arc::new(Served::new(config.limits.connections_per_peer));
     let counted = (Arc::clone(&tally), Arc::clone(&served));
-    let collector = Collector::new(kernel, &config, numbering, counted, started);
+    let collector = Collector::new(kernel, &config, numbering, counted, started)?;
     let collector = Arc::new(collector);
+    let files = Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?;
+    let files = Arc::new(files);
     let (destination, pushed_to) = watch::channel(receiver);
-    let pusher = otlp::start(Arc::clone(&collector), tally, pushed_to).map_err(RunError::Serve)?;
-    let reloader = Reloader::new(arguments.config_file.clone(), Arc::clone(&collector), destination);
+    let pushed = otlp::start(Arc::clone(&collector), tally, pushed_to)?;
+    let config_file = arguments.config_file.clone();
+    let reloader = Reloader::new(
+        config_file,
+        Arc::clone(&files),
+        sources,
+        Arc::clone(&collector),
+        destination,
+    );
     let reloader = Arc::new(reloader);
     let connections = Connections::new(served);
+    let last_push = {
+        let (reloader, pushed) = (Arc::clone(&reloader), Arc::clone(&pushed));
+        move || {
+            reloader.end();
+            pushed.wait();
+        }
+    };
+    panics::end_the_process(last_push).map_err(|error| TooFew::new(2, error))?;
     let service = Service {
         plan,
         collector,
@@ -135,24 +179,17 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         release: features::release(),
         host: host(),
     };
-    /// Longer than between scrapes: a thread that collects wakes up to end itself when it has had nothing to do for so long.
-    const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(3600);
-    // Scrapes are few; the collection has threads of its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_keep_alive(THREAD_KEEP_ALIVE)
-        .thread_name("tcpvitals")
-        .enable_all()
-        .build()
-        .map_err(RunError::Serve)?;
+    let watched = Watched {
+        reloader: &reloader,
+        files: &files,
+        config_too: arguments.config_watch,
+    };
     let served = runtime
-        .block_on(listen(listener, service, connections, &reloader))
+        .block_on(listen(listener, service, connections, watched))
         .map_err(RunError::Serve);
     // Whoever still serves or reloads holds a part of it; the pusher ends all the same.
     reloader.end();
-    if pusher.join().is_err() {
-        tracing::error!("the push over OTLP ended early");
-    }
+    pushed.wait();
     // Whoever still reads the kernel or compares a password then is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
@@ -177,17 +214,26 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
+/// What may be read again, and by whom.
+struct Watched<'a> {
+    reloader: &'a Arc<Reloader>,
+    files: &'a Worker<()>,
+    config_too: bool,
+}
+
 async fn listen(
     listener: TcpListener,
     service: Service,
     connections: Arc<Connections>,
-    reloader: &Reloader,
+    watched: Watched<'_>,
 ) -> io::Result<()> {
     let web = Arc::clone(&service.web);
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
+    // Those that came until now are handled now.
+    signals::let_through()?;
     tracing::info!(
         address = %listener.local_addr()?,
         path = service.telemetry_path,
@@ -204,21 +250,27 @@ async fn listen(
         tracing::info!(signal, "stopping; the programs are unloaded");
     };
     let collector = Arc::clone(&service.collector);
+    let Watched {
+        reloader,
+        files,
+        config_too,
+    } = watched;
     // Whoever connects from now on is waited for by the kernel.
     systemd::ready();
     tokio::select! {
-        ended = web::serve(listener, http::router(service), web, connections, stop) => ended,
+        ended = web::serve(listener, http::router(service), Arc::clone(&web), connections, stop) => ended,
         never = follow(hangup, reloader) => match never {},
+        never = stay_current(reloader, &web, files, config_too) => match never {},
         never = systemd::stay_alive(&collector) => match never {},
     }
 }
 
 /// Reloads at every SIGHUP.
-async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
+async fn follow(mut hangup: Signal, reloader: &Arc<Reloader>) -> Infallible {
     while hangup.recv().await.is_some() {
         systemd::reloading();
         // The log and a metric say how it went, too.
-        match reloader.reload().await {
+        match reloader.reload(Reason::Signal).await {
             Ok(()) => systemd::reloaded("the configuration is reloaded"),
             Err(error) => systemd::reloaded(&format!("the configuration stays as it was: {error}")),
         }
@@ -227,7 +279,7 @@ async fn follow(mut hangup: Signal, reloader: &Reloader) -> Infallible {
 }
 
 /// What is missing without CAP_SYSLOG, and what to do.
-pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbol addresses, so drop locations are numbers; give the process \
+pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbol addresses, so drop locations are unknown; give the process \
                                          CAP_SYSLOG, or set kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1";
 
 /// One line at the start: what runs, and what does not and why.

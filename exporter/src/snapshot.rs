@@ -68,7 +68,7 @@ pub type DropOrigin = (DropSource, Option<DropSite>);
 /// Where, why and what was dropped, with the names of this kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DropSite {
-    /// Kernel function, or its address where the kernel hides its symbols; a trap of the hardware; an XDP program.
+    /// Kernel function, or `unknown` where the kernel does not name it; a trap of the hardware; an XDP program.
     pub location: String,
     /// Name of the reason, or its number where the kernel does not name it, "" on a kernel without reasons; the trap's group; the
     /// XDP action or the error of a redirect.
@@ -193,11 +193,13 @@ pub enum Push {
     Retries,
     /// Data points that the receiver did not take of partial requests.
     RejectedPoints,
+    /// Times that the clock was set back behind the start of all series, which then began anew.
+    StartResets,
 }
 
 impl Push {
     /// How many there are.
-    pub const COUNT: usize = Self::RejectedPoints as usize + 1;
+    pub const COUNT: usize = Self::StartResets as usize + 1;
 }
 
 /// How the last reload went; the start counts as one.

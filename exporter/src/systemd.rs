@@ -2,7 +2,10 @@
 //! reloading, stopping, alive.
 //! It must never hold anything up: who is not listening is not told. From `run`.
 
-use crate::collect::Collector;
+use crate::{
+    collect::Collector,
+    throttle::{self, Throttle},
+};
 use sd_notify::NotifyState;
 use std::{convert::Infallible, future::pending};
 use tokio::time::{MissedTickBehavior, interval};
@@ -42,7 +45,7 @@ pub async fn stay_alive(collector: &Collector) -> Infallible {
             turn.tick().await;
             match collector.families().await {
                 Ok(_) => tell(&[NotifyState::Watchdog]),
-                Err(error) => tracing::error!(%error, "the collection failed, so the watchdog is told nothing"),
+                Err(error) => tracing::debug!(%error, "the collection failed, so the watchdog is told nothing"),
             }
         }
     }
@@ -51,6 +54,10 @@ pub async fn stay_alive(collector: &Collector) -> Infallible {
 
 fn tell(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
-        tracing::warn!(%error, "the service manager could not be told");
+        const FAILED: &str = "the service manager could not be told";
+        static LOG: Throttle = Throttle::new(throttle::FAULT);
+        if let Some(silent) = LOG.log(FAILED) {
+            tracing::warn!(%error, not_logged = silent, "{FAILED}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub enum TraceError {
     Start(#[from] RunError),
     /// No record can be of this subnet.
     #[error(
-        "--subnet={0}: there is no subnet of this name; the configuration names those that there are (--config.file)"
+        "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
     )]
     UnknownSubnet(String),
     /// Nobody can read it.

@@ -6,6 +6,7 @@ mod choice;
 mod document;
 mod error;
 mod locate;
+mod nesting;
 mod read;
 
 use serde::de::DeserializeOwned;

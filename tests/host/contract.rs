@@ -169,6 +169,7 @@ const PROMISES: &[Promise] = &[
     ),
     ("tcpvitals_otlp_retries_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_otlp_rejected_data_points_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_otlp_start_resets_total", Counter, Exporter, &[], &[]),
     (
         "tcpvitals_otlp_last_success_timestamp_seconds",
         Gauge,

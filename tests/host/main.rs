@@ -2,6 +2,7 @@
 
 mod contract;
 mod dashboards;
+mod fuzz;
 mod golden;
 mod hostile;
 mod manual;

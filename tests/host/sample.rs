@@ -125,7 +125,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
             succeeded: Duration::from_millis(1_700_000_001_250),
         },
         pushes: Some(Pushes {
-            counts: [21, 22, 23, 24, 25, 26],
+            counts: [21, 22, 23, 24, 25, 26, 27],
             last_taken: Some(1_700_000_100.25),
         }),
         served: Some(Served {

@@ -175,3 +175,35 @@ fn an_unknown_option_is_an_error_of_the_command_line() -> Result<()> {
     require_failure(&finished, BAD_CONFIGURATION, &["--no-such-option", "--help"]);
     Ok(())
 }
+
+#[test]
+fn words_of_the_command_line_do_nothing_to_a_terminal() -> Result<()> {
+    let _turn = turn::shared()?;
+    const WORD: &str = "x\u{1b}[31m\u{202e}";
+    let file = format!("/absent/{WORD}");
+    for arguments in [
+        &[
+            "capture",
+            "--extcap-interface",
+            WORD,
+            "--capture",
+            "--fifo",
+            "/absent/fifo",
+        ][..],
+        &["trace", "--subnet", WORD],
+        &["trace", "--read", &file],
+        &["capture", "-w", &file],
+        &["check-config", &file],
+        &["serve", "--log.level", WORD],
+        &["serve", "--btf", &file],
+        &["serve", WORD],
+        &[WORD],
+    ] {
+        let finished = run(arguments)?;
+        assert!(matches!(finished.code, Some(1..=3)), "{arguments:?}: {finished:?}");
+        let said = &finished.stderr;
+        assert!(said.contains("\\u{1b}[31m"), "{arguments:?}: {said:?}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{arguments:?}: {said:?}");
+    }
+    Ok(())
+}

@@ -5,7 +5,10 @@
 mod answers;
 mod browsers;
 mod connections;
+mod files;
 mod logins;
+mod machine;
+mod signals;
 
 use std::fs::{read_to_string, write};
 use std::io::{Read as _, Write as _};

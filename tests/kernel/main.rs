@@ -39,5 +39,6 @@ mod top;
 mod totals;
 mod trace;
 mod trace_losses;
+mod watch;
 mod web;
 mod xdp;

@@ -203,7 +203,7 @@ fn filters_choose_events_of_a_recorded_trace() -> Result<()> {
     assert_eq!(by_type.into_iter().sum::<Result<usize>>()?, all);
     let unknown = traced.reprint(&["--subnet", "nowhere"])?;
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.stderr.contains("--subnet=nowhere"), "{unknown:?}");
+    assert!(unknown.stderr.contains("--subnet=\"nowhere\""), "{unknown:?}");
     Ok(())
 }
 
@@ -343,5 +343,14 @@ fn a_trace_ends_after_so_many_events_or_so_long() -> Result<()> {
     assert_eq!(String::from_utf8(traced.bytes()?)?.lines().count(), 3);
     let short = Trace::start(&pair.config(), &["--duration", "200ms"], To::File)?.end()?;
     assert_eq!(short.code, Some(0), "{short:?}");
+    Ok(())
+}
+
+#[test]
+fn a_trace_whose_fallback_works_warns_of_nothing() -> Result<()> {
+    let _turn = turn::shared()?;
+    let finished = tests::exporter::run(&["trace", "--duration", "200ms", "--output", "json"])?;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(!finished.stderr.contains("WARN"), "{finished:?}");
     Ok(())
 }

@@ -6,13 +6,14 @@ mod rotation;
 mod scrapers;
 mod stubborn;
 
-use std::fs::write;
+use std::fs::{read_to_string, write};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use tests::certificates::{Authority, Signed};
 use tests::exporter::{Exporter, Launch};
+use tests::wait::until;
 
 /// A folder with a web configuration and what it names: `web.yml`, `host.crt`, `host.key`, signed by `ca.crt`.
 pub(super) struct Web {
@@ -40,6 +41,25 @@ impl Web {
 
     pub(super) fn configure(&self, config: &str) -> Result<()> {
         self.write("web.yml", config)
+    }
+
+    /// Writes another configuration and waits until it was read, well or not.
+    fn change(&self, exporter: &Exporter<'_>, config: &str) -> Result<()> {
+        if read_to_string(self.path("web.yml")?)? == config {
+            return Ok(());
+        }
+        let reads = || {
+            let said = exporter.stderr();
+            ["was read again", "the one before stays"]
+                .map(|words| said.matches(words).count())
+                .iter()
+                .sum::<usize>()
+        };
+        let before = reads();
+        self.configure(config)?;
+        until("the web configuration to be read", || {
+            Ok((reads() > before).then_some(()))
+        })
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

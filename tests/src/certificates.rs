@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    SanType, date_time_ymd,
 };
 
 /// An authority that signs certificates.
@@ -27,7 +27,17 @@ pub struct Signed {
 impl Authority {
     /// A new one; two of the same name have different keys.
     pub fn new(name: &str) -> Result<Self> {
+        Self::with(name, CertificateParams::default())
+    }
+
+    /// One whose own certificate is not valid any more; what it signs is.
+    pub fn expired(name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        Self::with(name, params)
+    }
+
+    fn with(name: &str, mut params: CertificateParams) -> Result<Self> {
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

@@ -239,6 +239,11 @@ impl Exporter<'_> {
         }
     }
 
+    /// Where its configuration is.
+    pub fn config_path(&self) -> &Path {
+        self.config.path()
+    }
+
     /// Writes another configuration into its file; the exporter does not know yet.
     pub fn configure(&self, config: &str) -> Result<()> {
         write(self.config.path(), config).context("write the configuration")

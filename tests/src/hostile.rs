@@ -102,6 +102,71 @@ pub const ATTACKS: &[Attack] = &[
         "HTTP/1.1 without a Host header, with two, and with one that is none",
         "400, and the connection is closed",
     ),
+    attack(
+        "configurations_that_are_no_files",
+        "a configuration is a pipe, a device, a folder, a terabyte, nested 100,000 deep, or has 100,001 networks, at the start and at a reload",
+        "it is refused within seconds with the reason; everybody is served meanwhile, and memory stays",
+    ),
+    attack(
+        "web_configurations_that_are_pipes",
+        "the web configuration becomes a pipe that nobody writes",
+        "requests are answered as before, one line of the log says why, and SIGTERM ends it",
+    ),
+    attack(
+        "keys_without_an_end",
+        "certificates, keys and type information are pipes or `/dev/zero`",
+        "they are refused within seconds with the reason",
+    ),
+    attack(
+        "names_and_values_without_bounds",
+        "names with megabytes, control characters or characters that turn text round, and values of a megabyte",
+        "they are refused in one short line",
+    ),
+    attack(
+        "reloads_between_two_pushes",
+        "150 reloads between two pushes of deltas, while the receiver is away",
+        "memory stays",
+    ),
+    attack(
+        "addresses_of_the_kernel",
+        "an exporter without CAP_SYSLOG is asked for everything that it shows",
+        "no address of the kernel is in it",
+    ),
+    attack(
+        "hangups_before_it_serves",
+        "SIGHUP at ten moments of the start",
+        "each is a reload",
+    ),
+    attack(
+        "ends_at_any_moment",
+        "SIGTERM and SIGINT at ten moments of the start",
+        "each is an end with exit code 0",
+    ),
+    attack(
+        "too_few_threads",
+        "a user who may have 2 to 12 threads",
+        "exit code 1 at the start, with the remedy",
+    ),
+    attack(
+        "requests_that_want_threads",
+        "every path is asked for, and a reload",
+        "no thread comes",
+    ),
+    attack(
+        "too_few_descriptors",
+        "limits of open files from 32 to 600, and a soft one of 100",
+        "exit code 1 with the remedy; the soft one is raised to the hard one",
+    ),
+    attack(
+        "terminals_of_any_size",
+        "`top` on a terminal of 65535 columns and rows",
+        "it draws 1000 of each, and SIGTERM ends it",
+    ),
+    attack(
+        "captures_into_folders",
+        "`capture -w` names a folder, in several forms, with and without rotation",
+        "exit code 2, and no file is made",
+    ),
 ];
 
 /// The lines of the table in Markdown.

@@ -18,6 +18,7 @@ pub mod dashboards;
 pub mod exporter;
 pub mod exposition;
 pub mod ftrace;
+pub mod fuzz;
 pub mod hostile;
 pub mod kernel_facts;
 pub mod live_flow;

@@ -92,7 +92,7 @@ impl Wanted {
     }
 }
 
-/// One row. The address of a function that has a name is not told: it would tell where the kernel lies in memory.
+/// One row.
 fn row(dropped: &Dropped) -> Value {
     let Dropped {
         id: _,
@@ -104,16 +104,11 @@ fn row(dropped: &Dropped) -> Value {
     let mut row: Map<String, Value> = Map::new();
     row.insert("source".to_owned(), json!(source.as_str()));
     row.extend(labels.iter().map(|(name, value)| (String::from(*name), json!(value))));
-    let offset = place.as_ref().and_then(|place| place.offset);
-    let address = place.as_ref().filter(|place| place.offset.is_none());
+    let offset = place.as_ref().map(|place| place.offset);
     row.insert("offset_bytes".to_owned(), json!(offset));
     row.insert(
         "module".to_owned(),
         json!(place.as_ref().and_then(|place| place.module.as_ref())),
-    );
-    row.insert(
-        "address".to_owned(),
-        json!(address.map(|place| format!("{:#x}", place.address))),
     );
     row.insert("packets".to_owned(), json!(count.packets));
     row.insert("bytes".to_owned(), json!(count.bytes));
@@ -185,21 +180,16 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_only_where_there_is_no_name() {
+    fn a_place_is_told_by_function_offset_and_module_and_never_by_address() {
         let mut dropped = rows().remove(0);
-        let mut at = |offset, module: Option<&str>| {
-            dropped.place = Some(Place {
-                address: 0xffff_ffff_8100_0010,
-                offset,
-                module: module.map(str::to_owned),
-            });
+        let mut at = |place: Option<Place>| {
+            dropped.place = place;
             let row = row(&dropped);
-            [&row["address"], &row["offset_bytes"], &row["module"]].map(Value::clone)
+            assert_eq!(row.get("address"), None);
+            [&row["offset_bytes"], &row["module"]].map(Value::clone)
         };
-        assert_eq!(
-            at(Some(16), Some("nf_tables")),
-            [Value::Null, json!(16), json!("nf_tables")]
-        );
-        assert_eq!(at(None, None), [json!("0xffffffff81000010"), Value::Null, Value::Null]);
+        let module = Some("nf_tables".to_owned());
+        assert_eq!(at(Some(Place { offset: 16, module })), [json!(16), json!("nf_tables")]);
+        assert_eq!(at(None), [Value::Null, Value::Null]);
     }
 }

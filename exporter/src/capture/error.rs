@@ -57,9 +57,10 @@ impl CaptureError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Refused(_) | Self::Nowhere => ExitCode::from(2),
-            Self::Output(OutputError::Terminal | OutputError::NotAFile | OutputError::NeverRotated) => {
-                ExitCode::from(2)
-            }
+            Self::Output(
+                OutputError::Terminal | OutputError::NotAFile | OutputError::Folder { .. } | OutputError::NeverRotated,
+            ) => ExitCode::from(2),
+            Self::Load(LoadError::EndAsked) => ExitCode::SUCCESS,
             Self::Features(_) | Self::Unsupported(_) | Self::Lacking(_) | Self::Capabilities(_) | Self::Load(_) => {
                 ExitCode::from(3)
             }

@@ -72,7 +72,7 @@ impl ExtcapArguments {
             && name != INTERFACE
         {
             return Task::Refuse(format!(
-                "--extcap-interface={name}: there is no such interface; the one there is is {INTERFACE}"
+                "--extcap-interface={name:?}: there is no such interface; the one there is is {INTERFACE}"
             ));
         }
         let filter = filter.as_deref().unwrap_or_default().trim();

@@ -7,13 +7,20 @@ use super::{
     rotation::{Rotation, numbered},
     stop::Stop,
 };
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::signals;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::fs::{FileTypeExt, OpenOptionsExt},
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{FileTypeExt, OpenOptionsExt},
+        },
     },
     path::{Path, PathBuf},
     time::Duration,
@@ -30,6 +37,12 @@ pub enum OutputError {
     /// More than one file has to have a name.
     #[error("-w -: standard output cannot be rotated; name a file")]
     NotAFile,
+    /// There has to be a name for the files.
+    #[error("-w {path:?}: this names a folder; name a file, for example drops.pcapng in it")]
+    Folder {
+        /// What was given.
+        path: PathBuf,
+    },
     /// Nothing begins the next file.
     #[error("--rotate-files needs --rotate-size or --rotate-duration")]
     NeverRotated,
@@ -96,6 +109,10 @@ impl Output {
             let file = stdout.as_fd().try_clone_to_owned();
             let file = file.map_err(|source| failed(path, source))?;
             return Ok(Self::of(file.into(), None, rotation, number));
+        }
+        if names_a_folder(path) {
+            let path = path.to_owned();
+            return Err(OutputError::Folder { path });
         }
         let file = create(&place(path, rotation, number))?;
         Ok(Self::of(file, Some(path.to_owned()), rotation, number))
@@ -192,7 +209,7 @@ impl Output {
                 PollFd::new(stop.signals(), PollFlags::POLLIN),
             ];
             if let Err(error) = poll(&mut waited, PollTimeout::from(STEP))
-                && error != nix::errno::Errno::EINTR
+                && error != Errno::EINTR
             {
                 return Err(error.into());
             }
@@ -224,6 +241,12 @@ fn place(path: &Path, rotation: Rotation, number: u64) -> PathBuf {
     }
 }
 
+/// A path that ends with a slash or dots names no file, whether there is such a folder or not.
+fn names_a_folder(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    path.is_dir() || path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.")
+}
+
 /// What was on the wire is for its owner.
 fn create(path: &Path) -> Result<File, OutputError> {
     let mut options = OpenOptions::new();
@@ -231,8 +254,14 @@ fn create(path: &Path) -> Result<File, OutputError> {
     options.write(true).mode(0o600);
     if !is_pipe {
         options.create(true).truncate(true);
+        return options.open(path).map_err(|source| failed(path, source));
     }
-    options.open(path).map_err(|source| failed(path, source))
+    // That waits for a reader; until then nothing has to be ended in order.
+    let held = |done: Result<(), Errno>| done.map_err(|error| failed(path, error.into()));
+    held(signals::let_through())?;
+    let opened = options.open(path).map_err(|source| failed(path, source));
+    held(signals::hold_back())?;
+    opened
 }
 
 fn failed(path: &Path, source: io::Error) -> OutputError {
@@ -268,6 +297,22 @@ mod tests {
             Output::open(Path::new("-"), rotated()),
             Err(OutputError::NotAFile)
         ));
+        let folder = tempfile::tempdir().unwrap();
+        let slash = folder.path().join("absent/");
+        for path in [
+            folder.path(),
+            Path::new("/"),
+            Path::new(".."),
+            Path::new("."),
+            &slash,
+            Path::new("x/."),
+        ] {
+            for rotation in [Rotation::default(), rotated()] {
+                let opened = Output::open(path, rotation);
+                assert!(matches!(opened, Err(OutputError::Folder { .. })), "{path:?}");
+            }
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let nowhere = Output::open(Path::new("/proc/nowhere/x"), Rotation::default());
         assert!(matches!(nowhere, Err(OutputError::Open { .. })));
     }

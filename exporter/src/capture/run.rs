@@ -82,7 +82,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     let packets = Packets::load(&wanted, plan, reasons, btf)?;
     capabilities::drop_all()?;
     if packets.kernel().hides_symbols() {
-        tracing::warn!("the kernel hides its symbol addresses, so locations are numbers; give the process CAP_SYSLOG");
+        tracing::warn!("the kernel hides its symbol addresses, so locations are unknown; give the process CAP_SYSLOG");
     }
     let stop = Stop::new(arguments.duration).map_err(CaptureError::Wait)?;
     if voice == Voice::All {
@@ -332,7 +332,7 @@ struct Kernel<'a> {
 impl Namer for Kernel<'_> {
     fn names(&mut self, site: &Site) -> (String, String) {
         if let Err(error) = self.packets.learn(site) {
-            tracing::warn!(%error, "a location stays a number");
+            tracing::warn!(%error, "a location stays unknown");
         }
         (self.packets.reason(site), self.packets.location(site))
     }

@@ -1,12 +1,14 @@
 //! What was dropped, row by row, for those who want more than the metrics: no fold runs for it, and no other table is read.
 
-use super::{CollectError, Collector, Source, held};
+use super::{CollectError, Collector, Source};
 use crate::{
+    config::DropLabel,
     drops::{Dropped, Place},
     kernel::{
         Kernel,
         read::{DropReading, DropRow, ReadError},
     },
+    labels::LabelSet,
     sites,
 };
 use std::sync::Arc;
@@ -18,8 +20,9 @@ impl Collector {
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
     pub async fn drops(&self) -> Result<Arc<Vec<Dropped>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
-        let source = Arc::clone(&self.source);
-        self.drops.get(max_age, move || held(&source).dropped()).await
+        let reader = Arc::clone(&self.reader);
+        let read = async move { reader.read(Source::dropped).await };
+        self.drops.get(max_age, read).await
     }
 }
 
@@ -29,11 +32,17 @@ impl Source {
         self.learn_names(&readings)?;
         let rows = readings.into_iter().filter_map(|(slot, DropReading { row, count })| {
             let (source, site) = sites::name(&row, &self.kernel);
+            let labels = self.labelling.of_site(site.as_ref())?;
+            let place = place(&row, &self.kernel);
             Some(Dropped {
                 id: slot.into(),
                 source,
-                labels: self.labelling.of_site(site.as_ref())?,
-                place: place(&row, &self.kernel),
+                labels: if place.is_some() {
+                    labels
+                } else {
+                    told_apart(labels, &row, &self.kernel)
+                },
+                place,
                 count,
             })
         });
@@ -44,10 +53,24 @@ impl Source {
 
 fn place(row: &DropRow, kernel: &Kernel) -> Option<Place> {
     let DropRow::Software(key) = row else { return None };
-    let symbol = kernel.symbol(key.location);
+    let symbol = kernel.symbol(key.location)?;
     Some(Place {
-        address: key.location,
-        offset: symbol.map(|symbol| symbol.offset),
-        module: symbol.and_then(|symbol| symbol.module.clone()),
+        offset: symbol.offset,
+        module: symbol.module.clone(),
     })
+}
+
+/// Places without a name have one in the metrics; people want to know how many they are.
+fn told_apart(labels: LabelSet, row: &DropRow, kernel: &Kernel) -> LabelSet {
+    let DropRow::Software(key) = row else { return labels };
+    let location = DropLabel::Location.as_str();
+    let told_apart = |(name, value): &(&'static str, String)| {
+        let value = if *name == location {
+            kernel.alias(key.location)
+        } else {
+            value.clone()
+        };
+        (*name, value)
+    };
+    labels.iter().map(told_apart).collect()
 }

@@ -1,6 +1,6 @@
 //! Live flows, one by one: the dump runs when somebody asks. The kernel's turn is the only thing that a scrape may wait for.
 
-use super::{CollectError, Collector, Source, held};
+use super::{CollectError, Collector, Source};
 use crate::{flows::LiveFlow, kernel::read::ReadError, labels::LabelSet};
 use common::group::GroupKey;
 use std::{collections::HashMap, sync::Arc};
@@ -12,8 +12,9 @@ impl Collector {
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
     pub async fn flows(&self) -> Result<Arc<Vec<LiveFlow>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
-        let source = Arc::clone(&self.source);
-        self.flows.get(max_age, move || held(&source).flows()).await
+        let reader = Arc::clone(&self.reader);
+        let read = async move { reader.read(Source::flows).await };
+        self.flows.get(max_age, read).await
     }
 }
 

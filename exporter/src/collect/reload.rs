@@ -2,12 +2,17 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, Relabelled, Source, clock, held};
+use super::{CollectError, Collector, Source, clock};
 use crate::{
     config::{Config, ConfigError},
     kernel::LoadError,
+    otlp::{
+        delta::{Relabelled, Relabelling},
+        reading::nanos,
+    },
+    worker::NotDone,
 };
-use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the configuration stays what it was.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,15 @@ pub enum ReloadError {
     /// Every number for an application protocol has been given out.
     #[error("app_protocols: too many names have come and gone since the exporter started; restart it")]
     NumbersUsedUp,
+    /// The files are on a disk or at a server that does not answer.
+    #[error("the files could not be read within {} s; check what they are mounted from", .0.as_secs())]
+    Slow(Duration),
+    /// The thread that reads files did not.
+    #[error("the files were not read: {0}")]
+    NotRead(NotDone),
+    /// The reload itself ended early.
+    #[error("the reload ended early: {0}")]
+    Ended(tokio::task::JoinError),
     /// The kernel's tables do not take it.
     #[error(transparent)]
     Kernel(#[from] LoadError),
@@ -39,31 +53,30 @@ pub struct Reloaded {
 }
 
 impl Collector {
-    /// Goes over to the configuration that `read` gives, on a thread that may block. Whatever goes wrong, nothing has changed.
+    /// Goes over to a configuration, or says in the metrics that there is none. Whatever goes wrong, nothing has changed.
     ///
     /// # Errors
     /// [`ReloadError`] as a sentence with place and remedy.
-    pub async fn reload<R>(&self, read: R) -> Result<Reloaded, ReloadError>
-    where
-        R: FnOnce() -> Result<Config, ReloadError> + Send + 'static,
-    {
+    pub async fn reload(&self, config: Result<Config, ReloadError>) -> Result<Reloaded, ReloadError> {
         let mut last = self.last.lock().await;
-        let source = Arc::clone(&self.source);
-        let result = tokio::task::spawn_blocking(move || {
-            let mut source = held(&source);
-            let result = read().and_then(|config| source.reload(config));
+        let result = self.reader.source.ask(move |source| {
+            let result = config.and_then(|config| source.reload(config));
             source.last_reload.tell(result.is_ok(), clock());
             result
         });
         let result = result
             .await
-            .unwrap_or_else(|error| Err(CollectError::Ended(error).into()));
+            .unwrap_or_else(|error| Err(CollectError::NotDone(error).into()));
         // In any case the next scrape shall see how it went.
         last.collection = None;
         if let Ok(reloaded) = &result {
             last.max_age = reloaded.config.collect.max_age;
+            // However many reloads there are between two pushes, the pusher learns of them at once.
             if let Some(relabelled) = &mut last.relabelled {
-                relabelled.push(reloaded.relabelled.clone());
+                match relabelled {
+                    Some(earlier) => earlier.then(&reloaded.relabelled),
+                    None => *relabelled = Some(Relabelling::new(reloaded.relabelled.clone())),
+                }
             }
         }
         result
@@ -77,7 +90,7 @@ impl Source {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
         let snapshot = self.snapshot().map_err(CollectError::Read)?;
-        let (at, by_old) = (clock(), self.label(&snapshot));
+        let (at, by_old) = (nanos(clock()), self.label(&snapshot));
         self.kernel.configure(&config, &numbering)?;
         self.labelling.configure(&config, &numbering);
         self.served.limit(config.limits.connections_per_peer);

@@ -19,16 +19,12 @@ impl<T> Default for Shared<T> {
 }
 
 impl<T: Send + Sync + 'static> Shared<T> {
-    /// The last reading, or if that is older than `max_age` a new one, made on a thread that may block.
-    pub(super) async fn get<E>(
+    /// The last reading, or if that is older than `max_age` what `read` gives.
+    pub(super) async fn get(
         &self,
         max_age: Duration,
-        read: impl FnOnce() -> Result<T, E> + Send + 'static,
-    ) -> Result<Arc<T>, CollectError>
-    where
-        E: Send + 'static,
-        CollectError: From<E>,
-    {
+        read: impl Future<Output = Result<T, CollectError>> + Send + 'static,
+    ) -> Result<Arc<T>, CollectError> {
         let mut last = Arc::clone(&self.0).lock_owned().await;
         if let Some((at, reading)) = &*last
             && at.elapsed() < max_age
@@ -38,7 +34,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let shared = Arc::clone(&self.0);
         // It comes to its end even if whoever asked goes away, so that there is never more than one.
         let run = tokio::spawn(async move {
-            let reading = Arc::new(tokio::task::spawn_blocking(read).await??);
+            let reading = Arc::new(read.await?);
             if !max_age.is_zero() {
                 *last = Some((now(), Arc::clone(&reading)));
                 tokio::spawn(forget(shared, max_age));
@@ -61,7 +57,6 @@ async fn forget<T>(shared: Arc<Mutex<Last<T>>>, max_age: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::read::ReadError;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test]
@@ -71,7 +66,7 @@ mod tests {
         let ask = |max_age| {
             let (shared, readings) = (Arc::clone(&shared), Arc::clone(&readings));
             async move {
-                let read = move || Ok::<_, ReadError>(readings.fetch_add(1, Ordering::Relaxed));
+                let read = async move { Ok(readings.fetch_add(1, Ordering::Relaxed)) };
                 *shared.get(max_age, read).await.unwrap()
             }
         };

@@ -13,6 +13,8 @@ const MIB: u64 = 1 << 20;
 pub(super) const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
 pub(super) const SERIES: RangeInclusive<u64> = 100..=10_000_000;
 pub(super) const CONNECTIONS_PER_PEER: RangeInclusive<u64> = 1..=400;
+/// Those of the largest list that a file can hold.
+pub(super) const SUBNETS: RangeInclusive<u64> = 1..=400_000;
 pub(super) const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
 
 /// Bounds of memory, series and connections.
@@ -24,6 +26,8 @@ pub struct Limits {
     pub series: usize,
     /// Most connections of one peer with the HTTP server.
     pub connections_per_peer: usize,
+    /// Most networks of all subnets together.
+    pub subnets: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +36,7 @@ impl Default for Limits {
             memory: 32 * MIB,
             series: 10_000,
             connections_per_peer: 16,
+            subnets: 100_000,
         }
     }
 }
@@ -42,6 +47,7 @@ impl Limits {
             memory,
             series,
             connections_per_peer,
+            subnets,
         } = raw;
         let mut limits = Self::default();
         if let Some(text) = memory {
@@ -53,6 +59,9 @@ impl Limits {
         if let Some(text) = connections_per_peer {
             const KEY: &str = "limits.connections_per_peer";
             limits.connections_per_peer = COUNT.read(KEY, text, CONNECTIONS_PER_PEER)?;
+        }
+        if let Some(text) = subnets {
+            limits.subnets = COUNT.read("limits.subnets", text, SUBNETS)?;
         }
         Ok(limits)
     }

@@ -198,6 +198,14 @@ impl Otlp {
     }
 
     /// Files of the section lie in this folder.
+    /// The files that it names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Tls { ca_file, client } = &self.tls;
+        let client = client.iter().flat_map(|(certificate, key)| [certificate, key]);
+        ca_file.iter().chain(client).cloned().collect()
+    }
+
+    /// Relative paths begin at a folder.
     pub(super) fn is_beside(&mut self, folder: &Path) {
         let Tls { ca_file, client } = &mut self.tls;
         let client = client.iter_mut().flat_map(|(certificate, key)| [certificate, key]);

@@ -173,7 +173,7 @@ pub(crate) struct RawLabels {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with the keys memory, series and connections_per_peer"
+    expecting = "a mapping with the keys memory, series, connections_per_peer and subnets"
 )]
 pub(crate) struct RawLimits {
     /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
@@ -186,6 +186,9 @@ pub(crate) struct RawLimits {
     /// all there are. Default: `16`. Example: `64`.
     #[schemars(with = "Option<schema::ConnectionsPerPeer>")]
     pub(crate) connections_per_peer: Option<String>,
+    /// Most networks (`cidrs`) of all subnets together; each takes memory of the kernel and of the exporter. Default: `100000`. Example: `200000`.
+    #[schemars(with = "Option<schema::Prefixes>")]
+    pub(crate) subnets: Option<String>,
 }
 
 /// `collect`.

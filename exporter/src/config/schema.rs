@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(super) use values::{
     ClassWord, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord, Endpoint, File,
-    Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, ProtocolWord, Series,
+    Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes, ProtocolWord, Series,
     TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something,
 };
 

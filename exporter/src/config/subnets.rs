@@ -86,6 +86,17 @@ impl Subnets {
         Ok(subnets)
     }
 
+    /// Before any of them is looked at.
+    pub(super) fn refuse_too_many(list: Option<&[RawSubnet]>, most: usize) -> Result<(), Problem> {
+        let count: usize = list.unwrap_or_default().iter().map(|subnet| subnet.cidrs.len()).sum();
+        if count <= most {
+            return Ok(());
+        }
+        let what =
+            format!("there are {count} networks, and limits.subnets allows {most}; join networks or raise the limit");
+        Err(Problem::new("subnets", what))
+    }
+
     fn parse_list(list: &[RawSubnet]) -> Result<Self, Problem> {
         let mut subnets = Self::none();
         let mut ids: HashMap<&str, u32> = HashMap::new();

@@ -2,10 +2,14 @@
 //! It must never accept a name that the exporter uses itself.
 //! From the `parse` functions and back to them.
 
+use crate::text::is_unprintable;
 use crate::yaml::Problem;
 
 /// What the exporter calls everything that fits nowhere else.
 pub(super) const OTHER: &str = "other";
+
+/// Most bytes of a name: series, traces and dashboards repeat it.
+pub(super) const LONGEST: usize = 256;
 
 /// A label value that an operator made up.
 pub(super) fn name<'a>(key: &str, text: &'a str) -> Result<&'a str, Problem> {
@@ -13,8 +17,10 @@ pub(super) fn name<'a>(key: &str, text: &'a str) -> Result<&'a str, Problem> {
         "the name is empty; write a word".to_owned()
     } else if text == OTHER {
         format!("{text:?} is what the exporter calls everything else; choose another name")
-    } else if text.chars().any(char::is_control) {
-        format!("{text:?} holds a control character; use printable characters")
+    } else if text.len() > LONGEST {
+        format!("{text:?} is longer than {LONGEST} bytes; choose a shorter name")
+    } else if text.chars().any(is_unprintable) {
+        format!("{text:?} holds a control character or one that turns text round; use printable characters")
     } else {
         return Ok(text);
     };

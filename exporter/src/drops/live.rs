@@ -27,7 +27,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
     config.labels = Labels::default();
     config.collect.max_age = Duration::ZERO;
     let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime().map_err(RunError::Live)?;
+    let runtime = live::runtime()?;
     runtime.block_on(show(&collector, arguments))
 }
 

@@ -635,6 +635,14 @@ pub static METRICS: &[Metric] = &[
         Source::Pushes(&[(&[], Push::RejectedPoints)]),
     ),
     metric(
+        "otlp_start_resets",
+        Count,
+        C,
+        "Times that the start of all pushed series was replaced, because the clock had been set back behind it",
+        "the OTLP push",
+        Source::Pushes(&[(&[], Push::StartResets)]),
+    ),
+    metric(
         "otlp_last_success_timestamp",
         Seconds,
         G,

@@ -90,7 +90,9 @@ impl Packets {
                 taken: 0,
             })
         };
-        with_or_without_casts(plan, load, |packets| packets.kernel.plan())
+        let packets = with_or_without_casts(plan, load, |packets| packets.kernel.plan())?;
+        packets.kernel.tell_refusals();
+        Ok(packets)
     }
 
     /// What runs, and the kernel hides the names of its functions: see [`Kernel`].

@@ -8,10 +8,11 @@ use super::{
     lockdown,
     reasons::Reasons,
 };
+use crate::files;
 use common::fields::{CAST_TYPES, FIELDS, Place};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -79,7 +80,7 @@ pub struct Features {
 /// [`FeaturesError`] when the BTF cannot be read or understood.
 pub fn read(given: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
     let path = btf_path(given);
-    let bytes = fs::read(&path).map_err(|source| FeaturesError::NoBtf {
+    let bytes = files::read(&path, files::BTF).map_err(|source| FeaturesError::NoBtf {
         path: path.clone(),
         source,
     })?;
@@ -109,7 +110,7 @@ pub fn read_new_modules(path: &Path, reasons: &mut Reasons) {
     if REASON_MODULES
         .iter()
         .any(|module| !reasons.have(module) && module_path(module).exists())
-        && let Ok(bytes) = fs::read(path)
+        && let Ok(bytes) = files::read(path, files::BTF)
         && let Ok(btf) = Btf::parse(bytes)
     {
         read_modules(&Arc::new(btf), reasons);
@@ -121,7 +122,7 @@ pub fn read_new_modules(path: &Path, reasons: &mut Reasons) {
 fn read_modules(kernel: &Arc<Btf>, reasons: &mut Reasons) {
     for module in REASON_MODULES {
         if !reasons.have(module)
-            && let Ok(bytes) = fs::read(module_path(module))
+            && let Ok(bytes) = files::read(&module_path(module), files::BTF)
         {
             let btf = Btf::parse_split(bytes, kernel).ok();
             reasons.add_module(module, btf.as_ref());
@@ -259,7 +260,7 @@ mod tests {
         assert!(!features.tracepoints.contains_key("no_such_tracepoint"));
         assert_eq!(features.iterators, ["tcp"]);
         assert!(features.socket_storage);
-        let btf = Btf::parse(fs::read(btf_path(None)).unwrap()).unwrap();
+        let btf = Btf::parse(files::read(&btf_path(None), files::BTF).unwrap()).unwrap();
         assert_eq!(features.one_run_per_cpu, btf.function("bpf_prog_inc_misses_counter"));
         let types = features.casts.map(|casts| casts.types.len());
         assert_eq!(types, btf.function("bpf_rdonly_cast").then_some(CAST_TYPES.len()));

@@ -10,9 +10,9 @@ use super::{
     syscall::{self, MapIterator},
     tables::Lookups,
 };
-use crate::{config::Config, numbering::Numbering};
+use crate::{config::Config, files, numbering::Numbering, signals};
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
+    Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Map, MapError, perf::PerfBufferError},
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
@@ -70,6 +70,9 @@ pub enum LoadError {
         /// What the kernel said.
         source: PerfBufferError,
     },
+    /// A signal came before everything was loaded.
+    #[error("told to end while the programs were loaded")]
+    EndAsked,
     /// The number of CPUs.
     #[error("{0}: {1}")]
     Cpus(&'static str, io::Error),
@@ -91,6 +94,8 @@ pub struct Kernel {
     pub(super) cpus: usize,
     pub(super) capacity: Capacity,
     pub(super) jiffy_nanoseconds: u64,
+    /// Programs that the kernel refused, and why.
+    refusals: Vec<(&'static str, String)>,
 }
 
 impl Kernel {
@@ -107,13 +112,23 @@ impl Kernel {
     ) -> Result<Self, LoadError> {
         let load = |plan| Self::load_plan(config, numbering, plan, reasons.clone(), btf);
         let kernel = with_or_without_casts(plan, load, Self::plan)?;
+        kernel.tell_refusals();
         if !kernel.plan.counts_on_a_refused_segment_path() {
             return Ok(kernel);
         }
         // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
         let (plan, reasons) = (kernel.plan.clone().without_segment_path(), kernel.reasons.clone());
         drop(kernel);
-        Self::load_plan(config, numbering, plan, reasons, btf)
+        let kernel = Self::load_plan(config, numbering, plan, reasons, btf)?;
+        kernel.tell_refusals();
+        Ok(kernel)
+    }
+
+    /// Logs which programs of those that stay the kernel refused.
+    pub(super) fn tell_refusals(&self) {
+        for (program, reason) in &self.refusals {
+            tracing::warn!(program, reason, "the kernel refuses a program");
+        }
     }
 
     fn load_plan(
@@ -150,7 +165,7 @@ impl Kernel {
         prepare(&mut ebpf)?;
         // After the loader, which reads it as well, so that memory holds it once.
         let path = features::btf_path(btf);
-        let btf = Btf::parse_file(&path, Endianness::default()).map_err(|error| object_error(error.into()))?;
+        let btf = read_btf(&path).map_err(|error| object_error(error.into()))?;
         let mut kernel = Self {
             ebpf,
             lookups,
@@ -164,6 +179,7 @@ impl Kernel {
             cpus,
             capacity,
             jiffy_nanoseconds,
+            refusals: Vec::new(),
         };
         kernel.attach(&btf)?;
         drop(btf);
@@ -176,7 +192,7 @@ impl Kernel {
         &self.plan
     }
 
-    /// The kernel hides symbol addresses: drop locations are numbers.
+    /// The kernel hides symbol addresses: drop locations are unknown.
     pub const fn hides_symbols(&self) -> bool {
         self.symbols.are_hidden()
     }
@@ -213,8 +229,13 @@ impl Kernel {
             if planned.off.is_some() {
                 continue;
             }
+            // The verifier takes its time, on slow machines many seconds.
+            if signals::end_is_asked() {
+                return Err(LoadError::EndAsked);
+            }
             if let Err(error) = step(self, &planned) {
                 let reason = refused(planned.name(), &error)?;
+                self.refusals.push((planned.name(), reason.clone()));
                 first_refusal.get_or_insert((planned.name(), reason.clone()));
                 self.plan.give_up(planned.name(), reason);
             }
@@ -267,6 +288,7 @@ impl Kernel {
         }
         if let Err(error) = self.run_finder(btf) {
             let reason = refused(FIND, &error)?;
+            self.refusals.push((FIND, reason.clone()));
             for second in seconds {
                 self.plan.give_up(second.name(), format!("{FIND}: {reason}"));
             }
@@ -342,8 +364,8 @@ fn refused(program: &'static str, error: &ProgramError) -> Result<String, LoadEr
     if lockdown::is_why(&reason) {
         return Err(LoadError::LockedDown);
     }
-    tracing::warn!(program, %reason, "the kernel refuses a program");
-    tracing::debug!(program, %error, "in full");
+    // Other programs may be tried in their place.
+    tracing::debug!(program, %error, "the kernel refuses a program");
     Ok(reason)
 }
 
@@ -376,8 +398,16 @@ pub(super) fn with_or_without_casts<T>(
     if running(&second) <= Some(ran) {
         return first;
     }
-    tracing::info!("the kernel refuses to give types to addresses: programs ask for each piece of memory");
+    tracing::debug!("the kernel refuses to give types to addresses: programs ask for each piece of memory");
     second
+}
+
+fn read_btf(path: &Path) -> Result<Btf, BtfError> {
+    let read = files::read(path, files::BTF).map_err(|error| BtfError::FileError {
+        path: path.to_owned(),
+        error,
+    });
+    Btf::parse(&read?, Endianness::default())
 }
 
 fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {

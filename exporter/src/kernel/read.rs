@@ -185,9 +185,14 @@ impl Kernel {
         self.symbols.resolve(addresses).map_err(ReadError::Symbols)
     }
 
-    /// The name of a code address.
+    /// The name of a code address, or [`UNKNOWN`](super::symbols::UNKNOWN).
     pub fn location(&self, address: u64) -> String {
-        self.symbols.name(address)
+        self.symbols.name(address).to_owned()
+    }
+
+    /// What tells a code address without a name from others, as long as this process runs.
+    pub fn alias(&self, address: u64) -> String {
+        self.symbols.alias(address)
     }
 
     /// Where a code address lies, if the kernel says so.

@@ -6,8 +6,15 @@
 use std::{
     collections::HashMap,
     fs::File,
+    hash::{BuildHasher as _, RandomState},
     io::{self, BufRead, BufReader, Seek, SeekFrom},
 };
+
+/// What stands for a place that the kernel does not name. Its address would tell where the kernel lies in memory.
+pub const UNKNOWN: &str = "unknown";
+
+/// No function is so long: what lies further behind the beginning of one lies in something without a name.
+const LONGEST_FUNCTION: u64 = 1 << 20;
 
 /// Names of the addresses asked for so far.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub struct Symbols {
     /// Without a symbol where none is known.
     known: HashMap<u64, Option<Symbol>>,
     hidden: bool,
+    /// Of this process: numbers made with it tell nothing of the addresses.
+    key: RandomState,
 }
 
 /// Where in the kernel's code an address lies.
@@ -30,12 +39,13 @@ pub struct Symbol {
 }
 
 impl Symbols {
-    /// Opens the table. Without one every address stays a number.
+    /// Opens the table. Without one no address has a name.
     pub fn open() -> Self {
         let mut symbols = Self {
             table: File::open("/proc/kallsyms").ok(),
             known: HashMap::new(),
             hidden: false,
+            key: RandomState::new(),
         };
         symbols.hidden = !symbols.first_address_is_shown().unwrap_or(false);
         symbols
@@ -75,10 +85,14 @@ impl Symbols {
         self.known.get(&address)?.as_ref()
     }
 
-    /// The function that a resolved address lies in, or the address in hexadecimal.
-    pub fn name(&self, address: u64) -> String {
-        self.symbol(address)
-            .map_or_else(|| format!("{address:#x}"), |symbol| symbol.function.clone())
+    /// The function that a resolved address lies in, or [`UNKNOWN`].
+    pub fn name(&self, address: u64) -> &str {
+        self.symbol(address).map_or(UNKNOWN, |symbol| &symbol.function)
+    }
+
+    /// What tells an address without a name from others, as long as this process runs.
+    pub fn alias(&self, address: u64) -> String {
+        format!("{UNKNOWN}-{:08x}", self.key.hash_one(address) >> 32)
     }
 
     fn first_address_is_shown(&mut self) -> io::Result<bool> {
@@ -116,9 +130,11 @@ fn functions_at(table: impl BufRead, addresses: &[u64]) -> io::Result<Vec<Option
         .zip(addresses)
         .map(|(entry, address)| {
             last = entry.max(last.take());
-            last.as_ref().map(|(start, function, module)| Symbol {
+            let (start, function, module) = last.as_ref()?;
+            let offset = address - start;
+            (offset < LONGEST_FUNCTION).then(|| Symbol {
                 function: function.clone(),
-                offset: address - start,
+                offset,
                 module: module.clone(),
             })
         })
@@ -157,7 +173,7 @@ mod tests {
     #[test]
     fn an_address_is_named_by_the_function_it_lies_in() {
         check(
-            &[0x10, 0x800, 0x1000, 0x1fff, 0x2001, 0x2900, 0x9000],
+            &[0x10, 0x800, 0x1000, 0x1fff, 0x2001, 0x2900, 0x9000, 0x10_3000],
             &[
                 None,
                 Some("module_function"),
@@ -166,6 +182,7 @@ mod tests {
                 Some("second"),
                 Some("second"),
                 Some("third"),
+                None,
             ],
         );
     }
@@ -201,5 +218,15 @@ mod tests {
             .0;
         symbols.resolve([address, address + 1]).unwrap();
         assert_eq!(symbols.name(address + 1), "kfree_skbmem");
+    }
+
+    #[test]
+    fn an_alias_stays_and_tells_one_address_from_another_but_no_address() {
+        let symbols = [(); 2].map(|()| Symbols::open());
+        let alias = |of: usize, address: u64| symbols[of].alias(address);
+        assert_eq!(alias(0, 1), alias(0, 1));
+        assert_ne!(alias(0, 1), alias(0, 2));
+        assert_ne!(alias(0, 1), alias(1, 1));
+        assert_eq!(symbols[0].name(1), UNKNOWN);
     }
 }

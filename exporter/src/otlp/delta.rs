@@ -10,6 +10,7 @@ use crate::{
 use std::{
     borrow::Cow,
     collections::{HashMap, hash_map::Entry},
+    sync::Arc,
 };
 
 /// What was acknowledged, series by series.
@@ -45,6 +46,43 @@ struct Closed {
     until: Nanos,
 }
 
+/// One snapshot by the labels before and after a reload.
+#[derive(Clone, Debug)]
+pub struct Relabelled {
+    /// When.
+    pub at: Nanos,
+    /// All that was counted until then, under the old labels.
+    pub by_old: Arc<Families>,
+    /// The same under the new ones.
+    pub by_new: Arc<Families>,
+}
+
+/// Changes of labels that the deltas have yet to learn of: however many there are, they take the memory of two.
+#[derive(Debug)]
+pub struct Relabelling {
+    first: Relabelled,
+    /// What has grown since the first one, by the labels of the last.
+    since: Option<Deltas>,
+}
+
+impl Relabelling {
+    /// One change.
+    pub const fn new(first: Relabelled) -> Self {
+        Self { first, since: None }
+    }
+
+    /// And another one after it.
+    pub fn then(&mut self, Relabelled { at, by_old, by_new }: &Relabelled) {
+        let Self { first, since } = self;
+        let since = since.get_or_insert_with(|| {
+            let mut since = Deltas::new(first.at);
+            since.acknowledge_all(&first.by_new, first.at);
+            since
+        });
+        since.relabel(by_old, by_new, *at);
+    }
+}
+
 impl Deltas {
     /// Nothing is acknowledged; counters began at `start`.
     pub fn new(start: Nanos) -> Self {
@@ -71,6 +109,12 @@ impl Deltas {
                 let value = point.value.clone();
                 self.base.insert(Series::of(metric, point), Base { value, at });
             }
+        }
+    }
+
+    fn acknowledge_all(&mut self, Families(families): &Families, at: Nanos) {
+        for Family { metric, points } in families {
+            self.acknowledge(&[Slice { metric, points }], at);
         }
     }
 
@@ -103,8 +147,56 @@ impl Deltas {
         self.opened = at;
     }
 
-    /// What series that are no more had grown by.
-    pub fn closed(&self) -> Vec<Readings<'_>> {
+    /// Catches up with changes of labels, in the order in which they were made.
+    ///
+    /// To be called between two pushes.
+    pub fn relabel_all(&mut self, Relabelling { first, since }: Relabelling) {
+        let Relabelled { at, by_old, by_new } = &first;
+        self.relabel(by_old, by_new, *at);
+        if let Some(since) = since {
+            self.go_on(by_new, since);
+        }
+    }
+
+    /// Goes on from `shared`, which both know: `later` has followed labels from there on, and holds what they have grown by since.
+    fn go_on(&mut self, shared: &Families, later: Self) {
+        let Self { opened, base, closed } = later;
+        let mut before = std::mem::replace(&mut self.base, base);
+        for (metric, point) in additive(shared) {
+            let series = Series::of(metric, point);
+            let Some(Base { value, at }) = before.remove(&series) else {
+                continue;
+            };
+            // What was outstanding when the labels changed first.
+            let outstanding = minus(&point.value, &value);
+            if is_zero(&outstanding) {
+                continue;
+            }
+            match self.base.get_mut(&series) {
+                Some(base) => {
+                    *base = Base {
+                        value: minus(&base.value, &outstanding),
+                        at,
+                    }
+                }
+                None => self.close(metric, point, outstanding, at, self.opened),
+            }
+        }
+        for Closed {
+            metric,
+            point,
+            since,
+            until,
+        } in closed.into_values()
+        {
+            let value = point.value.clone();
+            self.close(metric, &point, value, since, until);
+        }
+        self.opened = opened;
+    }
+
+    /// What series that are no more had grown by until `now`.
+    pub fn closed(&self, now: Nanos) -> Vec<Readings<'_>> {
         let mut by_metric: HashMap<&str, Readings<'_>> = HashMap::new();
         for Closed {
             metric,
@@ -117,8 +209,9 @@ impl Deltas {
             readings.push(Reading {
                 point,
                 value: Cow::Borrowed(&point.value),
-                since: *since,
-                until: *until,
+                // The clock may have been set back since.
+                since: (*since).min(until.min(&now).saturating_sub(1)),
+                until: *until.min(&now),
             });
         }
         by_metric.into_values().collect()
@@ -135,7 +228,7 @@ impl Deltas {
             Entry::Occupied(mut before) => {
                 let before = before.get_mut();
                 before.point.value = plus(&before.point.value, &value);
-                before.until = until;
+                (before.since, before.until) = (before.since.min(since), before.until.max(until));
             }
             Entry::Vacant(vacant) => {
                 let point = Point { value, ..point.clone() };
@@ -307,7 +400,7 @@ mod tests {
         }
         if answered {
             deltas
-                .closed()
+                .closed(now)
                 .iter()
                 .for_each(|(metric, readings)| receiver.take(metric, readings));
             deltas.acknowledge_closed();
@@ -317,14 +410,25 @@ mod tests {
     fn run(events: &[Event]) -> (Kernel, Receiver) {
         let (mut kernel, mut receiver, mut deltas) = (Kernel::default(), Receiver::default(), Deltas::new(1));
         let events = events.iter().chain([&Event::Push(true)]);
-        for (now, event) in (2..).zip(events) {
+        let mut waiting: Option<Relabelling> = None;
+        for (at, event) in (2..).zip(events) {
             match event {
                 Event::Grow(row, more) => kernel.rows[*row] += more,
-                Event::Push(answered) => push(&mut deltas, &kernel.families(), now, *answered, &mut receiver),
+                Event::Push(answered) => {
+                    if let Some(relabelling) = waiting.take() {
+                        deltas.relabel_all(relabelling);
+                    }
+                    push(&mut deltas, &kernel.families(), at, *answered, &mut receiver);
+                }
                 Event::Relabel(names) => {
-                    let old = kernel.families();
+                    let by_old = Arc::new(kernel.families());
                     kernel.names = *names;
-                    deltas.relabel(&old, &kernel.families(), now);
+                    let by_new = Arc::new(kernel.families());
+                    let relabelled = Relabelled { at, by_old, by_new };
+                    match &mut waiting {
+                        Some(earlier) => earlier.then(&relabelled),
+                        None => waiting = Some(Relabelling::new(relabelled)),
+                    }
                 }
             }
         }
@@ -365,6 +469,47 @@ mod tests {
             let counted: u64 = kernel.rows.iter().sum();
             prop_assert_eq!(receiver.total("tcp_sacks"), Value::Count(counted));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_no_point_before_it_begins() {
+        let (mut kernel, mut receiver, mut deltas) = (Kernel::default(), Receiver::default(), Deltas::new(1000));
+        for (now, name) in [(1010, 0), (500, 0), (510, 1), (20, 2), (30, 2)] {
+            kernel.rows[0] += 1;
+            let old = kernel.families();
+            kernel.names = [name; ROWS];
+            deltas.relabel(&old, &kernel.families(), now);
+            // The receiver requires that each point begins before it ends.
+            push(&mut deltas, &kernel.families(), now, true, &mut receiver);
+        }
+        assert_eq!(receiver.total("tcp_sacks"), Value::Count(5));
+    }
+
+    #[test]
+    fn many_changes_of_labels_take_the_memory_of_two() {
+        let names = [[0; ROWS], [1; ROWS], [2, 1, 2, 1]];
+        let mut kernel = Kernel::default();
+        let mut change = |at: usize| {
+            let by_old = Arc::new(kernel.families());
+            kernel.names = names[at % names.len()];
+            let by_new = Arc::new(kernel.families());
+            Relabelled {
+                at: at as u64 + 2,
+                by_old,
+                by_new,
+            }
+        };
+        let mut waiting = Relabelling::new(change(0));
+        let size = |waiting: &Relabelling| {
+            waiting
+                .since
+                .as_ref()
+                .map(|since| since.base.len() + since.closed.len())
+        };
+        (1..10).for_each(|at| waiting.then(&change(at)));
+        let after_few = size(&waiting);
+        (10..1000).for_each(|at| waiting.then(&change(at)));
+        assert_eq!(size(&waiting), after_few);
     }
 
     #[test]

@@ -7,13 +7,14 @@ use super::{
     client::{Client, Receiver},
     delta::Deltas,
     encode,
-    reading::{self, Nanos, split},
+    reading::{self, Nanos, nanos, split},
 };
 use crate::{
-    collect::{CollectError, Collection, Collector, Relabelled, clock},
+    collect::{CollectError, Collection, Collector, clock},
     config::Temporality,
     pushes::Tally,
     snapshot::Push,
+    throttle::{self, Throttle},
 };
 use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
 use std::{sync::Arc, time::Duration};
@@ -38,13 +39,44 @@ pub struct Pusher {
     collector: Arc<Collector>,
     tally: Arc<Tally>,
     resource: Resource,
+    /// When all series began, as receivers are told.
+    start: Nanos,
     deltas: Deltas,
     /// As it was last told, if it was.
     temporality: Option<Temporality>,
-    /// What was wrong with this push.
-    trouble: Option<String>,
-    /// What was last logged: each change is logged once.
-    told: Option<String>,
+    /// What was wrong with this push, and what kind of fault it is.
+    trouble: Option<(Trouble, String)>,
+    log: Throttle,
+}
+
+/// Kinds of faults: a receiver chooses its words, but not these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Collection,
+    Refusal,
+    Silence,
+    Remark,
+    Rejection,
+}
+
+impl Trouble {
+    const ALL: [Self; 5] = [
+        Self::Collection,
+        Self::Refusal,
+        Self::Silence,
+        Self::Remark,
+        Self::Rejection,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collection => "the collection failed",
+            Self::Refusal => "the receiver refuses the metrics",
+            Self::Silence => "the receiver does not take the metrics",
+            Self::Remark => "the receiver took the metrics and says",
+            Self::Rejection => "the receiver rejects some of the data points",
+        }
+    }
 }
 
 /// What became of a request, or of a push.
@@ -61,15 +93,17 @@ enum Delivery {
 impl Pusher {
     /// A pusher for this collector's metrics.
     pub fn new(collector: Arc<Collector>, tally: Arc<Tally>, resource: Resource) -> Self {
-        let deltas = Deltas::new(nanos(collector.started()));
+        let start = nanos(collector.started());
+        let deltas = Deltas::new(start);
         Self {
+            start,
             collector,
             tally,
             resource,
             deltas,
             temporality: None,
             trouble: None,
-            told: None,
+            log: Throttle::new(throttle::FAULT),
         }
     }
 
@@ -156,8 +190,8 @@ impl Pusher {
             return self.collector.collect(fresh).await;
         }
         let (collection, relabelled) = self.collector.to_push(fresh).await?;
-        for Relabelled { at, by_old, by_new } in relabelled {
-            self.deltas.relabel(&by_old, &by_new, nanos(at));
+        if let Some(relabelled) = relabelled {
+            self.deltas.relabel_all(relabelled);
         }
         Ok(collection)
     }
@@ -174,7 +208,7 @@ impl Pusher {
         let delivery = match collection {
             Ok(collection) => self.push_all(&collection, receiver, client, due, destination).await,
             Err(error) => {
-                self.trouble = Some(format!("the collection failed: {error}"));
+                self.trouble = Some((Trouble::Collection, error.to_string()));
                 Delivery::Refused
             }
         };
@@ -191,7 +225,8 @@ impl Pusher {
         destination: &Destination,
     ) -> Delivery {
         let temporality = receiver.settings().temporality;
-        let (start, at) = (nanos(self.collector.started()), nanos(*at));
+        let at = nanos(*at);
+        let start = self.start_before(at);
         let mut all = Delivery::Taken;
         for part in split(families, LARGEST_REQUEST) {
             let request = match temporality {
@@ -210,7 +245,7 @@ impl Pusher {
                 given_up @ Delivery::GivenUp(_) => return given_up,
             }
         }
-        let closed = encode::request(&self.resource, Temporality::Delta, self.deltas.closed());
+        let closed = encode::request(&self.resource, Temporality::Delta, self.deltas.closed(at));
         match self.deliver(closed, receiver, client, due, destination).await {
             Delivery::Taken => {
                 self.deltas.acknowledge_closed();
@@ -218,6 +253,19 @@ impl Pusher {
             }
             not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => not_taken,
         }
+    }
+
+    /// When all series began. Receivers refuse points that end before they begin, and take another beginning for a reset: so it
+    /// stays, unless the clock is set back behind it.
+    fn start_before(&mut self, at: Nanos) -> Nanos {
+        if self.start >= at {
+            self.start = at.saturating_sub(1);
+            self.tally.add(Push::StartResets, 1);
+            tracing::warn!(
+                "push over OTLP: the clock was set back behind the start of all series, which begin anew for receivers"
+            );
+        }
+        self.start
     }
 
     /// Sends one request, and again as long as there is hope and time.
@@ -243,7 +291,7 @@ impl Pusher {
                 Answer::Taken { rejected, message } => return self.taken(rejected, &message),
                 Answer::Refused { why } => {
                     self.tally.add(Push::Refused, 1);
-                    self.trouble = Some(format!("the receiver refuses the metrics: {why}"));
+                    self.trouble = Some((Trouble::Refusal, why));
                     return Delivery::Refused;
                 }
                 Answer::TryAgain { after, why } => (after, why),
@@ -262,7 +310,7 @@ impl Pusher {
                 };
             if !goes_on {
                 self.tally.add(Push::Failed, 1);
-                self.trouble = Some(format!("the receiver does not take the metrics: {why}"));
+                self.trouble = Some((Trouble::Silence, why));
                 return Delivery::GivenUp(after.map(|_| wait));
             }
             self.tally.add(Push::Retries, 1);
@@ -278,27 +326,35 @@ impl Pusher {
             self.tally.add(Push::Partial, 1);
             self.tally.add(Push::RejectedPoints, rejected);
         }
-        // The number changes from push to push; what it is about does not.
         match (rejected, message) {
             (0, "") => {}
-            (0, _) => self.trouble = Some(format!("the receiver took the metrics and says: {message}")),
-            (_, "") => self.trouble = Some("the receiver rejects some of the data points".to_owned()),
-            (_, _) => self.trouble = Some(format!("the receiver rejects some of the data points: {message}")),
+            (0, _) => self.trouble = Some((Trouble::Remark, message.to_owned())),
+            (_, _) => self.trouble = Some((Trouble::Rejection, message.to_owned())),
         }
         Delivery::Taken
     }
 
-    /// Logs what changed since the last push.
+    /// Logs each kind of fault when it begins, now and then while it lasts, and when it is over.
     fn tell(&mut self) {
         let trouble = self.trouble.take();
-        if self.told == trouble {
-            return;
+        if let Some((kind, why)) = &trouble
+            && let Some(silent) = self.log.log(kind.as_str())
+        {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            tracing::warn!(not_logged = silent, "push over OTLP: {}{why}", kind.as_str());
         }
-        match &trouble {
-            Some(trouble) => tracing::warn!("push over OTLP: {trouble}"),
-            None => tracing::info!("push over OTLP: the receiver takes the metrics again"),
+        let others = Trouble::ALL
+            .into_iter()
+            .filter(|kind| trouble.as_ref().is_none_or(|(lasts, _)| lasts != kind));
+        // All of them, so that none is left to be told of later.
+        let over = others.filter(|kind| self.log.over(kind.as_str())).count();
+        if trouble.is_none() && over > 0 {
+            tracing::info!("push over OTLP: the receiver takes the metrics again");
         }
-        self.told = trouble;
     }
 }
 
@@ -307,9 +363,4 @@ async fn interrupted(destination: &Destination, grace: Duration) {
     // An error is the end, which is a change too.
     let _ended = destination.clone().changed().await;
     sleep(grace).await;
-}
-
-/// As the protocol counts time.
-fn nanos(since_1970: Duration) -> Nanos {
-    Nanos::try_from(since_1970.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -3,10 +3,15 @@
 
 use super::delta::Deltas;
 use crate::families::{Families, Family, Metric, Point, Value, semantic::Instrument};
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// Nanoseconds since 1970.
 pub type Nanos = u64;
+
+/// As the protocol counts time.
+pub fn nanos(since_1970: Duration) -> Nanos {
+    Nanos::try_from(since_1970.as_nanos()).unwrap_or(Nanos::MAX)
+}
 
 /// Some series of one metric.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +84,8 @@ pub fn deltas<'a>(part: &'a [Slice<'a>], deltas: &'a Deltas, start: Nanos, now: 
             Some(Reading {
                 point,
                 value: Cow::Owned(value),
-                since,
+                // The clock may have been set back since.
+                since: since.min(now.saturating_sub(1)),
                 until: now,
             })
         });

@@ -1,7 +1,10 @@
 //! TLS to a receiver: rustls with ring, the certificates of a file or of the system, and our own if it asks for one.
 //! It must never accept a certificate that leads to none of those. Reads the files that the settings name; to the clients.
 
-use crate::config::{ConfigError, OtlpSettings};
+use crate::{
+    config::{ConfigError, OtlpSettings},
+    files,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -24,7 +27,8 @@ pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigErro
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
             let chain = certificates("otlp.tls.cert_file", certificate)?;
-            let private = PrivateKeyDer::from_pem_file(key)
+            let private = read("otlp.tls.key_file", key, "a private key")?;
+            let private = PrivateKeyDer::from_pem_slice(&private)
                 .map_err(|error| unusable("otlp.tls.key_file", key, &error, "a private key"))?;
             builder
                 .with_client_auth_cert(chain, private)
@@ -61,12 +65,17 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
 const CERTIFICATES: &str = "certificates";
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| unusable(key, path, &error, CERTIFICATES))?;
+    let bytes = read(key, path, CERTIFICATES)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = read.map_err(|error| unusable(key, path, &error, CERTIFICATES))?;
     if found.is_empty() {
         return Err(unusable(key, path, &"it holds none", CERTIFICATES));
     }
     Ok(found)
+}
+
+fn read(key: &str, path: &Path, wanted: &str) -> Result<Vec<u8>, ConfigError> {
+    files::read(path, files::PEM).map_err(|error| unusable(key, path, &error, wanted))
 }
 
 fn unusable(key: &str, path: &Path, what: &dyn Display, wanted: &str) -> ConfigError {

@@ -16,8 +16,13 @@ use crate::{
     run::RunError,
 };
 use ratatui::{
-    DefaultTerminal,
-    crossterm::event::{self, Event, KeyEventKind},
+    DefaultTerminal, TerminalOptions, Viewport,
+    crossterm::{
+        event::{self, Event, KeyEventKind},
+        execute,
+        terminal::{self, EnterAlternateScreen},
+    },
+    layout::Rect,
 };
 use serde_json::{Value, json};
 use std::{
@@ -41,7 +46,7 @@ pub fn run(arguments: &TopArguments) -> Result<(), RunError> {
     config.collect.max_age = Duration::ZERO;
     let has_drops = config.drops.enabled;
     let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime().map_err(RunError::Live)?;
+    let runtime = live::runtime()?;
     if arguments.once {
         runtime.block_on(once(&collector, arguments))
     } else {
@@ -138,17 +143,42 @@ fn lines(rows: &[FlowRow], limit: usize) -> String {
 }
 
 /// The terminal, taken over; given back when it is dropped. A panic gives it back first and then says what happened.
-struct Screen(DefaultTerminal);
+struct Screen {
+    terminal: DefaultTerminal,
+    area: Rect,
+}
 
 impl Screen {
     fn take() -> io::Result<Self> {
-        ratatui::try_init().map(Self).inspect_err(|_| ratatui::restore())
+        let area = area()?;
+        let viewport = Viewport::Fixed(area);
+        let take = || {
+            let terminal = ratatui::try_init_with_options(TerminalOptions { viewport })?;
+            execute!(io::stdout(), EnterAlternateScreen)?;
+            Ok(Self { terminal, area })
+        };
+        take().inspect_err(|_: &io::Error| ratatui::restore())
     }
 
     fn draw(&mut self, view: &View, look: Look) -> Result<(), RunError> {
-        let drawn = self.0.draw(|frame| screen::draw(frame, view, look));
-        drawn.map(|_| ()).map_err(RunError::Live)
+        self.try_draw(view, look).map_err(RunError::Live)
     }
+
+    fn try_draw(&mut self, view: &View, look: Look) -> io::Result<()> {
+        let area = area()?;
+        if area != self.area {
+            self.terminal.resize(area)?;
+            self.area = area;
+        }
+        self.terminal.draw(|frame| screen::draw(frame, view, look)).map(drop)
+    }
+}
+
+/// The terminal, or the part of it that is drawn on: each character takes memory, and the other side may say any size.
+fn area() -> io::Result<Rect> {
+    const MOST: u16 = 1000;
+    let (width, height) = terminal::size()?;
+    Ok(Rect::new(0, 0, width.min(MOST), height.min(MOST)))
 }
 
 impl Drop for Screen {
@@ -167,7 +197,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
     let (flows, drops) = before.since(&before);
     view.update(flows, drops);
     let mut screen = Screen::take().map_err(RunError::Live)?;
-    let mut events = events();
+    let mut events = events().map_err(RunError::Live)?;
     ticker.advance();
     loop {
         screen.draw(&view, look)?;
@@ -198,9 +228,9 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
 }
 
 /// What the terminal says, from a thread that waits for it until the process ends.
-fn events() -> mpsc::Receiver<io::Result<Event>> {
+fn events() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     let (sender, events) = mpsc::channel(16);
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         loop {
             let event = event::read();
             let is_over = event.is_err();
@@ -208,6 +238,6 @@ fn events() -> mpsc::Receiver<io::Result<Event>> {
                 break;
             }
         }
-    });
-    events
+    })?;
+    Ok(events)
 }

@@ -24,7 +24,9 @@ const RECORD: u32 = 328;
 /// The kind of a record that tells of lost events.
 const LOST: u32 = 6;
 /// Longest header that is read: more names than any configuration has.
-const LONGEST_HEADER: u32 = 64 << 20;
+const LONGEST_HEADER: u32 = 24 << 20;
+/// Most names of one kind, which is as many as a configuration can have.
+const MOST_NAMES: u32 = 400_000;
 
 /// Why a trace cannot be read, or no further.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +174,7 @@ impl<R: Read> Reader<R> {
         }
         let names = decode_names(&rest).ok_or(Fault::Header {
             at: HEADER.into(),
-            what: "the names are cut off or no text",
+            what: "the names are cut off, too many or no text",
         })?;
         Ok(Self {
             from,
@@ -257,7 +259,7 @@ fn decode_names(mut bytes: &[u8]) -> Option<Names> {
         (ipv4, ipv6) => Fallback::Auto { ipv4, ipv6 },
     };
     let mut texts = || {
-        let count: u32 = take_checked(bytes)?;
+        let count: u32 = take_checked(bytes).filter(|count| *count <= MOST_NAMES)?;
         (0..count).map(|_| take_text(bytes)).collect::<Option<Vec<_>>>()
     };
     let (subnets, protocols) = (texts()?, texts()?);

@@ -51,11 +51,12 @@ const FULL: usize = 64 << 10;
 const PATIENCE_MILLISECONDS: u16 = 1000;
 
 impl Output {
-    /// From now on SIGINT and SIGTERM are noticed here and do nothing else.
+    /// From now on SIGINT, SIGTERM and SIGHUP are noticed here and do nothing else.
     pub(super) fn new() -> io::Result<Self> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGINT);
         mask.add(Signal::SIGTERM);
+        mask.add(Signal::SIGHUP);
         mask.thread_block()?;
         Ok(Self {
             to: io::stdout().as_fd().try_clone_to_owned()?.into(),

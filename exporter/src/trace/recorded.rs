@@ -6,7 +6,7 @@ use super::{
     item::Item,
     output::{Output, Written},
 };
-use crate::cli::TraceArguments;
+use crate::{cli::TraceArguments, signals};
 use std::{
     fs::File,
     io::{self, BufReader, Read},
@@ -15,6 +15,8 @@ use std::{
 
 /// Prints what a file has, as far as it goes.
 pub(super) fn print(path: &Path, arguments: &TraceArguments) -> Result<(), TraceError> {
+    // Until there is something to print, nothing has to be ended in order.
+    signals::let_through().map_err(|error| TraceError::Wait(error.into()))?;
     let named = || path.display().to_string();
     let from: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin().lock())

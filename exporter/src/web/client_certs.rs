@@ -8,29 +8,33 @@ use rustls::{
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, UnixTime},
     server::{
-        VerifierBuilderError, WebPkiClientVerifier,
+        WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
-use std::{net::IpAddr, sync::Arc};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, Validity, X509Certificate};
 
 use super::config::ClientAuth;
 
-/// What asks for certificates by this policy; `roots` are the authorities that are trusted.
+/// What asks for certificates by this policy; `authorities` are those that are trusted.
 pub(super) fn verifier(
     policy: ClientAuth,
-    roots: RootCertStore,
+    authorities: Vec<CertificateDer<'static>>,
     allowed_sans: Option<Vec<String>>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
+) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    for authority in &authorities {
+        roots.add(authority.clone())?;
+    }
     let hints = roots.subjects();
-    let chain = if matches!(policy, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify) {
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        Some(builder.build()?)
-    } else {
-        None
-    };
+    let chain = matches!(policy, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify)
+        .then(|| Chain::new(authorities, provider))
+        .transpose()?;
     Ok(Arc::new(Verifier {
         chain,
         mandatory: matches!(policy, ClientAuth::RequireAny | ClientAuth::RequireAndVerify),
@@ -40,10 +44,62 @@ pub(super) fn verifier(
     }))
 }
 
+/// Follows a chain to an authority that is trusted and, as in Go, valid at that moment: rustls looks at the dates of all
+/// certificates but those.
+#[derive(Debug)]
+struct Chain {
+    authorities: Vec<(CertificateDer<'static>, Validity)>,
+    provider: Arc<CryptoProvider>,
+    /// The authorities that were valid last, and who asks them.
+    last: Mutex<(Vec<bool>, Option<Arc<dyn ClientCertVerifier>>)>,
+}
+
+impl Chain {
+    fn new(authorities: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        let with_validity = |authority: CertificateDer<'static>| {
+            let parsed = X509Certificate::from_der(&authority).map_err(|_unsaid| CertificateError::BadEncoding)?;
+            let validity = parsed.1.validity().clone();
+            Ok((authority, validity))
+        };
+        let authorities: Result<Vec<_>, Error> = authorities.into_iter().map(with_validity).collect();
+        Ok(Self {
+            authorities: authorities?,
+            provider: Arc::clone(provider),
+            last: Mutex::default(),
+        })
+    }
+
+    /// Who asks the authorities that are valid now; none where none is.
+    fn at(&self, now: UnixTime) -> Result<Option<Arc<dyn ClientCertVerifier>>, Error> {
+        let now = i64::try_from(now.as_secs())
+            .ok()
+            .and_then(|now| ASN1Time::from_timestamp(now).ok());
+        let is_valid = |validity: &Validity| now.is_some_and(|now| validity.is_valid_at(now));
+        let valid: Vec<bool> = self
+            .authorities
+            .iter()
+            .map(|(_, validity)| is_valid(validity))
+            .collect();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != valid {
+            let mut roots = RootCertStore::empty();
+            for ((authority, _), _) in self.authorities.iter().zip(&valid).filter(|(_, valid)| **valid) {
+                roots.add(authority.clone())?;
+            }
+            let build = |roots| {
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build()
+            };
+            let verifier = (!roots.is_empty()).then(|| build(roots)).transpose();
+            *last = (valid, verifier.map_err(|error| Error::General(error.to_string()))?);
+        }
+        Ok(last.1.clone())
+    }
+}
+
 #[derive(Debug)]
 struct Verifier {
-    /// Who follows the chain to a trusted authority; none where any certificate will do.
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    /// None where any certificate will do.
+    chain: Option<Chain>,
     mandatory: bool,
     allowed_sans: Option<Vec<String>>,
     hints: Vec<DistinguishedName>,
@@ -66,6 +122,7 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some(chain) = &self.chain {
+            let chain = chain.at(now)?.ok_or(CertificateError::Expired)?;
             chain.verify_client_cert(end_entity, intermediates, now)?;
         }
         if let Some(allowed) = &self.allowed_sans {

@@ -1,14 +1,13 @@
 //! The web configuration of the moment: read at the start, and again whenever one of its files has changed.
 //! It must never serve with a file that is wrong: what was right before stays, and the log says why, once for each change.
-//! Asked by the listener for each connection and by the guard for each request; that costs a look at each file's date.
+//! Asked by the listener for each connection and by the guard for each request, which never wait for a file: who watches files
+//! brings what is new.
 
 use axum::http::HeaderMap;
 use rustls::ServerConfig;
 use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -18,7 +17,11 @@ use super::{
     rate::Buckets,
     tls,
 };
-use crate::yaml::{self, ConfigError, Problem, Source};
+use crate::{
+    files::{self, Watched},
+    worker::Worker,
+    yaml::{self, ConfigError, Problem, Source},
+};
 
 /// One web configuration, ready to serve with.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub struct Web {
 struct State {
     current: Arc<Current>,
     /// The files that decide, as they were when they were last read, well or not.
-    files: Vec<(PathBuf, Option<Stamp>)>,
+    files: Watched,
 }
 
 impl Web {
@@ -52,9 +55,9 @@ impl Web {
     /// [`ConfigError`] as a sentence with place and remedy.
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
         let read = match file {
-            Some(file) => Read::new(file, Vec::new()),
+            Some(file) => Read::new(file, Watched::default()),
             None => Read {
-                files: Vec::new(),
+                files: Watched::default(),
                 result: Current::new(WebConfig::default())
                     .map_err(|problem| Source::new("", "--web.config.file").error(&problem)),
             },
@@ -79,30 +82,47 @@ impl Web {
 
     /// The configuration of the moment.
     pub(super) fn current(&self) -> Arc<Current> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = &self.file
-            && state.files.iter().any(|(path, stamp)| Stamp::of(path) != *stamp)
-        {
-            // The first is the file itself.
-            let named = state.files.iter().skip(1).map(|(path, _)| path.clone());
-            let read = Read::new(file, named.collect());
-            state.files = read.files;
-            match read.result {
-                Ok(new) => match new.config.gives_up(&state.current.config) {
-                    None => {
-                        tracing::info!(file = %file.display(), "the web configuration was read again");
-                        state.current = Arc::new(new);
-                    }
-                    Some(key) => tracing::warn!(
-                        file = %file.display(),
-                        key,
-                        "the web configuration would switch off a protection, which only a restart does; the one before stays"
-                    ),
-                },
-                Err(error) => tracing::warn!(%error, "the web configuration is wrong; the one before stays"),
-            }
+        Arc::clone(&self.state().current)
+    }
+
+    /// Whether there is a file to follow.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Goes over to what the files say, if they have changed; the thread `files` reads them.
+    pub async fn follow(&self, files: &Worker<()>) {
+        let Some(file) = self.file.clone() else { return };
+        let before = self.state().files.clone();
+        let read = move |_: &mut ()| before.have_changed().then(|| Read::new(&file, before));
+        // It looks again, later.
+        if let Ok(Some(read)) = files.ask(read).await {
+            self.take(read);
         }
-        Arc::clone(&state.current)
+    }
+
+    fn take(&self, read: Read) {
+        let mut state = self.state();
+        let file = self.file.as_deref().unwrap_or(Path::new("")).display();
+        state.files = read.files;
+        match read.result {
+            Ok(new) => match new.config.gives_up(&state.current.config) {
+                None => {
+                    tracing::info!(%file, "the web configuration was read again");
+                    state.current = Arc::new(new);
+                }
+                Some(key) => tracing::warn!(
+                    %file,
+                    key,
+                    "the web configuration would switch off a protection, which only a restart does; the one before stays"
+                ),
+            },
+            Err(error) => tracing::warn!(%error, "the web configuration is wrong; the one before stays"),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,30 +145,32 @@ impl Current {
 
 /// One attempt to read, and the files that it depended on.
 struct Read {
-    files: Vec<(PathBuf, Option<Stamp>)>,
+    files: Watched,
     result: Result<Current, ConfigError>,
 }
 
 impl Read {
-    /// Reads the file and those that it names. Where it does not say which, because it is wrong, those named `before` stay
+    /// Reads the file and those that it names. Where it does not say which, because it is wrong, those of `before` stay
     /// of interest.
-    fn new(file: &Path, before: Vec<PathBuf>) -> Self {
-        // Stamps are older than what is read: what changes in between is seen the next time.
-        let mut files = stamps(vec![file.to_owned()]);
-        let (named, result) = match parse(file) {
+    fn new(file: &Path, before: Watched) -> Self {
+        // Looked at before they are read: what changes in between is seen the next time.
+        let own = Watched::look([file.to_owned()], files::CONFIGURATION);
+        match parse(file) {
             Ok((text, config)) => {
-                let named = stamps(named(&config));
+                let files = own.and(Watched::look(named(&config), files::PEM));
                 let name = file.display().to_string();
                 let current = Current::new(config);
-                (
-                    named,
-                    current.map_err(|problem| Source::new(&text, &name).error(&problem)),
-                )
+                let result = current.map_err(|problem| Source::new(&text, &name).error(&problem));
+                Self { files, result }
             }
-            Err(error) => (stamps(before), Err(error)),
-        };
-        files.extend(named);
-        Self { files, result }
+            Err(error) => {
+                let files = if before.is_empty() { own } else { before.look_again() };
+                Self {
+                    files,
+                    result: Err(error),
+                }
+            }
+        }
     }
 }
 
@@ -168,37 +190,4 @@ fn named(config: &WebConfig) -> Vec<PathBuf> {
             Pem::Inline(..) => None,
         })
         .collect()
-}
-
-fn stamps(files: Vec<PathBuf>) -> Vec<(PathBuf, Option<Stamp>)> {
-    let stamp = |file: PathBuf| {
-        let stamp = Stamp::of(&file);
-        (file, stamp)
-    };
-    files.into_iter().map(stamp).collect()
-}
-
-/// What tells one state of a file from another without reading it. A copy that keeps size and time still has another
-/// inode or change time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// None where there is no such file, or where it is out of reach.
-    fn of(file: &Path) -> Option<Self> {
-        let metadata = fs::metadata(file).ok()?;
-        Some(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
 }

@@ -8,13 +8,16 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{NoServerSessionStorage, danger::ClientCertVerifier},
 };
-use std::{borrow::Cow, fs, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     client_certs,
     config::{ClientAuth, Pem, Tls},
 };
-use crate::yaml::{Problem, unreadable};
+use crate::{
+    files,
+    yaml::{Problem, unreadable},
+};
 
 /// What connections are accepted with.
 pub(super) fn load(config: &Tls, http2: bool) -> Result<Arc<ServerConfig>, Problem> {
@@ -72,26 +75,38 @@ fn client_verifier(
     config: &Tls,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Problem> {
-    let mut roots = RootCertStore::empty();
-    if let Some(pem) = &config.client_ca {
-        for certificate in certificates(pem)? {
-            roots.add(certificate).map_err(|error| {
-                let what = format!("{}: {error}; name certificates of authorities", place(pem));
-                Problem::new(key(pem), what)
-            })?;
-        }
-    }
+    let authorities = match &config.client_ca {
+        Some(pem) => authorities(pem)?,
+        None => Vec::new(),
+    };
     if config.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    client_certs::verifier(config.client_auth, roots, config.client_allowed_sans.clone(), provider)
-        .map(Some)
-        .map_err(|error| {
-            Problem::new(
-                "tls_server_config.client_auth_type",
-                format!("{error}; name other authorities"),
-            )
-        })
+    client_certs::verifier(
+        config.client_auth,
+        authorities,
+        config.client_allowed_sans.clone(),
+        provider,
+    )
+    .map(Some)
+    .map_err(|error| {
+        Problem::new(
+            "tls_server_config.client_auth_type",
+            format!("{error}; name other authorities"),
+        )
+    })
+}
+
+/// Certificates, each of which can be an authority.
+fn authorities(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let certificates = certificates(pem)?;
+    for certificate in &certificates {
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| {
+            let what = format!("{}: {error}; name certificates of authorities", place(pem));
+            Problem::new(key(pem), what)
+        })?;
+    }
+    Ok(certificates)
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, Problem> {
@@ -141,7 +156,7 @@ fn unusable(config: &Tls, error: &TlsError) -> Problem {
 fn bytes(pem: &Pem) -> Result<Cow<'_, [u8]>, Problem> {
     match pem {
         Pem::Inline(_, text) => Ok(text.reveal().as_bytes().into()),
-        Pem::File(key, path) => fs::read(path).map(Cow::Owned).map_err(|error| {
+        Pem::File(key, path) => files::read(path, files::PEM).map(Cow::Owned).map_err(|error| {
             let what = unreadable(
                 &error,
                 "name another file; a relative path begins at the folder of this file",

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::locate;
+use super::{locate, nesting};
 
 /// Why a text is not the wanted mapping, and in which line.
 pub(super) struct Malformed {
@@ -24,6 +24,7 @@ pub(crate) enum Quote {
 /// The settings that `text` holds; no document at all holds none.
 pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> Result<T, Malformed> {
     refuse_control_characters(text)?;
+    refuse_deep_nesting(text)?;
     refuse_all_but_one_document(text)?;
     let raw = serde_yaml::from_str::<Option<T>>(text);
     Ok(raw.map_err(|error| misshapen(text, &error, quote))?.unwrap_or_default())
@@ -47,6 +48,18 @@ fn refuse_control_characters(text: &str) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+fn refuse_deep_nesting(text: &str) -> Result<(), Malformed> {
+    nesting::too_deep(text).map_or(Ok(()), |line| {
+        Err(Malformed {
+            line: Some(line),
+            what: format!(
+                "lists and mappings are nested deeper than {}; close those that are open",
+                nesting::DEEPEST
+            ),
+        })
+    })
 }
 
 fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {

@@ -2,6 +2,7 @@
 //! It must never hold a line break or another control character, whatever the file holds: it ends up in logs.
 //! Made by `document`, `read` and the functions that judge values; shown by whoever asked for the configuration.
 
+use crate::text::is_unprintable;
 use std::fmt::{self, Display};
 
 /// Why there is no configuration; its `Display` is all there is to say.
@@ -31,14 +32,43 @@ impl ConfigError {
     }
 }
 
+/// Most characters of a value that a message quotes.
+const MOST_OF_A_VALUE: usize = 100;
+/// Most characters of a message.
+const MOST: usize = 1000;
+
+/// Values stand in quotes, in which quotes have a backslash.
 fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
+    let mut out = String::with_capacity(text.len().min(MOST));
+    let mut quoted: Option<usize> = None;
+    let mut characters = text.chars();
+    let mut left = MOST;
+    while let Some(char) = characters.next() {
+        let Some(rest) = left.checked_sub(1) else {
+            out.push('…');
+            break;
+        };
+        let is_shown = quoted.is_none_or(|length| length < MOST_OF_A_VALUE);
+        if char == '"' {
+            if !is_shown {
+                out.push('…');
+            }
+            quoted = quoted.is_none().then_some(0);
+            out.push(char);
+            continue;
+        }
+        let escaped = (char == '\\' && quoted.is_some()).then(|| characters.next()).flatten();
+        quoted = quoted.map(|length| length + 1);
+        if !is_shown {
+            continue;
+        }
+        left = rest;
+        if is_unprintable(char) {
             out.extend(char.escape_default());
         } else {
             out.push(char);
         }
+        out.extend(escaped);
     }
     out
 }
@@ -62,5 +92,23 @@ impl Problem {
 impl Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.key, self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_short_line_whatever_the_value_is() {
+        let check = |text: &str, expected: &str| assert_eq!(printable(text), expected);
+        check("a \"b\" c", "a \"b\" c");
+        check("\u{1b}[31m\n", "\\u{1b}[31m\\n");
+        check("\u{202e}", "\\u{202e}");
+        let long = format!("{:?} is wrong; write another", "x".repeat(1 << 20));
+        check(&long, &format!("\"{}…\" is wrong; write another", "x".repeat(100)));
+        let quotes = format!("{:?} is wrong", "\"".repeat(1000));
+        check(&quotes, &format!("\"{}…\" is wrong", "\\\"".repeat(100)));
+        assert!(printable(&"key.".repeat(1000)).chars().count() <= MOST + 1);
     }
 }

@@ -2,16 +2,17 @@
 //! It must never look into a text beyond its encoding.
 //! From a path of the command line, or a name; to whoever parses it.
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::error::ConfigError;
+use crate::files;
 
 /// The text of the file at `path`; `absent` is what to do where there is none.
 pub(super) fn text(path: &Path, absent: &str) -> Result<String, ConfigError> {
     let file = path.display().to_string();
-    let bytes = fs::read(path).map_err(|error| ConfigError::new(&file, None, unreadable(&error, absent)))?;
+    let bytes = files::read(path, files::CONFIGURATION)
+        .map_err(|error| ConfigError::new(&file, None, unreadable(&error, absent)))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
@@ -37,6 +38,8 @@ pub(crate) fn unreadable(error: &io::Error, absent: &str) -> String {
         "let the user that runs tcpvitals read the file and search its directories"
     } else if kind == ErrorKind::IsADirectory {
         "name a file in it"
+    } else if kind == ErrorKind::FileTooLarge {
+        "check that it is the file that is meant, or cut it"
     } else {
         "check that the path names a regular file"
     };

@@ -83,10 +83,19 @@ fn what_is_read_at_the_start_restarts_the_pods() -> Result<()> {
     assert_eq!(annotations("{}")?, same);
     for values in [
         "config: {tcp: {detail: 'off'}}",
+        "config: {drops: {enabled: false}}",
+        "config: {limits: {memory: 64MiB}}",
         "otlp: {headers: {a: b}}",
         "webConfig: {config: {http_server_config: {http2: false}}}",
     ] {
         assert_ne!(annotations(values)?, same, "{values}");
+    }
+    // The exporter follows what it can.
+    for values in [
+        "config: {subnets_fallback: x}",
+        "config: {limits: {series: 500}, tcp: null}",
+    ] {
+        assert_eq!(annotations(values)?, same, "{values}");
     }
     Ok(())
 }

@@ -24,10 +24,10 @@ fn tls_comes_with_http_2_unless_it_is_switched_off() -> Result<()> {
     let said = refused(&url, &web.trusting(&old)?.options())?;
     assert!(said.contains("alert"), "{said}");
     // A switch of the file holds for the next connection.
-    web.configure(&format!("{TLS}http_server_config: {{http2: false}}\n"))?;
+    web.change(&exporter, &format!("{TLS}http_server_config: {{http2: false}}\n"))?;
     assert_eq!(curl(&url, &web.trusting(&[])?.options())?.version, "1.1");
     // Plain connections have none of it.
-    web.configure("")?;
+    web.change(&exporter, "")?;
     assert_eq!(
         curl(&url, &web.trusting(&[])?.options())?.status,
         200,
@@ -48,9 +48,10 @@ fn the_least_version_and_the_suites_are_kept() -> Result<()> {
     let said = refuse(&["--tls-max", "1.2"])?;
     assert!(said.contains("protocol version"), "{said}");
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
-    web.configure(&format!(
-        "{TLS}  max_version: TLS12\n  cipher_suites: [{suite}]\n  curve_preferences: [CurveP384]\n"
-    ))?;
+    web.change(
+        &exporter,
+        &format!("{TLS}  max_version: TLS12\n  cipher_suites: [{suite}]\n  curve_preferences: [CurveP384]\n"),
+    )?;
     assert_eq!(ask(&["--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"])?, 200);
     // P-256 is the certificate's own.
     assert_eq!(ask(&["--curves", "P-384:P-256"])?, 200);
@@ -82,7 +83,7 @@ fn require_let_in(web: &Web, steps: &[(&str, &str, &[&str])]) -> Result<()> {
     let exporter = web.start()?;
     let url = https(&exporter, "/healthz");
     for (policy, more, let_in) in steps {
-        web.configure(&format!("{TLS}  client_auth_type: {policy}\n{more}"))?;
+        web.change(&exporter, &format!("{TLS}  client_auth_type: {policy}\n{more}"))?;
         for client in ["nobody", "ours", "other", "stranger"] {
             let (certificate, key) = (web.path(&format!("{client}.crt"))?, web.path(&format!("{client}.key"))?);
             // TLS 1.2 tells the client within the handshake, TLS 1.3 behind it.
@@ -157,5 +158,47 @@ fn a_certificate_does_not_replace_the_password() -> Result<()> {
         200
     );
     refused(&url, &web.trusting(&["--user", "alice:a"])?.options())?;
+    Ok(())
+}
+
+#[test]
+fn an_authority_that_has_expired_lets_nobody_in_and_keeps_nobody_of_another_out() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (expired, valid) = (Authority::expired("old")?, Authority::new("new")?);
+    let web = Web::new("")?;
+    web.write("clients.crt", &(expired.certificate.clone() + &valid.certificate))?;
+    web.write_pair("old", &expired.sign(&["DNS:old"])?)?;
+    web.write_pair("new", &valid.sign(&["DNS:new"])?)?;
+    for (authorities, let_in) in [
+        (&expired.certificate, false),
+        (&(expired.certificate.clone() + &valid.certificate), true),
+    ] {
+        web.write("clients.crt", authorities)?;
+        web.configure(&format!("{TLS}{CA}  client_auth_type: RequireAndVerifyClientCert\n"))?;
+        let exporter = web.start()?;
+        let url = https(&exporter, "/healthz");
+        for version in ["1.2", "1.3"] {
+            let options = |client: &str| {
+                let (certificate, key) = (web.path(&format!("{client}.crt"))?, web.path(&format!("{client}.key"))?);
+                Ok::<_, anyhow::Error>([
+                    "--tls-max".to_owned(),
+                    version.to_owned(),
+                    "--cert".to_owned(),
+                    certificate,
+                    "--key".to_owned(),
+                    key,
+                ])
+            };
+            let (old, new) = (options("old")?, options("new")?);
+            refused(&url, &web.trusting(&old.each_ref().map(String::as_str))?.options())?;
+            let new = new.each_ref().map(String::as_str);
+            let new = web.trusting(&new)?;
+            if let_in {
+                assert_eq!(curl(&url, &new.options())?.status, 200, "TLS {version}");
+            } else {
+                refused(&url, &new.options())?;
+            }
+        }
+    }
     Ok(())
 }

@@ -54,11 +54,11 @@ fn users_come_and_go_while_it_runs_but_the_last_one_stays() -> Result<()> {
     let url = format!("http://{}/healthz", exporter.address());
     let status = |user: &str| Ok::<_, anyhow::Error>(curl(&url, &["--user", user])?.status);
     assert_eq!((status("alice:a")?, status("bob:b")?), (200, 401));
-    web.configure(&format!("basic_auth_users: {{bob: {bob}}}"))?;
+    web.change(&exporter, &format!("basic_auth_users: {{bob: {bob}}}"))?;
     assert_eq!((status("alice:a")?, status("bob:b")?), (401, 200));
     // A file without users, half written for example, opens nothing.
     for wrong in ["", "basic_auth_users: {bob: b}", "basic_auth_users: ["] {
-        web.configure(wrong)?;
+        web.change(&exporter, wrong)?;
         assert_eq!(
             (status("alice:a")?, status("bob:b")?, status(":")?),
             (401, 200, 401),
@@ -101,7 +101,10 @@ fn headers_are_on_every_answer_and_the_limit_is_kept() -> Result<()> {
     let alice = &["--user", "alice:a"];
     check(alice, 200)?;
     check(&[], 401)?;
-    web.configure(&config(&format!("{user}rate_limit: {{interval: 1h, burst: 2}}\n")))?;
+    web.change(
+        &exporter,
+        &config(&format!("{user}rate_limit: {{interval: 1h, burst: 2}}\n")),
+    )?;
     // Who has logged in has a limit of their own.
     for (options, status) in [
         (&alice[..], 200),

@@ -12,7 +12,7 @@ use tests::wait::until;
 use super::{HOST, TLS, Web, https};
 
 #[test]
-fn a_new_certificate_is_served_at_the_next_handshake_and_a_bad_one_never() -> Result<()> {
+fn a_new_certificate_is_served_within_seconds_and_a_bad_one_never() -> Result<()> {
     let _turn = turn::shared()?;
     let web = Web::new(TLS)?;
     let exporter = web.start()?;
@@ -22,7 +22,11 @@ fn a_new_certificate_is_served_at_the_next_handshake_and_a_bad_one_never() -> Re
     let by = |authority: &str| ["--cacert".to_owned(), web.path(authority).unwrap_or_default()];
     let served_by = |authority: &str, not: &str| {
         let (good, bad) = (by(authority), by(not));
-        assert_eq!(curl(&url, &good.each_ref().map(String::as_str))?.status, 200);
+        // Files are looked at every other second.
+        until("the certificate to be served", || {
+            let page = curl(&url, &good.each_ref().map(String::as_str));
+            Ok(page.ok().filter(|page| page.status == 200))
+        })?;
         let said = refused(&url, &bad.each_ref().map(String::as_str))?;
         assert!(said.contains("certificate"), "{said}");
         Ok::<_, anyhow::Error>(())
@@ -33,7 +37,6 @@ fn a_new_certificate_is_served_at_the_next_handshake_and_a_bad_one_never() -> Re
     let pair = next.sign(HOST)?;
     web.write("host.crt", &pair.certificate)?;
     served_by("ca.crt", "next-ca.crt")?;
-    served_by("ca.crt", "next-ca.crt")?;
     let warnings = |stderr: &str| stderr.matches("the one before stays").count();
     let warned = |count| {
         let so = until("the log to say so", || {
@@ -43,6 +46,7 @@ fn a_new_certificate_is_served_at_the_next_handshake_and_a_bad_one_never() -> Re
         so.with_context(|| exporter.stderr())
     };
     let stderr = warned(1)?;
+    served_by("ca.crt", "next-ca.crt")?;
     assert!(stderr.contains("web.yml:3: tls_server_config.key_file"), "{stderr}");
     assert!(
         stderr.contains("this key does not belong to the certificate of"),
@@ -53,18 +57,17 @@ fn a_new_certificate_is_served_at_the_next_handshake_and_a_bad_one_never() -> Re
 
     // No certificate, and none at all.
     web.write("host.crt", "-----BEGIN CERTIFICATE-----\n")?;
-    served_by("next-ca.crt", "ca.crt")?;
     warned(2)?;
-    remove_file(web.path("host.crt")?)?;
     served_by("next-ca.crt", "ca.crt")?;
+    remove_file(web.path("host.crt")?)?;
     warned(3)?;
+    served_by("next-ca.crt", "ca.crt")?;
 
     // By renaming, as most tools do it, back to the first authority.
     web.write_pair("new", &web.authority.sign(HOST)?)?;
     rename(web.path("new.key")?, web.path("host.key")?)?;
     rename(web.path("new.crt")?, web.path("host.crt")?)?;
     served_by("ca.crt", "next-ca.crt")?;
-    assert_eq!(warnings(&exporter.stderr()), 3, "{}", exporter.stderr());
 
     // A configuration that names a file which comes later.
     web.configure("tls_server_config: {cert_file: later.crt, key_file: later.key}\n")?;

@@ -19,6 +19,7 @@ pub struct Launch<'net> {
     variables: Vec<(String, String)>,
     namespace: Option<&'net Namespace>,
     on_every_address: bool,
+    config_at: Option<PathBuf>,
 }
 
 impl<'net> Launch<'net> {
@@ -32,6 +33,7 @@ impl<'net> Launch<'net> {
             variables: Vec::new(),
             namespace: None,
             on_every_address: false,
+            config_at: None,
         }
     }
 
@@ -72,6 +74,12 @@ impl<'net> Launch<'net> {
         self
     }
 
+    /// With a configuration that lies elsewhere, and is not the one that [`Exporter::configure`] changes.
+    pub fn config_at(mut self, path: &Path) -> Self {
+        self.config_at = Some(path.to_owned());
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Result<Exporter<'net>> {
         let mut exporter = self.spawn()?;
@@ -86,7 +94,8 @@ impl<'net> Launch<'net> {
         Ok(exporter)
     }
 
-    fn spawn(self) -> Result<Exporter<'net>> {
+    /// Starts it and waits for nothing.
+    pub fn spawn(self) -> Result<Exporter<'net>> {
         let address = free_address()?;
         let config = config_file(&self.config)?;
         let binary = self.binary.map_or_else(binary, Ok)?;
@@ -98,7 +107,9 @@ impl<'net> Launch<'net> {
             }
             None => Command::new(binary),
         };
-        command.args(["serve", "--config.file"]).arg(config.path());
+        command
+            .args(["serve", "--config.file"])
+            .arg(self.config_at.as_deref().unwrap_or(config.path()));
         let listen = match self.on_every_address {
             true => format!(":{}", address.port()),
             false => address.to_string(),

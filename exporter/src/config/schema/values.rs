@@ -10,13 +10,13 @@ use common::connection::ConnectionType;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::digits;
-use crate::config::limits::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES};
+use crate::config::limits::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS};
 use crate::config::otlp::{Compression, INTERVAL_MS, Protocol, TIMEOUT_MS, Temporality};
 use crate::config::protocols::PORTS;
 use crate::config::raw::{RawFallback, RawPrefixes};
 use crate::config::subnets::{IPV4_BITS, IPV6_BITS};
 use crate::config::units::{COUNT, DURATION, Quantity, SIZE};
-use crate::config::words::OTHER;
+use crate::config::words::{LONGEST, OTHER};
 use crate::config::{Class, Detail, DropLabel, TcpLabel};
 
 /// A kind of value and its schema.
@@ -44,6 +44,7 @@ values! {
     Ipv6Bits: number(&COUNT, &IPV6_BITS),
     Series: number(&COUNT, &SERIES),
     ConnectionsPerPeer: number(&COUNT, &CONNECTIONS_PER_PEER),
+    Prefixes: number(&COUNT, &SUBNETS),
     Memory: number(&SIZE, &MEMORY),
     MaxAge: number(&DURATION, &MAX_AGE_MS),
     ConnectionWord: word(&ConnectionType::ALL, ConnectionType::as_str),
@@ -63,8 +64,12 @@ values! {
     Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
 }
 
-/// Something that is not blank, and no control characters.
-const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// Something that is not blank, and neither control characters nor those that turn the direction of text.
+const NAME: &str = concat!(
+    r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*",
+    r"[^\s\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]",
+    r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+);
 /// ASCII without NUL, the star and the slash.
 const DEVICE: &str = r"^(?:[\x01-)+-.0-\x7f]{0,15}\*|[\x01-)+-.0-\x7f]{1,15})$";
 /// Printable ASCII without the question mark, brackets, braces and the backslash.
@@ -80,6 +85,7 @@ fn text(title: &str, pattern: &str, meaning: &str) -> Schema {
     });
     if title == "name" {
         schema.insert("not".to_owned(), serde_json::json!({"const": OTHER}));
+        schema.insert("maxLength".to_owned(), LONGEST.into());
     }
     schema
 }

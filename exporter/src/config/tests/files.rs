@@ -62,6 +62,7 @@ fn the_built_in_configuration_is_as_documented() {
     assert_eq!(config.limits.memory, 32 * 1024 * 1024);
     assert_eq!(config.limits.series, 10_000);
     assert_eq!(config.limits.connections_per_peer, 16);
+    assert_eq!(config.limits.subnets, 100_000);
     assert_eq!(config.collect.max_age, Duration::from_secs(1));
 }
 

@@ -71,11 +71,22 @@ fn names_are_printable_free_and_given_once() {
         ),
         (
             "\"a\\nb\"",
-            "\"a\\nb\" holds a control character; use printable characters",
+            "\"a\\nb\" holds a control character or one that turns text round; use printable characters",
         ),
         (
             "\"a\\e[31m\"",
-            "\"a\\u{1b}[31m\" holds a control character; use printable characters",
+            "\"a\\u{1b}[31m\" holds a control character or one that turns text round; use printable characters",
+        ),
+        (
+            "\"a\\u202eb\"",
+            "\"a\\u{202e}b\" holds a control character or one that turns text round; use printable characters",
+        ),
+        (
+            &"x".repeat(257),
+            &format!(
+                "\"{}…\" is longer than 256 bytes; choose a shorter name",
+                "x".repeat(100)
+            ),
         ),
     ] {
         check(

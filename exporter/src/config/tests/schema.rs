@@ -382,7 +382,7 @@ proptest! {
     fn schema_and_parser_agree_about_any_quantity(
         number in prop_oneof![0u64..200, any::<u64>()], shift in 0u32..64, unit in select(&["", "B", "KiB", "MB", "GiB", "s", "ms", "h", "x"][..])
     ) {
-        for key in ["limits: {memory", "limits: {series", "limits: {connections_per_peer", "collect: {max_age"] {
+        for key in ["limits: {memory", "limits: {series", "limits: {connections_per_peer", "limits: {subnets", "collect: {max_age"] {
             let yaml = format!("{key}: \"{}{unit}\"}}", number >> shift);
             match Config::from_yaml(&yaml, "t.yaml") {
                 Ok(_) => accepts(&yaml),

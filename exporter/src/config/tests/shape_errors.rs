@@ -109,7 +109,7 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         ("tcp", "key detail"),
         ("drops", "keys enabled, ignore and classes"),
         ("labels", "keys tcp and drops"),
-        ("limits", "keys memory, series and connections_per_peer"),
+        ("limits", "keys memory, series, connections_per_peer and subnets"),
         ("collect", "key max_age"),
         (
             "otlp",

@@ -71,6 +71,13 @@ fn numbers_have_a_form_and_a_range() {
             fault,
         );
     }
+    for (text, fault) in [
+        ("0", "is out of range; allowed are 1 to 400000"),
+        ("400001", "is out of range; allowed are 1 to 400000"),
+        ("none", digits),
+    ] {
+        number("limits: {subnets: ", "}", text, "limits.subnets", fault);
+    }
     let size = "is not a size; write a whole number with KiB, MiB, GiB, kB, MB, GB or nothing for bytes, for example \
                 32MiB";
     for (text, fault) in [

@@ -205,6 +205,13 @@ fn sizes_and_durations_have_units() {
             expected,
         );
     }
+    for (subnets, expected) in [("2", 2), ("400000", 400_000)] {
+        check(
+            &format!("subnets: [{{name: a, cidrs: [10.0.0.0/8, 11.0.0.0/8]}}]\nlimits: {{subnets: {subnets}}}"),
+            |config| config.limits.subnets,
+            expected,
+        );
+    }
     assert_eq!(SIZE.format(32 << 20), "32MiB");
     assert_eq!(SIZE.format(1_000_000), "1MB");
     assert_eq!(DURATION.format(90_000), "90s");

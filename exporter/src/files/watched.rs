@@ -1,0 +1,84 @@
+//! Whether files have changed. What counts is what is in them, not when or how it came there.
+//! It must never be asked where somebody waits for an answer: it reads every file whole. From whoever re-reads files.
+
+use super::{Print, print};
+use std::{path::PathBuf, thread, time::Duration};
+
+/// Files as they were when somebody looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched(Vec<(PathBuf, u64, Print)>);
+
+impl Watched {
+    /// Files as they are now, each of at most so many bytes. Blocks.
+    pub fn look(paths: impl IntoIterator<Item = PathBuf>, most: u64) -> Self {
+        let look = |path: PathBuf| {
+            let print = print(&path, most);
+            (path, most, print)
+        };
+        Self(paths.into_iter().map(look).collect())
+    }
+
+    /// The same files as they are now. Blocks.
+    pub fn look_again(&self) -> Self {
+        let look = |(path, most, _): &(PathBuf, u64, Print)| (path.clone(), *most, print(path, *most));
+        Self(self.0.iter().map(look).collect())
+    }
+
+    /// Whether they are others now, and nobody is writing any more. Blocks.
+    pub fn have_changed(&self) -> bool {
+        /// A file that is being written grows in less.
+        const STILL: Duration = Duration::from_millis(100);
+        let now = self.look_again();
+        if now == *self {
+            return false;
+        }
+        thread::sleep(STILL);
+        // Whoever still writes is looked at again later.
+        self.look_again() == now
+    }
+
+    /// These files and others.
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Whether there is nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{remove_file, write};
+
+    #[test]
+    fn a_change_is_one_of_the_bytes_of_any_file_and_of_none_that_is_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one", "two"].map(|name| folder.path().join(name));
+        write(&paths[0], "1").unwrap();
+        let watched = Watched::look(paths.clone(), 10);
+        assert!(!watched.have_changed());
+        write(&paths[0], "1").unwrap();
+        assert!(!watched.have_changed());
+        write(&paths[1], "2").unwrap();
+        assert!(watched.have_changed());
+        let watched = watched.look_again();
+        assert!(!watched.have_changed());
+        remove_file(&paths[0]).unwrap();
+        assert!(watched.have_changed());
+        let writer = thread::spawn({
+            let path = paths[1].clone();
+            move || {
+                for more in 0..40 {
+                    write(&path, "x".repeat(more % 9)).unwrap();
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+        });
+        assert!(!watched.have_changed());
+        writer.join().unwrap();
+    }
+}

@@ -1,0 +1,37 @@
+//! Signals from the first moment on: they are held back until whoever handles them is ready, so that none has the effect that
+//! the system gives it by default.
+//! It must be called before there is a second thread: threads take over what is held back. From `main` and the commands.
+
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+    },
+};
+
+/// Those that a command handles: to end, to end at a terminal, and to reload, or where nothing reloads to end.
+const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// Holds them back, in this thread and those that it starts.
+///
+/// # Errors
+/// What the system says.
+pub fn hold_back() -> Result<(), Errno> {
+    HANDLED.into_iter().collect::<SigSet>().thread_block()
+}
+
+/// Lets them through: to whoever handles them by now, and those that came meanwhile at once.
+///
+/// # Errors
+/// What the system says.
+pub fn let_through() -> Result<(), Errno> {
+    HANDLED.into_iter().collect::<SigSet>().thread_unblock()
+}
+
+/// Whether one that ends the process is held back; it is taken then.
+pub fn end_is_asked() -> bool {
+    let ends: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let pending = SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC);
+    pending.is_ok_and(|pending| matches!(pending.read_signal(), Ok(Some(_))))
+}

@@ -1,0 +1,151 @@
+//! What a machine does not give: an exit code and a remedy at the start, and never a process that looks alive and is not.
+
+use std::fs::read_dir;
+use std::process::{Command, Stdio, id};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tests::exporter::{Launch, binary, run, run_command, start};
+use tests::processes::status;
+use tests::turn;
+use tests::wait::until;
+
+use crate::privileges::public_binary;
+
+/// Runs `serve` as a user that nobody else is, with limits of prlimit(1), until it ends or for a moment.
+fn serve_limited(limits: &[&str]) -> Result<tests::exporter::Finished> {
+    let folder = public_binary()?;
+    let user = 47_000 + id() % 1000;
+    let mut command = Command::new("setpriv");
+    command
+        .args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"])
+        .args([
+            "--inh-caps=-all,+bpf,+perfmon,+syslog",
+            "--ambient-caps=-all,+bpf,+perfmon,+syslog",
+        ])
+        .arg("--bounding-set=-all,+bpf,+perfmon,+syslog")
+        .arg("prlimit")
+        .args(limits)
+        .args(["timeout", "--signal=TERM", "8"])
+        .arg(folder.path().join("tcpvitals"))
+        .args(["serve", "--web.listen-address=127.0.0.1:0"]);
+    run_command(&mut command)
+}
+
+#[test]
+fn too_few_threads() -> Result<()> {
+    let _turn = turn::shared()?;
+    for most in 2..=12 {
+        let finished = serve_limited(&[&format!("--nproc={most}:{most}")])?;
+        assert_eq!(finished.code, Some(1), "{most}: {finished:?}");
+        assert!(
+            finished.stderr.contains("threads more cannot be started") && finished.stderr.contains("pids.max"),
+            "{most}: {finished:?}"
+        );
+        assert!(!finished.stderr.contains("panicked"), "{most}: {finished:?}");
+    }
+    // Enough: it serves until it is told to end.
+    let finished = serve_limited(&["--nproc=40:40"])?;
+    assert!(
+        finished.stderr.contains("serving") && finished.stderr.contains("SIGTERM"),
+        "{finished:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn requests_that_want_threads() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("")?;
+    let threads = || Ok::<_, anyhow::Error>(read_dir(format!("/proc/{}/task", exporter.process()))?.count());
+    let at_start = threads()?;
+    for path in ["/metrics", "/api/v1/flows", "/api/v1/drops", "/", "/readyz"] {
+        assert_eq!(exporter.get(path, "*/*")?.status, 200, "{path}");
+    }
+    exporter.signal(Signal::SIGHUP)?;
+    until("the reload", || {
+        Ok(exporter.stderr().contains("is reloaded").then_some(()))
+    })?;
+    assert_eq!(threads()?, at_start);
+    Ok(())
+}
+
+#[test]
+fn too_few_descriptors() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = Launch::new("").wrapped_in(&["prlimit", "--nofile=100:5000"]).start()?;
+    assert_eq!(exporter.scrape()?.value("process_max_fds", &[])?, 5000.0);
+    drop(exporter);
+    for most in [32, 66, 68, 600] {
+        let finished = serve_limited(&[&format!("--nofile={most}:{most}")])?;
+        assert_eq!(finished.code, Some(1), "{most}: {finished:?}");
+        assert!(
+            finished.stderr.contains("files may be open") && finished.stderr.contains("LimitNOFILE="),
+            "{most}: {finished:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn terminals_of_any_size() -> Result<()> {
+    let _turn = turn::shared()?;
+    let inner = format!("stty rows 65535 cols 65535; exec {} top", binary()?.display());
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--command", &inner, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start script(1)")?;
+    let children = format!("/proc/{0}/task/{0}/children", script.id());
+    let top = until("top to start", || {
+        let children = std::fs::read_to_string(&children)?;
+        let Some(child) = children.split_whitespace().next() else {
+            return Ok(None);
+        };
+        let child: u32 = child.parse()?;
+        let is_top = std::fs::read_to_string(format!("/proc/{child}/comm"))?.trim() == "tcpvitals";
+        Ok(is_top.then_some(child))
+    })?;
+    sleep(Duration::from_secs(4));
+    let peak: u64 = status(top, "VmHWM")?
+        .split_whitespace()
+        .next()
+        .context("no number")?
+        .parse()?;
+    kill(Pid::from_raw(i32::try_from(top)?), Signal::SIGTERM)?;
+    until("top to end", || Ok(script.try_wait()?))?;
+    // A million characters, twice.
+    assert!(peak < 400 << 10, "{peak} kB");
+    Ok(())
+}
+
+#[test]
+fn captures_into_folders() -> Result<()> {
+    let _turn = turn::shared()?;
+    let folder = TempDir::new()?;
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner)?;
+    let path = inner.display().to_string();
+    for path in [
+        path.clone(),
+        path.clone() + "/",
+        path.clone() + "/..",
+        path + "/absent/",
+    ] {
+        for rotated in [&[][..], &["--rotate-size", "1MiB"]] {
+            let arguments = [&["capture", "-w", &path, "--duration", "100ms"], rotated].concat();
+            let finished = run(&arguments)?;
+            assert_eq!(finished.code, Some(2), "{path}: {finished:?}");
+            assert!(finished.stderr.contains("names a folder"), "{path}: {finished:?}");
+        }
+    }
+    assert_eq!(read_dir(folder.path())?.count(), 1);
+    assert_eq!(read_dir(&inner)?.count(), 0);
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What any bytes may do to the parsers of what others write: nothing but an answer or one short line that says what is wrong.
+//!
+//! The targets of `tests/fuzz` and the replay in `tests/host/fuzz.rs` call the same functions; each panics where a parser breaks
+//! its word.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tcpvitals::api::{drops, flows};
+use tcpvitals::config::Config;
+use tcpvitals::kernel::btf::Btf;
+use tcpvitals::kernel::reasons::Reasons;
+use tcpvitals::prometheus::Format;
+use tcpvitals::text::is_unprintable;
+use tcpvitals::trace::binary::Reader;
+use tcpvitals::trace::{json, text};
+use tcpvitals::web::WebConfig;
+
+/// A parser: its name, and what it is given.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every parser.
+pub const TARGETS: [Target; 6] = [
+    ("yaml", yaml),
+    ("web", web),
+    ("trace", trace),
+    ("btf", btf),
+    ("accept", accept),
+    ("query", query),
+];
+
+/// A configuration file.
+pub fn yaml(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Err(error) = Config::from_yaml(text, "fuzz.yaml")
+    {
+        require_line(&error.to_string());
+    }
+}
+
+/// A web configuration file.
+pub fn web(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Err(error) = WebConfig::from_yaml(text, Path::new("fuzz.yaml"))
+    {
+        require_line(&error.to_string());
+    }
+}
+
+/// A binary trace.
+pub fn trace(bytes: &[u8]) {
+    let mut reader = match Reader::new(bytes) {
+        Ok(reader) => reader,
+        Err(error) => return require_line(&error.to_string()),
+    };
+    loop {
+        match reader.read() {
+            Ok(None) => return,
+            Ok(Some(item)) => {
+                let line = text::line(&item, reader.setting());
+                require_line(line.trim_end_matches('\n'));
+                let line = json::line(&item, reader.setting()).unwrap_or_default();
+                assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
+            }
+            Err(error) => return require_line(&error.to_string()),
+        }
+    }
+}
+
+/// Type information of a kernel, and of a module on top of it.
+pub fn btf(bytes: &[u8]) {
+    let look = |btf: &Btf| {
+        for structure in ["sock", "sk_buff", "nothing"] {
+            let _any = (btf.member(structure, "a"), btf.structure_number(structure));
+        }
+        let _any = (
+            btf.tracepoint("a"),
+            btf.enumerators("skb_drop_reason"),
+            btf.function_number("a"),
+        );
+        Reasons::default().add(btf);
+    };
+    match Btf::parse(bytes.to_vec()) {
+        Ok(kernel) => {
+            look(&kernel);
+            if let Ok(module) = Btf::parse_split(bytes.to_vec(), &Arc::new(kernel)) {
+                look(&module);
+            }
+        }
+        Err(error) => require_line(&error.to_string()),
+    }
+}
+
+/// `Accept` headers, one a line.
+pub fn accept(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        let headers: Vec<&str> = text.lines().collect();
+        let _any = Format::accepted(&headers);
+    }
+}
+
+/// The query of a request.
+pub fn query(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        let wrong = [drops::Wanted::parse(text).err(), flows::Wanted::parse(text).err()];
+        for wrong in wrong.into_iter().flatten() {
+            assert!(serde_json::to_string(&wrong).is_ok(), "{wrong:?}");
+        }
+    }
+}
+
+/// What goes to a log or a terminal.
+#[track_caller]
+fn require_line(line: &str) {
+    assert!(!line.chars().any(is_unprintable), "{line:?}");
+    assert!(line.len() < 10_000, "{} bytes", line.len());
+}
