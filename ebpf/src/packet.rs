@@ -122,6 +122,9 @@ pub(crate) fn protocol_and_source_of_frame(packet: SkBuff) -> (ProtocolNumber, A
 
 #[inline(always)]
 fn of_header(packet: SkBuff, header: Option<u32>, direction: Direction) -> (ProtocolNumber, Address) {
+    /// Lies behind every packet. The compiler may leave a register as it is where there is no header, which the verifier refuses.
+    const NO_HEADER: u32 = u32::MAX;
+    let header = Some(header.unwrap_or(NO_HEADER));
     let (protocol, address) = match packet.ethertype() {
         ethertype::IPV4 => ipv4(packet, header, direction),
         ethertype::IPV6 => ipv6(packet, header, direction),
