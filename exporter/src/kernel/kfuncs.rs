@@ -43,10 +43,11 @@ pub(super) fn linked(object: &[u8], read_only_cast: Option<u32>, preempt_count: 
 
 /// Puts the address of a kernel variable in place of a constant: a load of 64 bits is two instructions, of which each has a half.
 fn link_variable(object: &mut [u8], constant: u64, variable: u32) {
-    let halves = [constant as u32, (constant >> 32) as u32].map(u32::to_le_bytes);
+    let constant = constant.to_le_bytes();
+    let (low, high) = constant.split_at(4);
     for start in (0..object.len().saturating_sub(2 * INSTRUCTION)).step_by(INSTRUCTION) {
         let load = &mut object[start..start + 2 * INSTRUCTION];
-        if load[0] == LOAD_64 && load[4..8] == halves[0] && load[12..16] == halves[1] {
+        if load[0] == LOAD_64 && load[4..8] == *low && load[12..16] == *high {
             load[1] = load[1] & 0x0f | KERNEL_VARIABLE;
             load[4..8].copy_from_slice(&variable.to_le_bytes());
             load[12..16].fill(0);
@@ -90,17 +91,16 @@ mod tests {
 
     #[test]
     fn a_constant_becomes_the_address_of_a_variable() {
-        let load = |registers: u8, low: u32, high: u32| {
+        let load = |registers: u8, number: u64| {
             let mut load = [0; 2 * INSTRUCTION];
-            load[0] = LOAD_64;
-            load[1] = registers;
-            load[4..8].copy_from_slice(&low.to_le_bytes());
-            load[12..16].copy_from_slice(&high.to_le_bytes());
+            let number = number.to_le_bytes();
+            load[..2].copy_from_slice(&[LOAD_64, registers]);
+            load[4..8].copy_from_slice(&number[..4]);
+            load[12..16].copy_from_slice(&number[4..]);
             load
         };
-        let (low, high) = (PREEMPT_COUNT as u32, (PREEMPT_COUNT >> 32) as u32);
-        let object = [load(6, low, high), load(1, low, 0), load(0, 0, 0)].concat();
-        let expected = [load(0x36, 8427, 0), load(1, low, 0), load(0, 0, 0)].concat();
+        let object = [load(6, PREEMPT_COUNT), load(1, PREEMPT_COUNT << 32), load(0, 0)].concat();
+        let expected = [load(0x36, 8427), load(1, PREEMPT_COUNT << 32), load(0, 0)].concat();
         assert_eq!(linked(&object, None, Some(8427)), expected);
         assert_ne!(linked(OBJECT, None, Some(8427)), linked(OBJECT, None, None));
     }
