@@ -103,12 +103,14 @@ pub mod mark {
     pub const OTHERS: u8 = 1;
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;
-    /// It is shorter than the header of its protocol, if that is TCP or ICMPv6.
+    /// It is shorter than the header of its protocol, if that is TCP.
     pub const CUT: u8 = 1 << 2;
     /// It still holds several segments, or may have held some that went on by themselves (GSO).
     pub const SEGMENTS: u8 = 1 << 3;
     /// Its device is down or has no carrier. Only of packets that a queueing discipline drops.
     pub const NO_CARRIER: u8 = 1 << 4;
+    /// A neighbor advertisement (RFC 4861). Only where the kernel gives no reason.
+    pub const NEIGHBOR: u8 = 1 << 5;
     /// This kernel's reason also stands for what newer kernels call by another name. Set by user space, which knows the names.
     pub const COARSE: u8 = 1 << 7;
 }

@@ -1061,6 +1061,13 @@ impl SkBuff {
         self.transport_words().map(|words| Header::decode(&words))
     }
 
+    /// `type` of an ICMP header; 0 where it cannot be read.
+    #[inline(always)]
+    pub(crate) fn icmp_type(self) -> u8 {
+        // The first byte in memory: numbers are little-endian here.
+        self.transport_words::<1>().map_or(0, |[word]| word as u8)
+    }
+
     /// The 40 bytes after the fixed TCP header.
     #[inline(always)]
     pub(crate) fn tcp_options(self) -> Option<[u8; LONGEST_HEADER - 20]> {

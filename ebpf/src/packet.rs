@@ -88,19 +88,23 @@ fn is_to_a_group(packet: SkBuff) -> bool {
 fn marks_of_unspecified(packet: SkBuff, protocol: ProtocolNumber) -> u8 {
     const TCP: u8 = Protocol::Tcp as u8;
     const ICMPV6: u8 = Protocol::Icmpv6 as u8;
+    const NEIGHBOR_ADVERTISEMENT: u8 = 136;
     let length = packet.length();
     let of_length = if length == 0 {
         mark::EMPTY
-    } else if protocol == TCP && length < 20 || protocol == ICMPV6 && length < 8 {
+    } else if protocol == TCP && length < 20 {
         mark::CUT
     } else {
         0
     };
+    let mut marks = of_length;
     if packet.has_segments() {
-        of_length | mark::SEGMENTS
-    } else {
-        of_length
+        marks |= mark::SEGMENTS;
     }
+    if protocol == ICMPV6 && packet.icmp_type() == NEIGHBOR_ADVERTISEMENT {
+        marks |= mark::NEIGHBOR;
+    }
+    marks
 }
 
 /// Protocol and remote address of a packet; none when it is not IP or its header is not there.

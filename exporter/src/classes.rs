@@ -47,19 +47,19 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "veth_xmit*", 0, Class::Capacity),
     ("NOT_SPECIFIED", "gro_cells_receive", 0, Class::Capacity),
     ("NOT_SPECIFIED", "*_enqueue", 0, Class::Capacity),
-    // Cut off within the header of TCP or ICMPv6.
+    // Cut off within the header of TCP.
     ("NOT_SPECIFIED", "tcp_v4_rcv", mark::CUT, Class::Error),
     ("NOT_SPECIFIED", "tcp_v6_rcv", mark::CUT, Class::Error),
-    ("NOT_SPECIFIED", "icmpv6_rcv", mark::CUT, Class::Error),
     // Segments that a TIME-WAIT socket has answered, and those without data that a closing connection has used. What is wrong with
     // a whole segment has a reason there.
     ("NOT_SPECIFIED", "tcp_v4_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_v6_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_rcv_state_process", 0, Class::Benign),
     ("NOT_SPECIFIED", "*mptcp_*", 0, Class::Benign),
-    // An advertisement of a neighbor that nobody has asked for, an informational message of an unknown kind: RFC 4861 7.2.5,
-    // RFC 4443 2.4.
-    ("NOT_SPECIFIED", "icmpv6_rcv", 0, Class::Benign),
+    // An advertisement of a neighbor that nobody has asked for: RFC 4861 7.2.5. What else is discarded there is invalid, whomever it
+    // was for.
+    ("NOT_SPECIFIED", "icmpv6_rcv", mark::NEIGHBOR, Class::Benign),
+    ("NOT_SPECIFIED", "icmpv6_rcv", 0, Class::Error),
     // Leftovers of what is closed.
     ("NOT_SPECIFIED", "unix_*", 0, Class::Benign),
     ("NOT_SPECIFIED", "netlink_*", 0, Class::Benign),
@@ -356,13 +356,23 @@ mod tests {
 
     #[test]
     fn malformed_is_an_error_and_no_carrier_is_no_short_queue() {
-        for location in ["tcp_v4_rcv", "tcp_v6_rcv", "icmpv6_rcv"] {
+        for location in ["tcp_v4_rcv", "tcp_v6_rcv"] {
             check_marked(
                 "NOT_SPECIFIED",
                 location,
                 &[(0, Class::Benign), (mark::CUT, Class::Error)],
             );
         }
+        check_marked(
+            "NOT_SPECIFIED",
+            "icmpv6_rcv",
+            &[
+                (0, Class::Error),
+                (mark::OTHERS, Class::Error),
+                (mark::CUT, Class::Error),
+                (mark::NEIGHBOR | mark::OTHERS, Class::Benign),
+            ],
+        );
         check("", "UNHANDLED_PROTO", "ip6_rcv_core", Class::Error);
         check("", "UNHANDLED_PROTO", "__netif_receive_skb_core", Class::Benign);
         let by_carrier = [(0, Class::Capacity), (mark::NO_CARRIER, Class::Error)];
