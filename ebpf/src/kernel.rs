@@ -1015,16 +1015,15 @@ impl SkBuff {
         }
     }
 
-    /// The same where a driver may not have set it: then it follows the Ethernet header.
+    /// The same where a driver may not have set it: then it follows the Ethernet header, which was taken off.
     #[inline(always)]
     pub(crate) fn network_header_of_frame(self) -> Option<u32> {
-        const UNSET: u32 = 0xffff;
         const ETHERNET: u32 = 14;
-        let network = self.network_header()?;
-        // SAFETY: a member of `struct sk_buff`.
-        match unsafe { load(self.0, &SK_BUFF_MAC_HEADER) }.map(u32::from) {
-            Some(mac) if mac != UNSET && network <= mac => Some(mac + ETHERNET),
-            _ => Some(network),
+        let Offsets { data, network, link } = self.offsets()?;
+        if link != Offsets::UNSET && network <= link && data != link {
+            Some(link + ETHERNET)
+        } else {
+            Some(network)
         }
     }
 

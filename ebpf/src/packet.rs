@@ -3,10 +3,11 @@
 
 use crate::{
     kernel::{Device, SkBuff, words_at},
-    offsets::{Fact, REASON_CPU_BACKLOG, REASON_NOT_SPECIFIED, REASON_QDISC_DROP},
+    offsets::{Fact, REASON_CPU_BACKLOG, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
 };
 use common::{
     address::Address,
+    connection,
     drops::{Direction, Protocol, ethertype, is_for_others, mark},
     extension,
     verifier::veiled,
@@ -31,18 +32,21 @@ fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
     if is(reason, &REASON_CPU_BACKLOG) {
         return true;
     }
-    if is(reason, &REASON_QDISC_DROP)
-        || packet.is_of_socket()
-        || packet.has_route()
-        || packet.nearest_device().is_none()
-    {
+    if is(reason, &REASON_QDISC_DROP) || packet.is_of_socket() || packet.has_route() {
         return false;
     }
-    match packet.ethertype() {
-        0 | ethertype::IPV4 | ethertype::IPV6 => true,
-        // This host sends ARP and link protocols itself, without a socket and a route.
-        _ => packet.is_behind_link_header() || is_for_others(packet.packet_type()),
+    let Some(device) = packet.nearest_device() else {
+        return false;
+    };
+    // A socket that is left is that of a tun device, which its packets come from.
+    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet.packet_type()) {
+        return true;
     }
+    // Before a driver has looked at it; or within an XDP program of a veth, which has put the link-layer header back. Whatever else
+    // has its headers still, this host sends.
+    packet.ethertype() == 0
+        || (reason as u64 == REASON_NOT_SPECIFIED.get() || is(reason, &REASON_XDP))
+            && device.kind() == const { connection::name("veth") }
 }
 
 #[inline(always)]
