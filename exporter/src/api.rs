@@ -46,7 +46,7 @@ async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
     let answer = tokio::task::spawn_blocking(move || {
         // The turn lasts as long as the work, even where nobody waits for the answer any more.
         let _turn = turn;
-        encode(&wanted.answer(&flows))
+        wanted.encode(&flows)
     });
     Ok(encoded(StatusCode::OK, answer.await.map_err(CollectError::from)?))
 }

@@ -61,10 +61,22 @@ impl Wanted {
 
     /// The answer.
     pub fn answer(&self, flows: &[LiveFlow]) -> Value {
+        self.page(flows).json("flows", |flow| Value::Object(flow.json()))
+    }
+
+    /// The answer as text.
+    ///
+    /// # Errors
+    /// None: every flow has a text.
+    pub fn encode(&self, flows: &[LiveFlow]) -> serde_json::Result<Vec<u8>> {
+        self.page(flows).encode("flows", |flow| Value::Object(flow.json()))
+    }
+
+    fn page<'flow>(&self, flows: &'flow [LiveFlow]) -> Page<&'flow LiveFlow> {
         let matches = |flow: &&LiveFlow| self.values.iter().all(|(label, value)| flow.label(*label) == value);
         let mut wanted: Vec<&LiveFlow> = flows.iter().filter(matches).collect();
         flows::sort(&mut wanted, self.key, self.reversed);
-        Page::cut(wanted, self.limit).json("flows", |flow| Value::Object(flow.json()))
+        Page::cut(wanted, self.limit)
     }
 }
 

@@ -23,6 +23,30 @@ impl<T> Page<T> {
         let shown: Vec<Value> = rows.iter().map(row).collect();
         json!({"total": total, "cut": shown.len() < *total, name: shown})
     }
+
+    /// The same as text, made row by row: many rows as values take ten times the memory of their text.
+    ///
+    /// # Errors
+    /// Those of the rows' own text.
+    pub fn encode(&self, name: &str, row: impl Fn(&T) -> Value) -> serde_json::Result<Vec<u8>> {
+        let Self { rows, total } = self;
+        let mut text = Vec::new();
+        text.extend(br#"{"cut":"#);
+        serde_json::to_writer(&mut text, &(rows.len() < *total))?;
+        text.push(b',');
+        serde_json::to_writer(&mut text, name)?;
+        text.extend(b":[");
+        for (number, one) in rows.iter().enumerate() {
+            if number > 0 {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &row(one))?;
+        }
+        text.extend(br#"],"total":"#);
+        serde_json::to_writer(&mut text, total)?;
+        text.extend(b"}\n");
+        Ok(text)
+    }
 }
 
 #[cfg(test)]
@@ -34,5 +58,18 @@ mod tests {
         let answer = |limit| Page::cut(vec![1, 2, 3], limit).json("numbers", |number| json!(number));
         assert_eq!(answer(2), json!({"total": 3, "cut": true, "numbers": [1, 2]}));
         assert_eq!(answer(3), json!({"total": 3, "cut": false, "numbers": [1, 2, 3]}));
+    }
+
+    #[test]
+    fn the_text_says_the_same() {
+        for limit in 0..4 {
+            let page = Page::cut(vec![1, 2, 3], limit);
+            let row = |number: &i32| json!({"a": number});
+            let text = page.encode("num\"bers", row).unwrap();
+            assert_eq!(
+                serde_json::from_slice::<Value>(&text).unwrap(),
+                page.json("num\"bers", row)
+            );
+        }
     }
 }

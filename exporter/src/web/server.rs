@@ -13,12 +13,13 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use nix::sys::socket::{
-    Backlog, listen, setsockopt,
+    Backlog, MsgFlags, listen, recv, setsockopt,
     sockopt::{RcvBuf, SndBuf, TcpUserTimeout},
 };
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
+    os::fd::AsRawFd as _,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -116,6 +117,9 @@ pub async fn serve(
                     routes: routes.clone(),
                     connection: connections.admit(peer.ip()),
                 };
+                if has_spoken(&stream) {
+                    visit.connection.heard();
+                }
                 let (current, watcher) = (web.current(), graceful.watcher());
                 tokio::spawn(visit.run(stream, peer, current, watcher, stopped.clone()));
             }
@@ -159,6 +163,12 @@ fn tune(stream: &TcpStream) {
     if let Err(error) = setsockopt(stream, TcpUserTimeout, &delivery) {
         tracing::debug!(%error, "TCP_USER_TIMEOUT cannot be set");
     }
+}
+
+/// Whether something has come already. The connection's own task may see it late, where the machine is busy.
+fn has_spoken(stream: &TcpStream) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
 }
 
 /// Whether it was the connection that failed before it was taken, not the listener.

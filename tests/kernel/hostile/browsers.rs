@@ -21,7 +21,8 @@ const PATHS: [&str; 8] = [
 #[test]
 fn another_host_s_name() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = Launch::new("").start()?;
+    // Each scrape counts what was refused until then.
+    let exporter = Launch::new("collect: {max_age: 0}\n").start()?;
     let address = exporter.address();
     let port = address.port();
     let request = |path: &str, version: &str, host: &str| {
@@ -84,7 +85,9 @@ fn another_host_s_name() -> Result<()> {
 #[test]
 fn pages_of_another_site() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = Launch::new("").arguments(&["--web.enable-lifecycle"]).start()?;
+    let exporter = Launch::new("collect: {max_age: 0}\n")
+        .arguments(&["--web.enable-lifecycle"])
+        .start()?;
     let address = exporter.address();
     let foreign = [
         "Origin: http://evil.example",

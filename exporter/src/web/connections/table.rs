@@ -26,8 +26,9 @@ const HEALTH_PER_PEER: usize = 4;
 /// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
 const BUSY: u32 = 4;
 
-/// How long it may be our own doing that a connection is idle: where the machine is busy, its request has come and nobody has read it.
-const OWN: Duration = Duration::from_millis(500);
+/// How long it may be our own doing that a connection has no request yet: where the machine is busy, it has come and nobody has
+/// read it.
+const OWN: Duration = Duration::from_secs(1);
 
 /// A connection this young is not closed for another: it may be that nobody has had the time to look at it. The next ones wait for
 /// it in the kernel's queue.
@@ -55,6 +56,9 @@ struct Entry {
     peer: Peer,
     only_health: bool,
     opened: Instant,
+    /// Whether its first byte has come, and whether it has had a request.
+    heard: bool,
+    served: bool,
     /// Since when it does nothing, if it does.
     since: Instant,
     requests: BTreeMap<u64, Request>,
@@ -87,7 +91,15 @@ impl Entry {
     fn waits(&self, now: Instant) -> Duration {
         match self.busy_since() {
             Some(since) => now.saturating_duration_since(since) / BUSY,
-            None => now.saturating_duration_since(self.since).saturating_sub(OWN),
+            None => {
+                let idle = now.saturating_duration_since(self.since);
+                let own = if self.heard && !self.served {
+                    OWN
+                } else {
+                    Duration::ZERO
+                };
+                idle.saturating_sub(own)
+            }
         }
     }
 }
@@ -125,6 +137,8 @@ impl Table {
                 peer,
                 only_health,
                 opened: now,
+                heard: false,
+                served: false,
                 since: now,
                 requests: BTreeMap::new(),
                 close: Arc::clone(&close),
@@ -250,6 +264,7 @@ impl Table {
 
     pub(super) fn heard(&mut self, number: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&number) {
+            entry.heard = true;
             entry.since = now;
         }
     }
@@ -258,6 +273,7 @@ impl Table {
         let request = self.next;
         self.next += 1;
         if let Some(entry) = self.entries.get_mut(&number) {
+            entry.served = true;
             entry.requests.insert(request, Request { since: now, body: None });
         }
         request

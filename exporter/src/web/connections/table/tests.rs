@@ -127,6 +127,25 @@ fn when_all_are_taken_the_longest_idle_goes_and_an_answer_under_way_counts_for_l
 }
 
 #[test]
+fn a_request_that_has_come_is_not_idle() {
+    let mut run = Run::new();
+    let numbers: Vec<u64> = (0..3).map(|number| run.admit(peer(number)).number).collect();
+    let start = run.now;
+    let waits = |run: &Run, place: usize, after: Duration| run.table.entries[&numbers[place]].waits(start + after);
+    run.table.heard(numbers[1], start);
+    let request = run.table.begin(numbers[2], start);
+    let half = OWN / 2;
+    assert!(waits(&run, 0, half) >= half, "silent");
+    assert_eq!(
+        (waits(&run, 1, half), waits(&run, 2, half)),
+        (Duration::ZERO, half / BUSY)
+    );
+    run.table.end(numbers[2], request, start);
+    assert_eq!(waits(&run, 2, half), half);
+    assert_eq!(waits(&run, 1, 2 * OWN), OWN);
+}
+
+#[test]
 fn who_has_just_come_stays_for_a_moment() {
     let mut run = Run::new();
     let start = run.now;
