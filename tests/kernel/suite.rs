@@ -91,7 +91,7 @@ pub(crate) fn run_table<E>(
             .known
             .filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
         let (took, judged) = timed(|| judge(row, &exporter, subnets.clone()));
-        progress(entry.name, took, judged.is_ok());
+        progress(entry.name, took, judged.as_ref().err());
         match (judged, known) {
             (Ok(()), None) => verdict.passed += 1,
             (Err(error), None) => verdict.failures.push(format!("{}: {error:#}", entry.name)),
@@ -119,14 +119,11 @@ pub(crate) fn run_table<E>(
     Ok(())
 }
 
-/// The test runner shows this if the test fails.
+/// The test runner shows this if the test fails, or was asked for what tests print.
 #[expect(clippy::print_stderr, reason = "shown by the test runner if the test fails")]
-fn progress(name: &str, took: Duration, is_good: bool) {
-    eprintln!(
-        "{:5} ms {} {name}",
-        took.as_millis(),
-        if is_good { "ok    " } else { "FAILED" }
-    );
+fn progress(name: &str, took: Duration, error: Option<&anyhow::Error>) {
+    let said = error.map_or_else(|| "ok".to_owned(), |error| format!("FAILED: {error:#}"));
+    eprintln!("{:5} ms {name}: {said}", took.as_millis());
 }
 
 fn first_line(error: &anyhow::Error) -> String {

@@ -95,7 +95,7 @@ pub(super) const LOSSES: &[Loss] = &[
     loss("a lifetime that is over over IPv6", |stage| routes::lifetime_over(stage, V6, "Ip6InHdrErrors")),
     loss("a packet that is too big for the next link", |stage| routes::too_big(stage, V4, "IpFragFails")),
     loss("a packet that is too big for the next link over IPv6", |stage| routes::too_big(stage, V6, "Ip6InTooBigErrors")),
-    loss("a router without a route", |stage| routes::no_route(stage, V4, "IpInNoRoutes")),
+    loss("a router without a route", |stage| routes::no_route(stage, V4, "IpExtInNoRoutes")),
     loss("a router without a route over IPv6", |stage| routes::no_route(stage, V6, "Ip6InNoRoutes")),
     loss("a packet for another at a host that is no router", routes::not_forwarding),
     loss("a fragment whose others do not come", |stage| routes::incomplete(stage, V4, "IpReasmFails")),
