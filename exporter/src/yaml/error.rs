@@ -50,7 +50,7 @@ fn printable(text: &str) -> String {
         };
         let is_shown = quoted.is_none_or(|length| length < MOST_OF_A_VALUE);
         if char == '"' {
-            if !is_shown {
+            if quoted.is_some_and(|length| length > MOST_OF_A_VALUE) {
                 out.push('…');
             }
             quoted = quoted.is_none().then_some(0);

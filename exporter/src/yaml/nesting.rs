@@ -201,7 +201,7 @@ mod tests {
             indented,
             "{a: '}', b: ".repeat(deep),
             "{a: \"}\\\"}\", b: ".repeat(deep),
-            "{a: x'}', b: ".repeat(40) + &"{a: it's, b: ".repeat(deep),
+            "{a: it's, b: ".repeat(deep),
             "{a: b # }}}\n, c: ".repeat(deep),
             "{? '}' : ".repeat(deep),
             "a: |\n  it's\n".to_owned() + "b: " + &"[".repeat(deep),
