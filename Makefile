@@ -10,8 +10,6 @@ VM := cargo run --quiet --package tests --bin vm --
 # What `make test-counters` runs: the tests that hold the counters against the kernel's own.
 TRUTH := totals::totals churn::twenty retransmits::retransmitted rtt::every drops::packets drops::datagrams_to drops::segments \
 	drop_table::the_table healthy:: losses:: reasons:: connects:: adoption:: acks::every_duplicate acks::every_sack blocked::a_reader
-# Where interrupts land in programs: over cards that interrupt the guest's processors.
-INTERRUPTS := interrupts::cards
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
@@ -86,7 +84,6 @@ ifeq ($(shell uname -m),x86_64)
 test-counters: setup-test setup-vm build ## run the tests of the counters on other kernels, in QEMU, some minutes
 	cargo test $(HOST) --test kernel --bin vm --no-run
 	target/debug/vm run --exporter $(BIN) $(TRUTH)
-	target/debug/vm run --exporter $(BIN) --processors 2 $(INTERRUPTS)
 else
 test-counters:
 	@echo 'test-counters: skipped, guests need a machine with x86_64'
