@@ -1,7 +1,7 @@
 //! Network cards of a guest, which are joined outside it and interrupt its processors as real ones do: a cable like that of
 //! [`Pair`]. What a virtual pair of devices sends is received where it was sent; what a card sends interrupts whatever runs.
 
-use std::fs::{read_dir, write};
+use std::fs::{read_dir, read_to_string, write};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
@@ -38,7 +38,7 @@ pub fn pair() -> Result<Option<Pair>> {
     Ok(Some(pair))
 }
 
-/// The cards in the order of their numbers.
+/// The cards in the order of their numbers, without those that are at work where the test runs: the machine may need them.
 fn devices() -> Result<Vec<PathBuf>> {
     let Ok(entries) = read_dir(DRIVER) else {
         return Ok(Vec::new());
@@ -64,6 +64,17 @@ fn name(device: &Path) -> Result<Option<String>> {
     };
     let name = names.next().transpose()?;
     Ok(name.map(|name| name.file_name().to_string_lossy().into_owned()))
+}
+
+/// Whether it is at work where the test runs.
+fn is_up(device: &Path) -> Result<bool> {
+    const UP: u32 = 1;
+    let Some(name) = name(device)? else {
+        return Ok(false);
+    };
+    let path = device.join("net").join(name).join("flags");
+    let flags = read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16)? & UP != 0)
 }
 
 /// Has a processor take all interrupts of a card.
