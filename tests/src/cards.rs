@@ -46,10 +46,10 @@ fn devices() -> Result<Vec<PathBuf>> {
     let mut devices = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path
+        let is_device = path
             .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("virtio"))
-        {
+            .is_some_and(|name| name.to_string_lossy().starts_with("virtio"));
+        if is_device && !is_up(&path)? {
             devices.push(path);
         }
     }
