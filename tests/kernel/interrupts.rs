@@ -2,9 +2,11 @@
 //! a task within a program brings events of its own. Nothing of that may be missing.
 //!
 //! Over veth, softirqs come after the program, unless the device spreads packets over processors (RPS): then each processor is
-//! interrupted by the other. A run in which the kernel skipped too few runs has shown nothing, and fails.
+//! interrupted by the other. Cards of a guest interrupt by themselves. A run in which the kernel skipped too few runs has shown
+//! nothing, and fails.
 
 mod account;
+mod cards;
 mod connections;
 mod drops;
 

@@ -18,6 +18,17 @@ pub fn has_type_name(name: &str) -> Result<bool> {
     Ok(types.windows(wanted.len()).any(|window| window == wanted))
 }
 
+/// Whether a task can lose its processor within a tracepoint (since Linux 7.0): in no type of the kernel, but the function that
+/// keeps iterators over storage from what goes is as old.
+pub fn has_preemptible_tracepoints() -> Result<bool> {
+    has_type_name("bpf_selem_unlink_nofail")
+}
+
+/// Whether softirqs are threads, so that only hard interrupts come upon a program (PREEMPT_RT).
+pub fn has_threaded_softirqs() -> bool {
+    read("/sys/kernel/realtime").is_ok_and(|text| text.starts_with(b"1"))
+}
+
 /// Gives a device a queueing discipline; `false`, and a word about it, where the kernel does not have it.
 pub fn add_queue(namespace: &Namespace, device: &str, queue: &str) -> Result<bool> {
     match namespace.exec(&format!("tc qdisc add dev {device} root {queue}")) {

@@ -11,6 +11,7 @@ pub mod account;
 pub mod browser;
 pub mod btf;
 pub mod capture;
+pub mod cards;
 pub mod certificates;
 pub mod counters;
 pub mod curl;

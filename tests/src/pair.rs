@@ -69,6 +69,16 @@ impl Pair {
             hardware_address(SERVER),
             server.name()
         ))?;
+        Self::join(client, server, subnets, one_segment_per_packet)
+    }
+
+    /// Addresses two namespaces of which each has its end of a cable, a [`DEVICE`] with its [`hardware_address`].
+    pub(crate) fn join(
+        client: Namespace,
+        server: Namespace,
+        subnets: Vec<Subnet>,
+        one_segment_per_packet: bool,
+    ) -> Result<Self> {
         // A veth has carrier only once both ends are up. A new device has things to say for some seconds: it asks for routers
         // and whether its address is taken, and tells of the groups in which it can be asked. It says nothing if it makes no
         // address by itself and neighbours are not asked for.
@@ -135,6 +145,7 @@ pub fn of_each_family_with(cable: Cable) -> Result<([(Family, Pair); 2], String)
     Ok((pairs, config))
 }
 
-fn hardware_address(host: u8) -> String {
+/// Of the end that has this number in every subnet.
+pub(crate) fn hardware_address(host: u8) -> String {
     format!("02:00:00:00:00:{host:02x}")
 }

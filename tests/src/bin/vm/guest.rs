@@ -18,6 +18,18 @@ use crate::matrix::Kernel;
 /// A boot takes 3 to 5 seconds, on a busy machine 10.
 const BOOT: Duration = Duration::from_secs(120);
 
+/// Two network cards on one hub. Nothing boots from them.
+const CARDS: [&str; 8] = [
+    "-netdev",
+    "hubport,id=first,hubid=0",
+    "-device",
+    "virtio-net-pci,netdev=first,romfile=",
+    "-netdev",
+    "hubport,id=second,hubid=0",
+    "-device",
+    "virtio-net-pci,netdev=second,romfile=",
+];
+
 /// Bytes of the console's end that tell why a guest died.
 const LAST_WORDS: usize = 3000;
 
@@ -144,6 +156,7 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
             "-m",
             &machine.memory.to_string(),
         ])
+        .args(CARDS)
         .arg("-kernel")
         .arg(vmlinux)
         .arg("-initrd")

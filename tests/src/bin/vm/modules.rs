@@ -16,6 +16,8 @@ const NEEDED: &[&str] = &[
     "crc32c_generic",
     "crc32c_intel",
     "crc32c_cryptoapi",
+    "virtio_pci",
+    "virtio_net",
     "veth",
     "tun",
     "nf_tables",

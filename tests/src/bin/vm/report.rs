@@ -16,8 +16,8 @@ use crate::matrix::{Kernel, kernels};
 use crate::programs::{run, text};
 use crate::results::Results;
 
-/// The program that does what another could not because the kernel skipped it.
-const SECOND_LOOK: &str = "inet_sock_set_state_again";
+/// A program that only kernels with preemptible tracepoints need.
+const OF_PREEMPTIBLE: &str = "tcp_destroy_sock_again";
 /// The metric that counts what was skipped.
 const LOST: &str = "tcpvitals_events_lost_total";
 
@@ -68,7 +68,7 @@ impl Column {
         self.doctor
             .programs
             .iter()
-            .any(|program| program.program == SECOND_LOOK)
+            .any(|program| program.program == OF_PREEMPTIBLE)
     }
 
     fn why_program_is_off(&self, name: &str) -> Option<&str> {
