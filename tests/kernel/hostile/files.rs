@@ -222,7 +222,7 @@ fn names_and_values_without_bounds() -> Result<()> {
         ("subnets_fallback: \"\\e[31m\"".to_owned(), "control character"),
         (format!("limits: {{memory: {long}}}"), "is not a size"),
         (format!("tcp: {{detail: {long}}}"), "is not a level of detail"),
-        (format!("{long}: 1"), "unknown key"),
+        (format!("{}: 1", "x".repeat(1000)), "unknown key"),
         (format!("tcp: {long}"), "a mapping with the key detail"),
     ] {
         write(path, &config)?;
