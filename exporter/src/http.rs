@@ -3,7 +3,7 @@
 use crate::{
     api::{self, access::FlowAccess},
     collect::{CollectError, Collection, Collector},
-    expositions::{Expositions, Form, Unmade},
+    expositions::{Expositions, Form},
     families::METRICS,
     kernel::plan::Plan,
     page,
@@ -75,12 +75,14 @@ async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Res
     let encode = move || prometheus::encode(&encoded, format).map_err(io::Error::other);
     let body = service.expositions.get(&families, Form::Metrics(format), gzip, encode);
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
-    shared(body.await, gzip).map_or_else(|error| error, |body| (of_type, body).into_response())
+    match body.await {
+        Ok(body) => (of_type, shared(body, gzip)).into_response(),
+        Err(error) => failed(&error.to_string()),
+    }
 }
 
-/// A body that others may be waiting for, too; else what is wrong.
-fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Result<Response, Response> {
-    let body = body.map_err(|error| failed(&error.to_string()))?;
+/// A body that others may be waiting for, too.
+fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
     let mut response = Response::new(Body::from(body.bytes()));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
@@ -88,7 +90,7 @@ fn shared(body: Result<Arc<web::Body>, Unmade>, gzip: bool) -> Result<Response, 
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response.extensions_mut().insert(body);
-    Ok(response)
+    response
 }
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
@@ -138,7 +140,10 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
             let making = Arc::clone(&service);
             let render = move || Ok(page::render(making.about(), &making.plan, &shown, at).into_bytes());
             let body = service.expositions.get(&families, Form::Page, gzip, render);
-            shared(body.await, gzip).map_or_else(|error| error, |body| (headers, Html(body)).into_response())
+            match body.await {
+                Ok(body) => (headers, Html(shared(body, gzip))).into_response(),
+                Err(error) => failed(&error.to_string()),
+            }
         }
         Err(error) => {
             let page = page::render_failure(service.about(), &error.to_string());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tests::exporter::{Exporter, start};
 use tests::pair::{DEVICE, Pair};
 use tests::scrape::Scrape;
@@ -119,7 +119,7 @@ fn require_once(scrape: &Scrape, pair: &Pair, place: &str, reason: &str) -> Resu
     let labels = [("location", place), ("reason", reason)];
     let rows: Vec<_> = scrape.matching(PACKETS, &labels).collect();
     let [(series, packets)] = rows.as_slice() else {
-        panic!("{place}: {rows:#?}");
+        bail!("{place}: {rows:#?}");
     };
     assert_eq!(*packets, f64::from(SENT), "{series:?}");
     for (label, value) in [("source", "xdp"), ("connection_type", "virtual"), ("class", "error")] {

@@ -58,6 +58,16 @@ impl Scrape {
         Ok(self.matching(name, labels).fold(0.0, |sum, (_, value)| sum + value))
     }
 
+    /// The same of a metric that counts whole things.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of events, far below what a double holds exactly"
+    )]
+    pub fn count(&self, name: &str, labels: &Labels<'_>) -> Result<u64> {
+        Ok(self.sum(name, labels)? as u64)
+    }
+
     /// All series with these labels.
     pub fn matching<'a>(&'a self, name: &'a str, labels: &'a Labels<'a>) -> impl Iterator<Item = (&'a Series, f64)> {
         self.0

@@ -50,9 +50,12 @@ pub(super) fn verifier(
 struct Chain {
     authorities: Vec<(CertificateDer<'static>, Validity)>,
     provider: Arc<CryptoProvider>,
-    /// The authorities that were valid last, and who asks them.
-    last: Mutex<(Vec<bool>, Option<Arc<dyn ClientCertVerifier>>)>,
+    /// What was valid last.
+    last: Mutex<Last>,
 }
+
+/// Which of the authorities were valid, and who asks those.
+type Last = (Vec<bool>, Option<Arc<dyn ClientCertVerifier>>);
 
 impl Chain {
     fn new(authorities: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {

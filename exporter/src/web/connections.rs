@@ -76,14 +76,13 @@ impl Connections {
             refused,
         } = admission;
         if let Some((why, peer)) = refused {
-            let limit = match why {
-                Refusal::ConnectionsPerPeer => {
-                    format!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows")
-                }
-                _ => format!(
+            let limit = if why == Refusal::ConnectionsPerPeer {
+                format!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows")
+            } else {
+                format!(
                     "all {} connections are taken; the longest idle one is closed",
                     table::MOST
-                ),
+                )
             };
             self.report.refuse(why, peer, &limit);
         }

@@ -93,8 +93,8 @@ impl Gate {
         })?;
         let shown = current.login.shown(headers.get(header::AUTHORIZATION), &self.logins);
         let known = match &shown {
-            Shown::Credentials(credentials) if self.logins.knows(&credentials.tag) => Some(credentials.tag),
-            _ => None,
+            Shown::Credentials(credentials) => self.logins.knows(&credentials.tag).then_some(credentials.tag),
+            Shown::NotAsked | Shown::Nothing => None,
         };
         let who = match known {
             Some(tag) => Who::User(peer, tag),

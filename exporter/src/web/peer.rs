@@ -20,7 +20,7 @@ impl Peer {
                 let network = address.to_bits() & (u128::MAX << (128 - IPV6_BITS));
                 Self(Ipv6Addr::from_bits(network).into())
             }
-            address => Self(address),
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => Self(address),
         }
     }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IpAddr::V6(address) if !address.is_loopback() => write!(formatter, "{address}/{IPV6_BITS}"),
-            address => address.fmt(formatter),
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address.fmt(formatter),
         }
     }
 }

@@ -18,8 +18,11 @@ use crate::suite::packets::{ethernet, ethertype, group_v6, hardware, icmp_v6, ip
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const PORT: u16 = 9000;
 
-/// Datagrams behind these extension headers, each of which is made by what is next.
-fn behind(stage: &Stage, headers: &[(u8, fn(u8) -> [u8; 8])]) -> Result<()> {
+/// The number of an extension header, and what makes it of the number that is next.
+type Extension = (u8, fn(u8) -> [u8; 8]);
+
+/// Datagrams behind these extension headers.
+fn behind(stage: &Stage, headers: &[Extension]) -> Result<()> {
     let (from, to) = (stage.subnet().v6(CLIENT), stage.subnet().v6(SERVER));
     let receiver = datagrams(stage.server(), (to, PORT).into())?;
     let mut content = udp_v6((from, 1000), (to, PORT), &[6; 100]);

@@ -88,10 +88,10 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>, threads: usize, ending: Ending) -
 
 fn counted(scrape: &Scrape, subnet: Subnet, end: End) -> Result<Ends> {
     let labels = [("subnet", &*subnet.name()), ("role", end.role())];
-    let sum = |what: &str| scrape.sum(&format!("tcpvitals_tcp_connections_{what}_total"), &labels);
+    let count = |what: &str| scrape.count(&format!("tcpvitals_tcp_connections_{what}_total"), &labels);
     Ok(Ends {
-        opened: sum("opened")? as u64,
-        closed: sum("closed")? as u64,
+        opened: count("opened")?,
+        closed: count("closed")?,
     })
 }
 
@@ -126,7 +126,7 @@ fn require_equal(pair: &Pair, storm: &Storm) -> Result<()> {
         ("client", client.get("TcpActiveOpens")?),
         ("server", server.get("TcpPassiveOpens")?),
     ] {
-        assert_eq!(opened as u64, storm.made, "{role}");
+        assert_eq!(u64::try_from(opened)?, storm.made, "{role}");
         let (counted, withheld) = (storm.counted[role], storm.withheld[role]);
         let lost = storm.outcome.lost;
         let opened = counted.opened + withheld.opened;
@@ -153,15 +153,15 @@ fn require_equal_segments(pair: &Pair, exporter: &Exporter<'_>, storm: &Storm) -
     let scrape = exporter.scrape()?;
     let server = Counters::at_rest(&pair.server)?;
     let labels = [("subnet", &*subnet), ("role", "server"), ("direction", "transmit")];
-    let counted = scrape.sum("tcpvitals_tcp_segments_total", &labels)? as i64;
+    let counted = i64::try_from(scrape.count("tcpvitals_tcp_segments_total", &labels)?)?;
     // SYN-ACKs are sent before there is a connection, and resets without one.
     let handshakes = [("subnet", &*subnet), ("segment", "synack")];
-    let repeated = scrape.sum("tcpvitals_tcp_handshake_retransmits_total", &handshakes)? as i64;
+    let repeated = i64::try_from(scrape.count("tcpvitals_tcp_handshake_retransmits_total", &handshakes)?)?;
     let sent = server.get("TcpOutSegs")? + server.repeated_after_handshakes()?
         - server.get("TcpOutRsts")?
         - server.get("TcpPassiveOpens")?
         - repeated;
-    let missing = ((storm.withheld["server"].closed + storm.outcome.lost) * MOST_SEGMENTS) as i64;
+    let missing = i64::try_from((storm.withheld["server"].closed + storm.outcome.lost) * MOST_SEGMENTS)?;
     assert!(
         (0..=missing).contains(&(sent - counted)),
         "{counted} of {sent} segments, at most {missing} with ends that were withheld"

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use common::tracepoints::Tracepoint;
@@ -13,6 +13,7 @@ use tests::nft;
 use tests::pair::Pair;
 use tests::subnet::Family;
 use tests::turn;
+use tests::wait::Deadline;
 
 use super::account::{Account, Outcome};
 use super::{spread, without_second_programs};
@@ -53,11 +54,8 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
     nft::drop_matching(&pair.client, "output", &format!("udp dport {FILTERED}"))?;
     let account = Account::open(exporter, &[("skb", Tracepoint::KfreeSkb)])?;
     let (before, drops_before) = (exporter.scrape()?, Counters::read(&pair.server)?);
-    let (start, is_over) = (Instant::now(), AtomicBool::new(false));
-    let is_short = || {
-        let missing = start.elapsed() < LONGEST && !account.is_provoked(Tracepoint::KfreeSkb)?;
-        anyhow::Ok(start.elapsed() < STORM || missing)
-    };
+    let (least, most, is_over) = (Deadline::after(STORM), Deadline::after(LONGEST), AtomicBool::new(false));
+    let is_short = || anyhow::Ok(!least.passed() || !most.passed() && !account.is_provoked(Tracepoint::KfreeSkb)?);
     thread::scope(|scope| {
         let senders: Vec<_> = [FILTERED, FILTERED, CLOSED, CLOSED]
             .into_iter()
@@ -88,7 +86,7 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
             ("reason", reason),
             ("protocol", "udp"),
         ];
-        Ok(scrape.sum("tcpvitals_dropped_packets_total", &labels)? as u64)
+        scrape.count("tcpvitals_dropped_packets_total", &labels)
     };
     let storm = Storm {
         dropped: [nft::dropped(&pair.client)?.packets, u64::try_from(closed)?],
