@@ -306,7 +306,7 @@ mod tests {
                 Shown::NotAsked | Shown::Nothing => false,
             }
         };
-        assert!(is_known(&Login::new(first.users.clone())));
+        assert!(is_known(&Login::new(first.users)));
         // The same password with another salt, another user, and none of that name.
         for other in [login(&[("alice", "open")]), login(&[("bob", "open")])] {
             assert!(!is_known(&other));

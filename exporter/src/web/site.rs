@@ -97,11 +97,12 @@ mod tests {
 
     fn of(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Fault> {
         let mut all = HeaderMap::new();
-        for host in hosts {
-            all.append(header::HOST, HeaderValue::from_str(host).unwrap());
-        }
-        let host = host(version, &uri.parse().unwrap(), &all)?;
-        Ok(host.map(|host| host.to_string()))
+        let value = |host: &str| HeaderValue::from_str(host).unwrap();
+        hosts.iter().for_each(|host| {
+            all.append(header::HOST, value(host));
+        });
+        let uri = || uri.parse().unwrap();
+        host(version, &uri(), &all).map(|host| host.map(|host| host.to_string()))
     }
 
     #[test]
