@@ -14,6 +14,8 @@ const CONVENTIONS: &[(&str, &str)] = &[
 
 /// What is counted, by a word of the metric's name; the first that is found is the unit.
 const COUNTED: &[(&str, &str)] = &[
+    ("start", "{reset}"),
+    ("listen", "{connection}"),
     ("requests", "{request}"),
     ("refused", "{refusal}"),
     ("exports", "{request}"),

@@ -547,7 +547,7 @@ pub static METRICS: &[Metric] = &[
         "series_overflow",
         Count,
         C,
-        "Label sets folded into other because of limits.series (a label set of the TCP metrics takes 49 series, of drops 2)",
+        "Label sets folded into other because of limits.series (a label set of the TCP metrics takes 58 series, of drops 2)",
         "the series cap",
         Source::SeriesOverflow,
     )

@@ -29,6 +29,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "has a name that gRPC keeps",
     "is set by the protocol itself",
     "so there is no TLS",
+    // A schema counts characters, not bytes.
+    "is longer than 256 bytes",
     // How a number is written: to a schema 0x50 is 80, and 1.0 is 1.
     "\"0x50\" is not a whole number",
 ];
@@ -139,7 +141,7 @@ fn every_default_is_the_built_in_value() {
             assert!(is_section || key.contains("[]") || has_none, "{key} has no default");
         }
     }
-    assert_eq!(checked, 20);
+    assert_eq!(checked, 21);
 }
 
 #[test]

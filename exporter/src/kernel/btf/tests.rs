@@ -212,7 +212,7 @@ fn bytes_that_are_no_btf_are_refused() {
     check(&|bytes| bytes[first_type + 7] = 0, "type 1 has unknown kind 0");
     check(
         &|bytes| bytes[20..24].fill(0),
-        "type 9 has no valid name at string offset 64",
+        "type 5 has no valid name at string offset 21",
     );
 }
 
