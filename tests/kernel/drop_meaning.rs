@@ -389,8 +389,10 @@ fn the_protocol_is_that_behind_the_extension_headers() -> Result<()> {
             let (first, content) = behind(headers, next, &udp(9, 100));
             let packet = v6(subnet.v6(CLIENT), subnet.v6(SERVER), first, &content);
             send_packets(&pair.client, subnet.v6(SERVER).into(), &vec![packet; 3])?;
+            tests::wait::until("the filter to have dropped all", || {
+                Ok((nft::dropped(&pair.server)?.packets == 3).then_some(()))
+            })?;
             let scrape = settled(&exporter, &pair.server)?;
-            assert_eq!(nft::dropped(&pair.server)?.packets, 3);
             let protocols = scrape.by(PACKETS, "protocol", &[("subnet", &subnet.name())])?;
             assert_eq!(protocols, [(protocol.to_owned(), 3.0)].into(), "{headers:?}");
         }

@@ -52,7 +52,6 @@ impl Loss {
         self
     }
 
-    #[expect(dead_code, reason = "for what is known as wrong; nothing is at present")]
     const fn known(mut self, kernels: &'static [&'static str], why: &'static str) -> Self {
         self.entry.known = Some((kernels, why));
         self

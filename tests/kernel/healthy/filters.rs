@@ -119,24 +119,39 @@ pub(super) fn routed(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Link-layer addresses of the ends of the second cable.
+const NEAR: &str = "02:00:00:00:01:01";
+const FAR: &str = "02:00:00:00:01:02";
+
 /// A third namespace behind the server, on the second subnet.
 fn routed_host(stage: &Stage) -> Result<Namespace> {
     let host = Namespace::new()?;
     let (near, far) = (stage.subnet(), stage.second());
     let names = (stage.server().name(), host.name());
     tests::namespace::host(&format!(
-        "ip link add far0 netns {} type veth peer name {DEVICE} netns {}",
+        "ip link add far0 address {NEAR} netns {} type veth peer name {DEVICE} address {FAR} netns {}",
         names.0, names.1
     ))?;
     for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
         stage.server().set(setting)?;
     }
-    for (end, device, address) in [(stage.server(), "far0", CLIENT), (&host, DEVICE, SERVER)] {
+    for (end, device, address, (other, hardware)) in [
+        (stage.server(), "far0", CLIENT, (SERVER, FAR)),
+        (&host, DEVICE, SERVER, (CLIENT, NEAR)),
+    ] {
         end.ip(&[
             format!("link set dev {device} addrgenmode none"),
             format!("link set dev {device} up"),
             format!("address add {}/24 dev {device}", far.v4(address)),
             format!("address add {}/64 dev {device} nodad", far.v6(address)),
+            format!(
+                "neighbour replace {} lladdr {hardware} dev {device} nud permanent",
+                far.v4(other)
+            ),
+            format!(
+                "neighbour replace {} lladdr {hardware} dev {device} nud permanent",
+                far.v6(other)
+            ),
         ])?;
     }
     stage.client().ip(&[

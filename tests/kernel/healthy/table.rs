@@ -20,7 +20,7 @@ const EACH: Benign = Benign::NoneOr(FOREIGN as u64);
 pub(super) const ACTIVITIES: &[Activity] = &[
     // Echo.
     activity("ping over a raw socket", echo::raw),
-    activity("ping over a raw socket beside other raw sockets", echo::raw_beside_raw),
+    activity("ping over a raw socket beside other raw sockets", echo::raw_beside_raw).benign(Benign::Most(30)),
     activity("ping over a ping socket", echo::datagram),
     activity("ping without data and with a full packet", echo::empty_and_full),
     activity("ping of many fragments over a raw socket", echo::in_fragments).benign(Benign::Most(12)),
@@ -38,7 +38,8 @@ pub(super) const ACTIVITIES: &[Activity] = &[
     activity("SSDP of a neighbour", datagrams::ssdp_of_a_neighbour).benign(EACH),
     activity("IGMP reports of a neighbour", datagrams::membership_reports_of_a_neighbour).benign(EACH),
     activity("broadcasts of a neighbour to everybody", datagrams::broadcast_of_a_neighbour).benign(EACH),
-    activity("broadcasts of a neighbour to the subnet", datagrams::broadcast_of_the_subnet),
+    // The sender gets a copy of each.
+    activity("broadcasts of a neighbour to the subnet", datagrams::broadcast_of_the_subnet).benign(Benign::Most(74)),
     activity("DHCP", datagrams::dhcp),
     activity("datagrams of many fragments", datagrams::large).benign(Benign::None),
     activity("datagrams that are cut and joined by offloads", datagrams::segmented).benign(Benign::None),
@@ -82,7 +83,7 @@ pub(super) const ACTIVITIES: &[Activity] = &[
     activity("a packet socket that is closed with unread data", sockets::packet),
     activity("unix sockets that are closed with unread data", sockets::unix),
     activity("a netlink socket that is closed with unread data", sockets::netlink),
-    activity("a TUN device that is closed with packets", sockets::tun).needs(&[Tun]),
+    activity("a TUN device that is closed with packets", sockets::tun).needs(&[Tun]).benign(Benign::Most(7)),
     activity("connections behind a TUN device", sockets::peer_behind_tun).needs(&[Tun]),
     // IPv6.
     activity("IPv6 behind a hop-by-hop header", v6::hop_by_hop).benign(Benign::None),
@@ -126,7 +127,8 @@ pub(super) const ACTIVITIES: &[Activity] = &[
     // Devices.
     activity("a bridge", devices::bridge).needs(&[Device("type bridge")]),
     activity("a bridge with spanning tree", devices::bridge_with_spanning_tree)
-        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards"]),
+        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards"])
+        .known(&[], "what the bridge says by itself while its ports listen is freed as if it had no carrier"),
     activity("a bridge and unknown unicast", devices::bridge_with_unknown_unicast).needs(&[Device("type bridge")]),
     activity("macvlan", |stage| devices::stack(stage, "link veth0 type macvlan mode bridge"))
         .needs(&[Device("link veth0 type macvlan mode bridge")]),

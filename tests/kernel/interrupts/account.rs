@@ -154,6 +154,11 @@ impl Outcome {
             self.skipped,
             self.taken_over
         );
+        self.require_taken_over()
+    }
+
+    /// Requires that all of those that did were taken over, however many.
+    pub(super) fn require_taken_over(self) -> Result<()> {
         ensure!(
             self.lost == 0 || has_preemptible_tracepoints()?,
             "{} events are lost",

@@ -182,28 +182,3 @@ pub(super) fn own_segments(stage: &Stage, family: Family) -> Result<Told> {
         .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "server")], 0),
     )
 }
-
-/// Segments that the far end's filter keeps back: here they are sent again, and nobody here dropped them.
-pub(super) fn segments_on_arrival(stage: &Stage, family: Family) -> Result<Told> {
-    stage.client().ip(&[format!("link set dev {DEVICE} gso_max_segs 1")])?;
-    let flow = Flow::open(&stage.pair, family, 443)?;
-    nft::drop_matching(stage.server(), "prerouting", "tcp dport 443 numgen random mod 100 < 4")?;
-    flow.exchange(500_000, 0)?;
-    let flows = [flow];
-    settle(&flows)?;
-    let dropped = nft::dropped(stage.server())?;
-    ensure!(dropped.packets > 3, "{dropped:?}");
-    let [client, _] = stage.at_rest()?;
-    let repeated = u64::try_from(client.repeated_after_handshakes()?)?;
-    Ok(
-        Told::drops([Dropped::received(stage, "policy", dropped.packets, dropped.bytes)
-            .of("tcp")
-            .because(&["NETFILTER_DROP"])])
-        .and(
-            "tcpvitals_tcp_retransmitted_segments_total",
-            &[("role", "client")],
-            repeated,
-        )
-        .and("tcpvitals_tcp_locally_dropped_segments_total", &[], 0),
-    )
-}

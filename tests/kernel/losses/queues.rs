@@ -82,51 +82,6 @@ pub(super) fn no_carrier(stage: &Stage) -> Result<Told> {
     )]))
 }
 
-/// A neighbour that does not answer: three wait for it, the others find no room.
-pub(super) fn no_neighbour(stage: &Stage) -> Result<Told> {
-    // That also forgets whom it knows.
-    stage.client().ip(&[format!("link set dev {DEVICE} arp on")])?;
-    stage
-        .client()
-        .set(&format!("net.ipv4.neigh.{DEVICE}.retrans_time_ms=100"))?;
-    stage
-        .client()
-        .set(&format!("net.ipv4.neigh.{DEVICE}.unres_qlen_bytes=4000"))?;
-    // The server would answer; it does not know the address any more.
-    stage
-        .server()
-        .ip(&[format!("address del {}/24 dev {DEVICE}", stage.subnet().v4(SERVER))])?;
-    // The kernel counts them for all namespaces together.
-    let before = waiting_overflows(stage.client())?;
-    send_datagrams(stage.client(), stage.to(Family::V4, 9), 12, 100)?;
-    std::thread::sleep(std::time::Duration::from_millis(600));
-    let unresolved = waiting_overflows(stage.client())? - before;
-    ensure!((1..12).contains(&unresolved), "{unresolved} found no room");
-    let each = 100 + 28;
-    Ok(Told::drops([
-        Dropped::sent(stage, "capacity", unresolved, unresolved * each).because(&["NEIGH_QUEUEFULL"]),
-        Dropped::sent(stage, "error", 12 - unresolved, (12 - unresolved) * each).because(&["NEIGH_FAILED"]),
-    ]))
-}
-
-/// `unres_discards`, the sum over processors.
-fn waiting_overflows(namespace: &Namespace) -> Result<u64> {
-    namespace.run(|| {
-        let text = std::fs::read_to_string("/proc/thread-self/net/stat/arp_cache")?;
-        let mut lines = text.lines();
-        let names: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
-        let Some(column) = names.iter().position(|name| *name == "unresolved_discards") else {
-            anyhow::bail!("no column in {text}");
-        };
-        let of = |line: &str| {
-            line.split_whitespace()
-                .nth(column)
-                .and_then(|word| u64::from_str_radix(word, 16).ok())
-        };
-        Ok(lines.filter_map(of).sum())
-    })
-}
-
 /// Datagrams of many fragments find no room.
 pub(super) fn full_buffer_in_fragments(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
     let to = stage.to(family, 4000);
