@@ -23,7 +23,8 @@ fn every_attack_has_a_test_and_the_other_way_round() -> Result<()> {
         let mut lines = text.lines().map(str::trim);
         while let Some(line) = lines.next() {
             if line == "#[test]"
-                && let Some(name) = lines.next().and_then(|line| line.strip_prefix("fn "))
+                && let Some(line) = lines.find(|line| !line.starts_with("#["))
+                && let Some(name) = line.strip_prefix("fn ")
             {
                 tests.extend(name.split('(').next().map(str::to_owned));
             }

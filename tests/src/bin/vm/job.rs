@@ -82,7 +82,7 @@ impl Job {
                 .collect::<Vec<_>>()
                 .join(" ");
             let filter = filter.join(" ");
-            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=120 {DIVISOR}=20 {REQUIRE}=all");
+            let settings = format!("TCPVITALS_BIN=/job/tcpvitals {PATIENCE}=300 {DIVISOR}=20 {REQUIRE}=all");
             format!("export {settings} NO_COLOR=1 RUST_TEST_THREADS=2\nexec ./tests {filter} {skips}\n")
         };
         archive.add("job/run", 0o644, script.as_bytes())
