@@ -209,11 +209,10 @@ impl Kernel {
 
     /// Loads every program of the plan, then attaches them in its order.
     fn attach(&mut self, btf: &Btf) -> Result<(), LoadError> {
-        let mut first_refusal = None;
-        self.each_planned(&mut first_refusal, |kernel, planned| kernel.load_program(planned, btf))?;
+        self.each_planned(|kernel, planned| kernel.load_program(planned, btf))?;
         self.find_programs(btf)?;
-        let attached = self.each_planned(&mut first_refusal, Self::attach_program)?;
-        match first_refusal {
+        let attached = self.each_planned(Self::attach_program)?;
+        match self.refusals.first().cloned() {
             Some((program, reason)) if !attached => Err(LoadError::NothingAttached { program, reason }),
             _ => Ok(()),
         }
@@ -222,7 +221,6 @@ impl Kernel {
     /// Does a step with every program that is to run; those that the kernel refuses are given up. Whether any is left.
     fn each_planned(
         &mut self,
-        first_refusal: &mut Option<(&'static str, String)>,
         step: impl Fn(&mut Self, &Planned) -> Result<(), ProgramError>,
     ) -> Result<bool, LoadError> {
         for planned in self.plan.programs.clone() {
@@ -236,7 +234,6 @@ impl Kernel {
             if let Err(error) = step(self, &planned) {
                 let reason = refused(planned.name(), &error)?;
                 self.refusals.push((planned.name(), reason.clone()));
-                first_refusal.get_or_insert((planned.name(), reason.clone()));
                 self.plan.give_up(planned.name(), reason);
             }
         }
