@@ -48,7 +48,8 @@ impl Throttle {
         std::mem::take(&mut kind.lasts)
     }
 
-    fn log_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
+    /// The same at this moment.
+    pub fn log_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
         let mut kinds = self.lock();
         let Some(known) = kinds.get_mut(kind) else {
             let first = Kind {

@@ -1,44 +1,34 @@
 //! What was refused: counted each time, and in the log at most every ten minutes for each reason, with who it was.
 //! It must never write what somebody sent: only the peer's address and words of our own.
 
-use crate::{served::Served, snapshot::Refusal};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+use crate::{
+    served::Served,
+    snapshot::Refusal,
+    throttle::{FAULT, Throttle},
 };
-use tokio::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use super::peer::Peer;
-
-/// Least time between two lines of one reason.
-const PAUSE: Duration = Duration::from_secs(600);
 
 /// Counts and tells.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) served: Arc<Served>,
-    told: Mutex<HashMap<Refusal, Told>>,
-}
-
-#[derive(Debug)]
-struct Told {
-    at: Instant,
-    since: u64,
+    told: Throttle,
 }
 
 impl Report {
     pub(super) fn new(served: Arc<Served>) -> Self {
         Self {
             served,
-            told: Mutex::default(),
+            told: Throttle::new(FAULT),
         }
     }
 
     /// A connection or a request of `peer` was refused; `limit` is the bound or guard, as an operator knows it.
     pub(super) fn refuse(&self, why: Refusal, peer: Peer, limit: &str) {
         self.served.refused(why);
-        if let Some(times) = self.due(why, Instant::now()) {
+        if let Some(times) = self.due(why, tokio::time::Instant::now().into_std()) {
             tracing::warn!(
                 reason = why.as_str(),
                 %peer,
@@ -50,28 +40,21 @@ impl Report {
 
     /// How often it happened since the last line, this time included, if another line is due.
     fn due(&self, why: Refusal, now: Instant) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(told) = told.get_mut(&why) else {
-            told.insert(why, Told { at: now, since: 0 });
-            return Some(1);
-        };
-        told.since += 1;
-        if now.saturating_duration_since(told.at) < PAUSE {
-            return None;
-        }
-        told.at = now;
-        Some(std::mem::take(&mut told.since))
+        self.told.log_at(why.as_str(), now).map(|silent| silent + 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    const PAUSE: Duration = FAULT;
 
     #[test]
     fn a_reason_has_a_line_at_first_and_then_every_ten_minutes() {
         let report = Report::new(Arc::new(Served::new(16)));
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let due = |why, after| report.due(why, start + after);
         assert_eq!(due(Refusal::Host, Duration::ZERO), Some(1));
         assert_eq!(due(Refusal::Host, Duration::from_secs(1)), None);
