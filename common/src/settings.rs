@@ -47,18 +47,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The configured connection type of a device of this name.
+    /// The connection type that the pattern at `index` gives a device of this name; the first that gives one wins.
     #[inline(always)]
-    pub fn overridden(&self, name: Name) -> Option<ConnectionType> {
-        let mut i = 0;
-        while i < OVERRIDES && (i as u64) < self.override_count {
-            let entry = &self.overrides[i];
-            if entry.pattern.matches(name) {
-                return Some(ConnectionType::from_number((entry.connection & 0xff) as u8));
-            }
-            i += 1;
-        }
-        None
+    pub fn overridden_by(&self, index: usize, name: Name) -> Option<ConnectionType> {
+        let entry = self.overrides.get(index)?;
+        let applies = (index as u64) < self.override_count && entry.pattern.matches(name);
+        applies.then_some(ConnectionType::from_number((entry.connection & 0xff) as u8))
     }
 }
 
@@ -71,8 +65,10 @@ mod tests {
 
     #[test]
     fn the_first_matching_pattern_wins_and_unused_entries_do_not_match() {
+        let overridden =
+            |settings: &Settings, device| (0..OVERRIDES).find_map(|i| settings.overridden_by(i, name(device)));
         let mut settings = Settings::default();
-        assert_eq!(settings.overridden(name("eth0")), None);
+        assert_eq!(overridden(&settings, "eth0"), None);
         for (i, (pattern, connection)) in [("eth0.*", ConnectionType::Tunnel), ("eth*", ConnectionType::Cell)]
             .into_iter()
             .enumerate()
@@ -83,8 +79,8 @@ mod tests {
             };
         }
         settings.override_count = 2;
-        assert_eq!(settings.overridden(name("eth0.7")), Some(ConnectionType::Tunnel));
-        assert_eq!(settings.overridden(name("eth0")), Some(ConnectionType::Cell));
-        assert_eq!(settings.overridden(name("")), None);
+        assert_eq!(overridden(&settings, "eth0.7"), Some(ConnectionType::Tunnel));
+        assert_eq!(overridden(&settings, "eth0"), Some(ConnectionType::Cell));
+        assert_eq!(overridden(&settings, ""), None);
     }
 }

@@ -5,7 +5,11 @@ use crate::{
     kernel::{Device, SkBuff, Sock, port_at},
     maps::SETTINGS,
 };
-use common::connection::{self, ConnectionType, Name};
+use common::{
+    connection::{self, ConnectionType, Name},
+    settings::OVERRIDES,
+    verifier::forgotten,
+};
 
 /// A [`ConnectionType`] as a number: what comes back from a function that the verifier has checked on its own.
 pub(crate) type Connection = u8;
@@ -39,9 +43,9 @@ pub(crate) fn of_transmitted(packet: SkBuff) -> Connection {
 pub(crate) fn of_device(device: Device) -> Connection {
     if let Some(settings) = SETTINGS.get(0)
         && settings.override_count != 0
-        && let Some([first, second]) = device.name()
+        && let Some(name) = device.name()
     {
-        let configured = overridden(first, second);
+        let configured = overridden(name, settings.override_count);
         if configured != NOT_OVERRIDDEN {
             return configured as u8;
         }
@@ -66,44 +70,72 @@ fn by_itself(device: Device, [first, second]: Name) -> u32 {
 }
 
 /// The connection type of a bridge by the places of its first and its last port: wired if one leads out of this host, else virtual.
-/// With global linkage for the same reason as [`connection_type`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn of_bridge(first: u64, last: u64) -> u32 {
+#[inline(always)]
+fn of_bridge(first: u64, last: u64) -> ConnectionType {
     /// Ports that are looked at: those that were added first.
     const MOST: u32 = 16;
     let mut place = first;
     let mut count = 0;
     while count < MOST {
-        let Some((device, next)) = port_at(place) else { break };
+        let next = after_port(place);
+        if next == LEADS_OUT {
+            return ConnectionType::Wired;
+        }
         // A list without a port leads to itself.
-        if next == place {
-            break;
-        }
-        let port = by_itself(device, device.kind());
-        if connection::leads_out(port) {
-            return ConnectionType::Wired as u32;
-        }
-        if place == last {
+        if next == NOWHERE || next == place || place == last {
             break;
         }
         place = next;
         count += 1;
     }
-    ConnectionType::Virtual as u32
+    ConnectionType::Virtual
+}
+
+/// No address: the port leads out of this host.
+const LEADS_OUT: u64 = 1;
+/// No address: the port cannot be read.
+const NOWHERE: u64 = 0;
+
+/// The place of the port that comes after the one at `place`, [`LEADS_OUT`] or [`NOWHERE`]. With global linkage for the same reason
+/// as [`connection_type`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn after_port(place: u64) -> u64 {
+    let Some((device, next)) = port_at(place) else {
+        return NOWHERE;
+    };
+    // What stands at the end of an empty list is no port.
+    if next != place && connection::leads_out(by_itself(device, device.kind())) {
+        LEADS_OUT
+    } else {
+        next
+    }
 }
 
 /// No device-name pattern matched.
 const NOT_OVERRIDDEN: u32 = u32::MAX;
 
-/// The connection type that the configuration gives a device of this name. With global linkage for the same reason as
+/// The connection type that the configuration gives a device of this name.
+#[inline(always)]
+fn overridden([first, second]: Name, count: u64) -> u32 {
+    let mut index = 0;
+    while index < OVERRIDES as u32 && (index as u64) < count {
+        let configured = overridden_by(index, first, second);
+        if configured != NOT_OVERRIDDEN {
+            return configured;
+        }
+        index += 1;
+    }
+    NOT_OVERRIDDEN
+}
+
+/// [`Settings::overridden_by`](common::settings::Settings::overridden_by). With global linkage for the same reason as
 /// [`connection_type`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn overridden(first: u64, second: u64) -> u32 {
-    let configured = SETTINGS
-        .get(0)
-        .and_then(|settings| settings.overridden([first, second]));
+extern "C" fn overridden_by(index: u32, first: u64, second: u64) -> u32 {
+    let settings = SETTINGS.get(0);
+    let configured = settings.and_then(|settings| settings.overridden_by(forgotten(index as usize), [first, second]));
     configured.map_or(NOT_OVERRIDDEN, |connection| connection as u32)
 }
 

@@ -48,8 +48,11 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
 /// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
 #[inline(always)]
 pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
-    let subnet = subnet_of(sock.remote());
-    slot_of_labels(subnet, sock.local_port(), sock.remote_port(), role, connection)
+    let ports = Ports {
+        local: sock.local_port(),
+        remote: sock.remote_port(),
+    };
+    slot_of_labels(sock.remote(), ports, role, connection)
 }
 
 /// The slot of an event on a flow: as above, with the type of its route's device.
@@ -133,10 +136,11 @@ fn generation() -> u16 {
     }
 }
 
-/// The slot of what happens to the served port itself, not to a flow.
+/// The slot of what happens to the served port itself, not to a flow: no subnet.
 #[inline(always)]
-pub(crate) fn slot_of_port(subnet: SubnetKey, port: u16, connection: Connection) -> u32 {
-    slot_of_labels(subnet, port, 0, Some(Role::Server), connection)
+pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
+    let ports = Ports { local: port, remote: 0 };
+    slot_of_labels(Address::NONE, ports, Some(Role::Server), connection)
 }
 
 /// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
@@ -146,14 +150,49 @@ pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {
         return OTHER_SLOT;
     };
     let ports = u32::from_be(ports);
-    let subnet = subnet_of(packet::source(packet));
-    let (local, remote) = (ports as u16, (ports >> 16) as u16);
-    slot_of_labels(subnet, local, remote, role, devices::of_received(packet))
+    let ports = Ports {
+        local: ports as u16,
+        remote: (ports >> 16) as u16,
+    };
+    slot_of_labels(packet::source(packet), ports, role, devices::of_received(packet))
+}
+
+/// Both ports, in host byte order.
+#[derive(Clone, Copy)]
+struct Ports {
+    local: u16,
+    remote: u16,
 }
 
 #[inline(always)]
-fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> u32 {
-    let key = labels(subnet, local, remote, role, connection).words();
+fn slot_of_labels(remote: Address, ports: Ports, role: Option<Role>, connection: Connection) -> u32 {
+    let [a, b, c, d] = remote.words.map(u64::from);
+    let ports = (ports.local as u64) << 16 | ports.remote as u64;
+    let role = role.unwrap_or(Role::Unknown) as u64;
+    slot_of(
+        b << 32 | a,
+        d << 32 | c,
+        remote.family as u64,
+        ports,
+        role << 8 | connection as u64,
+    )
+}
+
+/// [`slot_of_labels`] by numbers: the words of the address, its family, both ports, role and connection type. The verifier checks a
+/// function with global linkage once, and not again on every path that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn slot_of(first: u64, second: u64, family: u64, ports: u64, others: u64) -> u32 {
+    let address = Address {
+        words: [first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32],
+        family: family as u32,
+    };
+    let ports = Ports {
+        local: (ports >> 16) as u16,
+        remote: ports as u16,
+    };
+    let role = Role::from_number((others >> 8) as u8);
+    let key = labels(subnet_of(address), ports, role, others as Connection).words();
     let slot = recent::slot_of(&RECENT_GROUPS, key, || {
         slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get())
     });
@@ -169,9 +208,16 @@ fn slot_of_labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>
 /// The labels of a flow by the configuration of now, whether they have a slot or not.
 #[inline(always)]
 pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> GroupKey {
-    let subnet = subnet_of(sock.remote());
-    let role = known_role(flow);
-    labels(subnet, tcp.local_port(), sock.remote_port(), role, flow.connection)
+    let ports = Ports {
+        local: tcp.local_port(),
+        remote: sock.remote_port(),
+    };
+    labels(
+        subnet_of(sock.remote()),
+        ports,
+        Role::from_number(flow.role),
+        flow.connection,
+    )
 }
 
 /// The role of a flow whose beginning was seen.
@@ -184,12 +230,13 @@ fn known_role(flow: &FlowState) -> Option<Role> {
 }
 
 #[inline(always)]
-fn labels(subnet: SubnetKey, local: u16, remote: u16, role: Option<Role>, connection: Connection) -> GroupKey {
+fn labels(subnet: SubnetKey, ports: Ports, role: Role, connection: Connection) -> GroupKey {
+    let Ports { local, remote } = ports;
     let protocol_of = |port: u16| PORTS.get(u32::from(port)).copied().unwrap_or(0);
     let (role, protocol) = match role {
-        Some(Role::Server) => (Role::Server, protocol_of(local)),
-        Some(Role::Client) => (Role::Client, protocol_of(remote)),
-        _ => {
+        Role::Server => (Role::Server, protocol_of(local)),
+        Role::Client => (Role::Client, protocol_of(remote)),
+        Role::Unknown => {
             let (at_local, at_remote) = (protocol_of(local), protocol_of(remote));
             let role = Role::of_ports(at_local != 0, at_remote != 0);
             (role, if at_local != 0 { at_local } else { at_remote })

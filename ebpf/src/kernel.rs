@@ -789,14 +789,21 @@ pub(crate) fn first_value_of(array: u64) -> Option<u64> {
     address_at(array + BPF_ARRAY_PPTRS.offset()? as u64)
 }
 
+/// The task in which this runs, or which it interrupts.
+#[inline(always)]
+pub(crate) fn current_task() -> *const u8 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_get_current_task_btf() as *const u8 }
+}
+
 /// Whether what runs here keeps its CPU until it ends, as in an interrupt or with preemption disabled: `preempt_count()` is not 0.
 #[inline(always)]
 pub(crate) fn keeps_its_cpu() -> bool {
     /// `PREEMPT_NEED_RESCHED` of x86, which is no part of the count.
     const NEED_RESCHED: u32 = 1 << 31;
     let count = if TASK_PREEMPT_COUNT.offset().is_some() {
-        // SAFETY: the helper gives a typed pointer to `struct task_struct`.
-        unsafe { load(bpf_get_current_task_btf() as *const u8, &TASK_PREEMPT_COUNT) }.unwrap_or(0)
+        // SAFETY: a typed pointer to `struct task_struct`.
+        unsafe { load(current_task(), &TASK_PREEMPT_COUNT) }.unwrap_or(0)
     } else if HAS_PREEMPT_COUNT.is_set() {
         // SAFETY: the exporter has put the variable's number in place of the constant, so that the verifier knows its type; the
         // helper gives this CPU's own.

@@ -14,10 +14,7 @@ use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
 };
-use common::{
-    address::SubnetKey,
-    listener::{ListenerState, since, turned_away},
-};
+use common::listener::{ListenerState, since, turned_away};
 use core::{
     ffi::c_void,
     ptr::{from_ref, null_mut, read_volatile},
@@ -58,7 +55,7 @@ impl Listener {
         if more == 0 || !unsafe { atomic::replace(&raw mut (*self.0).counted, counted, now) } {
             return;
         }
-        let slot = groups::slot_of_port(SubnetKey::NONE, tcp.local_port(), devices::UNKNOWN);
+        let slot = groups::slot_of_port(tcp.local_port(), devices::UNKNOWN);
         if let Some(group) = Group::at(slot) {
             group.add(queues.cause(), more as u64);
         }

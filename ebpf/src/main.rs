@@ -33,6 +33,7 @@ mod record;
 mod retransmissions;
 mod slots;
 mod storage;
+mod task_storage;
 
 /// The helpers that read kernel memory are for GPL-compatible programs only.
 #[expect(unsafe_code, reason = "the kernel reads the licence from a section of this name")]

@@ -2,6 +2,7 @@
 //!
 //! Sizes given here are placeholders where user space sets them before loading.
 
+use crate::task_storage::TaskStorage;
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
@@ -134,9 +135,16 @@ pub(crate) static DISTANCES: Array<u64, { Tracepoint::COUNT }> = Array::new();
 #[btf_map]
 pub(crate) static HERE: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-/// [`Tracepoint`] -> events that its second program took over, per CPU. Written by it, read by user space.
+/// [`Tracepoint`] -> events that its second program took over, per CPU, less those for which the first ran after all. Written by
+/// both, read by user space.
 #[btf_map]
 pub(crate) static TAKEN_OVER: PerCpuArray<u64, { Tracepoint::COUNT }> = PerCpuArray::new();
+
+/// Task -> by [`Tracepoint`], not zero when the second program took over the event that the task is in. Written and read by the
+/// programs where a task can lose its CPU meanwhile. When the kernel gives no storage, the event is not taken over: it is lost, and
+/// counted as such.
+#[btf_map]
+pub(crate) static TASK_NOTES: TaskStorage<[u32; Tracepoint::COUNT]> = TaskStorage::new();
 
 /// 0 -> number of the running fold. Written by user space before each fold.
 #[btf_map]

@@ -1,8 +1,9 @@
 //! What the kernel keeps a program from seeing, and the second program of each tracepoint, which sees that.
 //!
 //! The kernel notes on each CPU that a program is at work there (`bpf_prog.active`), and skips a run of it that begins meanwhile: an
-//! interrupt that comes upon the program brings events of its own. So each tracepoint has two programs. The second reads the very
-//! word by which the kernel decides: if it is not zero, the kernel skips the first for this event, and the second does its work.
+//! interrupt that comes upon the program brings events of its own. So each tracepoint has two programs. The second, which comes
+//! before the first, reads the very word by which the kernel decides: if it is not zero, the kernel skips the first for this event,
+//! and the second does its work.
 //!
 //! Proof, where neither can lose its CPU: an event in an interrupt finds what it interrupted (1) in neither program, (2) in the
 //! second, or (3) in the first, and leaves it there until the event is over, so that the word cannot change between the two programs
@@ -12,21 +13,27 @@
 //! them that could be interrupted in a third state. An interrupt within an interrupt that finds one program at work on each of the
 //! two levels below it has neither: that is a skipped run of the first that the second did not take over, and as such is counted.
 //!
-//! Where a task can lose its CPU within a tracepoint (Linux 7.0), the word may become zero between the two programs of one event,
-//! unless whoever runs keeps the CPU (`preempt_count()` is not zero), as an interrupt does. The second takes over only then, so that
-//! nothing counts twice. The window that is left: a task's event on a CPU where another task lost the CPU within the first program.
-//! Each is a skipped run that was not taken over, and so is counted. To disable preemption within the program is of no use: the task
-//! then goes when it is enabled, which is still within it.
+//! Where a task can lose its CPU within a tracepoint (Linux 7.0), the word may change between the two programs of one event, unless
+//! whoever runs keeps the CPU (`preempt_count()` is not zero), as an interrupt does. Elsewhere the second notes in the task that it
+//! takes the event over, and the first, if it runs after all, leaves that event alone: nothing counts twice. Three windows are left:
+//! the task loses its CPU between the two programs, to another that loses it within the first; or both programs are at work below,
+//! each for another task; or the second was skipped, and the task still has the note of an event before. In each, the first was
+//! skipped or left alone once more than the second took over: so the event is counted as lost. To disable preemption within the
+//! program is of no use: the task then goes when it is enabled, which is still within it.
+//!
+//! The second does not call the first (`bpf_tail_call`): since Linux 6.13 a program has one stack per CPU, on which the run lies
+//! that was interrupted.
 #![expect(unsafe_code, reason = "reads and writes map values")]
 
 use crate::{
     atomic,
-    kernel::{keeps_its_cpu, word_at},
-    maps::{DISTANCES, HERE, TAKEN_OVER},
+    kernel::{current_task, keeps_its_cpu, word_at},
+    maps::{DISTANCES, HERE, TAKEN_OVER, TASK_NOTES},
     offsets::HAS_PREEMPTIBLE_TRACEPOINTS,
 };
+use aya_ebpf::{bindings::BPF_LOCAL_STORAGE_GET_F_CREATE, helpers::generated::bpf_task_storage_get};
 use common::tracepoints::Tracepoint;
-use core::ptr::{read_volatile, write_volatile};
+use core::ptr::{from_ref, null_mut, read_volatile, write_volatile};
 
 /// Makes the two programs of a tracepoint from the function that does the work.
 macro_rules! programs {
@@ -36,7 +43,9 @@ macro_rules! programs {
     ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work_of_first:path, $work_of_nested:path) => {
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
         fn $first(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
-            $work_of_first(&context);
+            if !$crate::nested::is_taken_over(common::tracepoints::Tracepoint::$tracepoint) {
+                $work_of_first(&context);
+            }
             0
         }
 
@@ -51,17 +60,69 @@ macro_rules! programs {
 }
 pub(crate) use programs;
 
-/// Whether the kernel skips the first program for this event, so that the second has to do its work; counted if so.
+/// For the second program: whether the kernel skips the first for this event, so that the second has to do its work; counted if so.
 #[inline(always)]
 pub(crate) fn takes_over(tracepoint: Tracepoint) -> bool {
-    if !is_at_work(tracepoint) || HAS_PREEMPTIBLE_TRACEPOINTS.is_set() && !keeps_its_cpu() {
+    let takes_over = is_at_work(tracepoint);
+    if can_lose_its_cpu() {
+        let Some(note) = note(tracepoint, takes_over) else {
+            return false;
+        };
+        // SAFETY: a word of a map value of this task.
+        unsafe { write_volatile(note, takes_over as u32) };
+    }
+    if takes_over {
+        count(tracepoint, 1);
+    }
+    takes_over
+}
+
+/// For the first program: whether the second has done its work, though the kernel did not skip the first in the end.
+#[inline(always)]
+pub(crate) fn is_taken_over(tracepoint: Tracepoint) -> bool {
+    if !can_lose_its_cpu() {
         return false;
     }
+    let Some(note) = note(tracepoint, false) else {
+        return false;
+    };
+    // SAFETY: a word of a map value of this task.
+    let is_taken_over = unsafe { read_volatile(note) != 0 };
+    if is_taken_over {
+        // SAFETY: as above.
+        unsafe { write_volatile(note, 0) };
+        count(tracepoint, u64::MAX);
+    }
+    is_taken_over
+}
+
+/// What the second program has noted in this task: not zero when it took the event over. Without `create` only if it ever did.
+#[inline(always)]
+fn note(tracepoint: Tracepoint, create: bool) -> Option<*mut u32> {
+    let flags = if create { BPF_LOCAL_STORAGE_GET_F_CREATE } else { 0 };
+    let notes = from_ref(&TASK_NOTES).cast_mut().cast();
+    // SAFETY: the helper checks the task, the verifier its type.
+    let notes = unsafe { bpf_task_storage_get(notes, current_task().cast_mut().cast(), null_mut(), flags as u64) };
+    if notes.is_null() {
+        return None;
+    }
+    // SAFETY: one of the words of the value.
+    Some(unsafe { notes.cast::<u32>().add(tracepoint as usize) })
+}
+
+/// Whether what runs here can lose its CPU before the event is over.
+#[inline(always)]
+fn can_lose_its_cpu() -> bool {
+    HAS_PREEMPTIBLE_TRACEPOINTS.is_set() && !keeps_its_cpu()
+}
+
+/// Adds to the events that were taken over.
+#[inline(always)]
+fn count(tracepoint: Tracepoint, more: u64) {
     if let Some(count) = TAKEN_OVER.get_ptr_mut(tracepoint as u32) {
         // SAFETY: a word of a map value.
-        unsafe { atomic::add(count, 1) };
+        unsafe { atomic::add(count, more) };
     }
-    true
 }
 
 /// Whether the first program of a tracepoint is at work on this CPU.

@@ -411,6 +411,8 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
     let mut loader = EbpfLoader::new();
     // The object has no relocations for it: the exporter finds fields itself.
     loader.btf(None);
+    // aya knows no storage of tasks, which only programs use.
+    loader.allow_unsupported_maps();
     for (global, value) in plan.fields.iter().chain(&plan.facts) {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
