@@ -9,7 +9,7 @@ FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
 # What `make test-counters` runs: the tests that hold the counters against the kernel's own.
 TRUTH := totals::totals retransmits::retransmitted rtt::every drops::packets drops::datagrams_to drops::segments \
-	drop_table::the_table connects::a_closed adoption::a_flow acks::every_sack blocked::a_reader
+	drop_table::the_table connects::a_closed adoption::a_flow acks::every_sack blocked::a_reader churn::twenty
 DENY := target/tools/bin/cargo-deny --config .cargo/deny.toml
 # Loading programs and making network namespaces is root's; compiling is not.
 ifneq ($(shell id -u),0)
