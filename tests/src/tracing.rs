@@ -113,6 +113,19 @@ fn event_number(event: &str) -> Result<u64> {
 }
 
 impl Traced {
+    /// The kernel's number of its hook, as a type.
+    pub fn hook(&self) -> Result<u32> {
+        Ok(tracing::info(&self.program)?.attach_btf_id)
+    }
+
+    /// The same program once more.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self {
+            program: self.program.try_clone()?,
+            place: self.place,
+        })
+    }
+
     /// A program that only returns, on the same hook.
     pub fn empty(&self) -> Result<Self> {
         let place = self.place;

@@ -26,7 +26,7 @@ pub(crate) struct Info {
     pub(crate) recursion_misses: u64,
     verified_instructions: u32,
     attach_btf_object: u32,
-    attach_btf_id: u32,
+    pub(crate) attach_btf_id: u32,
     padding: u32,
 }
 

@@ -4,18 +4,21 @@ use anyhow::Result;
 
 use crate::contestants::{ESSENTIAL, FULL, ours};
 use crate::context::Context;
-use crate::pairs::{Contestant, FLOOR, NULL, Outcome, processor_time, rows, runs, take_turns};
+use crate::pairs::{Contestant, FLOOR, FLOOR_OF_ONE, NULL, Outcome, processor_time, rows, runs, take_turns};
 use crate::peers::Peer;
 use crate::report::model::{Item, Row, Target};
 
 /// Names of contestants.
 pub(crate) const OURS_FULL: &str = "tcpvitals, `full`";
 pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
+/// The exporter as it would be if no interrupt landed in a program.
+pub(crate) const OURS_ALONE: &str = "tcpvitals, `full`, without second programs";
 
 /// What labels of peers begin with.
 const PEERS: [&str; 3] = ["bpftrace", "tcplife", "tcpstates"];
 
-/// Nothing, empty programs on the exporter's hooks, and the exporter with both details.
+/// Nothing, empty programs on the exporter's hooks, the exporter with both details, and what is left of both without the second
+/// program of each hook.
 pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
     let full = ours(context, OURS_FULL, FULL)?;
     let floor = Contestant::floor(&full, FLOOR)?;
@@ -23,7 +26,14 @@ pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
         is_on_floor: false,
         ..ours(context, OURS_ESSENTIAL, ESSENTIAL)?
     };
-    Ok(vec![Contestant::null(), floor, full, essential])
+    let [floor_of_one, alone] = without_second_programs(&full)?;
+    Ok(vec![Contestant::null(), floor, full, essential, floor_of_one, alone])
+}
+
+/// What the second programs cost is what these two cost less: empty programs, and the exporter, with one program on each hook.
+pub(crate) fn without_second_programs(full: &Contestant) -> Result<[Contestant; 2]> {
+    let alone = Contestant::one_per_hook(full, OURS_ALONE)?;
+    Ok([Contestant::floor(&alone, FLOOR_OF_ONE)?, alone])
 }
 
 /// What an item gathers.
@@ -94,7 +104,7 @@ impl Findings {
     ) -> Result<()> {
         for contestant in contestants
             .iter()
-            .filter(|other| other.label != NULL && other.label != FLOOR)
+            .filter(|other| ![NULL, FLOOR, FLOOR_OF_ONE].contains(&&*other.label))
         {
             let said: Vec<String> = runs(contestant, &mut operate)?
                 .into_iter()

@@ -52,6 +52,20 @@ impl Contestant {
         })
     }
 
+    /// Of two programs on one hook the later, which does the work.
+    pub(crate) fn one_per_hook(of: &Self, label: &str) -> Result<Self> {
+        let hooks = of.programs.iter().map(Traced::hook).collect::<Result<Vec<_>>>()?;
+        let is_last = |(at, hook): &(usize, &u32)| !hooks[at + 1..].contains(hook);
+        let programs = hooks.iter().enumerate().filter(is_last);
+        Ok(Self {
+            label: label.to_owned(),
+            programs: programs
+                .map(|(at, _)| of.programs[at].try_clone())
+                .collect::<Result<_>>()?,
+            is_on_floor: false,
+        })
+    }
+
     fn attach(&self) -> Result<Vec<Attached>> {
         self.programs.iter().map(Traced::attach).collect()
     }
@@ -61,6 +75,7 @@ impl Contestant {
 pub(crate) const NOTHING: &str = "nothing";
 pub(crate) const NULL: &str = "nothing, as a contestant";
 pub(crate) const FLOOR: &str = "floor: empty programs on the same hooks";
+pub(crate) const FLOOR_OF_ONE: &str = "an empty program on each hook";
 
 /// What was measured of one contestant: a figure of each of its windows, and of each the ratio to its neighbours.
 #[derive(Clone, Debug, Default, PartialEq)]

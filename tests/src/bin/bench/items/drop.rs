@@ -8,7 +8,7 @@ use tests::namespace::Namespace;
 use tests::nft;
 use tests::packet::{Options, Segment, flag};
 
-use crate::compare::{Findings, OURS_FULL, asked};
+use crate::compare::{Findings, OURS_FULL, asked, without_second_programs};
 use crate::contestants::{FULL, SITE_AND_REASON, ours};
 use crate::context::Context;
 use crate::pairs::{Contestant, FLOOR, pin, runs};
@@ -52,7 +52,8 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let full = ours(context, OURS_FULL, FULL)?;
     let floor = Contestant::floor(&full, FLOOR)?;
     let few = ours(context, FEW_LABELS, SITE_AND_REASON)?;
-    let mut contestants = vec![Contestant::null(), floor, full, few];
+    let [floor_of_one, alone] = without_second_programs(&full)?;
+    let mut contestants = vec![Contestant::null(), floor, full, few, floor_of_one, alone];
     let peer = bpftrace("skb:kfree_skb", "@[args.reason] = count();")?;
     found.invite(&mut contestants, peer);
     let namespace = Namespace::new()?;
