@@ -21,7 +21,7 @@ use crate::{
     pushes::Tally,
     reload::{self, Reason, Reloader, Wanted},
     served::Served,
-    signals, systemd,
+    signals::{self, EndAtOnce}, systemd,
     threads::{self, TooFew},
     watch::stay_current,
     web::{self, Connections, Web},
@@ -115,6 +115,8 @@ const LEAST_DESCRIPTORS: u64 = 640;
 /// # Errors
 /// [`RunError`]; nothing stays loaded.
 pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
+    // Nobody has had an answer yet that would have to be finished.
+    let starting = EndAtOnce::new().map_err(RunError::Serve)?;
     memory::keep_little();
     process::raise_descriptors(LEAST_DESCRIPTORS)?;
     let (sources, wanted) = reload::read(arguments.config_file.as_deref());
@@ -136,10 +138,6 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     tell(&kernel, &config);
     let plan = kernel.plan().clone();
     let tally = Arc::new(Tally::default());
-    if signals::end_is_asked() {
-        tracing::info!("stopping; the programs are unloaded");
-        return Ok(());
-    }
     // Those that run tasks, and those for what takes long: an answer with many flows, a password.
     let runtime = threads::runtime("tcpvitals", 2, 4)?;
     let served = Arc::new(Served::new(config.limits.connections_per_peer));
@@ -185,7 +183,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
         config_too: arguments.config_watch,
     };
     let served = runtime
-        .block_on(listen(listener, service, connections, watched))
+        .block_on(listen(listener, service, connections, watched, starting))
         .map_err(RunError::Serve);
     // Whoever still serves or reloads holds a part of it; the pusher ends all the same.
     reloader.end();
@@ -226,12 +224,14 @@ async fn listen(
     service: Service,
     connections: Arc<Connections>,
     watched: Watched<'_>,
+    starting: EndAtOnce,
 ) -> io::Result<()> {
     let web = Arc::clone(&service.web);
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
+    drop(starting);
     // Those that came until now are handled now.
     signals::let_through()?;
     tracing::info!(

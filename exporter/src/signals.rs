@@ -9,9 +9,20 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
     },
 };
+use signal_hook::flag::register_conditional_shutdown;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Those that a command handles: to end, to end at a terminal, and to reload, or where nothing reloads to end.
 const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// Those of them that end the process.
+const ENDS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
 /// Holds them back, in this thread and those that it starts.
 ///
@@ -31,7 +42,33 @@ pub fn let_through() -> Result<(), Errno> {
 
 /// Whether one that ends the process is held back; it is taken then.
 pub fn end_is_asked() -> bool {
-    let ends: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let ends: SigSet = ENDS.into_iter().collect();
     let pending = SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC);
     pending.is_ok_and(|pending| matches!(pending.read_signal(), Ok(Some(_))))
+}
+
+/// While this is there, a signal that ends the process does so at once, with exit code 0, whatever the process is at: reading types of the
+/// kernel and loading programs may take seconds each, and the kernel unloads the programs of a process that is gone.
+#[derive(Debug)]
+pub struct EndAtOnce(Arc<AtomicBool>);
+
+impl EndAtOnce {
+    /// From now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        let lasts = Arc::new(AtomicBool::new(true));
+        for signal in ENDS {
+            register_conditional_shutdown(signal as libc::c_int, 0, Arc::clone(&lasts))?;
+        }
+        ENDS.into_iter().collect::<SigSet>().thread_unblock()?;
+        Ok(Self(lasts))
+    }
+}
+
+impl Drop for EndAtOnce {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }

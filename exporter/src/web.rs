@@ -16,6 +16,7 @@ mod report;
 mod server;
 mod site;
 mod tls;
+mod wire;
 
 pub use body::Body;
 pub(crate) use compress::{accepts_gzip, compress, gzip};

@@ -169,9 +169,7 @@ pub(super) struct Delivery {
 impl Delivery {
     /// `body` holds the memory of `bytes`, unless they are too few to matter.
     pub(super) fn new(bytes: Bytes, body: Option<Arc<Body>>, running: Running) -> Self {
-        if let Some(body) = &body {
-            running.holds(body.id);
-        }
+        running.answered(body.as_ref().map(|body| body.id));
         Self {
             left: bytes,
             _body: body,
@@ -250,7 +248,7 @@ mod tests {
             let connection = connections.admit(address.into());
             let body = Body::shared(Bytes::from(vec![0; size]), &connections);
             let running = connection.begin();
-            running.holds(body.id);
+            running.answered(Some(body.id));
             (connection, body, running)
         };
         // Far too much, so that it does not matter that they are young.
@@ -266,7 +264,7 @@ mod tests {
             connections.report.served.read().refused[Refusal::AnswerMemory as usize],
             1
         );
-        first.0.told_to_close().await;
+        first.0.ending.told().await;
         drop(first);
         assert_eq!(connections.budget.superseded.load(Ordering::Relaxed), 1);
     }

@@ -6,7 +6,6 @@ mod table;
 
 use crate::{served::Served, snapshot::Refusal};
 use std::{
-    future::Future,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -25,6 +24,7 @@ use super::{
     report::Report,
 };
 use crate::memory;
+pub(super) use table::Ending;
 use table::{Admission, Table};
 
 /// Longest time for one answer: from the request until a client has taken all but the last of it.
@@ -37,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Connections {
     table: Mutex<Table>,
+    /// A descriptor is free.
+    gone: Notify,
     pub(super) report: Report,
     pub(super) budget: Budget,
 }
@@ -46,6 +48,7 @@ impl Connections {
     pub fn new(served: Arc<Served>) -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
+            gone: Notify::new(),
             report: Report::new(served),
             budget: Budget::default(),
         })
@@ -53,9 +56,12 @@ impl Connections {
 
     /// Until there is room for a connection, in place of another one if need be.
     pub(super) async fn room(&self) {
-        const STEP: Duration = Duration::from_millis(5);
+        const STEP: Duration = Duration::from_millis(1);
         while !self.table().has_room(Instant::now()) {
-            sleep(STEP).await;
+            tokio::select! {
+                () = self.gone.notified() => {}
+                () = sleep(STEP) => {}
+            }
         }
     }
 
@@ -71,7 +77,7 @@ impl Connections {
         self.report.served.connections(open);
         let Admission {
             number,
-            close,
+            ending,
             only_health,
             refused,
         } = admission;
@@ -91,7 +97,7 @@ impl Connections {
             peer,
             only_health,
             certified: AtomicBool::new(false),
-            close,
+            ending,
             changed: Notify::new(),
             all: Arc::clone(self),
         })
@@ -131,7 +137,8 @@ pub(crate) struct Connection {
     /// It is beyond what its peer may have, and answers nothing but whether the exporter is healthy and ready.
     pub(super) only_health: bool,
     certified: AtomicBool,
-    close: Arc<Notify>,
+    /// How it ends, where it does before its client wants.
+    pub(super) ending: Arc<Ending>,
     changed: Notify,
     all: Arc<Connections>,
 }
@@ -171,12 +178,6 @@ impl Connection {
         &self.all
     }
 
-    /// Until it has to make room for another.
-    pub(super) fn told_to_close(&self) -> impl Future<Output = ()> + use<> {
-        let close = Arc::clone(&self.close);
-        async move { close.notified().await }
-    }
-
     /// Until it has been idle, or busy with one answer, for too long.
     pub(super) async fn overdue(&self) {
         loop {
@@ -186,6 +187,7 @@ impl Connection {
                 if busy {
                     let limit = format!("an answer was not taken within {} s", ANSWER.as_secs());
                     self.all.report.refuse(Refusal::AnswerTime, self.peer, &limit);
+                    self.ending.reset();
                 }
                 return;
             }
@@ -205,6 +207,7 @@ impl Drop for Connection {
             (table.open(), fell)
         };
         self.all.report.served.connections(open);
+        self.all.gone.notify_one();
         if fell {
             memory::give_back();
         }
@@ -219,10 +222,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Its answer holds the body of this number.
-    pub(super) fn holds(&self, body: BodyId) {
+    /// Its answer is made, and holds this body if it is large.
+    pub(super) fn answered(&self, body: Option<BodyId>) {
         let Self { request, connection } = self;
-        connection.all.table().holds(connection.number, *request, body);
+        let mut table = connection.all.table();
+        table.answer(connection.number, *request, body, Instant::now());
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::Notify;
 
 use super::{
     config::{Pem, WebConfig},
@@ -39,6 +40,7 @@ pub struct Web {
     /// None without a file: then nothing changes.
     file: Option<PathBuf>,
     state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Web {
         Ok(Self {
             file: file.map(Path::to_owned),
             state: Mutex::new(State { current, files }),
+            changed: Notify::new(),
         })
     }
 
@@ -83,6 +86,11 @@ impl Web {
     /// The configuration of the moment.
     pub(super) fn current(&self) -> Arc<Current> {
         Arc::clone(&self.state().current)
+    }
+
+    /// Waits for another configuration; one asks.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether there is a file to follow.
@@ -110,6 +118,7 @@ impl Web {
                 None => {
                     tracing::info!(%file, "the web configuration was read again");
                     state.current = Arc::new(new);
+                    self.changed.notify_one();
                 }
                 Some(key) => tracing::warn!(
                     %file,

@@ -18,6 +18,7 @@ use nix::sys::socket::{
 };
 use std::{
     io::{self, ErrorKind},
+    mem,
     net::SocketAddr,
     os::fd::AsRawFd as _,
     pin::pin,
@@ -38,6 +39,7 @@ use super::{
     current::Current,
     guard::{Gate, guard},
     login::Logins,
+    wire::Wire,
 };
 use crate::snapshot::Refusal;
 
@@ -106,12 +108,17 @@ pub async fn serve(
     };
     let router = router.layer(middleware::from_fn_with_state(Arc::new(gate), guard));
     let routes = TowerToHyperService::new(router);
-    let graceful = GracefulShutdown::new();
+    let mut graceful = GracefulShutdown::new();
     let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
+            // Whoever was let in by a certificate that is none any more must not stay by keeping a connection.
+            () = web.changed() => {
+                let before = mem::replace(&mut graceful, GracefulShutdown::new());
+                tokio::spawn(before.shutdown());
+            }
             (stream, peer) = accept(&listener, &connections) => {
                 let visit = Visit {
                     routes: routes.clone(),
@@ -194,8 +201,9 @@ impl Visit {
         watcher: Watcher,
         mut stopped: watch::Receiver<()>,
     ) {
-        let told_to_close = self.connection.told_to_close();
         let connection = Arc::clone(&self.connection);
+        let ending = Arc::clone(&connection.ending);
+        let stream = Wire::new(stream, Arc::clone(&ending));
         let serve = async {
             tokio::select! {
                 heard = connection.first_byte(&stream, peer) => if !heard { return },
@@ -219,7 +227,7 @@ impl Visit {
         };
         tokio::select! {
             biased;
-            () = told_to_close => {}
+            () = ending.told() => {}
             () = serve => {}
         }
     }
@@ -273,10 +281,11 @@ impl Service<Request<Incoming>> for Visit {
 
 impl Connection {
     /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
-    async fn first_byte(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
+    async fn first_byte(&self, stream: &Wire, peer: SocketAddr) -> bool {
         if timeout(FIRST_BYTE, stream.readable()).await.is_err() {
             tracing::debug!(%peer, "nothing came in time");
             self.all().report.served.refused(Refusal::Handshake);
+            self.ending.reset();
             return false;
         }
         self.heard();
@@ -284,7 +293,7 @@ impl Connection {
     }
 
     /// TLS on a connection.
-    async fn handshake(&self, tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(&self, tls: TlsAcceptor, stream: Wire, peer: SocketAddr) -> Option<TlsStream<Wire>> {
         let accept = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
         match timeout(HANDSHAKE, accept).await {
             Ok(Ok(stream)) => return Some(stream),
@@ -292,6 +301,7 @@ impl Connection {
             Err(_elapsed) => {
                 tracing::debug!(%peer, "the TLS handshake took too long");
                 self.all().report.served.refused(Refusal::Handshake);
+                self.ending.reset();
             }
         }
         None

@@ -2,13 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
 use tests::exporter::{Exporter, start};
 use tests::settings::{patience, scaled};
 use tests::tcp_info::TcpInfo;
@@ -19,6 +16,7 @@ use super::{
     EACH_ITS_OWN, Flows, Stop, ask, get, of_process, refused, report, require_little_memory, reset_peak, status,
     stay_honest, under,
 };
+use super::http2::{DATA, END_STREAM, GET, Http2, POST, STREAMS, WINDOW};
 use crate::web::{TLS, Web};
 
 /// A connection whose kernel takes little.
@@ -94,117 +92,6 @@ fn slow_readers_of_own_answers() -> Result<()> {
     );
     require_little_memory(&exporter)
 }
-
-/// A client of HTTP/2 that sends frames as it likes.
-struct Http2(StreamOwned<ClientConnection, TcpStream>);
-
-/// Types of frames, and flags.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// SETTINGS_INITIAL_WINDOW_SIZE, SETTINGS_MAX_CONCURRENT_STREAMS
-const WINDOW: u16 = 4;
-const STREAMS: u16 = 3;
-
-struct Frame {
-    kind: u8,
-    flags: u8,
-    body: Vec<u8>,
-}
-
-impl Http2 {
-    /// A connection on which the server may send `window` bytes of each answer.
-    fn connect(web: &Web, address: SocketAddr, window: u32) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(web.authority.certificate.as_bytes())?)?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?;
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(patience()))?;
-        let mut client = Self(StreamOwned::new(session, stream));
-        client.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
-        let mut settings = WINDOW.to_be_bytes().to_vec();
-        settings.extend(window.to_be_bytes());
-        client.send(SETTINGS, 0, 0, &settings)?;
-        Ok(client)
-    }
-
-    fn send(&mut self, kind: u8, flags: u8, stream: u32, body: &[u8]) -> Result<()> {
-        let length = u32::try_from(body.len())?.to_be_bytes();
-        let mut frame = length[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend(body);
-        Ok(self.0.write_all(&frame)?)
-    }
-
-    /// A request without Huffman codes and without the dynamic table (RFC 7541).
-    fn request(&mut self, method: u8, path: &str, stream: u32, flags: u8) -> Result<()> {
-        let mut block = vec![0x80 | method, 0x87, 0x04, u8::try_from(path.len())?];
-        block.extend(path.as_bytes());
-        block.extend([0x01, 9]);
-        block.extend(b"localhost");
-        self.send(HEADERS, END_HEADERS | flags, stream, &block)
-    }
-
-    fn read(&mut self) -> Result<Frame> {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head)?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut body = vec![0; usize::try_from(length)?];
-        self.0.read_exact(&mut body)?;
-        Ok(Frame {
-            kind: head[3],
-            flags: head[4],
-            body,
-        })
-    }
-
-    /// A setting of the server.
-    fn setting(&mut self, wanted: u16) -> Result<u32> {
-        let frame = self.read()?;
-        ensure!(
-            frame.kind == SETTINGS,
-            "the server begins with a frame of type {}",
-            frame.kind
-        );
-        let value = frame.body.chunks_exact(6).find_map(|setting| {
-            let (name, value) = setting.split_at(2);
-            (name == wanted.to_be_bytes()).then(|| value.try_into().map(u32::from_be_bytes))
-        });
-        Ok(value.context("no such setting")??)
-    }
-
-    /// Answers pings until the server closes the connection.
-    fn keep_alive(&mut self, longest: Duration) -> Result<()> {
-        let deadline = Deadline::after(longest);
-        while !deadline.passed() {
-            match self.read() {
-                Ok(Frame {
-                    kind: PING,
-                    flags: 0,
-                    body,
-                }) => self.send(PING, ACK, 0, &body)?,
-                Ok(_) => {}
-                Err(_closed) => return Ok(()),
-            }
-        }
-        bail!("the connection is still open after {longest:?}")
-    }
-}
-
-/// GET and POST in HPACK's static table.
-const GET: u8 = 2;
-const POST: u8 = 3;
 
 #[test]
 fn streams_without_a_window() -> Result<()> {

@@ -3,7 +3,10 @@
 use crate::snapshot::Refusal;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
@@ -30,9 +33,15 @@ const BUSY: u32 = 4;
 /// read it.
 const OWN: Duration = Duration::from_secs(1);
 
-/// A connection this young is not closed for another: it may be that nobody has had the time to look at it. The next ones wait for
-/// it in the kernel's queue.
-const YOUNG: Duration = Duration::from_millis(100);
+/// A connection this young is not closed for another: its first byte may be on its way. The next ones wait in the kernel's queue
+/// meanwhile, so it is the time between connecting and writing and no more.
+const YOUNG: Duration = Duration::from_millis(10);
+
+/// A request of which only a part has come is closed before one that has come whole, within [`OWN`] too.
+const PART: u32 = 64;
+
+/// Connections that were told to close and still have their descriptor. With more, no other is taken in.
+const MOST_LEAVING: usize = 32;
 
 /// How long a peer is known after it has logged in, and how many are.
 const KNOWN: Duration = Duration::from_secs(3600);
@@ -47,6 +56,8 @@ pub(super) struct Table {
     next: u64,
     entries: BTreeMap<u64, Entry>,
     known: HashMap<Peer, Instant>,
+    /// How many were told to close and are still there.
+    leaving: usize,
     /// Most connections since memory was given back.
     highest: usize,
 }
@@ -55,6 +66,8 @@ pub(super) struct Table {
 struct Entry {
     peer: Peer,
     only_health: bool,
+    /// Its peer has logged in within the hour.
+    known: bool,
     opened: Instant,
     /// Whether its first byte has come, and whether it has had a request.
     heard: bool,
@@ -62,20 +75,56 @@ struct Entry {
     /// Since when it does nothing, if it does.
     since: Instant,
     requests: BTreeMap<u64, Request>,
-    close: Arc<Notify>,
+    ending: Arc<Ending>,
 }
 
 #[derive(Debug)]
 struct Request {
     since: Instant,
+    /// Since when it is the client's turn: to take the answer.
+    answered: Option<Instant>,
     body: Option<BodyId>,
+}
+
+impl Request {
+    const fn new(since: Instant) -> Self {
+        Self {
+            since,
+            answered: None,
+            body: None,
+        }
+    }
+}
+
+/// How a connection comes to an end that its client does not choose.
+#[derive(Debug, Default)]
+pub(in crate::web) struct Ending {
+    told: Notify,
+    reset: AtomicBool,
+}
+
+impl Ending {
+    /// Until the connection has to make room for another.
+    pub(in crate::web) async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    /// What the kernel still holds of an answer is given up as well.
+    pub(in crate::web) fn reset(&self) {
+        self.reset.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was cut off, and not closed.
+    pub(in crate::web) fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Relaxed)
+    }
 }
 
 /// A place in the table.
 #[derive(Debug)]
 pub(super) struct Admission {
     pub(super) number: u64,
-    pub(super) close: Arc<Notify>,
+    pub(super) ending: Arc<Ending>,
     pub(super) only_health: bool,
     /// Whether somebody was refused for it.
     pub(super) refused: Option<(Refusal, Peer)>,
@@ -87,20 +136,30 @@ impl Entry {
         self.requests.values().map(|request| request.since).min()
     }
 
-    /// How long it has waited: who waits longest goes first. An answer under way counts for less.
+    /// How long it has kept us waiting: who does longest goes first. It does not while an answer is made, nor while it is so young
+    /// that its first byte may be on its way. An answer that it takes slowly counts for less.
     fn waits(&self, now: Instant) -> Duration {
-        match self.busy_since() {
-            Some(since) => now.saturating_duration_since(since) / BUSY,
-            None => {
-                let idle = now.saturating_duration_since(self.since);
-                let own = if self.heard && !self.served {
-                    OWN
-                } else {
-                    Duration::ZERO
-                };
-                idle.saturating_sub(own)
-            }
+        if self.requests.values().any(|request| request.answered.is_none()) || self.is_young(now) {
+            return Duration::ZERO;
         }
+        if let Some(answered) = self.requests.values().filter_map(|request| request.answered).min() {
+            return now.saturating_duration_since(answered) / BUSY;
+        }
+        let idle = now.saturating_duration_since(self.since);
+        if self.heard && !self.served {
+            (idle / PART).max(idle.saturating_sub(OWN))
+        } else {
+            idle
+        }
+    }
+
+    fn is_young(&self, now: Instant) -> bool {
+        !self.served && now.saturating_duration_since(self.opened) < YOUNG
+    }
+
+    /// Whether it has had no answer that the kernel may still be delivering, or does not take the one that it has.
+    fn is_cut_off(&self) -> bool {
+        !self.served || !self.requests.is_empty()
     }
 }
 
@@ -130,24 +189,26 @@ impl Table {
         }
         let number = self.next;
         self.next += 1;
-        let close = Arc::new(Notify::new());
+        let ending = Arc::new(Ending::default());
+        let known = self.known.contains_key(&peer);
         self.entries.insert(
             number,
             Entry {
                 peer,
                 only_health,
+                known,
                 opened: now,
                 heard: false,
                 served: false,
                 since: now,
                 requests: BTreeMap::new(),
-                close: Arc::clone(&close),
+                ending: Arc::clone(&ending),
             },
         );
         self.highest = self.highest.max(self.entries.len());
         Admission {
             number,
-            close,
+            ending,
             only_health,
             refused,
         }
@@ -169,18 +230,18 @@ impl Table {
 
     /// Who has logged in takes the place of somebody who has not, and never the other way round.
     fn make_room(&mut self, peer: Peer, now: Instant) -> Option<(Refusal, Peer)> {
-        self.known
-            .retain(|_, since| now.saturating_duration_since(*since) < KNOWN);
-        let known = &self.known;
-        let is_known = |entry: &Entry| known.contains_key(&entry.peer);
-        let all = self.count(|entry| !entry.only_health);
-        let strange = self.count(|entry| !entry.only_health && !is_known(entry));
-        let full = all >= MOST || (!known.contains_key(&peer) && strange >= MOST - RESERVED);
+        self.forget(now);
+        let (mut all, mut strange) = (0, 0);
+        for entry in self.entries.values().filter(|entry| !entry.only_health) {
+            all += 1;
+            strange += usize::from(!entry.known);
+        }
+        let full = all >= MOST || (!self.known.contains_key(&peer) && strange >= MOST - RESERVED);
         if !full {
             return None;
         }
         let goes = self
-            .first(now, |entry| !entry.only_health && !is_known(entry))
+            .first(now, |entry| !entry.only_health && !entry.known)
             .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
@@ -198,19 +259,24 @@ impl Table {
         Some(*number)
     }
 
-    /// Whether a stranger may be taken in without that anybody goes who has just come.
+    /// Whether a stranger may be taken in without that anybody goes who has just come, or that too many are about to go.
     pub(super) fn has_room(&self, now: Instant) -> bool {
-        let is_strange = |entry: &Entry| !entry.only_health && !self.known.contains_key(&entry.peer);
-        self.count(is_strange) < MOST - RESERVED
-            || self
-                .first(now, is_strange)
-                .and_then(|first| self.entries.get(&first))
-                .is_none_or(|first| now.saturating_duration_since(first.opened) >= YOUNG)
+        let is_strange = |entry: &Entry| !entry.only_health && !entry.known;
+        self.leaving < MOST_LEAVING
+            && (self.count(is_strange) < MOST - RESERVED
+                || self
+                    .first(now, is_strange)
+                    .and_then(|first| self.entries.get(&first))
+                    .is_none_or(|first| !first.is_young(now)))
     }
 
     fn close(&mut self, number: u64) -> Option<Peer> {
         let entry = self.entries.remove(&number)?;
-        entry.close.notify_one();
+        self.leaving += 1;
+        if entry.is_cut_off() {
+            entry.ending.reset();
+        }
+        entry.ending.told.notify_one();
         Some(entry.peer)
     }
 
@@ -253,7 +319,9 @@ impl Table {
 
     /// Whether only half of those are left that there were once.
     pub(super) fn remove(&mut self, number: u64) -> bool {
-        self.entries.remove(&number);
+        if self.entries.remove(&number).is_none() {
+            self.leaving = self.leaving.saturating_sub(1);
+        }
         let left = self.entries.len();
         let fell = self.highest >= MANY && left <= self.highest / 2;
         if fell {
@@ -274,15 +342,16 @@ impl Table {
         self.next += 1;
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.served = true;
-            entry.requests.insert(request, Request { since: now, body: None });
+            entry.requests.insert(request, Request::new(now));
         }
         request
     }
 
-    pub(super) fn holds(&mut self, number: u64, request: u64, body: BodyId) {
+    /// It is answered: the client has yet to take this body, if it is large.
+    pub(super) fn answer(&mut self, number: u64, request: u64, body: Option<BodyId>, now: Instant) {
         let entry = self.entries.get_mut(&number);
         if let Some(request) = entry.and_then(|entry| entry.requests.get_mut(&request)) {
-            request.body = Some(body);
+            (request.answered, request.body) = (Some(now), body);
         }
     }
 
@@ -310,6 +379,24 @@ impl Table {
             }
         }
         self.known.insert(peer, now);
+        self.mark_known();
+    }
+
+    /// Those who have logged in too long ago are strangers again.
+    fn forget(&mut self, now: Instant) {
+        let known = self.known.len();
+        self.known
+            .retain(|_, since| now.saturating_duration_since(*since) < KNOWN);
+        if self.known.len() < known {
+            self.mark_known();
+        }
+    }
+
+    /// Each connection is looked at for each one that comes, without looking its peer up.
+    fn mark_known(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.known = self.known.contains_key(&entry.peer);
+        }
     }
 
     pub(super) fn knows(&self, peer: Peer, now: Instant) -> bool {

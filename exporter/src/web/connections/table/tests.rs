@@ -103,8 +103,9 @@ fn when_all_are_taken_the_longest_idle_goes_and_an_answer_under_way_counts_for_l
     let numbers: Vec<u64> = (0..places).map(|number| run.admit(peer(number)).number).collect();
     let start = run.now;
     let seconds = Duration::from_secs;
-    // The first is busy since the start, the second idle since a second later, the others since ten.
-    run.table.begin(numbers[0], start);
+    // The first does not take an answer since the start, the second is idle since a second later, the others since ten.
+    let request = run.table.begin(numbers[0], start);
+    run.table.answer(numbers[0], request, None, start);
     run.table.heard(numbers[1], start + seconds(1));
     for number in &numbers[2..] {
         run.table.heard(*number, start + seconds(10));
@@ -127,7 +128,7 @@ fn when_all_are_taken_the_longest_idle_goes_and_an_answer_under_way_counts_for_l
 }
 
 #[test]
-fn a_request_that_has_come_is_not_idle() {
+fn a_request_that_has_come_is_not_idle_and_while_its_answer_is_made_it_does_not_wait_at_all() {
     let mut run = Run::new();
     let numbers: Vec<u64> = (0..3).map(|number| run.admit(peer(number)).number).collect();
     let start = run.now;
@@ -137,12 +138,44 @@ fn a_request_that_has_come_is_not_idle() {
     let half = OWN / 2;
     assert!(waits(&run, 0, half) >= half, "silent");
     assert_eq!(
-        (waits(&run, 1, half), waits(&run, 2, half)),
-        (Duration::ZERO, half / BUSY)
+        [waits(&run, 1, half), waits(&run, 1, 2 * OWN), waits(&run, 2, 60 * OWN)],
+        [half / PART, OWN, Duration::ZERO]
     );
-    run.table.end(numbers[2], request, start);
-    assert_eq!(waits(&run, 2, half), half);
-    assert_eq!(waits(&run, 1, 2 * OWN), OWN);
+    run.table.answer(numbers[2], request, None, start + OWN);
+    assert_eq!(waits(&run, 2, OWN + half), half / BUSY);
+    run.table.end(numbers[2], request, start + 2 * OWN);
+    assert_eq!(waits(&run, 2, 2 * OWN + half), half);
+}
+
+#[test]
+fn who_is_closed_without_an_answer_or_within_one_is_reset() {
+    let mut run = Run::new();
+    let mut ends_by_reset = |served: bool, busy: bool| {
+        let Admission { number, ending, .. } = run.admit(peer(1));
+        if served {
+            let request = run.table.begin(number, run.now);
+            if !busy {
+                run.table.end(number, request, run.now);
+            }
+        }
+        assert_eq!(run.table.close(number), Some(peer(1)));
+        ending.is_reset()
+    };
+    assert!(ends_by_reset(false, false) && ends_by_reset(true, true));
+    assert!(!ends_by_reset(true, false));
+}
+
+#[test]
+fn nobody_is_taken_in_while_many_still_leave() {
+    let mut run = Run::new();
+    let numbers: Vec<u64> = (0..MOST_LEAVING).map(|_| run.admit(Peer::new(Ipv4Addr::LOCALHOST.into())).number).collect();
+    for number in &numbers {
+        assert!(run.table.has_room(run.now));
+        run.table.close(*number);
+    }
+    assert!(!run.table.has_room(run.now));
+    run.table.remove(numbers[0]);
+    assert!(run.table.has_room(run.now));
 }
 
 #[test]
@@ -190,7 +223,8 @@ fn the_oldest_body_is_cut_off_unless_somebody_has_just_begun_it() {
     let start = run.now;
     let mut hold = |place: usize, after: u64, kind, body| {
         let request = run.table.begin(numbers[place], start + Duration::from_secs(after));
-        run.table.holds(numbers[place], request, BodyId::new(kind, body));
+        let body = Some(BodyId::new(kind, body));
+        run.table.answer(numbers[place], request, body, start + Duration::from_secs(after));
     };
     hold(0, 0, Kind::Shared, 1);
     hold(1, 5, Kind::Shared, 1);
