@@ -20,6 +20,14 @@ use tcpvitals::{
     top, trace,
     web::Web,
 };
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
+};
 
 fn main() -> ExitCode {
     if let Err(error) = signals::hold_back() {
@@ -142,19 +150,29 @@ fn print(text: &str) -> Result<(), ExitCode> {
     }
 }
 
-/// Diagnostics go to stderr, in colour only on a terminal and without `NO_COLOR`.
+/// Diagnostics go to stderr, in colour only on a terminal and without `NO_COLOR`. What libraries say of each thing that a peer does is
+/// not for an operator: a peer would fill the log. From `debug` on it is shown.
 fn start_log(log: &Log) {
-    let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(log.level)
-        // Where stderr cannot be written, there is nobody to tell, and telling would panic.
-        .log_internal_errors(false);
+    let level = LevelFilter::from(log.level);
+    let of_libraries = if level >= LevelFilter::DEBUG {
+        level
+    } else {
+        LevelFilter::ERROR
+    };
+    let filter = Targets::new()
+        .with_target("tcpvitals", level)
+        .with_default(of_libraries);
+    // Where stderr cannot be written, there is nobody to tell, and telling would panic.
+    let lines = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     match log.format {
         LogFormat::Text => {
             let colour =
                 io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            builder.with_ansi(colour).init();
+            registry().with(lines.with_ansi(colour).with_filter(filter)).init();
         }
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            registry().with(lines.with_filter(filter)).init();
+        }
     }
 }

@@ -108,7 +108,10 @@ fn stay_honest_for(time: Duration, ask: impl Fn(&str) -> Result<String>) -> Resu
         times.sort_unstable();
         let at = |part: usize| times.get(times.len() * part / 100).or(times.last()).copied();
         let (median, p99, most) = (at(50), at(99), times.last().copied());
-        let figures = format!("{what}: {} times, median {median:?}, p99 {p99:?}, longest {most:?}", times.len());
+        let figures = format!(
+            "{what}: {} times, median {median:?}, p99 {p99:?}, longest {most:?}",
+            times.len()
+        );
         report(&figures);
         let limit = if scaled(100) == 100 { limit } else { patience() };
         ensure!(most.is_some_and(|most| most <= limit), "{figures}");

@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use nix::sys::socket::{
     Backlog, MsgFlags, listen, recv, setsockopt,
-    sockopt::{RcvBuf, SndBuf, TcpUserTimeout},
+    sockopt::{RcvBuf, SndBuf, TcpNoDelay, TcpUserTimeout},
 };
 use std::{
     io::{self, ErrorKind},
@@ -92,15 +92,7 @@ pub async fn serve(
     if let Err(error) = listen(&listener, Backlog::MAXCONN) {
         tracing::debug!(%error, "the queue of connections stays short");
     }
-    // Every connection inherits them.
-    for result in [
-        setsockopt(&listener, SndBuf, &SEND_BUFFER),
-        setsockopt(&listener, RcvBuf, &RECEIVE_BUFFER),
-    ] {
-        if let Err(error) = result {
-            tracing::debug!(%error, "the kernel's buffers cannot be bounded");
-        }
-    }
+    tune(&listener);
     let gate = Gate {
         web: Arc::clone(&web),
         logins: Logins::new()?,
@@ -146,10 +138,7 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
     loop {
         connections.room().await;
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                tune(&stream);
-                return (stream, peer);
-            }
+            Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; the longest idle one is closed");
@@ -161,14 +150,19 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
     }
 }
 
-/// Answers leave at once, and the kernel gives up a client that takes none of them. Without either it works too.
-fn tune(stream: &TcpStream) {
+/// What every connection inherits: answers leave at once, the kernel holds little of them, and gives up a client that takes none.
+/// Without these it works too.
+fn tune(listener: &TcpListener) {
     let delivery = u32::try_from(DELIVERY.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
-    }
-    if let Err(error) = setsockopt(stream, TcpUserTimeout, &delivery) {
-        tracing::debug!(%error, "TCP_USER_TIMEOUT cannot be set");
+    for (what, result) in [
+        ("SO_SNDBUF", setsockopt(listener, SndBuf, &SEND_BUFFER)),
+        ("SO_RCVBUF", setsockopt(listener, RcvBuf, &RECEIVE_BUFFER)),
+        ("TCP_NODELAY", setsockopt(listener, TcpNoDelay, &true)),
+        ("TCP_USER_TIMEOUT", setsockopt(listener, TcpUserTimeout, &delivery)),
+    ] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "{what} cannot be set");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::connections::Ending;
 
-/// A socket that is reset when it is dropped, if its connection was cut off.
+/// A socket that is reset when it is dropped, if its connection was cut off or does not take what is sent.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
@@ -56,7 +56,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.ending.stall(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -64,7 +66,9 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.ending.stall(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

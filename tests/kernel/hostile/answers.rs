@@ -12,11 +12,11 @@ use tests::tcp_info::TcpInfo;
 use tests::turn;
 use tests::wait::{Deadline, timed, until};
 
+use super::http2::{DATA, END_STREAM, GET, Http2, POST, STREAMS, WINDOW};
 use super::{
     EACH_ITS_OWN, Flows, Stop, ask, get, of_process, refused, report, require_little_memory, reset_peak, status,
     stay_honest, under,
 };
-use super::http2::{DATA, END_STREAM, GET, Http2, POST, STREAMS, WINDOW};
 use crate::web::{TLS, Web};
 
 /// A connection whose kernel takes little.

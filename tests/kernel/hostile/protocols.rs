@@ -43,23 +43,37 @@ const FLOODS: &[Flood] = &[
         Ok([request(stream)?, frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])?].concat())
     }),
     ("more streams than allowed", nothing, request),
-    ("settings", nothing, |_| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff])),
-    ("settings that nobody asked to confirm", nothing, |_| frame(SETTINGS, ACK, 0, &[])),
+    ("settings", nothing, |_| {
+        frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff])
+    }),
+    ("settings that nobody asked to confirm", nothing, |_| {
+        frame(SETTINGS, ACK, 0, &[])
+    }),
     ("pings", nothing, |_| frame(PING, 0, 0, &[0; 8])),
-    ("priorities", nothing, |stream| frame(PRIORITY, 0, stream, &[0, 0, 0, 0, 1])),
+    ("priorities", nothing, |stream| {
+        frame(PRIORITY, 0, stream, &[0, 0, 0, 0, 1])
+    }),
     ("windows", request, |_| frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])),
-    ("empty data", |_| frame(HEADERS, END_HEADERS, 1, &block(GET, "/metrics")?), |_| frame(DATA, 0, 1, &[])),
+    (
+        "empty data",
+        |_| frame(HEADERS, END_HEADERS, 1, &block(GET, "/metrics")?),
+        |_| frame(DATA, 0, 1, &[]),
+    ),
     ("headers without an end", half_a_request, |_| {
         frame(CONTINUATION, 0, 1, &b"\x00\x01a\x01b".repeat(3000))
     }),
-    ("headers without an end, in empty frames", half_a_request, |_| frame(CONTINUATION, 0, 1, &[])),
+    ("headers without an end, in empty frames", half_a_request, |_| {
+        frame(CONTINUATION, 0, 1, &[])
+    }),
     ("headers that unpack to more than they are", nothing, |stream| {
         let name = [b"\x40\x01x\x7f\xa1\x1e".to_vec(), vec![b'y'; 4000]].concat();
         let first = if stream == 1 { name } else { Vec::new() };
         let body = [block(GET, "/metrics")?, first, vec![0xbe; 12_000]].concat();
         frame(HEADERS, END_HEADERS | END_STREAM, stream, &body)
     }),
-    ("frames of an unknown type", nothing, |_| frame(UNKNOWN, 0, 0, &[0; 100])),
+    ("frames of an unknown type", nothing, |_| {
+        frame(UNKNOWN, 0, 0, &[0; 100])
+    }),
 ];
 
 #[test]
@@ -137,7 +151,9 @@ fn handshakes_that_do_not_end() -> Result<()> {
             }
             held.retain_mut(|(stream, sent)| {
                 *sent += 1;
-                hello.get(*sent - 1).is_some_and(|byte| stream.write_all(&[*byte]).is_ok())
+                hello
+                    .get(*sent - 1)
+                    .is_some_and(|byte| stream.write_all(&[*byte]).is_ok())
             });
             thread::sleep(Duration::from_millis(100));
         }
@@ -173,7 +189,9 @@ fn bodies_that_never_end() -> Result<()> {
         let mut next = 0;
         while !stop.is_over() {
             while held.len() < usize::try_from(scaled(100))? {
-                let Ok(mut stream) = TcpStream::connect(address) else { break };
+                let Ok(mut stream) = TcpStream::connect(address) else {
+                    break;
+                };
                 let (head, body) = BODIES[next % BODIES.len()];
                 let method = ["POST /-/reload", "GET /metrics", "PUT /nowhere"][next % 3];
                 let head = format!("{method} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n");

@@ -2,7 +2,7 @@
 
 use crate::snapshot::Refusal;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -55,6 +55,10 @@ const MANY: usize = 32;
 pub(super) struct Table {
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    /// Those of strangers that have said nothing yet, and how many strangers there are: so that a flood of them is fended off in less
+    /// time than it takes to send it.
+    silent: BTreeSet<u64>,
+    strange: usize,
     known: HashMap<Peer, Instant>,
     /// How many were told to close and are still there.
     leaving: usize,
@@ -101,6 +105,7 @@ impl Request {
 pub(in crate::web) struct Ending {
     told: Notify,
     reset: AtomicBool,
+    stalled: AtomicBool,
 }
 
 impl Ending {
@@ -114,9 +119,18 @@ impl Ending {
         self.reset.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was cut off, and not closed.
+    /// Whether the client leaves bytes that the kernel has no more room for.
+    pub(in crate::web) fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is cut off, and not closed: what the client has not taken is not delivered.
     pub(in crate::web) fn is_reset(&self) -> bool {
-        self.reset.load(Ordering::Relaxed)
+        self.reset.load(Ordering::Relaxed) || self.is_stalled()
     }
 }
 
@@ -146,6 +160,9 @@ impl Entry {
             return now.saturating_duration_since(answered) / BUSY;
         }
         let idle = now.saturating_duration_since(self.since);
+        if self.ending.is_stalled() {
+            return idle / BUSY;
+        }
         if self.heard && !self.served {
             (idle / PART).max(idle.saturating_sub(OWN))
         } else {
@@ -153,13 +170,22 @@ impl Entry {
         }
     }
 
+    const fn is_strange(&self) -> bool {
+        !self.known && !self.only_health
+    }
+
     fn is_young(&self, now: Instant) -> bool {
         !self.served && now.saturating_duration_since(self.opened) < YOUNG
     }
 
+    /// An answer is under way: it is made, or the client takes it slowly.
+    fn is_busy(&self) -> bool {
+        !self.requests.is_empty() || self.ending.is_stalled()
+    }
+
     /// Whether it has had no answer that the kernel may still be delivering, or does not take the one that it has.
     fn is_cut_off(&self) -> bool {
-        !self.served || !self.requests.is_empty()
+        !self.served || self.is_busy()
     }
 }
 
@@ -177,7 +203,7 @@ impl Table {
         let mut only_health = false;
         if self.count(own) >= most {
             refused = Some((Refusal::ConnectionsPerPeer, peer));
-            match self.first(now, |entry| own(entry) && entry.requests.is_empty()) {
+            match self.first(now, |entry| own(entry) && !entry.is_busy()) {
                 Some(idle) => drop(self.close(idle)),
                 None => only_health = true,
             }
@@ -191,6 +217,10 @@ impl Table {
         self.next += 1;
         let ending = Arc::new(Ending::default());
         let known = self.known.contains_key(&peer);
+        if !known && !only_health {
+            self.strange += 1;
+            self.silent.insert(number);
+        }
         self.entries.insert(
             number,
             Entry {
@@ -231,17 +261,13 @@ impl Table {
     /// Who has logged in takes the place of somebody who has not, and never the other way round.
     fn make_room(&mut self, peer: Peer, now: Instant) -> Option<(Refusal, Peer)> {
         self.forget(now);
-        let (mut all, mut strange) = (0, 0);
-        for entry in self.entries.values().filter(|entry| !entry.only_health) {
-            all += 1;
-            strange += usize::from(!entry.known);
-        }
-        let full = all >= MOST || (!self.known.contains_key(&peer) && strange >= MOST - RESERVED);
+        let is_known = self.known.contains_key(&peer);
+        let full = (!is_known && self.strange >= MOST - RESERVED) || self.count(|entry| !entry.only_health) >= MOST;
         if !full {
             return None;
         }
         let goes = self
-            .first(now, |entry| !entry.only_health && !entry.known)
+            .first_stranger(now)
             .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
@@ -259,19 +285,34 @@ impl Table {
         Some(*number)
     }
 
+    /// The stranger that goes first: the first of those that have said nothing, or whoever waits longest.
+    fn first_stranger(&self, now: Instant) -> Option<u64> {
+        let silent = self.silent.first().filter(|number| {
+            let entry = self.entries.get(number);
+            entry.is_some_and(|entry| !entry.is_young(now))
+        });
+        silent.copied().or_else(|| self.first(now, Entry::is_strange))
+    }
+
     /// Whether a stranger may be taken in without that anybody goes who has just come, or that too many are about to go.
     pub(super) fn has_room(&self, now: Instant) -> bool {
-        let is_strange = |entry: &Entry| !entry.only_health && !entry.known;
         self.leaving < MOST_LEAVING
-            && (self.count(is_strange) < MOST - RESERVED
+            && (self.strange < MOST - RESERVED
                 || self
-                    .first(now, is_strange)
+                    .first_stranger(now)
                     .and_then(|first| self.entries.get(&first))
                     .is_none_or(|first| !first.is_young(now)))
     }
 
-    fn close(&mut self, number: u64) -> Option<Peer> {
+    fn take_out(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
+        self.silent.remove(&number);
+        self.strange -= usize::from(entry.is_strange());
+        Some(entry)
+    }
+
+    fn close(&mut self, number: u64) -> Option<Peer> {
+        let entry = self.take_out(number)?;
         self.leaving += 1;
         if entry.is_cut_off() {
             entry.ending.reset();
@@ -319,7 +360,7 @@ impl Table {
 
     /// Whether only half of those are left that there were once.
     pub(super) fn remove(&mut self, number: u64) -> bool {
-        if self.entries.remove(&number).is_none() {
+        if self.take_out(number).is_none() {
             self.leaving = self.leaving.saturating_sub(1);
         }
         let left = self.entries.len();
@@ -331,6 +372,7 @@ impl Table {
     }
 
     pub(super) fn heard(&mut self, number: u64, now: Instant) {
+        self.silent.remove(&number);
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.heard = true;
             entry.since = now;
@@ -340,6 +382,7 @@ impl Table {
     pub(super) fn begin(&mut self, number: u64, now: Instant) -> u64 {
         let request = self.next;
         self.next += 1;
+        self.silent.remove(&number);
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.served = true;
             entry.requests.insert(request, Request::new(now));
@@ -367,6 +410,7 @@ impl Table {
         let entry = self.entries.get(&number)?;
         Some(match entry.busy_since() {
             Some(since) => (since + answer, true),
+            None if entry.ending.is_stalled() => (entry.since + answer, true),
             None => (entry.since + idle, false),
         })
     }
@@ -394,8 +438,16 @@ impl Table {
 
     /// Each connection is looked at for each one that comes, without looking its peer up.
     fn mark_known(&mut self) {
-        for entry in self.entries.values_mut() {
+        self.silent.clear();
+        self.strange = 0;
+        for (number, entry) in &mut self.entries {
             entry.known = self.known.contains_key(&entry.peer);
+            if entry.is_strange() {
+                self.strange += 1;
+                if !entry.heard && !entry.served {
+                    self.silent.insert(*number);
+                }
+            }
         }
     }
 

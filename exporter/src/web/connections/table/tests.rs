@@ -163,12 +163,41 @@ fn who_is_closed_without_an_answer_or_within_one_is_reset() {
     };
     assert!(ends_by_reset(false, false) && ends_by_reset(true, true));
     assert!(!ends_by_reset(true, false));
+    // The kernel has no more room for its answer, of which all has been handed over.
+    let Admission { number, ending, .. } = run.admit(peer(1));
+    let request = run.table.begin(number, run.now);
+    run.table.end(number, request, run.now);
+    ending.stall(true);
+    assert!(ending.is_reset());
+    assert_eq!(run.table.entries[&number].waits(run.now + OWN), OWN / BUSY);
+}
+
+#[test]
+fn strangers_that_have_said_nothing_go_first_and_are_counted() {
+    let mut run = Run::new();
+    let idle = run.admit(peer(1)).number;
+    run.table.heard(idle, run.now);
+    let silent = run.admit(peer(2)).number;
+    let known = run.admit(peer(3)).number;
+    run.table.learn(peer(3), run.now);
+    run.now += 10 * OWN;
+    assert_eq!(run.table.first_stranger(run.now), Some(silent));
+    assert_eq!((run.table.strange, run.table.silent.len()), (2, 1));
+    run.table.close(silent);
+    assert_eq!(run.table.first_stranger(run.now), Some(idle));
+    // An hour later it is a stranger again, and has still said nothing.
+    run.now += KNOWN;
+    run.table.forget(run.now);
+    assert_eq!(run.table.first_stranger(run.now), Some(known));
+    assert_eq!((run.table.strange, run.table.silent.len()), (2, 1));
 }
 
 #[test]
 fn nobody_is_taken_in_while_many_still_leave() {
     let mut run = Run::new();
-    let numbers: Vec<u64> = (0..MOST_LEAVING).map(|_| run.admit(Peer::new(Ipv4Addr::LOCALHOST.into())).number).collect();
+    let numbers: Vec<u64> = (0..MOST_LEAVING)
+        .map(|_| run.admit(Peer::new(Ipv4Addr::LOCALHOST.into())).number)
+        .collect();
     for number in &numbers {
         assert!(run.table.has_room(run.now));
         run.table.close(*number);
@@ -224,7 +253,8 @@ fn the_oldest_body_is_cut_off_unless_somebody_has_just_begun_it() {
     let mut hold = |place: usize, after: u64, kind, body| {
         let request = run.table.begin(numbers[place], start + Duration::from_secs(after));
         let body = Some(BodyId::new(kind, body));
-        run.table.answer(numbers[place], request, body, start + Duration::from_secs(after));
+        run.table
+            .answer(numbers[place], request, body, start + Duration::from_secs(after));
     };
     hold(0, 0, Kind::Shared, 1);
     hold(1, 5, Kind::Shared, 1);
