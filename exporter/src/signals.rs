@@ -24,12 +24,17 @@ const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 /// Those of them that end the process.
 const ENDS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
-/// Holds them back, in this thread and those that it starts.
+/// Holds them back, in this thread and those that it starts; for good the one that ends a process whose file may not grow: what is
+/// written gets an error, and a log that is full is no reason to end.
 ///
 /// # Errors
 /// What the system says.
 pub fn hold_back() -> Result<(), Errno> {
-    HANDLED.into_iter().collect::<SigSet>().thread_block()
+    HANDLED
+        .into_iter()
+        .chain([Signal::SIGXFSZ])
+        .collect::<SigSet>()
+        .thread_block()
 }
 
 /// Lets them through: to whoever handles them by now, and those that came meanwhile at once.

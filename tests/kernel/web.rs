@@ -44,7 +44,7 @@ impl Web {
     }
 
     /// Writes another configuration and waits until it was read, well or not.
-    fn change(&self, exporter: &Exporter<'_>, config: &str) -> Result<()> {
+    pub(super) fn change(&self, exporter: &Exporter<'_>, config: &str) -> Result<()> {
         if read_to_string(self.path("web.yml")?)? == config {
             return Ok(());
         }

@@ -60,12 +60,33 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "handshakes_that_do_not_begin",
         "600 connections without a ClientHello, opened anew when they are closed",
-        "scrapes over TLS within 1 s",
+        "scrapes over TLS within 1 s, `/healthz` within 100 ms",
+    ),
+    attack(
+        "handshakes_that_do_not_end",
+        "300 connections send a ClientHello byte for byte",
+        "scrapes over TLS within 1 s, `/healthz` within 100 ms",
+    ),
+    attack(
+        "floods_of_frames",
+        "a connection of HTTP/2 sends resets of requests that it has just made, settings, pings, priorities, windows, empty data, headers \
+         without an end, headers that unpack to more than they are, or unknown frames, as fast as one can, and reads nothing",
+        "scrapes over TLS within 1 s, `/healthz` within 100 ms, the process within 64 MB, no line of the log for each",
+    ),
+    attack(
+        "bodies_that_never_end",
+        "100 connections announce bodies without an end, in chunks, by length or after a promise (`Expect`), and send them slowly",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
     ),
     attack(
         "a_peer_with_many_connections",
         "one address opens 100 connections, then keeps all of its own busy",
         "it has `limits.connections_per_peer` of them; beyond, only `/healthz` and `/readyz` are answered, the rest gets 503; other addresses notice nothing",
+    ),
+    attack(
+        "connections_that_outlast_a_certificate",
+        "a client keeps its connection open while the web configuration changes who is let in",
+        "the connection is closed within seconds, after the answer that is under way",
     ),
     attack(
         "requests_that_are_given_up",
@@ -140,7 +161,7 @@ pub const ATTACKS: &[Attack] = &[
     attack(
         "ends_at_any_moment",
         "SIGTERM and SIGINT at ten moments of the start",
-        "each is an end with exit code 0",
+        "each is an end with exit code 0, within a second or two",
     ),
     attack(
         "too_few_threads",
@@ -156,6 +177,11 @@ pub const ATTACKS: &[Attack] = &[
         "too_few_descriptors",
         "limits of open files from 32 to 600, and a soft one of 100",
         "exit code 1 with the remedy; the soft one is raised to the hard one",
+    ),
+    attack(
+        "logs_that_may_not_grow",
+        "standard error is a file, and a limit of the size of files is reached",
+        "it goes on without a log, and ends with exit code 0",
     ),
     attack(
         "terminals_of_any_size",

@@ -258,8 +258,9 @@ impl Pusher {
     /// When all series began. Receivers refuse points that end before they begin, and take another beginning for a reset: so it
     /// stays, unless the clock is set back behind it.
     fn start_before(&mut self, at: Nanos) -> Nanos {
-        if self.start >= at {
-            self.start = at.saturating_sub(1);
+        let start = begun_before(self.start, at);
+        if start != self.start {
+            self.start = start;
             self.tally.add(Push::StartResets, 1);
             tracing::warn!(
                 "push over OTLP: the clock was set back behind the start of all series, which begin anew for receivers"
@@ -363,4 +364,28 @@ async fn interrupted(destination: &Destination, grace: Duration) {
     // An error is the end, which is a change too.
     let _ended = destination.clone().changed().await;
     sleep(grace).await;
+}
+
+/// The beginning of series that is before `at`: the one there was, if it is one. It is unknown, 0, while the clock is before 1970.
+const fn begun_before(start: Nanos, at: Nanos) -> Nanos {
+    if start == 0 || start >= at {
+        at.saturating_sub(1)
+    } else {
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_keep_their_beginning_unless_the_clock_is_set_back_behind_it() {
+        let begun = [100, 50, 7000, 0, 0, 9000, 9500];
+        let starts = begun.into_iter().scan(10, |start, at| {
+            *start = begun_before(*start, at);
+            Some(*start)
+        });
+        assert_eq!(starts.collect::<Vec<_>>(), [10, 10, 10, 0, 0, 8999, 8999]);
+    }
 }

@@ -145,7 +145,6 @@ fn bodies_that_nobody_asked_for() -> Result<()> {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn answers_that_nobody_takes() -> Result<()> {
     const DEADLINE: Duration = Duration::from_secs(60);
     let _turn = turn::shared()?;

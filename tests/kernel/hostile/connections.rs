@@ -14,7 +14,8 @@ use tests::tcp_info::TcpInfo;
 use tests::turn;
 use tests::wait::until;
 
-use super::{Stop, ask, get, of_process, refused, status, stay_honest, under};
+use super::http2::{over_tls, tls};
+use super::{ATTACK, Honest, Stop, ask, get, of_process, refused, status, stay_honest, under};
 use crate::web::{TLS, Web};
 
 /// Holds `count` connections, and opens another for each that is closed. Each says `words` from time to time.
@@ -45,7 +46,6 @@ fn is_open(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn idle_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
@@ -64,7 +64,6 @@ fn idle_connections() -> Result<()> {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn busy_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
@@ -77,24 +76,44 @@ fn busy_connections() -> Result<()> {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn handshakes_that_do_not_begin() -> Result<()> {
     let _turn = turn::alone()?;
     let web = Web::new(TLS)?;
     let exporter = web.start()?;
     let address = exporter.address();
-    let options = web.trusting(&["--max-time", "5"])?;
-    let url = format!("https://{address}/metrics");
-    under(
-        |stop| hold(address, scaled(600), b"", stop),
-        || {
-            for _ in 0..20 {
-                let (took, answer) = tests::wait::timed(|| tests::curl::curl(&url, &options.options()));
-                ensure!(answer?.status == 200 && took < 2 * super::SCRAPE, "{took:?}");
-            }
-            Ok(())
-        },
-    )
+    let honest = Honest::new(over_tls(&web, address))?;
+    under(|stop| hold(address, scaled(600), b"", stop), || honest.stay(ATTACK))
+}
+
+#[test]
+fn connections_that_outlast_a_certificate() -> Result<()> {
+    let _turn = turn::shared()?;
+    let web = Web::new(TLS)?;
+    let exporter = web.start()?;
+    let mut streams = [
+        tls(&web, exporter.address(), Some("http/1.1"))?,
+        tls(&web, exporter.address(), Some("http/1.1"))?,
+    ];
+    let mut answer = [0; 4096];
+    for stream in &mut streams {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        ensure!(stream.read(&mut answer)? > 0, "no answer");
+    }
+    // One that is wrong changes nothing.
+    web.change(&exporter, "tls_server_config: {}\n")?;
+    streams[0].write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    ensure!(
+        streams[0].read(&mut answer)? > 0,
+        "it was closed for a configuration that is wrong"
+    );
+    web.change(&exporter, &format!("{TLS}  min_version: TLS13\n"))?;
+    for stream in &mut streams {
+        // TLS may end with words of its own before.
+        while stream.read(&mut answer).is_ok_and(|read| read > 0) {}
+        let closed = || Ok((TcpInfo::of(&stream.sock)?.state != ESTABLISHED).then_some(()));
+        until("the connection to be closed", closed)?;
+    }
+    Ok(())
 }
 
 /// An exporter on every address of a namespace with two addresses that are not loopback ones.
@@ -142,7 +161,6 @@ impl Elsewhere {
 const ESTABLISHED: u8 = 1;
 
 #[test]
-#[ignore = "does not hold yet"]
 fn a_peer_with_many_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let elsewhere = Elsewhere::new()?;

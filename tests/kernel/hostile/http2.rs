@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto:
 use tests::settings::patience;
 use tests::wait::Deadline;
 
+use super::get;
 use crate::web::Web;
 
 /// A connection with TLS.
@@ -29,6 +30,17 @@ pub(super) fn tls(web: &Web, address: SocketAddr, protocol: Option<&str>) -> Res
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(patience()))?;
     Ok(StreamOwned::new(session, stream))
+}
+
+/// Asks over HTTP/1.1 and TLS, on a connection for each request.
+pub(super) fn over_tls(web: &Web, address: SocketAddr) -> impl Fn(&str) -> Result<String> {
+    move |path| {
+        let mut stream = tls(web, address, Some("http/1.1"))?;
+        stream.write_all(get(path, "").as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
 }
 
 /// A client of HTTP/2 that sends frames as it likes.

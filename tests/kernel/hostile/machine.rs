@@ -149,3 +149,19 @@ fn captures_into_folders() -> Result<()> {
     assert_eq!(read_dir(&inner)?.count(), 0);
     Ok(())
 }
+
+#[test]
+fn logs_that_may_not_grow() -> Result<()> {
+    let _turn = turn::shared()?;
+    let folder = TempDir::new()?;
+    let log = folder.path().join("log");
+    let serve = format!(
+        "ulimit -f 0; exec timeout --preserve-status --signal=TERM 4 {} serve --web.listen-address=127.0.0.1:0 2>{}",
+        binary()?.display(),
+        log.display()
+    );
+    let finished = run_command(Command::new("sh").args(["-c", &serve]))?;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(log.metadata()?.len(), 0);
+    Ok(())
+}

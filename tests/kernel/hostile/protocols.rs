@@ -1,7 +1,7 @@
 //! Floods of frames, handshakes and bodies that never end: what HTTP and TLS allow a client to do to a server.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tests::exporter::start;
 use tests::settings::scaled;
 use tests::turn;
 
-use super::http2::{ACK, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Http2, PING, SETTINGS, block, frame, tls};
-use super::{Stop, get, report, require_little_memory, reset_peak, stay_honest, stay_honest_for, under};
+use super::http2::{ACK, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Http2, PING, SETTINGS, block, frame, over_tls};
+use super::{ATTACK, Honest, Stop, report, require_little_memory, reset_peak, stay_honest, under};
 use crate::web::{TLS, Web};
 
 /// Types of frames that only floods send.
@@ -83,6 +83,7 @@ fn floods_of_frames() -> Result<()> {
     let web = Web::new(TLS)?;
     let exporter = web.start()?;
     let address = exporter.address();
+    let honest = Honest::new(over_tls(&web, address))?;
     reset_peak(&exporter)?;
     for (name, once, again) in FLOODS {
         let frames = AtomicU64::new(0);
@@ -93,26 +94,21 @@ fn floods_of_frames() -> Result<()> {
             }
             Ok(())
         };
-        let honest = |path: &str| {
-            let mut stream = tls(&web, address, Some("http/1.1"))?;
-            stream.write_all(get(path, "").as_bytes())?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            Ok(String::from_utf8_lossy(&answer).into_owned())
-        };
         report(name);
-        under(attack, || stay_honest_for(EACH, honest))?;
+        under(attack, || honest.stay(EACH))?;
         let sent = frames.load(Ordering::Relaxed);
         report(&format!("{sent} frames"));
         ensure!(sent > 0, "{name}: nothing was sent");
     }
+    let warnings = exporter.stderr().matches(" WARN ").count();
+    ensure!(warnings < 5, "{warnings} warnings");
     require_little_memory(&exporter)
 }
 
 /// One connection's part, until the server ends it.
 fn flood(
     web: &Web,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     once: fn(u32) -> Result<Vec<u8>>,
     again: fn(u32) -> Result<Vec<u8>>,
     stop: &Stop,
@@ -159,14 +155,8 @@ fn handshakes_that_do_not_end() -> Result<()> {
         }
         Ok(())
     };
-    let honest = |path: &str| {
-        let mut stream = tls(&web, address, Some("http/1.1"))?;
-        stream.write_all(get(path, "").as_bytes())?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
-    };
-    under(attack, || stay_honest_for(super::ATTACK, honest))
+    let honest = Honest::new(over_tls(&web, address))?;
+    under(attack, || honest.stay(ATTACK))
 }
 
 /// Heads of requests whose bodies do not come, or do not end; and what is sent of these again and again.
