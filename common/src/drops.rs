@@ -99,7 +99,8 @@ pub mod ethertype {
 /// What the class of a drop is decided by, besides its place and reason: bits of [`DropKey::marks`].
 pub mod mark {
     /// Not for this host alone: broadcast, multicast or another host's (`sk_buff.pkt_type`, and where the kernel gives no reason
-    /// also a multicast address). Only of packets that came in.
+    /// also a multicast address). Of packets that go out only those with which the network stack itself speaks to a group, over a
+    /// device at which nobody is ([`NO_CARRIER`]).
     pub const OTHERS: u8 = 1;
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;

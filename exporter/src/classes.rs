@@ -90,6 +90,10 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NO_SOCKET", "icmpv6_rcv", 0, Class::Benign),
     // Not of the version that the frame announces.
     ("UNHANDLED_PROTO", "ip6_rcv_core*", 0, Class::Error),
+    // An option of IPv6 without which a packet must not be used: RFC 8200 4.2.
+    ("UNHANDLED_PROTO", "icmpv6_param_prob*", 0, Class::Error),
+    ("UNHANDLED_PROTO", "ip6_tlvopt_unknown*", 0, Class::Error),
+    ("UNHANDLED_PROTO", "ip6_parse_tlv*", 0, Class::Error),
     // The protocol at work: duplicates, leftovers of closed sockets, frames that are not for this host.
     ("SOCKET_CLOSE", "*", 0, Class::Benign),
     ("QUEUE_PURGE", "*", 0, Class::Benign),
@@ -137,7 +141,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("SOCKET_RCVBUFF", "*", 0, Class::Capacity),
     ("SOCKET_BACKLOG", "*", 0, Class::Capacity),
     ("PROTO_MEM", "*", 0, Class::Capacity),
-    // No queue is too short where no cable is plugged in.
+    // No queue is too short where no cable is plugged in. What the stack says by itself to a group, it says again once there is one.
+    ("QDISC_DROP", "*", mark::OTHERS | mark::NO_CARRIER, Class::Benign),
     ("QDISC_DROP", "*", mark::NO_CARRIER, Class::Error),
     ("QDISC_*", "*", 0, Class::Capacity),
     ("FQ_*", "*", 0, Class::Capacity),
@@ -374,6 +379,8 @@ mod tests {
             ],
         );
         check("", "UNHANDLED_PROTO", "ip6_rcv_core", Class::Error);
+        check("", "UNHANDLED_PROTO", "icmpv6_param_prob_reason", Class::Error);
+        check("", "UNHANDLED_PROTO", "ip6_parse_tlv", Class::Error);
         check("", "UNHANDLED_PROTO", "__netif_receive_skb_core", Class::Benign);
         let by_carrier = [(0, Class::Capacity), (mark::NO_CARRIER, Class::Error)];
         check_marked("QDISC_DROP", "__dev_queue_xmit", &by_carrier);

@@ -19,43 +19,14 @@ use tests::scrape::Scrape;
 use tests::subnet::Subnet;
 use tests::turn;
 
-use crate::suite::{Entry, Need, Row, Stage, far, run_table};
+use crate::suite::{Entry, Row, Stage, entry, far, run_table};
 
-/// Something that loses packets or fails.
-#[derive(Clone, Copy)]
-struct Loss {
-    entry: Entry,
-    run: fn(&Stage) -> Result<Told>,
-}
+/// Something that loses packets or fails, and what is expected of it.
+type Loss = fn(&Stage) -> Result<Told>;
 
 /// An entry of the table.
-const fn loss(name: &'static str, run: fn(&Stage) -> Result<Told>) -> Loss {
-    Loss {
-        entry: Entry {
-            name,
-            needs: &[],
-            lacks: &[],
-            known: None,
-        },
-        run,
-    }
-}
-
-impl Loss {
-    const fn needs(mut self, needs: &'static [Need]) -> Self {
-        self.entry.needs = needs;
-        self
-    }
-
-    const fn lacks(mut self, kernels: &'static [&'static str]) -> Self {
-        self.entry.lacks = kernels;
-        self
-    }
-
-    const fn known(mut self, kernels: &'static [&'static str], why: &'static str) -> Self {
-        self.entry.known = Some((kernels, why));
-        self
-    }
+const fn loss(name: &'static str, run: Loss) -> Entry<Loss> {
+    entry(name, run)
 }
 
 /// Drops of one kind.
@@ -158,7 +129,7 @@ impl Told {
 
 fn judge(loss: &Loss, exporter: &Exporter<'_>, subnets: Vec<Subnet>) -> Result<()> {
     let stage = Stage::new(subnets).context("set up two namespaces")?;
-    let (scrape, told) = stage.watch(exporter, loss.run).context("the loss itself failed")?;
+    let (scrape, told) = stage.watch(exporter, loss).context("the loss itself failed")?;
     let is_ours = |row: &Row| stage.owns(row) || told.drops.iter().any(|expected| expected.takes(row));
     let rows: Vec<Row> = stage.rows(&scrape).into_iter().filter(is_ours).collect();
     let wrong = [
@@ -213,8 +184,7 @@ fn faults_of_sums(stage: &Stage, sums: &[Sum], scrape: &Scrape) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "not every entry is steady yet: `make test-long` runs it"]
 fn every_loss_is_what_it_is() -> Result<()> {
     let _turn = turn::shared()?;
-    run_table(LOSSES, |loss| loss.entry, judge)
+    run_table(LOSSES, judge)
 }

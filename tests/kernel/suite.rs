@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 pub(crate) use needs::Need;
-pub(crate) use stage::{Row, Stage, far};
+pub(crate) use stage::{Row, SERVED, Stage, far, served_port};
 use tests::exporter::{Exporter, start};
 use tests::kernel_facts::{note, skip};
 use tests::pair::Pair;
@@ -26,17 +26,47 @@ const SUBNETS: usize = 3;
 /// The kernels of the matrix, as their releases begin.
 const MATRIX: [&str; 4] = ["6.1", "6.12", "6.18", "7.2"];
 
-/// What every entry of a table says of itself, whatever it is about.
+/// One line of a table, whatever it is about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<C> {
     /// A sentence; `TCPVITALS_TEST_ONLY` chooses entries by a part of it.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// What the kernel must have.
-    pub(crate) needs: &'static [Need],
+    needs: &'static [Need],
     /// The kernels of the matrix that do not have it. On every other one a skip is a failure.
-    pub(crate) lacks: &'static [&'static str],
+    lacks: &'static [&'static str],
     /// Where the product is known to be wrong, and how: the kernels (none: all), and a sentence.
-    pub(crate) known: Option<(&'static [&'static str], &'static str)>,
+    known: Option<(&'static [&'static str], &'static str)>,
+    /// What is done, and what the table requires of it.
+    pub(crate) case: C,
+}
+
+/// An entry that every kernel has.
+pub(crate) const fn entry<C>(name: &'static str, case: C) -> Entry<C> {
+    Entry {
+        name,
+        needs: &[],
+        lacks: &[],
+        known: None,
+        case,
+    }
+}
+
+impl<C> Entry<C> {
+    pub(crate) const fn needs(mut self, needs: &'static [Need]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    pub(crate) const fn lacks(mut self, kernels: &'static [&'static str]) -> Self {
+        self.lacks = kernels;
+        self
+    }
+
+    pub(crate) const fn known(mut self, kernels: &'static [&'static str], why: &'static str) -> Self {
+        self.known = Some((kernels, why));
+        self
+    }
 }
 
 /// What became of the entries of a table.
@@ -49,10 +79,9 @@ struct Verdict {
 }
 
 /// Runs all entries of a table, one after another, and fails with all that is wrong.
-pub(crate) fn run_table<E>(
-    table: &[E],
-    entry: impl Fn(&E) -> Entry,
-    judge: impl Fn(&E, &Exporter<'_>, Vec<Subnet>) -> Result<()>,
+pub(crate) fn run_table<C>(
+    table: &[Entry<C>],
+    judge: impl Fn(&C, &Exporter<'_>, Vec<Subnet>) -> Result<()>,
 ) -> Result<()> {
     let release = read_to_string("/proc/sys/kernel/osrelease")?;
     let of_release = |kernels: &[&str]| kernels.iter().any(|kernel| is_release(&release, kernel));
@@ -63,8 +92,7 @@ pub(crate) fn run_table<E>(
     }
     let mut chosen = Vec::new();
     let mut verdict = Verdict::default();
-    for (row, subnets) in table.iter().zip(&subnets) {
-        let entry = entry(row);
+    for (entry, subnets) in table.iter().zip(&subnets) {
         if only().is_some_and(|part| !entry.name.contains(&part)) {
             continue;
         }
@@ -80,17 +108,17 @@ pub(crate) fn run_table<E>(
                 skip(&format!("{}: {reason}", entry.name));
                 verdict.skipped += 1;
             }
-            None => chosen.push((row, entry, subnets)),
+            None => chosen.push((entry, subnets)),
         }
     }
     drop(scratch);
     let all: Vec<Subnet> = subnets.iter().flatten().copied().collect();
     let exporter = start(stage::config(&all))?;
-    for (row, entry, subnets) in chosen {
+    for (entry, subnets) in chosen {
         let known = entry
             .known
             .filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
-        let (took, judged) = timed(|| judge(row, &exporter, subnets.clone()));
+        let (took, judged) = timed(|| judge(&entry.case, &exporter, subnets.clone()));
         progress(entry.name, took, judged.as_ref().err());
         match (judged, known) {
             (Ok(()), None) => verdict.passed += 1,

@@ -31,18 +31,26 @@ fn stacked(stage: &Stage, words: &str) -> Result<()> {
         let words = filled(stage, words, own, other);
         end.exec(&format!("ip link add name {UPPER} {words}"))?;
     }
-    // What one says at once shall find the other.
+    for end in [stage.client(), stage.server()] {
+        up(end, UPPER)?;
+    }
     for (end, own) in [(stage.client(), CLIENT), (stage.server(), SERVER)] {
         addressed(end, stage, UPPER, own)?;
     }
     Ok(())
 }
 
+/// Brings a device up that says nothing by itself before it has an address: what it says then shall find the other end.
+fn up(end: &Namespace, device: &str) -> Result<()> {
+    end.exec(&format!("ip link set dev {device} addrgenmode none")).ok();
+    end.ip(&[format!("link set dev {device} up")])
+}
+
+/// Gives a device its addresses of the second subnet, up if it is not.
 fn addressed(end: &Namespace, stage: &Stage, device: &str, own: u8) -> Result<()> {
     let subnet = stage.second();
-    end.exec(&format!("ip link set dev {device} addrgenmode none")).ok();
+    up(end, device)?;
     end.ip(&[
-        format!("link set dev {device} up"),
         format!("address add {}/24 dev {device}", subnet.v4(own)),
         format!("address add {}/64 dev {device} nodad", subnet.v6(own)),
     ])

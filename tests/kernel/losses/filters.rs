@@ -1,7 +1,7 @@
 //! What a filter, a program or a user of a queue decided to drop.
 
 use anyhow::{Context as _, Result, ensure};
-use tests::nft;
+use tests::nft::{self, Count};
 use tests::pair::DEVICE;
 use tests::subnet::Family;
 use tests::traffic::{Flow, send_datagrams, settle};
@@ -160,25 +160,41 @@ pub(super) fn classified(stage: &Stage, at_client: bool) -> Result<Told> {
     Ok(Told::drops([told]))
 }
 
+/// A transfer of which a filter keeps back some segments; its count, and what the client sent again. Without the filter before the
+/// connection closes: of the closing it would count on.
+fn transfer(stage: &Stage, family: Family, at_client: bool, hook: &str) -> Result<(Count, u64)> {
+    let end = if at_client { stage.client() } else { stage.server() };
+    stage.client().ip(&[format!("link set dev {DEVICE} gso_max_segs 1")])?;
+    let flows = [Flow::open(&stage.pair, family, 443)?];
+    nft::drop_matching(end, hook, "tcp dport 443 numgen random mod 100 < 4")?;
+    flows[0].exchange(500_000, 0)?;
+    settle(&flows)?;
+    let dropped = nft::dropped(end)?;
+    nft::flush(end)?;
+    ensure!(dropped.packets > 3, "{dropped:?}");
+    let [client, _] = stage.at_rest()?;
+    Ok((dropped, client.repeated_after_handshakes()?.try_into()?))
+}
+
+const OWN: &str = "tcpvitals_tcp_locally_dropped_segments_total";
+
 /// Segments that this host's own filter keeps back: they are not the network's loss.
 pub(super) fn own_segments(stage: &Stage, family: Family) -> Result<Told> {
-    stage.client().ip(&[format!("link set dev {DEVICE} gso_max_segs 1")])?;
-    let flow = Flow::open(&stage.pair, family, 443)?;
-    nft::drop_matching(stage.client(), "output", "tcp dport 443 numgen random mod 100 < 4")?;
-    flow.exchange(500_000, 0)?;
-    let flows = [flow];
-    settle(&flows)?;
-    let dropped = nft::dropped(stage.client())?;
-    ensure!(dropped.packets > 3, "{dropped:?}");
-    Ok(
-        Told::drops([Dropped::sent(stage, "policy", dropped.packets, dropped.bytes)
-            .of("tcp")
-            .because(&["NETFILTER_DROP"])])
-        .and(
-            "tcpvitals_tcp_locally_dropped_segments_total",
-            &[("role", "client")],
-            dropped.packets,
-        )
-        .and("tcpvitals_tcp_locally_dropped_segments_total", &[("role", "server")], 0),
-    )
+    let (dropped, _) = transfer(stage, family, true, "output")?;
+    let told = Told::drops([Dropped::sent(stage, "policy", dropped.packets, dropped.bytes)
+        .of("tcp")
+        .because(&["NETFILTER_DROP"])]);
+    Ok(told
+        .and(OWN, &[("role", "client")], dropped.packets)
+        .and(OWN, &[("role", "server")], 0))
+}
+
+/// Segments that the far end's filter keeps back: here they are sent again, and nobody here dropped them.
+pub(super) fn segments_on_arrival(stage: &Stage, family: Family) -> Result<Told> {
+    let (dropped, repeated) = transfer(stage, family, false, "prerouting")?;
+    let told = Told::drops([Dropped::received(stage, "policy", dropped.packets, dropped.bytes)
+        .of("tcp")
+        .because(&["NETFILTER_DROP"])]);
+    let again = "tcpvitals_tcp_retransmitted_segments_total";
+    Ok(told.and(again, &[("role", "client")], repeated).and(OWN, &[], 0))
 }

@@ -93,14 +93,24 @@ pub(super) fn cut_segment_v6(stage: &Stage) -> Result<Told> {
     Ok(told(stage, lost, "tcp", 8))
 }
 
-/// An option of IPv6 that whoever does not know it must refuse.
-pub(super) fn unknown_option(stage: &Stage) -> Result<Told> {
+/// A datagram behind an option of IPv6 that nobody knows.
+fn behind_an_option(stage: &Stage, option: u8) -> Result<Told> {
     let (from, to) = (stage.subnet().v6(CLIENT), stage.subnet().v6(SERVER));
-    let header = [protocol::UDP, 0, 0x5e, 4, 0, 0, 0, 0];
+    let header = [protocol::UDP, 0, option, 4, 0, 0, 0, 0];
     let datagram = udp_v6((from, 1000), (to, 9), &[0; 72]);
     let packet = ipv6(from, to, protocol::DESTINATION, 64, &[&header[..], &datagram].concat());
     let lost = sent(stage, ethertype::IPV6, &packet, "Ip6InHdrErrors")?;
     Ok(told(stage, lost, "udp", 88))
+}
+
+/// Whoever does not know it must refuse the packet and say so (RFC 8200, 4.2).
+pub(super) fn unknown_option(stage: &Stage) -> Result<Told> {
+    behind_an_option(stage, 0x80 | 0x1e)
+}
+
+/// Whoever does not know it must discard the packet in silence.
+pub(super) fn ignoring_option(stage: &Stage) -> Result<Told> {
+    behind_an_option(stage, 0x40 | 0x1e)
 }
 
 pub(super) fn unknown_next_header(stage: &Stage) -> Result<Told> {

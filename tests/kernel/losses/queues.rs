@@ -4,12 +4,13 @@ use std::net::UdpSocket;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tests::counters::Queue;
+use tests::counters::{Counters, Queue};
 use tests::namespace::Namespace;
 use tests::pair::DEVICE;
 use tests::peer::Peer;
 use tests::subnet::{Family, SERVER};
 use tests::traffic::{send_datagrams, small_udp_receiver};
+use tests::wait::until;
 
 use super::{Dropped, Told, far};
 use crate::suite::Stage;
@@ -80,6 +81,35 @@ pub(super) fn no_carrier(stage: &Stage) -> Result<Told> {
         5,
         5 * (100 + headers(Family::V4)),
     )]))
+}
+
+/// A neighbour that does not answer: some datagrams wait for it, and each of them is answered by an ICMP message when it is given
+/// up; the others find no room.
+pub(super) fn no_neighbour(stage: &Stage) -> Result<Told> {
+    let client = stage.client();
+    // That also forgets whom it knows.
+    client.ip(&[format!("link set dev {DEVICE} arp on")])?;
+    client.set(&format!("net.ipv4.neigh.{DEVICE}.retrans_time_ms=100"))?;
+    client.set(&format!("net.ipv4.neigh.{DEVICE}.unres_qlen_bytes=4000"))?;
+    // The server would answer; it does not know the address any more.
+    stage
+        .server()
+        .ip(&[format!("address del {}/24 dev {DEVICE}", stage.subnet().v4(SERVER))])?;
+    let count: u64 = 12;
+    send_datagrams(client, stage.to(Family::V4, 9), count.try_into()?, 100)?;
+    let given_up = until("the neighbour to be given up", || {
+        let told = Counters::read(client)?.get("IcmpOutDestUnreachs")?;
+        Ok((told > 0).then_some(told))
+    })?;
+    let [after, _] = stage.at_rest()?;
+    ensure!(after.get("IcmpOutDestUnreachs")? == given_up, "not given up at once");
+    let given_up = u64::try_from(given_up)?;
+    ensure!((1..count).contains(&given_up), "{given_up} were given up");
+    let each = 100 + 28;
+    Ok(Told::drops([
+        Dropped::sent(stage, "error", given_up, given_up * each).because(&["NEIGH_FAILED"]),
+        Dropped::sent(stage, "capacity", count - given_up, (count - given_up) * each).because(&["NEIGH_QUEUEFULL"]),
+    ]))
 }
 
 /// Datagrams of many fragments find no room.

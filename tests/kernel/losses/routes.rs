@@ -104,7 +104,14 @@ pub(super) fn lifetime_over(stage: &Stage, family: Family, counter: &str) -> Res
 pub(super) fn too_big(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
     router(stage)?;
     sent(stage, family, stage.second().address(family, 9), 64, 1400)?;
-    told(stage, counter, "error", 1400 + headers(family))
+    let told = told(stage, counter, "error", 1400 + headers(family))?;
+    // Over IPv6 the packet already has the device through which it would leave: the one that it came through is only a number.
+    let connection_type = match family {
+        Family::V4 => "virtual",
+        Family::V6 => "unknown",
+    };
+    let drops = told.drops.into_iter().map(|dropped| Dropped { connection_type, ..dropped });
+    Ok(Told::drops(drops.collect::<Vec<_>>()))
 }
 
 pub(super) fn no_route(stage: &Stage, family: Family, counter: &str) -> Result<Told> {

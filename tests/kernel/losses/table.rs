@@ -7,6 +7,7 @@ use tests::subnet::Family::{V4, V6};
 
 use super::filters::QUEUE;
 use super::{Loss, connects, filters, headers, loss, queues, routes, sockets};
+use crate::suite::Entry;
 use crate::suite::Need::{Filter, Queue, Ruleset, Tun};
 
 /// A kernel for sandboxes, with few modules.
@@ -20,7 +21,7 @@ const AFTER_A_SYN: Duration = Duration::from_millis(1400);
 const BEFORE_A_SYN: Duration = Duration::from_millis(200);
 
 #[rustfmt::skip]
-pub(super) const LOSSES: &[Loss] = &[
+pub(super) const LOSSES: &[Entry<Loss>] = &[
     // No socket takes it.
     loss("datagrams to a closed port", |stage| sockets::closed_port(stage, V4, "UdpNoPorts")),
     loss("datagrams to a closed port over IPv6", |stage| sockets::closed_port(stage, V6, "Udp6NoPorts")),
@@ -42,8 +43,7 @@ pub(super) const LOSSES: &[Loss] = &[
     loss("wrong checksums of UDP and TCP", sockets::wrong_checksums).needs(&[Tun]),
     loss("a protocol that nobody speaks", sockets::unknown_protocol),
     loss("half-open connections that are reset", sockets::half_open_resets).needs(&[Tun]),
-    loss("a listener whose queue is full", sockets::full_listener)
-        .known(&[], "the kernel does not say whose the handshakes were: they count without a subnet"),
+    loss("a listener whose queue is full", sockets::full_listener),
     // Headers that are wrong.
     loss("a wrong checksum of IPv4", headers::wrong_checksum),
     loss("a wrong version in IPv4", headers::wrong_version),
@@ -51,8 +51,8 @@ pub(super) const LOSSES: &[Loss] = &[
     loss("an IPv4 packet that is cut", headers::cut),
     loss("a segment that is shorter than its header", headers::cut_segment),
     loss("a segment that is shorter than its header over IPv6", headers::cut_segment_v6),
-    loss("an option of IPv6 that must be known", headers::unknown_option)
-        .known(&[], "of class benign by its reason"),
+    loss("an option of IPv6 that must be known", headers::unknown_option),
+    loss("an option of IPv6 without which a packet is to be ignored", headers::ignoring_option),
     loss("a next header that nobody speaks", headers::unknown_next_header),
     // Somebody decided it.
     loss("a filter on input", |stage| filters::input(stage, V4)),
@@ -80,6 +80,8 @@ pub(super) const LOSSES: &[Loss] = &[
         .needs(&[Filter("protocol ip matchall action drop")]).lacks(SANDBOX),
     loss("segments that the own filter drops", |stage| filters::own_segments(stage, V4)),
     loss("segments that the own filter drops over IPv6", |stage| filters::own_segments(stage, V6)),
+    loss("segments that the far filter drops", |stage| filters::segments_on_arrival(stage, V4)),
+    loss("segments that the far filter drops over IPv6", |stage| filters::segments_on_arrival(stage, V6)),
     loss("a source that comes the wrong way", routes::wrong_way),
     // No room, or no way out.
     loss("a full queue", |stage| queues::full(stage, V4, SHAPER)).needs(&[Queue(SHAPER)]),
@@ -88,29 +90,25 @@ pub(super) const LOSSES: &[Loss] = &[
         .needs(&[Queue("fq flow_limit 10 maxrate 100kbit")]).lacks(SANDBOX),
     loss("a TUN device that nobody reads", queues::full_tun).needs(&[Tun]),
     loss("the ring of a veth", queues::full_veth_ring),
+    loss("a neighbour that does not answer", queues::no_neighbour),
     loss("a cable that is not plugged in", queues::no_carrier),
     // Routers and hosts that are none.
     loss("a lifetime that is over", |stage| routes::lifetime_over(stage, V4, "IpInHdrErrors")),
     loss("a lifetime that is over over IPv6", |stage| routes::lifetime_over(stage, V6, "Ip6InHdrErrors")),
     loss("a packet that is too big for the next link", |stage| routes::too_big(stage, V4, "IpFragFails")),
-    loss("a packet that is too big for the next link over IPv6", |stage| routes::too_big(stage, V6, "Ip6InTooBigErrors"))
-        .known(&[], "the row has another size or protocol than expected"),
+    loss("a packet that is too big for the next link over IPv6", |stage| routes::too_big(stage, V6, "Ip6InTooBigErrors")),
     loss("a router without a route", |stage| routes::no_route(stage, V4, "IpExtInNoRoutes")),
     loss("a router without a route over IPv6", |stage| routes::no_route(stage, V6, "Ip6InNoRoutes")),
     loss("a packet for another at a host that is no router", routes::not_forwarding),
     loss("a fragment whose others do not come", |stage| routes::incomplete(stage, V4, "IpReasmFails")),
     loss("a fragment whose others do not come over IPv6", |stage| routes::incomplete(stage, V6, "Ip6ReasmFails")),
     // Connections that do not come about.
-    loss("a connect without a route", |stage| connects::without_a_route(stage, V4, "", libc::ENETUNREACH, "no_route"))
-        .known(&[], "no hook sees what connect() refuses at once"),
-    loss("a connect without a route over IPv6", |stage| connects::without_a_route(stage, V6, "", libc::ENETUNREACH, "no_route"))
-        .known(&[], "no hook sees what connect() refuses at once"),
-    loss("a connect over a route that is unreachable", |stage| connects::without_a_route(stage, V4, "unreachable", libc::EHOSTUNREACH, "no_route"))
-        .known(&[], "no hook sees what connect() refuses at once"),
-    loss("a connect over a route that is prohibited", |stage| connects::without_a_route(stage, V4, "prohibit", libc::EACCES, "prohibited"))
-        .known(&[], "no hook sees what connect() refuses at once"),
-    loss("a connect over a route that is prohibited over IPv6", |stage| connects::without_a_route(stage, V6, "prohibit", libc::EACCES, "prohibited"))
-        .known(&[], "no hook sees what connect() refuses at once"),
+    // No hook sees what `connect()` refuses at once: these count nowhere.
+    loss("a connect without a route", |stage| connects::without_a_route(stage, V4, "", libc::ENETUNREACH)),
+    loss("a connect without a route over IPv6", |stage| connects::without_a_route(stage, V6, "", libc::ENETUNREACH)),
+    loss("a connect over a route that is unreachable", |stage| connects::without_a_route(stage, V4, "unreachable", libc::EHOSTUNREACH)),
+    loss("a connect over a route that is prohibited", |stage| connects::without_a_route(stage, V4, "prohibit", libc::EACCES)),
+    loss("a connect over a route that is prohibited over IPv6", |stage| connects::without_a_route(stage, V6, "prohibit", libc::EACCES)),
     loss("a connect without a local port", connects::without_a_port),
     loss("a client that gives up before the SYN was sent again", |stage| connects::given_up(stage, V4, BEFORE_A_SYN, "cancelled")),
     loss("a client that gives up after the SYN was sent again", |stage| connects::given_up(stage, V4, AFTER_A_SYN, "unanswered")),
