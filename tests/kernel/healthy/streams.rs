@@ -66,6 +66,8 @@ pub(super) fn joined_by_the_receiver(stage: &Stage) -> Result<()> {
     stage.client().ip(&[format!("link set dev {DEVICE} gso_max_segs 1")])?;
     set_offload(stage.client(), DEVICE, Offload::Tso, false)?;
     set_offload(stage.server(), DEVICE, Offload::Gro, true)?;
+    // The ring to such a receiver has room for 256 packets: never so many are on their way.
+    stage.server().set("net.ipv4.tcp_rmem=4096 100000 200000")?;
     bulk(stage, 3_000_000)
 }
 

@@ -94,7 +94,8 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("IPv6 behind several headers", v6::several).benign(Benign::None),
     activity("unsolicited neighbour advertisements", v6::unsolicited_advertisements).benign(EACH),
     activity("neighbour solicitations for others", v6::solicitations_of_others).benign(EACH),
-    activity("a new device that asks and tells", v6::a_new_device_asks).but(&["Ip6OutDiscards"]),
+    // What the other end says may come before there is a route for groups.
+    activity("a new device that asks and tells", v6::a_new_device_asks).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
     activity("groups that are joined and left", v6::joins_and_leaves),
     activity("neighbours that are looked for", v6::neighbours_found),
     // The link.
@@ -128,7 +129,7 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     // Devices.
     activity("a bridge", devices::bridge).needs(&[Device("type bridge")]),
     activity("a bridge with spanning tree", devices::bridge_with_spanning_tree)
-        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards"]),
+        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
     activity("a bridge and unknown unicast", devices::bridge_with_unknown_unicast).needs(&[Device("type bridge")]),
     activity("macvlan", |stage| devices::stack(stage, "link veth0 type macvlan mode bridge"))
         .needs(&[Device("link veth0 type macvlan mode bridge")]),
