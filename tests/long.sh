@@ -24,7 +24,7 @@ long() {
 }
 
 long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
-    healthy:: losses:: hostile::
+    hostile::
 long kernels "$MAKE" --no-print-directory test-vm
 long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"
 
