@@ -135,13 +135,19 @@ fn routed_host(stage: &Stage) -> Result<Namespace> {
     for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
         stage.server().set(setting)?;
     }
-    for (end, device, address, (other, hardware)) in [
+    let ends = [
         (stage.server(), "far0", CLIENT, (SERVER, FAR)),
         (&host, DEVICE, SERVER, (CLIENT, NEAR)),
-    ] {
+    ];
+    // What one end says of its addresses needs the other.
+    for (end, device, ..) in ends {
         end.ip(&[
             format!("link set dev {device} addrgenmode none"),
             format!("link set dev {device} up"),
+        ])?;
+    }
+    for (end, device, address, (other, hardware)) in ends {
+        end.ip(&[
             format!("address add {}/24 dev {device}", far.v4(address)),
             format!("address add {}/64 dev {device} nodad", far.v6(address)),
             format!(
