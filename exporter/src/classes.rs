@@ -21,6 +21,8 @@ const PARTS: &[(&str, &str, u8)] = &[
 const SPLIT: &[(&str, &str)] = &[
     ("TCP_INVALID_SEQUENCE", "TCP_OLD_SEQUENCE"),
     ("TCP_RFC7323_PAWS", "TCP_RFC7323_PAWS_ACK"),
+    // Without reasons of their own for what is wrong with messages of ICMPv6.
+    ("NOT_SPECIFIED", "IPV6_NDISC_BAD_OPTIONS"),
 ];
 
 /// Reason, location, [`mark`]s that the packet must have, class; `*` stands for any text. The first match wins, and what matches
@@ -56,6 +58,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "tcp_v6_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_rcv_state_process", 0, Class::Benign),
     ("NOT_SPECIFIED", "*mptcp_*", 0, Class::Benign),
+    // Older kernels free each message of ICMPv6 so that they have used: errors for a socket, questions and answers of neighbors.
+    ("NOT_SPECIFIED", "icmpv6_rcv", mark::COARSE, Class::Benign),
     // An advertisement of a neighbor that nobody has asked for: RFC 4861 7.2.5. What else is discarded there is invalid, whomever it
     // was for.
     ("NOT_SPECIFIED", "icmpv6_rcv", mark::NEIGHBOR, Class::Benign),
@@ -196,7 +200,7 @@ impl Shipped {
     }
 
     fn matches(&self, reason: &str, location: &str, marks: u8) -> bool {
-        let reason = if reason.is_empty() { "NOT_SPECIFIED" } else { reason };
+        let reason = named(reason);
         marks & self.marks == self.marks && self.rule.matches(reason, location)
     }
 }
@@ -236,8 +240,14 @@ impl Classes {
     }
 }
 
+/// A kernel without reasons specifies none.
+fn named(reason: &str) -> &str {
+    if reason.is_empty() { "NOT_SPECIFIED" } else { reason }
+}
+
 /// [`mark::COARSE`] for a reason of a kernel that lacks what newer ones have split off from it; `has` says which it has.
 pub fn coarse(reason: &str, has: impl Fn(&str) -> bool) -> u8 {
+    let reason = named(reason);
     let is_coarse = SPLIT.iter().any(|(whole, part)| *whole == reason && !has(part));
     if is_coarse { mark::COARSE } else { 0 }
 }
@@ -382,20 +392,30 @@ mod tests {
         check("", "UNHANDLED_PROTO", "icmpv6_param_prob_reason", Class::Error);
         check("", "UNHANDLED_PROTO", "ip6_parse_tlv", Class::Error);
         check("", "UNHANDLED_PROTO", "__netif_receive_skb_core", Class::Benign);
-        let by_carrier = [(0, Class::Capacity), (mark::NO_CARRIER, Class::Error)];
+        let by_carrier = [
+            (0, Class::Capacity),
+            (mark::NO_CARRIER, Class::Error),
+            (mark::NO_CARRIER | mark::OTHERS, Class::Benign),
+        ];
         check_marked("QDISC_DROP", "__dev_queue_xmit", &by_carrier);
     }
 
     #[test]
     fn a_reason_covers_what_the_kernel_has_no_other_for() {
-        let of = |reason: &str, kernel: &[&str]| {
+        let at = |location: &str, reason: &str, kernel: &[&str]| {
             let marks = coarse(reason, |name| kernel.contains(&name));
-            Classes::new(&[]).of(reason, "tcp_validate_incoming", marks)
+            Classes::new(&[]).of(reason, location, marks)
         };
+        let of = |reason: &str, kernel: &[&str]| at("tcp_validate_incoming", reason, kernel);
         assert_eq!(of("TCP_INVALID_SEQUENCE", &[]), Class::Benign);
         assert_eq!(of("TCP_INVALID_SEQUENCE", &["TCP_OLD_SEQUENCE"]), Class::Error);
         assert_eq!(of("TCP_RFC7323_PAWS", &["TCP_OLD_SEQUENCE"]), Class::Benign);
         assert_eq!(of("UDP_CSUM", &[]), Class::Error);
+        assert_eq!(of("NOT_SPECIFIED", &[]), Class::Error);
+        for reason in ["NOT_SPECIFIED", ""] {
+            assert_eq!(at("icmpv6_rcv", reason, &[]), Class::Benign);
+            assert_eq!(at("icmpv6_rcv", reason, &["IPV6_NDISC_BAD_OPTIONS"]), Class::Error);
+        }
     }
 
     #[test]

@@ -281,7 +281,11 @@ impl Exporter<'_> {
             "the answer is {}",
             page.content_type
         );
-        let body: String = page.body.split_inclusive('\n').filter(|line| is_wanted(line.trim_end())).collect();
+        let body: String = page
+            .body
+            .split_inclusive('\n')
+            .filter(|line| is_wanted(line.trim_end()))
+            .collect();
         Ok(Scrape::new(
             parse(&body, Format::OpenMetrics).context("read /metrics as OpenMetrics")?,
         ))

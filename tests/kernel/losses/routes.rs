@@ -110,7 +110,10 @@ pub(super) fn too_big(stage: &Stage, family: Family, counter: &str) -> Result<To
         Family::V4 => "virtual",
         Family::V6 => "unknown",
     };
-    let drops = told.drops.into_iter().map(|dropped| Dropped { connection_type, ..dropped });
+    let drops = told.drops.into_iter().map(|dropped| Dropped {
+        connection_type,
+        ..dropped
+    });
     Ok(Told::drops(drops.collect::<Vec<_>>()))
 }
 

@@ -8,8 +8,8 @@ use tests::subnet::{CLIENT, Family, SERVER};
 use tests::traffic::{listen, send_datagrams, send_frames, small_udp_receiver};
 
 use super::{Dropped, Told, far};
-use crate::suite::{SERVED, Stage, served_port};
 use crate::suite::packets::{ethernet, ethertype, hardware, ipv4, ipv6, padding, protocol, syn_v6, udp_v6};
+use crate::suite::{SERVED, Stage, served_port};
 
 /// `struct udphdr`
 const UDP: u64 = 8;
@@ -226,7 +226,11 @@ pub(super) fn full_listener(stage: &Stage) -> Result<Told> {
     let of_port = [("app_protocol", SERVED), ("role", "server")];
     let with = |more: &[(&'static str, &'static str)]| [&of_port[..], more].concat();
     Ok(Told::default()
-        .and(counter, &with(&[("cause", "accept_queue_full"), ("subnet", "none")]), turned_away)
+        .and(
+            counter,
+            &with(&[("cause", "accept_queue_full"), ("subnet", "none")]),
+            turned_away,
+        )
         .and(counter, &of_port, turned_away)
         .and(counter, &[], 0))
 }

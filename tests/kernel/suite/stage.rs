@@ -98,7 +98,10 @@ pub(super) fn config(subnets: &[Subnet]) -> String {
         lines += &format!("  - {{name: {}, cidrs: [{v4}/32, \"{v6}/128\"]}}\n", far(*subnet));
     }
     let subnets = tests::subnet::config(subnets).replacen("subnets:\n", &lines, 1);
-    format!("{subnets}app_protocols: [{{name: {SERVED}, ports: [{}]}}]\n", served_port())
+    format!(
+        "{subnets}app_protocols: [{{name: {SERVED}, ports: [{}]}}]\n",
+        served_port()
+    )
 }
 
 /// The name of the server's addresses in a subnet; the client's have that of the subnet.
