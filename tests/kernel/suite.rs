@@ -38,8 +38,6 @@ pub(crate) struct Entry<C> {
     needs: &'static [Need],
     /// The kernels of the matrix that do not have it. On every other one a skip is a failure.
     lacks: &'static [&'static str],
-    /// Where the product is known to be wrong, and how: the kernels (none: all), and a sentence.
-    known: Option<(&'static [&'static str], &'static str)>,
     /// What is done, and what the table requires of it.
     pub(crate) case: C,
 }
@@ -50,7 +48,6 @@ pub(crate) const fn entry<C>(name: &'static str, case: C) -> Entry<C> {
         name,
         needs: &[],
         lacks: &[],
-        known: None,
         case,
     }
 }
@@ -65,11 +62,6 @@ impl<C> Entry<C> {
         self.lacks = kernels;
         self
     }
-
-    pub(crate) const fn known(mut self, kernels: &'static [&'static str], why: &'static str) -> Self {
-        self.known = Some((kernels, why));
-        self
-    }
 }
 
 /// What became of the entries of a table.
@@ -77,7 +69,6 @@ impl<C> Entry<C> {
 struct Verdict {
     passed: usize,
     skipped: usize,
-    known: usize,
     failures: Vec<String>,
 }
 
@@ -89,13 +80,9 @@ pub(crate) fn run_table<C>(
     let release = read_to_string("/proc/sys/kernel/osrelease")?;
     let of_release = |kernels: &[&str]| kernels.iter().any(|kernel| is_release(&release, kernel));
     let scratch = Pair::new()?;
-    let mut subnets: Vec<Vec<Subnet>> = Vec::new();
-    for _ in table {
-        subnets.push((0..SUBNETS).map(|_| Subnet::take()).collect::<Result<_>>()?);
-    }
     let mut chosen = Vec::new();
     let mut verdict = Verdict::default();
-    for (entry, subnets) in table.iter().zip(&subnets) {
+    for entry in table {
         if only().is_some_and(|part| !entry.name.contains(&part)) {
             continue;
         }
@@ -111,41 +98,30 @@ pub(crate) fn run_table<C>(
                 skip(&format!("{}: {reason}", entry.name));
                 verdict.skipped += 1;
             }
-            None => chosen.push((entry, subnets)),
+            None => chosen.push(entry),
         }
     }
     drop(scratch);
+    // An exporter that begins knows nothing of the entries that had these before.
+    let subnets: Vec<Subnet> = (0..PART * SUBNETS).map(|_| Subnet::take()).collect::<Result<_>>()?;
     for part in chosen.chunks(PART) {
-        let all: Vec<Subnet> = part.iter().flat_map(|(_, subnets)| *subnets).copied().collect();
-        let exporter = start(stage::config(&all))?;
-        for (entry, subnets) in part {
-            let known = entry
-                .known
-                .filter(|(kernels, _)| kernels.is_empty() || of_release(kernels));
+        let exporter = start(stage::config(&subnets))?;
+        for (entry, subnets) in part.iter().zip(subnets.chunks(SUBNETS)) {
             let (took, judged) = timed(|| judge(&entry.case, &exporter, subnets.to_vec()));
             progress(entry.name, took, judged.as_ref().err());
-            match (judged, known) {
-                (Ok(()), None) => verdict.passed += 1,
-                (Err(error), None) => verdict.failures.push(format!("{}: {error:#}", entry.name)),
-                (Err(error), Some((_, why))) => {
-                    note(&format!("{}: known: {why}: {}", entry.name, first_line(&error)));
-                    verdict.known += 1;
-                }
-                (Ok(()), Some((_, why))) => {
-                    let failure = format!("{}: passes, though the table knows it as wrong: {why}", entry.name);
-                    verdict.failures.push(failure);
-                }
+            match judged {
+                Ok(()) => verdict.passed += 1,
+                Err(error) => verdict.failures.push(format!("{}: {error:#}", entry.name)),
             }
         }
     }
     let Verdict {
         passed,
         skipped,
-        known,
         failures,
     } = verdict;
     note(&format!(
-        "{passed} entries passed, {} failed, {known} known as wrong, {skipped} skipped",
+        "{passed} entries passed, {} failed, {skipped} skipped",
         failures.len()
     ));
     ensure!(failures.is_empty(), "\n- {}", failures.join("\n- "));
@@ -157,10 +133,6 @@ pub(crate) fn run_table<C>(
 fn progress(name: &str, took: Duration, error: Option<&anyhow::Error>) {
     let said = error.map_or_else(|| "ok".to_owned(), |error| format!("FAILED: {error:#}"));
     eprintln!("{:5} ms {name}: {said}", took.as_millis());
-}
-
-fn first_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
 }
 
 /// Whether a release is of a kernel: 6.1.0-43-cloud-amd64 is of 6.1, and 6.12.1 is not.

@@ -39,16 +39,19 @@ pub fn dual_stack(port: u16) -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, port).into()
 }
 
-/// Listens in a namespace.
+/// Listens in a namespace. A port whose listener was just closed may be taken for a moment: a program that another test starts holds
+/// all sockets until it runs.
 pub fn listen(namespace: &Namespace, address: SocketAddr) -> Result<TcpListener> {
     namespace.run(|| {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket
-            .bind(&address.into())
-            .with_context(|| format!("bind {address}"))?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
+        until("the port to be free", || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            match socket.bind(&address.into()).and_then(|()| socket.listen(BACKLOG)) {
+                Ok(()) => Ok(Some(socket.into())),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
+                Err(error) => Err(error).with_context(|| format!("listen on {address}")),
+            }
+        })
     })
 }
 

@@ -8,10 +8,13 @@ use tests::subnet::Family::{V4, V6};
 use super::filters::QUEUE;
 use super::{Loss, connects, filters, headers, loss, queues, routes, sockets};
 use crate::suite::Entry;
-use crate::suite::Need::{Filter, Queue, Ruleset, Tun};
+use crate::suite::Need::{Filter, Queue, Ruleset, Tun, TypeName};
 
 /// A kernel for sandboxes, with few modules.
 const SANDBOX: &[&str] = &["6.18"];
+
+/// For whom a packet was, in what `kfree_skb` tells: without it nothing tells of listeners.
+const RECEIVER: &str = "rx_sk";
 
 /// A queue with room for six packets.
 const SHAPER: &str = "tbf rate 100kbit burst 3000 limit 6000";
@@ -42,8 +45,8 @@ pub(super) const LOSSES: &[Entry<Loss>] = &[
     loss("SYNs behind destination options to a closed port", |stage| sockets::destination_options(stage, "tcp")),
     loss("wrong checksums of UDP and TCP", sockets::wrong_checksums).needs(&[Tun]),
     loss("a protocol that nobody speaks", sockets::unknown_protocol),
-    loss("half-open connections that are reset", sockets::half_open_resets).needs(&[Tun]),
-    loss("a listener whose queue is full", sockets::full_listener),
+    loss("half-open connections that are reset", sockets::half_open_resets).needs(&[Tun, TypeName(RECEIVER)]).lacks(&["6.1"]),
+    loss("a listener whose queue is full", sockets::full_listener).needs(&[TypeName(RECEIVER)]).lacks(&["6.1"]),
     // Headers that are wrong.
     loss("a wrong checksum of IPv4", headers::wrong_checksum),
     loss("a wrong version in IPv4", headers::wrong_version),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tests::kernel_facts::has_type_name;
 use tests::nft;
 use tests::pair::{DEVICE, Pair};
 
@@ -23,6 +24,8 @@ pub(crate) enum Need {
     Ip(&'static str),
     /// A protocol of stream sockets.
     Streams(i32),
+    /// A name among those of the kernel's types.
+    TypeName(&'static str),
     /// The file of a TUN device.
     Tun,
 }
@@ -64,6 +67,10 @@ impl Need {
                 Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(*protocol)))?;
                 Ok(())
             }),
+            Self::TypeName(name) => match has_type_name(name) {
+                Ok(false) => return Some(format!("this kernel has no type with {name}")),
+                other => other.map(drop),
+            },
             Self::Tun => match Path::new("/dev/net/tun").exists() {
                 true => Ok(()),
                 false => return Some("there is no /dev/net/tun".to_owned()),
