@@ -72,6 +72,7 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "*_destruct*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_queue_purge*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_kill_queues", 0, Class::Benign),
+    ("NOT_SPECIFIED", "tcp_disconnect", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_ptr_free", 0, Class::Benign),
     ("NOT_SPECIFIED", "*__skb_array_destroy_skb", 0, Class::Benign),
     // Link protocols without a bridge or a program, and multicast without a member.
@@ -388,6 +389,7 @@ mod tests {
                 (mark::NEIGHBOR | mark::OTHERS, Class::Benign),
             ],
         );
+        check("", "NOT_SPECIFIED", "tcp_disconnect", Class::Benign);
         check("", "UNHANDLED_PROTO", "ip6_rcv_core", Class::Error);
         check("", "UNHANDLED_PROTO", "icmpv6_param_prob_reason", Class::Error);
         check("", "UNHANDLED_PROTO", "ip6_parse_tlv", Class::Error);
