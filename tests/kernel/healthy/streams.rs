@@ -93,7 +93,11 @@ pub(super) fn big_tcp(stage: &Stage) -> Result<()> {
 
 pub(super) fn on_several_processors(stage: &Stage) -> Result<()> {
     // On a machine with one, packets go through its backlog all the same.
-    let processors = if thread::available_parallelism()?.get() > 1 { "3" } else { "1" };
+    let processors = if thread::available_parallelism()?.get() > 1 {
+        "3"
+    } else {
+        "1"
+    };
     for end in [stage.client(), stage.server()] {
         end.feed(
             &format!(
