@@ -57,7 +57,7 @@ look_around() {
     if ((EUID != 0)); then
         as_root=$(command -v sudo || true)
         if [[ -z $as_root ]]; then
-            leave_out 'not root, and there is no sudo' "${real[@]}" tcpvitals running_kernel_names_its_own_functions
+            leave_out 'not root, and there is no sudo' "${real[@]}"
             return
         fi
     fi
@@ -69,10 +69,10 @@ look_around() {
         leave_out 'there is no /dev/net/tun' "${real[@]}"
     fi
     if ! $as_root grep -q '^0*[1-9a-f][0-9a-f]* ' /proc/kallsyms 2>/dev/null; then
-        leave_out 'the kernel hides its symbols' tcpvitals running_kernel_names_its_own_functions kernel '*'
+        leave_out 'the kernel hides its symbols' kernel '*'
     fi
     if [[ ! -r /sys/kernel/btf/vmlinux ]]; then
-        leave_out 'this kernel has no BTF' kernel '*' e2e '*' tcpvitals this_kernel tcpvitals running_kernel
+        leave_out 'this kernel has no BTF' kernel '*' e2e '*' tcpvitals this_kernel
     fi
 }
 
@@ -154,7 +154,7 @@ all)
     fi
     ;;
 quick)
-    leave_out 'reads the running kernel' tcpvitals this_kernel tcpvitals running_kernel
+    leave_out 'reads the running kernel' tcpvitals this_kernel
     command -v groff >/dev/null || leave_out 'there is no groff' host groff
     run cargo test $HOST --lib --bins --test host --test tidy --config "$(runner '')"
     ;;

@@ -312,6 +312,17 @@ pub struct NamedDropKey {
 
 const _: () = assert!(size_of::<NamedDropKey>() == 112 && align_of::<NamedDropKey>() == 8);
 
+/// Where, why and what was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropRow {
+    /// By the network stack, at a code address.
+    Software(DropKey),
+    /// By hardware or XDP, at a place with a name.
+    Named(NamedDropKey),
+    /// What did not fit into the tables.
+    Other(DropSource),
+}
+
 /// `enum xdp_action` of `linux/bpf.h`, which is the same on every kernel.
 pub mod xdp_action {
     /// The program gave up, or returned without a verdict.

@@ -10,8 +10,10 @@
 extern crate std;
 
 pub mod address;
+pub mod capacity;
 pub mod capture;
 pub mod connection;
+pub mod detail;
 pub mod drops;
 pub mod event;
 pub mod extension;
@@ -22,10 +24,12 @@ pub mod histogram;
 pub mod kfuncs;
 pub mod listener;
 pub mod lost;
+pub mod programs;
 pub mod recent;
 pub mod record;
 pub mod settings;
 pub mod tcp;
+pub mod text;
 pub mod tracepoints;
 pub mod verifier;
 

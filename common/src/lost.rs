@@ -18,3 +18,18 @@ impl Lost {
     /// Number of counters.
     pub const COUNT: usize = 4;
 }
+/// Runs of a program that the kernel skipped, because the program was already running on that CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// `recursion_misses`
+    pub skipped: u64,
+    /// Those that the second program of the tracepoint did in place of the first.
+    pub taken_over: u64,
+}
+
+impl Misses {
+    /// Events that neither saw.
+    pub const fn lost(self) -> u64 {
+        self.skipped.saturating_sub(self.taken_over)
+    }
+}

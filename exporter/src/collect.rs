@@ -15,7 +15,7 @@ use crate::{
     flows::LiveFlow,
     kernel::{
         Kernel,
-        read::{DropReading, DropRow, GroupReading, ReadError, Reading, Tables},
+        read::{DropReading, GroupReading, ReadError, Reading, Tables},
     },
     labels::Labelling,
     numbering::Numbering,
@@ -23,14 +23,17 @@ use crate::{
     process,
     pushes::Tally,
     served::Served,
-    sites,
+    setup, sites,
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
     status::Status,
     threads::TooFew,
     throttle::{self, Throttle},
     worker::{NotDone, Worker},
 };
-use common::{drops::DropCount, group::GroupKey};
+use common::{
+    drops::{DropCount, DropRow},
+    group::GroupKey,
+};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -297,7 +300,7 @@ impl Source {
             algorithms,
             lost,
             misses,
-            plan: self.kernel.plan().clone(),
+            coverage: setup::coverage(self.kernel.plan()),
             capacity: self.kernel.capacity(),
             jiffy: self.kernel.jiffy(),
             exporter,
@@ -331,10 +334,27 @@ impl Source {
         self.learn_names(&readings)?;
         let row = |(slot, DropReading { row, count }): (u32, DropReading)| Row {
             id: slot.into(),
-            key: sites::name(&row, &self.kernel),
+            key: sites::name(&row, &Known(&self.kernel)),
             total: count,
         };
         Ok(readings.into_iter().map(row).collect())
+    }
+}
+
+/// The names that the kernel side has learned.
+struct Known<'a>(&'a Kernel);
+
+impl sites::Names for Known<'_> {
+    fn location(&self, address: u64) -> String {
+        self.0.location(address)
+    }
+
+    fn reason(&self, number: u32) -> String {
+        self.0.reason(number)
+    }
+
+    fn has_reason(&self, name: &str) -> bool {
+        self.0.has_reason(name)
     }
 }
 

@@ -21,6 +21,8 @@ use std::path::Path;
 
 use common::connection::{ConnectionType, NamePattern};
 
+pub use common::detail::Detail;
+
 pub use drops::{Class, Drops, Glob, Rule};
 pub use labels::{DropLabel, Labels, TcpLabel};
 pub use limits::{Collect, Limits};
@@ -163,31 +165,5 @@ impl Tcp {
             None => Detail::default(),
         };
         Ok(Self { detail })
-    }
-}
-
-/// How much is measured of TCP, and so what it costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Every received segment is seen: RTT per ACK, duplicate ACKs, SACKs.
-    #[default]
-    Full,
-    /// No program runs on the segment path.
-    Essential,
-    /// No TCP program runs at all.
-    Off,
-}
-
-impl Detail {
-    /// Every level, from most to least.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Essential, Self::Off];
-
-    /// The word in the file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Essential => "essential",
-            Self::Off => "off",
-        }
     }
 }

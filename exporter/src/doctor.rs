@@ -11,6 +11,7 @@ use crate::{
         purpose::Purpose,
         symbols::Symbols,
     },
+    setup,
 };
 use serde::Serialize;
 use std::{
@@ -68,10 +69,11 @@ impl Diagnosis {
         };
         let programs = plan.as_ref().map_or_else(Vec::new, programs);
         let metrics_off = plan.as_ref().map_or_else(Vec::new, |plan| {
+            let coverage = setup::coverage(plan);
             let off = METRICS.iter().filter_map(|metric| {
                 Some(Off {
                     name: metric.full_name(),
-                    reason: metric.why_off(plan)?,
+                    reason: metric.why_off(&coverage)?,
                 })
             });
             off.collect()
@@ -113,9 +115,9 @@ impl Diagnosis {
 }
 
 fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
-    let (features, _) = features::read(btf, &plan::tracepoints(), &plan::iterators())
+    let (features, _) = features::read(&setup::btf_file(btf), &plan::tracepoints(), &plan::iterators())
         .map_err(|error: FeaturesError| error.to_string())?;
-    plan::plan(config, &features, Purpose::Serve).map_err(|error: Unsupported| error.to_string())
+    plan::plan(setup::selection(config), &features, Purpose::Serve).map_err(|error: Unsupported| error.to_string())
 }
 
 fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {

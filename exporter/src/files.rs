@@ -2,11 +2,6 @@
 //! It must never wait for a writer, nor take more memory than a file of its kind may need: whatever is not a regular file of
 //! at most a given size is refused. From a path; to whoever parses the bytes.
 
-mod watched;
-
-pub use watched::Watched;
-
-use ring::digest::{Context, SHA256};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read},
@@ -37,37 +32,11 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What tells one content of a file from another. Two errors of one kind are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Print {
-    /// The digest of its bytes.
-    Of([u8; 32]),
-    /// Why it cannot be read.
-    Unreadable(ErrorKind),
-}
-
-/// The print of the file at `path`; what is beyond `most` bytes is not looked at.
-pub fn print(path: &Path, most: u64) -> Print {
-    digest(path, most).unwrap_or_else(|error| Print::Unreadable(error.kind()))
-}
-
-fn digest(path: &Path, most: u64) -> io::Result<Print> {
-    let mut file = open(path)?.take(most);
-    let mut context = Context::new(&SHA256);
-    let mut part = vec![0; 16 << 10];
-    loop {
-        match file.read(&mut part)? {
-            0 => break,
-            read => context.update(part.get(..read).unwrap_or_default()),
-        }
-    }
-    let mut print = [0; 32];
-    print.copy_from_slice(context.finish().as_ref());
-    Ok(Print::Of(print))
-}
-
-/// Looks before it opens, as opening alone may do something to a device, and again at what it has opened.
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a regular file: looks before it opens, as opening alone may do something to a device, and again at what it has opened.
+///
+/// # Errors
+/// As for [`read`].
+pub fn open(path: &Path) -> io::Result<File> {
     require_regular(&fs::metadata(path)?)?;
     let file = OpenOptions::new()
         .read(true)
@@ -126,21 +95,5 @@ mod tests {
             assert_eq!(error.kind(), kind, "{name}");
             assert!(error.to_string().contains(what), "{name}: {error}");
         }
-    }
-
-    #[test]
-    fn prints_differ_where_bytes_do_and_not_where_only_times_do() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let print_of = |text: &str| {
-            write(file.path(), text).unwrap();
-            print(file.path(), 100)
-        };
-        let first = print_of("one");
-        assert_ne!(print_of("two"), first);
-        assert_eq!(print_of("one"), first);
-        assert_eq!(
-            print(Path::new("/dev/zero"), 100),
-            Print::Unreadable(ErrorKind::InvalidInput)
-        );
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Pure: from what the collector read; to filters, order and JSON.
 
-use crate::{config::TcpLabel, kernel::read::text, labels::LabelSet};
+use crate::{config::TcpLabel, labels::LabelSet};
 use common::{
     flow::ADOPTED,
     record::{FlowRecord, Limit},
     tcp::INFINITE_SSTHRESH,
+    text::Name,
 };
 use serde_json::{Map, Value, json};
 use std::{cmp::Reverse, net::SocketAddr};
@@ -44,7 +45,7 @@ impl LiveFlow {
 
     /// Name of the congestion-control algorithm.
     pub fn algorithm(&self) -> String {
-        text(self.record.algorithm)
+        Name(self.record.algorithm).to_string()
     }
 
     /// For programs: names, then every number of [`FIELDS`]; null for what is not known.

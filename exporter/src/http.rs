@@ -3,9 +3,9 @@
 use crate::{
     api::{self, access::FlowAccess},
     collect::{CollectError, Collection, Collector},
+    coverage::Coverage,
     expositions::{Expositions, Form},
     families::METRICS,
-    kernel::plan::Plan,
     page,
     prometheus::{self, Format},
     reload::{Reason, Reloader},
@@ -32,7 +32,7 @@ pub struct Service {
     /// Re-reads the configuration, if that is allowed over HTTP.
     pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
-    pub plan: Plan,
+    pub coverage: Coverage,
     /// Path of the metrics.
     pub telemetry_path: String,
     /// Who may ask, besides what the guard before the routes lets through.
@@ -99,16 +99,16 @@ async fn readyz(State(service): State<Arc<Service>>) -> Response {
         return collection_failed(&error);
     }
     let mut body = String::from("ready\n");
-    for planned in &service.plan.programs {
-        let name = planned.name();
+    for program in &service.coverage.programs {
+        let name = program.name;
         // Writing to a string does not fail.
-        let _infallible = match &planned.off {
+        let _infallible = match &program.off {
             None => writeln!(body, "{name}: attached"),
             Some(reason) => writeln!(body, "{name}: off: {reason}"),
         };
     }
     for metric in METRICS {
-        if let Some(reason) = metric.why_off(&service.plan) {
+        if let Some(reason) = metric.why_off(&service.coverage) {
             let _infallible = writeln!(body, "{}: off: {reason}", metric.full_name());
         }
     }
@@ -138,7 +138,7 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
             let gzip = web::accepts_gzip(&asked);
             let (service, shown) = (Arc::clone(&service), Arc::clone(&families));
             let making = Arc::clone(&service);
-            let render = move || Ok(page::render(making.about(), &making.plan, &shown, at).into_bytes());
+            let render = move || Ok(page::render(making.about(), &making.coverage, &shown, at).into_bytes());
             let body = service.expositions.get(&families, Form::Page, gzip, render);
             match body.await {
                 Ok(body) => (headers, Html(shared(body, gzip))).into_response(),

@@ -3,6 +3,7 @@
 //! Only this folder knows aya. It names nothing for the user but kernel symbols and drop reasons; labels are made later.
 
 pub mod btf;
+pub mod btf_file;
 pub mod capabilities;
 pub mod capacity;
 pub mod capture;
@@ -10,6 +11,7 @@ pub mod events;
 pub mod features;
 pub mod kfuncs;
 pub mod load;
+pub mod lookups;
 pub mod plan;
 pub mod purpose;
 pub mod read;
@@ -22,6 +24,5 @@ mod lockdown;
 mod record;
 mod rings;
 mod syscall;
-mod tables;
 
 pub use load::{Kernel, LoadError};

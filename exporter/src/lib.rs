@@ -4,10 +4,11 @@
 //! - `files` reads what somebody names; `threads`, `worker`, `signals` and `throttle`: the process and its log
 //! - `config`, `numbering`: what is wanted, and numbers for its names; `yaml` reads what they name
 //! - `kernel`: loads the programs and reads their maps
-//! - `snapshot`: what was collected, as a value; `sites` names where packets were dropped
+//! - `coverage`, `snapshot`: what runs and what was collected, as values; `sites` names where packets were dropped
 //! - `labels`: names for it; `classes` those of drops, `ledger` what was counted under which, `cardinality` their bound
 //! - `families`: the metric table applied; `status` the exporter's own state
 //! - `drops`, `flows`: rows of drops and live flows for people
+//! - `setup`: between configuration and kernel, and between kernel and metrics
 //! - `collect`, `reload`: when asked
 //! - `prometheus` encodes, `page` draws, `expositions` has each made once; `api` answers in JSON, `http` the rest, and `web`
 //!   serves it, over TLS if asked to, to those who may; `watch` has files read again that change
@@ -18,9 +19,9 @@
 
 pub mod files;
 pub mod signals;
-pub mod text;
 pub mod threads;
 pub mod throttle;
+pub mod watched;
 pub mod worker;
 
 mod memory;
@@ -31,6 +32,7 @@ pub mod numbering;
 
 pub mod kernel;
 
+pub mod coverage;
 pub mod snapshot;
 
 pub mod sites;
@@ -44,6 +46,8 @@ pub mod ledger;
 pub mod drops;
 pub mod flows;
 pub mod status;
+
+pub mod setup;
 
 pub mod process;
 pub mod pushes;

@@ -7,7 +7,7 @@ use crate::{
     kernel::{Kernel, capabilities, features, plan, purpose::Purpose},
     numbering::Numbering,
     run::{HIDDEN_SYMBOLS, RunError},
-    signals, threads,
+    setup, signals, threads,
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -20,12 +20,13 @@ use tokio::{
 /// # Errors
 /// [`RunError`]; nothing stays loaded.
 pub fn load(config: &Config, btf: Option<&Path>) -> Result<Collector, RunError> {
-    let (features, reasons) = features::read(btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(config, &features, Purpose::Serve)?;
+    let btf = setup::btf_file(btf);
+    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
+    let plan = plan::plan(setup::selection(config), &features, Purpose::Serve)?;
     capabilities::keep_needed()?;
     let numbering = Numbering::new(config);
     let started = clock();
-    let kernel = Kernel::load(config, &numbering, plan, reasons, btf)?;
+    let kernel = Kernel::load(&setup::setup(config, &numbering, reasons, btf), plan)?;
     capabilities::drop_all()?;
     if kernel.hides_symbols() {
         tracing::warn!("{HIDDEN_SYMBOLS}");

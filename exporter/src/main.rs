@@ -1,6 +1,7 @@
 //! The binary `tcpvitals`: arguments, logging, and the exit code.
 
 use clap::Parser;
+use common::text::is_unprintable;
 use std::{
     ffi::OsString,
     fmt::Display,
@@ -15,9 +16,7 @@ use tcpvitals::{
     doctor::Diagnosis,
     drops, families, manual, otlp,
     run::{self, RunError},
-    signals,
-    text::is_unprintable,
-    top, trace,
+    signals, top, trace,
     web::Web,
 };
 use tracing_subscriber::{

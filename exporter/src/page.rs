@@ -2,14 +2,14 @@
 //! what needs two collections: numbers between refreshes.
 //! It must never run or fetch anything that is not in it, and must escape every text: labels come from the configuration
 //! and the kernel. The templates do both, and the page's Content-Security-Policy holds the browser to it.
-//! From the families of a collection and the plan; to the route `/`.
+//! From the families of a collection and the coverage; to the route `/`.
 
 mod health;
 mod model;
 mod tables;
 mod words;
 
-use crate::{families::Families, kernel::plan::Plan};
+use crate::{coverage::Coverage, families::Families};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
@@ -48,7 +48,7 @@ pub fn policy() -> &'static str {
 }
 
 /// The page for a collection of the time `now`, since 1970.
-pub fn render(about: About<'_>, plan: &Plan, families: &Families, now: Duration) -> String {
+pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, now: Duration) -> String {
     let started = families.started();
     let uptime = started.map(|started| now.saturating_sub(started));
     let since = uptime.map_or_else(
@@ -65,7 +65,7 @@ pub fn render(about: About<'_>, plan: &Plan, families: &Families, now: Duration)
             (tables::overview(families, seconds))
             (tables::subnets(families))
             (tables::drops(families, seconds))
-            (health::section(plan, families, now))
+            (health::section(coverage, families, now))
         }
     };
     let facts = uptime.map(|uptime| format!("up {}", words::duration(uptime)));

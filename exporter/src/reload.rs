@@ -5,8 +5,9 @@
 use crate::{
     collect::{Collector, ReloadError},
     config::{Config, ConfigError},
-    files::{self, Watched},
+    files,
     otlp::{self, client::Receiver},
+    watched::Watched,
     worker::Worker,
 };
 use std::{

@@ -21,6 +21,7 @@ use crate::{
     pushes::Tally,
     reload::{self, Reason, Reloader, Wanted},
     served::Served,
+    setup,
     signals::{self, EndAtOnce},
     systemd,
     threads::{self, TooFew},
@@ -124,8 +125,9 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let Wanted { config, receiver } = wanted?;
     let web_config_file = arguments.web_config_file.as_deref();
     Web::read(web_config_file)?;
-    let (features, reasons) = features::read(arguments.btf.as_deref(), &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(&config, &features, Purpose::Serve)?;
+    let btf = setup::btf_file(arguments.btf.as_deref());
+    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
+    let plan = plan::plan(setup::selection(&config), &features, Purpose::Serve)?;
     let address = arguments.listen_address;
     let listener = bind(address).map_err(|source| RunError::Listen { address, source })?;
     let listens_on = listener.local_addr().map_err(RunError::Serve)?.ip();
@@ -134,10 +136,10 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     let web = Arc::new(Web::read(web_config_file)?);
     let numbering = Numbering::new(&config);
     let started = clock();
-    let kernel = Kernel::load(&config, &numbering, plan, reasons, arguments.btf.as_deref())?;
+    let kernel = Kernel::load(&setup::setup(&config, &numbering, reasons, btf), plan)?;
     capabilities::drop_all()?;
     tell(&kernel, &config);
-    let plan = kernel.plan().clone();
+    let coverage = setup::coverage(kernel.plan());
     let tally = Arc::new(Tally::default());
     // Those that run tasks, and those for what takes long: an answer with many flows, a password.
     let runtime = threads::runtime("tcpvitals", 2, 4)?;
@@ -168,7 +170,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), RunError> {
     };
     panics::end_the_process(last_push).map_err(|error| TooFew::new(2, error))?;
     let service = Service {
-        plan,
+        coverage,
         collector,
         expositions: Expositions::new(Arc::clone(&connections)),
         reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),

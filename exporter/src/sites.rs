@@ -1,22 +1,26 @@
-//! Sites of drops: numbers and texts of the kernel side become names. Never reads the kernel itself: it asks [`Kernel`] for names
+//! Sites of drops: numbers and texts of the kernel side become names. Never reads the kernel itself: it asks for names
 //! that were learned before. From a reading to the snapshot.
 
-use crate::{
-    classes::coarse,
-    kernel::{
-        Kernel,
-        read::{DropRow, text},
-    },
-    snapshot::DropSite,
-};
+use crate::{classes::coarse, snapshot::DropSite};
 use common::{
     connection::ConnectionType,
-    drops::{Direction, DropKey, DropSource, NamedDropKey, Protocol, skip, xdp_action},
+    drops::{Direction, DropKey, DropRow, DropSource, NamedDropKey, Protocol, skip, xdp_action},
+    text::Name,
 };
 use nix::errno::Errno;
 
+/// The names of a kernel.
+pub trait Names {
+    /// The function at a code address.
+    fn location(&self, address: u64) -> String;
+    /// A drop reason.
+    fn reason(&self, number: u32) -> String;
+    /// Whether there is a drop reason of this name.
+    fn has_reason(&self, name: &str) -> bool;
+}
+
 /// Who dropped, and where and why; without a site the row `other`.
-pub fn name(row: &DropRow, kernel: &Kernel) -> (DropSource, Option<DropSite>) {
+pub fn name(row: &DropRow, kernel: &impl Names) -> (DropSource, Option<DropSite>) {
     match row {
         DropRow::Other(source) => (*source, None),
         DropRow::Software(key) => (DropSource::Software, Some(of_software(key, kernel))),
@@ -24,7 +28,7 @@ pub fn name(row: &DropRow, kernel: &Kernel) -> (DropSource, Option<DropSite>) {
     }
 }
 
-fn of_software(key: &DropKey, kernel: &Kernel) -> DropSite {
+fn of_software(key: &DropKey, kernel: &impl Names) -> DropSite {
     let is_known = |without: u8| key.skipped & without == 0;
     let reason = kernel.reason(key.reason);
     DropSite {
@@ -41,12 +45,16 @@ fn of_software(key: &DropKey, kernel: &Kernel) -> DropSite {
 fn of_name(key: &NamedDropKey) -> DropSite {
     let of_xdp = DropSource::from_number(key.source) == DropSource::Xdp;
     DropSite {
-        location: match text(key.place) {
+        location: match Name(key.place).to_string() {
             // A program may be loaded without a name; then the hook tells at least where to look.
             place if place.is_empty() && of_xdp => hook(key.cause).to_owned(),
             place => place,
         },
-        reason: if of_xdp { failure(key.cause) } else { text(key.group) },
+        reason: if of_xdp {
+            failure(key.cause)
+        } else {
+            Name(key.group).to_string()
+        },
         subnet: Some(key.subnet),
         protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,

@@ -1,12 +1,13 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::kernel::{capacity::Capacity, plan::Plan, read::Misses};
+use crate::coverage::Coverage;
 use common::{
     address::SubnetKey,
+    capacity::Capacity,
     connection::ConnectionType,
     drops::{Direction, DropCount, DropSource, Protocol},
     group::{GroupCounters, GroupKey, Samples},
-    lost::Lost,
+    lost::{Lost, Misses},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +25,7 @@ pub struct Snapshot {
     /// Runs that the kernel skipped, by program.
     pub misses: BTreeMap<&'static str, Misses>,
     /// What runs, and what does not and why.
-    pub plan: Plan,
+    pub coverage: Coverage,
     /// Slots of the tables.
     pub capacity: Capacity,
     /// Length of a jiffy, the kernel's unit of `chrono_stat` and `icsk_rto`.
@@ -232,13 +233,6 @@ impl LastReload {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{
-        config::Config,
-        kernel::{
-            plan::{plan, tests::everything},
-            purpose::Purpose,
-        },
-    };
 
     /// A row of a table.
     pub(crate) const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
@@ -253,7 +247,7 @@ pub(crate) mod tests {
             algorithms: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),
-            plan: plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap(),
+            coverage: Coverage::default(),
             capacity: Capacity { groups: 16, drops: 16 },
             jiffy: Duration::from_millis(4),
             exporter: Exporter::default(),

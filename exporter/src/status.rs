@@ -4,10 +4,12 @@
 
 use crate::{
     families::{Families, Metric, Source, Value},
-    kernel::read::Misses,
     snapshot::{Exporter, Snapshot},
 };
-use common::{drops::DropSource, lost::Lost};
+use common::{
+    drops::DropSource,
+    lost::{Lost, Misses},
+};
 use std::collections::BTreeMap;
 
 /// The numbers of one collection.

@@ -7,6 +7,7 @@ use tcpvitals::config::{DropLabel, TcpLabel};
 use tcpvitals::families::Kind::{self, Counter, Gauge, Histogram};
 use tcpvitals::families::Scope::{self, Drops, Exporter, Tcp};
 use tcpvitals::families::{METRICS, Points, Source};
+use tcpvitals::kernel::plan::PROGRAMS;
 
 /// Full name, kind, which labels it has besides its own, its own labels, and the values of the first of them if they are fixed.
 type Promise = (
@@ -259,4 +260,14 @@ fn first_values<T>(points: Points<T>) -> Vec<&'static str> {
         .iter()
         .filter_map(|(values, _)| values.first().copied())
         .collect()
+}
+
+#[test]
+fn metrics_name_programs_that_there_are() {
+    for metric in METRICS {
+        for program in metric.programs.iter().chain(metric.one_of) {
+            let is_known = PROGRAMS.iter().any(|known| known.name == *program);
+            assert!(is_known, "{}: {program}", metric.full_name());
+        }
+    }
 }

@@ -9,15 +9,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use tcpvitals::config::Config;
+use tcpvitals::coverage::Coverage;
 use tcpvitals::families::{self, Families, METRICS};
-use tcpvitals::kernel::plan::{Plan, plan};
-use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::Labelling;
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{self, encode};
 use tests::exposition::{self, Exposition, parse};
 
-use crate::sample::{QUOTED, features, full};
+use crate::sample::{QUOTED, coverage, full};
 
 /// A golden file's name, the configuration, what the kernel lacks, and the metrics that are therefore left out.
 pub(crate) struct Case {
@@ -66,9 +65,9 @@ impl Case {
         )))
     }
 
-    pub(crate) fn plan(&self) -> Result<Plan> {
+    pub(crate) fn coverage(&self) -> Result<Coverage> {
         let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
-        Ok(plan(&config, &features(self.lacking), Purpose::Serve)?)
+        coverage(&config, self.lacking)
     }
 
     pub(crate) fn file(&self, extension: &str) -> PathBuf {

@@ -10,8 +10,6 @@ use common::group::{Counter, GroupKey, Role};
 use serde_json::Value;
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families};
-use tcpvitals::kernel::plan::{Plan, plan};
-use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::Labelling;
 use tcpvitals::numbering::Numbering;
 use tcpvitals::page::{About, policy, render, render_failure};
@@ -19,7 +17,7 @@ use tcpvitals::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::web_page::{REST, rows, site, unescape};
 
 use crate::golden::{CASES, require_golden};
-use crate::sample::{QUOTED, empty, features};
+use crate::sample::{QUOTED, coverage, empty};
 
 /// Two hours after the start that the sample knows.
 const NOW: Duration = Duration::from_secs(1_700_007_200);
@@ -33,10 +31,6 @@ const ABOUT: About<'_> = About {
 fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families> {
     let mut labelling = Labelling::new(config, &Numbering::new(config), families::cost());
     Arc::new(families::build(&labelling.label(snapshot)))
-}
-
-fn plan_of(config: &Config, lacking: &[&str]) -> Result<Plan> {
-    Ok(plan(config, &features(lacking), Purpose::Serve)?)
 }
 
 /// One element a line, without style and script, which are files, and with a version that never changes.
@@ -54,7 +48,7 @@ fn lines(page: &str) -> Result<String> {
 #[test]
 fn the_page_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {
-        let page = render(ABOUT, &case.plan()?, &*case.families()?, NOW);
+        let page = render(ABOUT, &case.coverage()?, &*case.families()?, NOW);
         require_golden(&case.file("html"), &lines(&page)?)?;
     }
     Ok(())
@@ -85,7 +79,7 @@ fn no_text_becomes_markup() -> Result<()> {
         release: EVIL,
         telemetry_path: "/\"><b>",
     };
-    let page = render(about, &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let page = render(about, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
     let failure = render_failure(about, EVIL);
     for page in [&page, &failure] {
         assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
@@ -100,14 +94,14 @@ fn no_text_becomes_markup() -> Result<()> {
 }
 
 fn fresh(config: &Config) -> Result<Snapshot> {
-    Ok(empty(plan_of(config, &[])?))
+    Ok(empty(coverage(config, &[])?))
 }
 
 #[test]
 fn a_host_on_which_nothing_happened_has_a_page() -> Result<()> {
     let config = Config::built_in();
     let snapshot = fresh(&config)?;
-    let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
     for sentence in [
         "No connection has been seen yet.",
         "No packet has been dropped yet.",
@@ -134,7 +128,7 @@ fn what_is_off_is_said_with_its_reason() -> Result<()> {
     ] {
         let config = Config::from_yaml(yaml, "test.yaml")?;
         let snapshot = fresh(&config)?;
-        let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
+        let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
         assert!(page.contains(sentence) && page.contains(reason), "{yaml}: {page}");
     }
     Ok(())
@@ -184,7 +178,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             },
         });
     }
-    let page = render(ABOUT, &snapshot.plan, &families_of(&config, &snapshot), NOW);
+    let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
     assert!(
         page.contains("10 more subnets") && page.contains("10 more sites"),
         "{page}"
@@ -216,7 +210,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
 
 #[test]
 fn labels_that_are_off_leave_one_row() -> Result<()> {
-    let page = render(ABOUT, &CASES[1].plan()?, &*CASES[1].families()?, NOW);
+    let page = render(ABOUT, &CASES[1].coverage()?, &*CASES[1].families()?, NOW);
     let subnets = rows(&page, "subnets")?;
     assert_eq!(subnets.keys().collect::<Vec<_>>(), ["", "all"]);
     assert_eq!(subnets[""], subnets["all"]);

@@ -17,15 +17,13 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
 use tcpvitals::config::Config;
 use tcpvitals::families::{self, Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
-use tcpvitals::kernel::plan::plan;
-use tcpvitals::kernel::purpose::Purpose;
 use tcpvitals::labels::{LabelSet, Labelling};
 use tcpvitals::numbering::Numbering;
 use tcpvitals::prometheus::{Format, encode};
 use tcpvitals::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
 use tests::{exposition, protobuf};
 
-use crate::sample::{JIFFY, empty, features, observe};
+use crate::sample::{JIFFY, coverage, empty, observe};
 
 const SUBNETS: u32 = 6;
 const REASONS: [&str; 4] = ["NOT_SPECIFIED", "NETFILTER_DROP", "TCP_OLD_DATA", ""];
@@ -188,7 +186,7 @@ impl World {
         let numbering = Numbering::new(&config);
         Ok(Self {
             choices: choices.clone(),
-            snapshot: empty(plan(&config, &features(&[]), Purpose::Serve)?),
+            snapshot: empty(coverage(&config, &[])?),
             groups: Vec::new(),
             drops: Vec::new(),
             not_ignored: BTreeMap::new(),

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use common::address::SubnetKey;
+use common::capacity::Capacity;
 use common::connection::ConnectionType;
 use common::drops::{Direction, DropCount, DropSource, Protocol};
 use common::fields::{FIELDS, Place};
 use common::group::{GroupKey, Role};
 use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
-use common::lost::Lost;
+use common::lost::{Lost, Misses};
 use tcpvitals::config::Config;
-use tcpvitals::kernel::capacity::Capacity;
+use tcpvitals::coverage::Coverage;
 use tcpvitals::kernel::features::Features;
 use tcpvitals::kernel::kfuncs::Casts;
-use tcpvitals::kernel::plan::{self, Plan, plan};
+use tcpvitals::kernel::plan::{self, plan};
 use tcpvitals::kernel::purpose::Purpose;
-use tcpvitals::kernel::read::Misses;
+use tcpvitals::setup;
 use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
@@ -61,15 +62,21 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
     }
 }
 
+/// What runs there by a configuration.
+pub(crate) fn coverage(config: &Config, lacking: &[&str]) -> Result<Coverage> {
+    let plan = plan(setup::selection(config), &features(lacking), Purpose::Serve)?;
+    Ok(setup::coverage(&plan))
+}
+
 /// A snapshot in which nothing has happened yet.
-pub(crate) fn empty(plan: Plan) -> Snapshot {
+pub(crate) fn empty(coverage: Coverage) -> Snapshot {
     Snapshot {
         groups: Vec::new(),
         drops: Vec::new(),
         algorithms: [].into(),
         lost: [0; Lost::COUNT],
         misses: [].into(),
-        plan,
+        coverage,
         capacity: Capacity { groups: 64, drops: 32 },
         jiffy: JIFFY,
         exporter: Exporter::default(),
@@ -100,7 +107,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         connection: ConnectionType::Wifi as u8,
         role: Role::Server as u8,
     };
-    let mut snapshot = empty(plan(config, &features(lacking), Purpose::Serve)?);
+    let mut snapshot = empty(coverage(config, lacking)?);
     snapshot.groups = vec![
         row(1, Some(office), sampled(counted(1000))),
         row(2, Some(quoted), counted(2000)),

@@ -7,13 +7,14 @@ use common::address::SubnetKey;
 use common::connection::ConnectionType;
 use common::group::Role;
 use common::record::{FlowRecord, Limit};
+use common::text::Name;
 use tcpvitals::config::Config;
 use tcpvitals::kernel::Kernel;
 use tcpvitals::kernel::features;
 use tcpvitals::kernel::plan;
 use tcpvitals::kernel::purpose::Purpose;
-use tcpvitals::kernel::read::text;
 use tcpvitals::numbering::Numbering;
+use tcpvitals::setup;
 use tests::pair::Pair;
 use tests::subnet::Family;
 use tests::tcp_info::TcpInfo;
@@ -60,9 +61,13 @@ const ROWS: &[Row] = &[
 
 /// Loads the programs into the kernel from within the test, to call what no command shows alone.
 fn load(config: &Config) -> Result<Kernel> {
-    let (features, reasons) = features::read(None, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(config, &features, Purpose::Serve)?;
-    Ok(Kernel::load(config, &Numbering::new(config), plan, reasons, None)?)
+    let btf = setup::btf_file(None);
+    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
+    let plan = plan::plan(setup::selection(config), &features, Purpose::Serve)?;
+    Ok(Kernel::load(
+        &setup::setup(config, &Numbering::new(config), reasons, btf),
+        plan,
+    )?)
 }
 
 fn check(family: Family) -> Result<()> {
@@ -121,7 +126,7 @@ fn check(family: Family) -> Result<()> {
                 record.cookie != 0 && record.started != 0 && record.started <= record.now,
                 "{record:?}"
             );
-            assert!(!text(record.algorithm).is_empty());
+            assert!(!Name(record.algorithm).to_string().is_empty());
             // The hooks take the sample of an acknowledgment when the next segment comes, so a sender of much has some.
             assert!(record.count_rtt > 0 || info.data_segs_out < 10, "{record:?}");
             assert!(record.min_rtt_us <= record.rtt_sample_us && record.rtt_sample_us <= record.max_rtt_us);

@@ -17,6 +17,7 @@ mod drop_meaning;
 mod drop_table;
 mod drops;
 mod dump;
+mod facts;
 mod failures;
 mod formats;
 mod hardware;

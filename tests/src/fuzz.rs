@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use common::text::is_unprintable;
 use tcpvitals::api::{drops, flows};
 use tcpvitals::config::Config;
 use tcpvitals::kernel::btf::Btf;
 use tcpvitals::kernel::reasons::Reasons;
 use tcpvitals::prometheus::Format;
-use tcpvitals::text::is_unprintable;
 use tcpvitals::trace::binary::Reader;
 use tcpvitals::trace::{json, text};
 use tcpvitals::web::WebConfig;

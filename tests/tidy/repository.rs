@@ -68,7 +68,6 @@ const LONGER: &[(&str, &str)] = &[
         "exporter/src/kernel/plan.rs",
         "the table of programs beside the plan that is made of it",
     ),
-    ("exporter/src/kernel/read.rs", "one reading: every map that is read"),
 ];
 
 fn is_not_too_long(file: &File) -> Complaints {

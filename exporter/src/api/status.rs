@@ -1,12 +1,12 @@
 //! `/api/v1/status`: what runs and what does not, what was lost, how full the tables are. Pure: values in, JSON out.
 
-use crate::{families::METRICS, kernel::plan::Plan, status::Status};
+use crate::{coverage::Coverage, families::METRICS, status::Status};
 use common::lost::Lost;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The answer. `release` is that of the kernel; times are since 1970.
-pub fn answer(status: &Status, plan: &Plan, release: &str, started: Duration) -> Value {
+pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Duration) -> Value {
     let Status {
         lost,
         misses,
@@ -16,16 +16,16 @@ pub fn answer(status: &Status, plan: &Plan, release: &str, started: Duration) ->
         series,
         exporter,
     } = status;
-    let programs = plan.programs.iter().map(|planned| {
+    let programs = coverage.programs.iter().map(|program| {
         json!({
-            "program": planned.name(),
-            "hook": planned.program.hook.name(),
-            "attached": planned.off.is_none(),
-            "reason": planned.off,
+            "program": program.name,
+            "hook": program.hook,
+            "attached": program.off.is_none(),
+            "reason": program.off,
         })
     });
     let metrics_off = METRICS.iter().filter_map(|metric| {
-        let reason = metric.why_off(plan)?;
+        let reason = metric.why_off(coverage)?;
         Some(json!({"metric": metric.full_name(), "reason": reason}))
     });
     let lost = |which: Lost| lost.get(which as usize).copied().unwrap_or(0);

@@ -17,9 +17,12 @@ use crate::{
         capabilities,
         capture::{Packets, Wanted},
         features,
+        load::Setup,
+        lookups::Lookups,
         plan::{self, Plan},
         purpose::Purpose,
     },
+    setup, signals,
 };
 use common::capture::Site;
 use nix::{
@@ -64,9 +67,9 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         arguments.filters.filter(&config.drops),
         Classes::new(&config.drops.classes),
     );
-    let btf = arguments.btf.as_deref();
-    let (features, reasons) = features::read(btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(&config, &features, Purpose::Capture)?;
+    let btf = setup::btf_file(arguments.btf.as_deref());
+    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
+    let plan = plan::plan(setup::selection(&config), &features, Purpose::Capture)?;
     check(&plan)?;
     let output = Output::open(path, arguments.rotation.into())?;
     capabilities::keep_needed_for_buffers()?;
@@ -79,7 +82,15 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         },
         addresses: arguments.filters.addresses.clone(),
     };
-    let packets = Packets::load(&wanted, plan, reasons, btf)?;
+    let setup = Setup {
+        // The tables of groups and drops stay empty.
+        memory: 0,
+        lookups: Lookups::of_networks(&wanted.addresses),
+        reasons,
+        btf,
+        end_is_asked: signals::end_is_asked,
+    };
+    let packets = Packets::load(&wanted, &setup, plan)?;
     capabilities::drop_all()?;
     if packets.kernel().hides_symbols() {
         tracing::warn!("the kernel hides its symbol addresses, so locations are unknown; give the process CAP_SYSLOG");

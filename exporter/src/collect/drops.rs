@@ -1,16 +1,17 @@
 //! What was dropped, row by row, for those who want more than the metrics: no fold runs for it, and no other table is read.
 
-use super::{CollectError, Collector, Source};
+use super::{CollectError, Collector, Known, Source};
 use crate::{
     config::DropLabel,
     drops::{Dropped, Place},
     kernel::{
         Kernel,
-        read::{DropReading, DropRow, ReadError},
+        read::{DropReading, ReadError},
     },
     labels::LabelSet,
     sites,
 };
+use common::drops::DropRow;
 use std::sync::Arc;
 
 impl Collector {
@@ -31,7 +32,7 @@ impl Source {
         let readings = self.kernel.read_only_drops(&mut self.tables)?;
         self.learn_names(&readings)?;
         let rows = readings.into_iter().filter_map(|(slot, DropReading { row, count })| {
-            let (source, site) = sites::name(&row, &self.kernel);
+            let (source, site) = sites::name(&row, &Known(&self.kernel));
             let labels = self.labelling.of_site(site.as_ref())?;
             let place = place(&row, &self.kernel);
             Some(Dropped {

@@ -10,6 +10,7 @@ use crate::{
         delta::{Relabelled, Relabelling},
         reading::nanos,
     },
+    setup,
     worker::NotDone,
 };
 use std::time::Duration;
@@ -91,7 +92,7 @@ impl Source {
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
         let snapshot = self.snapshot().map_err(CollectError::Read)?;
         let (at, by_old) = (nanos(clock()), self.label(&snapshot));
-        self.kernel.configure(&config, &numbering)?;
+        self.kernel.configure(setup::lookups(&config, &numbering))?;
         self.labelling.configure(&config, &numbering);
         self.served.limit(config.limits.connections_per_peer);
         (self.config, self.numbering) = (config.clone(), numbering);

@@ -2,8 +2,8 @@
 //! It must never accept a name that the exporter uses itself.
 //! From the `parse` functions and back to them.
 
-use crate::text::is_unprintable;
 use crate::yaml::Problem;
+use common::text::is_unprintable;
 
 /// What the exporter calls everything that fits nowhere else.
 pub(super) const OTHER: &str = "other";

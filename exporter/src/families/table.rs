@@ -7,15 +7,13 @@ use super::{
     Unit::{self, Bytes, None as Count, Seconds, Segments},
     number, seconds,
 };
-use crate::{
-    kernel::plan::{FOLD, FOLD_LISTENERS as LISTENERS},
-    snapshot::{Push, Refusal},
-};
+use crate::snapshot::{Push, Refusal};
 use common::{
     drops,
     group::Counter,
     histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
     lost::Lost,
+    programs::{FOLD, FOLD_LISTENERS as LISTENERS},
 };
 use std::time::Duration;
 

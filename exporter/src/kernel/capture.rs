@@ -3,12 +3,10 @@
 
 use super::{
     Kernel, LoadError,
-    load::with_or_without_casts,
+    load::{Setup, with_or_without_casts},
     plan::Plan,
-    read::{ReadError, text},
-    reasons::Reasons,
+    read::ReadError,
     record::{SiteRecord, SiteStateRecord},
-    tables::Lookups,
 };
 use aya::{
     Ebpf,
@@ -22,6 +20,7 @@ use aya::{
 use common::{
     capture::{Head, MOST_AFTER, MOST_BEFORE, Site, SiteState, queue},
     fields::fact,
+    text::Name,
 };
 use ipnet::IpNet;
 use nix::unistd::{SysconfVar, sysconf};
@@ -29,7 +28,6 @@ use std::{
     collections::BTreeMap,
     io,
     os::fd::{AsFd, BorrowedFd},
-    path::Path,
 };
 
 /// What is wanted of dropped packets.
@@ -60,13 +58,11 @@ pub struct TailDrops {
 }
 
 impl Packets {
-    /// Loads and attaches what sends packets. `btf` is a file that has the kernel's BTF, instead of the kernel's own.
+    /// Loads and attaches what sends packets.
     ///
     /// # Errors
     /// [`LoadError`] when the kernel refuses.
-    pub fn load(wanted: &Wanted, mut plan: Plan, reasons: Reasons, btf: Option<&Path>) -> Result<Self, LoadError> {
-        /// The tables of groups and drops, which stay empty.
-        const SMALLEST: u64 = 0;
+    pub fn load(wanted: &Wanted, setup: &Setup, mut plan: Plan) -> Result<Self, LoadError> {
         let Wanted {
             queue,
             length,
@@ -79,8 +75,7 @@ impl Packets {
         ]);
         let load = |plan| {
             let mut buffers = Vec::new();
-            let lookups = Lookups::of_networks(addresses);
-            let kernel = Kernel::load_lookups(SMALLEST, lookups, plan, reasons.clone(), btf, |ebpf| {
+            let kernel = Kernel::load_prepared(setup, plan, |ebpf| {
                 buffers = open(ebpf, wanted)?;
                 Ok(())
             })?;
@@ -219,7 +214,7 @@ impl Packets {
 
 /// The name of a site's device; empty when the packet did not know it any more.
 pub fn device(site: &Site) -> String {
-    text(site.device)
+    Name(site.device).to_string()
 }
 
 /// Opens a buffer for each CPU. Whoever may not lock much memory gets smaller ones.

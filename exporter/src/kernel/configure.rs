@@ -4,10 +4,9 @@
 use super::{
     Kernel,
     load::LoadError,
+    lookups::{Lookups, Step},
     record::SettingsRecord,
-    tables::{Lookups, Step},
 };
-use crate::{config::Config, numbering::Numbering};
 use aya::{
     Ebpf,
     maps::{Array, LpmTrie, Map, MapError, lpm_trie::Key},
@@ -19,13 +18,13 @@ use common::{
 use ipnet::IpNet;
 
 impl Kernel {
-    /// Goes over to another configuration. Live flows follow at the next fold, events from now on.
+    /// Goes over to other tables, of whatever generation. Live flows follow at the next fold, events from now on.
     ///
     /// # Errors
     /// [`LoadError::Map`] when a map takes no more; what it held before is restored.
-    pub fn configure(&mut self, config: &Config, numbering: &Numbering) -> Result<(), LoadError> {
+    pub fn configure(&mut self, mut wanted: Lookups) -> Result<(), LoadError> {
         let generation = self.lookups.settings.generation + 1;
-        let wanted = Lookups::new(config, numbering, generation);
+        wanted.settings.generation = generation;
         let result = write(&mut self.ebpf, &self.lookups, &wanted);
         if result.is_err() {
             // Flows that were labelled meanwhile are labelled once more.

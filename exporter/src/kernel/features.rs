@@ -4,11 +4,11 @@
 
 use super::{
     btf::{Btf, BtfError},
+    btf_file::BtfFile,
     kfuncs::Casts,
     lockdown,
     reasons::Reasons,
 };
-use crate::files;
 use common::fields::{CAST_TYPES, FIELDS, Place};
 use std::{
     collections::BTreeMap,
@@ -78,9 +78,9 @@ pub struct Features {
 ///
 /// # Errors
 /// [`FeaturesError`] when the BTF cannot be read or understood.
-pub fn read(given: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
-    let path = btf_path(given);
-    let bytes = files::read(&path, files::BTF).map_err(|source| FeaturesError::NoBtf {
+pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
+    let path = file.path().to_owned();
+    let bytes = file.read().map_err(|source| FeaturesError::NoBtf {
         path: path.clone(),
         source,
     })?;
@@ -89,40 +89,35 @@ pub fn read(given: Option<&Path>, hooks: &[&str], iterators: &[&str]) -> Result<
         return Err(FeaturesError::LockedDown);
     }
     let mut features = of_btf(&btf, hooks, iterators);
-    if given.is_some() {
+    if file.is_given() {
         // The numbers of another file need not be those of the kernel.
         features.casts = None;
         features.preempt_count = None;
     }
     let mut reasons = Reasons::default();
     reasons.add(&btf);
-    read_modules(&Arc::new(btf), &mut reasons);
+    read_modules(file, &Arc::new(btf), &mut reasons);
     Ok((features, reasons))
 }
 
-/// The file that has the kernel's BTF.
-pub fn btf_path(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf)
-}
-
 /// Adds the names of modules that were loaded later. Reads the kernel's BTF once more only when there is such a module.
-pub fn read_new_modules(path: &Path, reasons: &mut Reasons) {
+pub fn read_new_modules(file: &BtfFile, reasons: &mut Reasons) {
     if REASON_MODULES
         .iter()
         .any(|module| !reasons.have(module) && module_path(module).exists())
-        && let Ok(bytes) = files::read(path, files::BTF)
+        && let Ok(bytes) = file.read()
         && let Ok(btf) = Btf::parse(bytes)
     {
-        read_modules(&Arc::new(btf), reasons);
+        read_modules(file, &Arc::new(btf), reasons);
         tracing::debug!("read the drop reasons of a module that was loaded later");
     }
 }
 
 /// A module that is not there, or whose BTF cannot be read, names no reasons; its numbers stay numbers.
-fn read_modules(kernel: &Arc<Btf>, reasons: &mut Reasons) {
+fn read_modules(file: &BtfFile, kernel: &Arc<Btf>, reasons: &mut Reasons) {
     for module in REASON_MODULES {
         if !reasons.have(module)
-            && let Ok(bytes) = files::read(&module_path(module), files::BTF)
+            && let Ok(bytes) = file.read_module(&module_path(module))
         {
             let btf = Btf::parse_split(bytes, kernel).ok();
             reasons.add_module(module, btf.as_ref());
@@ -247,30 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn the_running_kernel_has_every_field_but_the_optional_ones() {
-        let (features, _) = read(None, &["kfree_skb", "no_such_tracepoint"], &["tcp", "no_such_iterator"]).unwrap();
-        for (global, place) in &features.fields {
-            let optional =
-                ["NET_DEVICE_IEEE80211_PTR", "TASK_PREEMPT_COUNT"].contains(global) || global.starts_with("DEVLINK_");
-            if !optional {
-                assert!(place.is_ok(), "{global}: {place:?}");
-            }
-        }
-        assert!(features.tracepoints["kfree_skb"] >= 3);
-        assert!(!features.tracepoints.contains_key("no_such_tracepoint"));
-        assert_eq!(features.iterators, ["tcp"]);
-        assert!(features.socket_storage);
-        let btf = Btf::parse(files::read(&btf_path(None), files::BTF).unwrap()).unwrap();
-        assert_eq!(features.one_run_per_cpu, btf.function("bpf_prog_inc_misses_counter"));
-        let types = features.casts.map(|casts| casts.types.len());
-        assert_eq!(types, btf.function("bpf_rdonly_cast").then_some(CAST_TYPES.len()));
-        // The numbers of another file need not be the kernel's.
-        assert_eq!(read(Some(&btf_path(None)), &[], &[]).unwrap().0.casts, None);
-    }
-
-    #[test]
     fn a_missing_file_is_told_with_its_remedy() {
-        let error = read(Some(Path::new("/nowhere")), &[], &[]).unwrap_err().to_string();
+        let nowhere = BtfFile::new(Some(Path::new("/nowhere")), |path| std::fs::read(path));
+        let error = read(&nowhere, &[], &[]).unwrap_err().to_string();
         assert!(
             error.starts_with("/nowhere: cannot read the kernel's type information (BTF)"),
             "{error}"

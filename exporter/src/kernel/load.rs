@@ -2,26 +2,24 @@
 //! kernel's reason, and the rest runs.
 
 use super::{
-    capacity::Capacity,
-    configure, features, kfuncs, lockdown,
+    btf_file::BtfFile,
+    capacity, configure, kfuncs, lockdown,
+    lookups::Lookups,
     plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned},
     reasons::Reasons,
     symbols::Symbols,
     syscall::{self, MapIterator},
-    tables::Lookups,
 };
-use crate::{config::Config, files, numbering::Numbering, signals};
 use aya::{
     Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Map, MapError, perf::PerfBufferError},
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
-use common::{fields::fact, tracepoints::Run};
+use common::{capacity::Capacity, fields::fact, tracepoints::Run};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
-    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -78,6 +76,21 @@ pub enum LoadError {
     Cpus(&'static str, io::Error),
 }
 
+/// With what programs are loaded, besides the plan.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Bytes of kernel memory for the tables.
+    pub memory: u64,
+    /// What the programs look up.
+    pub lookups: Lookups,
+    /// Names of drop reasons.
+    pub reasons: Reasons,
+    /// The file that has the kernel's type information.
+    pub btf: BtfFile,
+    /// Whether the process is to end, which ends loading too.
+    pub end_is_asked: fn() -> bool,
+}
+
 /// The programs at work. Dropping it detaches and unloads them.
 #[derive(Debug)]
 pub struct Kernel {
@@ -90,7 +103,8 @@ pub struct Kernel {
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
     /// Where the kernel's BTF is.
-    pub(super) btf: PathBuf,
+    pub(super) btf: BtfFile,
+    end_is_asked: fn() -> bool,
     pub(super) cpus: usize,
     pub(super) capacity: Capacity,
     pub(super) jiffy_nanoseconds: u64,
@@ -99,27 +113,21 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads, fills the maps and attaches. `btf` is a file that has the kernel's BTF, instead of the kernel's own.
+    /// Loads, fills the maps and attaches.
     ///
     /// # Errors
     /// [`LoadError`] when nothing could be loaded.
-    pub fn load(
-        config: &Config,
-        numbering: &Numbering,
-        plan: Plan,
-        reasons: Reasons,
-        btf: Option<&Path>,
-    ) -> Result<Self, LoadError> {
-        let load = |plan| Self::load_plan(config, numbering, plan, reasons.clone(), btf);
+    pub fn load(setup: &Setup, plan: Plan) -> Result<Self, LoadError> {
+        let load = |plan| Self::load_prepared(setup, plan, |_| Ok(()));
         let kernel = with_or_without_casts(plan, load, Self::plan)?;
         kernel.tell_refusals();
         if !kernel.plan.counts_on_a_refused_segment_path() {
             return Ok(kernel);
         }
         // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
-        let (plan, reasons) = (kernel.plan.clone().without_segment_path(), kernel.reasons.clone());
+        let plan = kernel.plan.clone().without_segment_path();
         drop(kernel);
-        let kernel = Self::load_plan(config, numbering, plan, reasons, btf)?;
+        let kernel = load(plan)?;
         kernel.tell_refusals();
         Ok(kernel)
     }
@@ -131,28 +139,21 @@ impl Kernel {
         }
     }
 
-    fn load_plan(
-        config: &Config,
-        numbering: &Numbering,
-        plan: Plan,
-        reasons: Reasons,
-        btf: Option<&Path>,
-    ) -> Result<Self, LoadError> {
-        let lookups = Lookups::new(config, numbering, 1);
-        Self::load_lookups(config.limits.memory, lookups, plan, reasons, btf, |_| Ok(()))
-    }
-
-    /// The same with tables that are at hand. `prepare` comes before the first program runs.
-    pub(super) fn load_lookups(
-        memory: u64,
-        lookups: Lookups,
+    /// Loads by one plan. `prepare` comes before the first program runs.
+    pub(super) fn load_prepared(
+        setup: &Setup,
         mut plan: Plan,
-        reasons: Reasons,
-        btf: Option<&Path>,
         prepare: impl FnOnce(&mut Ebpf) -> Result<(), LoadError>,
     ) -> Result<Self, LoadError> {
+        let Setup {
+            memory,
+            lookups,
+            reasons,
+            btf: file,
+            end_is_asked,
+        } = setup.clone();
         let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
-        let capacity = Capacity::of_memory(memory, cpus);
+        let capacity = capacity::of_memory(memory, cpus);
         let jiffy_nanoseconds = jiffy_nanoseconds();
         plan.facts.extend([
             (fact::GROUP_CAPACITY, u64::from(capacity.groups)),
@@ -164,8 +165,7 @@ impl Kernel {
         configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
         prepare(&mut ebpf)?;
         // After the loader, which reads it as well, so that memory holds it once.
-        let path = features::btf_path(btf);
-        let btf = read_btf(&path).map_err(|error| object_error(error.into()))?;
+        let btf = read_btf(&file).map_err(|error| object_error(error.into()))?;
         let mut kernel = Self {
             ebpf,
             lookups,
@@ -175,7 +175,8 @@ impl Kernel {
             dump: None,
             symbols: Symbols::open(),
             reasons,
-            btf: path,
+            btf: file,
+            end_is_asked,
             cpus,
             capacity,
             jiffy_nanoseconds,
@@ -228,7 +229,7 @@ impl Kernel {
                 continue;
             }
             // The verifier takes its time, on slow machines many seconds.
-            if signals::end_is_asked() {
+            if (self.end_is_asked)() {
                 return Err(LoadError::EndAsked);
             }
             if let Err(error) = step(self, &planned) {
@@ -399,9 +400,9 @@ pub(super) fn with_or_without_casts<T>(
     second
 }
 
-fn read_btf(path: &Path) -> Result<Btf, BtfError> {
-    let read = files::read(path, files::BTF).map_err(|error| BtfError::FileError {
-        path: path.to_owned(),
+fn read_btf(file: &BtfFile) -> Result<Btf, BtfError> {
+    let read = file.read().map_err(|error| BtfError::FileError {
+        path: file.path().to_owned(),
         error,
     });
     Btf::parse(&read?, Endianness::default())
@@ -493,7 +494,7 @@ mod tests {
         features::Features,
         kfuncs::Casts,
         plan::{plan, tests::everything},
-        purpose::Purpose,
+        purpose::{Purpose, Selection},
     };
 
     /// Loads by a plan with types, by a kernel that refuses these programs with them and those without; whether types were given up.
@@ -506,7 +507,7 @@ mod tests {
             casts: Some(casts),
             ..everything()
         };
-        let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+        let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
         let load = |mut plan: Plan| {
             let refused = if plan.casts.is_some() { with } else { without };
             refused.iter().for_each(|name| plan.give_up(name, "refused".to_owned()));
@@ -536,7 +537,7 @@ mod tests {
     #[test]
     fn a_kernel_that_refuses_everything_for_good_is_asked_once() {
         let calls = std::cell::Cell::new(0);
-        let plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
         let load = |_| {
             calls.set(calls.get() + 1);
             Err::<Plan, _>(LoadError::LockedDown)
@@ -546,7 +547,7 @@ mod tests {
     }
 
     fn everything_by_name() -> Vec<&'static str> {
-        let plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
         plan.programs.iter().map(|planned| planned.name()).collect()
     }
 

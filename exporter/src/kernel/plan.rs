@@ -1,4 +1,4 @@
-//! The plan: which programs are attached, and why the others are not. A pure function of the configuration, of what the
+//! The plan: which programs are attached, and why the others are not. A pure function of what is selected, of what the
 //! kernel has and of what it is for; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
 
 mod facts;
@@ -6,9 +6,8 @@ mod facts;
 use super::{
     features::Features,
     kfuncs::Casts,
-    purpose::{Part, Purpose},
+    purpose::{Part, Purpose, Selection},
 };
-use crate::config::Config;
 use common::{
     fields::fact,
     tracepoints::{Run, Tracepoint},
@@ -53,16 +52,8 @@ const SOCKET: &[&str] = &[
     "SOCK_COMMON_NUM",
 ];
 
-/// The program that folds live flows.
-pub const FOLD: &str = "fold_flows";
-/// The program that shows live flows.
-pub const DUMP: &str = "dump_flows";
-/// The program that counts what listeners turn away.
-pub const FOLD_LISTENERS: &str = "fold_listeners";
-/// The program that finds the flows that are open at the start.
-pub const ADOPT: &str = "adopt_flows";
-/// The program that finds the words by which the kernel knows that a first program is at work, and what it iterates over.
-pub const FIND: &str = "find_programs";
+pub use common::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
+
 /// What [`FIND`] iterates over: all programs.
 pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
 /// The fields by which it does.
@@ -318,7 +309,7 @@ pub enum Unsupported {
 ///
 /// # Errors
 /// [`Unsupported`] when nothing could run.
-pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Plan, Unsupported> {
+pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Result<Plan, Unsupported> {
     if !features.socket_storage {
         return Err(Unsupported::NoSocketStorage);
     }
@@ -326,7 +317,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         .iter()
         .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
         .flat_map(|program| {
-            let off = why_off(program, config, features, purpose);
+            let off = why_off(program, selection, features, purpose);
             let planned = |run, off| Planned { program, run, off };
             // Before the first, so that nothing is missed once that is attached.
             let nested = program
@@ -338,7 +329,7 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
         .collect();
     let mut wanted = programs
         .iter()
-        .filter(|planned| purpose.why_off(planned.program.part, config).is_none());
+        .filter(|planned| purpose.why_off(planned.program.part, selection).is_none());
     if programs.iter().all(|planned| planned.off.is_some())
         && let Some(Planned {
             program,
@@ -370,8 +361,8 @@ pub fn plan(config: &Config, features: &Features, purpose: Purpose) -> Result<Pl
     })
 }
 
-fn why_off(program: &Program, config: &Config, features: &Features, purpose: Purpose) -> Option<String> {
-    if let Some(reason) = purpose.why_off(program.part, config) {
+fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<String> {
+    if let Some(reason) = purpose.why_off(program.part, selection) {
         return Some(reason);
     }
     let exists = match program.hook {
@@ -385,7 +376,7 @@ fn why_off(program: &Program, config: &Config, features: &Features, purpose: Pur
         });
     }
     if program.name == FOLD_LISTENERS
-        && let Some(reason) = why_listeners_are_off(config, features)
+        && let Some(reason) = why_listeners_are_off(selection, features)
     {
         return Some(reason);
     }
@@ -426,8 +417,8 @@ fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String
 const WITHOUT_CASTS: &str = "this kernel gives no types to addresses (bpf_rdonly_cast)";
 
 /// What the kernel counts for a listener is more than what that turns away; `kfree_skb` tells the rest.
-fn why_listeners_are_off(config: &Config, features: &Features) -> Option<String> {
-    if !config.drops.enabled {
+fn why_listeners_are_off(selection: Selection, features: &Features) -> Option<String> {
+    if !selection.drops {
         return Some("drops.enabled is false".to_owned());
     }
     if features.tracepoints.get("kfree_skb").copied().unwrap_or(0) < 4 {
@@ -513,7 +504,10 @@ impl Plan {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use common::fields::{FIELDS, Place};
+    use common::{
+        detail::Detail,
+        fields::{FIELDS, Place},
+    };
     use std::collections::BTreeMap;
 
     /// A kernel that has everything.
@@ -581,34 +575,46 @@ pub(crate) mod tests {
     /// Programs of a plan for a kernel that has everything.
     const ALL: usize = PROGRAMS.len() + Tracepoint::COUNT;
 
-    fn off(config: &str, features: &Features) -> Vec<(&'static str, String)> {
-        let config = Config::from_yaml(config, "test.yaml").unwrap();
-        let plan = plan(&config, features, Purpose::Serve).unwrap();
+    fn off(selection: Selection, features: &Features) -> Vec<(&'static str, String)> {
+        let plan = plan(selection, features, Purpose::Serve).unwrap();
         plan.programs
             .into_iter()
             .filter_map(|planned| Some((planned.name(), planned.off?)))
             .collect()
     }
 
+    fn by_detail(detail: Detail) -> Selection {
+        Selection {
+            detail,
+            ..Selection::default()
+        }
+    }
+
     #[test]
     fn a_kernel_that_has_everything_runs_everything() {
-        assert_eq!(off("", &everything()), []);
+        assert_eq!(off(Selection::default(), &everything()), []);
     }
 
     #[test]
     fn the_configuration_switches_parts_off() {
         assert_eq!(
-            off("tcp: {detail: essential}", &everything()),
+            off(by_detail(Detail::Essential), &everything()),
             ["tcp_probe_nested", "tcp_probe"].map(|name| (name, "tcp.detail is essential".to_owned()))
         );
-        let without_drops = off("drops: {enabled: false}", &everything());
+        let without_drops = off(
+            Selection {
+                drops: false,
+                ..Selection::default()
+            },
+            &everything(),
+        );
         let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
         let programs = listeners.into_iter().chain(DROP_PROGRAMS);
         assert_eq!(
             without_drops,
             programs.map(|name| (name, reason.clone())).collect::<Vec<_>>()
         );
-        let only_drops = off("tcp: {detail: off}", &everything());
+        let only_drops = off(by_detail(Detail::Off), &everything());
         assert_eq!(only_drops.len(), ALL - DROP_PROGRAMS.len());
         assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
     }
@@ -622,7 +628,7 @@ pub(crate) mod tests {
             .fields
             .insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
         assert_eq!(
-            off("", &features),
+            off(Selection::default(), &features),
             [
                 (
                     "tcp_cong_state_set_nested",
@@ -650,7 +656,7 @@ pub(crate) mod tests {
         let mut features = everything();
         features.tracepoints.insert("kfree_skb".to_owned(), 3);
         assert_eq!(
-            off("", &features),
+            off(Selection::default(), &features),
             [(
                 FOLD_LISTENERS,
                 "this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned()
@@ -664,7 +670,7 @@ pub(crate) mod tests {
             storage_goes_under_iterators: false,
             ..everything()
         };
-        let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+        let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
         assert_eq!(plan.programs.len(), ALL - HELPERS.len());
         let mut names = plan.programs.iter().map(Planned::name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
@@ -675,7 +681,7 @@ pub(crate) mod tests {
         let alone = |change: &dyn Fn(&mut Features)| {
             let mut features = everything();
             change(&mut features);
-            let mut off = off("", &features);
+            let mut off = off(Selection::default(), &features);
             off.dedup_by(|(_, one), (_, other)| one == other);
             off
         };
@@ -709,7 +715,7 @@ pub(crate) mod tests {
     #[test]
     fn only_what_a_command_reads_runs() {
         let runs = |purpose| {
-            let plan = plan(&Config::built_in(), &everything(), purpose).unwrap();
+            let plan = plan(Selection::default(), &everything(), purpose).unwrap();
             let on = plan.programs.iter().filter(|planned| planned.off.is_none());
             let on: Vec<_> = on.map(Planned::name).collect();
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
@@ -728,7 +734,7 @@ pub(crate) mod tests {
         let facts = |arguments| {
             let mut features = everything();
             features.tracepoints.insert("kfree_skb".to_owned(), arguments);
-            plan(&Config::built_in(), &features, Purpose::Serve).unwrap().facts[0]
+            plan(Selection::default(), &features, Purpose::Serve).unwrap().facts[0]
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
@@ -741,7 +747,7 @@ pub(crate) mod tests {
                 one_run_per_cpu,
                 ..everything()
             };
-            let plan = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+            let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
             plan.facts.contains(&(fact::HAS_ONE_RUN_PER_CPU, 1))
         };
         assert_eq!([fact(false), fact(true)], [false, true]);
@@ -749,14 +755,14 @@ pub(crate) mod tests {
 
     #[test]
     fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
-        let typed = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let typed = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
         assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
         assert!(typed.runs(FOLD_LISTENERS));
         let features = Features {
             casts: None,
             ..everything()
         };
-        let untyped = plan(&Config::built_in(), &features, Purpose::Serve).unwrap();
+        let untyped = plan(Selection::default(), &features, Purpose::Serve).unwrap();
         let refused = typed.without_casts();
         assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
         assert!(!refused.runs(FOLD_LISTENERS));
@@ -768,7 +774,7 @@ pub(crate) mod tests {
         let facts = |lacking: &[&str]| {
             let mut features = everything();
             features.tracepoints.retain(|hook, _| !lacking.contains(&hook.as_str()));
-            let facts: BTreeMap<_, _> = plan(&Config::built_in(), &features, Purpose::Serve)
+            let facts: BTreeMap<_, _> = plan(Selection::default(), &features, Purpose::Serve)
                 .unwrap()
                 .facts
                 .into_iter()
@@ -783,7 +789,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_refused_segment_path_is_told_to_the_other_programs() {
-        let mut plan = plan(&Config::built_in(), &everything(), Purpose::Serve).unwrap();
+        let mut plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
         assert!(!plan.counts_on_a_refused_segment_path());
         plan.give_up("tcp_probe", "refused".to_owned());
         assert!(plan.counts_on_a_refused_segment_path());
@@ -797,7 +803,7 @@ pub(crate) mod tests {
             ..everything()
         };
         assert_eq!(
-            plan(&Config::built_in(), &features, Purpose::Serve).unwrap_err(),
+            plan(Selection::default(), &features, Purpose::Serve).unwrap_err(),
             Unsupported::NoSocketStorage
         );
     }

@@ -1,7 +1,6 @@
 //! What the programs are loaded for: each command runs those that it reads, and no others.
 
-use crate::config::{Config, Detail};
-use common::fields::fact;
+use common::{detail::Detail, fields::fact};
 
 /// Who reads what the programs find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +11,24 @@ pub enum Purpose {
     Trace,
     /// `capture`: the packets that are dropped.
     Capture,
+}
+
+/// What the operator selects to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// How much of TCP.
+    pub detail: Detail,
+    /// Whether packets that are dropped.
+    pub drops: bool,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            detail: Detail::default(),
+            drops: true,
+        }
+    }
 }
 
 /// What a program is part of.
@@ -33,11 +50,11 @@ pub(super) enum Part {
 
 impl Purpose {
     /// Why a part is not wanted; `None` when it is.
-    pub(super) fn why_off(self, part: Part, config: &Config) -> Option<String> {
-        let detail = config.tcp.detail;
+    pub(super) fn why_off(self, part: Part, selection: Selection) -> Option<String> {
+        let Selection { detail, drops } = selection;
         let without_tcp = matches!(detail, Detail::Off);
         let by_detail = |off: bool| off.then(|| format!("tcp.detail is {}", detail.as_str()));
-        let by_drops = (!config.drops.enabled).then(|| "drops.enabled is false".to_owned());
+        let by_drops = (!drops).then(|| "drops.enabled is false".to_owned());
         match (self, part) {
             (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
@@ -73,26 +90,35 @@ mod tests {
         Part::OtherDrops,
     ];
 
-    fn on(purpose: Purpose, config: &str) -> Vec<Part> {
-        let config = Config::from_yaml(config, "test.yaml").unwrap();
+    fn on(purpose: Purpose, selection: Selection) -> Vec<Part> {
         PARTS
             .into_iter()
-            .filter(|part| purpose.why_off(*part, &config).is_none())
+            .filter(|part| purpose.why_off(*part, selection).is_none())
             .collect()
     }
 
     #[test]
     fn each_purpose_has_its_parts() {
         use Part::*;
-        assert_eq!(on(Purpose::Serve, ""), PARTS);
-        assert_eq!(on(Purpose::Trace, ""), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
-        assert_eq!(on(Purpose::Capture, ""), [Drops]);
+        assert_eq!(on(Purpose::Serve, Selection::default()), PARTS);
+        assert_eq!(
+            on(Purpose::Trace, Selection::default()),
+            [Dump, Tcp, SegmentPath, Drops, OtherDrops]
+        );
+        assert_eq!(on(Purpose::Capture, Selection::default()), [Drops]);
     }
 
     #[test]
     fn the_configuration_says_what_is_counted_not_what_is_shown() {
         use Part::*;
-        let (tcp, drops) = ("tcp: {detail: off}", "drops: {enabled: false}");
+        let all = Selection::default();
+        let (tcp, drops) = (
+            Selection {
+                detail: Detail::Off,
+                ..all
+            },
+            Selection { drops: false, ..all },
+        );
         assert_eq!(on(Purpose::Serve, tcp), [Drops, OtherDrops]);
         assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
         assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);

@@ -12,9 +12,10 @@ use aya::{
     programs::Program,
 };
 use common::{
-    drops::{DROP_TABLE, DropCount, DropCounts, DropKey, DropSource, NamedDropKey},
+    drops::{DROP_TABLE, DropCount, DropCounts, DropKey, DropRow, DropSource},
     group::{ALGORITHMS, AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
-    lost::Lost,
+    lost::{Lost, Misses},
+    text::Name,
     tracepoints::{Run, Tracepoint},
 };
 use std::{
@@ -62,17 +63,6 @@ pub struct GroupReading {
     pub samples: Samples,
 }
 
-/// Where, why and what was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropRow {
-    /// By the network stack, at a code address.
-    Software(DropKey),
-    /// By hardware or XDP, at a place with a name.
-    Named(NamedDropKey),
-    /// What did not fit into the tables.
-    Other(DropSource),
-}
-
 /// A row of drops, summed over CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropReading {
@@ -95,22 +85,6 @@ pub struct Reading {
     pub lost: [u64; Lost::COUNT],
     /// By program.
     pub misses: BTreeMap<&'static str, Misses>,
-}
-
-/// Runs of a program that the kernel skipped, because the program was already running on that CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Misses {
-    /// `recursion_misses`
-    pub skipped: u64,
-    /// Those that the second program of the tracepoint did in place of the first.
-    pub taken_over: u64,
-}
-
-impl Misses {
-    /// Events that neither saw.
-    pub const fn lost(self) -> u64 {
-        self.skipped.saturating_sub(self.taken_over)
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
@@ -268,7 +242,9 @@ impl Kernel {
     fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
         let counts: Vec<AlgorithmCount> = self.array("ALGORITHMS", ALGORITHMS)?;
         let counted = counts.into_iter().filter(|count| count.epoch == epoch);
-        Ok(counted.map(|count| (text(count.name), count.live)).collect())
+        Ok(counted
+            .map(|count| (Name(count.name).to_string(), count.live))
+            .collect())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]
@@ -410,14 +386,4 @@ fn key_of(slot: u32, keys: &HashMap<u32, GroupKey>) -> Option<Option<GroupKey>> 
     } else {
         keys.get(&slot).copied().map(Some)
     }
-}
-
-/// A NUL-padded name.
-pub fn text<const WORDS: usize>(name: [u64; WORDS]) -> String {
-    let bytes: Vec<u8> = name
-        .into_iter()
-        .flat_map(u64::to_le_bytes)
-        .take_while(|byte| *byte != 0)
-        .collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }

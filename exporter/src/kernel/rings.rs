@@ -19,17 +19,14 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        config::Config,
-        kernel::{
-            plan::{plan, tests::everything},
-            purpose::Purpose,
-        },
+    use crate::kernel::{
+        plan::{plan, tests::everything},
+        purpose::{Purpose, Selection},
     };
 
     #[test]
     fn a_size_is_a_power_of_two() {
-        let plan = || plan(&Config::built_in(), &everything(), Purpose::Trace).unwrap();
+        let plan = || plan(Selection::default(), &everything(), Purpose::Trace).unwrap();
         assert_eq!(plan().ring("EVENTS"), 0);
         assert_eq!(plan().with_ring("EVENTS", 5000).ring("EVENTS"), 8192);
         assert_eq!(plan().with_ring("EVENTS", 4096).ring("EVENTS"), 4096);

@@ -5,8 +5,8 @@ use super::{
     words,
 };
 use crate::{
+    coverage::Coverage,
     families::{self, Families, Family, Metric},
-    kernel::plan::Plan,
 };
 use maud::{Markup, html};
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(super) const METRICS: &[&str] = &[
 ];
 
 /// The section.
-pub(super) fn section(plan: &Plan, families: &Families, now: Duration) -> Markup {
+pub(super) fn section(coverage: &Coverage, families: &Families, now: Duration) -> Markup {
     html! {
         section aria-labelledby="health" {
             h2 id="health" { "Health" }
@@ -70,8 +70,8 @@ pub(super) fn section(plan: &Plan, families: &Families, now: Duration) -> Markup
             h3 { "What could not be counted" }
             div #health-lost data-live { (lost(families)) }
             h3 { "What is attached" }
-            (programs(plan))
-            (metrics_off(plan))
+            (programs(coverage))
+            (metrics_off(coverage))
         }
     }
 }
@@ -159,37 +159,37 @@ fn nonzero(family: &Family) -> impl Iterator<Item = (String, String)> {
 }
 
 /// Programs never change while the exporter runs.
-fn programs(plan: &Plan) -> Markup {
-    let off: Vec<_> = plan
+fn programs(coverage: &Coverage) -> Markup {
+    let off: Vec<_> = coverage
         .programs
         .iter()
-        .filter_map(|planned| Some((planned, planned.off.as_ref()?)))
+        .filter_map(|program| Some((program, program.off.as_ref()?)))
         .collect();
-    let attached = plan.programs.len() - off.len();
+    let attached = coverage.programs.len() - off.len();
     html! {
-        p { (attached) " of " (plan.programs.len()) " kernel programs are attached." }
+        p { (attached) " of " (coverage.programs.len()) " kernel programs are attached." }
         @if !off.is_empty() {
             ul {
-                @for (planned, reason) in off {
-                    li { code { (planned.name()) } " is off: " (reason) "." }
+                @for (program, reason) in off {
+                    li { code { (program.name) } " is off: " (reason) "." }
                 }
             }
         }
         details {
             summary { "All programs" }
             ul.names {
-                @for planned in &plan.programs {
-                    li { code { (planned.name()) } @if planned.off.is_some() { " (off)" } }
+                @for program in &coverage.programs {
+                    li { code { (program.name) } @if program.off.is_some() { " (off)" } }
                 }
             }
         }
     }
 }
 
-fn metrics_off(plan: &Plan) -> Markup {
+fn metrics_off(coverage: &Coverage) -> Markup {
     let off: Vec<(&Metric, String)> = families::METRICS
         .iter()
-        .filter_map(|metric| Some((metric, metric.why_off(plan)?)))
+        .filter_map(|metric| Some((metric, metric.why_off(coverage)?)))
         .collect();
     html! {
         @if off.is_empty() {

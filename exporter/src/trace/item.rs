@@ -1,13 +1,13 @@
 //! What a trace consists of, and the names and order in which its values are shown: the same in text and JSON.
 
 use super::names::Names;
-use crate::kernel::read::text;
 use common::{
     connection::ConnectionType,
     event::EventKind,
     flow::ADOPTED,
     record::{FlowRecord, Limit},
     tcp::{congestion, state},
+    text::Name,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -145,7 +145,7 @@ pub fn words(record: &FlowRecord, names: &Names) -> [(&'static str, String); 8] 
     [
         ("limit", Limit::from_number(record.limit).as_str().to_owned()),
         ("ca_state", congestion::name(record.ca_state).to_owned()),
-        ("algorithm", text(record.algorithm)),
+        ("algorithm", Name(record.algorithm).to_string()),
         ("state", state::name(record.state.into()).to_owned()),
         ("role", record.role().as_str().to_owned()),
         ("subnet", names.subnet(record.labels.subnet)),

@@ -18,6 +18,7 @@ use crate::{
     },
     numbering::Numbering,
     run::RunError,
+    setup,
 };
 use common::{
     event::{Event, EventKind},
@@ -75,11 +76,12 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
 }
 
 fn load(config: &Config, numbering: &Numbering, arguments: &TraceArguments) -> Result<Kernel, RunError> {
-    let btf = arguments.btf.as_deref();
-    let (features, reasons) = features::read(btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan: Plan = plan::plan(config, &features, Purpose::Trace)?.with_ring(EVENTS, arguments.buffer);
+    let btf = setup::btf_file(arguments.btf.as_deref());
+    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
+    let plan: Plan =
+        plan::plan(setup::selection(config), &features, Purpose::Trace)?.with_ring(EVENTS, arguments.buffer);
     capabilities::keep_needed()?;
-    Ok(Kernel::load(config, numbering, plan, reasons, btf)?)
+    Ok(Kernel::load(&setup::setup(config, numbering, reasons, btf), plan)?)
 }
 
 /// What was traced.

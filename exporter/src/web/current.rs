@@ -19,7 +19,8 @@ use super::{
     tls,
 };
 use crate::{
-    files::{self, Watched},
+    files,
+    watched::Watched,
     worker::Worker,
     yaml::{self, ConfigError, Problem, Source},
 };

@@ -2,7 +2,7 @@
 //! It must never hold a line break or another control character, whatever the file holds: it ends up in logs.
 //! Made by `document`, `read` and the functions that judge values; shown by whoever asked for the configuration.
 
-use crate::text::is_unprintable;
+use common::text::is_unprintable;
 use std::fmt::{self, Display};
 
 /// Why there is no configuration; its `Display` is all there is to say.

@@ -1,29 +1,22 @@
-//! What the programs look up to label a flow or a drop: subnets, ports, settings. Pure: a configuration in, and the steps
-//! that lead from the tables of one configuration to those of the next.
+//! What the programs look up to label a flow or a drop: subnets, ports, settings. Pure: the steps that lead from the
+//! tables of one configuration to those of the next.
 //!
 //! While the steps are taken, programs look up. The order is such that an address is never given a subnet that is neither
 //! its old nor its new one: what is more specific enters first and leaves last.
 
-use crate::{
-    config::{Config, DropLabel, Fallback},
-    numbering::Numbering,
-};
-use common::{
-    drops::skip,
-    settings::{OVERRIDES, Override, Settings},
-};
+use common::settings::Settings;
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Everything that follows from one configuration.
+/// Everything that the programs look up under one configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lookups {
+pub struct Lookups {
     /// Network to number of the subnet.
-    pub(super) networks: BTreeMap<IpNet, u32>,
+    pub networks: BTreeMap<IpNet, u32>,
     /// Port to number of the protocol.
-    pub(super) ports: BTreeMap<u16, u16>,
+    pub ports: BTreeMap<u16, u16>,
     /// The rest.
-    pub(super) settings: Settings,
+    pub settings: Settings,
 }
 
 /// One change of a map.
@@ -50,19 +43,10 @@ impl Lookups {
     }
 
     /// Networks alone, of which `capture` asks only whether an address is in one.
-    pub(super) fn of_networks(networks: &[IpNet]) -> Self {
+    pub fn of_networks(networks: &[IpNet]) -> Self {
         Self {
             networks: networks.iter().map(|network| (*network, 0)).collect(),
             ..Self::empty()
-        }
-    }
-
-    /// What they shall hold; `generation` is another one than before.
-    pub(super) fn new(config: &Config, numbering: &Numbering, generation: u64) -> Self {
-        Self {
-            networks: numbering.networks(config).collect(),
-            ports: numbering.ports(config).collect(),
-            settings: settings(config, generation),
         }
     }
 
@@ -95,34 +79,6 @@ fn new_entries<K: Copy + Ord, V: Copy + Eq>(old: &BTreeMap<K, V>, new: &BTreeMap
 /// Keys that are no more.
 fn old_keys<K: Copy + Ord, V>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Vec<K> {
     old.keys().filter(|key| !new.contains_key(key)).copied().collect()
-}
-
-fn settings(config: &Config, generation: u64) -> Settings {
-    let mut settings = Settings {
-        generation,
-        ..Settings::default()
-    };
-    if let Fallback::Auto { ipv4, ipv6 } = config.subnets.fallback() {
-        settings.auto_ipv4 = u32::from(*ipv4);
-        settings.auto_ipv6 = u32::from(*ipv6);
-    }
-    for (entry, (pattern, connection)) in settings.overrides.iter_mut().zip(&config.connection_types) {
-        *entry = Override {
-            pattern: *pattern,
-            connection: *connection as u64,
-        };
-    }
-    settings.skipped_of_drops = skipped_of(&config.labels.drops).into();
-    settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
-    settings
-}
-
-/// What need not be looked for to tell drops apart by these labels.
-fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
-    let of = |label: DropLabel, bit: u8| if labels.contains(&label) { 0 } else { bit };
-    // Whoever looks for the subnet has found the protocol.
-    let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
-    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION)
 }
 
 #[cfg(test)]

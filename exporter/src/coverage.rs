@@ -1,0 +1,43 @@
+//! Coverage: which programs run and which fields there are, and so which metrics can say something. A value, made of what was
+//! loaded; the families, the page and the API read it.
+
+/// What runs, and what does not and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Every program.
+    pub programs: Vec<Program>,
+    /// Fields that the kernel does not have, and why.
+    pub missing_fields: Vec<(&'static str, String)>,
+}
+
+/// A program and whether it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Name of its function.
+    pub name: &'static str,
+    /// The kernel's name of its hook.
+    pub hook: &'static str,
+    /// Why it does not run; `None` when it does.
+    pub off: Option<String>,
+}
+
+impl Coverage {
+    /// Why a program does not run; `None` when it does.
+    pub fn why_off(&self, name: &str) -> Option<&str> {
+        let program = self.programs.iter().find(|program| program.name == name)?;
+        program.off.as_deref()
+    }
+
+    /// Why a field cannot be read; `None` when it can.
+    pub fn why_missing(&self, global: &str) -> Option<&str> {
+        let mut missing = self.missing_fields.iter();
+        missing
+            .find(|(missing, _)| *missing == global)
+            .map(|(_, reason)| reason.as_str())
+    }
+
+    /// Whether a program runs.
+    pub fn runs(&self, name: &str) -> bool {
+        self.why_off(name).is_none()
+    }
+}
