@@ -1,7 +1,7 @@
 //! What `capture` is given of a dropped packet: the layout of an event, where the packet begins in it, and the table of
 //! sites that were turned away.
 
-use crate::drops::{Direction, Text};
+use crate::{drops::Direction, text::Text};
 
 /// Where, why and of what kind a packet was dropped: all that filters look at but addresses. The key of the map
 /// `CAPTURE_SITES`.

@@ -1,6 +1,6 @@
 //! A dropped packet as a map key: where, why, what, which way and for which subnet.
 
-use crate::{address::SubnetKey, histogram::not_below, tracepoints::Run};
+use crate::{address::SubnetKey, histogram::not_below, text::Text, tracepoints::Run};
 
 /// What a dropped packet is: the value of the `protocol` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -269,21 +269,6 @@ impl DropKey {
                 | (marks as u64) << 32,
         ]
     }
-}
-
-/// A name in the kernel, NUL-padded; a longer one is cut.
-pub type Text<const WORDS: usize> = [u64; WORDS];
-
-/// Packs a name; a longer one is cut.
-pub const fn named<const WORDS: usize>(name: &str) -> Text<WORDS> {
-    let bytes = name.as_bytes();
-    let mut words = [0; WORDS];
-    let mut at = 0;
-    while at < bytes.len() && at < 8 * WORDS {
-        words[at / 8] |= (bytes[at] as u64) << (8 * (at % 8));
-        at += 1;
-    }
-    words
 }
 
 /// The key of the map `NAMED_DROP_SLOTS`: a drop whose place has a name in the kernel. The name itself is part of the key, since

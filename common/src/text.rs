@@ -9,9 +9,24 @@ pub fn is_unprintable(char: char) -> bool {
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A name in the kernel, NUL-padded; a longer one is cut.
+pub type Text<const WORDS: usize> = [u64; WORDS];
+
+/// Packs a name; a longer one is cut.
+pub const fn named<const WORDS: usize>(name: &str) -> Text<WORDS> {
+    let bytes = name.as_bytes();
+    let mut words = [0; WORDS];
+    let mut at = 0;
+    while at < bytes.len() && at < 8 * WORDS {
+        words[at / 8] |= (bytes[at] as u64) << (8 * (at % 8));
+        at += 1;
+    }
+    words
+}
+
 /// A NUL-padded name, as the programs keep those of the kernel. What is not UTF-8 in it shows as U+FFFD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name<const WORDS: usize>(pub [u64; WORDS]);
+pub struct Name<const WORDS: usize>(pub Text<WORDS>);
 
 impl<const WORDS: usize> Display for Name<WORDS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

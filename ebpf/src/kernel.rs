@@ -18,12 +18,12 @@ use common::{
     address::Address,
     capture::Offsets,
     connection::{Name, until_nul},
-    drops::Text,
     flow::{Chrono, FlowState},
     group::Role,
     kfuncs::PREEMPT_COUNT,
     listener::Queues,
     tcp::{Header, LONGEST_HEADER, Sender},
+    text::Text,
 };
 use core::{
     arch::asm,

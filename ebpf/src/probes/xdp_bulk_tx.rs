@@ -3,7 +3,10 @@
 
 use crate::{devices, drops, kernel::Device, nested::programs};
 use aya_ebpf::programs::BtfTracePointContext;
-use common::drops::{DropSource, NamedDropKey, Text, named, unsent};
+use common::{
+    drops::{DropSource, NamedDropKey, unsent},
+    text::{Text, named},
+};
 
 programs!(XdpBulkTx, "xdp_bulk_tx", xdp_bulk_tx, xdp_bulk_tx_nested, on_event);
 

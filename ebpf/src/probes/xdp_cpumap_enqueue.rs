@@ -4,7 +4,7 @@
 use super::xdp_bulk_tx::count_unsent;
 use crate::nested::programs;
 use aya_ebpf::programs::BtfTracePointContext;
-use common::drops::{Text, named};
+use common::text::{Text, named};
 
 programs!(
     XdpCpumapEnqueue,

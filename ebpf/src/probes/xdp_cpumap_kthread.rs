@@ -4,7 +4,10 @@
 use super::xdp_bulk_tx::count_unsent;
 use crate::nested::programs;
 use aya_ebpf::programs::BtfTracePointContext;
-use common::drops::{OUT_OF_MEMORY, Text, named};
+use common::{
+    drops::OUT_OF_MEMORY,
+    text::{Text, named},
+};
 
 programs!(
     XdpCpumapKthread,
