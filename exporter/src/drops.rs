@@ -78,25 +78,9 @@ pub fn sort(rows: &mut [Dropped], key: SortKey, reversed: bool) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// A row by its number, its labels in the order of [`DropLabel::ALL`], and its packets, of 100 bytes each.
-    pub(crate) fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
-        let values: Vec<&str> = labels.split_whitespace().collect();
-        assert_eq!(values.len(), DropLabel::ALL.len(), "{labels}");
-        let labels = DropLabel::ALL.iter().map(|label| label.as_str());
-        Dropped {
-            id,
-            source: DropSource::Software,
-            labels: labels.zip(values.into_iter().map(str::to_owned)).collect(),
-            place: None,
-            count: DropCount {
-                packets,
-                bytes: packets * 100,
-            },
-        }
-    }
+    use crate::samples::dropped;
 
     #[test]
     fn numbers_fall_and_names_rise_unless_reversed() {

@@ -249,29 +249,9 @@ pub fn sort(flows: &mut [&LiveFlow], key: SortKey, reversed: bool) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use common::address::Address;
-    use std::net::Ipv4Addr;
-
-    /// A flow from 10.0.0.1:40000 to a port of an address, with its subnet.
-    pub(crate) fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
-        let address = |octets: [u8; 4]| Address::from_v4(u32::from_ne_bytes(Ipv4Addr::from(octets).octets()));
-        let labels = [subnet, "wired", "https", "client"].map(str::to_owned);
-        LiveFlow {
-            record: FlowRecord {
-                cookie,
-                local: address([10, 0, 0, 1]).words,
-                remote: address(remote).words,
-                local_port: 40_000,
-                remote_port: port,
-                family: u8::try_from(Address::V4).unwrap(),
-                state: 1,
-                ..FlowRecord::default()
-            },
-            labels: TcpLabel::ALL.iter().map(|label| label.as_str()).zip(labels).collect(),
-        }
-    }
+    use crate::samples::flow;
 
     #[test]
     fn an_object_has_names_and_base_units() {

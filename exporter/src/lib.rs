@@ -45,6 +45,8 @@ pub mod ledger;
 
 pub mod drops;
 pub mod flows;
+#[cfg(test)]
+pub mod samples;
 pub mod status;
 
 pub mod setup;

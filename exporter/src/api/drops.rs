@@ -118,7 +118,7 @@ fn row(dropped: &Dropped) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drops::{Place, tests::dropped};
+    use crate::{drops::Place, samples::dropped};
 
     fn rows() -> Vec<Dropped> {
         vec![

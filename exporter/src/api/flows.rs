@@ -83,7 +83,7 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flows::tests::flow;
+    use crate::samples::flow;
     use serde_json::json;
 
     #[test]

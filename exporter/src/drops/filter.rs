@@ -38,7 +38,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drops::tests::dropped;
+    use crate::samples::dropped;
 
     #[test]
     fn every_part_has_to_match() {

@@ -188,26 +188,9 @@ pub fn per_second(count: u64, interval: Duration) -> f64 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::drops::tests::dropped;
-
-    const UDP: &str = "udp_rcv NO_SOCKET error udp receive";
-    const FILTER: &str = "nft_do_chain NETFILTER_DROP policy tcp receive";
-
-    /// A filter that drops in two subnets, and a socket that is not there.
-    pub(crate) fn table() -> Table {
-        let rows = |[office, lab, tunnel, udp]: [u64; 4]| {
-            [
-                dropped(1, &format!("{FILTER} office wired"), office),
-                dropped(2, &format!("{FILTER} lab wired"), lab),
-                dropped(3, &format!("{FILTER} lab tunnel"), tunnel),
-                dropped(4, &format!("{UDP} office wired"), udp),
-            ]
-        };
-        let before = rows([100, 10, 0, 7]);
-        Table::new(&before[..2], &rows([110, 24, 6, 7]), Duration::from_secs(2))
-    }
+    use crate::samples::{FILTER, dropped, table};
 
     #[test]
     fn rows_of_one_site_become_one_with_its_subnets() {

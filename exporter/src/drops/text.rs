@@ -86,7 +86,7 @@ pub fn rate(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drops::table::tests::table;
+    use crate::samples::table;
 
     #[test]
     fn a_table_has_a_line_for_each_site() {

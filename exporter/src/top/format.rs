@@ -67,7 +67,7 @@ pub fn ends(flow: &LiveFlow, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flows::tests::flow;
+    use crate::samples::flow;
 
     #[test]
     fn numbers_have_at_most_three_digits() {

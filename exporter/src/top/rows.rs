@@ -213,7 +213,7 @@ pub fn site_matches(filter: &str, site: &Site) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{drops::table::tests::table, flows::tests::flow};
+    use crate::samples::{flow, table};
 
     const SECOND: u64 = 1_000_000_000;
 

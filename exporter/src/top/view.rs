@@ -246,7 +246,7 @@ fn push(samples: &mut VecDeque<u64>, sample: u64) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{drops::table::tests::table, top::rows::tests::three};
+    use crate::{samples::table, top::rows::tests::three};
 
     /// Three flows and two drop sites.
     pub(crate) fn view() -> View {
