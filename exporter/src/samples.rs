@@ -45,7 +45,7 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
             remote: address(remote).words,
             local_port: 40_000,
             remote_port: port,
-            family: u8::try_from(Address::V4).unwrap(),
+            family: u8::try_from(Address::V4).unwrap_or_default(),
             state: 1,
             ..FlowRecord::default()
         },
