@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::namespace::{Namespace, host};
 use crate::subnet::{self, CLIENT, Family, SERVER, Subnet};
+use crate::wait::until;
 
 /// The device at either end of the cable.
 pub const DEVICE: &str = "veth0";
@@ -107,6 +108,14 @@ impl Pair {
                 }
             }
             end.ip(&batch)?;
+        }
+        // An IPv6 address is there at once, and the route to it only when a thread of the kernel's has got to it.
+        for (end, own) in [(&client, CLIENT), (&server, SERVER)] {
+            until("the routes to addresses", || {
+                let routes = end.exec(&format!("ip -6 route show table local dev {DEVICE}"))?;
+                let has = |subnet: &Subnet| routes.contains(&format!("local {} ", subnet.v6(own)));
+                Ok(subnets.iter().all(has).then_some(()))
+            })?;
         }
         Ok(Self {
             client,
