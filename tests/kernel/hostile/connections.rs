@@ -46,6 +46,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
+#[ignore = "/healthz takes up to 300 ms on two processors"]
 fn idle_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
