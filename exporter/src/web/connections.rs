@@ -2,6 +2,7 @@
 //! waits. It must never keep somebody out because others hold connections and do nothing.
 //! Asked by the server for each connection and by the guard for each request.
 
+mod ending;
 mod table;
 
 use crate::{served::Served, snapshot::Refusal};
@@ -24,7 +25,7 @@ use super::{
     report::Report,
 };
 use crate::memory;
-pub(super) use table::Ending;
+pub(super) use ending::Ending;
 use table::{Admission, Table};
 
 /// Longest time for one answer: from the request until a client has taken all but the last of it.
@@ -32,6 +33,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(60);
 
 /// Longest time without a request on a connection of HTTP/2. For HTTP/1.1 it is the time for the next header.
 const IDLE: Duration = Duration::from_secs(120);
+
+/// How often one looks whether a client takes its answer.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// All connections.
 #[derive(Debug)]
@@ -191,8 +195,10 @@ impl Connection {
                 }
                 return;
             }
+            // That a client takes nothing more shows only after its request has ended.
+            let look = Instant::now() + LOOK;
             tokio::select! {
-                () = sleep_until(due) => {}
+                () = sleep_until(due.min(look)) => {}
                 () = self.changed.notified() => {}
             }
         }

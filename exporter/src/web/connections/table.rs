@@ -3,14 +3,12 @@
 use crate::snapshot::Refusal;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
+use super::ending::Ending;
 use crate::web::{
     body::{BodyId, Kind},
     peer::Peer,
@@ -97,40 +95,6 @@ impl Request {
             answered: None,
             body: None,
         }
-    }
-}
-
-/// How a connection comes to an end that its client does not choose.
-#[derive(Debug, Default)]
-pub(in crate::web) struct Ending {
-    told: Notify,
-    reset: AtomicBool,
-    stalled: AtomicBool,
-}
-
-impl Ending {
-    /// Until the connection has to make room for another.
-    pub(in crate::web) async fn told(&self) {
-        self.told.notified().await;
-    }
-
-    /// What the kernel still holds of an answer is given up as well.
-    pub(in crate::web) fn reset(&self) {
-        self.reset.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the client leaves bytes that the kernel has no more room for.
-    pub(in crate::web) fn stall(&self, stalled: bool) {
-        self.stalled.store(stalled, Ordering::Relaxed);
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed)
-    }
-
-    /// Whether it is cut off, and not closed: what the client has not taken is not delivered.
-    pub(in crate::web) fn is_reset(&self) -> bool {
-        self.reset.load(Ordering::Relaxed) || self.is_stalled()
     }
 }
 
@@ -317,7 +281,7 @@ impl Table {
         if entry.is_cut_off() {
             entry.ending.reset();
         }
-        entry.ending.told.notify_one();
+        entry.ending.tell();
         Some(entry.peer)
     }
 
