@@ -153,6 +153,10 @@ macro_rules! kernel_fields {
             NET_DEVICE_XDP_PROG: u64 = "net_device" . "xdp_prog";
             NET_DEVICE_NET: u64 = "net_device" . "nd_net.net";
             NET_DEVICE_STATE: u64 = "net_device" . "state";
+            NET_DEVICE_TX: u64 = "net_device" . "_tx";
+            NETDEV_QUEUE_QDISC: u64 = "netdev_queue" . "qdisc";
+            QDISC_OPS: u64 = "Qdisc" . "ops";
+            QDISC_OPS_ID: [u64; 2] = "Qdisc_ops" . "id";
             NET_DEVICE_PORTS: [u64; 2] = "net_device" . "adj_list.lower";
             NETDEV_ADJACENT_DEV: u64 = "netdev_adjacent" . "dev";
             NETDEV_ADJACENT_NEXT: u64 = "netdev_adjacent" . "list.next";

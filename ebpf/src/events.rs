@@ -3,16 +3,17 @@
 
 use crate::{
     atomic,
-    kernel::TcpSock,
+    kernel::{Sock, TcpSock},
     maps::{EVENTS, EVENTS_LOST},
     offsets::HAS_EVENTS,
     record,
 };
 use common::{event::EventKind, flow::FlowState};
 
-/// Tells what has just happened to a flow. What finds no room in the ring buffer is counted.
+/// Tells what has just happened to a flow, by the socket that the hook was given: the kernel gives no cookie of one that `tcp` has
+/// been made of by its address alone. What finds no room in the ring buffer is counted.
 #[inline(always)]
-pub(crate) fn emit(kind: EventKind, tcp: TcpSock, flow: &FlowState) {
+pub(crate) fn emit(kind: EventKind, sock: Sock, tcp: TcpSock, flow: &FlowState) {
     if !HAS_EVENTS.is_set() {
         return;
     }
@@ -28,7 +29,7 @@ pub(crate) fn emit(kind: EventKind, tcp: TcpSock, flow: &FlowState) {
     unsafe {
         (&raw mut (*event).kind).write_volatile(kind as u32);
         (&raw mut (*event).reserved).write_volatile(0);
-        record::fill(&raw mut (*event).record, tcp.as_sock(), tcp, flow);
+        record::fill(&raw mut (*event).record, sock, tcp, flow);
     }
     entry.submit(0);
 }

@@ -111,13 +111,23 @@ pub(crate) fn words_at<const N: usize>(address: u64) -> Option<[u32; N]> {
     Some(words)
 }
 
-/// A word at an address that the verifier does not know as a pointer; `None` where it cannot be read.
+/// A word at an address that the verifier does not know as a pointer; memory that is not there reads as zero. There is no branch on
+/// that: the compiler would look at the word before it knows that it is one, which the verifier refuses.
 #[inline(always)]
-pub(crate) fn word_at(address: u64) -> Option<u32> {
-    words_at(address).map(|[word]: [u32; 1]| word)
+pub(crate) fn word_at(address: u64) -> u32 {
+    if TYPE_IN6_ADDR.is_set() {
+        return words_at(address).map_or(0, |[word]| word);
+    }
+    let mut word = 0_u32;
+    let place = &raw mut word;
+    // SAFETY: the helper checks every address, and writes the word in any case; volatile, since the compiler does not see that.
+    unsafe {
+        generated::bpf_probe_read_kernel(place.cast(), size_of::<u32>() as u32, address as *const _);
+        read_volatile(place)
+    }
 }
 
-/// The same for an address that lies there.
+/// An address that lies at an address of this kind.
 #[inline(always)]
 fn address_at(address: u64) -> Option<u64> {
     words_at(address).map(|[low, high]: [u32; 2]| (high as u64) << 32 | low as u64)
@@ -577,6 +587,7 @@ device_readers! {
     state: u64 = NET_DEVICE_STATE;
     generic_program: u64 = NET_DEVICE_XDP_PROG;
     network: u64 = NET_DEVICE_NET;
+    queues: u64 = NET_DEVICE_TX;
 }
 
 impl Device {
@@ -598,13 +609,27 @@ impl Device {
         base as u64
     }
 
-    /// Whether it is down or has no carrier, by its state.
+    /// Whether nothing gets through it: it is down or has no carrier, by its state, or is on its way from or to that.
     #[inline(always)]
     pub(crate) fn is_cut_off(self) -> bool {
         // `__LINK_STATE_START` and `__LINK_STATE_NOCARRIER` have been these bits since Linux 2.6.
         const START: u64 = 1;
         const NO_CARRIER: u64 = 1 << 2;
-        self.state().is_some_and(|state| state & (START | NO_CARRIER) != START)
+        self.state().is_some_and(|state| state & (START | NO_CARRIER) != START) || self.has_no_queue()
+    }
+
+    /// Whether its first queue drops everything (`noop_qdisc`): the kernel puts another in its place some time after the carrier is
+    /// there, and this one back before the device is down.
+    #[inline(always)]
+    fn has_no_queue(self) -> bool {
+        const NOOP: [u32; 2] = [u32::from_le_bytes(*b"noop"), 0];
+        let behind = |address: u64, field: &Global<u64>| address_at(address + field.offset()? as u64);
+        let identifier = || {
+            let queue = behind(self.queues()?, &NETDEV_QUEUE_QDISC)?;
+            let operations = behind(queue, &QDISC_OPS)?;
+            words_at(operations + QDISC_OPS_ID.offset()? as u64)
+        };
+        identifier() == Some(NOOP)
     }
 
     /// The first and the last port of this device: of a bridge, for example. Read by the helper, since the verifier takes addresses

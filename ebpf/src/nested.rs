@@ -141,5 +141,5 @@ fn is_at_work(tracepoint: Tracepoint) -> bool {
         }
         address
     };
-    *distance != 0 && word_at(address.wrapping_add(*distance)).is_some_and(|active| active != 0)
+    *distance != 0 && word_at(address.wrapping_add(*distance)) != 0
 }

@@ -69,7 +69,8 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         marks |= mark::NO_CARRIER;
     }
     // A device without link-layer addresses says of every packet that it is for this host.
-    if (is_unspecified && came_in || is_cut_off && is_said_by_the_stack(protocol)) && is_to_a_group(packet) {
+    let asks = is_cut_off && protocol == Protocol::Arp as u8;
+    if asks || (is_unspecified && came_in || is_cut_off && is_said_by_the_stack(protocol)) && is_to_a_group(packet) {
         marks |= mark::OTHERS;
     }
     veiled(marks as u32, packet.length() as u64) as u8

@@ -120,7 +120,7 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             state.started = now;
             fold::begin_retransmissions(state, tcp);
             flow.establish(ESTABLISHED);
-            events::emit(EventKind::Established, tcp, flow.state());
+            events::emit(EventKind::Established, sock, tcp, flow.state());
         }
         None => count_lost(Lost::FlowsUntracked),
     }
@@ -186,7 +186,7 @@ fn closed(sock: Sock, tcp: TcpSock) {
         && flow.is_established()
     {
         close(flow, tcp);
-        events::emit(EventKind::Close, tcp, flow.state());
+        events::emit(EventKind::Close, sock, tcp, flow.state());
     }
 }
 

@@ -59,11 +59,11 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
     let Some(flow) = flow else {
         // What the kernel has counted until now, this retransmission included, is before the flow's beginning.
         if let Some(flow) = storage::find_or_adopt(sock, tcp) {
-            events::emit(kind, tcp, flow.state());
+            events::emit(kind, sock, tcp, flow.state());
         }
         return;
     };
     if flow.is_established() && retransmissions::find_cause(flow, tcp) != 0 {
-        events::emit(kind, tcp, flow.state());
+        events::emit(kind, sock, tcp, flow.state());
     }
 }
