@@ -21,8 +21,13 @@ use crate::web::{TLS, Web};
 
 /// A connection whose kernel takes little.
 fn narrow(address: SocketAddr) -> Result<TcpStream> {
+    connect_with(address, 4096)
+}
+
+/// A connection whose kernel takes so many bytes.
+fn connect_with(address: SocketAddr, bytes: usize) -> Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-    socket.set_recv_buffer_size(4096)?;
+    socket.set_recv_buffer_size(bytes)?;
     socket.connect(&address.into())?;
     Ok(socket.into())
 }
@@ -152,11 +157,14 @@ fn answers_that_nobody_takes() -> Result<()> {
     let web = Web::new(TLS)?;
     let exporter = web.start()?;
     let plain = start(EACH_ITS_OWN)?;
-    let _flows = Flows::open(scaled(100))?;
+    let _flows = Flows::open(scaled(300))?;
     ensure!(plain.get("/metrics", "*/*")?.status == 200, "no scrape");
     thread::scope(|scope| {
-        let drop_by_drop = scope.spawn(|| read_slowly(plain.address(), 1, DEADLINE));
-        let slow = scope.spawn(|| read_slowly(plain.address(), 2048, DEADLINE + patience()));
+        let drop_by_drop = scope.spawn(|| read_slowly(narrow(plain.address())?, 1, DEADLINE));
+        let slow = scope.spawn(|| {
+            let stream = connect_with(plain.address(), 16 << 10)?;
+            read_slowly(stream, 2048, DEADLINE + patience())
+        });
         let stuck = scope.spawn(|| {
             let mut client = Http2::connect(&web, exporter.address(), 0)?;
             client.request(GET, "/metrics", 1, END_STREAM)?;
@@ -189,11 +197,10 @@ fn require_warning(exporter: &Exporter<'_>) -> Result<()> {
 
 /// Asks for the metrics and reads `bytes` of them a second, until the server has no such connection any more: a client whose window
 /// is closed does not learn of it.
-fn read_slowly(server: SocketAddr, bytes: usize, longest: Duration) -> Result<Duration> {
-    let mut stream = narrow(server)?;
+fn read_slowly(mut stream: TcpStream, bytes: usize, longest: Duration) -> Result<Duration> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
     stream.set_read_timeout(Some(patience()))?;
-    let client = stream.local_addr()?;
+    let (server, client) = (stream.peer_addr()?, stream.local_addr()?);
     let deadline = Deadline::after(longest);
     let (took, end) = timed(|| {
         while !deadline.passed() {
