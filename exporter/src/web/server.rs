@@ -35,7 +35,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     Web,
-    connections::{Connection, Connections},
+    connections::{ANSWER, Connection, Connections},
     current::Current,
     guard::{Gate, guard},
     login::Logins,
@@ -53,8 +53,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// every 30 s do not just miss it.
 const HEADER: Duration = Duration::from_secs(20);
 
-/// Longest time that the kernel keeps trying to deliver what a client does not take.
-const DELIVERY: Duration = Duration::from_secs(30);
+/// Longest time that the kernel keeps trying to deliver what a client does not take. It runs from the first time that the client's
+/// window is too small for what waits, even if the client takes some of it: so no less than an answer may take.
+const DELIVERY: Duration = ANSWER;
 
 /// Most bytes of a request's header, and of an answer that waits to be sent in addition to the one being sent.
 const BUFFER: usize = 32 << 10;
