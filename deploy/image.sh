@@ -72,7 +72,7 @@ sbom() {
         --target x86_64-unknown-linux-gnu --override-filename sbom.cdx
     mv exporter/sbom.cdx.json "$1"
     # It writes one for each member of the workspace.
-    rm -f {common,ebpf,tests}/sbom.cdx.json
+    rm -f {common,ebpf,exporter/{config,kernel,metrics},tests}/sbom.cdx.json
     say "crates … listed in $1"
 }
 

@@ -72,7 +72,7 @@ look_around() {
         leave_out 'the kernel hides its symbols' kernel '*'
     fi
     if [[ ! -r /sys/kernel/btf/vmlinux ]]; then
-        leave_out 'this kernel has no BTF' kernel '*' e2e '*' tcpvitals this_kernel
+        leave_out 'this kernel has no BTF' kernel '*' e2e '*' tcpvitals_kernel this_kernel
     fi
 }
 
@@ -154,7 +154,7 @@ all)
     fi
     ;;
 quick)
-    leave_out 'reads the running kernel' tcpvitals this_kernel
+    leave_out 'reads the running kernel' tcpvitals_kernel this_kernel
     command -v groff >/dev/null || leave_out 'there is no groff' host groff
     run cargo test $HOST --lib --bins --test host --test tidy --config "$(runner '')"
     ;;

@@ -1,6 +1,8 @@
 //! A dropped packet as a map key: where, why, what, which way and for which subnet.
 
-use crate::{address::SubnetKey, histogram::not_below, text::Text, tracepoints::Run};
+pub mod capture;
+
+use crate::{histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
 
 /// What a dropped packet is: the value of the `protocol` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,7 +231,7 @@ pub struct DropKey {
     pub protocol: u8,
     /// A [`Direction`].
     pub direction: u8,
-    /// A [`crate::connection::ConnectionType`].
+    /// A [`crate::net::connection::ConnectionType`].
     pub connection: u8,
     /// What was not looked for, bits of [`skip`].
     pub skipped: u8,
@@ -287,7 +289,7 @@ pub struct NamedDropKey {
     pub subnet: SubnetKey,
     /// A [`Protocol`].
     pub protocol: u8,
-    /// A [`crate::connection::ConnectionType`].
+    /// A [`crate::net::connection::ConnectionType`].
     pub connection: u8,
     /// A [`DropSource`].
     pub source: u8,
@@ -347,7 +349,7 @@ pub struct Note {
 }
 
 /// The value of the map `DROPS`: what was dropped under one key, on one CPU, by the program that counted it
-/// ([`crate::tracepoints::Run`]). Either writes its own alone, so that it needs no atomics.
+/// ([`crate::kernel::tracepoints::Run`]). Either writes its own alone, so that it needs no atomics.
 pub type DropCounts = [DropCount; Run::COUNT];
 
 /// What was dropped under one key.

@@ -4,7 +4,7 @@
 //! schema 0 for the rest) and OpenTelemetry exponential histograms (scale 2 and 0). Values are integers: microseconds,
 //! segments or bytes. A value above the last bound is counted in the last bucket.
 
-use crate::verifier::masked;
+use crate::kernel::verifier::masked;
 
 /// Microseconds in a second.
 pub const MICROS: u64 = 1_000_000;

@@ -6,32 +6,16 @@
 #![no_std]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
-#[cfg(test)]
-extern crate std;
-
-pub mod address;
-pub mod capacity;
-pub mod capture;
-pub mod connection;
-pub mod detail;
 pub mod drops;
-pub mod event;
-pub mod extension;
-pub mod fields;
-pub mod flow;
-pub mod group;
 pub mod histogram;
-pub mod kfuncs;
-pub mod listener;
-pub mod lost;
-pub mod programs;
-pub mod recent;
-pub mod record;
-pub mod settings;
+pub mod kernel;
+pub mod map;
+pub mod net;
 pub mod tcp;
 pub mod text;
-pub mod tracepoints;
-pub mod verifier;
+
+#[cfg(test)]
+extern crate std;
 
 #[cfg(target_endian = "big")]
 compile_error!("tcpvitals reads little-endian kernels only");

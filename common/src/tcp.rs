@@ -1,5 +1,11 @@
 //! TCP as the wire and the kernel have it: states, congestion states, header, options, and what they mean for a flow.
 
+pub mod event;
+pub mod flow;
+pub mod group;
+pub mod listener;
+pub mod record;
+
 /// `TCP_*` states of `sock.sk_state` (include/net/tcp_states.h).
 pub mod state {
     /// `TCP_ESTABLISHED`

@@ -2,10 +2,12 @@
 //! nobody comes between.
 #![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
 
-use crate::offsets::HAS_ONE_RUN_PER_CPU;
-use common::verifier::forgotten;
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
-use core::ptr::{read_volatile, write_volatile};
+use crate::kernel::offsets::HAS_ONE_RUN_PER_CPU;
+use common::kernel::verifier::forgotten;
+use core::{
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},
+    ptr::{read_volatile, write_volatile},
+};
 
 /// Adds to a counter, wrapping.
 ///

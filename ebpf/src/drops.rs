@@ -1,18 +1,23 @@
 //! Counting drops: one slot for each set of labels, whichever hook reports them.
 #![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
 
+pub(crate) mod capture;
+pub(crate) mod notes;
+
 use crate::{
     atomic,
-    groups::count_lost,
+    kernel::offsets::DROP_CAPACITY,
+    label::{
+        groups::count_lost,
+        recent,
+        slots::{self, Table},
+    },
     maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS},
-    offsets::DROP_CAPACITY,
-    recent,
-    slots::{self, Table},
 };
 use common::{
     drops::{DropCount, DropKey, DropSource, NamedDropKey},
-    lost::Lost,
-    tracepoints::Run,
+    kernel::tracepoints::Run,
+    map::lost::Lost,
 };
 
 /// Counts a packet that the network stack drops.

@@ -5,7 +5,10 @@
 //! that are no pointers to BTF) is given one (`cast`), or read with `bpf_probe_read_kernel` where the kernel gives none.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
-use crate::{cast::cast, offsets::*};
+pub(crate) mod cast;
+pub(crate) mod offsets;
+
+use crate::kernel::{cast::cast, offsets::*};
 use aya_ebpf::{
     bindings::BPF_F_CURRENT_CPU,
     helpers::{
@@ -15,14 +18,18 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use common::{
-    address::Address,
-    capture::Offsets,
-    connection::{Name, until_nul},
-    flow::{Chrono, FlowState},
-    group::Role,
-    kfuncs::PREEMPT_COUNT,
-    listener::Queues,
-    tcp::{Header, LONGEST_HEADER, Sender},
+    drops::capture::Offsets,
+    kernel::kfuncs::PREEMPT_COUNT,
+    net::{
+        address::Address,
+        connection::{Name, until_nul},
+    },
+    tcp::{
+        Header, LONGEST_HEADER, Sender,
+        flow::{Chrono, FlowState},
+        group::Role,
+        listener::Queues,
+    },
     text::Text,
 };
 use core::{

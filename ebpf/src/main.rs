@@ -11,29 +11,14 @@
 )]
 #![feature(asm_experimental_arch, core_intrinsics)]
 
-mod ahead;
 mod atomic;
-mod capture;
-mod cast;
-mod devices;
 mod drops;
-mod events;
-mod fold;
-mod groups;
+mod flow;
 mod kernel;
-mod listeners;
+mod label;
 mod maps;
 mod nested;
-mod notes;
-mod offsets;
-mod packet;
 mod probes;
-mod recent;
-mod record;
-mod retransmissions;
-mod slots;
-mod storage;
-mod task_storage;
 
 /// The helpers that read kernel memory are for GPL-compatible programs only.
 #[expect(unsafe_code, reason = "the kernel reads the licence from a section of this name")]

@@ -2,24 +2,30 @@
 //!
 //! Sizes given here are placeholders where user space sets them before loading.
 
-use crate::task_storage::TaskStorage;
+use crate::nested::task_storage::TaskStorage;
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use common::{
-    capture::{Draft, SITES, Site, SiteState, queue},
-    drops::{DropCounts, NamedDropKey, Note},
-    event::Event,
-    flow::FlowState,
-    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, Samples},
-    listener::ListenerState,
-    lost::Lost,
-    recent::{RECENT, Recent},
-    record::FlowRecord,
-    settings::Settings,
-    tracepoints::{Run, Tracepoint},
+    drops::{
+        DropCounts, NamedDropKey, Note,
+        capture::{Draft, SITES, Site, SiteState, queue},
+    },
+    kernel::tracepoints::{Run, Tracepoint},
+    map::{
+        lost::Lost,
+        recent::{RECENT, Recent},
+        settings::Settings,
+    },
+    tcp::{
+        event::Event,
+        flow::FlowState,
+        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, Samples},
+        listener::ListenerState,
+        record::FlowRecord,
+    },
 };
 
 /// Most prefixes of one family. Memory is taken for those in use only.
@@ -44,7 +50,7 @@ pub(crate) static GROUPS: PerCpuArray<GroupCounters, 2> = PerCpuArray::new();
 #[btf_map]
 pub(crate) static SAMPLES: Array<Samples, 2> = Array::new();
 
-/// Labels ([`common::group::GroupKey`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot `other` and
+/// Labels ([`common::tcp::group::GroupKey`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot `other` and
 /// [`Lost::GroupOverflow`].
 #[btf_map]
 pub(crate) static GROUP_SLOTS: HashMap<[u64; 3], u32, 2> = HashMap::new();
@@ -67,7 +73,7 @@ pub(crate) static RECENT_DROPS: PerCpuArray<Recent<[u64; 5]>, { RECENT as usize 
 #[btf_map]
 pub(crate) static NAMED_DROP_SLOTS: HashMap<NamedDropKey, u32, 2> = HashMap::new();
 
-/// [`crate::notes::About`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet
+/// [`crate::drops::notes::About`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet
 /// before `kfree_skb` does, taken by it.
 #[btf_map]
 pub(crate) static NOTES: PerCpuArray<Note, 2> = PerCpuArray::new();
@@ -94,7 +100,7 @@ pub(crate) static CAPTURE_SITES: HashMap<Site, SiteState, SITES, { BPF_F_NO_PREA
 #[btf_map]
 pub(crate) static CAPTURE_QUEUE: Array<u64, { queue::WORDS as usize }> = Array::new();
 
-/// Table ([`crate::slots::Table`]) -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
+/// Table ([`crate::label::slots::Table`]) -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
 #[btf_map]
 pub(crate) static SLOTS_USED: Array<u64, 2> = Array::new();
 

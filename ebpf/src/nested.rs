@@ -25,14 +25,15 @@
 //! that was interrupted.
 #![expect(unsafe_code, reason = "reads and writes map values")]
 
+pub(crate) mod task_storage;
+
 use crate::{
     atomic,
-    kernel::{current_task, keeps_its_cpu, word_at},
+    kernel::{current_task, keeps_its_cpu, offsets::HAS_PREEMPTIBLE_TRACEPOINTS, word_at},
     maps::{DISTANCES, HERE, TAKEN_OVER, TASK_NOTES},
-    offsets::HAS_PREEMPTIBLE_TRACEPOINTS,
 };
 use aya_ebpf::{bindings::BPF_LOCAL_STORAGE_GET_F_CREATE, helpers::generated::bpf_task_storage_get};
-use common::tracepoints::Tracepoint;
+use common::kernel::tracepoints::Tracepoint;
 use core::ptr::{from_ref, null_mut, read_volatile, write_volatile};
 
 /// Makes the two programs of a tracepoint from the function that does the work.
@@ -43,7 +44,7 @@ macro_rules! programs {
     ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work_of_first:path, $work_of_nested:path) => {
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
         fn $first(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
-            if !$crate::nested::is_taken_over(common::tracepoints::Tracepoint::$tracepoint) {
+            if !$crate::nested::is_taken_over(common::kernel::tracepoints::Tracepoint::$tracepoint) {
                 $work_of_first(&context);
             }
             0
@@ -51,7 +52,7 @@ macro_rules! programs {
 
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
         fn $nested(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
-            if $crate::nested::takes_over(common::tracepoints::Tracepoint::$tracepoint) {
+            if $crate::nested::takes_over(common::kernel::tracepoints::Tracepoint::$tracepoint) {
                 $work_of_nested(&context);
             }
             0

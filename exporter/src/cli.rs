@@ -1,17 +1,16 @@
 //! The command line.
 
 mod drops;
+pub mod manual;
 mod top;
 
-use crate::{
-    capture::arguments::CaptureArguments,
-    config::{duration, length, network, size},
-};
+use crate::commands::capture::arguments::CaptureArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use common::{connection::ConnectionType, event::EventKind};
+use common::{net::connection::ConnectionType, tcp::event::EventKind};
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tcpvitals_config::{duration, length, network, size};
 use tracing::Level;
 
 pub use drops::DropsArguments;

@@ -1,4 +1,5 @@
 //! The binary `tcpvitals`: arguments, logging, and the exit code.
+#![forbid(unsafe_code)]
 
 use clap::Parser;
 use common::text::is_unprintable;
@@ -10,15 +11,17 @@ use std::{
     process::ExitCode,
 };
 use tcpvitals::{
-    capture::{self, arguments::CaptureArguments, extcap},
-    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat},
-    config::{self, Config, ConfigError},
-    doctor::Diagnosis,
-    drops, families, manual, otlp,
-    run::{self, RunError},
-    signals, top, trace,
-    web::Web,
+    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, manual},
+    commands::{
+        capture::{self, arguments::CaptureArguments, extcap},
+        doctor::Diagnosis,
+        drops, top, trace,
+    },
+    lifecycle::signals,
+    serve::{self, RunError, push, web::Web},
 };
+use tcpvitals_config::{self as config, Config, ConfigError};
+use tcpvitals_metrics::families;
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -47,9 +50,9 @@ fn main() -> ExitCode {
         return failed(&error, ExitCode::FAILURE);
     }
     let result = match command {
-        Command::Serve(arguments) => run::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Serve(arguments) => serve::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
-        Command::Drops(arguments) => drops::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Drops(arguments) => drops::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Trace(arguments) => trace::trace(&arguments).map_err(|error| failed(&error, error.exit_code())),
         Command::Doctor(arguments) => doctor(&arguments),
@@ -79,7 +82,7 @@ fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
 fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
     if let Some(file) = file {
         let config = Config::read(file).map_err(wrong_config)?;
-        otlp::receiver(&config).map_err(wrong_config)?;
+        push::receiver(&config).map_err(wrong_config)?;
     }
     Web::read(web).map_err(wrong_config)?;
     for file in [file, web].into_iter().flatten() {
@@ -96,8 +99,8 @@ fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
 fn docs(page: Docs) -> Result<(), ExitCode> {
     match page {
         Docs::Metrics => print(&families::reference::markdown()),
-        Docs::Configuration => print(&config::reference::markdown()),
-        Docs::Schema => print(&config::schema::json().map_err(|error| failed(&error, ExitCode::FAILURE))?),
+        Docs::Configuration => print(&config::docs::reference::markdown()),
+        Docs::Schema => print(&config::docs::schema::json().map_err(|error| failed(&error, ExitCode::FAILURE))?),
         Docs::Man => print(&manual::page().map_err(|error| failed(&error, ExitCode::FAILURE))?),
         Docs::Completions { shell } => print(&manual::completions(shell)),
     }

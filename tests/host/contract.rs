@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use tcpvitals::config::{DropLabel, TcpLabel};
-use tcpvitals::families::Kind::{self, Counter, Gauge, Histogram};
-use tcpvitals::families::Scope::{self, Drops, Exporter, Tcp};
-use tcpvitals::families::{METRICS, Points, Source};
-use tcpvitals::kernel::plan::PROGRAMS;
+use tcpvitals_config::{DropLabel, TcpLabel};
+use tcpvitals_kernel::plan::PROGRAMS;
+use tcpvitals_metrics::families::Kind;
+use tcpvitals_metrics::families::Kind::{Counter, Gauge, Histogram};
+use tcpvitals_metrics::families::Scope;
+use tcpvitals_metrics::families::Scope::{Drops, Exporter, Tcp};
+use tcpvitals_metrics::families::{METRICS, Points, Source};
 
 /// Full name, kind, which labels it has besides its own, its own labels, and the values of the first of them if they are fixed.
 type Promise = (

@@ -101,13 +101,13 @@ fn no_input_makes_a_parser_panic_dawdle_or_say_more_than_a_line() -> Result<()> 
 #[test]
 fn the_seeds_are_what_the_parsers_are_for() -> Result<()> {
     let text = |target: &str| Ok::<_, anyhow::Error>(String::from_utf8(seeds(target)?.remove(0))?);
-    tcpvitals::config::Config::from_yaml(&text("yaml")?, "seed")?;
-    tcpvitals::web::WebConfig::from_yaml(&text("web")?, std::path::Path::new("seed"))?;
+    tcpvitals_config::Config::from_yaml(&text("yaml")?, "seed")?;
+    tcpvitals::serve::web::WebConfig::from_yaml(&text("web")?, std::path::Path::new("seed"))?;
     let trace = seeds("trace")?.remove(0);
-    let mut reader = tcpvitals::trace::binary::Reader::new(&*trace)?;
+    let mut reader = tcpvitals::commands::trace::binary::Reader::new(&*trace)?;
     assert!(reader.read()?.is_some());
-    let btf = tcpvitals::kernel::btf::Btf::parse(seeds("btf")?.remove(0))?;
+    let btf = tcpvitals_kernel::probe::btf::Btf::parse(seeds("btf")?.remove(0))?;
     assert!(btf.enumerators("skb_drop_reason").is_some());
-    tcpvitals::api::drops::Wanted::parse(&text("query")?).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
+    tcpvitals::serve::http::api::drops::Wanted::parse(&text("query")?).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
     Ok(())
 }

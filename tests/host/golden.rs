@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use tcpvitals::config::Config;
-use tcpvitals::coverage::Coverage;
-use tcpvitals::families::{self, Families, METRICS};
-use tcpvitals::labels::Labelling;
-use tcpvitals::numbering::Numbering;
-use tcpvitals::prometheus::{self, encode};
+use tcpvitals_config::Config;
+use tcpvitals_config::numbering::Numbering;
+use tcpvitals_metrics::coverage::Coverage;
+use tcpvitals_metrics::encode::prometheus;
+use tcpvitals_metrics::encode::prometheus::encode;
+use tcpvitals_metrics::families;
+use tcpvitals_metrics::families::{Families, METRICS};
+use tcpvitals_metrics::labels::Labelling;
 use tests::exposition::{self, Exposition, parse};
 
 use crate::sample::{QUOTED, coverage, full};

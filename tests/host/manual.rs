@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result};
 use clap_complete::Shell;
-use tcpvitals::manual;
+use tcpvitals::cli::manual;
 
 /// Runs a program on a text and gives what it says.
 fn read_by(program: &str, arguments: &[&str], text: &str) -> Result<Output> {

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tcpvitals::{
-    api::{self, query::LIMIT},
-    drops, flows,
-};
+use tcpvitals::serve::http::api;
+use tcpvitals::serve::http::api::query::LIMIT;
+use tcpvitals_metrics::rows::{drops, flows};
 use tests::openapi::document;
 
 /// The names of an object's members.

@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
-use tcpvitals::config::Temporality;
-use tcpvitals::families::{Families, Kind};
-use tcpvitals::otlp::delta::Deltas;
-use tcpvitals::otlp::encode::{attribute, request};
-use tcpvitals::otlp::reading::{cumulative, deltas, split};
+use tcpvitals_config::Temporality;
+use tcpvitals_metrics::encode::otlp::delta::Deltas;
+use tcpvitals_metrics::encode::otlp::reading::{cumulative, deltas, split};
+use tcpvitals_metrics::encode::otlp::request::{attribute, request};
+use tcpvitals_metrics::families::{Families, Kind};
 use tests::otlp::{Number, Received};
 
 use crate::golden::{CASES, require_same, wants_update};

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use common::connection::ConnectionType;
 use common::drops::{Direction, DropCount, DropSource, Protocol};
-use common::group::{Counter, GroupKey, Role};
+use common::net::connection::ConnectionType;
+use common::tcp::group::{Counter, GroupKey, Role};
 use serde_json::Value;
-use tcpvitals::config::Config;
-use tcpvitals::families::{self, Families};
-use tcpvitals::labels::Labelling;
-use tcpvitals::numbering::Numbering;
-use tcpvitals::page::{About, policy, render, render_failure};
-use tcpvitals::snapshot::{DropSite, Group, Row, Snapshot};
+use tcpvitals_config::Config;
+use tcpvitals_config::numbering::Numbering;
+use tcpvitals_metrics::encode::page::{About, policy, render, render_failure};
+use tcpvitals_metrics::families;
+use tcpvitals_metrics::families::Families;
+use tcpvitals_metrics::labels::Labelling;
+use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::web_page::{REST, rows, site, unescape};
 
 use crate::golden::{CASES, require_golden};
@@ -62,7 +63,7 @@ fn no_text_becomes_markup() -> Result<()> {
     let evil = DropSite {
         location: EVIL.to_owned(),
         reason: EVIL.to_owned(),
-        subnet: Some(common::address::SubnetKey::FALLBACK),
+        subnet: Some(common::net::address::SubnetKey::FALLBACK),
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
         connection: Some(ConnectionType::Wired),
@@ -143,7 +144,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
     let config = Config::from_yaml(&format!("subnets:\n{list}"), "test.yaml")?;
     let mut snapshot = fresh(&config)?;
     for number in 0..ROWS {
-        let subnet = common::address::SubnetKey::named(number);
+        let subnet = common::net::address::SubnetKey::named(number);
         let mut group = Group::default();
         let counters = &mut group.counters;
         counters.counters[Counter::DataSegmentsTransmitted as usize] = 1000;

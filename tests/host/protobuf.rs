@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
-use tcpvitals::prometheus::{Format, encode};
+use tcpvitals_metrics::encode::prometheus::{Format, encode};
 use tests::protobuf::{
     Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType, Span, Timestamp, decode, native_buckets,
 };

@@ -3,7 +3,8 @@
 use std::fs::read_to_string;
 
 use anyhow::{Context as _, Result};
-use tcpvitals::{config, families};
+use tcpvitals_config as config;
+use tcpvitals_metrics::families;
 
 /// The file in `docs/` is this text.
 fn require(file: &str, text: &str) -> Result<()> {
@@ -24,10 +25,10 @@ fn the_reference_page_is_made_from_the_metric_table() -> Result<()> {
 
 #[test]
 fn the_page_of_the_configuration_is_made_from_its_mappings() -> Result<()> {
-    require("configuration.md", &config::reference::markdown())
+    require("configuration.md", &config::docs::reference::markdown())
 }
 
 #[test]
 fn the_schema_of_the_configuration_is_made_from_its_mappings() -> Result<()> {
-    require("config.schema.json", &config::schema::json()?)
+    require("config.schema.json", &config::docs::schema::json()?)
 }

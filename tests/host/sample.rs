@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use common::address::SubnetKey;
-use common::capacity::Capacity;
-use common::connection::ConnectionType;
 use common::drops::{Direction, DropCount, DropSource, Protocol};
-use common::fields::{FIELDS, Place};
-use common::group::{GroupKey, Role};
 use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
-use common::lost::{Lost, Misses};
-use tcpvitals::config::Config;
-use tcpvitals::coverage::Coverage;
-use tcpvitals::kernel::features::Features;
-use tcpvitals::kernel::kfuncs::Casts;
-use tcpvitals::kernel::plan::{self, plan};
-use tcpvitals::kernel::purpose::Purpose;
-use tcpvitals::setup;
-use tcpvitals::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
+use common::kernel::fields::{FIELDS, Place};
+use common::map::capacity::Capacity;
+use common::map::lost::{Lost, Misses};
+use common::net::address::SubnetKey;
+use common::net::connection::ConnectionType;
+use common::tcp::group::{GroupKey, Role};
+use tcpvitals::lifecycle::setup;
+use tcpvitals_config::Config;
+use tcpvitals_kernel::load::kfuncs::Casts;
+use tcpvitals_kernel::plan;
+use tcpvitals_kernel::plan::plan;
+use tcpvitals_kernel::plan::purpose::Purpose;
+use tcpvitals_kernel::probe::features::Features;
+use tcpvitals_metrics::coverage::Coverage;
+use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";

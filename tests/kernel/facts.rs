@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fs::{read, read_to_string};
 
 use anyhow::{Context as _, Result, ensure};
-use common::fields::CAST_TYPES;
-use tcpvitals::kernel::btf::Btf;
-use tcpvitals::kernel::features;
-use tcpvitals::kernel::reasons::Reasons;
-use tcpvitals::kernel::symbols::Symbols;
-use tcpvitals::setup::btf_file;
+use common::kernel::fields::CAST_TYPES;
+use tcpvitals::lifecycle::setup::btf_file;
+use tcpvitals_kernel::probe::btf::Btf;
+use tcpvitals_kernel::probe::features;
+use tcpvitals_kernel::probe::reasons::Reasons;
+use tcpvitals_kernel::probe::symbols::Symbols;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 

@@ -6,11 +6,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use common::record::FlowRecord;
+use common::tcp::record::FlowRecord;
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
-use tcpvitals::trace::binary::Reader;
-use tcpvitals::trace::item::{Item, remote};
+use tcpvitals::commands::trace::binary::Reader;
+use tcpvitals::commands::trace::item::{Item, remote};
 use tests::pair::Pair;
 use tests::settings::scaled;
 use tests::subnet::{CLIENT, Family, SERVER};

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::text::is_unprintable;
-use tcpvitals::api::{drops, flows};
-use tcpvitals::config::Config;
-use tcpvitals::kernel::btf::Btf;
-use tcpvitals::kernel::reasons::Reasons;
-use tcpvitals::prometheus::Format;
-use tcpvitals::trace::binary::Reader;
-use tcpvitals::trace::{json, text};
-use tcpvitals::web::WebConfig;
+use tcpvitals::commands::trace::binary::Reader;
+use tcpvitals::commands::trace::{json, text};
+use tcpvitals::serve::http::api::{drops, flows};
+use tcpvitals::serve::web::WebConfig;
+use tcpvitals_config::Config;
+use tcpvitals_kernel::probe::btf::Btf;
+use tcpvitals_kernel::probe::reasons::Reasons;
+use tcpvitals_metrics::encode::prometheus::Format;
 
 /// A parser: its name, and what it is given.
 pub type Target = (&'static str, fn(&[u8]));

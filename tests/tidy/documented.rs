@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use tcpvitals::config::SAMPLE;
-use tcpvitals::families::METRICS;
+use tcpvitals_config::SAMPLE;
+use tcpvitals_metrics::families::METRICS;
 
 use crate::tree::{files, has_word};
 
@@ -84,7 +84,7 @@ fn shows_key(sample: &str, key: &str) -> bool {
 
 #[test]
 fn every_key_of_the_configuration_is_in_the_sample() -> Result<()> {
-    let path = "exporter/src/config/raw.rs";
+    let path = "exporter/config/src/raw.rs";
     let raw = files()?.into_iter().find(|file| file.path == path).context(path)?;
     let keys = keys(&raw.text);
     for known in ["subnets", "cidrs", "type", "max_age", "auto", "otlp"] {
@@ -101,7 +101,7 @@ fn every_key_of_the_web_configuration_is_on_its_page() -> Result<()> {
     let all = files()?;
     let text =
         |path: &str| Ok::<_, anyhow::Error>(&all.iter().find(|file| file.path == path).context(path.to_owned())?.text);
-    let keys = keys(text("exporter/src/web/config/raw.rs")?);
+    let keys = keys(text("exporter/src/serve/web/config/raw.rs")?);
     for known in ["tls_server_config", "key", "client_allowed_sans", "http2", "burst"] {
         assert!(keys.contains(known), "{known} is no key of {keys:?}");
     }

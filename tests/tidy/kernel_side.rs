@@ -155,7 +155,7 @@ fn no_kernel_version_is_compared() -> Result<()> {
     check(is_product, compares_no_version)?;
     shows(
         compares_no_version,
-        "exporter/src/kernel/a.rs",
+        "exporter/kernel/src/a.rs",
         "if KernelVersion::current()? < KernelVersion::new(5, 11, 0) {\n",
         "KernelVersion",
         "// No KernelVersion here.\n",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use tcpvitals::config::Config;
+use tcpvitals_config::Config;
 
 use crate::tree::{Complaints, File, check, shows, top};
 

@@ -48,28 +48,28 @@ const LONGEST: usize = 400;
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
     (
-        "exporter/src/web/connections/table.rs",
+        "exporter/src/serve/web/transport/connections/table.rs",
         "one rule of who goes, beside the places that it decides about",
     ),
-    ("common/src/group.rs", "the counters of a group beside its key"),
+    ("common/src/tcp/group.rs", "the counters of a group beside its key"),
     (
         "ebpf/src/kernel.rs",
         "the one file that does pointer arithmetic on kernel memory",
     ),
     (
-        "exporter/src/families.rs",
+        "exporter/metrics/src/families.rs",
         "the types of the metric table beside what applies it",
     ),
     (
-        "exporter/src/families/table.rs",
+        "exporter/metrics/src/families/table.rs",
         "the metric table: data, one entry per metric",
     ),
     (
-        "exporter/src/kernel/load.rs",
+        "exporter/kernel/src/load.rs",
         "loading, finding the marks of programs and attaching are one sequence",
     ),
     (
-        "exporter/src/kernel/plan.rs",
+        "exporter/kernel/src/plan.rs",
         "the table of programs beside the plan that is made of it",
     ),
 ];

@@ -81,7 +81,14 @@ pub(crate) fn shows(rule: impl Fn(&File) -> Complaints, path: &str, bad: &str, c
 
 /// Whether a file is product code in Rust, not a test of it.
 pub(crate) fn is_product(path: &str) -> bool {
-    let folder = ["common/src/", "ebpf/src/", "exporter/src/"];
+    let folder = [
+        "common/src/",
+        "ebpf/src/",
+        "exporter/config/src/",
+        "exporter/kernel/src/",
+        "exporter/metrics/src/",
+        "exporter/src/",
+    ];
     let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
     path.ends_with(".rs") && folder.iter().any(|folder| path.starts_with(folder)) && !is_test
 }

@@ -9,25 +9,24 @@
 )]
 
 use crate::{
-    ahead, fold,
-    groups::{Group, Place},
-    kernel::{Sock, TcpSock},
-    listeners::Listener,
+    flow::{ahead, fold, listeners::Listener, record, storage::Flow},
+    kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
+    label::groups::{Group, Place},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
-    offsets::JIFFY_NANOSECONDS,
     probes::inet_sock_set_state,
-    record,
-    storage::Flow,
 };
 use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 use common::{
-    connection::Name,
-    flow::{FlowState, Fold},
-    group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
     histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
-    recent::place,
-    record::FlowRecord,
-    tcp::{INFINITE_SSTHRESH, state},
+    map::recent::place,
+    net::connection::Name,
+    tcp::{
+        INFINITE_SSTHRESH,
+        flow::{FlowState, Fold},
+        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
+        record::FlowRecord,
+        state,
+    },
 };
 
 /// `struct bpf_iter__bpf_sk_storage_map`: every member is 8 bytes long.

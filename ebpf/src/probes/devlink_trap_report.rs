@@ -2,10 +2,10 @@
 //! to 7.2. A device hands over a packet that it dropped or could not forward, or control traffic, which is no drop.
 
 use crate::{
-    devices, drops, groups,
+    drops,
     kernel::{SkBuff, TrapMetadata},
+    label::{devices, groups, packet},
     nested::programs,
-    packet,
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{DropSource, NamedDropKey};

@@ -3,23 +3,25 @@
 #![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
-    events, fold,
-    groups::{self, Group, Place, count_lost},
-    kernel::{Sock, TcpSock},
-    listeners,
+    flow::{
+        events, fold, listeners, retransmissions,
+        storage::{self, Flow},
+    },
+    kernel::{Sock, TcpSock, offsets::HAS_SEGMENT_PATH},
+    label::groups::{self, Group, Place, count_lost},
     nested::programs,
-    offsets::HAS_SEGMENT_PATH,
     probes::tcp_probe,
-    retransmissions,
-    storage::{self, Flow},
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use common::{
-    event::EventKind,
-    flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
-    group::{Counter, Role},
-    lost::Lost,
-    tcp::{Attempt, ConnectFailure, Transition, state},
+    map::lost::Lost,
+    tcp::{
+        Attempt, ConnectFailure, Transition,
+        event::EventKind,
+        flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
+        group::{Counter, Role},
+        state,
+    },
 };
 
 programs!(

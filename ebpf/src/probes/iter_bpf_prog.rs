@@ -9,7 +9,7 @@ use crate::{
     kernel::{Program, first_value_of},
     maps::{DISTANCES, HERE, PROGRAM_IDS},
 };
-use common::tracepoints::Tracepoint;
+use common::kernel::tracepoints::Tracepoint;
 use core::ptr::{from_ref, read_volatile, write_volatile};
 
 /// `struct bpf_iter__bpf_prog`: every member is 8 bytes long.

@@ -6,7 +6,10 @@
     reason = "the entry of an iterator, whose context aya-ebpf does not know"
 )]
 
-use crate::{kernel::Sock, listeners, storage};
+use crate::{
+    flow::{listeners, storage},
+    kernel::Sock,
+};
 use common::tcp::state;
 
 /// `struct bpf_iter__tcp`: every member is 8 bytes long.

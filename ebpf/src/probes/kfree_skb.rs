@@ -2,25 +2,31 @@
 //! *rx_sk` follows from 6.12 on. A packet is dropped.
 
 use crate::{
-    capture, devices, drops,
-    groups::{self, Group},
-    kernel::{SkBuff, Sock, TcpSock},
-    listeners,
+    drops::{self, capture, notes},
+    flow::{listeners, storage},
+    kernel::{
+        SkBuff, Sock, TcpSock,
+        offsets::{
+            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
+        },
+    },
+    label::{
+        devices,
+        groups::{self, Group},
+        packet,
+    },
     maps::SETTINGS,
     nested::programs,
-    notes,
-    offsets::{
-        HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
-    },
-    packet, storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
-    address::SubnetKey,
     drops::{Direction, DropKey, Protocol, skip},
-    group::{Counter, Role},
-    tcp::state,
-    tracepoints::Run,
+    kernel::tracepoints::Run,
+    net::address::SubnetKey,
+    tcp::{
+        group::{Counter, Role},
+        state,
+    },
 };
 
 programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, first, nested);

@@ -2,7 +2,7 @@
 //! qdisc_drop_reason reason)`, 7.2. A queueing discipline drops a packet, and says why; `kfree_skb` follows for the same packet and
 //! knows only that a queue dropped it.
 
-use crate::{kernel::SkBuff, nested::programs, notes};
+use crate::{drops::notes, kernel::SkBuff, nested::programs};
 use aya_ebpf::programs::BtfTracePointContext;
 
 programs!(QdiscDrop, "qdisc_drop", qdisc_drop, qdisc_drop_nested, on_event);

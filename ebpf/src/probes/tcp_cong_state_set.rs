@@ -1,9 +1,14 @@
 //! `tcp_cong_state_set(struct sock *sk, const u8 ca_state)`, 6.1 to 7.2: the congestion state is about to be set, perhaps to what
 //! it is already. The socket is locked.
 
-use crate::{groups::Group, kernel::Sock, nested::programs, retransmissions, storage};
+use crate::{
+    flow::{retransmissions, storage},
+    kernel::Sock,
+    label::groups::Group,
+    nested::programs,
+};
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{group::Counter, tcp::congestion};
+use common::tcp::{congestion, group::Counter};
 
 programs!(
     TcpCongStateSet,

@@ -5,7 +5,7 @@
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{kernel::Sock, probes::inet_sock_set_state, storage};
+use crate::{flow::storage, kernel::Sock, probes::inet_sock_set_state};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]

@@ -2,16 +2,13 @@
 //! established flow, before it is processed. The socket is locked. Attached only in `detail: full`.
 
 use crate::{
-    groups::Group,
+    flow::storage::{self, Flow},
     kernel::{SkBuff, Sock, TcpSock},
+    label::groups::Group,
     nested::programs,
-    storage::{self, Flow},
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{
-    group::Counter,
-    tcp::{Header, has_only_timestamps, is_duplicate_ack, sack_blocks},
-};
+use common::tcp::{Header, group::Counter, has_only_timestamps, is_duplicate_ack, sack_blocks};
 
 programs!(TcpProbe, "tcp_probe", tcp_probe, tcp_probe_nested, on_event);
 

@@ -1,15 +1,15 @@
 //! `tcp_receive_reset(struct sock *sk)`, 5.10 to 7.2: a valid reset came in. The socket is locked.
 
 use crate::{
-    groups::{self, Group},
+    flow::storage,
     kernel::{Sock, TcpSock},
+    label::groups::{self, Group},
     nested::programs,
-    storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{
+use common::tcp::{
     group::{Counter, Role},
-    tcp::state,
+    state,
 };
 
 programs!(

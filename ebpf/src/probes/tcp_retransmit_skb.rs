@@ -3,19 +3,20 @@
 //! socket is locked.
 
 use crate::{
-    events,
-    groups::{self, Group},
-    kernel::{Sock, TcpSock},
+    flow::{
+        events, retransmissions,
+        storage::{self, Flow},
+    },
+    kernel::{Sock, TcpSock, offsets::HAS_RETRANSMIT_ERROR},
+    label::groups::{self, Group},
     nested::programs,
-    offsets::HAS_RETRANSMIT_ERROR,
-    retransmissions,
-    storage::{self, Flow},
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{
+use common::tcp::{
+    congestion,
     event::EventKind,
     group::{Counter, Role},
-    tcp::{congestion, state},
+    state,
 };
 
 programs!(

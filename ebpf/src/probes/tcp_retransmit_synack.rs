@@ -2,16 +2,18 @@
 //! The request has no route yet, so the connection type is unknown.
 
 use crate::{
-    devices,
-    groups::{self, Group},
+    flow::listeners,
     kernel::Sock,
-    listeners,
+    label::{
+        devices,
+        groups::{self, Group},
+    },
     nested::programs,
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{
+use common::tcp::{
     group::{Counter, Role},
-    tcp::state,
+    state,
 };
 
 programs!(

@@ -3,15 +3,15 @@
 //! listener or a time-wait socket.
 
 use crate::{
-    groups::{self, Group},
+    flow::storage,
     kernel::{SkBuff, Sock},
+    label::groups::{self, Group},
     nested::programs,
-    storage,
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::{
+use common::tcp::{
     group::{Counter, OTHER_SLOT},
-    tcp::state,
+    state,
 };
 
 programs!(

@@ -1,7 +1,7 @@
 //! `xdp_bulk_tx(const struct net_device *dev, int sent, int drops, int err)`, 5.10 to 7.2. A driver sends the packets together that
 //! XDP programs returned to it (`XDP_TX`), and drops those that find no room or no peer.
 
-use crate::{devices, drops, kernel::Device, nested::programs};
+use crate::{drops, kernel::Device, label::devices, nested::programs};
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     drops::{DropSource, NamedDropKey, unsent},

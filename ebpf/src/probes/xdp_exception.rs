@@ -2,11 +2,10 @@
 //! XDP program gave up, returned no action, or because the action failed. A packet has no `sk_buff` yet, unless XDP is generic.
 
 use crate::{
-    devices, drops,
-    kernel::{Device, XdpProgram},
+    drops::{self, notes},
+    kernel::{Device, XdpProgram, offsets::HAS_REDIRECT_ERRORS},
+    label::devices,
     nested::programs,
-    notes,
-    offsets::HAS_REDIRECT_ERRORS,
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::drops::{DropSource, NamedDropKey, xdp_action};

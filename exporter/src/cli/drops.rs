@@ -1,12 +1,10 @@
 //! The arguments of `drops`.
 
 use super::Output;
-use crate::{
-    config::{Class, DropLabel, Glob, duration},
-    drops::filter::Filter,
-};
 use clap::{Args, builder::PossibleValuesParser};
 use std::{path::PathBuf, time::Duration};
+use tcpvitals_config::{Class, DropLabel, Glob, duration};
+use tcpvitals_metrics::rows::drops::filter::Filter;
 
 /// Of `drops`.
 #[derive(Clone, Debug, Args)]

@@ -1,7 +1,7 @@
 //! The arguments of `top`.
 
 use super::{Output, drops::interval};
-use crate::top::rows::FlowSort;
+use crate::commands::top::rows::FlowSort;
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tcpvitals::config;
+use tcpvitals_config as config;
 
 use super::helm::{RELEASES, documents, only, render, value_sets};
 use super::{chart, require_file, top};
@@ -98,7 +98,7 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
 fn the_schema_of_config_is_the_exporters() -> Result<()> {
     let path = chart().join("values.schema.json");
     let mut schema: Value = serde_json::from_str(&read_to_string(&path)?)?;
-    let mut own: Value = serde_json::from_str(&config::schema::json()?)?;
+    let mut own: Value = serde_json::from_str(&config::docs::schema::json()?)?;
     let is_whole = !own.to_string().contains("\"$ref\"");
     ensure!(
         is_whole,

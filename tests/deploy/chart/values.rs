@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tcpvitals::config::Config;
-use tcpvitals::web::WebConfig;
+use tcpvitals::serve::web::WebConfig;
+use tcpvitals_config::Config;
 use tempfile::TempDir;
 
 use super::chart;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use common::connection::ConnectionType;
 use common::drops::Protocol;
-use tcpvitals::config::{Class, DropLabel, TcpLabel};
-use tcpvitals::families::{Kind, METRICS, Metric, Points, Scope, Source};
+use common::net::connection::ConnectionType;
+use tcpvitals_config::{Class, DropLabel, TcpLabel};
+use tcpvitals_metrics::families::{Kind, METRICS, Metric, Points, Scope, Source};
 use tests::rules::Rule;
 
 /// What Prometheus itself makes of a scrape.

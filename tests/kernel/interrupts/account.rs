@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use common::tracepoints::Tracepoint;
+use common::kernel::tracepoints::Tracepoint;
 use serde_json::Value;
 use tests::exporter::Exporter;
 use tests::ftrace::Buffer;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use common::tracepoints::Tracepoint;
+use common::kernel::tracepoints::Tracepoint;
 use tests::counters::Counters;
 use tests::exporter::{Exporter, start};
 use tests::nft;

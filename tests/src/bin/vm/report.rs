@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
-use tcpvitals::families::METRICS;
+use tcpvitals_metrics::families::METRICS;
 
 use crate::architecture::Architecture;
 use crate::matrix::{Kernel, kernels};

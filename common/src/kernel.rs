@@ -1,0 +1,7 @@
+//! What is known of the kernel: fields, programs, functions, and what its verifier wants.
+
+pub mod fields;
+pub mod kfuncs;
+pub mod programs;
+pub mod tracepoints;
+pub mod verifier;

@@ -1,0 +1,5 @@
+//! Addresses, devices and headers as the network stack has them.
+
+pub mod address;
+pub mod connection;
+pub mod extension;

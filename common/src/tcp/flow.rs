@@ -1,0 +1,345 @@
+//! The state of one flow, kept in its socket's storage, and how deltas leave it.
+//!
+//! The kernel counts; a fold takes the difference since the last fold: `delta = now - snapshot; group += delta;
+//! snapshot = now`. Two folds of one flow can race (the collecting iterator and the closing socket), so the snapshot is
+//! exchanged atomically and a fold that lost the race starts again. The deltas telescope: whatever the interleaving, their
+//! sum is the kernel's last value.
+
+/// The handshake is over and the flow belongs to a group.
+pub const ESTABLISHED: u32 = 1;
+/// The flow is older than its state: it was found, not seen opening.
+pub const ADOPTED: u32 = 2;
+
+/// The connection has ended and its last delta is folded; the slot stays, for a reset that is sent afterwards.
+pub const CLOSED: u32 = 4;
+
+/// 32-bit counters of `tcp_sock` that are folded: indices into [`FlowState::snapshot`].
+pub mod folded {
+    /// `segs_out`
+    pub const SEGMENTS_TRANSMITTED: usize = 0;
+    /// `segs_in`
+    pub const SEGMENTS_RECEIVED: usize = 1;
+    /// `data_segs_out`
+    pub const DATA_SEGMENTS_TRANSMITTED: usize = 2;
+    /// `data_segs_in`
+    pub const DATA_SEGMENTS_RECEIVED: usize = 3;
+    /// `rcv_ooopack`
+    pub const OUT_OF_ORDER_SEGMENTS: usize = 4;
+    /// `dsack_dups`
+    pub const DSACKS: usize = 5;
+    /// `reord_seen`
+    pub const REORDERING_EVENTS: usize = 6;
+    /// `delivered_ce`
+    pub const ECN_MARKED_SEGMENTS: usize = 7;
+    /// `chrono_stat`, all three
+    pub const SENDER_BUSY_JIFFIES: usize = 8;
+    /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`
+    pub const RECEIVE_WINDOW_JIFFIES: usize = 9;
+    /// `chrono_stat` of `TCP_CHRONO_SNDBUF_LIMITED`
+    pub const SEND_BUFFER_JIFFIES: usize = 10;
+    /// `total_retrans`
+    pub const RETRANSMITTED_SEGMENTS: usize = 11;
+    /// Number of them.
+    pub const COUNT: usize = 12;
+}
+
+/// What socket storage holds for a flow.
+///
+/// Hooks change it under the socket's lock. The collecting iterator does not hold that lock: it exchanges the snapshots
+/// atomically, and writes the slot and what belongs to it when the configuration has changed.
+///
+/// What every segment needs comes first: the kernel puts the value 8 bytes into a cache line, so 56 bytes share the line that
+/// finding the flow has loaded already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FlowState {
+    /// Sum of the round-trip times, in microseconds.
+    pub rtt_sum: u64,
+    /// [`ESTABLISHED`], [`ADOPTED`], [`CLOSED`].
+    pub flags: u32,
+    /// Slot of the flow's group.
+    pub slot: u32,
+    /// Low half of `tcp_sock.rack.mstamp` at the last round-trip time: which transmission it measured.
+    pub rtt_stamp: u32,
+    /// Number of round-trip times.
+    pub rtt_count: u32,
+    /// The last one, in microseconds.
+    pub rtt_last: u32,
+    /// The smallest, in microseconds.
+    pub rtt_min: u32,
+    /// The largest, in microseconds.
+    pub rtt_max: u32,
+    /// Smallest `icsk_rto` at a round-trip time, in jiffies.
+    pub rto_min: u32,
+    /// The largest, in jiffies.
+    pub rto_max: u32,
+    /// [`crate::map::settings::Settings::generation`] by which `slot` was chosen.
+    pub generation: u16,
+    /// A [`crate::net::connection::ConnectionType`]: what carried the flow when `slot` was chosen.
+    pub connection: u8,
+    /// A [`crate::tcp::group::Role`].
+    pub role: u8,
+    /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
+    pub started: u64,
+    /// The 32-bit counters at the last fold, by [`folded`].
+    pub snapshot: [u32; folded::COUNT],
+    /// `tcp_sock.bytes_sent` at the last fold.
+    pub bytes_sent: u64,
+    /// `tcp_sock.bytes_received` at the last fold.
+    pub bytes_received: u64,
+    /// `tcp_sock.bytes_retrans` at the last fold.
+    pub bytes_retransmitted: u64,
+    /// Payload retransmitted in `TCP_CA_Loss`, in bytes.
+    pub retransmitted_bytes_loss: u64,
+    /// Payload retransmitted in other states, in bytes.
+    pub retransmitted_bytes_other: u64,
+    /// `tcp_sock.bytes_retrans` when the flow began to count.
+    pub retransmitted_bytes_before: u64,
+    /// `tcp_sock.total_retrans` when the flow began to count.
+    pub retransmitted_segments_before: u32,
+    /// Segments retransmitted in `TCP_CA_Loss`.
+    pub retransmitted_segments_loss: u32,
+    /// Segments retransmitted in other states.
+    pub retransmitted_segments_other: u32,
+    /// Duplicate acknowledgments received.
+    pub duplicate_acks: u32,
+    /// Segments received with a SACK option.
+    pub sacks: u32,
+    /// Blocks in them.
+    pub sack_blocks: u32,
+    /// Segments that this host dropped on their way out.
+    pub locally_dropped: u32,
+    /// Explicit padding, zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<FlowState>() == 184 && align_of::<FlowState>() == 8);
+const _: () = assert!(core::mem::offset_of!(FlowState, started) <= 56);
+
+impl FlowState {
+    /// Records a round-trip time of `micros` and the retransmission time-out of that moment.
+    #[inline(always)]
+    pub fn on_rtt(&mut self, micros: u32, rto_jiffies: u32) {
+        if self.rtt_count == 0 || micros < self.rtt_min {
+            self.rtt_min = micros;
+        }
+        if micros > self.rtt_max {
+            self.rtt_max = micros;
+        }
+        if self.rtt_count == 0 || rto_jiffies < self.rto_min {
+            self.rto_min = rto_jiffies;
+        }
+        if rto_jiffies > self.rto_max {
+            self.rto_max = rto_jiffies;
+        }
+        self.rtt_last = micros;
+        self.rtt_sum += micros as u64;
+        self.rtt_count += 1;
+    }
+
+    /// Segments and bytes of payload that the kernel has retransmitted by now, by its own totals, and that no cause was found for
+    /// yet.
+    #[inline(always)]
+    pub const fn without_cause(&self, total_retrans: u32, bytes_retrans: u64) -> (u32, u64) {
+        let segments = total_retrans
+            .wrapping_sub(self.retransmitted_segments_before)
+            .wrapping_sub(self.retransmitted_segments_loss)
+            .wrapping_sub(self.retransmitted_segments_other);
+        let bytes = bytes_retrans
+            .wrapping_sub(self.retransmitted_bytes_before)
+            .wrapping_sub(self.retransmitted_bytes_loss)
+            .wrapping_sub(self.retransmitted_bytes_other);
+        (segments, bytes)
+    }
+
+    /// Records retransmissions of `segments` with `bytes` of payload.
+    #[inline(always)]
+    pub const fn on_retransmit(&mut self, in_loss: bool, segments: u32, bytes: u64) {
+        if in_loss {
+            self.retransmitted_segments_loss += segments;
+            self.retransmitted_bytes_loss += bytes;
+        } else {
+            self.retransmitted_segments_other += segments;
+            self.retransmitted_bytes_other += bytes;
+        }
+    }
+}
+
+/// Which fold it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// Of a live flow, without its lock: what is read may be older than the snapshot, or torn.
+    Live,
+    /// The last one, under the socket's lock: what is read is true.
+    Last,
+}
+
+/// A value this far behind the snapshot is an older reading, not a wrapped counter.
+const STALE: u32 = 1 << 24;
+
+/// What to add to a group when a 32-bit counter, which may have wrapped, goes from `snapshot` to `now`.
+///
+/// 0 means that there is nothing to do: no change, or a reading older than the snapshot. In the last fold an older value
+/// is the truth, and the delta is negative (two's complement).
+#[inline(always)]
+pub const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
+    let behind = snapshot.wrapping_sub(now);
+    if behind != 0 && behind < STALE {
+        return match fold {
+            Fold::Live => 0,
+            Fold::Last => (behind as u64).wrapping_neg(),
+        };
+    }
+    now.wrapping_sub(snapshot) as u64
+}
+
+/// The same for a 64-bit counter.
+#[inline(always)]
+pub const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
+    let behind = snapshot.wrapping_sub(now);
+    if behind != 0 && behind < STALE as u64 && matches!(fold, Fold::Live) {
+        return 0;
+    }
+    now.wrapping_sub(snapshot)
+}
+
+/// `tcp_sock.chrono_*`: for how long the sender was busy, and why it could not send more. All in jiffies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chrono {
+    /// `chrono_stat`: what ended so far as busy, as limited by the receive window, as limited by the send buffer.
+    pub ended: [u32; 3],
+    /// `chrono_type`: what runs now, counted from 1; 0 is nothing.
+    pub running: u32,
+    /// `chrono_start`: since when.
+    pub since: u32,
+}
+
+impl Chrono {
+    /// Busy, receive-window-limited and send-buffer-limited time at jiffy `now`; the last two are part of the first, as in
+    /// `tcp_get_info_chrono_stats`.
+    #[inline(always)]
+    pub const fn at(&self, now: u32) -> [u32; 3] {
+        let running = now.wrapping_sub(self.since);
+        let [mut busy, mut receive_window, mut send_buffer] = self.ended;
+        match self.running {
+            1 => busy = busy.wrapping_add(running),
+            2 => receive_window = receive_window.wrapping_add(running),
+            3 => send_buffer = send_buffer.wrapping_add(running),
+            _ => {}
+        }
+        [
+            busy.wrapping_add(receive_window).wrapping_add(send_buffer),
+            receive_window,
+            send_buffer,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_wrapped_counter_gives_its_true_delta() {
+        assert_eq!(delta32(u32::MAX - 4, 5, Fold::Live), 10);
+        assert_eq!(delta32(0, 0, Fold::Live), 0);
+        assert_eq!(delta32(0, u32::MAX - STALE, Fold::Live), u64::from(u32::MAX - STALE));
+        assert_eq!(delta64(u64::MAX - 4, 5, Fold::Live), 10);
+    }
+
+    #[test]
+    fn an_older_reading_is_ignored_but_for_the_last_fold() {
+        assert_eq!(delta32(100, 90, Fold::Live), 0);
+        assert_eq!(delta32(100, 90, Fold::Last), 10u64.wrapping_neg());
+        assert_eq!(delta32(4, u32::MAX - 5, Fold::Live), 0);
+        assert_eq!(delta64(100, 90, Fold::Live), 0);
+        assert_eq!(delta64(100, 90, Fold::Last), 10u64.wrapping_neg());
+    }
+
+    proptest! {
+        /// Folds in any order, with readings of any age, end at the truth when the last one is true.
+        #[test]
+        fn deltas_telescope(
+            start: u32,
+            steps in prop::collection::vec((0u32..1 << 20, 0u32..1 << 20), 1..50),
+        ) {
+            let (mut counter, mut snapshot, mut sum, mut grown) = (start, start, 0u64, 0u64);
+            let mut folds = std::vec::Vec::new();
+            for (growth, age) in steps {
+                counter = counter.wrapping_add(growth);
+                grown += u64::from(growth);
+                // A reading may be as old as the flow, no older.
+                let age = u32::try_from(u64::from(age).min(grown)).unwrap();
+                folds.push((counter.wrapping_sub(age), Fold::Live));
+            }
+            folds.push((counter, Fold::Last));
+            for (reading, fold) in folds {
+                let delta = delta32(snapshot, reading, fold);
+                if delta != 0 {
+                    sum = sum.wrapping_add(delta);
+                    snapshot = reading;
+                }
+            }
+            prop_assert_eq!(sum, grown);
+            prop_assert_eq!(snapshot, counter);
+        }
+
+        #[test]
+        fn round_trip_times_keep_their_extremes(samples in prop::collection::vec((1u32..1 << 27, 1u32..1 << 16), 1..40)) {
+            let mut flow = FlowState::default();
+            for (rtt, rto) in &samples {
+                flow.on_rtt(*rtt, *rto);
+            }
+            let rtts = || samples.iter().map(|s| s.0);
+            let rtos = || samples.iter().map(|s| s.1);
+            prop_assert_eq!(flow.rtt_count as usize, samples.len());
+            prop_assert_eq!(flow.rtt_sum, rtts().map(u64::from).sum::<u64>());
+            prop_assert_eq!((flow.rtt_min, flow.rtt_max), (rtts().min().unwrap(), rtts().max().unwrap()));
+            prop_assert_eq!((flow.rto_min, flow.rto_max), (rtos().min().unwrap(), rtos().max().unwrap()));
+            prop_assert_eq!(flow.rtt_last, samples.last().unwrap().0);
+        }
+    }
+
+    #[test]
+    fn limited_time_is_part_of_busy_time() {
+        let chrono = |running| Chrono {
+            ended: [10, 20, 30],
+            running,
+            since: u32::MAX,
+        };
+        assert_eq!(chrono(0).at(4), [60, 20, 30]);
+        assert_eq!(chrono(1).at(4), [65, 20, 30]);
+        assert_eq!(chrono(2).at(4), [65, 25, 30]);
+        assert_eq!(chrono(3).at(4), [65, 20, 35]);
+    }
+
+    #[test]
+    fn retransmissions_are_split_by_congestion_state() {
+        let mut flow = FlowState::default();
+        flow.on_retransmit(true, 2, 2000);
+        flow.on_retransmit(false, 1, 700);
+        assert_eq!(
+            (flow.retransmitted_segments_loss, flow.retransmitted_bytes_loss),
+            (2, 2000)
+        );
+        assert_eq!(
+            (flow.retransmitted_segments_other, flow.retransmitted_bytes_other),
+            (1, 700)
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_has_retransmitted_since_has_no_cause_yet() {
+        let mut flow = FlowState {
+            retransmitted_segments_before: u32::MAX,
+            retransmitted_bytes_before: 50,
+            ..FlowState::default()
+        };
+        assert_eq!(flow.without_cause(u32::MAX, 50), (0, 0));
+        assert_eq!(flow.without_cause(4, 5050), (5, 5000));
+        flow.on_retransmit(true, 2, 2000);
+        flow.on_retransmit(false, 1, 1000);
+        assert_eq!(flow.without_cause(4, 5050), (2, 2000));
+    }
+}

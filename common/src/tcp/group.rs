@@ -1,0 +1,477 @@
+//! A group: all flows with the same labels. Its counters lie in one slot.
+
+use crate::{
+    histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
+    map::recent::RECENT,
+    net::{address::SubnetKey, connection::Name},
+    tcp::ConnectFailure,
+};
+
+/// Who opened a connection: the value of the `role` label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// The flow is older than the exporter and its ports do not tell.
+    #[default]
+    Unknown = 0,
+    /// This host opened it.
+    Client = 1,
+    /// The peer opened it.
+    Server = 2,
+}
+
+impl Role {
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+
+    /// The value of a number that a kernel program wrote.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Client,
+            2 => Self::Server,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The likely role in a flow whose beginning was not seen: the end whose port is in the protocol table serves.
+    #[inline(always)]
+    pub const fn of_ports(local_known: bool, remote_known: bool) -> Self {
+        match (local_known, remote_known) {
+            (true, false) => Self::Server,
+            (false, true) => Self::Client,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The labels of a flow: the key of the map `GROUP_SLOTS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+pub struct GroupKey {
+    /// Subnet of the remote address.
+    pub subnet: SubnetKey,
+    /// Number of the application protocol in the configuration; 0 is `other`.
+    pub protocol: u16,
+    /// A [`crate::net::connection::ConnectionType`].
+    pub connection: u8,
+    /// A [`Role`].
+    pub role: u8,
+}
+
+const _: () = assert!(size_of::<GroupKey>() == 24);
+
+impl GroupKey {
+    /// The key as it lies in memory, for the reason that [`crate::drops::DropKey::words`] gives.
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 3] {
+        let Self {
+            subnet: SubnetKey { words, kind },
+            protocol,
+            connection,
+            role,
+        } = *self;
+        [
+            words[0] as u64 | (words[1] as u64) << 32,
+            words[2] as u64 | (words[3] as u64) << 32,
+            kind as u64 | (protocol as u64) << 32 | (connection as u64) << 48 | (role as u64) << 56,
+        ]
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// A counter of a group: the index into [`GroupCounters::counters`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Counter {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Counter {
+            /// Every counter, in the order of its index.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            /// Number of counters.
+            pub const COUNT: usize = Self::ALL.len();
+        }
+    };
+}
+
+counters! {
+    /// `tcp_sock.segs_out`
+    SegmentsTransmitted,
+    /// `tcp_sock.segs_in`
+    SegmentsReceived,
+    /// `tcp_sock.data_segs_out`
+    DataSegmentsTransmitted,
+    /// `tcp_sock.data_segs_in`
+    DataSegmentsReceived,
+    /// `tcp_sock.bytes_sent`, retransmitted bytes included
+    DataBytesTransmitted,
+    /// `tcp_sock.bytes_received`
+    DataBytesReceived,
+    /// Segments retransmitted in the state `TCP_CA_Loss`
+    RetransmittedSegmentsLoss,
+    /// `tcp_sock.total_retrans` without those
+    RetransmittedSegmentsOther,
+    /// Payload retransmitted in the state `TCP_CA_Loss`
+    RetransmittedBytesLoss,
+    /// `tcp_sock.bytes_retrans` without that
+    RetransmittedBytesOther,
+    /// SYNs sent again
+    SynRetransmits,
+    /// SYN-ACKs sent again
+    SynAckRetransmits,
+    /// Segments of a local flow that this host dropped itself on their way out
+    LocallyDroppedSegments,
+    /// Duplicate acknowledgments received (RFC 5681)
+    DuplicateAcks,
+    /// Segments received with a SACK option (RFC 2018)
+    Sacks,
+    /// Blocks in them
+    SackBlocks,
+    /// `tcp_sock.rcv_ooopack`
+    OutOfOrderSegments,
+    /// `tcp_sock.dsack_dups`
+    Dsacks,
+    /// `tcp_sock.reord_seen`
+    ReorderingEvents,
+    /// `tcp_sock.delivered_ce`
+    EcnMarkedSegments,
+    /// `tcp_sock.chrono_stat`, all three, in jiffies
+    SenderBusyJiffies,
+    /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`, in jiffies
+    ReceiveWindowJiffies,
+    /// `chrono_stat` of `TCP_CHRONO_SNDBUF_LIMITED`, in jiffies
+    SendBufferJiffies,
+    /// Entries into `TCP_CA_Disorder`
+    DisorderEntries,
+    /// Entries into `TCP_CA_CWR`
+    CwrEntries,
+    /// Entries into `TCP_CA_Recovery`
+    RecoveryEntries,
+    /// Entries into `TCP_CA_Loss`
+    LossEntries,
+    /// Connections established
+    Opened,
+    /// Connections closed
+    Closed,
+    /// Active opens that failed: `ECONNREFUSED`
+    FailedRefused,
+    /// Active opens that failed: `ETIMEDOUT`
+    FailedTimedOut,
+    /// Active opens that failed: `ECONNRESET`
+    FailedReset,
+    /// Active opens that failed: `EHOSTUNREACH` and its kin
+    FailedHostUnreachable,
+    /// Active opens that failed: `ENETUNREACH` and its kin
+    FailedNetworkUnreachable,
+    /// Active opens that failed: `EACCES`
+    FailedProhibited,
+    /// Active opens that the application gave up after a retransmitted SYN
+    FailedUnanswered,
+    /// Active opens that the application gave up before that
+    FailedCancelled,
+    /// Active opens that failed before the SYN: the route was gone
+    FailedNoRoute,
+    /// Active opens that failed before the SYN: no local port was free
+    FailedNoLocalPort,
+    /// Active opens that failed otherwise
+    FailedOther,
+    /// SYNs and last ACKs of handshakes that a listener turned away: its accept queue was full
+    ListenDropsAcceptQueue,
+    /// SYNs that a listener turned away: its SYN queue was full
+    ListenDropsSynQueue,
+    /// Handshakes that a listener turned away otherwise
+    ListenDropsOther,
+    /// Resets sent
+    ResetsTransmitted,
+    /// Resets received
+    ResetsReceived,
+}
+
+impl Counter {
+    /// The counter of active opens that failed so.
+    #[inline(always)]
+    pub const fn of_failure(failure: ConnectFailure) -> Self {
+        match failure {
+            ConnectFailure::Refused => Self::FailedRefused,
+            ConnectFailure::TimedOut => Self::FailedTimedOut,
+            ConnectFailure::Unanswered => Self::FailedUnanswered,
+            ConnectFailure::Cancelled => Self::FailedCancelled,
+            ConnectFailure::Reset => Self::FailedReset,
+            ConnectFailure::HostUnreachable => Self::FailedHostUnreachable,
+            ConnectFailure::NetworkUnreachable => Self::FailedNetworkUnreachable,
+            ConnectFailure::Prohibited => Self::FailedProhibited,
+            ConnectFailure::NoRoute => Self::FailedNoRoute,
+            ConnectFailure::NoLocalPort => Self::FailedNoLocalPort,
+            ConnectFailure::Other => Self::FailedOther,
+        }
+    }
+}
+
+/// What the hooks and the fold add up for one group, on one CPU: the value of the map `GROUPS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct GroupCounters {
+    /// By [`Counter`].
+    pub counters: [u64; Counter::COUNT],
+    /// Round-trip times in microseconds.
+    pub rtt: Histogram<RTT_BUCKETS>,
+    /// Handshake times in microseconds.
+    pub handshake: Histogram<TIME_BUCKETS>,
+    /// Times from established to closed, in microseconds.
+    pub duration: Histogram<DURATION_BUCKETS>,
+}
+
+impl Default for GroupCounters {
+    fn default() -> Self {
+        Self {
+            counters: [0; Counter::COUNT],
+            rtt: Histogram::default(),
+            handshake: Histogram::default(),
+            duration: Histogram::default(),
+        }
+    }
+}
+
+impl GroupCounters {
+    /// One counter.
+    pub const fn get(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    /// Adds the counters of another CPU or group.
+    pub fn merge(&mut self, other: &Self) {
+        let Self {
+            counters,
+            rtt,
+            handshake,
+            duration,
+        } = self;
+        for (counter, more) in counters.iter_mut().zip(&other.counters) {
+            *counter = counter.wrapping_add(*more);
+        }
+        rtt.merge(&other.rtt);
+        handshake.merge(&other.handshake);
+        duration.merge(&other.duration);
+    }
+
+    /// What has been added since `before`.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        let Self {
+            counters,
+            rtt,
+            handshake,
+            duration,
+        } = &mut self;
+        for (counter, old) in counters.iter_mut().zip(&before.counters) {
+            *counter = counter.wrapping_sub(*old);
+        }
+        *rtt = rtt.since(&before.rtt);
+        *handshake = handshake.since(&before.handshake);
+        *duration = duration.since(&before.duration);
+        self
+    }
+
+    /// Raises every number to what it was before, so that none ever falls.
+    pub fn clamp(&mut self, before: &Self) {
+        let Self {
+            counters,
+            rtt,
+            handshake,
+            duration,
+        } = self;
+        for (counter, old) in counters.iter_mut().zip(&before.counters) {
+            *counter = not_below(*counter, *old);
+        }
+        rtt.clamp(&before.rtt);
+        handshake.clamp(&before.handshake);
+        duration.clamp(&before.duration);
+    }
+}
+
+/// What the fold samples from live flows for one group: the value of the map `SAMPLES`.
+///
+/// Only the fold writes it, and one fold runs at a time, so it is neither per CPU nor atomic. The fields from `epoch` to
+/// `rto_max` describe the last fold that met a flow of this group; the histograms grow for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Samples {
+    /// The number of that fold.
+    pub epoch: u64,
+    /// Live flows.
+    pub live: u64,
+    /// Smallest round-trip time of a live flow's life, in microseconds; 0 without a sample.
+    pub rtt_min: u32,
+    /// Largest, in microseconds.
+    pub rtt_max: u32,
+    /// Smallest retransmission time-out of a live flow's life, in jiffies; 0 without a sample.
+    pub rto_min: u32,
+    /// Largest, in jiffies.
+    pub rto_max: u32,
+    /// `tcp_sock.srtt_us` / 8, in microseconds.
+    pub smoothed_rtt: Histogram<TIME_BUCKETS>,
+    /// `tcp_sock.snd_cwnd`, in segments.
+    pub congestion_window: Histogram<SIZE_BUCKETS>,
+    /// `tcp_sock.snd_ssthresh`, in segments, where one is set.
+    pub slow_start_threshold: Histogram<SIZE_BUCKETS>,
+    /// `tcp_sock.mss_cache`, in bytes.
+    pub mss: Histogram<SIZE_BUCKETS>,
+    /// `inet_connection_sock.icsk_rto`, in jiffies: the buckets are those of the time in microseconds.
+    pub rto: Histogram<TIME_BUCKETS>,
+}
+
+impl Samples {
+    /// These samples, if fold `epoch` met a live flow; else only the histograms.
+    #[must_use]
+    pub fn at(self, epoch: u64) -> Self {
+        if self.epoch == epoch { self } else { self.without_live() }
+    }
+
+    /// Only the histograms.
+    #[must_use]
+    pub fn without_live(mut self) -> Self {
+        self.live = 0;
+        (self.rtt_min, self.rtt_max, self.rto_min, self.rto_max) = (0, 0, 0, 0);
+        self
+    }
+
+    /// What the histograms have got since `before`; the rest is as it is now.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        let Self {
+            epoch: _,
+            live: _,
+            rtt_min: _,
+            rtt_max: _,
+            rto_min: _,
+            rto_max: _,
+            smoothed_rtt,
+            congestion_window,
+            slow_start_threshold,
+            mss,
+            rto,
+        } = &mut self;
+        *smoothed_rtt = smoothed_rtt.since(&before.smoothed_rtt);
+        *congestion_window = congestion_window.since(&before.congestion_window);
+        *slow_start_threshold = slow_start_threshold.since(&before.slow_start_threshold);
+        *mss = mss.since(&before.mss);
+        *rto = rto.since(&before.rto);
+        self
+    }
+
+    /// Adds the samples of another group of the same fold.
+    pub fn merge(&mut self, other: &Self) {
+        let Self {
+            epoch: _,
+            live,
+            rtt_min,
+            rtt_max,
+            rto_min,
+            rto_max,
+            smoothed_rtt,
+            congestion_window,
+            slow_start_threshold,
+            mss,
+            rto,
+        } = self;
+        *live += other.live;
+        *rtt_min = smaller(*rtt_min, other.rtt_min);
+        *rto_min = smaller(*rto_min, other.rto_min);
+        *rtt_max = (*rtt_max).max(other.rtt_max);
+        *rto_max = (*rto_max).max(other.rto_max);
+        smoothed_rtt.merge(&other.smoothed_rtt);
+        congestion_window.merge(&other.congestion_window);
+        slow_start_threshold.merge(&other.slow_start_threshold);
+        mss.merge(&other.mss);
+        rto.merge(&other.rto);
+    }
+}
+
+/// The smaller of two values, where 0 is none.
+fn smaller(a: u32, b: u32) -> u32 {
+    if a == 0 || (b != 0 && b < a) { b } else { a }
+}
+
+/// Live flows of one congestion-control algorithm: an entry of the map `ALGORITHMS`. The first free one from
+/// [`crate::map::recent::place`] of its name on, in a circle; entries of earlier folds are free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct AlgorithmCount {
+    /// Its name, NUL-padded.
+    pub name: Name,
+    /// The fold that counted.
+    pub epoch: u64,
+    /// Live flows.
+    pub live: u64,
+}
+
+/// Most congestion-control algorithms that are told apart: as many as [`crate::map::recent::place`] has places.
+pub const ALGORITHMS: u32 = RECENT;
+
+/// The slot of flows and events that no slot of their own could be found for.
+pub const OTHER_SLOT: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_served_port_tells_the_role_of_an_old_flow() {
+        assert_eq!(Role::of_ports(true, false), Role::Server);
+        assert_eq!(Role::of_ports(false, true), Role::Client);
+        assert_eq!(Role::of_ports(true, true), Role::Unknown);
+        assert_eq!(Role::of_ports(false, false), Role::Unknown);
+    }
+
+    #[test]
+    fn a_sum_never_falls_and_a_negative_moment_is_not_shown() {
+        let with = |opened: u64| {
+            let mut group = GroupCounters::default();
+            group.counters[Counter::Opened as usize] = opened;
+            group
+        };
+        let check = |before, now, expected| {
+            let mut group = with(now);
+            group.clamp(&with(before));
+            assert_eq!(group.get(Counter::Opened), expected, "{before} then {now}");
+        };
+        check(10, 12, 12);
+        check(10, 9, 10);
+        check(0, 3u64.wrapping_neg(), 0);
+    }
+
+    #[test]
+    fn merged_samples_keep_the_extremes_of_those_that_have_any() {
+        let of = |live, rtt_min, rtt_max| Samples {
+            epoch: 1,
+            live,
+            rtt_min,
+            rtt_max,
+            ..Samples::default()
+        };
+        let mut merged = of(1, 0, 0);
+        merged.merge(&of(2, 300, 400));
+        merged.merge(&of(3, 200, 250));
+        assert_eq!((merged.live, merged.rtt_min, merged.rtt_max), (6, 200, 400));
+        assert_eq!(merged.at(2).live, 0);
+    }
+
+    #[test]
+    fn counters_are_indexed_in_order() {
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, index);
+        }
+        assert_eq!(
+            size_of::<GroupCounters>(),
+            8 * (Counter::COUNT + RTT_BUCKETS + TIME_BUCKETS + DURATION_BUCKETS + 3)
+        );
+    }
+}

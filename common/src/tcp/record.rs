@@ -1,0 +1,262 @@
+//! What is said of one flow at one moment: a line of `trace` and `top`, an element of the flows API.
+//!
+//! The kernel side writes it, whole, into the file of an iterator or into a ring buffer; user space reads its bytes. All
+//! numbers are in host byte order, all addresses in network byte order. Where `TCP_INFO` has the value too, it is the same.
+
+use crate::{
+    net::{address::Address, connection::Name},
+    tcp::group::{GroupKey, Role},
+};
+
+/// A flow and what has happened to it so far. Counters are those of the kernel since the socket was made, unless said; those
+/// that are kept by the hooks begin when the hooks first saw the flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FlowRecord {
+    /// `CLOCK_MONOTONIC` in nanoseconds: when this was read.
+    pub now: u64,
+    /// The same clock when the flow was established; 0 when nobody saw it.
+    pub started: u64,
+    /// The socket's cookie (`SO_COOKIE`): no other socket has it until the next boot.
+    pub cookie: u64,
+    /// `tcp_sock.bytes_sent`: payload sent, retransmissions included, in bytes.
+    pub data_octets_out: u64,
+    /// `tcp_sock.bytes_received`: payload received in order, in bytes; a FIN counts as one.
+    pub data_octets_in: u64,
+    /// `tcp_sock.bytes_retrans`: payload sent again, in bytes.
+    pub octets_retrans: u64,
+    /// Payload sent again in states other than `TCP_CA_Loss`, in bytes; kept by the hooks.
+    pub other_octets_retrans: u64,
+    /// Payload sent again in `TCP_CA_Loss`, in bytes; kept by the hooks.
+    pub loss_octets_retrans: u64,
+    /// Sum of the round-trip times, in microseconds; kept by the hooks.
+    pub sum_rtt_us: u64,
+    /// `sock.sk_pacing_rate`, in bytes per second; [`u64::MAX`] is no limit.
+    pub pacing_rate: u64,
+    /// What the peer acknowledged lately, in bytes per second; 0 before the first measurement.
+    pub delivery_rate: u64,
+    /// How long there was something to send, in microseconds.
+    pub busy_us: u64,
+    /// Part of `busy_us`: held up by the peer's receive window.
+    pub receive_window_us: u64,
+    /// Part of `busy_us`: held up by this end's send buffer.
+    pub send_buffer_us: u64,
+    /// Name of the congestion-control algorithm, NUL-padded.
+    pub algorithm: Name,
+    /// The local address as in [`Address::words`].
+    pub local: [u32; 4],
+    /// The remote address as in [`Address::words`].
+    pub remote: [u32; 4],
+    /// Subnet, application protocol, connection type and role, as numbers of the configuration.
+    pub labels: GroupKey,
+    /// Slot of the flow's group.
+    pub slot: u32,
+    /// `tcp_sock.snd_cwnd`, in segments.
+    pub snd_cwnd: u32,
+    /// `tcp_sock.mss_cache`, in bytes.
+    pub mss: u32,
+    /// `tcp_sock.snd_ssthresh`, in segments.
+    pub ssthresh: u32,
+    /// `tcp_sock.srtt_us` / 8: smoothed round-trip time in microseconds; 0 before the first sample.
+    pub srtt_us: u32,
+    /// `icsk_rto`: retransmission time-out in milliseconds.
+    pub rto_ms: u32,
+    /// `tcp_sock.segs_out`
+    pub segs_out: u32,
+    /// `tcp_sock.data_segs_out`
+    pub data_segs_out: u32,
+    /// `tcp_sock.total_retrans`: segments sent again, SYNs included.
+    pub segs_retrans: u32,
+    /// Segments sent again in states other than `TCP_CA_Loss`; kept by the hooks.
+    pub other_segs_retrans: u32,
+    /// Segments sent again in `TCP_CA_Loss`; kept by the hooks.
+    pub loss_segs_retrans: u32,
+    /// `tcp_sock.segs_in`
+    pub segs_in: u32,
+    /// `tcp_sock.data_segs_in`
+    pub data_segs_in: u32,
+    /// Largest round-trip time in microseconds; kept by the hooks.
+    pub max_rtt_us: u32,
+    /// Smallest round-trip time in microseconds; kept by the hooks.
+    pub min_rtt_us: u32,
+    /// Number of round-trip times; kept by the hooks.
+    pub count_rtt: u32,
+    /// The last round-trip time in microseconds; kept by the hooks.
+    pub rtt_sample_us: u32,
+    /// Largest retransmission time-out at a round-trip time, in milliseconds; kept by the hooks.
+    pub max_rto_ms: u32,
+    /// Smallest retransmission time-out at a round-trip time, in milliseconds; kept by the hooks.
+    pub min_rto_ms: u32,
+    /// Duplicate acknowledgments received; kept by the hooks.
+    pub dup_acks_in: u32,
+    /// Segments received with a SACK option; kept by the hooks.
+    pub sacks_in: u32,
+    /// SACK blocks received; kept by the hooks.
+    pub sack_blks_in: u32,
+    /// `tcp_sock.rcv_ooopack`: segments received out of order.
+    pub ooo_in: u32,
+    /// Segments that this host itself dropped on their way out; kept by the hooks.
+    pub locally_dropped: u32,
+    /// `tcp_sock.dsack_dups`
+    pub dsacks_in: u32,
+    /// `tcp_sock.reord_seen`: reordering events.
+    pub reordering: u32,
+    /// `tcp_sock.delivered_ce`: segments acknowledged with a congestion mark.
+    pub ecn_marks: u32,
+    /// `tcp_sock.packets_out`: segments sent and not acknowledged in order.
+    pub unacked: u32,
+    /// `tcp_packets_in_flight()`: of those the ones that are on their way.
+    pub in_flight: u32,
+    /// Payload written and not yet sent, in bytes.
+    pub not_sent: u32,
+    /// `tcp_sock.snd_wnd`: the window that the peer last announced, in bytes.
+    pub snd_wnd: u32,
+    /// Local port.
+    pub local_port: u16,
+    /// Remote port.
+    pub remote_port: u16,
+    /// [`Address::V4`] or [`Address::V6`]; an IPv4-mapped address is an IPv4 address.
+    pub family: u8,
+    /// `sock.sk_state`
+    pub state: u8,
+    /// `icsk_ca_state`
+    pub ca_state: u8,
+    /// A [`Limit`]: what holds the sender up now.
+    pub limit: u8,
+    /// [`crate::tcp::flow::ESTABLISHED`], [`crate::tcp::flow::ADOPTED`], [`crate::tcp::flow::CLOSED`].
+    pub flags: u8,
+    /// 0.
+    pub reserved: [u8; 3],
+}
+
+const _: () = assert!(size_of::<FlowRecord>() == 320 && align_of::<FlowRecord>() == 8);
+
+impl FlowRecord {
+    /// The local address.
+    pub fn local_address(&self) -> Address {
+        Address {
+            words: self.local,
+            family: self.family.into(),
+        }
+    }
+
+    /// The remote address.
+    pub fn remote_address(&self) -> Address {
+        Address {
+            words: self.remote,
+            family: self.family.into(),
+        }
+    }
+
+    /// Who opened the connection.
+    pub const fn role(&self) -> Role {
+        Role::from_number(self.labels.role)
+    }
+}
+
+/// What holds a sender up (`enum tcp_chrono`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Limit {
+    /// It has nothing to send.
+    Idle = 0,
+    /// The network: it sends as the congestion window lets it.
+    Network = 1,
+    /// The peer's receive window.
+    ReceiveWindow = 2,
+    /// This end's send buffer.
+    SendBuffer = 3,
+}
+
+impl Limit {
+    /// Every limit.
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Network, Self::ReceiveWindow, Self::SendBuffer];
+
+    /// The limit of a number that a kernel program wrote.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Network,
+            2 => Self::ReceiveWindow,
+            3 => Self::SendBuffer,
+            _ => Self::Idle,
+        }
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Network => "network",
+            Self::ReceiveWindow => "receive_window",
+            Self::SendBuffer => "send_buffer",
+        }
+    }
+}
+
+/// `tcp_compute_delivery_rate()`: bytes per second, from `delivered` segments of `mss` bytes within `interval_us`.
+#[inline(always)]
+pub const fn delivery_rate(delivered: u32, interval_us: u32, mss: u32) -> u64 {
+    if interval_us == 0 {
+        return 0;
+    }
+    delivered as u64 * mss as u64 * 1_000_000 / interval_us as u64
+}
+
+/// `tcp_packets_in_flight()`, from counts that may have been read while they changed.
+#[inline(always)]
+pub const fn in_flight(packets_out: u32, sacked_out: u32, lost_out: u32, retrans_out: u32) -> u32 {
+    let gone = sacked_out.wrapping_add(lost_out);
+    packets_out.wrapping_add(retrans_out).saturating_sub(gone)
+}
+
+/// Bytes between what was sent and what was written, by sequence numbers that may have been read while they changed.
+#[inline(always)]
+pub const fn not_sent(write_seq: u32, snd_nxt: u32) -> u32 {
+    let ahead = write_seq.wrapping_sub(snd_nxt);
+    if ahead < 1 << 31 { ahead } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::offset_of;
+
+    #[test]
+    fn the_bytes_are_where_they_have_been() {
+        macro_rules! at {
+            ($($field:ident: $offset:literal,)+) => {
+                $(assert_eq!(offset_of!(FlowRecord, $field), $offset, stringify!($field));)+
+            };
+        }
+        at! {
+            now: 0, started: 8, cookie: 16, data_octets_out: 24, data_octets_in: 32, octets_retrans: 40,
+            other_octets_retrans: 48, loss_octets_retrans: 56, sum_rtt_us: 64, pacing_rate: 72, delivery_rate: 80,
+            busy_us: 88, receive_window_us: 96, send_buffer_us: 104, algorithm: 112, local: 128, remote: 144, labels: 160,
+            slot: 184, snd_cwnd: 188, mss: 192, ssthresh: 196, srtt_us: 200, rto_ms: 204, segs_out: 208,
+            data_segs_out: 212, segs_retrans: 216, other_segs_retrans: 220, loss_segs_retrans: 224, segs_in: 228,
+            data_segs_in: 232, max_rtt_us: 236, min_rtt_us: 240, count_rtt: 244, rtt_sample_us: 248, max_rto_ms: 252,
+            min_rto_ms: 256, dup_acks_in: 260, sacks_in: 264, sack_blks_in: 268, ooo_in: 272, locally_dropped: 276,
+            dsacks_in: 280, reordering: 284, ecn_marks: 288, unacked: 292, in_flight: 296, not_sent: 300, snd_wnd: 304,
+            local_port: 308, remote_port: 310, family: 312, state: 313, ca_state: 314, limit: 315, flags: 316,
+            reserved: 317,
+        }
+    }
+
+    #[test]
+    fn rates_and_counts_survive_what_is_not_there() {
+        assert_eq!(delivery_rate(10, 0, 1448), 0);
+        assert_eq!(delivery_rate(10, 20_000, 1448), 724_000);
+        assert_eq!(in_flight(10, 3, 2, 1), 6);
+        assert_eq!(in_flight(1, 3, 0, 0), 0);
+        assert_eq!(not_sent(5, u32::MAX - 4), 10);
+        assert_eq!(not_sent(5, 6), 0);
+    }
+
+    #[test]
+    fn limits_survive_their_numbers() {
+        for limit in Limit::ALL {
+            assert_eq!(Limit::from_number(limit as u8), limit);
+        }
+        assert_eq!(Limit::from_number(200), Limit::Idle);
+    }
+}

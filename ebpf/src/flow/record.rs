@@ -1,0 +1,137 @@
+//! The record of a flow, filled in at one place for the dump and for events.
+#![expect(unsafe_code, reason = "fills in memory of maps through a raw pointer")]
+
+use crate::{
+    kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
+    label::groups,
+};
+use aya_ebpf::helpers::{
+    bpf_ktime_get_ns,
+    generated::{bpf_get_socket_cookie, bpf_jiffies64},
+};
+use common::tcp::{
+    flow::{Chrono, FlowState},
+    record::{FlowRecord, delivery_rate, in_flight, not_sent},
+};
+
+/// Says what a flow looks like now. A field that the kernel does not have is 0.
+///
+/// # Safety
+/// `record` points to memory of a map that the verifier has checked and nobody else writes.
+#[inline(always)]
+pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flow: &FlowState) {
+    macro_rules! set {
+        ($($field:ident = $value:expr;)+) => {
+            $(
+                let value = $value;
+                // SAFETY: by the contract of this function. Volatile, so that each value is written when it is known and does not
+                // wait for the others on the stack.
+                unsafe { (&raw mut (*record).$field).write_volatile(value) };
+            )+
+        };
+    }
+    let (local, remote) = (sock.local(), sock.remote());
+    let chrono = settled_chrono(tcp);
+    // SAFETY: helpers without arguments, and one that takes the socket, whose type the verifier checks.
+    let (now, jiffies, cookie) = unsafe {
+        (
+            bpf_ktime_get_ns(),
+            bpf_jiffies64() as u32,
+            bpf_get_socket_cookie(sock.as_ptr().cast_mut().cast()),
+        )
+    };
+    let [busy, receive_window, send_buffer] = chrono.at(jiffies);
+    let mss = tcp.mss_cache().unwrap_or(0);
+    set! {
+        now = now;
+        started = flow.started;
+        cookie = cookie;
+        local = local.words;
+        remote = remote.words;
+        family = remote.family as u8;
+        local_port = tcp.local_port();
+        remote_port = sock.remote_port();
+        labels = groups::labels_of_flow(sock, tcp, flow);
+        slot = flow.slot;
+        state = sock.state() as u8;
+        flags = flow.flags as u8;
+        reserved = [0; 3];
+    }
+    set! {
+        snd_cwnd = tcp.snd_cwnd().unwrap_or(0);
+        mss = mss;
+        ssthresh = tcp.snd_ssthresh().unwrap_or(0);
+        srtt_us = tcp.smoothed_rtt().unwrap_or(0);
+        rto_ms = millis(tcp.icsk_rto().unwrap_or(0));
+        ca_state = tcp.congestion_state();
+        algorithm = tcp.algorithm().unwrap_or([0; 2]);
+        pacing_rate = tcp.pacing_rate().unwrap_or(0);
+        delivery_rate = delivery_rate(tcp.rate_delivered().unwrap_or(0), tcp.rate_interval_us().unwrap_or(0), mss);
+        limit = chrono.running as u8;
+        busy_us = micros(busy);
+        receive_window_us = micros(receive_window);
+        send_buffer_us = micros(send_buffer);
+    }
+    let unacked = tcp.packets_out().unwrap_or(0);
+    set! {
+        segs_out = tcp.segs_out().unwrap_or(0);
+        data_segs_out = tcp.data_segs_out().unwrap_or(0);
+        data_octets_out = tcp.bytes_sent().unwrap_or(0);
+        segs_retrans = tcp.total_retrans().unwrap_or(0);
+        octets_retrans = tcp.bytes_retrans().unwrap_or(0);
+        segs_in = tcp.segs_in().unwrap_or(0);
+        data_segs_in = tcp.data_segs_in().unwrap_or(0);
+        data_octets_in = tcp.bytes_received().unwrap_or(0);
+        ooo_in = tcp.rcv_ooopack().unwrap_or(0);
+        dsacks_in = tcp.dsack_dups().unwrap_or(0);
+        reordering = tcp.reord_seen().unwrap_or(0);
+        ecn_marks = tcp.delivered_ce().unwrap_or(0);
+        unacked = unacked;
+        in_flight = in_flight(
+            unacked,
+            tcp.sacked_out().unwrap_or(0),
+            tcp.lost_out().unwrap_or(0),
+            tcp.retrans_out().unwrap_or(0),
+        );
+        not_sent = not_sent(tcp.write_seq().unwrap_or(0), tcp.snd_nxt().unwrap_or(0));
+        snd_wnd = tcp.snd_wnd().unwrap_or(0);
+    }
+    set! {
+        other_segs_retrans = flow.retransmitted_segments_other;
+        other_octets_retrans = flow.retransmitted_bytes_other;
+        loss_segs_retrans = flow.retransmitted_segments_loss;
+        loss_octets_retrans = flow.retransmitted_bytes_loss;
+        max_rtt_us = flow.rtt_max;
+        min_rtt_us = flow.rtt_min;
+        count_rtt = flow.rtt_count;
+        sum_rtt_us = flow.rtt_sum;
+        rtt_sample_us = flow.rtt_last;
+        max_rto_ms = millis(flow.rto_max);
+        min_rto_ms = millis(flow.rto_min);
+        dup_acks_in = flow.duplicate_acks;
+        sacks_in = flow.sacks;
+        sack_blks_in = flow.sack_blocks;
+        locally_dropped = flow.locally_dropped;
+    }
+}
+
+/// The times of a sender. Without the socket's lock they may change while they are read: then they are read again.
+#[inline(always)]
+fn settled_chrono(tcp: TcpSock) -> Chrono {
+    let first = tcp.chrono().unwrap_or_default();
+    let second = tcp.chrono().unwrap_or_default();
+    if first.since == second.since && first.running == second.running {
+        return first;
+    }
+    tcp.chrono().unwrap_or_default()
+}
+
+#[inline(always)]
+fn millis(jiffies: u32) -> u32 {
+    (micros(jiffies) / 1000) as u32
+}
+
+#[inline(always)]
+fn micros(jiffies: u32) -> u64 {
+    jiffies as u64 * JIFFY_NANOSECONDS.get() / 1000
+}

@@ -1,0 +1,52 @@
+//! Why the kernel has sent segments again. Its totals say how many, those included that this host refused; what they grow by
+//! between two changes of the congestion state belongs to the state between them.
+
+use crate::{
+    flow::storage::Flow,
+    kernel::{Sock, TcpSock},
+    label::groups::{self, Group},
+};
+use common::tcp::{
+    congestion,
+    flow::folded,
+    group::{Counter, Role},
+};
+
+/// Gives what was retransmitted since the last time the cause that the congestion state of now says, and returns its segments.
+/// Called before the state changes.
+#[inline(always)]
+pub(crate) fn find_cause(flow: Flow, tcp: TcpSock) -> u32 {
+    let state = flow.state();
+    let Some(total) = tcp.total_retrans() else { return 0 };
+    let (segments, bytes) = state.without_cause(total, tcp.bytes_retrans().unwrap_or(0));
+    if segments == 0 {
+        return 0;
+    }
+    let in_loss = tcp.congestion_state() == congestion::LOSS;
+    state.on_retransmit(in_loss, segments, bytes);
+    // The kernel's own totals are folded as `other`; what belongs to the state Loss moves.
+    if in_loss && let Some(group) = Group::at(state.slot) {
+        group.shift(
+            Counter::RetransmittedSegmentsOther,
+            Counter::RetransmittedSegmentsLoss,
+            segments as u64,
+        );
+        group.shift(Counter::RetransmittedBytesOther, Counter::RetransmittedBytesLoss, bytes);
+    }
+    segments
+}
+
+/// Counts the SYNs, or `segment`s of another kind, that a flow whose handshake is not over has sent again since the last time.
+#[inline(always)]
+pub(crate) fn count_handshake(flow: Flow, sock: Sock, tcp: TcpSock, segment: Counter) {
+    let total = tcp.total_retrans().unwrap_or(0);
+    // The fold does not look at a flow before it is established.
+    let seen = &mut flow.state().snapshot[folded::RETRANSMITTED_SEGMENTS];
+    let more = total.wrapping_sub(*seen);
+    *seen = total;
+    if more != 0
+        && let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client)))
+    {
+        group.add(segment, more as u64);
+    }
+}

@@ -1,0 +1,330 @@
+//! Groups: which labels a flow or event has, and the counters behind them.
+#![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
+
+use crate::{
+    atomic,
+    kernel::{SkBuff, Sock, TcpSock, offsets::GROUP_CAPACITY},
+    label::{
+        devices::{self, Connection},
+        packet, recent,
+        slots::{self, Table},
+    },
+    maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
+};
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use common::{
+    histogram::{DURATION_BUCKETS, Histogram, TIME_BUCKETS, rtt_bucket, time_bucket},
+    map::lost::Lost,
+    net::address::{Address, SubnetKey},
+    tcp::{
+        flow::FlowState,
+        group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
+    },
+};
+
+/// Counts what could not be done.
+#[inline(always)]
+pub(crate) fn count_lost(lost: Lost) {
+    if let Some(counter) = LOST.get_ptr_mut(lost as u32) {
+        // SAFETY: a word of a map value.
+        unsafe { atomic::add(counter, 1) };
+    }
+}
+
+/// The subnet of an address.
+#[inline(always)]
+pub(crate) fn subnet_of(address: Address) -> SubnetKey {
+    let named = match address.family {
+        Address::V4 => SUBNETS_V4.get(&Key::new(32, address.words[0])),
+        Address::V6 => SUBNETS_V6.get(&Key::new(128, address.words)),
+        _ => return SubnetKey::NONE,
+    };
+    if let Some(number) = named {
+        return SubnetKey::named(*number);
+    }
+    match SETTINGS.get(0) {
+        Some(settings) if settings.auto_ipv4 != 0 => address.cut(settings.auto_ipv4, settings.auto_ipv6),
+        _ => SubnetKey::FALLBACK,
+    }
+}
+
+/// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
+#[inline(always)]
+pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
+    let ports = Ports {
+        local: sock.local_port(),
+        remote: sock.remote_port(),
+    };
+    slot_of_labels(sock.remote(), ports, role, connection)
+}
+
+/// The slot of an event on a flow: as above, with the type of its route's device.
+#[inline(always)]
+pub(crate) fn slot_of_flow(sock: Sock, role: Option<Role>) -> u32 {
+    slot_of_socket(sock, role, devices::of_socket(sock))
+}
+
+/// Where a flow belongs, and by which configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    slot: u32,
+    generation: u16,
+    connection: Connection,
+    role: u8,
+}
+
+impl Place {
+    /// The place of a flow now. Without a `role`, the ports tell it.
+    #[inline(always)]
+    pub(crate) fn of_flow(sock: Sock, role: Option<Role>) -> Self {
+        // Before the tables: a configuration that changes meanwhile is one that this place does not follow yet.
+        let generation = generation();
+        Self::new(sock, role, devices::of_socket(sock), generation)
+    }
+
+    /// The place of a flow that has one, if the configuration has changed since.
+    #[inline(always)]
+    pub(crate) fn anew(sock: Sock, flow: &FlowState) -> Option<Self> {
+        let generation = generation();
+        if flow.generation == generation {
+            return None;
+        }
+        let role = known_role(flow);
+        // The route may be gone for the moment.
+        let connection = match devices::of_socket(sock) {
+            devices::UNKNOWN => flow.connection,
+            known => known,
+        };
+        Some(Self::new(sock, role, connection, generation))
+    }
+
+    #[inline(always)]
+    fn new(sock: Sock, role: Option<Role>, connection: Connection, generation: u16) -> Self {
+        Self {
+            slot: slot_of_socket(sock, role, connection),
+            generation,
+            connection,
+            role: role.unwrap_or(Role::Unknown) as u8,
+        }
+    }
+
+    /// The number of the slot.
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> u32 {
+        self.slot
+    }
+
+    /// Puts a flow there.
+    #[inline(always)]
+    pub(crate) fn take(self, flow: &mut FlowState) {
+        let Self {
+            slot,
+            generation,
+            connection,
+            role,
+        } = self;
+        flow.slot = slot;
+        flow.generation = generation;
+        flow.connection = connection;
+        flow.role = role;
+    }
+}
+
+/// The number of the configuration that the maps hold.
+#[inline(always)]
+fn generation() -> u16 {
+    match SETTINGS.get(0) {
+        Some(settings) => settings.generation as u16,
+        None => 0,
+    }
+}
+
+/// The slot of what happens to the served port itself, not to a flow: no subnet.
+#[inline(always)]
+pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
+    let ports = Ports { local: port, remote: 0 };
+    slot_of_labels(Address::NONE, ports, Some(Role::Server), connection)
+}
+
+/// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
+#[inline(always)]
+pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {
+    let Some([ports]) = packet.transport_words::<1>() else {
+        return OTHER_SLOT;
+    };
+    let ports = u32::from_be(ports);
+    let ports = Ports {
+        local: ports as u16,
+        remote: (ports >> 16) as u16,
+    };
+    slot_of_labels(packet::source(packet), ports, role, devices::of_received(packet))
+}
+
+/// Both ports, in host byte order.
+#[derive(Clone, Copy)]
+struct Ports {
+    local: u16,
+    remote: u16,
+}
+
+#[inline(always)]
+fn slot_of_labels(remote: Address, ports: Ports, role: Option<Role>, connection: Connection) -> u32 {
+    let [a, b, c, d] = remote.words.map(u64::from);
+    let ports = (ports.local as u64) << 16 | ports.remote as u64;
+    let role = role.unwrap_or(Role::Unknown) as u64;
+    slot_of(
+        b << 32 | a,
+        d << 32 | c,
+        remote.family as u64,
+        ports,
+        role << 8 | connection as u64,
+    )
+}
+
+/// [`slot_of_labels`] by numbers: the words of the address, its family, both ports, role and connection type. The verifier checks a
+/// function with global linkage once, and not again on every path that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn slot_of(first: u64, second: u64, family: u64, ports: u64, others: u64) -> u32 {
+    let address = Address {
+        words: [first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32],
+        family: family as u32,
+    };
+    let ports = Ports {
+        local: (ports >> 16) as u16,
+        remote: ports as u16,
+    };
+    let role = Role::from_number((others >> 8) as u8);
+    let key = labels(subnet_of(address), ports, role, others as Connection).words();
+    let slot = recent::slot_of(&RECENT_GROUPS, key, || {
+        slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get())
+    });
+    match slot {
+        Some(slot) => slot,
+        None => {
+            count_lost(Lost::GroupOverflow);
+            OTHER_SLOT
+        }
+    }
+}
+
+/// The labels of a flow by the configuration of now, whether they have a slot or not.
+#[inline(always)]
+pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> GroupKey {
+    let ports = Ports {
+        local: tcp.local_port(),
+        remote: sock.remote_port(),
+    };
+    labels(
+        subnet_of(sock.remote()),
+        ports,
+        Role::from_number(flow.role),
+        flow.connection,
+    )
+}
+
+/// The role of a flow whose beginning was seen.
+#[inline(always)]
+fn known_role(flow: &FlowState) -> Option<Role> {
+    match Role::from_number(flow.role) {
+        Role::Unknown => None,
+        known @ (Role::Client | Role::Server) => Some(known),
+    }
+}
+
+#[inline(always)]
+fn labels(subnet: SubnetKey, ports: Ports, role: Role, connection: Connection) -> GroupKey {
+    let Ports { local, remote } = ports;
+    let protocol_of = |port: u16| PORTS.get(u32::from(port)).copied().unwrap_or(0);
+    let (role, protocol) = match role {
+        Role::Server => (Role::Server, protocol_of(local)),
+        Role::Client => (Role::Client, protocol_of(remote)),
+        Role::Unknown => {
+            let (at_local, at_remote) = (protocol_of(local), protocol_of(remote));
+            let role = Role::of_ports(at_local != 0, at_remote != 0);
+            (role, if at_local != 0 { at_local } else { at_remote })
+        }
+    };
+    GroupKey {
+        subnet,
+        protocol,
+        connection,
+        role: role as u8,
+    }
+}
+
+/// The counters of a group on this CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Group(*mut GroupCounters);
+
+impl Group {
+    /// The group in a slot.
+    #[inline(always)]
+    pub(crate) fn at(slot: u32) -> Option<Self> {
+        GROUPS.get_ptr_mut(slot).map(Self)
+    }
+
+    /// Adds to a counter.
+    #[inline(always)]
+    pub(crate) fn add(self, counter: Counter, value: u64) {
+        // SAFETY: a member of the map value.
+        unsafe { add_at(&raw mut (*self.0).counters, counter as usize, value) };
+    }
+
+    /// Moves a part of one counter to another.
+    #[inline(always)]
+    pub(crate) fn shift(self, from: Counter, to: Counter, value: u64) {
+        self.add(from, value.wrapping_neg());
+        self.add(to, value);
+    }
+
+    /// Records a round-trip time.
+    #[inline(always)]
+    pub(crate) fn on_rtt(self, micros: u32) {
+        // SAFETY: a member of the map value.
+        unsafe { record(&raw mut (*self.0).rtt, rtt_bucket(micros), micros as u64) };
+    }
+
+    /// Records how long a handshake took.
+    #[inline(always)]
+    pub(crate) fn on_handshake(self, micros: u64) {
+        // SAFETY: a member of the map value.
+        unsafe { record(&raw mut (*self.0).handshake, time_bucket(micros, TIME_BUCKETS), micros) };
+    }
+
+    /// Records how long a connection lived.
+    #[inline(always)]
+    pub(crate) fn on_close(self, micros: u64) {
+        // SAFETY: a member of the map value.
+        unsafe {
+            record(
+                &raw mut (*self.0).duration,
+                time_bucket(micros, DURATION_BUCKETS),
+                micros,
+            )
+        };
+    }
+}
+
+/// # Safety
+/// `histogram` is a member of a map value.
+#[inline(always)]
+unsafe fn record<const N: usize>(histogram: *mut Histogram<N>, bucket: usize, value: u64) {
+    // SAFETY: members of a map value.
+    unsafe {
+        atomic::add(&raw mut (*histogram).sum, value);
+        add_at(&raw mut (*histogram).buckets, bucket, 1);
+    }
+}
+
+/// # Safety
+/// `array` is a member of a map value.
+#[inline(always)]
+unsafe fn add_at<const N: usize>(array: *mut [u64; N], index: usize, value: u64) {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if let Some(counter) = atomic::element(array, index) {
+            atomic::add(counter, value);
+        }
+    }
+}

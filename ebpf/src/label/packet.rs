@@ -1,0 +1,226 @@
+//! What a packet is: which way it goes, what its headers say, and what else its class is decided by.
+#![expect(unsafe_code, reason = "a function that the verifier checks once is exported by name")]
+
+use crate::kernel::{
+    Device, SkBuff,
+    offsets::{Fact, REASON_CPU_BACKLOG, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
+    words_at,
+};
+use common::{
+    drops::{Direction, Protocol, ethertype, is_for_others, mark},
+    kernel::verifier::veiled,
+    net::{address::Address, connection, extension},
+};
+
+/// A [`Protocol`] as a number of which the verifier knows nothing.
+pub(crate) type ProtocolNumber = u8;
+
+/// Which way a packet goes that is dropped for `reason`.
+#[inline(always)]
+pub(crate) fn direction(packet: SkBuff, reason: u32) -> Direction {
+    if packet.received_through() != 0 || is_before_the_stack(packet, reason) {
+        Direction::Receive
+    } else {
+        Direction::Transmit
+    }
+}
+
+/// Whether a packet without `skb_iif` came in all the same: the network stack sets that field only when it takes the packet up.
+#[inline(always)]
+fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
+    if is(reason, &REASON_CPU_BACKLOG) {
+        return true;
+    }
+    if is(reason, &REASON_QDISC_DROP) || packet.is_of_socket() || packet.has_route() {
+        return false;
+    }
+    let Some(device) = packet.nearest_device() else {
+        return false;
+    };
+    // A socket that is left is that of a tun device, which its packets come from.
+    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet.packet_type()) {
+        return true;
+    }
+    // Before a driver has looked at it; or within an XDP program of a veth, which has put the link-layer header back. Whatever else
+    // has its headers still, this host sends.
+    packet.ethertype() == 0
+        || (reason as u64 == REASON_NOT_SPECIFIED.get() || is(reason, &REASON_XDP))
+            && device.kind() == const { connection::name("veth") }
+}
+
+#[inline(always)]
+fn is(reason: u32, fact: &Fact) -> bool {
+    fact.is_set() && reason as u64 == fact.get()
+}
+
+/// What the class of a drop is decided by besides place and reason, bits of [`mark`].
+#[inline(always)]
+pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol: ProtocolNumber) -> u8 {
+    let came_in = matches!(direction, Direction::Receive);
+    let others = came_in && is_for_others(packet.packet_type());
+    let mut marks = if others { mark::OTHERS } else { 0 };
+    let is_unspecified = reason as u64 == REASON_NOT_SPECIFIED.get();
+    let is_cut_off =
+        !is_unspecified && is(reason, &REASON_QDISC_DROP) && packet.device().is_some_and(Device::is_cut_off);
+    if is_unspecified {
+        marks |= marks_of_unspecified(packet, protocol);
+    } else if is_cut_off {
+        marks |= mark::NO_CARRIER;
+    }
+    // A device without link-layer addresses says of every packet that it is for this host.
+    let asks = is_cut_off && protocol == Protocol::Arp as u8;
+    if asks || (is_unspecified && came_in || is_cut_off && is_said_by_the_stack(protocol)) && is_to_a_group(packet) {
+        marks |= mark::OTHERS;
+    }
+    veiled(marks as u32, packet.length() as u64) as u8
+}
+
+/// Whether a packet to a group is of a protocol in which the network stack says by itself where it is and what it wants to receive.
+#[inline(always)]
+fn is_said_by_the_stack(protocol: ProtocolNumber) -> bool {
+    protocol == Protocol::Icmpv6 as u8 || protocol == Protocol::Igmp as u8
+}
+
+/// Whether a packet goes to a multicast address.
+#[inline(always)]
+fn is_to_a_group(packet: SkBuff) -> bool {
+    let header = packet.network_header();
+    let highest = |word| {
+        packet
+            .words_of::<1>(header, word)
+            .map_or(0, |[word]| u32::from_be(word) >> 24)
+    };
+    match packet.ethertype() {
+        ethertype::IPV4 => highest(4) >> 4 == 0xe,
+        ethertype::IPV6 => highest(6) == 0xff,
+        _ => false,
+    }
+}
+
+#[inline(always)]
+fn marks_of_unspecified(packet: SkBuff, protocol: ProtocolNumber) -> u8 {
+    const TCP: u8 = Protocol::Tcp as u8;
+    const ICMPV6: u8 = Protocol::Icmpv6 as u8;
+    const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+    let length = packet.length();
+    let of_length = if length == 0 {
+        mark::EMPTY
+    } else if protocol == TCP && length < 20 {
+        mark::CUT
+    } else {
+        0
+    };
+    let mut marks = of_length;
+    if packet.has_segments() {
+        marks |= mark::SEGMENTS;
+    }
+    if protocol == ICMPV6 && packet.icmp_type() == NEIGHBOR_ADVERTISEMENT {
+        marks |= mark::NEIGHBOR;
+    }
+    marks
+}
+
+/// Protocol and remote address of a packet; none when it is not IP or its header is not there.
+#[inline(always)]
+pub(crate) fn protocol_and_remote(packet: SkBuff, direction: Direction) -> (ProtocolNumber, Address) {
+    let header = if matches!(direction, Direction::Receive) && packet.received_through() == 0 {
+        packet.network_header_of_frame()
+    } else {
+        packet.network_header()
+    };
+    of_header(packet, header, direction)
+}
+
+/// Protocol and source address of a packet that came in and that the network stack has not taken apart yet.
+#[inline(always)]
+pub(crate) fn protocol_and_source_of_frame(packet: SkBuff) -> (ProtocolNumber, Address) {
+    of_header(packet, packet.network_header_of_frame(), Direction::Receive)
+}
+
+#[inline(always)]
+fn of_header(packet: SkBuff, header: Option<u32>, direction: Direction) -> (ProtocolNumber, Address) {
+    /// Lies behind every packet. The compiler may leave a register as it is where there is no header, which the verifier refuses.
+    const NO_HEADER: u32 = u32::MAX;
+    let header = Some(header.unwrap_or(NO_HEADER));
+    let (protocol, address) = match packet.ethertype() {
+        ethertype::IPV4 => ipv4(packet, header, direction),
+        ethertype::IPV6 => ipv6(packet, header, direction),
+        ethertype::ARP => (Protocol::Arp, Address::NONE),
+        _ => (Protocol::Other, Address::NONE),
+    };
+    // Each kind of header would else be a way of its own through all that follows, on which the verifier of Linux 6.1 checks it
+    // again: ten times the work.
+    let length = packet.length() as u64;
+    let unknown = length << 32 | length;
+    let protocol = veiled(protocol as u32, unknown) as ProtocolNumber;
+    (protocol, address.map(|number| veiled(number, unknown)))
+}
+
+/// Source address of a packet that came in.
+#[inline(always)]
+pub(crate) fn source(packet: SkBuff) -> Address {
+    protocol_and_remote(packet, Direction::Receive).1
+}
+
+#[inline(always)]
+fn ipv4(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol, Address) {
+    match packet.words_of::<5>(header, 0) {
+        Some(words) if u32::from_be(words[0]) >> 28 == 4 => {
+            let address = match direction {
+                Direction::Receive => words[3],
+                Direction::Transmit => words[4],
+            };
+            let transport = (u32::from_be(words[2]) >> 16) as u8;
+            (Protocol::of_transport(transport), Address::from_v4(address))
+        }
+        _ => (Protocol::Ip, Address::NONE),
+    }
+}
+
+#[inline(always)]
+fn ipv6(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol, Address) {
+    match packet.words_of::<2>(header, 0) {
+        Some(words) if u32::from_be(words[0]) >> 28 == 6 => {
+            let first = match direction {
+                Direction::Receive => 2,
+                Direction::Transmit => 6,
+            };
+            let address = packet
+                .words_of::<4>(header, first)
+                .map_or(Address::NONE, Address::from_v6);
+            let next = (u32::from_be(words[1]) >> 8) as u8;
+            (Protocol::of_transport(transport(packet, header, next)), address)
+        }
+        _ => (Protocol::Ip, Address::NONE),
+    }
+}
+
+/// The transport of an IPv6 packet, behind its extension headers.
+#[inline(always)]
+fn transport(packet: SkBuff, header: Option<u32>, next: u8) -> u8 {
+    const FIXED_HEADER: u32 = 40;
+    if !extension::is_extension(next) {
+        return next;
+    }
+    match packet.bounds_from(header, FIXED_HEADER) {
+        Some((at, end)) => transport_behind(at, end, next as u32) as u8,
+        None => next,
+    }
+}
+
+/// The transport behind extension headers that begin at `at` and end before `end`; with global linkage so that the verifier checks
+/// it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn transport_behind(at: u64, end: u64, next: u32) -> u32 {
+    let (mut at, mut next) = (at, next as u8);
+    let mut count = 0;
+    while count < extension::MOST && extension::is_extension(next) && at + 8 <= end {
+        let Some(words) = words_at(at) else { break };
+        let (following, length) = extension::step(next, words);
+        next = following;
+        at += length as u64;
+        count += 1;
+    }
+    next as u32
+}

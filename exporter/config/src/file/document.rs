@@ -1,0 +1,160 @@
+//! From text to the wanted mapping: is it YAML, is it one document, has it the right keys and shapes?
+//! It must never judge a value, and never let a parser's jargon through where an operator can be told plainly.
+//! From `Source`; what is well-formed goes on to the functions that judge values.
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::{locate, nesting};
+
+/// Why a text is not the wanted mapping, and in which line.
+pub(super) struct Malformed {
+    pub(super) line: Option<usize>,
+    pub(super) what: String,
+}
+
+/// Whether errors may quote values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quote {
+    /// The file may be quoted.
+    Values,
+    /// The file holds secrets, or may be a key that was named by mistake.
+    Nothing,
+}
+
+/// The settings that `text` holds; no document at all holds none.
+pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> Result<T, Malformed> {
+    refuse_control_characters(text)?;
+    refuse_deep_nesting(text)?;
+    refuse_all_but_one_document(text)?;
+    let raw = serde_yaml::from_str::<Option<T>>(text);
+    Ok(raw.map_err(|error| misshapen(text, &error, quote))?.unwrap_or_default())
+}
+
+/// The parser refuses them too, but without a line.
+fn refuse_control_characters(text: &str) -> Result<(), Malformed> {
+    for (index, line) in text.split('\n').enumerate() {
+        let odd = |char: char| {
+            (char.is_control() && !matches!(char, '\r' | '\t' | '\u{85}'))
+                || matches!(char, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+        };
+        if let Some(char) = line.chars().find(|char| odd(*char)) {
+            return Err(Malformed {
+                line: Some(index + 1),
+                what: format!(
+                    "the character U+{:04X} is not allowed in YAML; remove it",
+                    u32::from(char)
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_deep_nesting(text: &str) -> Result<(), Malformed> {
+    nesting::too_deep(text).map_or(Ok(()), |line| {
+        Err(Malformed {
+            line: Some(line),
+            what: format!(
+                "lists and mappings are nested deeper than {}; close those that are open",
+                nesting::DEEPEST
+            ),
+        })
+    })
+}
+
+fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let Some(first) = documents.next() else {
+        return Ok(());
+    };
+    IgnoredAny::deserialize(first).map_err(|error| Malformed {
+        line: line(&error),
+        what: format!("the file is not YAML: {error}; check quotes, brackets and indentation there"),
+    })?;
+    match documents.next() {
+        None => Ok(()),
+        Some(second) => Err(Malformed {
+            line: locate::first_line(second),
+            what: "the file holds more than one YAML document; keep one and remove the rest".to_owned(),
+        }),
+    }
+}
+
+/// Says in our words what serde found, which comes as `PATH: MESSAGE at line N column M`, the ends being optional.
+fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote) -> Malformed {
+    let mut line = line(error);
+    let whole = error.to_string();
+    let whole = match error.location() {
+        Some(at) => whole
+            .strip_suffix(&format!(" at line {} column {}", at.line(), at.column()))
+            .unwrap_or(&whole),
+        None => &whole,
+    };
+    let (path, message) = match whole.split_once(": ") {
+        Some((path, message)) if is_path(path) => (path, message),
+        _ => ("", whole),
+    };
+    if let Some(key) = message.strip_prefix("duplicate field `") {
+        let key = key.trim_end_matches('`');
+        let full = if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        };
+        line = locate::line_of(text, &full, 2).or(line);
+    }
+    let what = plain(message, quote);
+    let what = if path.is_empty() {
+        what
+    } else {
+        format!("{path}: {what}")
+    };
+    Malformed { line, what }
+}
+
+fn is_path(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte))
+}
+
+/// Serde's message in an operator's words; one that is not known stays as it is.
+fn plain(message: &str, quote: Quote) -> String {
+    if let Some(rest) = message.strip_prefix("unknown field `")
+        && let Some((key, allowed)) = rest.rsplit_once("`, expected ")
+    {
+        let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
+        return format!("unknown key {key:?}; use one of {}", allowed.join(", "));
+    }
+    if let Some(key) = message.strip_prefix("missing field `") {
+        let key = key.trim_end_matches('`');
+        return format!("the key {key:?} is missing; add it");
+    }
+    if let Some(key) = message.strip_prefix("duplicate field `") {
+        let key = key.trim_end_matches('`');
+        return format!("the key {key:?} is given twice; keep one of the two");
+    }
+    if let Some(rest) = message.strip_prefix("invalid type: ")
+        && let Some((found, expected)) = rest.rsplit_once(", expected ")
+    {
+        let found = match found {
+            "sequence" => "a list",
+            "map" => "a mapping",
+            "unit value" => "nothing",
+            _ if quote == Quote::Nothing => "a single value",
+            other => other,
+        };
+        let expected = match expected {
+            "a sequence" => "a list",
+            "a string" => "a single value",
+            "a boolean" => "true or false",
+            other => other,
+        };
+        return format!("found {found}; write {expected}");
+    }
+    message.to_owned()
+}
+
+fn line(error: &serde_yaml::Error) -> Option<usize> {
+    Some(error.location()?.line())
+}

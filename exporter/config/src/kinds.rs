@@ -1,0 +1,13 @@
+//! Kinds of values: what may stand at a key, for the parser and for the schema.
+
+pub(crate) mod described;
+pub(crate) mod digits;
+pub(crate) mod units;
+pub(crate) mod values;
+pub(crate) mod words;
+
+pub(crate) use values::{
+    ClassWord, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord, Endpoint, File,
+    Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes, ProtocolWord, Series,
+    TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something,
+};

@@ -1,0 +1,217 @@
+//! What a key may hold, as a schema: one type for each kind of value, named in `raw` as the schema of a field.
+//! They must never say of a range or a set more than the module that parses it says.
+//! From the ranges and sets of those modules; to the schemas of the mappings.
+//!
+//! A plain value of YAML may look like a number or like true: it is text to the parser, so most kinds take those types too.
+
+use std::{borrow::Cow, ops::RangeInclusive};
+
+use common::net::connection::ConnectionType;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::digits;
+use crate::{
+    Class, Detail, DropLabel, TcpLabel,
+    kinds::{
+        units::{COUNT, DURATION, Quantity, SIZE},
+        words::{LONGEST, OTHER},
+    },
+    raw::{RawFallback, RawPrefixes},
+    sections::{
+        limits::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS},
+        otlp::{Compression, INTERVAL_MS, Protocol, TIMEOUT_MS, Temporality},
+        protocols::PORTS,
+        subnets::{IPV4_BITS, IPV6_BITS},
+    },
+};
+
+/// A kind of value and its schema.
+macro_rules! values {
+    ($($name:ident: $schema:expr,)+) => {$(
+        pub(crate) struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    )+};
+}
+
+values! {
+    Name: text("name", NAME, "printable characters; not the word other"),
+    Network: network(),
+    Port: number(&COUNT, &PORTS),
+    Ipv4Bits: number(&COUNT, &IPV4_BITS),
+    Ipv6Bits: number(&COUNT, &IPV6_BITS),
+    Series: number(&COUNT, &SERIES),
+    ConnectionsPerPeer: number(&COUNT, &CONNECTIONS_PER_PEER),
+    Prefixes: number(&COUNT, &SUBNETS),
+    Memory: number(&SIZE, &MEMORY),
+    MaxAge: number(&DURATION, &MAX_AGE_MS),
+    ConnectionWord: word(&ConnectionType::ALL, ConnectionType::as_str),
+    DetailWord: word(&Detail::ALL, Detail::as_str),
+    ClassWord: word(&Class::ALL, Class::as_str),
+    TcpLabelWord: word(&TcpLabel::ALL, TcpLabel::as_str),
+    DropLabelWord: word(&DropLabel::ALL, DropLabel::as_str),
+    Endpoint: url(),
+    ProtocolWord: word(&Protocol::ALL, Protocol::as_str),
+    Interval: number(&DURATION, &INTERVAL_MS),
+    Timeout: number(&DURATION, &TIMEOUT_MS),
+    CompressionWord: word(&Compression::ALL, Compression::as_str),
+    Headers: headers(),
+    TemporalityWord: word(&Temporality::ALL, Temporality::as_str),
+    File: text("path", ".", "the path of a PEM file"),
+    Device: text("pattern", DEVICE, "1 to 15 ASCII characters without a slash; ? is any one character, * at the end any rest"),
+    Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
+}
+
+/// Something that is not blank, and neither control characters nor those that turn the direction of text. Those stand for
+/// themselves: Helm knows no `\u`.
+const NAME: &str = concat!(
+    "^[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*",
+    "[^\\s\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]",
+    "[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*$"
+);
+/// ASCII without NUL, the star and the slash.
+const DEVICE: &str = r"^(?:[\x01-)+-.0-\x7f]{0,15}\*|[\x01-)+-.0-\x7f]{1,15})$";
+/// Printable ASCII without the question mark, brackets, braces and the backslash.
+const GLOB: &str = r"^[!->@-Z^-z|~]+$";
+
+/// Text by a pattern, and what the pattern means.
+fn text(title: &str, pattern: &str, meaning: &str) -> Schema {
+    let mut schema = json_schema!({
+        "title": title,
+        "type": ["string", "number", "boolean"],
+        "pattern": pattern,
+        "patternErrorMessage": meaning,
+    });
+    if title == "name" {
+        schema.insert("not".to_owned(), serde_json::json!({"const": OTHER}));
+        schema.insert("maxLength".to_owned(), LONGEST.into());
+    }
+    schema
+}
+
+/// An address and a prefix length. Of an IPv6 address only the characters are looked at.
+fn network() -> Schema {
+    const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])";
+    let ipv4 = format!(r"{OCTET}(?:\.{OCTET}){{3}}/(?:3[0-2]|[0-2]?[0-9])");
+    let ipv6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*/(?:12[0-8]|1[01][0-9]|0?[0-9]?[0-9])";
+    json_schema!({
+        "title": "network",
+        "type": "string",
+        "pattern": format!("^(?:{ipv4}|{ipv6})$"),
+        "patternErrorMessage": "an IPv4 or IPv6 address and a prefix length, without address bits behind it",
+    })
+}
+
+/// Where a push goes. Of the host only the characters are looked at.
+fn url() -> Schema {
+    json_schema!({
+        "title": "URL",
+        "type": "string",
+        "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@:][^\s/?#@]*(?:[/?#]\S*)?$",
+        "patternErrorMessage": "http:// or https:// and a host, without user and password",
+    })
+}
+
+/// Names and values. Which names the protocol keeps for itself only the parser says.
+fn headers() -> Schema {
+    json_schema!({
+        "title": "headers",
+        "type": "object",
+        "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
+        "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": "^[ -~]*$"},
+        "patternErrorMessage": "names of HTTP headers, and values of printable ASCII",
+    })
+}
+
+/// A number with a unit. Without one it is also a number to YAML.
+fn number(quantity: &Quantity, allowed: &RangeInclusive<u64>) -> Schema {
+    let zero = if allowed.contains(&0) { "0|" } else { "" };
+    let plain = quantity.has_plain_numbers();
+    let with_units: Vec<String> = quantity
+        .ranges(allowed)
+        .map(|(unit, range)| format!("(?:{}){unit}", digits::pattern(&range)))
+        .collect();
+    let (least, most) = (*allowed.start(), *allowed.end());
+    let (title, form) = quantity.words();
+    let mut schema = json_schema!({
+        "title": title,
+        "type": "string",
+        "pattern": format!("^(?:{zero}0*(?:{}))$", with_units.join("|")),
+        "patternErrorMessage": format!("{} to {}; {form}", quantity.format(least), quantity.format(most)),
+    });
+    // A lone 0 needs no unit.
+    if plain || least == 0 {
+        schema.insert("type".to_owned(), serde_json::json!(["string", "integer"]));
+        schema.insert("minimum".to_owned(), least.into());
+        schema.insert("maximum".to_owned(), if plain { most } else { 0 }.into());
+    }
+    schema
+}
+
+/// One of a set.
+fn word<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Schema {
+    let words: Vec<&str> = all.iter().copied().map(word).collect();
+    json_schema!({"type": "string", "enum": words})
+}
+
+/// As the parser has it: only text is a name here, and `auto` is none.
+impl JsonSchema for RawFallback {
+    fn schema_name() -> Cow<'static, str> {
+        "Fallback".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {
+                    "title": "name",
+                    "type": "string",
+                    "pattern": NAME,
+                    "not": {"enum": ["auto", OTHER]},
+                },
+                {
+                    "type": "object",
+                    "properties": {"auto": generator.subschema_for::<Option<RawPrefixes>>()},
+                    "required": ["auto"],
+                    "additionalProperties": false,
+                },
+                {"type": "null"},
+            ]
+        })
+    }
+}
+
+/// A rule that gives no part would match every drop.
+pub(crate) fn gives_a_part(schema: &mut Schema) {
+    let given = |part: &str| serde_json::json!({"required": [part], "properties": {part: {"not": {"type": "null"}}}});
+    schema.insert("anyOf".to_owned(), vec![given("reason"), given("location")].into());
+}
+
+/// With both parts off, nothing is left to measure.
+pub(crate) fn measures_something(schema: &mut Schema) {
+    let off = |section: &str, key: &str, value: serde_json::Value| {
+        let section_off =
+            serde_json::json!({"required": [key], "properties": {key: {"const": value}}, "type": "object"});
+        serde_json::json!({"required": [section], "properties": {section: section_off}})
+    };
+    let both = vec![
+        off("tcp", "detail", Detail::Off.as_str().into()),
+        off("drops", "enabled", false.into()),
+    ];
+    // The parser takes nothing for an empty mapping.
+    schema.insert("not".to_owned(), serde_json::json!({"type": "object", "allOf": both}));
+}
+
+/// A certificate without its key proves nothing.
+pub(crate) fn certificate_with_key(schema: &mut Schema) {
+    let other = serde_json::json!({"cert_file": ["key_file"], "key_file": ["cert_file"]});
+    schema.insert("dependencies".to_owned(), other);
+}

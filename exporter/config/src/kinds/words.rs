@@ -1,0 +1,28 @@
+//! Words of the file: label values that the operator makes up.
+//! It must never accept a name that the exporter uses itself.
+//! From the `parse` functions and back to them.
+
+use crate::file::Problem;
+use common::text::is_unprintable;
+
+/// What the exporter calls everything that fits nowhere else.
+pub(crate) const OTHER: &str = "other";
+
+/// Most bytes of a name: series, traces and dashboards repeat it.
+pub(crate) const LONGEST: usize = 256;
+
+/// A label value that an operator made up.
+pub(crate) fn name<'a>(key: &str, text: &'a str) -> Result<&'a str, Problem> {
+    let fault = if text.trim().is_empty() {
+        "the name is empty; write a word".to_owned()
+    } else if text == OTHER {
+        format!("{text:?} is what the exporter calls everything else; choose another name")
+    } else if text.len() > LONGEST {
+        format!("{text:?} is longer than {LONGEST} bytes; choose a shorter name")
+    } else if text.chars().any(is_unprintable) {
+        format!("{text:?} holds a control character or one that turns text round; use printable characters")
+    } else {
+        return Ok(text);
+    };
+    Err(Problem::new(key, fault))
+}

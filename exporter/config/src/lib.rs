@@ -1,0 +1,169 @@
+//! The configuration: the YAML file as written (`RawConfig`), and `Config`, which is valid by construction.
+//! It must never start, log or print anything, and never hand out a value that was not checked.
+//! Text comes from `read` (or a test); `Config` goes to the plan, the labels and the collector, errors to the caller.
+
+#![forbid(unsafe_code)]
+
+pub mod docs;
+pub mod file;
+pub mod kinds;
+pub mod numbering;
+mod raw;
+pub mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use common::net::connection::{ConnectionType, NamePattern};
+
+pub use common::map::detail::Detail;
+
+pub use crate::{
+    kinds::units::{duration, length, size},
+    sections::{
+        drops::{Class, Drops, Glob, Rule},
+        labels::{DropLabel, Labels, TcpLabel},
+        limits::{Collect, Limits},
+        otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls},
+        protocols::AppProtocols,
+        subnets::{Fallback, Subnets, network},
+    },
+};
+
+pub use crate::file::ConfigError;
+
+use crate::file::{Problem, Quote, Source};
+use raw::{RawConfig, RawTcp};
+
+/// A configuration file with every key, its default and an example; it means the same as no file.
+pub const SAMPLE: &str = include_str!("sample.yaml");
+
+/// Everything that a configuration file decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Names of remote networks.
+    pub subnets: Subnets,
+    /// Names of server ports.
+    pub app_protocols: AppProtocols,
+    /// Connection types by device name; the first match wins, without a match the device decides.
+    pub connection_types: Vec<(NamePattern, ConnectionType)>,
+    /// What is measured of TCP.
+    pub tcp: Tcp,
+    /// What is measured of dropped packets.
+    pub drops: Drops,
+    /// Which labels the metrics carry.
+    pub labels: Labels,
+    /// Bounds of memory and series.
+    pub limits: Limits,
+    /// How old a snapshot may be.
+    pub collect: Collect,
+    /// Where and how metrics are pushed.
+    pub otlp: Otlp,
+}
+
+impl Config {
+    /// The configuration without a file.
+    pub fn built_in() -> Self {
+        Self {
+            subnets: Subnets::built_in(),
+            app_protocols: AppProtocols::built_in(),
+            connection_types: Vec::new(),
+            tcp: Tcp::default(),
+            drops: Drops::default(),
+            labels: Labels::default(),
+            limits: Limits::default(),
+            collect: Collect::default(),
+            otlp: Otlp::default(),
+        }
+    }
+
+    /// The configuration that `text` describes; `file` is only named in errors.
+    pub fn from_yaml(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let source = Source::new(text, file);
+        let raw: RawConfig = source.parse(Quote::Values)?;
+        Self::try_from(raw).map_err(|problem| source.error(&problem))
+    }
+
+    /// Where and how metrics are pushed, by this configuration and the environment, and what to warn of.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the endpoint cannot be one.
+    pub fn otlp_settings(&self) -> Result<(Option<OtlpSettings>, Vec<String>), ConfigError> {
+        self.otlp.settings(file::variable)
+    }
+
+    /// The configuration in the file at `path`. Files that it names lie beside it, unless their paths are absolute.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = file::text(path, "run without a file to use the built-in configuration")?;
+        let mut config = Self::from_yaml(&text, &path.display().to_string())?;
+        if let Some(folder) = path.parent() {
+            config.otlp.is_beside(folder);
+        }
+        Ok(config)
+    }
+
+    /// The same, or the built-in configuration without a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as a sentence with place and remedy.
+    pub fn read_or_built_in(file: Option<&Path>) -> Result<Self, ConfigError> {
+        file.map_or_else(|| Ok(Self::built_in()), Self::read)
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = Problem;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Problem> {
+        let RawConfig {
+            subnets,
+            subnets_fallback,
+            app_protocols,
+            connection_types,
+            tcp,
+            drops,
+            labels,
+            limits,
+            collect,
+            otlp,
+        } = raw;
+        let limits = Limits::parse(&limits.unwrap_or_default())?;
+        Subnets::refuse_too_many(subnets.as_deref(), limits.subnets)?;
+        let tcp = Tcp::parse(&tcp.unwrap_or_default())?;
+        let drops = Drops::parse(&drops.unwrap_or_default())?;
+        if tcp.detail == Detail::Off && !drops.enabled {
+            let what = "nothing is left to measure, as drops.enabled is false too; switch one of them on";
+            return Err(Problem::new("tcp.detail", what));
+        }
+        Ok(Self {
+            subnets: Subnets::parse(subnets.as_deref(), subnets_fallback.as_ref())?,
+            app_protocols: AppProtocols::parse(&app_protocols.unwrap_or_default())?,
+            connection_types: sections::connection_types::parse(&connection_types.unwrap_or_default())?,
+            tcp,
+            drops,
+            labels: Labels::parse(&labels.unwrap_or_default())?,
+            limits,
+            collect: Collect::parse(&collect.unwrap_or_default())?,
+            otlp: Otlp::parse(&otlp.unwrap_or_default())?,
+        })
+    }
+}
+
+/// What is measured of TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tcp {
+    /// How much is measured.
+    pub detail: Detail,
+}
+
+impl Tcp {
+    fn parse(raw: &RawTcp) -> Result<Self, Problem> {
+        let RawTcp { detail } = raw;
+        let detail = match detail {
+            Some(text) => file::choose("tcp.detail", text, "a level of detail", &Detail::ALL, Detail::as_str)?,
+            None => Detail::default(),
+        };
+        Ok(Self { detail })
+    }
+}

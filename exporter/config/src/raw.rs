@@ -1,0 +1,313 @@
+//! The configuration file as written: one struct per mapping, one field per key, every value still text.
+//! It must never judge a value; only unknown, doubled and missing keys and wrong shapes are refused here.
+//! Filled by serde in `yaml::document`; taken apart by the `parse` functions of its siblings. Its comments are also what the
+//! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
+
+use common::map::settings::OVERRIDES;
+use schemars::JsonSchema;
+use serde::{
+    Deserialize,
+    de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::kinds;
+
+/// The whole file. A key that is absent or has no value keeps its default.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping of settings")]
+#[schemars(transform = kinds::measures_something)]
+pub(crate) struct RawConfig {
+    /// Named remote networks; the longest prefix wins.
+    /// Example: `[{name: dc-east, cidrs: [10.1.0.0/16]}]`.
+    pub(crate) subnets: Option<Vec<RawSubnet>>,
+    /// What an address outside all subnets is called. Default: `internet`. Example: `{auto: {ipv4: 24, ipv6: 48}}`.
+    #[schemars(with = "RawFallback")]
+    #[serde(default)]
+    pub(crate) subnets_fallback: Option<RawFallback>,
+    /// Server ports with a name, on top of the built-in table. Default: `[]`.
+    /// Example: `[{name: orders-api, ports: [8443]}]`.
+    pub(crate) app_protocols: Option<Vec<RawProtocol>>,
+    /// Connection types by device name; the first match wins. At most 32 patterns in all. Default: `[]`.
+    /// Example: `[{type: wired, interfaces: ["bond*"]}]`.
+    pub(crate) connection_types: Option<Vec<RawConnectionType>>,
+    /// What is measured of TCP. Example: `{detail: essential}`.
+    pub(crate) tcp: Option<RawTcp>,
+    /// What is measured of dropped packets. Example: `{enabled: false}`.
+    pub(crate) drops: Option<RawDrops>,
+    /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
+    pub(crate) labels: Option<RawLabels>,
+    /// Bounds of memory, series and connections. Example: `{memory: 64MiB}`.
+    pub(crate) limits: Option<RawLimits>,
+    /// When to collect. Example: `{max_age: 5s}`.
+    pub(crate) collect: Option<RawCollect>,
+    /// Push over OTLP. Example: `{endpoint: "http://localhost:4317"}`.
+    pub(crate) otlp: Option<RawOtlp>,
+}
+
+/// One entry of `subnets`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys name and cidrs")]
+pub(crate) struct RawSubnet {
+    /// The label value. Required. Example: `dc-east`.
+    #[schemars(with = "kinds::Name")]
+    pub(crate) name: String,
+    /// Its networks, IPv4 or IPv6, as address/prefix length. Required. Example: `[10.1.0.0/16, "fd00:1::/32"]`.
+    #[schemars(with = "Vec<kinds::Network>", length(min = 1))]
+    pub(crate) cidrs: Vec<String>,
+}
+
+/// `subnets_fallback`: one name for the rest, or a name made from the address.
+#[derive(Clone, Debug)]
+pub(crate) enum RawFallback {
+    Name(String),
+    Auto(RawPrefixes),
+}
+
+/// The prefix lengths of `subnets_fallback.auto`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys ipv4 and ipv6")]
+pub(crate) struct RawPrefixes {
+    /// Bits of an IPv4 address to keep. Default: `24`. Example: `16`.
+    #[schemars(with = "Option<kinds::Ipv4Bits>")]
+    pub(crate) ipv4: Option<String>,
+    /// Bits of an IPv6 address to keep. Default: `48`. Example: `64`.
+    #[schemars(with = "Option<kinds::Ipv6Bits>")]
+    pub(crate) ipv6: Option<String>,
+}
+
+/// One entry of `app_protocols`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys name and ports")]
+pub(crate) struct RawProtocol {
+    /// The label value. Required. Example: `orders-api`.
+    #[schemars(with = "kinds::Name")]
+    pub(crate) name: String,
+    /// Its TCP ports on the server. Required. Example: `[8443, 9443]`.
+    #[schemars(with = "Vec<kinds::Port>", length(min = 1))]
+    pub(crate) ports: Vec<String>,
+}
+
+/// One entry of `connection_types`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys type and interfaces")]
+pub(crate) struct RawConnectionType {
+    /// The label value. Required. Example: `wired`.
+    #[schemars(with = "kinds::ConnectionWord")]
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// Device names, as patterns. Required. Example: `["bond*", eth0]`.
+    #[schemars(with = "Vec<kinds::Device>", length(min = 1, max = OVERRIDES))]
+    pub(crate) interfaces: Vec<String>,
+}
+
+/// `tcp`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key detail")]
+pub(crate) struct RawTcp {
+    /// How much is measured. With essential no program runs on the segment path. Default: `full`. Example: `essential`.
+    #[schemars(with = "Option<kinds::DetailWord>")]
+    pub(crate) detail: Option<String>,
+}
+
+/// `drops`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys enabled, ignore and classes"
+)]
+pub(crate) struct RawDrops {
+    /// Whether dropped packets are counted. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
+    /// Drops that are not counted. Default: `[]`. Example: `[{reason: NOT_SPECIFIED, location: unix_*}]`.
+    pub(crate) ignore: Option<Vec<RawRule>>,
+    /// Classes that win over the shipped table; the first match wins. Default: `[]`.
+    /// Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
+    pub(crate) classes: Option<Vec<RawClass>>,
+}
+
+/// One entry of `drops.ignore`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys reason and location")]
+#[schemars(transform = kinds::gives_a_part)]
+pub(crate) struct RawRule {
+    /// The kernel's name of the drop reason, as a pattern; without it any. Example: `TCP_*`.
+    #[schemars(with = "Option<kinds::Glob>")]
+    pub(crate) reason: Option<String>,
+    /// The kernel function that dropped, as a pattern; without it any. Example: `unix_*`.
+    #[schemars(with = "Option<kinds::Glob>")]
+    pub(crate) location: Option<String>,
+}
+
+/// One entry of `drops.classes`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys class, reason and location"
+)]
+#[schemars(transform = kinds::gives_a_part)]
+pub(crate) struct RawClass {
+    /// The label value. Required. Example: `benign`.
+    #[schemars(with = "kinds::ClassWord")]
+    pub(crate) class: String,
+    /// As in `drops.ignore`. Example: `TCP_OLD_DATA`.
+    #[schemars(with = "Option<kinds::Glob>")]
+    pub(crate) reason: Option<String>,
+    /// As in `drops.ignore`. Example: `"*_enqueue"`.
+    #[schemars(with = "Option<kinds::Glob>")]
+    pub(crate) location: Option<String>,
+}
+
+/// `labels`; an empty list leaves a metric without these labels.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
+pub(crate) struct RawLabels {
+    /// Labels of the TCP metrics. Default: `[subnet, connection_type, app_protocol, role]`. Example: `[subnet, role]`.
+    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("uniqueItems" = true))]
+    pub(crate) tcp: Option<Vec<String>>,
+    /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
+    /// Default: `[location, reason, class, protocol, direction, subnet, connection_type]`. Example: `[reason, class]`.
+    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("uniqueItems" = true))]
+    pub(crate) drops: Option<Vec<String>>,
+}
+
+/// `limits`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys memory, series, connections_per_peer and subnets"
+)]
+pub(crate) struct RawLimits {
+    /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
+    #[schemars(with = "Option<kinds::Memory>")]
+    pub(crate) memory: Option<String>,
+    /// Most series of connections and drops; a histogram counts as one, and `other` comes on top. Default: `10000`. Example: `2000`.
+    #[schemars(with = "Option<kinds::Series>")]
+    pub(crate) series: Option<String>,
+    /// Most connections of one peer with the HTTP server: an IPv4 address, or an IPv6 network of 64 bits. Loopback addresses may have
+    /// all there are. Default: `16`. Example: `64`.
+    #[schemars(with = "Option<kinds::ConnectionsPerPeer>")]
+    pub(crate) connections_per_peer: Option<String>,
+    /// Most networks (`cidrs`) of all subnets together; each takes memory of the kernel and of the exporter. Default: `100000`. Example: `200000`.
+    #[schemars(with = "Option<kinds::Prefixes>")]
+    pub(crate) subnets: Option<String>,
+}
+
+/// `collect`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key max_age")]
+pub(crate) struct RawCollect {
+    /// Age up to which a scrape may reuse the last snapshot. Default: `1s`. Example: `500ms`.
+    #[schemars(with = "Option<kinds::MaxAge>")]
+    pub(crate) max_age: Option<String>,
+}
+
+/// `otlp`; what is absent here, the `OTEL_*` variables may say.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls"
+)]
+pub(crate) struct RawOtlp {
+    /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
+    #[schemars(with = "Option<kinds::Endpoint>")]
+    pub(crate) endpoint: Option<String>,
+    /// How requests travel. Default: `grpc`. Example: `http/protobuf`.
+    #[schemars(with = "Option<kinds::ProtocolWord>")]
+    pub(crate) protocol: Option<String>,
+    /// Time between two pushes. Default: `15s`. Example: `1m`.
+    #[schemars(with = "Option<kinds::Interval>")]
+    pub(crate) interval: Option<String>,
+    /// Longest time for one request. Default: `10s`. Example: `5s`.
+    #[schemars(with = "Option<kinds::Timeout>")]
+    pub(crate) timeout: Option<String>,
+    /// How requests are compressed. Default: `gzip`. Example: `none`.
+    #[schemars(with = "Option<kinds::CompressionWord>")]
+    pub(crate) compression: Option<String>,
+    /// Headers of every request. Default: none. Example: `{x-scope-orgid: fleet}`.
+    #[schemars(with = "Option<kinds::Headers>")]
+    pub(crate) headers: Option<RawHeaders>,
+    /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
+    #[schemars(with = "Option<kinds::TemporalityWord>")]
+    pub(crate) temporality: Option<String>,
+    /// Keys and certificates. Example: `{ca_file: ca.pem}`.
+    pub(crate) tls: Option<RawTls>,
+}
+
+/// `otlp.tls`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys ca_file, cert_file and key_file"
+)]
+#[schemars(transform = kinds::certificate_with_key)]
+pub(crate) struct RawTls {
+    /// PEM file of the certificates to trust. Default: those of the system. Example: `ca.pem`.
+    #[schemars(with = "Option<kinds::File>")]
+    pub(crate) ca_file: Option<String>,
+    /// PEM file of the exporter's own certificate. Default: none. Example: `client.pem`.
+    #[schemars(with = "Option<kinds::File>")]
+    pub(crate) cert_file: Option<String>,
+    /// PEM file of its key. Default: none. Example: `client.key`.
+    #[schemars(with = "Option<kinds::File>")]
+    pub(crate) key_file: Option<String>,
+}
+
+/// `otlp.headers`: a list, so that a name given twice is seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RawHeaders(pub(crate) Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for RawHeaders {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = RawHeaders;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a mapping of names to values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeaders, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(RawHeaders(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawFallback {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Told apart by shape: an untagged enum would hide which key is wrong.
+        struct NameOrMapping;
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Mapping {
+            auto: RawPrefixes,
+        }
+
+        impl<'de> Visitor<'de> for NameOrMapping {
+            type Value = RawFallback;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a name or {auto: {ipv4: 24, ipv6: 48}}")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<RawFallback, E> {
+                Ok(RawFallback::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawFallback, A::Error> {
+                let Mapping { auto } = Mapping::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(RawFallback::Auto(auto))
+            }
+        }
+
+        deserializer.deserialize_any(NameOrMapping)
+    }
+}

@@ -1,0 +1,9 @@
+//! One file for each part of the configuration: what it may hold, and what that means.
+
+pub(crate) mod connection_types;
+pub(crate) mod drops;
+pub(crate) mod labels;
+pub(crate) mod limits;
+pub(crate) mod otlp;
+pub(crate) mod protocols;
+pub(crate) mod subnets;

@@ -1,0 +1,139 @@
+//! Which labels the metrics carry; series that differ only in a label that is switched off merge.
+//! It must never invent a label that the metric table does not have.
+//! From `labels` of the file; to the labelling of snapshots.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    file::{Problem, choose},
+    raw::RawLabels,
+};
+
+/// The labels that are switched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// Of the TCP metrics.
+    pub tcp: BTreeSet<TcpLabel>,
+    /// Of the drop metrics.
+    pub drops: BTreeSet<DropLabel>,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self {
+            tcp: TcpLabel::ALL.into(),
+            drops: DropLabel::ALL.into(),
+        }
+    }
+}
+
+impl Labels {
+    pub(crate) fn parse(raw: &RawLabels) -> Result<Self, Problem> {
+        let RawLabels { tcp, drops } = raw;
+        let mut labels = Self::default();
+        if let Some(list) = tcp {
+            let noun = "a label of the TCP metrics";
+            labels.tcp = set("labels.tcp", list, noun, &TcpLabel::ALL, TcpLabel::as_str)?;
+        }
+        if let Some(list) = drops {
+            let noun = "a label of the drop metrics";
+            labels.drops = set("labels.drops", list, noun, &DropLabel::ALL, DropLabel::as_str)?;
+        }
+        Ok(labels)
+    }
+}
+
+fn set<T: Copy + Ord>(
+    key: &str,
+    list: &[String],
+    noun: &str,
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> Result<BTreeSet<T>, Problem> {
+    let mut chosen = BTreeSet::new();
+    for (index, text) in list.iter().enumerate() {
+        let key = format!("{key}[{index}]");
+        if !chosen.insert(choose(&key, text, noun, all, word)?) {
+            let words: Vec<&str> = all.iter().copied().map(word).collect();
+            let what = format!(
+                "the label {text:?} is listed twice; list each of {} at most once",
+                words.join(", ")
+            );
+            return Err(Problem::new(key, what));
+        }
+    }
+    Ok(chosen)
+}
+
+/// A label of the TCP metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TcpLabel {
+    /// The network of the remote address.
+    Subnet,
+    /// What carries the flow.
+    ConnectionType,
+    /// The protocol, by the server's port.
+    AppProtocol,
+    /// Client or server.
+    Role,
+}
+
+impl TcpLabel {
+    /// Every label, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Subnet, Self::ConnectionType, Self::AppProtocol, Self::Role];
+
+    /// The label's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subnet => "subnet",
+            Self::ConnectionType => "connection_type",
+            Self::AppProtocol => "app_protocol",
+            Self::Role => "role",
+        }
+    }
+}
+
+/// A label of the drop metrics that can be switched off (`source` cannot).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropLabel {
+    /// The kernel function that dropped.
+    Location,
+    /// The kernel's reason.
+    Reason,
+    /// What the drop means to an operator.
+    Class,
+    /// The L3 and L4 protocol.
+    Protocol,
+    /// Receive or transmit.
+    Direction,
+    /// The network of the remote address.
+    Subnet,
+    /// What carried the packet.
+    ConnectionType,
+}
+
+impl DropLabel {
+    /// Every label, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::Location,
+        Self::Reason,
+        Self::Class,
+        Self::Protocol,
+        Self::Direction,
+        Self::Subnet,
+        Self::ConnectionType,
+    ];
+
+    /// The label's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Reason => "reason",
+            Self::Class => "class",
+            Self::Protocol => "protocol",
+            Self::Direction => "direction",
+            Self::Subnet => "subnet",
+            Self::ConnectionType => "connection_type",
+        }
+    }
+}

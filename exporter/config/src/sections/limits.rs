@@ -1,0 +1,97 @@
+//! Bounds: how much memory and how many series the exporter may use, how many connections a peer, and how old a snapshot may be.
+//! It must never let a bound through with which the exporter could not work.
+//! From `limits` and `collect` of the file; to the kernel loader, the series cap and the collector.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::{
+    file::Problem,
+    kinds::units::{COUNT, DURATION, SIZE},
+    raw::{RawCollect, RawLimits},
+};
+
+const MIB: u64 = 1 << 20;
+pub(crate) const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
+pub(crate) const SERIES: RangeInclusive<u64> = 100..=10_000_000;
+pub(crate) const CONNECTIONS_PER_PEER: RangeInclusive<u64> = 1..=400;
+/// Those of the largest list that a file can hold.
+pub(crate) const SUBNETS: RangeInclusive<u64> = 1..=400_000;
+pub(crate) const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
+
+/// Bounds of memory, series and connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Kernel memory for counters, in bytes.
+    pub memory: u64,
+    /// Most series in all; a histogram counts as one.
+    pub series: usize,
+    /// Most connections of one peer with the HTTP server.
+    pub connections_per_peer: usize,
+    /// Most networks of all subnets together.
+    pub subnets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 32 * MIB,
+            series: 10_000,
+            connections_per_peer: 16,
+            subnets: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn parse(raw: &RawLimits) -> Result<Self, Problem> {
+        let RawLimits {
+            memory,
+            series,
+            connections_per_peer,
+            subnets,
+        } = raw;
+        let mut limits = Self::default();
+        if let Some(text) = memory {
+            limits.memory = SIZE.read("limits.memory", text, MEMORY)?;
+        }
+        if let Some(text) = series {
+            limits.series = COUNT.read("limits.series", text, SERIES)?;
+        }
+        if let Some(text) = connections_per_peer {
+            const KEY: &str = "limits.connections_per_peer";
+            limits.connections_per_peer = COUNT.read(KEY, text, CONNECTIONS_PER_PEER)?;
+        }
+        if let Some(text) = subnets {
+            limits.subnets = COUNT.read("limits.subnets", text, SUBNETS)?;
+        }
+        Ok(limits)
+    }
+}
+
+/// When to collect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// A snapshot up to this age is served again.
+    pub max_age: Duration,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Collect {
+    pub(crate) fn parse(raw: &RawCollect) -> Result<Self, Problem> {
+        let RawCollect { max_age } = raw;
+        let mut collect = Self::default();
+        if let Some(text) = max_age {
+            let milliseconds = DURATION.read("collect.max_age", text, MAX_AGE_MS)?;
+            collect.max_age = Duration::from_millis(milliseconds);
+        }
+        Ok(collect)
+    }
+}

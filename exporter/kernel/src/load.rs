@@ -1,0 +1,571 @@
+//! Loads and attaches what the plan says. No decisions but one: a program that the kernel refuses is given up with the
+//! kernel's reason, and the rest runs.
+
+pub mod capabilities;
+pub mod capacity;
+pub(crate) mod configure;
+pub mod kfuncs;
+pub mod lookups;
+
+use super::plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
+use crate::{
+    load::lookups::Lookups,
+    probe::{btf_file::BtfFile, lockdown, reasons::Reasons, symbols::Symbols},
+    sys::syscall::{self, MapIterator},
+};
+use aya::{
+    Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness,
+    maps::{Map, MapError, perf::PerfBufferError},
+    programs::{BtfTracePoint, Iter, ProgramError},
+    util::nr_cpus,
+};
+use common::{
+    kernel::{fields::fact, tracepoints::Run},
+    map::capacity::Capacity,
+};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+/// The kernel object, built by build.rs.
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
+
+/// Why nothing was loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel does not let this process load programs.
+    #[error(
+        "the kernel refuses to load programs for this process ({0}): it needs CAP_BPF and CAP_PERFMON in the first user \
+         namespace, and a seccomp profile that allows bpf(2)"
+    )]
+    NotPermitted(io::Error),
+    /// No program may read the kernel's memory.
+    #[error("{}", lockdown::SENTENCE)]
+    LockedDown,
+    /// The object or a map.
+    #[error("load the kernel object: {0}")]
+    Object(#[source] Box<EbpfError>),
+    /// A map that user space fills.
+    #[error("fill the map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        source: MapError,
+    },
+    /// Every program was refused.
+    #[error("no program could be attached; the first was {program}: {reason}")]
+    NothingAttached {
+        /// Name of the first program.
+        program: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// The buffer of packets on a CPU.
+    #[error(
+        "open the buffer of packets on CPU {cpu}: {source}; that needs CAP_PERFMON, and CAP_SYS_ADMIN where \
+         kernel.perf_event_paranoid is above 2 (Debian, Ubuntu): run as root, or set it to 2"
+    )]
+    Buffer {
+        /// Its number.
+        cpu: u32,
+        /// What the kernel said.
+        source: PerfBufferError,
+    },
+    /// A signal came before everything was loaded.
+    #[error("told to end while the programs were loaded")]
+    EndAsked,
+    /// The number of CPUs.
+    #[error("{0}: {1}")]
+    Cpus(&'static str, io::Error),
+}
+
+/// With what programs are loaded, besides the plan.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Bytes of kernel memory for the tables.
+    pub memory: u64,
+    /// What the programs look up.
+    pub lookups: Lookups,
+    /// Names of drop reasons.
+    pub reasons: Reasons,
+    /// The file that has the kernel's type information.
+    pub btf: BtfFile,
+    /// Whether the process is to end, which ends loading too.
+    pub end_is_asked: fn() -> bool,
+}
+
+/// The programs at work. Dropping it detaches and unloads them.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(super) ebpf: Ebpf,
+    pub(super) lookups: Lookups,
+    pub(super) plan: Plan,
+    pub(super) fold: Option<MapIterator>,
+    pub(super) fold_listeners: Option<MapIterator>,
+    pub(super) dump: Option<MapIterator>,
+    pub(super) symbols: Symbols,
+    pub(super) reasons: Reasons,
+    /// Where the kernel's BTF is.
+    pub(super) btf: BtfFile,
+    end_is_asked: fn() -> bool,
+    pub(super) cpus: usize,
+    pub(super) capacity: Capacity,
+    pub(super) jiffy_nanoseconds: u64,
+    /// Programs that the kernel refused, and why.
+    refusals: Vec<(&'static str, String)>,
+}
+
+impl Kernel {
+    /// Loads, fills the maps and attaches.
+    ///
+    /// # Errors
+    /// [`LoadError`] when nothing could be loaded.
+    pub fn load(setup: &Setup, plan: Plan) -> Result<Self, LoadError> {
+        let load = |plan| Self::load_prepared(setup, plan, |_| Ok(()));
+        let kernel = with_or_without_casts(plan, load, Self::plan)?;
+        kernel.tell_refusals();
+        if !kernel.plan.counts_on_a_refused_segment_path() {
+            return Ok(kernel);
+        }
+        // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
+        let plan = kernel.plan.clone().without_segment_path();
+        drop(kernel);
+        let kernel = load(plan)?;
+        kernel.tell_refusals();
+        Ok(kernel)
+    }
+
+    /// Logs which programs of those that stay the kernel refused.
+    pub(super) fn tell_refusals(&self) {
+        for (program, reason) in &self.refusals {
+            tracing::warn!(program, reason, "the kernel refuses a program");
+        }
+    }
+
+    /// Loads by one plan. `prepare` comes before the first program runs.
+    pub(super) fn load_prepared(
+        setup: &Setup,
+        mut plan: Plan,
+        prepare: impl FnOnce(&mut Ebpf) -> Result<(), LoadError>,
+    ) -> Result<Self, LoadError> {
+        let Setup {
+            memory,
+            lookups,
+            reasons,
+            btf: file,
+            end_is_asked,
+        } = setup.clone();
+        let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
+        let capacity = capacity::of_memory(memory, cpus);
+        let jiffy_nanoseconds = jiffy_nanoseconds();
+        plan.facts.extend([
+            (fact::GROUP_CAPACITY, u64::from(capacity.groups)),
+            (fact::DROP_CAPACITY, u64::from(capacity.drops)),
+            (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
+        ]);
+        let mut ebpf = load_object(&plan, capacity)?;
+        configure::reserve(&mut ebpf)?;
+        configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
+        prepare(&mut ebpf)?;
+        // After the loader, which reads it as well, so that memory holds it once.
+        let btf = read_btf(&file).map_err(|error| object_error(error.into()))?;
+        let mut kernel = Self {
+            ebpf,
+            lookups,
+            plan,
+            fold: None,
+            fold_listeners: None,
+            dump: None,
+            symbols: Symbols::open(),
+            reasons,
+            btf: file,
+            end_is_asked,
+            cpus,
+            capacity,
+            jiffy_nanoseconds,
+            refusals: Vec::new(),
+        };
+        kernel.attach(&btf)?;
+        drop(btf);
+        syscall::return_memory();
+        Ok(kernel)
+    }
+
+    /// What runs, and what does not and why.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The kernel hides symbol addresses: drop locations are unknown.
+    pub const fn hides_symbols(&self) -> bool {
+        self.symbols.are_hidden()
+    }
+
+    /// Length of a jiffy.
+    pub const fn jiffy(&self) -> Duration {
+        Duration::from_nanos(self.jiffy_nanoseconds)
+    }
+
+    /// Slots of the tables.
+    pub const fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// Loads every program of the plan, then attaches them in its order.
+    fn attach(&mut self, btf: &Btf) -> Result<(), LoadError> {
+        self.each_planned(|kernel, planned| kernel.load_program(planned, btf))?;
+        self.find_programs(btf)?;
+        let attached = self.each_planned(Self::attach_program)?;
+        match self.refusals.first().cloned() {
+            Some((program, reason)) if !attached => Err(LoadError::NothingAttached { program, reason }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does a step with every program that is to run; those that the kernel refuses are given up. Whether any is left.
+    fn each_planned(
+        &mut self,
+        step: impl Fn(&mut Self, &Planned) -> Result<(), ProgramError>,
+    ) -> Result<bool, LoadError> {
+        for planned in self.plan.programs.clone() {
+            if planned.off.is_some() {
+                continue;
+            }
+            // The verifier takes its time, on slow machines many seconds.
+            if (self.end_is_asked)() {
+                return Err(LoadError::EndAsked);
+            }
+            if let Err(error) = step(self, &planned) {
+                let reason = refused(planned.name(), &error)?;
+                self.refusals.push((planned.name(), reason.clone()));
+                self.plan.give_up(planned.name(), reason);
+            }
+        }
+        Ok(self.plan.running() > 0)
+    }
+
+    fn load_program(&mut self, planned: &Planned, btf: &Btf) -> Result<(), ProgramError> {
+        let name = planned.name();
+        let program = self.program(name)?;
+        match planned.program.hook {
+            Hook::Tracepoint(hook) => {
+                let program: &mut BtfTracePoint = program.try_into()?;
+                program.load(hook, btf)?;
+            }
+            Hook::Iterator(target) => {
+                let program: &mut Iter = program.try_into()?;
+                program.load(target, btf)?;
+            }
+        }
+        tracing::debug!(program = name, instructions = self.verified(name), "loaded");
+        Ok(())
+    }
+
+    fn attach_program(&mut self, planned: &Planned) -> Result<(), ProgramError> {
+        let name = planned.name();
+        match planned.program.hook {
+            Hook::Tracepoint(_) => {
+                let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
+                program.attach()?;
+            }
+            Hook::Iterator(_) => self.attach_iterator(name)?,
+        }
+        tracing::debug!(program = name, "attached");
+        Ok(())
+    }
+
+    /// Tells the second programs by which words the kernel decides to skip the first. Where that cannot be found out, there are
+    /// none.
+    fn find_programs(&mut self, btf: &Btf) -> Result<(), LoadError> {
+        let is_second = |planned: &&Planned| planned.run == Run::Nested && planned.off.is_none();
+        let seconds: Vec<_> = self.plan.programs.iter().filter(is_second).cloned().collect();
+        if seconds.is_empty() {
+            return Ok(());
+        }
+        for tracepoint in seconds.iter().filter_map(|second| second.program.tracepoint()) {
+            if let Some(id) = self.number_of(tracepoint.name()) {
+                configure::name_program(&mut self.ebpf, tracepoint, id)?;
+            }
+        }
+        if let Err(error) = self.run_finder(btf) {
+            let reason = refused(FIND, &error)?;
+            self.refusals.push((FIND, reason.clone()));
+            for second in seconds {
+                self.plan.give_up(second.name(), format!("{FIND}: {reason}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn run_finder(&mut self, btf: &Btf) -> Result<(), ProgramError> {
+        let finder: &mut Iter = self.program(FIND)?.try_into()?;
+        finder.load(PROGRAMS_OF_KERNEL, btf)?;
+        run_once(finder)?;
+        finder.unload()
+    }
+
+    /// The kernel's number of a loaded program.
+    fn number_of(&self, name: &str) -> Option<u32> {
+        Some(self.ebpf.program(name)?.info().ok()?.id())
+    }
+
+    /// Instructions that the verifier went through.
+    fn verified(&self, name: &str) -> Option<u32> {
+        self.ebpf.program(name)?.info().ok()?.verified_instruction_count()
+    }
+
+    fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
+        match name {
+            ADOPT => run_once(self.program(name)?.try_into()?),
+            FOLD => {
+                self.fold = Some(self.over(name, "FLOWS")?);
+                Ok(())
+            }
+            FOLD_LISTENERS => {
+                self.fold_listeners = Some(self.over(name, "LISTENERS")?);
+                Ok(())
+            }
+            DUMP => {
+                self.dump = Some(self.over(name, "FLOWS")?);
+                Ok(())
+            }
+            _ => Err(ProgramError::NotLoaded),
+        }
+    }
+
+    /// A loaded iterator program, over all sockets that have storage in a map.
+    fn over(&self, name: &str, map: &str) -> Result<MapIterator, ProgramError> {
+        let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let map = map_fd(&self.ebpf, map).ok_or(ProgramError::NotLoaded)?;
+        MapIterator::new(program.fd()?.as_fd(), map).map_err(ProgramError::IOError)
+    }
+
+    fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
+        self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+    }
+}
+
+/// Runs a loaded iterator program over everything, once.
+fn run_once(program: &mut Iter) -> Result<(), ProgramError> {
+    let link = program.attach()?;
+    let iterator = program
+        .take_link(link)?
+        .into_file()
+        .map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+    syscall::read_to_end(iterator).map_err(ProgramError::IOError)
+}
+
+/// Why the kernel refused a program, which is then given up; an error if it would refuse all.
+fn refused(program: &'static str, error: &ProgramError) -> Result<String, LoadError> {
+    if let Some(error) = not_permitted(error) {
+        return Err(LoadError::NotPermitted(error));
+    }
+    let reason = refusal(error);
+    // The file that would have said so may be hidden from a container.
+    if lockdown::is_why(&reason) {
+        return Err(LoadError::LockedDown);
+    }
+    // Other programs may be tried in their place.
+    tracing::debug!(program, %error, "the kernel refuses a program");
+    Ok(reason)
+}
+
+/// The descriptor of a map, whatever its kind.
+pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
+    let (Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::SkStorage(data)) = ebpf.map(name)?
+    else {
+        return None;
+    };
+    Some(data.fd().as_fd())
+}
+
+/// Loads by a plan, and once more without types for addresses if that makes more programs run: not every kernel that has the
+/// function can call it from programs.
+pub(super) fn with_or_without_casts<T>(
+    plan: Plan,
+    load: impl Fn(Plan) -> Result<T, LoadError>,
+    plan_of: impl Fn(&T) -> &Plan,
+) -> Result<T, LoadError> {
+    let running = |loaded: &Result<T, LoadError>| match loaded {
+        Ok(loaded) => Some(plan_of(loaded).running()),
+        Err(LoadError::NothingAttached { .. }) => Some(0),
+        Err(_) => None,
+    };
+    let first = load(plan.clone());
+    let Some(ran) = running(&first).filter(|ran| plan.casts.is_some() && *ran < plan.running()) else {
+        return first;
+    };
+    let second = load(plan.without_casts());
+    if running(&second) <= Some(ran) {
+        return first;
+    }
+    tracing::debug!("the kernel refuses to give types to addresses: programs ask for each piece of memory");
+    second
+}
+
+fn read_btf(file: &BtfFile) -> Result<Btf, BtfError> {
+    let read = file.read().map_err(|error| BtfError::FileError {
+        path: file.path().to_owned(),
+        error,
+    });
+    Btf::parse(&read?, Endianness::default())
+}
+
+fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
+    let mut loader = EbpfLoader::new();
+    // The object has no relocations for it: the exporter finds fields itself.
+    loader.btf(None);
+    // aya knows no storage of tasks, which only programs use.
+    loader.allow_unsupported_maps();
+    for (global, value) in plan.fields.iter().chain(&plan.facts) {
+        // A field that no program reads has no global.
+        loader.override_global(global, value, false);
+    }
+    for map in ["GROUPS", "SAMPLES", "GROUP_SLOTS"] {
+        loader.map_max_entries(map, capacity.groups);
+    }
+    for map in ["DROPS", "DROP_SLOTS", "NAMED_DROP_SLOTS"] {
+        loader.map_max_entries(map, capacity.drops);
+    }
+    for (map, bytes) in &plan.rings {
+        loader.map_max_entries(map, *bytes);
+    }
+    if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
+        loader.map_max_entries("CAPTURE_SITES", 1);
+    }
+    let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
+    loader
+        .load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count))
+        .map_err(object_error)
+}
+
+fn object_error(error: EbpfError) -> LoadError {
+    match not_permitted(&error) {
+        Some(error) => LoadError::NotPermitted(error),
+        None => LoadError::Object(Box::new(error)),
+    }
+}
+
+/// The kernel's EPERM or EACCES without a verifier's verdict, if that is what is at the bottom of an error.
+fn not_permitted(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            let number = io.raw_os_error()?;
+            return (number == libc::EPERM).then(|| io::Error::from_raw_os_error(number));
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// Why the kernel refused a program: the verifier's last words, or the error.
+fn refusal(error: &ProgramError) -> String {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        let verdict = log.lines().rev().find(|line| {
+            let counts = line.starts_with("processed ")
+                || line.starts_with("verification time")
+                || line.starts_with("stack depth");
+            !counts && !line.trim().is_empty()
+        });
+        return match verdict {
+            Some(verdict) => format!("{io_error}: {}", verdict.trim()),
+            None => io_error.to_string(),
+        };
+    }
+    error.to_string()
+}
+
+/// Nanoseconds in a jiffy: the resolution of the kernel's coarse clock is its tick.
+fn jiffy_nanoseconds() -> u64 {
+    const NANOSECONDS: u64 = 1_000_000_000;
+    let tick = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
+        .ok()
+        .and_then(|tick| u64::try_from(tick.tv_nsec()).ok())
+        .filter(|tick| *tick != 0)
+        .unwrap_or(NANOSECONDS / 250);
+    // The kernel rounds the tick (3 333 333 ns at 300 Hz), so go through the whole frequency.
+    let frequency = (NANOSECONDS + tick / 2) / tick;
+    NANOSECONDS / frequency
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        load::kfuncs::Casts,
+        plan::{
+            plan,
+            purpose::{Purpose, Selection},
+            tests::everything,
+        },
+        probe::features::Features,
+    };
+
+    /// Loads by a plan with types, by a kernel that refuses these programs with them and those without; whether types were given up.
+    fn gives_up_types(with: &[&str], without: &[&str]) -> bool {
+        let casts = Casts {
+            function: 70_000,
+            types: vec![(fact::TYPE_IN6_ADDR, 300)],
+        };
+        let features = Features {
+            casts: Some(casts),
+            ..everything()
+        };
+        let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+        let load = |mut plan: Plan| {
+            let refused = if plan.casts.is_some() { with } else { without };
+            refused.iter().for_each(|name| plan.give_up(name, "refused".to_owned()));
+            if plan.running() == 0 {
+                return Err(LoadError::NothingAttached {
+                    program: FOLD,
+                    reason: "refused".to_owned(),
+                });
+            }
+            Ok(plan)
+        };
+        let loaded = with_or_without_casts(plan, load, |plan| plan).unwrap();
+        loaded.casts.is_none()
+    }
+
+    #[test]
+    fn types_are_given_up_only_if_more_programs_run_then() {
+        let all: Vec<&str> = everything_by_name();
+        assert!(!gives_up_types(&[], &all));
+        assert!(gives_up_types(&["kfree_skb", FOLD], &[]));
+        assert!(gives_up_types(&["kfree_skb", FOLD], &["kfree_skb"]));
+        assert!(gives_up_types(&all, &["tcp_probe"]));
+        assert!(!gives_up_types(&["tcp_probe"], &["tcp_probe"]));
+        assert!(!gives_up_types(&["tcp_probe"], &all));
+    }
+
+    #[test]
+    fn a_kernel_that_refuses_everything_for_good_is_asked_once() {
+        let calls = std::cell::Cell::new(0);
+        let plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        let load = |_| {
+            calls.set(calls.get() + 1);
+            Err::<Plan, _>(LoadError::LockedDown)
+        };
+        assert!(with_or_without_casts(plan, load, |plan| plan).is_err());
+        assert_eq!(calls.get(), 1);
+    }
+
+    fn everything_by_name() -> Vec<&'static str> {
+        let plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        plan.programs.iter().map(|planned| planned.name()).collect()
+    }
+
+    #[test]
+    fn the_tick_is_that_of_a_usual_frequency() {
+        let jiffies_per_second = 1_000_000_000 / jiffy_nanoseconds();
+        assert!(
+            [100, 250, 300, 1000].contains(&jiffies_per_second),
+            "{jiffies_per_second}"
+        );
+    }
+}

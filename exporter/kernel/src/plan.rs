@@ -1,0 +1,825 @@
+//! The plan: which programs are attached, and why the others are not. A pure function of what is selected, of what the
+//! kernel has and of what it is for; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
+
+mod facts;
+pub mod purpose;
+mod rings;
+
+use crate::{
+    load::kfuncs::Casts,
+    plan::purpose::{Part, Purpose, Selection},
+    probe::features::Features,
+};
+use common::kernel::{
+    fields::fact,
+    tracepoints::{Run, Tracepoint},
+};
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A raw tracepoint with BTF (`tp_btf`).
+    Tracepoint(&'static str),
+    /// An iterator (`bpf_iter`).
+    Iterator(&'static str),
+}
+
+impl Hook {
+    /// The kernel's name of the hook.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint(name) | Self::Iterator(name) => name,
+        }
+    }
+}
+
+/// A program of the kernel object.
+#[derive(Debug)]
+pub struct Program {
+    /// Name of its function.
+    pub name: &'static str,
+    /// Where it is attached.
+    pub hook: Hook,
+    /// Globals of the fields without which it has nothing to do, besides those of its part.
+    pub fields: &'static [&'static str],
+    part: Part,
+}
+
+/// What tells a flow's group: without it no program of TCP has anything to count for.
+const SOCKET: &[&str] = &[
+    "SOCK_COMMON_FAMILY",
+    "SOCK_COMMON_STATE",
+    "SOCK_COMMON_DADDR",
+    "SOCK_COMMON_DPORT",
+    "SOCK_COMMON_NUM",
+];
+
+pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
+
+/// What [`FIND`] iterates over: all programs.
+pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
+/// The fields by which it does.
+const FINDER: &[&str] = &["BPF_PROG_AUX", "BPF_PROG_AUX_ID", "BPF_PROG_ACTIVE", "BPF_ARRAY_PPTRS"];
+/// The programs that tell `kfree_skb` what it does not see.
+const QDISC: &str = "qdisc_drop";
+const XDP: &str = "xdp_exception";
+const XDP_REDIRECT: &str = "xdp_redirect_err";
+
+/// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
+/// kernel does.
+const HELPERS: [&str; 2] = ["tcp_destroy_sock", "tcp_destroy_sock_again"];
+
+/// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
+/// before their beginning would lose nothing; the segment path comes last.
+pub static PROGRAMS: &[Program] = &[
+    Program {
+        name: "tcp_destroy_sock",
+        hook: Hook::Tracepoint("tcp_destroy_sock"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_destroy_sock_again",
+        hook: Hook::Tracepoint("tcp_destroy_sock"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: FOLD,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[],
+        part: Part::Fold,
+    },
+    Program {
+        name: FOLD_LISTENERS,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[
+            "SOCK_COMMON_NET",
+            "SOCK_DROPS",
+            "SOCK_ACK_BACKLOG",
+            "SOCK_MAX_ACK_BACKLOG",
+            "ICSK_SYN_QUEUE",
+            "NET_SYN_COOKIES",
+            "NET_SYN_BACKLOG",
+            "SK_BUFF_TRANSPORT_HEADER",
+        ],
+        part: Part::Fold,
+    },
+    Program {
+        name: DUMP,
+        hook: Hook::Iterator("bpf_sk_storage_map"),
+        fields: &[],
+        part: Part::Dump,
+    },
+    Program {
+        name: "inet_sock_set_state",
+        hook: Hook::Tracepoint("inet_sock_set_state"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_retransmit_skb",
+        hook: Hook::Tracepoint("tcp_retransmit_skb"),
+        fields: &["TCP_SOCK_TOTAL_RETRANS", "ICSK_CA_STATE"],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_retransmit_synack",
+        hook: Hook::Tracepoint("tcp_retransmit_synack"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_receive_reset",
+        hook: Hook::Tracepoint("tcp_receive_reset"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_send_reset",
+        hook: Hook::Tracepoint("tcp_send_reset"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_cong_state_set",
+        hook: Hook::Tracepoint("tcp_cong_state_set"),
+        fields: &["ICSK_CA_STATE"],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "kfree_skb",
+        hook: Hook::Tracepoint("kfree_skb"),
+        fields: &["SK_BUFF_LEN", "SK_BUFF_IIF"],
+        part: Part::Drops,
+    },
+    Program {
+        name: QDISC,
+        hook: Hook::Tracepoint("qdisc_drop"),
+        fields: &[],
+        part: Part::Drops,
+    },
+    Program {
+        name: "devlink_trap_report",
+        hook: Hook::Tracepoint("devlink_trap_report"),
+        fields: &[
+            "DEVLINK_TRAP_NAME",
+            "DEVLINK_TRAP_GROUP_NAME",
+            "DEVLINK_TRAP_TYPE",
+            "SK_BUFF_LEN",
+        ],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: XDP_REDIRECT,
+        hook: Hook::Tracepoint("xdp_redirect_err"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: XDP,
+        hook: Hook::Tracepoint("xdp_exception"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_bulk_tx",
+        hook: Hook::Tracepoint("xdp_bulk_tx"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_devmap_xmit",
+        hook: Hook::Tracepoint("xdp_devmap_xmit"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_enqueue",
+        hook: Hook::Tracepoint("xdp_cpumap_enqueue"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: "xdp_cpumap_kthread",
+        hook: Hook::Tracepoint("xdp_cpumap_kthread"),
+        fields: &[],
+        part: Part::OtherDrops,
+    },
+    Program {
+        name: ADOPT,
+        hook: Hook::Iterator("tcp"),
+        fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_probe",
+        hook: Hook::Tracepoint("tcp_probe"),
+        fields: &["SK_BUFF_LEN", "SK_BUFF_HEAD", "SK_BUFF_TRANSPORT_HEADER"],
+        part: Part::SegmentPath,
+    },
+];
+
+/// Names of the raw tracepoints of all programs.
+pub fn tracepoints() -> Vec<&'static str> {
+    hooks(|hook| matches!(hook, Hook::Tracepoint(_)))
+}
+
+/// Names of the iterator targets of all programs.
+pub fn iterators() -> Vec<&'static str> {
+    let mut iterators = hooks(|hook| matches!(hook, Hook::Iterator(_)));
+    iterators.push(PROGRAMS_OF_KERNEL);
+    iterators
+}
+
+fn hooks(which: impl Fn(Hook) -> bool) -> Vec<&'static str> {
+    PROGRAMS
+        .iter()
+        .map(|program| program.hook)
+        .filter(|hook| which(*hook))
+        .map(Hook::name)
+        .collect()
+}
+
+/// A program and whether it runs.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The program, or the first of the two that its tracepoint has.
+    pub program: &'static Program,
+    /// Which of the two.
+    pub run: Run,
+    /// Why it does not run; `None` when it does.
+    pub off: Option<String>,
+}
+
+impl Planned {
+    /// Name of the program's function.
+    pub fn name(&self) -> &'static str {
+        match (self.run, self.program.tracepoint()) {
+            (Run::Nested, Some(tracepoint)) => tracepoint.nested(),
+            _ => self.program.name,
+        }
+    }
+}
+
+impl Program {
+    /// The tracepoint of the two programs of which this is the first.
+    pub fn tracepoint(&self) -> Option<Tracepoint> {
+        Tracepoint::of_name(self.name)
+    }
+}
+
+/// What is attached, and what is not and why.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every program.
+    pub programs: Vec<Planned>,
+    /// Every field: its global and its place in the encoding of [`common::kernel::fields::Place`].
+    pub fields: Vec<(&'static str, u64)>,
+    /// Fields that the kernel does not have, and why.
+    pub missing_fields: Vec<(&'static str, String)>,
+    /// Facts about the kernel and the plan, by the name of their global.
+    pub facts: Vec<(&'static str, u64)>,
+    /// With what programs give types to addresses; without it they ask for each piece of memory.
+    pub casts: Option<Casts>,
+    /// The number of the per-CPU variable `__preempt_count`, if programs read it.
+    pub preempt_count: Option<u32>,
+    /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
+    pub rings: Vec<(&'static str, u32)>,
+}
+
+/// Why nothing can run on a kernel.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// Older than the floor.
+    #[error(
+        "this kernel is too old: its tracing programs cannot use socket storage (bpf_sk_storage_get), which Linux 5.11 \
+         and newer have; upgrade the kernel"
+    )]
+    NoSocketStorage,
+    /// No program has what it needs.
+    #[error("this kernel has nothing that the configuration asks for; {program} needs more: {reason}")]
+    Nothing {
+        /// The first program that the configuration switches on.
+        program: &'static str,
+        /// Why it does not run.
+        reason: String,
+    },
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// [`Unsupported`] when nothing could run.
+pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Result<Plan, Unsupported> {
+    if !features.socket_storage {
+        return Err(Unsupported::NoSocketStorage);
+    }
+    let programs: Vec<Planned> = PROGRAMS
+        .iter()
+        .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
+        .flat_map(|program| {
+            let off = why_off(program, selection, features, purpose);
+            let planned = |run, off| Planned { program, run, off };
+            // Before the first, so that nothing is missed once that is attached.
+            let nested = program
+                .tracepoint()
+                .map(|_| off.clone().or_else(|| why_alone(features)));
+            let nested = nested.map(|off| planned(Run::Nested, off));
+            nested.into_iter().chain([planned(Run::First, off)])
+        })
+        .collect();
+    let mut wanted = programs
+        .iter()
+        .filter(|planned| purpose.why_off(planned.program.part, selection).is_none());
+    if programs.iter().all(|planned| planned.off.is_some())
+        && let Some(Planned {
+            program,
+            off: Some(reason),
+            ..
+        }) = wanted.next()
+    {
+        return Err(Unsupported::Nothing {
+            program: program.name,
+            reason: reason.clone(),
+        });
+    }
+    let mut fields = Vec::new();
+    let mut missing_fields = Vec::new();
+    for (global, place) in &features.fields {
+        match place {
+            Ok(place) => fields.push((*global, place.encode())),
+            Err(reason) => missing_fields.push((*global, reason.clone())),
+        }
+    }
+    Ok(Plan {
+        fields,
+        missing_fields,
+        facts: facts::of(&programs, features, purpose),
+        programs,
+        casts: features.casts.clone(),
+        preempt_count: features.preempt_count,
+        rings: Vec::new(),
+    })
+}
+
+fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<String> {
+    if let Some(reason) = purpose.why_off(program.part, selection) {
+        return Some(reason);
+    }
+    let exists = match program.hook {
+        Hook::Tracepoint(name) => features.tracepoints.contains_key(name),
+        Hook::Iterator(name) => features.iterators.iter().any(|target| target == name),
+    };
+    if !exists {
+        return Some(match program.hook {
+            Hook::Tracepoint(name) => format!("this kernel has no tracepoint {name}"),
+            Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
+        });
+    }
+    if program.name == FOLD_LISTENERS
+        && let Some(reason) = why_listeners_are_off(selection, features)
+    {
+        return Some(reason);
+    }
+    let of_part = match program.part {
+        Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
+        Part::Drops | Part::OtherDrops => &[],
+    };
+    why_missing(features, &[of_part, program.fields])
+}
+
+/// Why the first programs have no second ones; `None` when they do.
+fn why_alone(features: &Features) -> Option<String> {
+    if !features.one_run_per_cpu {
+        return Some("this kernel skips no run of a program".to_owned());
+    }
+    if !features.iterators.iter().any(|target| target == PROGRAMS_OF_KERNEL) {
+        return Some(format!("this kernel has no iterator {PROGRAMS_OF_KERNEL}"));
+    }
+    let is_told = features.preempt_count.is_some() || matches!(features.fields.get("TASK_PREEMPT_COUNT"), Some(Ok(_)));
+    if features.storage_goes_under_iterators && !is_told {
+        return Some("this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned());
+    }
+    why_missing(features, &[FINDER])
+}
+
+fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String> {
+    fields
+        .iter()
+        .copied()
+        .flatten()
+        .find_map(|field| match features.fields.get(field) {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
+            None => Some(format!("the field {field} is missing")),
+        })
+}
+
+const WITHOUT_CASTS: &str = "this kernel gives no types to addresses (bpf_rdonly_cast)";
+
+/// What the kernel counts for a listener is more than what that turns away; `kfree_skb` tells the rest.
+fn why_listeners_are_off(selection: Selection, features: &Features) -> Option<String> {
+    if !selection.drops {
+        return Some("drops.enabled is false".to_owned());
+    }
+    if features.tracepoints.get("kfree_skb").copied().unwrap_or(0) < 4 {
+        return Some("this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned());
+    }
+    if features.casts.is_none() {
+        return Some(WITHOUT_CASTS.to_owned());
+    }
+    None
+}
+
+impl Plan {
+    /// Why a program does not run; `None` when it does.
+    pub fn why_off(&self, name: &str) -> Option<&str> {
+        self.programs
+            .iter()
+            .find(|planned| planned.name() == name)?
+            .off
+            .as_deref()
+    }
+
+    /// Why a field cannot be read; `None` when it can.
+    pub fn why_missing(&self, global: &str) -> Option<&str> {
+        self.missing_fields
+            .iter()
+            .find(|(missing, _)| *missing == global)
+            .map(|(_, reason)| reason.as_str())
+    }
+
+    /// Number of programs that are to run, of those that do not depend on types for addresses.
+    pub fn running(&self) -> usize {
+        let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
+        self.programs
+            .iter()
+            .filter(independent)
+            .filter(|planned| planned.off.is_none())
+            .count()
+    }
+
+    /// Whether a program is to run.
+    pub fn runs(&self, name: &str) -> bool {
+        self.why_off(name).is_none()
+    }
+
+    /// Whether `tcp_probe` was to run and was refused.
+    pub fn counts_on_a_refused_segment_path(&self) -> bool {
+        let expected = self.facts.contains(&(fact::HAS_SEGMENT_PATH, 1));
+        let refused = |planned: &Planned| {
+            planned.program.part == Part::SegmentPath && planned.run == Run::First && planned.off.is_some()
+        };
+        expected && self.programs.iter().any(refused)
+    }
+
+    /// The plan for a kernel that refuses `tcp_probe`: round-trip times come from elsewhere.
+    pub fn without_segment_path(mut self) -> Self {
+        self.facts.retain(|(name, _)| *name != fact::HAS_SEGMENT_PATH);
+        self
+    }
+
+    /// The plan for a kernel that refuses to give types to addresses: programs ask for each piece of memory.
+    pub fn without_casts(mut self) -> Self {
+        if let Some(Casts { types, .. }) = self.casts.take() {
+            self.facts
+                .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
+            if self.runs(FOLD_LISTENERS) {
+                self.give_up(FOLD_LISTENERS, WITHOUT_CASTS.to_owned());
+            }
+            let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
+            let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
+            known.for_each(|(_, value)| *value = 0);
+        }
+        self
+    }
+
+    /// Notes that a program cannot run after all.
+    pub fn give_up(&mut self, name: &str, reason: String) {
+        if let Some(planned) = self.programs.iter_mut().find(|planned| planned.name() == name) {
+            planned.off = Some(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use common::{
+        kernel::fields::{FIELDS, Place},
+        map::detail::Detail,
+    };
+    use std::collections::BTreeMap;
+
+    /// A kernel that has everything.
+    pub(crate) fn everything() -> Features {
+        Features {
+            fields: FIELDS
+                .iter()
+                .map(|field| {
+                    (
+                        field.global,
+                        Ok(Place {
+                            offset: 8,
+                            shift: 0,
+                            width: 0,
+                        }),
+                    )
+                })
+                .collect(),
+            tracepoints: tracepoints().into_iter().map(|hook| (hook.to_owned(), 4)).collect(),
+            iterators: iterators().into_iter().map(str::to_owned).collect(),
+            drop_reasons: [
+                "NOT_SPECIFIED",
+                "XDP",
+                "QDISC_DROP",
+                "CPU_BACKLOG",
+                "TCP_CSUM",
+                "TCP_FLAGS",
+            ]
+            .into_iter()
+            .zip(2..)
+            .map(|(name, number)| (format!("SKB_DROP_REASON_{name}"), number))
+            .collect(),
+            socket_storage: true,
+            one_run_per_cpu: true,
+            casts: Some(Casts {
+                function: 70_000,
+                types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
+            }),
+            preempt_count: None,
+            storage_goes_under_iterators: true,
+        }
+    }
+
+    const DROP_PROGRAMS: [&str; 18] = [
+        "kfree_skb_nested",
+        "kfree_skb",
+        "qdisc_drop_nested",
+        "qdisc_drop",
+        "devlink_trap_report_nested",
+        "devlink_trap_report",
+        "xdp_redirect_err_nested",
+        "xdp_redirect_err",
+        "xdp_exception_nested",
+        "xdp_exception",
+        "xdp_bulk_tx_nested",
+        "xdp_bulk_tx",
+        "xdp_devmap_xmit_nested",
+        "xdp_devmap_xmit",
+        "xdp_cpumap_enqueue_nested",
+        "xdp_cpumap_enqueue",
+        "xdp_cpumap_kthread_nested",
+        "xdp_cpumap_kthread",
+    ];
+
+    /// Programs of a plan for a kernel that has everything.
+    const ALL: usize = PROGRAMS.len() + Tracepoint::COUNT;
+
+    fn off(selection: Selection, features: &Features) -> Vec<(&'static str, String)> {
+        let plan = plan(selection, features, Purpose::Serve).unwrap();
+        plan.programs
+            .into_iter()
+            .filter_map(|planned| Some((planned.name(), planned.off?)))
+            .collect()
+    }
+
+    fn by_detail(detail: Detail) -> Selection {
+        Selection {
+            detail,
+            ..Selection::default()
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_has_everything_runs_everything() {
+        assert_eq!(off(Selection::default(), &everything()), []);
+    }
+
+    #[test]
+    fn the_configuration_switches_parts_off() {
+        assert_eq!(
+            off(by_detail(Detail::Essential), &everything()),
+            ["tcp_probe_nested", "tcp_probe"].map(|name| (name, "tcp.detail is essential".to_owned()))
+        );
+        let without_drops = off(
+            Selection {
+                drops: false,
+                ..Selection::default()
+            },
+            &everything(),
+        );
+        let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
+        let programs = listeners.into_iter().chain(DROP_PROGRAMS);
+        assert_eq!(
+            without_drops,
+            programs.map(|name| (name, reason.clone())).collect::<Vec<_>>()
+        );
+        let only_drops = off(by_detail(Detail::Off), &everything());
+        assert_eq!(only_drops.len(), ALL - DROP_PROGRAMS.len());
+        assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_off_with_its_reason() {
+        let mut features = everything();
+        features.tracepoints.remove("tcp_cong_state_set");
+        features.iterators.retain(|target| target != "tcp");
+        features
+            .fields
+            .insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
+        assert_eq!(
+            off(Selection::default(), &features),
+            [
+                (
+                    "tcp_cong_state_set_nested",
+                    "this kernel has no tracepoint tcp_cong_state_set".to_owned()
+                ),
+                (
+                    "tcp_cong_state_set",
+                    "this kernel has no tracepoint tcp_cong_state_set".to_owned()
+                ),
+                (
+                    "kfree_skb_nested",
+                    "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()
+                ),
+                (
+                    "kfree_skb",
+                    "the field SK_BUFF_IIF is missing: struct sk_buff has no member skb_iif".to_owned()
+                ),
+                ("adopt_flows", "this kernel has no iterator tcp".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn listeners_need_a_kernel_that_names_the_receiving_socket() {
+        let mut features = everything();
+        features.tracepoints.insert("kfree_skb".to_owned(), 3);
+        assert_eq!(
+            off(Selection::default(), &features),
+            [(
+                FOLD_LISTENERS,
+                "this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned()
+            )]
+        );
+    }
+
+    #[test]
+    fn helpers_run_only_where_the_kernel_needs_them() {
+        let features = Features {
+            storage_goes_under_iterators: false,
+            ..everything()
+        };
+        let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+        assert_eq!(plan.programs.len(), ALL - HELPERS.len());
+        let mut names = plan.programs.iter().map(Planned::name);
+        assert!(names.all(|name| !HELPERS.contains(&name)));
+    }
+
+    #[test]
+    fn first_programs_are_alone_where_nothing_is_skipped_or_nobody_can_tell() {
+        let alone = |change: &dyn Fn(&mut Features)| {
+            let mut features = everything();
+            change(&mut features);
+            let mut off = off(Selection::default(), &features);
+            off.dedup_by(|(_, one), (_, other)| one == other);
+            off
+        };
+        let first = "inet_sock_set_state_nested";
+        assert_eq!(alone(&|_| {}), []);
+        assert_eq!(
+            alone(&|features| features.one_run_per_cpu = false),
+            [(first, "this kernel skips no run of a program".to_owned())]
+        );
+        assert_eq!(
+            alone(&|features| features.iterators.retain(|target| target != PROGRAMS_OF_KERNEL)),
+            [(first, "this kernel has no iterator bpf_prog".to_owned())]
+        );
+        let missing = |features: &mut Features| {
+            features.fields.insert("TASK_PREEMPT_COUNT", Err("no".to_owned()));
+        };
+        assert_eq!(
+            alone(&|features| missing(features)),
+            [(
+                first,
+                "this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned()
+            )]
+        );
+        let told = |features: &mut Features| {
+            missing(features);
+            features.preempt_count = Some(8427);
+        };
+        assert_eq!(alone(&|features| told(features)), []);
+    }
+
+    #[test]
+    fn only_what_a_command_reads_runs() {
+        let runs = |purpose| {
+            let plan = plan(Selection::default(), &everything(), purpose).unwrap();
+            let on = plan.programs.iter().filter(|planned| planned.off.is_none());
+            let on: Vec<_> = on.map(Planned::name).collect();
+            let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
+            (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
+        };
+        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS[..4].to_vec(), [0, 1]));
+        let (serve, facts) = runs(Purpose::Serve);
+        assert_eq!((serve.len(), facts), (ALL, [0, 0]));
+        let (trace, facts) = runs(Purpose::Trace);
+        assert_eq!((trace.len(), facts), (ALL - 2, [1, 0]));
+        assert!(!trace.contains(&FOLD) && !trace.contains(&FOLD_LISTENERS));
+    }
+
+    #[test]
+    fn arguments_of_hooks_become_facts() {
+        let facts = |arguments| {
+            let mut features = everything();
+            features.tracepoints.insert("kfree_skb".to_owned(), arguments);
+            plan(Selection::default(), &features, Purpose::Serve).unwrap().facts[0]
+        };
+        assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
+        assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
+    }
+
+    #[test]
+    fn counts_of_one_program_need_atomics_unless_the_kernel_runs_it_once_at_a_time() {
+        let fact = |one_run_per_cpu| {
+            let features = Features {
+                one_run_per_cpu,
+                ..everything()
+            };
+            let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+            plan.facts.contains(&(fact::HAS_ONE_RUN_PER_CPU, 1))
+        };
+        assert_eq!([fact(false), fact(true)], [false, true]);
+    }
+
+    #[test]
+    fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
+        let typed = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
+        assert!(typed.runs(FOLD_LISTENERS));
+        let features = Features {
+            casts: None,
+            ..everything()
+        };
+        let untyped = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+        let refused = typed.without_casts();
+        assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
+        assert!(!refused.runs(FOLD_LISTENERS));
+        assert_eq!((refused.casts, refused.facts), (None, untyped.facts));
+    }
+
+    #[test]
+    fn a_reason_is_looked_at_twice_only_where_another_program_knows_more() {
+        let facts = |lacking: &[&str]| {
+            let mut features = everything();
+            features.tracepoints.retain(|hook, _| !lacking.contains(&hook.as_str()));
+            let facts: BTreeMap<_, _> = plan(Selection::default(), &features, Purpose::Serve)
+                .unwrap()
+                .facts
+                .into_iter()
+                .collect();
+            [fact::REASON_XDP, fact::HAS_QDISC_REASONS].map(|fact| facts[fact])
+        };
+        assert_eq!(facts(&[]), [3, 1]);
+        assert_eq!(facts(&["qdisc_drop"]), [3, 0]);
+        assert_eq!(facts(&["xdp_exception"]), [3, 1]);
+        assert_eq!(facts(&["xdp_exception", "xdp_redirect_err"]), [0, 1]);
+    }
+
+    #[test]
+    fn a_refused_segment_path_is_told_to_the_other_programs() {
+        let mut plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        assert!(!plan.counts_on_a_refused_segment_path());
+        plan.give_up("tcp_probe", "refused".to_owned());
+        assert!(plan.counts_on_a_refused_segment_path());
+        assert!(!plan.without_segment_path().counts_on_a_refused_segment_path());
+    }
+
+    #[test]
+    fn a_kernel_below_the_floor_is_refused() {
+        let features = Features {
+            socket_storage: false,
+            ..everything()
+        };
+        assert_eq!(
+            plan(Selection::default(), &features, Purpose::Serve).unwrap_err(),
+            Unsupported::NoSocketStorage
+        );
+    }
+
+    #[test]
+    fn programs_name_fields_of_the_table() {
+        for program in PROGRAMS {
+            for field in program.fields {
+                assert!(
+                    FIELDS.iter().any(|known| known.global == *field),
+                    "{}: {field}",
+                    program.name
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the programs are told about the kernel, and about each other. Pure.
+
+use super::{FOLD_LISTENERS, Planned, QDISC, XDP, XDP_REDIRECT};
+use crate::{
+    plan::purpose::{Part, Purpose},
+    probe::features::Features,
+};
+use common::kernel::fields::fact;
+
+/// The facts that are set only where listeners are looked after.
+pub(super) const OF_LISTENERS: [&str; 3] = [
+    fact::HAS_RECEIVING_SOCKET,
+    fact::REASON_TCP_CSUM,
+    fact::REASON_TCP_FLAGS,
+];
+
+/// The facts, by the names of their globals.
+pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) -> Vec<(&'static str, u64)> {
+    let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
+    let segment_path = programs
+        .iter()
+        .any(|planned| planned.program.part == Part::SegmentPath && planned.off.is_none());
+    let runs = |name: &str| {
+        programs
+            .iter()
+            .any(|planned| planned.name() == name && planned.off.is_none())
+    };
+    // A reason that the kernel does not have is 0, which is none.
+    let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
+    let receiving_socket = runs(FOLD_LISTENERS);
+    let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
+    let xdp = runs(XDP) || runs(XDP_REDIRECT);
+    let mut facts = vec![
+        (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
+        (
+            fact::HAS_RETRANSMIT_ERROR,
+            u64::from(arguments("tcp_retransmit_skb") > 2),
+        ),
+        (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
+        (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
+        (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
+        (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
+        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED")),
+        (fact::REASON_CPU_BACKLOG, reason("SKB_DROP_REASON_CPU_BACKLOG")),
+        (fact::REASON_XDP, if xdp { reason("SKB_DROP_REASON_XDP") } else { 0 }),
+        (fact::REASON_QDISC_DROP, reason("SKB_DROP_REASON_QDISC_DROP")),
+        (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),
+        (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
+        (
+            fact::HAS_PREEMPTIBLE_TRACEPOINTS,
+            u64::from(features.storage_goes_under_iterators),
+        ),
+        (fact::HAS_PREEMPT_COUNT, u64::from(features.preempt_count.is_some())),
+        (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),
+    ];
+    facts.extend(purpose.facts());
+    if let Some(casts) = &features.casts {
+        facts.extend(casts.types.iter().map(|(fact, number)| (*fact, u64::from(*number))));
+    }
+    facts
+}

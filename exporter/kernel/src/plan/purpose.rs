@@ -1,0 +1,128 @@
+//! What the programs are loaded for: each command runs those that it reads, and no others.
+
+use common::{kernel::fields::fact, map::detail::Detail};
+
+/// Who reads what the programs find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `serve`, and whatever else reads counters and live flows.
+    Serve,
+    /// `trace`: every event of a flow, and live flows.
+    Trace,
+    /// `capture`: the packets that are dropped.
+    Capture,
+}
+
+/// What the operator selects to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// How much of TCP.
+    pub detail: Detail,
+    /// Whether packets that are dropped.
+    pub drops: bool,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            detail: Detail::default(),
+            drops: true,
+        }
+    }
+}
+
+/// What a program is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Adds up what live flows have counted.
+    Fold,
+    /// Shows live flows one by one.
+    Dump,
+    /// Sees flows open, change and close.
+    Tcp,
+    /// Sees every segment that a flow receives.
+    SegmentPath,
+    /// Sees packets that the network stack drops.
+    Drops,
+    /// Sees what hardware and XDP drop, mostly before there is an `sk_buff`.
+    OtherDrops,
+}
+
+impl Purpose {
+    /// Why a part is not wanted; `None` when it is.
+    pub(crate) fn why_off(self, part: Part, selection: Selection) -> Option<String> {
+        let Selection { detail, drops } = selection;
+        let without_tcp = matches!(detail, Detail::Off);
+        let by_detail = |off: bool| off.then(|| format!("tcp.detail is {}", detail.as_str()));
+        let by_drops = (!drops).then(|| "drops.enabled is false".to_owned());
+        match (self, part) {
+            (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
+            (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
+            // A flow's record counts the segments that this host dropped.
+            (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
+            (Self::Trace, Part::Fold) => Some("trace adds nothing up".to_owned()),
+            (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
+            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
+                Some("capture takes packets that the network stack drops".to_owned())
+            }
+        }
+    }
+
+    /// The facts that it decides. Code that depends on one which is not set is not in the program that runs.
+    pub(crate) fn facts(self) -> [(&'static str, u64); 2] {
+        [
+            (fact::HAS_EVENTS, u64::from(self == Self::Trace)),
+            (fact::HAS_PACKETS, u64::from(self == Self::Capture)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: [Part; 6] = [
+        Part::Fold,
+        Part::Dump,
+        Part::Tcp,
+        Part::SegmentPath,
+        Part::Drops,
+        Part::OtherDrops,
+    ];
+
+    fn on(purpose: Purpose, selection: Selection) -> Vec<Part> {
+        PARTS
+            .into_iter()
+            .filter(|part| purpose.why_off(*part, selection).is_none())
+            .collect()
+    }
+
+    #[test]
+    fn each_purpose_has_its_parts() {
+        use Part::*;
+        assert_eq!(on(Purpose::Serve, Selection::default()), PARTS);
+        assert_eq!(
+            on(Purpose::Trace, Selection::default()),
+            [Dump, Tcp, SegmentPath, Drops, OtherDrops]
+        );
+        assert_eq!(on(Purpose::Capture, Selection::default()), [Drops]);
+    }
+
+    #[test]
+    fn the_configuration_says_what_is_counted_not_what_is_shown() {
+        use Part::*;
+        let all = Selection::default();
+        let (tcp, drops) = (
+            Selection {
+                detail: Detail::Off,
+                ..all
+            },
+            Selection { drops: false, ..all },
+        );
+        assert_eq!(on(Purpose::Serve, tcp), [Drops, OtherDrops]);
+        assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
+        assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Capture, drops), [Drops]);
+    }
+}

@@ -1,0 +1,8 @@
+//! What this kernel has: its types, hooks, reasons and symbols. Nothing is loaded for it.
+
+pub mod btf;
+pub mod btf_file;
+pub mod features;
+pub(crate) mod lockdown;
+pub mod reasons;
+pub mod symbols;

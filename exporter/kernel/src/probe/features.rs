@@ -1,0 +1,254 @@
+//! What the running kernel has: fields, hooks, helpers, drop reasons. Read from its BTF, never told by its version.
+//!
+//! The result is a value, so that the plan made from it can be tested without a kernel.
+
+use super::{
+    btf::{Btf, BtfError},
+    btf_file::BtfFile,
+    lockdown,
+    reasons::Reasons,
+};
+use crate::load::kfuncs::Casts;
+use common::kernel::fields::{CAST_TYPES, FIELDS, Place};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where the kernel shows its own BTF and that of its modules.
+pub const BTF_DIRECTORY: &str = "/sys/kernel/btf";
+
+/// Modules whose BTF names drop reasons of their own.
+const REASON_MODULES: [&str; 2] = ["mac80211", "openvswitch"];
+
+/// Why a kernel cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FeaturesError {
+    /// There is no BTF.
+    #[error(
+        "{path}: cannot read the kernel's type information (BTF): {source}; use a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y, or name a file that has its BTF with --btf"
+    )]
+    NoBtf {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The BTF is damaged or of another kind.
+    #[error("{path}: not the type information (BTF) of a kernel: {source}")]
+    BadBtf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BtfError,
+    },
+    /// No program may read the kernel's memory.
+    #[error("{}", lockdown::SENTENCE)]
+    LockedDown,
+}
+
+/// What a kernel has.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    /// Global of a field in the object -> its place, or why there is none.
+    pub fields: BTreeMap<&'static str, Result<Place, String>>,
+    /// Raw tracepoint -> number of its arguments. Those without an entry do not exist.
+    pub tracepoints: BTreeMap<String, usize>,
+    /// Iterator targets that exist.
+    pub iterators: Vec<String>,
+    /// Enumerators of `enum skb_drop_reason`.
+    pub drop_reasons: BTreeMap<String, u32>,
+    /// Tracing programs may use socket storage (`bpf_sk_storage_get`, Linux 5.11).
+    pub socket_storage: bool,
+    /// With what programs give types to addresses (Linux 6.2).
+    pub casts: Option<Casts>,
+    /// A run of a program on a raw tracepoint that begins within another run of it, on the same CPU, is skipped and counted.
+    pub one_run_per_cpu: bool,
+    /// The number of the per-CPU variable `__preempt_count`, which x86 has; not looked for where tracepoints cannot be preempted.
+    pub preempt_count: Option<u32>,
+    /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
+    /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
+    pub storage_goes_under_iterators: bool,
+}
+
+/// Reads what the kernel has, and the names of its drop reasons. `hooks` and `iterators` are those of the plan.
+///
+/// # Errors
+/// [`FeaturesError`] when the BTF cannot be read or understood.
+pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Features, Reasons), FeaturesError> {
+    let path = file.path().to_owned();
+    let bytes = file.read().map_err(|source| FeaturesError::NoBtf {
+        path: path.clone(),
+        source,
+    })?;
+    let btf = Btf::parse(bytes).map_err(|source| FeaturesError::BadBtf { path, source })?;
+    if lockdown::forbids_reading() {
+        return Err(FeaturesError::LockedDown);
+    }
+    let mut features = of_btf(&btf, hooks, iterators);
+    if file.is_given() {
+        // The numbers of another file need not be those of the kernel.
+        features.casts = None;
+        features.preempt_count = None;
+    }
+    let mut reasons = Reasons::default();
+    reasons.add(&btf);
+    read_modules(file, &Arc::new(btf), &mut reasons);
+    Ok((features, reasons))
+}
+
+/// Adds the names of modules that were loaded later. Reads the kernel's BTF once more only when there is such a module.
+pub fn read_new_modules(file: &BtfFile, reasons: &mut Reasons) {
+    if REASON_MODULES
+        .iter()
+        .any(|module| !reasons.have(module) && module_path(module).exists())
+        && let Ok(bytes) = file.read()
+        && let Ok(btf) = Btf::parse(bytes)
+    {
+        read_modules(file, &Arc::new(btf), reasons);
+        tracing::debug!("read the drop reasons of a module that was loaded later");
+    }
+}
+
+/// A module that is not there, or whose BTF cannot be read, names no reasons; its numbers stay numbers.
+fn read_modules(file: &BtfFile, kernel: &Arc<Btf>, reasons: &mut Reasons) {
+    for module in REASON_MODULES {
+        if !reasons.have(module)
+            && let Ok(bytes) = file.read_module(&module_path(module))
+        {
+            let btf = Btf::parse_split(bytes, kernel).ok();
+            reasons.add_module(module, btf.as_ref());
+        }
+    }
+}
+
+fn module_path(module: &str) -> PathBuf {
+    Path::new(BTF_DIRECTORY).join(module)
+}
+
+fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
+    let fields = FIELDS
+        .iter()
+        .map(|field| {
+            let place = match btf.member(field.structure, field.member) {
+                Err(absent) => Err(absent.to_string()),
+                Ok(member) => {
+                    place_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
+                        format!(
+                            "{}.{} has {} bits instead of {}",
+                            field.structure,
+                            field.member,
+                            member.bit_size,
+                            8 * field.size
+                        )
+                    })
+                }
+            };
+            (field.global, place)
+        })
+        .collect();
+    let tracepoints = hooks
+        .iter()
+        .filter_map(|hook| Some((String::from(*hook), btf.tracepoint(hook)?.len())))
+        .collect();
+    let iterators = iterators
+        .iter()
+        .filter(|target| btf.function(&format!("bpf_iter_{target}")))
+        .map(|target| String::from(*target))
+        .collect();
+    let drop_reasons = btf.enumerators("skb_drop_reason").unwrap_or_default();
+    let storage_goes_under_iterators = btf.function("bpf_selem_unlink_nofail");
+    Features {
+        fields,
+        tracepoints,
+        iterators,
+        drop_reasons: drop_reasons
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, u32::try_from(number).ok()?)))
+            .collect(),
+        socket_storage: btf.function("bpf_sk_storage_get_tracing"),
+        casts: casts(btf),
+        // Its name is since Linux 6.1 that of a function which all kinds of tracing programs call for such a run; until then it
+        // was `inc_misses_counter`, for trampolines alone.
+        one_run_per_cpu: btf.function("bpf_prog_inc_misses_counter"),
+        preempt_count: storage_goes_under_iterators
+            .then(|| btf.variable_number("__preempt_count"))
+            .flatten(),
+        storage_goes_under_iterators,
+    }
+}
+
+fn casts(btf: &Btf) -> Option<Casts> {
+    let types = CAST_TYPES.iter();
+    Some(Casts {
+        function: btf.function_number("bpf_rdonly_cast")?,
+        types: types
+            .map(|(fact, structure)| Some((*fact, btf.structure_number(structure)?)))
+            .collect::<Option<_>>()?,
+    })
+}
+
+/// The place of a member that is read with `size` bytes; a bit-field must lie within one byte.
+fn place_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Option<Place> {
+    let offset = bit_offset / 8;
+    let shift = u8::try_from(bit_offset % 8).ok()?;
+    if bit_field {
+        let width = u8::try_from(bit_size)
+            .ok()
+            .filter(|width| u32::from(shift) + u32::from(*width) <= 8)?;
+        return (size == 1).then_some(Place { offset, shift, width });
+    }
+    (bit_size == 8 * size && shift == 0).then_some(Place {
+        offset,
+        shift,
+        width: 0,
+    })
+}
+
+/// `uname -r`; "" where nobody says.
+pub fn release() -> String {
+    nix::sys::utsname::uname()
+        .map(|uname| uname.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_field_must_lie_within_one_byte() {
+        let place = |offset, shift, width| Some(Place { offset, shift, width });
+        assert_eq!(place_of(1248 * 8, 5, true, 1), place(1248, 0, 5));
+        assert_eq!(place_of(128 * 8 + 5, 2, true, 1), place(128, 5, 2));
+        assert_eq!(place_of(5, 4, true, 1), None);
+        assert_eq!(place_of(64, 31, true, 4), None);
+    }
+
+    #[test]
+    fn a_member_of_another_size_is_refused() {
+        assert_eq!(
+            place_of(64, 32, false, 4),
+            Some(Place {
+                offset: 8,
+                shift: 0,
+                width: 0
+            })
+        );
+        assert_eq!(place_of(64, 16, false, 4), None);
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_its_remedy() {
+        let nowhere = BtfFile::new(Some(Path::new("/nowhere")), |path| std::fs::read(path));
+        let error = read(&nowhere, &[], &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("/nowhere: cannot read the kernel's type information (BTF)"),
+            "{error}"
+        );
+        assert!(error.contains("--btf"), "{error}");
+    }
+}

@@ -1,0 +1,394 @@
+//! One reading: run the fold and read the maps. Names are asked for later, by number.
+
+pub(crate) mod dump;
+pub mod events;
+pub mod packets;
+
+use super::{Kernel, load::map_fd};
+use crate::{
+    probe::{features, symbols::Symbol},
+    sys::{
+        record::Record,
+        syscall::{self, Batch},
+    },
+};
+use aya::{
+    maps::{Array, MapError},
+    programs::Program,
+};
+use common::{
+    drops::{DROP_TABLE, DropCount, DropCounts, DropKey, DropRow, DropSource},
+    kernel::tracepoints::{Run, Tracepoint},
+    map::lost::{Lost, Misses},
+    tcp::group::{ALGORITHMS, AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
+    text::Name,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Why a reading failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map could not be read.
+    #[error("read the map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The number of the fold could not be written.
+    #[error("write the map EPOCH: {0}")]
+    Epoch(#[from] MapError),
+    /// The fold did not run to its end.
+    #[error("run the fold: {0}")]
+    Fold(#[source] io::Error),
+    /// The dump did not run to its end.
+    #[error("run the dump of flows: {0}")]
+    Dump(#[source] io::Error),
+    /// The program that shows flows does not run.
+    #[error("live flows cannot be shown: {0} does not run: {1}")]
+    NoDump(&'static str, String),
+    /// The table of symbols could not be read.
+    #[error("read /proc/kallsyms: {0}")]
+    Symbols(#[source] io::Error),
+}
+
+/// A group, summed over CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupReading {
+    /// Its labels; `None` is the slot `other`.
+    pub key: Option<GroupKey>,
+    /// What hooks and folds added up.
+    pub counters: GroupCounters,
+    /// What this fold sampled.
+    pub samples: Samples,
+}
+
+/// A row of drops, summed over CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropReading {
+    /// Where, why and what.
+    pub row: DropRow,
+    /// How much.
+    pub count: DropCount,
+}
+
+/// Everything that was read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// By slot. A slot that was given out but not entered yet is left out.
+    pub groups: BTreeMap<u32, GroupReading>,
+    /// By slot.
+    pub drops: BTreeMap<u32, DropReading>,
+    /// Live flows by congestion-control algorithm.
+    pub algorithms: BTreeMap<String, u64>,
+    /// By [`Lost`].
+    pub lost: [u64; Lost::COUNT],
+    /// By program.
+    pub misses: BTreeMap<&'static str, Misses>,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
+const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
+
+/// The tables of slots as they were last read: slots are given out once and never taken back.
+#[derive(Debug, Default)]
+pub struct Tables {
+    groups: HashMap<u32, GroupKey>,
+    drops: HashMap<u32, DropRow>,
+}
+
+impl Kernel {
+    /// Runs the fold and reads all maps. `epoch` is larger than at every earlier call.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the kernel refuses one of the steps.
+    pub fn read(&mut self, epoch: u64, tables: &mut Tables) -> Result<Reading, ReadError> {
+        if let Some(map) = self.ebpf.map_mut("EPOCH") {
+            Array::<_, u64>::try_from(map)?.set(0, epoch, 0)?;
+        }
+        if let Some(fold) = &self.fold {
+            fold.run().map_err(ReadError::Fold)?;
+        }
+        if let Some(fold) = &self.fold_listeners {
+            fold.run().map_err(ReadError::Fold)?;
+        }
+        let (groups, drops) = self.used_slots()?;
+        Ok(Reading {
+            groups: self.read_groups(groups, epoch, &mut tables.groups)?,
+            drops: self.read_drops(drops, &mut tables.drops)?,
+            algorithms: self.read_algorithms(epoch)?,
+            lost: self.read_lost()?,
+            misses: self.misses()?,
+        })
+    }
+
+    /// Reads what was dropped, and nothing else: the fold does not run.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`].
+    pub fn read_only_drops(&self, tables: &mut Tables) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+        let (_, drops) = self.used_slots()?;
+        self.read_drops(drops, &mut tables.drops)
+    }
+
+    /// Slots given out so far: for groups, for drops.
+    fn used_slots(&self) -> Result<(u32, u32), ReadError> {
+        let used: Vec<u64> = self.array("SLOTS_USED", 2)?;
+        let slots = |table: usize, capacity: u32| {
+            let used = used.get(table).copied().unwrap_or(0);
+            u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
+        };
+        let groups = slots(0, self.capacity.groups);
+        Ok((groups, slots(DROP_TABLE as usize, self.capacity.drops)))
+    }
+
+    /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
+    ///
+    /// # Errors
+    /// [`ReadError::Symbols`].
+    pub fn learn_names(&mut self, drops: impl Iterator<Item = DropKey> + Clone) -> Result<(), ReadError> {
+        self.learn(drops.map(|key| (key.location, key.reason)))
+    }
+
+    /// The same for pairs of place and reason.
+    pub(super) fn learn(&mut self, drops: impl Iterator<Item = (u64, u32)> + Clone) -> Result<(), ReadError> {
+        if drops.clone().any(|(_, reason)| self.reasons.lack(reason)) {
+            features::read_new_modules(&self.btf, &mut self.reasons);
+        }
+        let addresses = drops.map(|(location, _)| location);
+        self.symbols.resolve(addresses).map_err(ReadError::Symbols)
+    }
+
+    /// The name of a code address, or [`UNKNOWN`](crate::probe::symbols::UNKNOWN).
+    pub fn location(&self, address: u64) -> String {
+        self.symbols.name(address).to_owned()
+    }
+
+    /// What tells a code address without a name from others, as long as this process runs.
+    pub fn alias(&self, address: u64) -> String {
+        self.symbols.alias(address)
+    }
+
+    /// Where a code address lies, if the kernel says so.
+    pub fn symbol(&self, address: u64) -> Option<&Symbol> {
+        self.symbols.symbol(address)
+    }
+
+    /// The name of a drop reason.
+    pub fn reason(&self, number: u32) -> String {
+        self.reasons.name(number)
+    }
+
+    /// Whether this kernel has a drop reason.
+    pub fn has_reason(&self, name: &str) -> bool {
+        self.reasons.have_name(name)
+    }
+
+    fn read_groups(
+        &self,
+        slots: u32,
+        epoch: u64,
+        keys: &mut HashMap<u32, GroupKey>,
+    ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
+        let counters = self.summed("GROUPS", slots, |sum: &mut GroupCounters, more| sum.merge(more))?;
+        let samples: Vec<Samples> = self.array("SAMPLES", slots)?;
+        // After the counters: whatever has been counted has its key.
+        // The slot `other` has no key, and neither has one that two CPUs raced for.
+        if keys.len() + 1 < slots as usize {
+            self.each_entry("GROUP_SLOTS", |key, slot: u32| {
+                keys.insert(slot, key);
+            })?;
+        }
+        let rows = (0..slots).zip(counters.into_iter().zip(samples));
+        Ok(rows
+            .filter_map(|(slot, (counters, samples))| {
+                let key = key_of(slot, keys)?;
+                let samples = samples.at(epoch);
+                Some((slot, GroupReading { key, counters, samples }))
+            })
+            .collect())
+    }
+
+    fn read_drops(
+        &self,
+        slots: u32,
+        rows: &mut HashMap<u32, DropRow>,
+    ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+        let counts = self.summed("DROPS", slots, |sum: &mut DropCounts, more| {
+            sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
+        })?;
+        for source in DropSource::ALL {
+            rows.insert(source.other_slot(), DropRow::Other(source));
+        }
+        if rows.len() < slots as usize {
+            self.each_entry("DROP_SLOTS", |key, slot: u32| {
+                rows.insert(slot, DropRow::Software(key));
+            })?;
+            self.each_entry("NAMED_DROP_SLOTS", |key, slot: u32| {
+                rows.insert(slot, DropRow::Named(key));
+            })?;
+        }
+        Ok((0..slots)
+            .zip(counts)
+            .filter_map(|(slot, counts)| {
+                let row = *rows.get(&slot)?;
+                let mut count = DropCount::default();
+                counts.iter().for_each(|of_run| count.merge(of_run));
+                Some((slot, DropReading { row, count }))
+            })
+            .collect())
+    }
+
+    fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
+        let counts: Vec<AlgorithmCount> = self.array("ALGORITHMS", ALGORITHMS)?;
+        let counted = counts.into_iter().filter(|count| count.epoch == epoch);
+        Ok(counted
+            .map(|count| (Name(count.name).to_string(), count.live))
+            .collect())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]
+    fn read_lost(&self) -> Result<[u64; Lost::COUNT], ReadError> {
+        let mut lost = [0; Lost::COUNT];
+        let sums = self.summed("LOST", Lost::COUNT as u32, |sum: &mut u64, more| *sum += more)?;
+        for (lost, sum) in lost.iter_mut().zip(sums) {
+            *lost = sum;
+        }
+        Ok(lost)
+    }
+
+    /// The only value of a per-CPU array, summed over CPUs.
+    pub(super) fn only(&self, map: &'static str) -> Result<u64, ReadError> {
+        let sums = self.summed(map, 1, |sum: &mut u64, more| *sum += more)?;
+        Ok(sums.first().copied().unwrap_or(0))
+    }
+
+    /// What no program saw: runs that the kernel skipped, less those that a second program took over. An event that has been taken
+    /// over was or will be skipped: the skipped runs are read first, so that an event that is under way is never taken for a lost one.
+    pub(super) fn misses(&self) -> Result<BTreeMap<&'static str, Misses>, ReadError> {
+        let running = self.plan.programs.iter();
+        let running = running.filter(|planned| planned.off.is_none() && planned.run == Run::First);
+        let mut misses: BTreeMap<_, _> = running
+            .filter_map(|planned| {
+                let Program::BtfTracePoint(program) = self.ebpf.program(planned.name())? else {
+                    return None;
+                };
+                // Kernels without this count do not skip runs either.
+                let skipped = syscall::misses(program.fd().ok()?.as_fd()).ok()?;
+                Some((planned.name(), Misses { skipped, taken_over: 0 }))
+            })
+            .collect();
+        let taken_over = self.summed("TAKEN_OVER", TRACEPOINTS, |sum: &mut u64, more| *sum += more)?;
+        for (tracepoint, taken_over) in Tracepoint::ALL.into_iter().zip(taken_over) {
+            if let Some(misses) = misses.get_mut(tracepoint.name()) {
+                misses.taken_over = taken_over;
+            }
+        }
+        Ok(misses)
+    }
+
+    /// The first `entries` values of a per-CPU array, summed over CPUs.
+    fn summed<V: Record>(
+        &self,
+        map: &'static str,
+        entries: u32,
+        add: impl Fn(&mut V, &V),
+    ) -> Result<Vec<V>, ReadError> {
+        let mut sums = Vec::with_capacity(entries as usize);
+        self.each_value(map, entries, self.cpus, |of_cpus: &[V]| {
+            if let Some((first, rest)) = of_cpus.split_first() {
+                let mut sum = *first;
+                rest.iter().for_each(|more| add(&mut sum, more));
+                sums.push(sum);
+            }
+        })?;
+        Ok(sums)
+    }
+
+    /// The first `entries` values of an array.
+    pub(super) fn array<V: Record>(&self, map: &'static str, entries: u32) -> Result<Vec<V>, ReadError> {
+        let mut values = Vec::with_capacity(entries as usize);
+        self.each_value(map, entries, 1, |value: &[V]| values.extend_from_slice(value))?;
+        Ok(values)
+    }
+
+    /// Calls `each` with the `per_key` values of each of the first `entries` entries of an array.
+    fn each_value<V: Record>(
+        &self,
+        map: &'static str,
+        entries: u32,
+        per_key: usize,
+        mut each: impl FnMut(&[V]),
+    ) -> Result<(), ReadError> {
+        /// Entries per call: enough to make the call cheap, few enough to keep the buffer small.
+        const STEP: u32 = 64;
+        let fd = self.fd(map)?;
+        let mut left = entries;
+        let mut from = None;
+        while left > 0 {
+            let count = left.min(STEP);
+            let batch: Batch<u32, V> =
+                syscall::lookup_batch(fd, from, count, per_key).map_err(|source| ReadError::Map { map, source })?;
+            batch.values.chunks_exact(per_key).for_each(&mut each);
+            left -= count;
+            match batch.next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless
+    /// the kernel does so.
+    pub(super) fn each_entry<K: Record, V: Record>(
+        &self,
+        map: &'static str,
+        mut each: impl FnMut(K, V),
+    ) -> Result<(), ReadError> {
+        let fd = self.fd(map)?;
+        let mut count = 256;
+        let mut from = None;
+        loop {
+            let batch: Batch<K, V> = match syscall::lookup_batch(fd, from, count, 1) {
+                Ok(batch) => batch,
+                // A bucket is given whole or not at all.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
+                    count *= 2;
+                    continue;
+                }
+                Err(source) => return Err(ReadError::Map { map, source }),
+            };
+            batch
+                .keys
+                .into_iter()
+                .zip(batch.values)
+                .for_each(|(key, value)| each(key, value));
+            match batch.next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn fd(&self, map: &'static str) -> Result<BorrowedFd<'_>, ReadError> {
+        map_fd(&self.ebpf, map).ok_or_else(|| ReadError::Map {
+            map,
+            source: io::ErrorKind::NotFound.into(),
+        })
+    }
+}
+
+/// The key of a slot; `Some(None)` for the slot `other`, `None` when the slot has no key.
+fn key_of(slot: u32, keys: &HashMap<u32, GroupKey>) -> Option<Option<GroupKey>> {
+    if slot == OTHER_SLOT {
+        Some(None)
+    } else {
+        keys.get(&slot).copied().map(Some)
+    }
+}

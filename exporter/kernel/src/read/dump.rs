@@ -1,0 +1,56 @@
+//! The dump: one record for each live flow.
+
+use crate::{Kernel, plan::DUMP, read::ReadError};
+use common::tcp::record::FlowRecord;
+use std::collections::HashMap;
+
+impl Kernel {
+    /// Every live flow that the programs know, in no order: not those that are older than the programs and have been silent
+    /// since, unless they were open in this network namespace.
+    ///
+    /// The kernel gives a few pages at a time. While other flows open and close between two of them, a flow may be left out;
+    /// one that is given twice is taken as it was last. Runs once at a time, as the program has one place to write.
+    ///
+    /// # Errors
+    /// [`ReadError::NoDump`] when the program does not run, [`ReadError::Dump`] when the kernel does not let it.
+    pub fn dump(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
+        let Some(dump) = &self.dump else {
+            let reason = self.plan.why_off(DUMP).unwrap_or("it is not in the plan");
+            return Err(ReadError::NoDump(DUMP, reason.to_owned()));
+        };
+        let records: Vec<FlowRecord> = dump.read().map_err(ReadError::Dump)?;
+        Ok(each_once(records))
+    }
+}
+
+/// The last record of each socket.
+fn each_once(records: Vec<FlowRecord>) -> Vec<FlowRecord> {
+    let mut places: HashMap<u64, usize> = HashMap::with_capacity(records.len());
+    let mut once: Vec<FlowRecord> = Vec::with_capacity(records.len());
+    for record in records {
+        match places.get(&record.cookie).and_then(|place| once.get_mut(*place)) {
+            Some(earlier) => *earlier = record,
+            None => {
+                places.insert(record.cookie, once.len());
+                once.push(record);
+            }
+        }
+    }
+    once
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_that_is_given_twice_is_taken_as_it_was_last() {
+        let record = |cookie, segs_out| FlowRecord {
+            cookie,
+            segs_out,
+            ..FlowRecord::default()
+        };
+        let given = vec![record(1, 5), record(2, 6), record(1, 7)];
+        assert_eq!(each_once(given), [record(1, 7), record(2, 6)]);
+    }
+}

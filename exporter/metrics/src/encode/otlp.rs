@@ -1,0 +1,8 @@
+//! The families as messages of OTLP.
+//!
+//! `reading` says which values travel, `delta` what they have grown by, `request` and `histogram` make messages of them.
+
+pub mod delta;
+pub mod histogram;
+pub mod reading;
+pub mod request;

@@ -1,0 +1,252 @@
+//! What the tables of the page show: the families of one collection, summed by subnet and by drop site.
+//! It must never read anything but families, so that the page says what `/metrics` says.
+
+use crate::families::{Families, Family, HistogramValue, Point, Value};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Metrics that the page reads, by their full names.
+pub(super) mod name {
+    /// Live connections.
+    pub(in crate::encode::page) const CONNECTIONS: &str = "tcpvitals_tcp_connections";
+    /// Segments with payload.
+    pub(in crate::encode::page) const DATA_SEGMENTS: &str = "tcpvitals_tcp_data_segments_total";
+    /// Segments sent again.
+    pub(in crate::encode::page) const RETRANSMITTED: &str = "tcpvitals_tcp_retransmitted_segments_total";
+    /// Segments that this host dropped.
+    pub(in crate::encode::page) const LOCALLY_DROPPED: &str = "tcpvitals_tcp_locally_dropped_segments_total";
+    /// Round-trip times.
+    pub(in crate::encode::page) const RTT: &str = "tcpvitals_tcp_rtt_seconds";
+    /// Dropped packets.
+    pub(in crate::encode::page) const DROPPED_PACKETS: &str = "tcpvitals_dropped_packets_total";
+    /// Their bytes.
+    pub(in crate::encode::page) const DROPPED_BYTES: &str = "tcpvitals_dropped_bytes_total";
+}
+
+/// All of them.
+#[cfg(test)]
+pub(super) const METRICS: &[&str] = &[
+    name::CONNECTIONS,
+    name::DATA_SEGMENTS,
+    name::RETRANSMITTED,
+    name::LOCALLY_DROPPED,
+    name::RTT,
+    name::DROPPED_PACKETS,
+    name::DROPPED_BYTES,
+];
+
+/// The name of the one row there is when the label that would tell rows apart is off.
+const ALL: &str = "all";
+
+/// Everything counted of the connections of one subnet. What is off on this kernel is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Connections {
+    /// Live connections: what is so now, not a count, so the script has no use for it.
+    #[serde(skip)]
+    pub(super) live: Option<f64>,
+    /// Segments with payload sent, retransmissions included.
+    pub(super) sent: Option<u64>,
+    /// Of these, sent again.
+    pub(super) again: Option<u64>,
+    /// Segments that this host itself dropped on their way out.
+    pub(super) dropped: Option<u64>,
+    /// Round-trip times; none also where none was measured.
+    pub(super) rtt: Option<Rtt>,
+}
+
+/// Round-trip times in exponential buckets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Rtt {
+    /// 2^schema buckets per power of two.
+    pub(super) schema: i32,
+    /// Index and count of the buckets that are not empty: the upper bound of index i is 2^(i / 2^schema) seconds.
+    pub(super) buckets: BTreeMap<i32, u64>,
+    /// Index of the last bucket, which also holds what is longer.
+    pub(super) last: i32,
+}
+
+/// Packets dropped at one site.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Drops {
+    /// Packets.
+    pub(super) packets: u64,
+    /// Their bytes, where they are known.
+    pub(super) bytes: Option<u64>,
+}
+
+/// What tells drop sites apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Site {
+    /// Kernel function, trap, or XDP program.
+    pub(super) location: String,
+    /// Why.
+    pub(super) reason: String,
+    /// What that means to an operator.
+    pub(super) class: String,
+    /// Who dropped.
+    pub(super) source: String,
+}
+
+impl Connections {
+    /// Adds those of another subnet.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let Self {
+            live,
+            sent,
+            again,
+            dropped,
+            rtt,
+        } = other;
+        self.live = sum(self.live, *live);
+        self.sent = sum(self.sent, *sent);
+        self.again = sum(self.again, *again);
+        self.dropped = sum(self.dropped, *dropped);
+        match (&mut self.rtt, rtt) {
+            (Some(own), Some(more)) => own.merge(more),
+            (own @ None, Some(more)) => *own = Some(more.clone()),
+            (_, None) => {}
+        }
+    }
+}
+
+impl Rtt {
+    fn new(value: &HistogramValue) -> Self {
+        let buckets = (value.first..).zip(&value.buckets);
+        let last = value
+            .first
+            .saturating_add(i32::try_from(value.buckets.len()).unwrap_or(0))
+            - 1;
+        Self {
+            schema: value.schema,
+            buckets: buckets
+                .filter(|(_, count)| **count != 0)
+                .map(|(index, count)| (index, *count))
+                .collect(),
+            last,
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (index, count) in &other.buckets {
+            *self.buckets.entry(*index).or_default() += count;
+        }
+    }
+}
+
+impl Drops {
+    /// Adds those of another site.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let Self { packets, bytes } = other;
+        self.packets += packets;
+        self.bytes = sum(self.bytes, *bytes);
+    }
+}
+
+/// What is off adds nothing.
+fn sum<T: std::ops::Add<Output = T>>(left: Option<T>, right: Option<T>) -> Option<T> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left + right),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The connections by subnet; none when no metric of the table is on.
+pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connections>> {
+    type Add = fn(&mut Connections, &Value);
+    let columns: [(&str, Add); 5] = [
+        (name::CONNECTIONS, |row, value| row.live = sum(row.live, number(value))),
+        (name::DATA_SEGMENTS, |row, value| row.sent = sum(row.sent, count(value))),
+        (name::RETRANSMITTED, |row, value| {
+            row.again = sum(row.again, count(value))
+        }),
+        (name::LOCALLY_DROPPED, |row, value| {
+            row.dropped = sum(row.dropped, count(value))
+        }),
+        (name::RTT, |row, value| {
+            if let Value::Histogram(value) = value {
+                row.merge(&Connections {
+                    rtt: Some(Rtt::new(value)),
+                    ..Connections::default()
+                });
+            }
+        }),
+    ];
+    let mut rows: BTreeMap<String, Connections> = BTreeMap::new();
+    let mut any = false;
+    for (name, add) in columns {
+        let Some(family) = find(families, name) else { continue };
+        any = true;
+        // Of segments with payload the table counts those sent.
+        for point in family
+            .points
+            .iter()
+            .filter(|point| label(point, "direction") != Some("receive"))
+        {
+            let subnet = label(point, "subnet").unwrap_or(ALL);
+            add(rows.entry(subnet.to_owned()).or_default(), &point.value);
+        }
+    }
+    any.then_some(rows)
+}
+
+/// Drops by site; none when they are off.
+pub(super) fn by_site(families: &Families) -> Option<BTreeMap<Site, Drops>> {
+    let mut rows: BTreeMap<Site, Drops> = BTreeMap::new();
+    for point in &find(families, name::DROPPED_PACKETS)?.points {
+        rows.entry(site(point)).or_default().packets += count(&point.value).unwrap_or(0);
+    }
+    for point in find(families, name::DROPPED_BYTES)
+        .iter()
+        .flat_map(|family| &family.points)
+    {
+        let row = rows.entry(site(point)).or_default();
+        row.bytes = sum(row.bytes, count(&point.value));
+    }
+    Some(rows)
+}
+
+fn site(point: &Point) -> Site {
+    let value = |name| label(point, name).unwrap_or(ALL).to_owned();
+    Site {
+        location: value("location"),
+        reason: value("reason"),
+        class: value("class"),
+        source: value("source"),
+    }
+}
+
+/// The family of a metric that is on.
+pub(super) fn find<'a>(families: &'a Families, full_name: &str) -> Option<&'a Family> {
+    let Families(families) = families;
+    families.iter().find(|family| family.metric.full_name() == full_name)
+}
+
+/// The value of the one series of a metric without labels.
+pub(super) fn single(families: &Families, full_name: &str) -> Option<f64> {
+    let point = find(families, full_name)?.points.first()?;
+    number(&point.value)
+}
+
+/// The value of a label.
+pub(super) fn label<'a>(point: &'a Point, name: &str) -> Option<&'a str> {
+    let all = point.labels.iter().chain(&point.own);
+    all.into_iter()
+        .find(|(own, _)| *own == name)
+        .map(|(_, value)| value.as_str())
+}
+
+/// A value as a number; a histogram is none.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Count(count) => Some(crate::families::number(*count)),
+        Value::Number(number) => Some(*number),
+        Value::Histogram(_) => None,
+    }
+}
+
+const fn count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Count(count) => Some(*count),
+        Value::Number(_) | Value::Histogram(_) => None,
+    }
+}

@@ -1,0 +1,469 @@
+//! Labels: numbers of the kernel side become the names of the configuration, and rows whose labels are the same merge.
+//!
+//! Pure but for what it remembers of earlier snapshots: a snapshot and the configuration in, families out.
+
+pub mod cardinality;
+pub mod classes;
+pub mod ledger;
+pub mod sites;
+
+use crate::{
+    labels::{
+        cardinality::Cardinality,
+        classes::Classes,
+        ledger::{Ledger, Total},
+    },
+    snapshot::{DropSite, Group, Row, Snapshot},
+};
+use common::{
+    drops::{DropCount, DropSource},
+    net::{
+        address::{Address, SubnetKey, SubnetKind},
+        connection::ConnectionType,
+    },
+    tcp::group::{GroupKey, Role},
+};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
+use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, numbering::Numbering};
+
+/// The value of every label of a row that could not be told apart.
+pub const OTHER: &str = "other";
+
+/// The subnet of a packet without an IP address.
+pub const NO_SUBNET: &str = "none";
+
+/// Names and values of one row's labels, in the order of the documentation.
+pub type LabelSet = Arc<[(&'static str, String)]>;
+
+/// Names what a snapshot holds, and remembers under which labels it was counted.
+#[derive(Debug)]
+pub struct Labelling {
+    config: Config,
+    numbering: Numbering,
+    cost: Cost,
+    classes: Classes,
+    groups: Table<LabelSet, Group>,
+    drops: Table<(LabelSet, DropSource), DropCount>,
+}
+
+/// How many series one label set takes; the metric table knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Of the TCP metrics.
+    pub group: usize,
+    /// Of the drop metrics.
+    pub drop: usize,
+}
+
+/// A snapshot with names instead of numbers.
+#[derive(Debug)]
+pub struct Labelled<'a> {
+    /// Where it comes from.
+    pub snapshot: &'a Snapshot,
+    /// Groups by their labels.
+    pub groups: BTreeMap<LabelSet, Group>,
+    /// Drops by their labels.
+    pub drops: BTreeMap<(LabelSet, DropSource), DropCount>,
+    /// Label sets that the series cap has refused so far: of groups, of drops.
+    pub refused: [usize; 2],
+}
+
+impl Labelling {
+    /// Labels as configured.
+    pub fn new(config: &Config, numbering: &Numbering, cost: Cost) -> Self {
+        Self {
+            config: config.clone(),
+            numbering: numbering.clone(),
+            cost,
+            classes: Classes::new(&config.drops.classes),
+            groups: Table::new(),
+            drops: Table::new(),
+        }
+    }
+
+    /// Labels as configured now. What was counted stays where it was counted; a label that is switched off or on changes the
+    /// name of every series, so there everything is shown under the new names.
+    pub fn configure(&mut self, config: &Config, numbering: &Numbering) {
+        let (of_groups, of_drops) = limits(config);
+        self.groups.limit(of_groups);
+        self.drops.limit(of_drops);
+        self.classes = Classes::new(&config.drops.classes);
+        self.config = config.clone();
+        self.numbering = numbering.clone();
+    }
+
+    /// Gives a snapshot its names.
+    pub fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
+        self.groups.ledger.begin();
+        for Row { id, key, total } in &snapshot.groups {
+            // The group `other` is shown when it has something to show.
+            let labels = (key.is_some() || *total != Group::default()).then(|| self.of_group(key.as_ref()));
+            self.groups.ledger.post(*id, *total, labels);
+        }
+        self.drops.ledger.begin();
+        for Row { id, key, total } in &snapshot.drops {
+            let (source, site) = key;
+            let shown = match site {
+                Some(site) => !self.ignores(site),
+                None => *total != DropCount::default(),
+            };
+            let labels = shown.then(|| (self.of_drop(site.as_ref()), *source));
+            self.drops.ledger.post(*id, *total, labels);
+        }
+        let (of_groups, of_drops) = self.shown();
+        let (group_limit, drop_limit) = limits(&self.config);
+        let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
+        let groups = self.groups.show(of_groups, group_limit, self.cost.group, &other_group);
+        let drops = self.drops.show(of_drops, drop_limit, self.cost.drop, &other_drop);
+        Labelled {
+            snapshot,
+            groups,
+            drops,
+            refused: [self.groups.refusals(), self.drops.refusals()],
+        }
+    }
+
+    /// All labels of a flow, those too that the configuration leaves out.
+    pub fn of_key(&self, key: &GroupKey) -> LabelSet {
+        self.of_group(Some(key))
+    }
+
+    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores, and for a part of a packet. The row `other` has no site.
+    pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
+        let ignored = site.is_some_and(|site| self.ignores(site));
+        (!ignored).then(|| self.of_drop(site))
+    }
+
+    /// Names of the labels that are shown: of groups, of drops.
+    fn shown(&self) -> (Shown, Shown) {
+        let Labels { tcp, drops } = &self.config.labels;
+        (
+            tcp.iter().map(|label| label.as_str()).collect(),
+            drops.iter().map(|label| label.as_str()).collect(),
+        )
+    }
+
+    /// Whether the configuration leaves a drop out, or it is none by itself.
+    fn ignores(&self, site: &DropSite) -> bool {
+        let DropSite {
+            reason,
+            location,
+            marks,
+            ..
+        } = site;
+        let mut rules = self.config.drops.ignore.iter();
+        !self.classes.is_packet(reason, location, *marks) || rules.any(|rule| rule.matches(reason, location))
+    }
+
+    /// All labels of a group; `None` is the group `other`.
+    fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
+        let value = |label: &TcpLabel| {
+            let Some(key) = key else { return OTHER.to_owned() };
+            match label {
+                TcpLabel::Subnet => self.subnet(key.subnet),
+                TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
+                TcpLabel::AppProtocol => self.protocol(key.protocol),
+                TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
+            }
+        };
+        TcpLabel::ALL
+            .iter()
+            .map(|label| (label.as_str(), value(label)))
+            .collect()
+    }
+
+    /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
+    fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
+        let value = |label: &DropLabel| {
+            let site = site?;
+            Some(match label {
+                DropLabel::Location => site.location.clone(),
+                DropLabel::Reason => site.reason.clone(),
+                DropLabel::Class => self
+                    .classes
+                    .of(&site.reason, &site.location, site.marks)
+                    .as_str()
+                    .to_owned(),
+                DropLabel::Protocol => site.protocol?.as_str().to_owned(),
+                DropLabel::Direction => site.direction.as_str().to_owned(),
+                DropLabel::Subnet => self.subnet(site.subnet?),
+                DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
+            })
+        };
+        DropLabel::ALL
+            .iter()
+            .map(|label| (label.as_str(), value(label).unwrap_or_else(|| OTHER.to_owned())))
+            .collect()
+    }
+
+    fn protocol(&self, number: u16) -> String {
+        self.numbering.protocol(number).unwrap_or(OTHER).to_owned()
+    }
+
+    fn subnet(&self, key: SubnetKey) -> String {
+        subnet(key, &self.config, &self.numbering)
+    }
+}
+
+/// The name of a subnet.
+pub fn subnet(key: SubnetKey, config: &Config, numbering: &Numbering) -> String {
+    subnet_by(key, config.subnets.fallback(), |number| numbering.subnet(number))
+}
+
+/// The same by the names of configured subnets and what the others are called.
+pub fn subnet_by<'a>(
+    SubnetKey { words, kind }: SubnetKey,
+    fallback: &Fallback,
+    named: impl Fn(u32) -> Option<&'a str>,
+) -> String {
+    const NAMED: u32 = SubnetKind::Named as u32;
+    const V4: u32 = SubnetKind::V4 as u32;
+    const V6: u32 = SubnetKind::V6 as u32;
+    const FALLBACK: u32 = SubnetKind::Fallback as u32;
+    let [first, ..] = words;
+    // The kinds of cut addresses have the numbers of the families.
+    let address = Address { words, family: kind }.ip();
+    match (kind, fallback, address) {
+        (NAMED, _, _) => named(first).unwrap_or(OTHER).to_owned(),
+        (FALLBACK, Fallback::Name(name), _) => name.clone(),
+        (V4, Fallback::Auto { ipv4, .. }, Some(address)) => format!("{address}/{ipv4}"),
+        (V6, Fallback::Auto { ipv6, .. }, Some(address)) => format!("{address}/{ipv6}"),
+        _ => NO_SUBNET.to_owned(),
+    }
+}
+
+/// How many series the metrics may have: of groups, of drops. Drops can have many more label sets, of few series each: a share
+/// of their own, so that neither crowds out the other.
+const fn limits(config: &Config) -> (usize, usize) {
+    let of_drops = config.limits.series / 5;
+    (config.limits.series - of_drops, of_drops)
+}
+
+/// Names of the labels that are shown, in the order of the documentation.
+type Shown = Vec<&'static str>;
+
+/// What was counted by all labels, and how it is shown by some of them.
+#[derive(Debug)]
+struct Table<L, T> {
+    ledger: Ledger<L, T>,
+    /// By the labels that were or are shown: their series have names of their own.
+    views: BTreeMap<Shown, Cardinality<L, T>>,
+}
+
+/// What tells rows apart, some of it by labels.
+trait RowLabels: Clone + Eq + Hash + Ord {
+    /// The labels.
+    fn labels(&self) -> &LabelSet;
+    /// The same with other labels.
+    #[must_use]
+    fn with(&self, labels: LabelSet) -> Self;
+}
+
+impl RowLabels for LabelSet {
+    fn labels(&self) -> &LabelSet {
+        self
+    }
+
+    fn with(&self, labels: LabelSet) -> Self {
+        labels
+    }
+}
+
+impl RowLabels for (LabelSet, DropSource) {
+    fn labels(&self) -> &LabelSet {
+        &self.0
+    }
+
+    fn with(&self, labels: LabelSet) -> Self {
+        (labels, self.1)
+    }
+}
+
+impl<L: RowLabels, T: Total> Table<L, T> {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::new(),
+            views: BTreeMap::new(),
+        }
+    }
+
+    fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, T> {
+        let (rows, other) = (self.rows(&shown), project(other, &shown));
+        let view = self.views.entry(shown).or_insert_with(|| Cardinality::new(limit));
+        view.cap(rows, cost, |refused| refused.with(Arc::clone(&other)))
+    }
+
+    fn limit(&mut self, limit: usize) {
+        let shown: Vec<Shown> = self.views.keys().cloned().collect();
+        for shown in shown {
+            let rows = self.rows(&shown);
+            if let Some(view) = self.views.get_mut(&shown) {
+                view.limit(limit, &rows);
+            }
+        }
+    }
+
+    /// Merges what does not differ in the labels that are shown.
+    fn rows(&self, shown: &Shown) -> BTreeMap<L, T> {
+        let mut rows: BTreeMap<L, T> = BTreeMap::new();
+        for (row, total) in self.ledger.totals() {
+            let row = row.with(project(row.labels(), shown));
+            rows.entry(row).or_default().merge(total);
+        }
+        rows
+    }
+
+    fn refusals(&self) -> usize {
+        self.views.values().map(Cardinality::refusals).sum()
+    }
+}
+
+fn project(labels: &LabelSet, shown: &Shown) -> LabelSet {
+    if labels.len() == shown.len() {
+        return Arc::clone(labels);
+    }
+    let kept = labels.iter().filter(|(name, _)| shown.contains(name));
+    kept.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::{row, snapshot};
+    use common::{
+        drops::{Direction, Protocol},
+        tcp::group::Counter,
+    };
+    use std::net::Ipv6Addr;
+
+    fn labelling(config: &str) -> Labelling {
+        let cost = Cost { group: 40, drop: 2 };
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        Labelling::new(&config, &Numbering::new(&config), cost)
+    }
+
+    fn key(subnet: SubnetKey, role: Role) -> GroupKey {
+        GroupKey {
+            subnet,
+            protocol: 0,
+            connection: ConnectionType::Wired as u8,
+            role: role as u8,
+        }
+    }
+
+    fn opened(count: u64) -> Group {
+        let mut group = Group::default();
+        group.counters.counters[Counter::Opened as usize] = count;
+        group
+    }
+
+    fn values(labels: &LabelSet) -> Vec<&str> {
+        labels.iter().map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn check_subnet(config: &str, subnet: SubnetKey, expected: &str) {
+        assert_eq!(labelling(config).subnet(subnet), expected);
+    }
+
+    #[test]
+    fn subnets_are_named_by_the_configuration() {
+        const NAMED: &str =
+            "{subnets: [{name: a, cidrs: [10.0.0.0/8]}, {name: b, cidrs: [11.0.0.0/8]}], subnets_fallback: far}";
+        const AUTO: &str = "subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}";
+        check_subnet(NAMED, SubnetKey::named(1), "b");
+        check_subnet(NAMED, SubnetKey::FALLBACK, "far");
+        check_subnet(NAMED, SubnetKey::NONE, "none");
+        check_subnet(
+            AUTO,
+            Address::from_v4(u32::from_ne_bytes([192, 0, 2, 77])).cut(24, 48),
+            "192.0.2.0/24",
+        );
+        let v6: Ipv6Addr = "2001:db8:1:2::3".parse().unwrap();
+        let words = std::array::from_fn(|i| u32::from_ne_bytes(v6.octets()[4 * i..4 * i + 4].try_into().unwrap()));
+        check_subnet(AUTO, Address::from_v6(words).cut(24, 48), "2001:db8:1::/48");
+    }
+
+    #[test]
+    fn labels_that_are_off_merge_their_rows() {
+        let mut snapshot = snapshot();
+        snapshot.groups = vec![
+            row(1, Some(key(SubnetKey::FALLBACK, Role::Client)), opened(1)),
+            row(2, Some(key(SubnetKey::FALLBACK, Role::Server)), opened(2)),
+            row(0, None, opened(4)),
+        ];
+        let labelled = |config: &str| -> Vec<(Vec<String>, u64)> {
+            let mut labelling = labelling(config);
+            let labelled = labelling.label(&snapshot);
+            let rows = labelled.groups.iter();
+            rows.map(|(labels, group)| {
+                (
+                    values(labels).into_iter().map(str::to_owned).collect(),
+                    group.counters.get(Counter::Opened),
+                )
+            })
+            .collect()
+        };
+        let expected = |labels: &[&str], count| {
+            (
+                labels.iter().map(|label| String::from(*label)).collect::<Vec<_>>(),
+                count,
+            )
+        };
+        assert_eq!(
+            labelled("labels: {tcp: [subnet, role]}"),
+            [
+                expected(&["internet", "client"], 1),
+                expected(&["internet", "server"], 2),
+                expected(&["other", "other"], 4)
+            ]
+        );
+        assert_eq!(
+            labelled("labels: {tcp: [subnet]}"),
+            [expected(&["internet"], 3), expected(&["other"], 4)]
+        );
+        assert_eq!(labelled("labels: {tcp: []}"), [expected(&[], 7)]);
+    }
+
+    #[test]
+    fn ignored_drops_are_left_out_and_the_rest_has_a_class() {
+        let site = |reason: &str, location: &str| DropSite {
+            location: location.to_owned(),
+            reason: reason.to_owned(),
+            subnet: Some(SubnetKey::NONE),
+            protocol: Some(Protocol::Udp),
+            direction: Direction::Receive,
+            connection: None,
+            marks: 0,
+        };
+        let count = DropCount { packets: 1, bytes: 100 };
+        let mut snapshot = snapshot();
+        snapshot.drops = vec![
+            row(
+                1,
+                (DropSource::Software, Some(site("NOT_SPECIFIED", "unix_dgram_sendmsg"))),
+                count,
+            ),
+            row(
+                2,
+                (DropSource::Software, Some(site("NETFILTER_DROP", "nft_do_chain"))),
+                count,
+            ),
+            row(0, (DropSource::Software, None), DropCount::default()),
+        ];
+        let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
+        let labelled = labelling.label(&snapshot);
+        let rows: Vec<_> = labelled.drops.keys().map(|(labels, _)| values(labels)).collect();
+        assert_eq!(
+            rows,
+            [[
+                "nft_do_chain",
+                "NETFILTER_DROP",
+                "policy",
+                "udp",
+                "receive",
+                "none",
+                "other"
+            ]]
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! The metrics: a snapshot gets labels, becomes families, and these are encoded. Pure: no clock, socket, file, or runtime, and no kernel.
+//!
+//! - `coverage`, `snapshot`: what runs and what was collected, as values
+//! - `labels`: names for it; `families`: the metric table applied; `encode`: expositions, OTLP, the page
+//! - `rows`: drops and live flows one by one; `status`: the exporter's own state
+#![forbid(unsafe_code)]
+
+pub mod coverage;
+pub mod encode;
+pub mod families;
+pub mod labels;
+pub mod rows;
+pub mod snapshot;
+pub mod status;

@@ -1,0 +1,82 @@
+//! Which rows of drops are wanted.
+
+use super::Dropped;
+use common::drops::DropSource;
+use tcpvitals_config::{DropLabel, Glob};
+
+/// Rows match when they match every part; a part without values matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Who says that it was dropped.
+    pub source: Option<DropSource>,
+    /// The value of a label is one of these.
+    pub values: Vec<(DropLabel, Vec<String>)>,
+    /// A label fits one of these patterns, as the configuration has them.
+    pub patterns: Vec<(DropLabel, Vec<Glob>)>,
+}
+
+impl Filter {
+    /// Whether a row is wanted.
+    pub fn matches(&self, row: &Dropped) -> bool {
+        let Self {
+            source,
+            values,
+            patterns,
+        } = self;
+        let is_one_of = |(label, values): &(DropLabel, Vec<String>)| {
+            values.is_empty() || values.iter().any(|value| value == row.label(*label))
+        };
+        let fits_one_of = |(label, globs): &(DropLabel, Vec<Glob>)| {
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(row.label(*label)))
+        };
+        source.is_none_or(|source| source == row.source)
+            && values.iter().all(is_one_of)
+            && patterns.iter().all(fits_one_of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::samples::dropped;
+
+    #[test]
+    fn every_part_has_to_match() {
+        let row = dropped(1, "tcp_v4_rcv NO_SOCKET error tcp receive office wired", 1);
+        let values = |label, values: &[&str]| Filter {
+            values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
+            ..Filter::default()
+        };
+        let patterns = |label, texts: &[&str]| Filter {
+            patterns: vec![(label, texts.iter().map(|text| Glob::new(text).unwrap()).collect())],
+            ..Filter::default()
+        };
+        for (filter, expected) in [
+            (Filter::default(), true),
+            (values(DropLabel::Subnet, &[]), true),
+            (values(DropLabel::Subnet, &["lab", "office"]), true),
+            (values(DropLabel::Subnet, &["lab"]), false),
+            (patterns(DropLabel::Location, &["tcp_*"]), true),
+            (patterns(DropLabel::Location, &["udp_*"]), false),
+            (patterns(DropLabel::Reason, &["NO_SOCKET"]), true),
+            (patterns(DropLabel::Reason, &["TCP_*", "NO_*"]), true),
+            (patterns(DropLabel::Reason, &[]), true),
+            (
+                Filter {
+                    source: Some(DropSource::Xdp),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    patterns: patterns(DropLabel::Location, &["tcp_*"]).patterns,
+                    ..values(DropLabel::Class, &["policy"])
+                },
+                false,
+            ),
+        ] {
+            assert_eq!(filter.matches(&row), expected, "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
+
+use crate::coverage::Coverage;
+use common::{
+    drops::{Direction, DropCount, DropSource, Protocol},
+    map::{
+        capacity::Capacity,
+        lost::{Lost, Misses},
+    },
+    net::{address::SubnetKey, connection::ConnectionType},
+    tcp::group::{GroupCounters, GroupKey, Samples},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What was collected.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// All groups; without a key the group `other`.
+    pub groups: Vec<Row<Option<GroupKey>, Group>>,
+    /// All rows of drops.
+    pub drops: Vec<Row<DropOrigin, DropCount>>,
+    /// Live flows by congestion-control algorithm.
+    pub algorithms: BTreeMap<String, u64>,
+    /// By [`Lost`].
+    pub lost: [u64; Lost::COUNT],
+    /// Runs that the kernel skipped, by program.
+    pub misses: BTreeMap<&'static str, Misses>,
+    /// What runs, and what does not and why.
+    pub coverage: Coverage,
+    /// Slots of the tables.
+    pub capacity: Capacity,
+    /// Length of a jiffy, the kernel's unit of `chrono_stat` and `icsk_rto`.
+    pub jiffy: Duration,
+    /// The exporter itself.
+    pub exporter: Exporter,
+}
+
+/// A row of one of the kernel's tables.
+#[derive(Clone, Debug)]
+pub struct Row<K, T> {
+    /// Which row: the same one for as long as the programs are loaded.
+    pub id: u64,
+    /// Whose it is.
+    pub key: K,
+    /// All that was counted there so far.
+    pub total: T,
+}
+
+/// The counters and samples of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// What hooks and folds added up.
+    pub counters: GroupCounters,
+    /// What the last fold saw of its live flows.
+    pub samples: Samples,
+}
+
+impl Group {
+    /// Adds another group.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { counters, samples } = self;
+        counters.merge(&other.counters);
+        samples.merge(&other.samples);
+    }
+}
+
+/// Who dropped, and where and why; without a site the row `other` of that source.
+pub type DropOrigin = (DropSource, Option<DropSite>);
+
+/// Where, why and what was dropped, with the names of this kernel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DropSite {
+    /// Kernel function, or `unknown` where the kernel does not name it; a trap of the hardware; an XDP program.
+    pub location: String,
+    /// Name of the reason, or its number where the kernel does not name it, "" on a kernel without reasons; the trap's group; the
+    /// XDP action or the error of a redirect.
+    pub reason: String,
+    /// Subnet of the remote address; none if nobody looked.
+    pub subnet: Option<SubnetKey>,
+    /// Protocol of the packet; none if nobody looked.
+    pub protocol: Option<Protocol>,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What carried it; none if nobody looked.
+    pub connection: Option<ConnectionType>,
+    /// What else its class is decided by, bits of [`common::drops::mark`].
+    pub marks: u8,
+}
+
+/// What the exporter knows of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exporter {
+    /// How the last reload of the configuration went.
+    pub last_reload: LastReload,
+    /// How many there have been, this one included.
+    pub collections: u64,
+    /// How long the collection took.
+    pub collect_duration: Duration,
+    /// User and system time, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Resident memory, in bytes.
+    pub resident_bytes: Option<f64>,
+    /// Virtual memory, in bytes.
+    pub virtual_bytes: Option<f64>,
+    /// Open file descriptors.
+    pub open_descriptors: Option<f64>,
+    /// Their limit.
+    pub most_descriptors: Option<f64>,
+    /// Start of the process, in seconds since 1970.
+    pub started: Option<f64>,
+    /// What became of pushes over OTLP; `None` while nothing is to be pushed.
+    pub pushes: Option<Pushes>,
+    /// What the HTTP server did; `None` where none serves.
+    pub served: Option<Served>,
+}
+
+/// What the HTTP server did so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Open connections.
+    pub connections: u64,
+    /// Answers by status code.
+    pub answers: BTreeMap<u16, u64>,
+    /// By [`Refusal`].
+    pub refused: [u64; Refusal::COUNT],
+}
+
+/// Why the HTTP server refused a connection or a request, or ended it early; the index in [`Served::refused`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The peer has all connections that it may have.
+    ConnectionsPerPeer,
+    /// All connections are taken.
+    Connections,
+    /// The first byte of a connection, or the end of its TLS handshake, did not come in time.
+    Handshake,
+    /// An answer was not taken in time.
+    AnswerTime,
+    /// Answers that wait to be sent hold all the memory that they may have.
+    AnswerMemory,
+    /// The request names a host that a loopback address does not have.
+    Host,
+    /// A page of another site asks.
+    CrossSite,
+    /// A password that is wrong.
+    Password,
+    /// Too many passwords wait to be compared.
+    Logins,
+    /// The rate limit.
+    RateLimit,
+}
+
+impl Refusal {
+    /// How many there are.
+    pub const COUNT: usize = Self::RateLimit as usize + 1;
+
+    /// The value of the label `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionsPerPeer => "connections_per_peer",
+            Self::Connections => "connections",
+            Self::Handshake => "handshake",
+            Self::AnswerTime => "answer_time",
+            Self::AnswerMemory => "answer_memory",
+            Self::Host => "host",
+            Self::CrossSite => "cross_site",
+            Self::Password => "password",
+            Self::Logins => "logins",
+            Self::RateLimit => "rate_limit",
+        }
+    }
+}
+
+/// What became of pushes over OTLP so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pushes {
+    /// By [`Push`].
+    pub counts: [u64; Push::COUNT],
+    /// When the receiver last took a push, in seconds since 1970.
+    pub last_taken: Option<f64>,
+}
+
+/// What is counted of pushes over OTLP; the index in [`Pushes::counts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Push {
+    /// Requests that the receiver took.
+    Success,
+    /// Requests of which the receiver took a part.
+    Partial,
+    /// Requests that the receiver refused for good.
+    Refused,
+    /// Requests given up without such an answer.
+    Failed,
+    /// Attempts after the first.
+    Retries,
+    /// Data points that the receiver did not take of partial requests.
+    RejectedPoints,
+    /// Times that the clock was set back behind the start of all series, which then began anew.
+    StartResets,
+}
+
+impl Push {
+    /// How many there are.
+    pub const COUNT: usize = Self::StartResets as usize + 1;
+}
+
+/// How the last reload went; the start counts as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastReload {
+    /// Whether it succeeded.
+    pub successful: bool,
+    /// When the configuration that is in force was read, since 1970.
+    pub succeeded: Duration,
+}
+
+impl LastReload {
+    /// The start, at a time since 1970.
+    pub const fn at_start(now: Duration) -> Self {
+        Self {
+            successful: true,
+            succeeded: now,
+        }
+    }
+
+    /// Another attempt, at a time since 1970.
+    pub const fn tell(&mut self, successful: bool, now: Duration) {
+        self.successful = successful;
+        if successful {
+            self.succeeded = now;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A row of a table.
+    pub(crate) const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
+        Row { id, key, total }
+    }
+
+    /// An empty snapshot of a kernel that has everything.
+    pub(crate) fn snapshot() -> Snapshot {
+        Snapshot {
+            groups: Vec::new(),
+            drops: Vec::new(),
+            algorithms: BTreeMap::new(),
+            lost: [0; Lost::COUNT],
+            misses: BTreeMap::new(),
+            coverage: Coverage::default(),
+            capacity: Capacity { groups: 16, drops: 16 },
+            jiffy: Duration::from_millis(4),
+            exporter: Exporter::default(),
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_time_of_the_last_success() {
+        let at = Duration::from_secs;
+        let mut last = LastReload::at_start(at(5));
+        last.tell(false, at(7));
+        assert_eq!((last.successful, last.succeeded), (false, Duration::from_secs(5)));
+        last.tell(true, at(9));
+        assert_eq!((last.successful, last.succeeded), (true, Duration::from_secs(9)));
+    }
+}

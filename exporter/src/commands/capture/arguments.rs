@@ -1,0 +1,140 @@
+//! The command line of `capture`.
+
+use super::{extcap::ExtcapArguments, filter::Filter};
+use crate::commands::capture::file::rotation::Rotation;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use common::drops::{Direction, Protocol};
+use ipnet::IpNet;
+use std::{path::PathBuf, time::Duration};
+use tcpvitals_config::{self as config, Class, Drops, Glob};
+
+/// Of `capture`.
+#[derive(Clone, Debug, Args)]
+pub struct CaptureArguments {
+    /// File to write, in the format pcapng; - is standard output. A file that is there is overwritten
+    #[arg(short = 'w', long = "write", value_name = "FILE", required_unless_present_any = ["interfaces", "interface"])]
+    pub write: Option<PathBuf>,
+    /// Most bytes of each packet; 0 is all of them, which is 65000 from the kernel's current header on
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0)]
+    pub snaplen: u32,
+    /// Most packets that wait between the kernel and the file; what does not fit is counted as a tail drop
+    #[arg(long, value_name = "PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub queue: u64,
+    /// End after so many packets
+    #[arg(short = 'c', long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after this time, for example 30s
+    #[arg(long, value_name = "DURATION", value_parser = config::length)]
+    pub duration: Option<Duration>,
+    /// Which packets.
+    #[command(flatten)]
+    pub filters: FilterArguments,
+    /// How many files.
+    #[command(flatten)]
+    pub rotation: RotationArguments,
+    /// Configuration file: its drops.classes name the class, and its drops.ignore are left out
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+    /// What Wireshark asks.
+    #[command(flatten)]
+    pub extcap: ExtcapArguments,
+}
+
+/// Which packets.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Filters (a packet has to be one of each kind that is given)")]
+pub struct FilterArguments {
+    /// Drop reasons, with * for any text: NETFILTER_DROP or TCP_*
+    #[arg(long = "reason", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub reasons: Vec<Glob>,
+    /// Kernel functions, with * for any text: nft_*
+    #[arg(long = "location", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub locations: Vec<Glob>,
+    /// Classes
+    #[arg(long = "class", value_name = "CLASS", value_delimiter = ',', value_parser = one_of(&Class::ALL, Class::as_str))]
+    pub classes: Vec<Class>,
+    /// Protocols
+    #[arg(long = "protocol", value_name = "PROTOCOL", value_delimiter = ',', value_parser = one_of(&Protocol::ALL, Protocol::as_str))]
+    pub protocols: Vec<Protocol>,
+    /// Networks or addresses of the source or the destination: 10.0.0.0/8 or 2001:db8::1
+    #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = config::network)]
+    pub addresses: Vec<IpNet>,
+    /// Devices, with * for any text: eth*
+    #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub devices: Vec<Glob>,
+    /// Which way the packet went
+    #[arg(long = "direction", value_name = "DIRECTION", value_delimiter = ',', value_parser = one_of(&DIRECTIONS, Direction::as_str))]
+    pub directions: Vec<Direction>,
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Receive, Direction::Transmit];
+
+impl FilterArguments {
+    /// The filter that they are together with the configuration, but for addresses.
+    pub fn filter(&self, drops: &Drops) -> Filter {
+        let Self {
+            reasons,
+            locations,
+            classes,
+            protocols,
+            addresses: _,
+            devices,
+            directions,
+        } = self.clone();
+        Filter {
+            reasons,
+            locations,
+            classes,
+            protocols,
+            directions,
+            interfaces: devices,
+            ignored: drops.ignore.clone(),
+        }
+    }
+}
+
+/// How many files.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(
+    next_help_heading = "Rotation (FILE becomes FILE-00001, FILE-00002 and so on, numbered before its extension)"
+)]
+pub struct RotationArguments {
+    /// Begin the next file at this size, for example 100MiB
+    #[arg(long = "rotate-size", value_name = "SIZE", value_parser = size)]
+    pub size: Option<u64>,
+    /// Begin the next file after this time, for example 1h
+    #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = config::length)]
+    pub duration: Option<Duration>,
+    /// Keep so many files; the oldest is deleted
+    #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
+    pub files: Option<u64>,
+}
+
+impl From<RotationArguments> for Rotation {
+    fn from(arguments: RotationArguments) -> Self {
+        let RotationArguments { size, duration, files } = arguments;
+        Self { size, duration, files }
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    config::size(text, 1024..=1 << 50)
+}
+
+/// One of the words of a closed set.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    word: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let words = all.iter().map(move |value| word(*value));
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(move |chosen| {
+        let value = all.iter().find(|value| word(**value) == chosen);
+        value.copied().ok_or("not one of them")
+    })
+}

@@ -1,0 +1,168 @@
+//! `doctor`: what this kernel offers, what would be attached, what is missing and why. It loads nothing.
+
+use crate::{cli::Output, lifecycle::setup};
+use serde::Serialize;
+use std::{
+    fmt::{self, Display},
+    path::Path,
+};
+use tcpvitals_config::Config;
+use tcpvitals_kernel::{
+    load::capabilities,
+    plan::{self, Plan, Unsupported, purpose::Purpose},
+    probe::{
+        features::{self, FeaturesError},
+        symbols::Symbols,
+    },
+};
+use tcpvitals_metrics::families::METRICS;
+
+/// What the doctor found.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// `uname -r`
+    kernel: String,
+    /// Nothing can run, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fatal: Option<String>,
+    /// Whether this process may load programs.
+    may_load: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privileges: Option<String>,
+    /// Whether drop locations get names.
+    symbols_visible: bool,
+    /// Every program.
+    programs: Vec<ProgramDiagnosis>,
+    /// Metrics that would be missing.
+    metrics_off: Vec<Off>,
+    /// Kernel fields that are missing.
+    fields_missing: Vec<Off>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgramDiagnosis {
+    program: &'static str,
+    hook: &'static str,
+    attachable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Off {
+    name: String,
+    reason: String,
+}
+
+impl Diagnosis {
+    /// Examines the kernel for a configuration.
+    pub fn new(config: &Config, btf: Option<&Path>) -> Self {
+        let plan = plan_for(config, btf);
+        // Those that a file gives are only permitted: the symbols would seem hidden.
+        let privileges = capabilities::keep_needed().err().map(|error| error.to_string());
+        let (fatal, plan) = match plan {
+            Ok(plan) => (None, Some(plan)),
+            Err(fatal) => (Some(fatal), None),
+        };
+        let programs = plan.as_ref().map_or_else(Vec::new, programs);
+        let metrics_off = plan.as_ref().map_or_else(Vec::new, |plan| {
+            let coverage = setup::coverage(plan);
+            let off = METRICS.iter().filter_map(|metric| {
+                Some(Off {
+                    name: metric.full_name(),
+                    reason: metric.why_off(&coverage)?,
+                })
+            });
+            off.collect()
+        });
+        let fields_missing = plan.map_or_else(Vec::new, |plan| {
+            let missing = plan.missing_fields.into_iter().map(|(global, reason)| Off {
+                name: global.to_owned(),
+                reason,
+            });
+            missing.collect()
+        });
+        Self {
+            kernel: features::release(),
+            fatal,
+            may_load: privileges.is_none(),
+            privileges,
+            symbols_visible: !Symbols::open().are_hidden(),
+            programs,
+            metrics_off,
+            fields_missing,
+        }
+    }
+
+    /// Whether the exporter would run.
+    pub const fn is_fit(&self) -> bool {
+        self.fatal.is_none() && self.may_load
+    }
+
+    /// The diagnosis as text.
+    ///
+    /// # Errors
+    /// What the serializer says.
+    pub fn print(&self, output: Output) -> serde_json::Result<String> {
+        match output {
+            Output::Text => Ok(self.to_string()),
+            Output::Json => serde_json::to_string_pretty(self).map(|json| json + "\n"),
+        }
+    }
+}
+
+fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
+    let (features, _) = features::read(&setup::btf_file(btf), &plan::tracepoints(), &plan::iterators())
+        .map_err(|error: FeaturesError| error.to_string())?;
+    plan::plan(setup::selection(config), &features, Purpose::Serve).map_err(|error: Unsupported| error.to_string())
+}
+
+fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
+    let programs = plan.programs.iter().map(|planned| ProgramDiagnosis {
+        program: planned.name(),
+        hook: planned.program.hook.name(),
+        attachable: planned.off.is_none(),
+        reason: planned.off.clone(),
+    });
+    programs.collect()
+}
+
+impl Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "kernel       {}", self.kernel)?;
+        match &self.privileges {
+            None => writeln!(f, "privileges   this process may load programs")?,
+            Some(reason) => writeln!(f, "privileges   {reason}")?,
+        }
+        let symbols = if self.symbols_visible {
+            "visible: drop locations get names"
+        } else {
+            "hidden: drop locations stay numbers; give the process CAP_SYSLOG, or set kernel.kptr_restrict=0 and \
+             kernel.perf_event_paranoid=1"
+        };
+        writeln!(f, "symbols      {symbols}")?;
+        if let Some(fatal) = &self.fatal {
+            return writeln!(f, "programs     none: {fatal}");
+        }
+        writeln!(f, "programs")?;
+        for program in &self.programs {
+            match &program.reason {
+                None => writeln!(f, "  on   {}", program.program)?,
+                Some(reason) => writeln!(f, "  off  {}: {reason}", program.program)?,
+            }
+        }
+        list(f, "metrics that are off", &self.metrics_off)?;
+        list(f, "kernel fields that are missing", &self.fields_missing)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, title: &str, entries: &[Off]) -> fmt::Result {
+    if entries.is_empty() {
+        return writeln!(f, "{title}: none");
+    }
+    writeln!(f, "{title}")?;
+    entries
+        .iter()
+        .try_for_each(|entry| writeln!(f, "  {}: {}", entry.name, entry.reason))
+}

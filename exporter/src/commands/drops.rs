@@ -1,0 +1,92 @@
+//! `drops`: a table of drop sites every few seconds, on a terminal in place, elsewhere one after the other.
+
+use crate::{
+    cli::{DropsArguments, Output},
+    commands::live::{self, Ticker},
+    serve::{RunError, collect::Collector},
+};
+use ratatui::crossterm::terminal;
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+use tcpvitals_config::{Config, Detail, Labels};
+use tcpvitals_metrics::rows::drops::{Dropped, filter::Filter, table::Table, text};
+use tokio::time::Instant;
+
+/// Shows drops until somebody ends it.
+///
+/// # Errors
+/// [`RunError`]; nothing stays loaded.
+pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
+    let mut config = Config::read_or_built_in(arguments.config_file.as_deref())?;
+    // Of the exporter's programs only those that see drops; every table is read anew.
+    config.tcp.detail = Detail::Off;
+    config.drops.enabled = true;
+    config.labels = Labels::default();
+    config.collect.max_age = Duration::ZERO;
+    let collector = live::load(&config, arguments.btf.as_deref())?;
+    let runtime = live::runtime()?;
+    runtime.block_on(show(&collector, arguments))
+}
+
+async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), RunError> {
+    let filter = arguments.filter();
+    let began = Instant::now();
+    let (mut before, mut read_at) = (wanted(collector, &filter).await?, Instant::now());
+    let mut ticker = Ticker::new(arguments.interval, arguments.duration).map_err(RunError::Live)?;
+    let mut shown = 0;
+    ticker.advance();
+    while ticker.is_due().await {
+        let (after, now) = (wanted(collector, &filter).await?, Instant::now());
+        let table = Table::new(&before, &after, now - read_at);
+        match print(&table, now - began, arguments, shown == 0) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            printed => printed.map_err(RunError::Live)?,
+        }
+        (before, read_at) = (after, now);
+        shown += 1;
+        ticker.advance();
+        if arguments.tables() == Some(shown) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, RunError> {
+    let rows = collector.drops().await?;
+    Ok(rows.iter().filter(|row| filter.matches(row)).cloned().collect())
+}
+
+fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let text = match arguments.output {
+        Output::Json => format!("{}\n", table.json(elapsed, limit)),
+        Output::Text if stdout.is_terminal() => in_place(table, elapsed, limit, is_first),
+        Output::Text => {
+            let size = text::Size {
+                width: usize::MAX,
+                sites: limit,
+            };
+            text::lines(table, elapsed, size) + "\n"
+        }
+    };
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Writes over what was written before: home, clear the rest of each line, then all below (ECMA-48).
+fn in_place(table: &Table, elapsed: Duration, limit: usize, is_first: bool) -> String {
+    /// Lines that are no site: the head, the titles, what was left out, and where the cursor rests.
+    const FRAME: usize = 4;
+    let (width, height) = terminal::size().map_or((80, 24), |(width, height)| (width.into(), height.into()));
+    let size = text::Size {
+        width,
+        sites: usize::min(limit, usize::saturating_sub(height, FRAME)),
+    };
+    let clear = if is_first { "\x1b[2J" } else { "" };
+    let lines = text::lines(table, elapsed, size).replace('\n', "\x1b[K\n");
+    format!("{clear}\x1b[H{lines}\x1b[J")
+}

@@ -1,0 +1,244 @@
+//! `top` at work: reads the kernel at each tick, draws on the terminal, and gives the terminal back however it ends.
+
+use super::{
+    format,
+    rows::{self, FlowRow},
+    screen::{self, Look},
+    view::{Next, View},
+};
+use crate::{
+    cli::{Output, TopArguments},
+    commands::live::{self, Ticker},
+    serve::{RunError, collect::Collector},
+};
+use ratatui::{
+    DefaultTerminal, TerminalOptions, Viewport,
+    crossterm::{
+        event::{self, Event, KeyEventKind},
+        execute,
+        terminal::{self, EnterAlternateScreen},
+    },
+    layout::Rect,
+};
+use serde_json::{Value, json};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+use tcpvitals_config::{Config, TcpLabel};
+use tcpvitals_metrics::rows::{
+    drops::{Dropped, table::Table},
+    flows::LiveFlow,
+};
+use tokio::{sync::mpsc, time::Instant};
+
+/// Shows flows and drop sites until somebody ends it, or prints one table.
+///
+/// # Errors
+/// [`RunError`]; nothing stays loaded, and the terminal is as it was.
+pub fn run(arguments: &TopArguments) -> Result<(), RunError> {
+    if !arguments.once && !io::stdout().is_terminal() {
+        return Err(RunError::NoTerminal);
+    }
+    let mut config = Config::read_or_built_in(arguments.config_file.as_deref())?;
+    // Every screen is read anew.
+    config.collect.max_age = Duration::ZERO;
+    let has_drops = config.drops.enabled;
+    let collector = live::load(&config, arguments.btf.as_deref())?;
+    let runtime = live::runtime()?;
+    if arguments.once {
+        runtime.block_on(once(&collector, arguments))
+    } else {
+        runtime.block_on(show(&collector, arguments, has_drops))
+    }
+}
+
+/// What the kernel said at one moment.
+struct Reading {
+    flows: Arc<Vec<LiveFlow>>,
+    drops: Arc<Vec<Dropped>>,
+    at: Instant,
+}
+
+impl Reading {
+    async fn new(collector: &Collector, has_drops: bool) -> Result<Self, RunError> {
+        let drops = if has_drops {
+            collector.drops().await?
+        } else {
+            Arc::default()
+        };
+        Ok(Self {
+            flows: collector.flows().await?,
+            drops,
+            at: Instant::now(),
+        })
+    }
+
+    /// Rates since an earlier one.
+    fn since(&self, before: &Self) -> (Vec<FlowRow>, Table) {
+        let flows = rows::rows(&before.flows, &self.flows);
+        (flows, Table::new(&before.drops, &self.drops, self.at - before.at))
+    }
+}
+
+async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), RunError> {
+    let before = Reading::new(collector, false).await?;
+    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
+    ticker.advance();
+    if !ticker.is_due().await {
+        return Ok(());
+    }
+    let after = Reading::new(collector, false).await?;
+    let mut view = View::new(arguments.sort, &arguments.filter);
+    let (flows, drops) = after.since(&before);
+    view.update(flows, drops);
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let text = match arguments.output {
+        Output::Json => format!("{}\n", object(&view.flows, limit, after.at - before.at)),
+        Output::Text => lines(&view.flows, limit),
+    };
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Live(error)),
+        _ => Ok(()),
+    }
+}
+
+/// For programs: all rows up to a limit.
+fn object(rows: &[FlowRow], limit: usize, interval: Duration) -> Value {
+    let shown: Vec<Value> = rows.iter().take(limit).map(|row| Value::Object(row.json())).collect();
+    json!({
+        "interval_seconds": interval.as_secs_f64(),
+        "total": rows.len(),
+        "cut": shown.len() < rows.len(),
+        "flows": shown,
+    })
+}
+
+/// For people: a line for each row, both ends whole.
+fn lines(rows: &[FlowRow], limit: usize) -> String {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), format::short);
+    let line = |row: &FlowRow| {
+        let (flow, rates) = (&row.flow, row.rates);
+        format!(
+            "{:<44} {:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
+            format::ends(flow, usize::MAX),
+            flow.label(TcpLabel::Subnet),
+            flow.label(TcpLabel::AppProtocol),
+            rate(rates.map(|rates| rates.transmit)),
+            rate(rates.map(|rates| rates.receive)),
+            format::percent(row.retransmit_ratio()),
+            format::time(flow.record.srtt_us),
+            flow.record.snd_cwnd,
+            flow.limit(),
+        )
+    };
+    let titles = format!(
+        "{:<44} {:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
+        "FLOW", "SUBNET", "PROTO", "OUT/s", "IN/s", "RETR", "RTT", "CWND", "WAIT"
+    );
+    let shown: String = rows.iter().take(limit).map(line).collect();
+    titles + &shown
+}
+
+/// The terminal, taken over; given back when it is dropped. A panic gives it back first and then says what happened.
+struct Screen {
+    terminal: DefaultTerminal,
+    area: Rect,
+}
+
+impl Screen {
+    fn take() -> io::Result<Self> {
+        let area = area()?;
+        let viewport = Viewport::Fixed(area);
+        let take = || {
+            let terminal = ratatui::try_init_with_options(TerminalOptions { viewport })?;
+            execute!(io::stdout(), EnterAlternateScreen)?;
+            Ok(Self { terminal, area })
+        };
+        take().inspect_err(|_: &io::Error| ratatui::restore())
+    }
+
+    fn draw(&mut self, view: &View, look: Look) -> Result<(), RunError> {
+        self.try_draw(view, look).map_err(RunError::Live)
+    }
+
+    fn try_draw(&mut self, view: &View, look: Look) -> io::Result<()> {
+        let area = area()?;
+        if area != self.area {
+            self.terminal.resize(area)?;
+            self.area = area;
+        }
+        self.terminal.draw(|frame| screen::draw(frame, view, look)).map(drop)
+    }
+}
+
+/// The terminal, or the part of it that is drawn on: each character takes memory, and the other side may say any size.
+fn area() -> io::Result<Rect> {
+    const MOST: u16 = 1000;
+    let (width, height) = terminal::size()?;
+    Ok(Rect::new(0, 0, width.min(MOST), height.min(MOST)))
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) -> Result<(), RunError> {
+    let look = Look {
+        has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
+    let mut before = Reading::new(collector, has_drops).await?;
+    let mut view = View::new(arguments.sort, &arguments.filter);
+    let (flows, drops) = before.since(&before);
+    view.update(flows, drops);
+    let mut screen = Screen::take().map_err(RunError::Live)?;
+    let mut events = events().map_err(RunError::Live)?;
+    ticker.advance();
+    loop {
+        screen.draw(&view, look)?;
+        tokio::select! {
+            is_due = ticker.is_due() => {
+                if !is_due {
+                    return Ok(());
+                }
+                let after = Reading::new(collector, has_drops).await?;
+                let (flows, drops) = after.since(&before);
+                view.update(flows, drops);
+                before = after;
+                ticker.advance();
+            }
+            event = events.recv() => match event {
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
+                    if view.key(key.code, key.modifiers) == Next::Quit {
+                        return Ok(());
+                    }
+                }
+                // A resize is drawn like anything else.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(RunError::Live(error)),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// What the terminal says, from a thread that waits for it until the process ends.
+fn events() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
+    let (sender, events) = mpsc::channel(16);
+    thread::Builder::new().spawn(move || {
+        loop {
+            let event = event::read();
+            let is_over = event.is_err();
+            if sender.blocking_send(event).is_err() || is_over {
+                break;
+            }
+        }
+    })?;
+    Ok(events)
+}

@@ -1,0 +1,151 @@
+//! `trace`: the events of flows as they happen, as text, JSON or a file that is read again. What needs privileges comes
+//! first, then they are given up; one thread does the rest, and sleeps until there is something to say.
+
+pub mod binary;
+pub mod filter;
+pub mod item;
+pub mod json;
+mod live;
+pub mod names;
+mod output;
+mod recorded;
+pub mod text;
+
+use crate::{
+    cli::{TraceArguments, TraceOutput},
+    serve::RunError,
+};
+use binary::Fault;
+use filter::Filter;
+use item::{Item, Setting};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+/// Why there is no trace, or no more of it.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The programs do not run.
+    #[error(transparent)]
+    Start(#[from] RunError),
+    /// No record can be of this subnet.
+    #[error(
+        "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
+    )]
+    UnknownSubnet(String),
+    /// Nobody can read it.
+    #[error(
+        "a binary trace is nothing for a terminal: redirect it to a file (> trace.bin), or choose --output text or json"
+    )]
+    Terminal,
+    /// The kernel cannot be read.
+    #[error(transparent)]
+    Read(#[from] tcpvitals_kernel::read::ReadError),
+    /// A recorded trace cannot be opened.
+    #[error("--read={path}: {source}")]
+    Open {
+        /// Its path.
+        path: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A recorded trace cannot be read, or no further.
+    #[error("--read={path}: {source}")]
+    Recorded {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        source: Fault,
+    },
+    /// Standard output cannot be written.
+    #[error("write to standard output: {0}")]
+    Write(#[source] io::Error),
+    /// An event cannot be written as JSON.
+    #[error("write an event as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The kernel does not wake this process.
+    #[error("wait for events: {0}")]
+    Wait(#[source] io::Error),
+}
+
+impl TraceError {
+    /// The documented exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Start(error) => error.exit_code(),
+            Self::UnknownSubnet(_) | Self::Terminal => ExitCode::from(2),
+            Self::Read(_)
+            | Self::Open { .. }
+            | Self::Recorded { .. }
+            | Self::Write(_)
+            | Self::Json(_)
+            | Self::Wait(_) => ExitCode::from(1),
+        }
+    }
+}
+
+/// Traces, or prints what was traced.
+///
+/// # Errors
+/// [`TraceError`]
+pub fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
+    if arguments.output == TraceOutput::Binary && io::stdout().is_terminal() {
+        return Err(TraceError::Terminal);
+    }
+    match &arguments.read {
+        Some(path) => recorded::print(path, arguments),
+        None => live::trace(arguments),
+    }
+}
+
+/// Chooses items and gives them their form.
+#[derive(Debug)]
+struct Printer {
+    output: TraceOutput,
+    filter: Filter,
+    setting: Setting,
+}
+
+impl Printer {
+    fn new(arguments: &TraceArguments, setting: Setting) -> Result<Self, TraceError> {
+        let filter = Filter {
+            subnets: arguments.subnet.clone(),
+            networks: arguments.cidr.clone(),
+            ports: arguments.port.clone(),
+            events: arguments.event.clone(),
+            connection_types: arguments.connection_type.clone(),
+            min_retransmits: arguments.min_retransmits,
+        };
+        if let Some(name) = filter.unknown_subnet(&setting.names) {
+            return Err(TraceError::UnknownSubnet(name.to_owned()));
+        }
+        Ok(Self {
+            output: arguments.output,
+            filter,
+            setting,
+        })
+    }
+
+    /// What stands before all items.
+    fn header(&self) -> Vec<u8> {
+        match self.output {
+            TraceOutput::Text | TraceOutput::Json => Vec::new(),
+            TraceOutput::Binary => binary::header(&self.setting),
+        }
+    }
+
+    /// What an item looks like; `None` when it is not to be shown. Lost events are always shown.
+    fn print(&self, item: &Item) -> Result<Option<Vec<u8>>, TraceError> {
+        if let Item::Event(kind, record) = item
+            && !self.filter.shows(*kind, record, &self.setting.names)
+        {
+            return Ok(None);
+        }
+        Ok(Some(match self.output {
+            TraceOutput::Text => text::line(item, &self.setting).into_bytes(),
+            TraceOutput::Json => json::line(item, &self.setting)?.into_bytes(),
+            TraceOutput::Binary => binary::record(item),
+        }))
+    }
+}

@@ -1,0 +1,375 @@
+//! The binary form of a trace, byte by byte as docs/trace-format.md has it: a header, then records of one size. All numbers
+//! are little-endian, each is written and read by itself.
+//!
+//! A field is never moved, and a version that was once written is read for ever.
+
+use super::{
+    item::{Item, Lost, Setting},
+    names::Names,
+};
+use common::{
+    net::address::SubnetKey,
+    tcp::{event::EventKind, group::GroupKey, record::FlowRecord},
+};
+use std::io::{self, Read};
+use tcpvitals_config::Fallback;
+
+/// How a trace begins.
+const MAGIC: [u8; 8] = *b"TCPVITAL";
+/// What is written.
+const VERSION: u16 = 1;
+/// Written as a number: a file in the other byte order has it reversed.
+const BYTE_ORDER: u16 = 0xfeff;
+/// The fixed part of the header, in bytes.
+const HEADER: u32 = 40;
+/// A record, in bytes.
+const RECORD: u32 = 328;
+/// The kind of a record that tells of lost events.
+const LOST: u32 = 6;
+/// Longest header that is read: more names than any configuration has.
+const LONGEST_HEADER: u32 = 24 << 20;
+/// Most names of one kind, which is as many as a configuration can have.
+const MOST_NAMES: u32 = 400_000;
+
+/// Why a trace cannot be read, or no further.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It is something else.
+    #[error(
+        "it is no trace of tcpvitals: byte 0 begins {found:02x?} instead of {MAGIC:02x?}; name a file that `trace --output binary` wrote"
+    )]
+    Magic {
+        /// What it begins with.
+        found: Vec<u8>,
+    },
+    /// A machine of the other byte order wrote it.
+    #[error("byte 10: the byte order is {found:#06x} instead of {BYTE_ORDER:#06x}; the file is damaged")]
+    ByteOrder {
+        /// What stands there.
+        found: u16,
+    },
+    /// Written by a newer program.
+    #[error("byte 8: version {found} is not one that this tcpvitals reads (1 to {VERSION}); read it with a newer one")]
+    Version {
+        /// What stands there.
+        found: u16,
+    },
+    /// The header contradicts itself.
+    #[error("byte {at}: {what}; the file is damaged")]
+    Header {
+        /// Where.
+        at: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The end is missing.
+    #[error(
+        "byte {at}: the file ends within the {part} that begins at byte {began}; what stands before it is complete"
+    )]
+    Truncated {
+        /// Where it ends.
+        at: u64,
+        /// Where the part begins.
+        began: u64,
+        /// What is cut off.
+        part: &'static str,
+    },
+    /// A record of no known kind.
+    #[error("byte {at}: a record of kind {kind}, which version {VERSION} does not have; the file is damaged")]
+    Kind {
+        /// Where the record begins.
+        at: u64,
+        /// What stands there.
+        kind: u32,
+    },
+    /// The file cannot be read.
+    #[error("byte {at}: {source}")]
+    Read {
+        /// How far it was read.
+        at: u64,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// The header of a trace.
+pub fn header(setting: &Setting) -> Vec<u8> {
+    let names = encode_names(&setting.names);
+    let length = u32::try_from(names.len()).unwrap_or(LONGEST_HEADER);
+    let mut out = MAGIC.to_vec();
+    VERSION.put(&mut out);
+    BYTE_ORDER.put(&mut out);
+    (HEADER + length).put(&mut out);
+    RECORD.put(&mut out);
+    0u32.put(&mut out);
+    setting.clock_base.put(&mut out);
+    0u64.put(&mut out);
+    out.extend(names);
+    out
+}
+
+/// A record of a trace.
+pub fn record(item: &Item) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD as usize);
+    match item {
+        Item::Event(kind, record) => {
+            (*kind as u32).put(&mut out);
+            0u32.put(&mut out);
+            record.put(&mut out);
+        }
+        Item::Lost(Lost { now, count }) => {
+            LOST.put(&mut out);
+            0u32.put(&mut out);
+            now.put(&mut out);
+            count.put(&mut out);
+            out.resize(RECORD as usize, 0);
+        }
+    }
+    out
+}
+
+/// Reads a trace item by item.
+#[derive(Debug)]
+pub struct Reader<R> {
+    from: R,
+    at: u64,
+    setting: Setting,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    pub fn new(mut from: R) -> Result<Self, Fault> {
+        let fixed = fill(&mut from, 0, HEADER)?;
+        if !fixed.starts_with(&MAGIC) {
+            let found = fixed.into_iter().take(MAGIC.len()).collect();
+            return Err(Fault::Magic { found });
+        }
+        let mut bytes = fixed.get(MAGIC.len()..).unwrap_or_default();
+        let (version, byte_order) = (u16::take(&mut bytes), u16::take(&mut bytes));
+        let (length, size) = (u32::take(&mut bytes), u32::take(&mut bytes));
+        let _reserved = u32::take(&mut bytes);
+        let clock_base = u64::take(&mut bytes);
+        // A short file has a short header: its zeros are no version.
+        if fixed.len() >= 12 && byte_order != BYTE_ORDER {
+            return Err(Fault::ByteOrder { found: byte_order });
+        }
+        if fixed.len() >= 12 && version != VERSION {
+            return Err(Fault::Version { found: version });
+        }
+        if fixed.len() < HEADER as usize {
+            let at = fixed.len() as u64;
+            return Err(truncated(at, 0, "header"));
+        }
+        if size != RECORD {
+            let what = "the size of a record is not that of this version";
+            return Err(Fault::Header { at: 16, what });
+        }
+        if !(HEADER..=LONGEST_HEADER).contains(&length) {
+            let what = "the length of the header is impossible";
+            return Err(Fault::Header { at: 12, what });
+        }
+        let rest = fill(&mut from, HEADER.into(), length - HEADER)?;
+        if rest.len() < (length - HEADER) as usize {
+            return Err(truncated(u64::from(HEADER) + rest.len() as u64, 0, "header"));
+        }
+        let names = decode_names(&rest).ok_or(Fault::Header {
+            at: HEADER.into(),
+            what: "the names are cut off, too many or no text",
+        })?;
+        Ok(Self {
+            from,
+            at: length.into(),
+            setting: Setting { names, clock_base },
+        })
+    }
+
+    /// What the items are shown with.
+    pub const fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
+    /// The next item; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    pub fn read(&mut self) -> Result<Option<Item>, Fault> {
+        let bytes = fill(&mut self.from, self.at, RECORD)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let began = self.at;
+        self.at += bytes.len() as u64;
+        if bytes.len() < RECORD as usize {
+            return Err(truncated(self.at, began, "record"));
+        }
+        let mut bytes = bytes.as_slice();
+        let kind = u32::take(&mut bytes);
+        let _reserved = u32::take(&mut bytes);
+        if kind == LOST {
+            let (now, count) = (u64::take(&mut bytes), u64::take(&mut bytes));
+            return Ok(Some(Item::Lost(Lost { now, count })));
+        }
+        let kind = EventKind::from_number(kind).ok_or(Fault::Kind { at: began, kind })?;
+        Ok(Some(Item::Event(kind, FlowRecord::take(&mut bytes))))
+    }
+}
+
+const fn truncated(at: u64, began: u64, part: &'static str) -> Fault {
+    Fault::Truncated { at, began, part }
+}
+
+/// As many bytes as asked for, or all that are left.
+fn fill(from: &mut impl Read, at: u64, length: u32) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let read = from.take(length.into()).read_to_end(&mut bytes);
+    read.map_err(|source| Fault::Read { at, source })?;
+    Ok(bytes)
+}
+
+/// Names: the fallback, the subnets, the protocols. A text is its length in 16 bits and its bytes.
+fn encode_names(names: &Names) -> Vec<u8> {
+    let Names {
+        subnets,
+        protocols,
+        fallback,
+    } = names;
+    let mut out = Vec::new();
+    let (name, ipv4, ipv6) = match fallback {
+        Fallback::Name(name) => (name.as_str(), 0, 0),
+        Fallback::Auto { ipv4, ipv6 } => ("", *ipv4, *ipv6),
+    };
+    ipv4.put(&mut out);
+    ipv6.put(&mut out);
+    put_text(name, &mut out);
+    for names in [subnets, protocols] {
+        u32::try_from(names.len()).unwrap_or(u32::MAX).put(&mut out);
+        for name in names {
+            put_text(name, &mut out);
+        }
+    }
+    out
+}
+
+fn decode_names(mut bytes: &[u8]) -> Option<Names> {
+    let bytes = &mut bytes;
+    let (ipv4, ipv6) = (take_checked(bytes)?, take_checked(bytes)?);
+    let name = take_text(bytes)?;
+    let fallback = match (ipv4, ipv6) {
+        (0, 0) => Fallback::Name(name),
+        (ipv4, ipv6) => Fallback::Auto { ipv4, ipv6 },
+    };
+    let mut texts = || {
+        let count: u32 = take_checked(bytes).filter(|count| *count <= MOST_NAMES)?;
+        (0..count).map(|_| take_text(bytes)).collect::<Option<Vec<_>>>()
+    };
+    let (subnets, protocols) = (texts()?, texts()?);
+    Some(Names {
+        subnets,
+        protocols,
+        fallback,
+    })
+}
+
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    // No name of a configuration is as long.
+    let length = u16::try_from(text.len()).unwrap_or(0);
+    length.put(out);
+    out.extend(text.bytes().take(length.into()));
+}
+
+fn take_text(bytes: &mut &[u8]) -> Option<String> {
+    let length: u16 = take_checked(bytes)?;
+    let (text, rest) = bytes.split_at_checked(length.into())?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+fn take_checked<V: Coded>(bytes: &mut &[u8]) -> Option<V> {
+    (bytes.len() >= V::SIZE).then(|| V::take(bytes))
+}
+
+/// A value of fixed size.
+trait Coded: Sized {
+    /// In bytes.
+    const SIZE: usize;
+    fn put(&self, out: &mut Vec<u8>);
+    /// Takes it from bytes that are long enough; what is missing is zero.
+    fn take(bytes: &mut &[u8]) -> Self;
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => {
+        $(
+            impl Coded for $number {
+                const SIZE: usize = size_of::<Self>();
+
+                fn put(&self, out: &mut Vec<u8>) {
+                    out.extend(self.to_le_bytes());
+                }
+
+                fn take(bytes: &mut &[u8]) -> Self {
+                    match bytes.split_first_chunk() {
+                        Some((number, rest)) => {
+                            *bytes = rest;
+                            Self::from_le_bytes(*number)
+                        }
+                        None => 0,
+                    }
+                }
+            }
+        )+
+    };
+}
+
+numbers!(u8, u16, u32, u64);
+
+impl<V: Coded, const N: usize> Coded for [V; N] {
+    const SIZE: usize = N * V::SIZE;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn take(bytes: &mut &[u8]) -> Self {
+        std::array::from_fn(|_| V::take(bytes))
+    }
+}
+
+/// Takes a structure apart, and puts it together in the same order.
+macro_rules! structures {
+    ($($structure:ident { $($field:ident),+ $(,)? })+) => {
+        $(
+            impl Coded for $structure {
+                const SIZE: usize = size_of::<Self>();
+
+                fn put(&self, out: &mut Vec<u8>) {
+                    let Self { $($field),+ } = self;
+                    $($field.put(out);)+
+                }
+
+                fn take(bytes: &mut &[u8]) -> Self {
+                    Self { $($field: Coded::take(bytes)),+ }
+                }
+            }
+        )+
+    };
+}
+
+structures! {
+    SubnetKey { words, kind }
+    GroupKey { subnet, protocol, connection, role }
+    FlowRecord {
+        now, started, cookie, data_octets_out, data_octets_in, octets_retrans, other_octets_retrans, loss_octets_retrans,
+        sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,
+        slot, snd_cwnd, mss, ssthresh, srtt_us, rto_ms, segs_out, data_segs_out, segs_retrans, other_segs_retrans,
+        loss_segs_retrans, segs_in, data_segs_in, max_rtt_us, min_rtt_us, count_rtt, rtt_sample_us, max_rto_ms, min_rto_ms,
+        dup_acks_in, sacks_in, sack_blks_in, ooo_in, locally_dropped, dsacks_in, reordering, ecn_marks, unacked, in_flight,
+        not_sent, snd_wnd, local_port, remote_port, family, state, ca_state, limit, flags, reserved,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use super::*;
+use proptest::prelude::*;
+use tcpvitals_config::{Config, numbering::Numbering};
+
+fn setting(yaml: &str) -> Setting {
+    let config = Config::from_yaml(yaml, "test.yaml").unwrap();
+    Setting {
+        names: Names::new(&config, &Numbering::new(&config)),
+        clock_base: 1_700_000_000_000_000_000,
+    }
+}
+
+fn read_all(bytes: &[u8]) -> (Vec<Item>, Option<String>) {
+    let mut reader = match Reader::new(bytes) {
+        Ok(reader) => reader,
+        Err(fault) => return (Vec::new(), Some(fault.to_string())),
+    };
+    let mut items = Vec::new();
+    loop {
+        match reader.read() {
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => return (items, None),
+            Err(fault) => return (items, Some(fault.to_string())),
+        }
+    }
+}
+
+fn lost(count: u64) -> Item {
+    Item::Lost(Lost { now: 7, count })
+}
+
+fn file(items: &[Item]) -> Vec<u8> {
+    let mut bytes = header(&setting(""));
+    bytes.extend(items.iter().flat_map(record));
+    bytes
+}
+
+#[test]
+fn sizes_are_those_of_the_format() {
+    let event = Item::Event(EventKind::Close, FlowRecord::default());
+    assert_eq!(record(&event).len(), RECORD as usize);
+    assert_eq!(record(&lost(1)).len(), RECORD as usize);
+    assert_eq!(FlowRecord::SIZE + 8, RECORD as usize);
+}
+
+#[test]
+fn names_survive() {
+    for yaml in [
+        "",
+        "subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}",
+        "{subnets: [{name: \"lab \\\"B\\\"\", cidrs: [10.0.0.0/8]}], subnets_fallback: elsewhere}",
+    ] {
+        let setting = setting(yaml);
+        let bytes = header(&setting);
+        assert_eq!(Reader::new(bytes.as_slice()).unwrap().setting(), &setting);
+    }
+}
+
+proptest! {
+    /// Every bit of a record has its place.
+    #[test]
+    fn records_survive(bytes in prop::collection::vec(any::<u8>(), FlowRecord::SIZE), kind in 1u32..6) {
+        let flow = FlowRecord::take(&mut bytes.as_slice());
+        let item = Item::Event(EventKind::from_number(kind).unwrap(), flow);
+        let written = record(&item);
+        prop_assert_eq!(&written[8..], &bytes);
+        prop_assert_eq!(read_all(&file(&[item, lost(3)])), (vec![item, lost(3)], None));
+    }
+
+    #[test]
+    fn no_file_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..900) {
+        let mut whole = file(&[lost(1)]);
+        whole.truncate(cut);
+        whole.extend(&bytes);
+        read_all(&bytes);
+        read_all(&whole);
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_read_as_far_as_it_goes() {
+    let whole = file(&[lost(1), lost(2)]);
+    let begins = whole.len() - RECORD as usize;
+    for cut in [1, 100, RECORD as usize - 1] {
+        let end = begins + cut;
+        let (items, fault) = read_all(&whole[..end]);
+        assert_eq!(items, [lost(1)]);
+        assert_eq!(
+            fault.unwrap(),
+            format!(
+                "byte {end}: the file ends within the record that begins at byte {begins}; what stands before it is complete"
+            )
+        );
+    }
+    let (items, fault) = read_all(&whole[..HEADER as usize + 3]);
+    assert_eq!(items, []);
+    assert!(fault.unwrap().starts_with("byte 43: the file ends within the header"));
+}
+
+#[test]
+fn what_is_no_trace_of_a_known_version_is_refused() {
+    let refused = |at: usize, bytes: &[u8], words: &str| {
+        let mut file = file(&[]);
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        let (_, fault) = read_all(&file);
+        let fault = fault.unwrap();
+        assert!(fault.contains(words), "{fault}");
+    };
+    refused(0, b"\x0a\x0d", "it is no trace of tcpvitals: byte 0 begins [0a, 0d");
+    refused(
+        8,
+        &[2, 0],
+        "byte 8: version 2 is not one that this tcpvitals reads (1 to 1)",
+    );
+    refused(10, &[0xfe, 0xff], "byte 10: the byte order is 0xfffe");
+    refused(12, &[1, 0, 0, 0], "byte 12: the length of the header is impossible");
+    refused(16, &[0, 1, 0, 0], "byte 16: the size of a record");
+    assert!(read_all(b"").1.unwrap().contains("no trace"));
+    let mut bytes = file(&[lost(1)]);
+    let begins = bytes.len() - RECORD as usize;
+    bytes[begins] = 9;
+    let (_, fault) = read_all(&bytes);
+    assert!(
+        fault
+            .unwrap()
+            .starts_with(&format!("byte {begins}: a record of kind 9"))
+    );
+}

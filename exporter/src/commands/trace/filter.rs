@@ -1,0 +1,137 @@
+//! Which events are shown. All kinds of conditions must hold; of one kind any will do.
+
+use super::{item, names::Names};
+use common::{
+    net::connection::ConnectionType,
+    tcp::{event::EventKind, record::FlowRecord},
+};
+use ipnet::IpNet;
+
+/// Conditions; one that is empty always holds.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Names of the remote address's subnet.
+    pub subnets: Vec<String>,
+    /// Networks of which either address is.
+    pub networks: Vec<IpNet>,
+    /// Ports of which either end has one.
+    pub ports: Vec<u16>,
+    /// Kinds of event.
+    pub events: Vec<EventKind>,
+    /// What carries the flow.
+    pub connection_types: Vec<ConnectionType>,
+    /// Least number of segments that the flow has sent again (`segs_retrans`).
+    pub min_retransmits: u32,
+}
+
+impl Filter {
+    /// Whether an event is to be shown.
+    pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &Names) -> bool {
+        let Self {
+            subnets,
+            networks,
+            ports,
+            events,
+            connection_types,
+            min_retransmits,
+        } = self;
+        let ends = [item::local(record), item::remote(record)];
+        record.segs_retrans >= *min_retransmits
+            && (events.is_empty() || events.contains(&kind))
+            && (ports.is_empty() || ends.iter().any(|end| ports.contains(&end.port())))
+            && (connection_types.is_empty() || connection_types.contains(&item::connection_type(record)))
+            && (networks.is_empty()
+                || ends
+                    .iter()
+                    .any(|end| networks.iter().any(|network| network.contains(&end.ip()))))
+            && (subnets.is_empty() || subnets.contains(&names.subnet(record.labels.subnet)))
+    }
+
+    /// The first subnet that no record can have.
+    pub fn unknown_subnet(&self, names: &Names) -> Option<&str> {
+        self.subnets.iter().find(|name| !names.may_be(name)).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::{
+        net::address::{Address, SubnetKey},
+        tcp::group::GroupKey,
+    };
+    use tcpvitals_config::{Config, numbering::Numbering};
+
+    fn record() -> FlowRecord {
+        FlowRecord {
+            family: 4,
+            local: [u32::from_ne_bytes([10, 1, 0, 1]), 0, 0, 0],
+            remote: Address::from_v4(u32::from_ne_bytes([10, 2, 0, 1])).words,
+            local_port: 443,
+            remote_port: 50_000,
+            segs_retrans: 3,
+            labels: GroupKey {
+                subnet: SubnetKey::named(1),
+                connection: ConnectionType::Wifi as u8,
+                ..GroupKey::default()
+            },
+            ..FlowRecord::default()
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut Filter), expected: bool) {
+        let config = "subnets: [{name: a, cidrs: [10.1.0.0/16]}, {name: b, cidrs: [10.2.0.0/16]}]";
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        let names = Names::new(&config, &Numbering::new(&config));
+        let mut filter = Filter::default();
+        change(&mut filter);
+        assert_eq!(
+            filter.shows(EventKind::Close, &record(), &names),
+            expected,
+            "{filter:?}"
+        );
+    }
+
+    #[test]
+    fn each_condition_chooses() {
+        check(|_| {}, true);
+        check(|filter| filter.subnets = vec!["a".to_owned(), "b".to_owned()], true);
+        check(|filter| filter.subnets = vec!["a".to_owned()], false);
+        check(|filter| filter.networks = vec!["10.1.0.0/24".parse().unwrap()], true);
+        check(|filter| filter.networks = vec!["10.2.0.0/24".parse().unwrap()], true);
+        check(|filter| filter.networks = vec!["10.3.0.0/16".parse().unwrap()], false);
+        check(|filter| filter.networks = vec!["::/0".parse().unwrap()], false);
+        check(|filter| filter.ports = vec![1, 50_000], true);
+        check(|filter| filter.ports = vec![1], false);
+        check(|filter| filter.events = vec![EventKind::Close], true);
+        check(|filter| filter.events = vec![EventKind::Retrans], false);
+        check(|filter| filter.connection_types = vec![ConnectionType::Wifi], true);
+        check(|filter| filter.connection_types = vec![ConnectionType::Wired], false);
+        check(|filter| filter.min_retransmits = 3, true);
+        check(|filter| filter.min_retransmits = 4, false);
+    }
+
+    #[test]
+    fn all_conditions_must_hold() {
+        check(
+            |filter| {
+                filter.ports = vec![443];
+                filter.events = vec![EventKind::Retrans];
+            },
+            false,
+        );
+    }
+
+    #[test]
+    fn a_subnet_that_no_record_can_have_is_told() {
+        let config = Config::from_yaml("subnets: [{name: a, cidrs: [10.1.0.0/16]}]", "test.yaml").unwrap();
+        let names = Names::new(&config, &Numbering::new(&config));
+        let filter = |name: &str| Filter {
+            subnets: vec![name.to_owned()],
+            ..Filter::default()
+        };
+        assert_eq!(filter("a").unknown_subnet(&names), None);
+        assert_eq!(filter("internet").unknown_subnet(&names), None);
+        assert_eq!(filter("c").unknown_subnet(&names), Some("c"));
+    }
+}

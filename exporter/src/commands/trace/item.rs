@@ -1,0 +1,163 @@
+//! What a trace consists of, and the names and order in which its values are shown: the same in text and JSON.
+
+use super::names::Names;
+use common::{
+    net::connection::ConnectionType,
+    tcp::{
+        congestion,
+        event::EventKind,
+        flow::ADOPTED,
+        record::{FlowRecord, Limit},
+        state,
+    },
+    text::Name,
+};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// One line of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all items are events, and one exists at a time"
+)]
+pub enum Item {
+    /// Something happened to a flow.
+    Event(EventKind, FlowRecord),
+    /// Events were lost.
+    Lost(Lost),
+}
+
+/// Events that found no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// `CLOCK_MONOTONIC` in nanoseconds: when it was noticed.
+    pub now: u64,
+    /// How many, since it was last noticed.
+    pub count: u64,
+}
+
+/// What a line of lost events is called.
+pub const LOST: &str = "lost";
+
+/// Names, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Names of numbers.
+    pub names: Names,
+    /// Since 1970, in nanoseconds.
+    pub clock_base: u64,
+}
+
+impl Setting {
+    /// The time of an item, in nanoseconds since 1970.
+    pub const fn wall_clock(&self, monotonic: u64) -> u64 {
+        self.clock_base.saturating_add(monotonic)
+    }
+}
+
+/// A name and its number.
+pub type Number = (&'static str, u64);
+
+/// The local address and port.
+pub fn local(record: &FlowRecord) -> SocketAddr {
+    let address = record.local_address().ip();
+    SocketAddr::new(address.unwrap_or(NOWHERE), record.local_port)
+}
+
+/// The remote address and port.
+pub fn remote(record: &FlowRecord) -> SocketAddr {
+    let address = record.remote_address().ip();
+    SocketAddr::new(address.unwrap_or(NOWHERE), record.remote_port)
+}
+
+/// Stands for the address of a socket that is neither IPv4 nor IPv6.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What the TCP tracer of 2014 shows of every event.
+pub fn basic(record: &FlowRecord) -> [Number; 5] {
+    [
+        ("snd_cwnd", record.snd_cwnd.into()),
+        ("mss", record.mss.into()),
+        ("ssthresh", record.ssthresh.into()),
+        ("srtt_us", record.srtt_us.into()),
+        ("rto_ms", record.rto_ms.into()),
+    ]
+}
+
+/// What it shows of every event but `established`.
+pub fn statistics(record: &FlowRecord) -> [Number; 21] {
+    [
+        ("segs_out", record.segs_out.into()),
+        ("data_segs_out", record.data_segs_out.into()),
+        ("data_octets_out", record.data_octets_out),
+        ("other_segs_retrans", record.other_segs_retrans.into()),
+        ("other_octets_retrans", record.other_octets_retrans),
+        ("loss_segs_retrans", record.loss_segs_retrans.into()),
+        ("loss_octets_retrans", record.loss_octets_retrans),
+        ("segs_in", record.segs_in.into()),
+        ("data_segs_in", record.data_segs_in.into()),
+        ("data_octets_in", record.data_octets_in),
+        ("max_rtt_us", record.max_rtt_us.into()),
+        ("min_rtt_us", record.min_rtt_us.into()),
+        ("count_rtt", record.count_rtt.into()),
+        ("sum_rtt_us", record.sum_rtt_us),
+        ("rtt_sample_us", record.rtt_sample_us.into()),
+        ("max_rto_ms", record.max_rto_ms.into()),
+        ("min_rto_ms", record.min_rto_ms.into()),
+        ("dup_acks_in", record.dup_acks_in.into()),
+        ("sacks_in", record.sacks_in.into()),
+        ("sack_blks_in", record.sack_blks_in.into()),
+        ("ooo_in", record.ooo_in.into()),
+    ]
+}
+
+/// The numbers that it did not have.
+pub fn further(record: &FlowRecord) -> [Number; 18] {
+    [
+        ("segs_retrans", record.segs_retrans.into()),
+        ("octets_retrans", record.octets_retrans),
+        ("locally_dropped", record.locally_dropped.into()),
+        ("dsacks_in", record.dsacks_in.into()),
+        ("reordering", record.reordering.into()),
+        ("ecn_marks", record.ecn_marks.into()),
+        ("unacked", record.unacked.into()),
+        ("in_flight", record.in_flight.into()),
+        ("not_sent", record.not_sent.into()),
+        ("snd_wnd", record.snd_wnd.into()),
+        ("busy_us", record.busy_us),
+        ("receive_window_us", record.receive_window_us),
+        ("send_buffer_us", record.send_buffer_us),
+        ("pacing_rate", record.pacing_rate),
+        ("delivery_rate", record.delivery_rate),
+        ("age_us", age(record)),
+        ("adopted", u64::from(u32::from(record.flags) & ADOPTED != 0)),
+        ("cookie", record.cookie),
+    ]
+}
+
+/// How long the flow has been established, in microseconds; 0 when nobody saw it begin.
+const fn age(record: &FlowRecord) -> u64 {
+    match record.started {
+        0 => 0,
+        started => record.now.saturating_sub(started) / 1000,
+    }
+}
+
+/// The words that it did not have.
+pub fn words(record: &FlowRecord, names: &Names) -> [(&'static str, String); 8] {
+    [
+        ("limit", Limit::from_number(record.limit).as_str().to_owned()),
+        ("ca_state", congestion::name(record.ca_state).to_owned()),
+        ("algorithm", Name(record.algorithm).to_string()),
+        ("state", state::name(record.state.into()).to_owned()),
+        ("role", record.role().as_str().to_owned()),
+        ("subnet", names.subnet(record.labels.subnet)),
+        ("connection_type", connection_type(record).as_str().to_owned()),
+        ("app_protocol", names.protocol(record.labels.protocol).to_owned()),
+    ]
+}
+
+/// What carries the flow.
+pub fn connection_type(record: &FlowRecord) -> ConnectionType {
+    ConnectionType::from_number(record.labels.connection)
+}

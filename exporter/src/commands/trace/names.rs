@@ -1,0 +1,48 @@
+//! Names for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
+
+use common::net::address::SubnetKey;
+use tcpvitals_config::{Config, Fallback, numbering::Numbering};
+use tcpvitals_metrics::labels::{self, OTHER};
+
+/// The names that records are shown with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Subnets by their numbers.
+    pub subnets: Vec<String>,
+    /// Application protocols by their numbers.
+    pub protocols: Vec<String>,
+    /// What an address in no subnet is called.
+    pub fallback: Fallback,
+}
+
+impl Names {
+    /// Those of a configuration.
+    pub fn new(config: &Config, numbering: &Numbering) -> Self {
+        let name = |name: Option<&str>| name.map(str::to_owned);
+        Self {
+            subnets: (0..).map_while(|number| name(numbering.subnet(number))).collect(),
+            protocols: (0..).map_while(|number| name(numbering.protocol(number))).collect(),
+            fallback: config.subnets.fallback().clone(),
+        }
+    }
+
+    /// Of a subnet.
+    pub fn subnet(&self, key: SubnetKey) -> String {
+        let named = |number| self.subnets.get(usize::try_from(number).ok()?).map(String::as_str);
+        labels::subnet_by(key, &self.fallback, named)
+    }
+
+    /// Of an application protocol.
+    pub fn protocol(&self, number: u16) -> &str {
+        self.protocols.get(usize::from(number)).map_or(OTHER, String::as_str)
+    }
+
+    /// Whether a record may be of a subnet of this name.
+    pub fn may_be(&self, subnet: &str) -> bool {
+        match &self.fallback {
+            Fallback::Name(name) => name == subnet || self.subnets.iter().any(|known| known == subnet),
+            // Any prefix may be a name.
+            Fallback::Auto { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A line for people: the line of the TCP tracer of 2014, and behind it what that tracer lacked.
+
+use super::item::{self, Item, LOST, Lost, Setting};
+use common::tcp::event::EventKind;
+use std::fmt::Write as _;
+
+/// The line of an item, with its end.
+pub fn line(item: &Item, setting: &Setting) -> String {
+    let mut line = String::new();
+    match item {
+        Item::Lost(Lost { now: _, count }) => add(&mut line, format_args!("# {LOST} {count}")),
+        Item::Event(kind, record) => {
+            let (local, remote) = (item::local(record), item::remote(record));
+            add(&mut line, format_args!("{} {local} {remote}", kind.as_str()));
+            let numbers = |line: &mut String, numbers: &[item::Number]| {
+                for (name, number) in numbers {
+                    add(line, format_args!(" {name}={number}"));
+                }
+            };
+            numbers(&mut line, &item::basic(record));
+            if *kind != EventKind::Established {
+                numbers(&mut line, &item::statistics(record));
+                numbers(&mut line, &item::further(record));
+                for (name, word) in item::words(record, &setting.names) {
+                    add_word(&mut line, name, &word);
+                }
+            }
+        }
+    }
+    line.push('\n');
+    line
+}
+
+/// A word is quoted when it would not be one word, or could be taken for a quoted one.
+fn add_word(line: &mut String, name: &str, word: &str) {
+    let is_one = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_graphic() && letter != '"');
+    if is_one {
+        add(line, format_args!(" {name}={word}"));
+    } else {
+        add(line, format_args!(" {name}={word:?}"));
+    }
+}
+
+fn add(line: &mut String, more: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    line.write_fmt(more).ok();
+}

@@ -1,0 +1,90 @@
+//! What the configuration wants, in the terms of the kernel side, and what is loaded there, in the terms of the metrics: neither
+//! knows the other. Pure but for the signal and the file that it passes on how to read.
+
+use crate::lifecycle::signals;
+use common::{
+    drops::skip,
+    map::settings::{OVERRIDES, Override, Settings},
+};
+use std::{collections::BTreeSet, path::Path};
+use tcpvitals_config::{Config, DropLabel, Fallback, file::files, numbering::Numbering};
+use tcpvitals_kernel::{
+    load::{Setup, lookups::Lookups},
+    plan::{Plan, purpose::Selection},
+    probe::{btf_file::BtfFile, reasons::Reasons},
+};
+use tcpvitals_metrics::coverage::{Coverage, Program};
+
+/// What a configuration chooses to measure.
+pub const fn selection(config: &Config) -> Selection {
+    Selection {
+        detail: config.tcp.detail,
+        drops: config.drops.enabled,
+    }
+}
+
+/// The file with the kernel's type information: a given one, else the kernel's own.
+pub fn btf_file(given: Option<&Path>) -> BtfFile {
+    BtfFile::new(given, |path| files::read(path, files::BTF))
+}
+
+/// With what programs are loaded for a configuration.
+pub fn setup(config: &Config, numbering: &Numbering, reasons: Reasons, btf: BtfFile) -> Setup {
+    Setup {
+        memory: config.limits.memory,
+        lookups: lookups(config, numbering),
+        reasons,
+        btf,
+        end_is_asked: signals::end_is_asked,
+    }
+}
+
+/// What the programs look up by a configuration.
+pub fn lookups(config: &Config, numbering: &Numbering) -> Lookups {
+    Lookups {
+        networks: numbering.networks(config).collect(),
+        ports: numbering.ports(config).collect(),
+        settings: settings(config),
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let mut settings = Settings {
+        generation: 1,
+        ..Settings::default()
+    };
+    if let Fallback::Auto { ipv4, ipv6 } = config.subnets.fallback() {
+        settings.auto_ipv4 = u32::from(*ipv4);
+        settings.auto_ipv6 = u32::from(*ipv6);
+    }
+    for (entry, (pattern, connection)) in settings.overrides.iter_mut().zip(&config.connection_types) {
+        *entry = Override {
+            pattern: *pattern,
+            connection: *connection as u64,
+        };
+    }
+    settings.skipped_of_drops = skipped_of(&config.labels.drops).into();
+    settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
+    settings
+}
+
+/// What need not be looked for to tell drops apart by these labels.
+fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
+    let of = |label: DropLabel, bit: u8| if labels.contains(&label) { 0 } else { bit };
+    // Whoever looks for the subnet has found the protocol.
+    let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
+    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION)
+}
+
+/// What a plan covers.
+pub fn coverage(plan: &Plan) -> Coverage {
+    let programs = plan.programs.iter().map(|planned| Program {
+        name: planned.name(),
+        hook: planned.program.hook.name(),
+        off: planned.off.clone(),
+    });
+    Coverage {
+        programs: programs.collect(),
+        missing_fields: plan.missing_fields.clone(),
+    }
+}

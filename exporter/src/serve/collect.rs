@@ -1,0 +1,368 @@
+//! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
+//!
+//! One of the few places with a clock. The kernel is read by a thread that owns what is loaded; nothing wakes up between
+//! collections.
+
+mod drops;
+mod flows;
+mod reload;
+mod shared;
+
+use crate::{
+    lifecycle::{
+        setup,
+        threads::TooFew,
+        throttle::{self, Throttle},
+        worker::{NotDone, Worker},
+    },
+    serve::{process, push::pushes::Tally, web::served::Served},
+};
+use common::{
+    drops::{DropCount, DropRow},
+    tcp::group::GroupKey,
+};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use tcpvitals_config::{Config, numbering::Numbering};
+use tcpvitals_kernel::{
+    Kernel,
+    read::{DropReading, GroupReading, ReadError, Reading, Tables},
+};
+use tcpvitals_metrics::{
+    encode::otlp::delta::Relabelling,
+    families::{self, Families},
+    labels::{Labelling, sites},
+    rows::{drops::Dropped, flows::LiveFlow},
+    snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
+    status::Status,
+};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use shared::Shared;
+
+pub use reload::{ReloadError, Reloaded};
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The kernel could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The thread that reads it did not.
+    #[error("the kernel was not read: {0}")]
+    NotDone(#[from] NotDone),
+    /// The thread that put an answer together ended early.
+    #[error("the answer ended early: {0}")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+/// Collects when asked.
+#[derive(Debug)]
+pub struct Collector {
+    reader: Arc<Reader>,
+    last: Arc<AsyncMutex<Last>>,
+    drops: Shared<Vec<Dropped>>,
+    flows: Shared<Vec<LiveFlow>>,
+    started: Duration,
+}
+
+/// The thread that reads the kernel, and what the log knows of it.
+#[derive(Debug)]
+struct Reader {
+    source: Worker<Source>,
+    log: Throttle,
+}
+
+impl Reader {
+    /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
+    async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Source) -> Result<R, ReadError> + Send + 'static,
+    ) -> Result<R, CollectError> {
+        const FAILED: &str = "the kernel could not be read";
+        let result = match self.source.ask(read).await {
+            Ok(read) => read.map_err(CollectError::from),
+            Err(not_done) => Err(not_done.into()),
+        };
+        match &result {
+            Err(error) => {
+                if let Some(silent) = self.log.log(FAILED) {
+                    tracing::error!(%error, not_logged = silent, "{FAILED}");
+                }
+            }
+            Ok(_) if self.log.over(FAILED) => tracing::info!("the kernel can be read again"),
+            Ok(_) => {}
+        }
+        result
+    }
+}
+
+#[derive(Debug)]
+struct Last {
+    max_age: Duration,
+    /// When it began, when it ended, and what it gave.
+    collection: Option<(Instant, Instant, Collection)>,
+    /// Changes of labels that nobody has asked for yet; none while nobody will.
+    relabelled: Option<Option<Relabelling>>,
+}
+
+/// What was collected, and when.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// Since 1970.
+    pub at: Duration,
+    /// All families.
+    pub families: Arc<Families>,
+    /// How the exporter does.
+    pub status: Arc<Status>,
+}
+
+impl Collector {
+    /// A collector over a loaded kernel.
+    ///
+    /// `started` is when its counters began, since 1970.
+    ///
+    /// # Errors
+    /// [`TooFew`] where the system gives no thread.
+    pub fn new(
+        kernel: Kernel,
+        config: &Config,
+        numbering: Numbering,
+        (tally, served): (Arc<Tally>, Arc<Served>),
+        started: Duration,
+    ) -> Result<Self, TooFew> {
+        let source = Source {
+            kernel,
+            tally,
+            served,
+            config: config.clone(),
+            labelling: Labelling::new(config, &numbering, families::cost()),
+            numbering,
+            tables: Tables::default(),
+            epoch: 0,
+            last_reload: LastReload::at_start(clock()),
+            started: None,
+        };
+        let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
+        Ok(Self {
+            reader: Arc::new(Reader {
+                source,
+                log: Throttle::new(throttle::FAULT),
+            }),
+            last: Arc::new(AsyncMutex::new(Last {
+                max_age: config.collect.max_age,
+                collection: None,
+                relabelled: None,
+            })),
+            drops: Shared::default(),
+            flows: Shared::default(),
+            started,
+        })
+    }
+
+    /// When its counters began, since 1970.
+    pub fn started(&self) -> Duration {
+        self.started
+    }
+
+    /// The families of a snapshot that is not older than `collect.max_age`.
+    ///
+    /// # Errors
+    /// [`CollectError`] when the kernel could not be read; the next call tries again.
+    pub async fn families(&self) -> Result<Arc<Families>, CollectError> {
+        Ok(self.collect(false).await?.families)
+    }
+
+    /// The same with the time that they are for; `fresh` asks for a snapshot that nobody has seen yet.
+    ///
+    /// # Errors
+    /// As for [`Self::families`].
+    pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
+        let asked = now();
+        let last = Arc::clone(&self.last).lock_owned().await;
+        Ok(self.run(last, asked, fresh).await?.0)
+    }
+
+    /// The same with the changes of labels since this was last asked. From the first time on they are kept.
+    ///
+    /// # Errors
+    /// As for [`Self::families`].
+    pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Option<Relabelling>), CollectError> {
+        let asked = now();
+        let last = Arc::clone(&self.last).lock_owned().await;
+        let (collection, mut last) = self.run(last, asked, fresh).await?;
+        let relabelled = last.relabelled.replace(None);
+        Ok((collection, relabelled.flatten()))
+    }
+
+    /// Changes of labels need not be kept any more.
+    pub async fn forget_labels(&self) {
+        self.last.lock().await.relabelled = None;
+    }
+
+    /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
+    /// what it read would be lost.
+    async fn run(
+        &self,
+        mut last: OwnedMutexGuard<Last>,
+        asked: Instant,
+        fresh: bool,
+    ) -> Result<(Collection, OwnedMutexGuard<Last>), CollectError> {
+        // A run that began after somebody asked is as new as one of their own.
+        if let Some((began, ended, collection)) = &last.collection
+            && !fresh
+            && (ended.elapsed() < last.max_age || *began >= asked)
+        {
+            return Ok((collection.clone(), last));
+        }
+        let reader = Arc::clone(&self.reader);
+        let run = tokio::spawn(async move {
+            // So that there is never memory for two.
+            last.collection = None;
+            let began = now();
+            let (families, status) = reader.read(Source::collect).await?;
+            let at = clock();
+            let collection = Collection { at, families, status };
+            last.collection = Some((began, now(), collection.clone()));
+            Ok((collection, last))
+        });
+        run.await?
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the age of a snapshot is this module's business"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time since 1970, for others than ourselves.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the times of snapshots and reloads are told to others"
+)]
+pub fn clock() -> Duration {
+    // A clock before 1970 tells nothing.
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+#[derive(Debug)]
+struct Source {
+    kernel: Kernel,
+    tally: Arc<Tally>,
+    served: Arc<Served>,
+    config: Config,
+    numbering: Numbering,
+    labelling: Labelling,
+    tables: Tables,
+    epoch: u64,
+    last_reload: LastReload,
+    /// When the process began, in seconds since 1970, as others were told first.
+    started: Option<f64>,
+}
+
+impl Source {
+    fn collect(&mut self) -> Result<(Arc<Families>, Arc<Status>), ReadError> {
+        let snapshot = self.snapshot()?;
+        let families = self.label(&snapshot);
+        let status = Status::new(&snapshot, &families);
+        Ok((families, Arc::new(status)))
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
+        let began = now();
+        self.epoch += 1;
+        let Reading {
+            groups,
+            drops,
+            algorithms,
+            lost,
+            misses,
+        } = self.kernel.read(self.epoch, &mut self.tables)?;
+        let drops = self.name_drops(drops)?;
+        let mut exporter = process::read();
+        exporter.last_reload = self.last_reload;
+        exporter.started = self.start(exporter.started);
+        exporter.collections = self.epoch;
+        exporter.collect_duration = began.elapsed();
+        exporter.pushes = self.tally.read();
+        exporter.served = Some(self.served.read());
+        Ok(Snapshot {
+            groups: groups.into_iter().map(row_of_group).collect(),
+            drops,
+            algorithms,
+            lost,
+            misses,
+            coverage: setup::coverage(self.kernel.plan()),
+            capacity: self.kernel.capacity(),
+            jiffy: self.kernel.jiffy(),
+            exporter,
+        })
+    }
+
+    /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
+    /// It is replaced only when the clock is set back behind it.
+    fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
+        let kept = self.started.filter(|kept| *kept <= clock().as_secs_f64());
+        self.started = kept.or(reckoned);
+        self.started
+    }
+
+    fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {
+        Arc::new(families::build(&self.labelling.label(snapshot)))
+    }
+
+    fn learn_names(&mut self, readings: &BTreeMap<u32, DropReading>) -> Result<(), ReadError> {
+        let software = readings.values().filter_map(|reading| match reading.row {
+            DropRow::Software(key) => Some(key),
+            DropRow::Named(_) | DropRow::Other(_) => None,
+        });
+        self.kernel.learn_names(software)
+    }
+
+    fn name_drops(
+        &mut self,
+        readings: BTreeMap<u32, DropReading>,
+    ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
+        self.learn_names(&readings)?;
+        let row = |(slot, DropReading { row, count }): (u32, DropReading)| Row {
+            id: slot.into(),
+            key: sites::name(&row, &Known(&self.kernel)),
+            total: count,
+        };
+        Ok(readings.into_iter().map(row).collect())
+    }
+}
+
+/// The names that the kernel side has learned.
+struct Known<'a>(&'a Kernel);
+
+impl sites::Names for Known<'_> {
+    fn location(&self, address: u64) -> String {
+        self.0.location(address)
+    }
+
+    fn reason(&self, number: u32) -> String {
+        self.0.reason(number)
+    }
+
+    fn has_reason(&self, name: &str) -> bool {
+        self.0.has_reason(name)
+    }
+}
+
+fn row_of_group((slot, reading): (u32, GroupReading)) -> Row<Option<GroupKey>, Group> {
+    let GroupReading { key, counters, samples } = reading;
+    Row {
+        id: slot.into(),
+        key,
+        total: Group { counters, samples },
+    }
+}

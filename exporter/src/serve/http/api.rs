@@ -1,0 +1,124 @@
+//! The API: JSON for programs and for people who look closer than the metrics do. `docs/openapi.yaml` describes it.
+//!
+//! Nothing is read but when somebody asks, and those who ask together share one reading.
+
+pub mod access;
+pub mod drops;
+pub mod flows;
+pub mod query;
+pub mod rows;
+pub mod status;
+
+use crate::serve::{collect::CollectError, http::Service, web::own_pages_only};
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use query::{Query, WrongParameter};
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Its paths: flows, drops, status.
+pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"];
+
+/// Its routes.
+pub fn routes() -> Router<Arc<Service>> {
+    let [of_flows, of_drops, of_status] = PATHS;
+    Router::new()
+        .route(of_flows, get(flows).layer(middleware::from_fn(own_pages_only)))
+        .route(of_drops, get(drops))
+        .route(of_status, get(status))
+}
+
+async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    if !service.flows.is_open(service.web.has_auth()) {
+        return Err(Refusal::Closed);
+    }
+    let wanted = flows::Wanted::parse(&query.unwrap_or_default())?;
+    let flows = service.collector.flows().await?;
+    let turn = TURN.acquire().await;
+    // Sorting many flows takes a while, in which others are to be answered.
+    let answer = tokio::task::spawn_blocking(move || {
+        // The turn lasts as long as the work, even where nobody waits for the answer any more.
+        let _turn = turn;
+        wanted.encode(&flows)
+    });
+    Ok(encoded(StatusCode::OK, answer.await.map_err(CollectError::from)?))
+}
+
+/// One answer of flows at a time: it takes memory while it is made.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+async fn drops(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let wanted = drops::Wanted::parse(&query.unwrap_or_default())?;
+    let rows = service.collector.drops().await?;
+    Ok(json(StatusCode::OK, &wanted.answer(&rows)))
+}
+
+async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    Query::parse(&query.unwrap_or_default(), &[])?;
+    let collection = service.collector.collect(false).await?;
+    let started = service.collector.started();
+    let answer = status::answer(&collection.status, &service.coverage, &service.release, started);
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// Why there is no answer.
+enum Refusal {
+    Closed,
+    Parameter(WrongParameter),
+    Failed(CollectError),
+}
+
+impl From<WrongParameter> for Refusal {
+    fn from(wrong: WrongParameter) -> Self {
+        Self::Parameter(wrong)
+    }
+}
+
+impl From<CollectError> for Refusal {
+    fn from(error: CollectError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Closed => refuse(StatusCode::FORBIDDEN, access::REMEDY),
+            Self::Parameter(wrong) => json(StatusCode::BAD_REQUEST, &wrong),
+            // The collector has said so in the log.
+            Self::Failed(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    json(status, &serde_json::json!({ "error": error }))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    encoded(status, encode(value))
+}
+
+fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut body = serde_json::to_vec(value)?;
+    body.push(b'\n');
+    Ok(body)
+}
+
+fn encoded(status: StatusCode, body: serde_json::Result<Vec<u8>>) -> Response {
+    match body {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("encode the answer: {error}\n"),
+        )
+            .into_response(),
+    }
+}

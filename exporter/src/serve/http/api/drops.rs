@@ -1,0 +1,195 @@
+//! `/api/v1/drops`: rows of drops as the metric has them, and where in the function. Pure: rows and parameters in, JSON out.
+
+use super::{
+    query::{Query, WrongParameter},
+    rows::Page,
+};
+use common::{
+    drops::{Direction, DropSource, Protocol},
+    net::connection::ConnectionType,
+};
+use serde_json::{Map, Value, json};
+use tcpvitals_config::{Class, DropLabel};
+use tcpvitals_metrics::{
+    labels::OTHER,
+    rows::drops::{self, Dropped, SortKey, filter::Filter},
+};
+
+/// Its parameters.
+pub const PARAMETERS: [&str; 11] = [
+    "source",
+    "location",
+    "reason",
+    "class",
+    "protocol",
+    "direction",
+    "subnet",
+    "connection_type",
+    "sort",
+    "order",
+    "limit",
+];
+
+/// What is wanted of the rows.
+#[derive(Debug)]
+pub struct Wanted {
+    filter: Filter,
+    key: SortKey,
+    reversed: bool,
+    limit: usize,
+}
+
+impl Wanted {
+    /// By the parameters of a request.
+    ///
+    /// # Errors
+    /// [`WrongParameter`].
+    pub fn parse(text: &str) -> Result<Self, WrongParameter> {
+        let query = Query::parse(text, &PARAMETERS)?;
+        let sources = DropSource::ALL.map(|source| (source.as_str(), source));
+        let mut filter = Filter {
+            source: query.choice("source", &sources)?,
+            ..Filter::default()
+        };
+        for label in DropLabel::ALL {
+            let name = label.as_str();
+            let closed = match label {
+                DropLabel::Location | DropLabel::Reason => {
+                    filter
+                        .patterns
+                        .extend(query.glob(name)?.map(|glob| (label, vec![glob])));
+                    continue;
+                }
+                DropLabel::Subnet => None,
+                DropLabel::Class => Some(Class::ALL.map(Class::as_str).to_vec()),
+                DropLabel::Protocol => Some(Protocol::ALL.map(Protocol::as_str).to_vec()),
+                DropLabel::Direction => Some(vec![Direction::Receive.as_str(), Direction::Transmit.as_str()]),
+                DropLabel::ConnectionType => Some(ConnectionType::ALL.map(ConnectionType::as_str).to_vec()),
+            };
+            if let Some(mut words) = closed {
+                words.extend((!words.contains(&OTHER)).then_some(OTHER));
+                let words: Vec<(&str, ())> = words.into_iter().map(|word| (word, ())).collect();
+                query.choice(name, &words)?;
+            }
+            filter
+                .values
+                .extend(query.text(name).map(|value| (label, vec![value.to_owned()])));
+        }
+        let key = query.choice("sort", &SortKey::all())?.unwrap_or(SortKey::Packets);
+        Ok(Self {
+            filter,
+            key,
+            reversed: query.reversed(!matches!(key, SortKey::Label(_)))?,
+            limit: query.limit()?,
+        })
+    }
+
+    /// The answer.
+    pub fn answer(&self, rows: &[Dropped]) -> Value {
+        let mut wanted: Vec<Dropped> = rows.iter().filter(|row| self.filter.matches(row)).cloned().collect();
+        drops::sort(&mut wanted, self.key, self.reversed);
+        Page::cut(wanted, self.limit).json("drops", row)
+    }
+}
+
+/// One row.
+fn row(dropped: &Dropped) -> Value {
+    let Dropped {
+        id: _,
+        source,
+        labels,
+        place,
+        count,
+    } = dropped;
+    let mut row: Map<String, Value> = Map::new();
+    row.insert("source".to_owned(), json!(source.as_str()));
+    row.extend(labels.iter().map(|(name, value)| (String::from(*name), json!(value))));
+    let offset = place.as_ref().map(|place| place.offset);
+    row.insert("offset_bytes".to_owned(), json!(offset));
+    row.insert(
+        "module".to_owned(),
+        json!(place.as_ref().and_then(|place| place.module.as_ref())),
+    );
+    row.insert("packets".to_owned(), json!(count.packets));
+    row.insert("bytes".to_owned(), json!(count.bytes));
+    Value::Object(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tcpvitals_metrics::rows::{drops::Place, samples::dropped};
+
+    fn rows() -> Vec<Dropped> {
+        vec![
+            dropped(1, "ip_rcv CSUM error udp receive office wired", 5),
+            dropped(2, "tcp_v4_rcv NO_SOCKET error tcp receive office wired", 9),
+            dropped(3, "nft_do_chain NETFILTER_DROP policy tcp transmit lab wifi", 7),
+            dropped(4, "other other other other other other other", 1),
+        ]
+    }
+
+    fn check(query: &str, expected: &[&str], total: u64, cut: bool) {
+        let answer = Wanted::parse(query).unwrap().answer(&rows());
+        let shown = answer["drops"].as_array().unwrap();
+        let locations: Vec<&str> = shown.iter().map(|row| row["location"].as_str().unwrap()).collect();
+        assert_eq!(locations, expected, "{query}");
+        assert_eq!(
+            (&answer["total"], &answer["cut"]),
+            (&json!(total), &json!(cut)),
+            "{query}"
+        );
+    }
+
+    #[test]
+    fn rows_are_filtered_sorted_and_cut() {
+        check("", &["tcp_v4_rcv", "nft_do_chain", "ip_rcv", "other"], 4, false);
+        check("limit=2", &["tcp_v4_rcv", "nft_do_chain"], 4, true);
+        check("subnet=office&order=asc", &["ip_rcv", "tcp_v4_rcv"], 2, false);
+        check(
+            "location=*_rcv&sort=location&order=desc",
+            &["tcp_v4_rcv", "ip_rcv"],
+            2,
+            false,
+        );
+        check(
+            "class=policy&direction=transmit&connection_type=wifi",
+            &["nft_do_chain"],
+            1,
+            false,
+        );
+        check("class=other", &["other"], 1, false);
+        check("source=xdp", &[], 0, false);
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_those_there_are() {
+        for (query, parameter, allowed) in [
+            ("class=bad", "class", "benign"),
+            ("protocol=TCP", "protocol", "tcp"),
+            ("direction=in", "direction", "receive"),
+            ("connection_type=x", "connection_type", "wired"),
+            ("source=x", "source", "hardware"),
+            ("sort=rate", "sort", "packets"),
+            ("reason=%5B", "reason", "*"),
+        ] {
+            let error = Wanted::parse(query).unwrap_err();
+            assert_eq!(error.parameter, parameter);
+            assert!(error.allowed.iter().any(|word| word.contains(allowed)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_told_by_function_offset_and_module_and_never_by_address() {
+        let mut dropped = rows().remove(0);
+        let mut at = |place: Option<Place>| {
+            dropped.place = place;
+            let row = row(&dropped);
+            assert_eq!(row.get("address"), None);
+            [&row["offset_bytes"], &row["module"]].map(Value::clone)
+        };
+        let module = Some("nf_tables".to_owned());
+        assert_eq!(at(Some(Place { offset: 16, module })), [json!(16), json!("nf_tables")]);
+        assert_eq!(at(None), [Value::Null, Value::Null]);
+    }
+}

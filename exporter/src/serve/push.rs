@@ -1,0 +1,65 @@
+//! Push over OTLP: the same families as a scrape shows, as OpenTelemetry has them.
+//!
+//! `client` asks a receiver once, `answer` says what its answer means, and `pusher` decides when. It has a thread of its own,
+//! so that nothing of it can hold up a scrape.
+
+pub mod answer;
+pub mod client;
+pub mod pusher;
+pub mod pushes;
+pub mod resource;
+pub mod tls;
+
+use crate::{
+    lifecycle::threads::{self, TooFew},
+    serve::{
+        collect::Collector,
+        push::{
+            pusher::{Destination, Pusher},
+            pushes::Tally,
+        },
+    },
+};
+use client::Receiver;
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+};
+use tcpvitals_config::{Config, ConfigError};
+
+/// Starts the pusher. It ends, after a last push, once the sender of `destination` is gone; then what is given back is set.
+///
+/// # Errors
+/// [`TooFew`] when the system gives no thread.
+pub fn start(
+    collector: Arc<Collector>,
+    tally: Arc<Tally>,
+    destination: Destination,
+) -> Result<Arc<OnceLock<()>>, TooFew> {
+    // For looking up names; one that hangs must not hold up the next.
+    let runtime = threads::runtime("tcpvitals-names", 0, 2)?;
+    let pusher = Pusher::new(collector, tally, resource::detect());
+    let thread = thread::Builder::new().name("tcpvitals-otlp".to_owned());
+    let ended = Arc::new(OnceLock::new());
+    let end = Arc::clone(&ended);
+    let started = thread.spawn(move || {
+        runtime.block_on(pusher.run(destination));
+        // A look-up of a name that hangs is no reason to stay.
+        runtime.shutdown_background();
+        end.get_or_init(|| ());
+    });
+    started.map_err(|error| TooFew::new(1, error))?;
+    Ok(ended)
+}
+
+/// Where to push, if anywhere, by a configuration and the environment.
+///
+/// # Errors
+/// [`ConfigError`] when the endpoint cannot be one, or a file cannot be used.
+pub fn receiver(config: &Config) -> Result<Option<Arc<Receiver>>, ConfigError> {
+    let (settings, warnings) = config.otlp_settings()?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings.map(Receiver::new).transpose()?.map(Arc::new))
+}

@@ -1,0 +1,263 @@
+//! A receiver, over gRPC or HTTP: one HTTP client and one TLS set-up under both.
+//! It must never try twice or wait longer than the time-out; what an answer means, `answer` says. From settings and requests
+//! to the network.
+
+use super::{answer::Answer, tls};
+use flate2::{Compression as Level, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Request, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use httpdate::parse_http_date;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient,
+};
+use prost::{Message as _, bytes::Bytes};
+use rustls::ClientConfig;
+use std::{
+    error::Error,
+    io::Write as _,
+    time::{Duration, SystemTime},
+};
+use tcpvitals_config::{Compression, ConfigError, OtlpSettings, Protocol};
+use tonic::{codec::CompressionEncoding, codegen::Body, metadata::MetadataMap};
+
+/// Largest answer that is read; one with more to say has no more to say to us.
+const LARGEST_ANSWER: usize = 1 << 20;
+const USER_AGENT: &str = concat!("tcpvitals/", env!("CARGO_PKG_VERSION"));
+
+type Http<B> = legacy::Client<HttpsConnector<HttpConnector>, B>;
+
+/// A receiver that is ready to be asked: settings that work.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    settings: OtlpSettings,
+    tls: ClientConfig,
+}
+
+impl Receiver {
+    /// Reads the files that the settings name. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a file cannot be used.
+    pub fn new(settings: OtlpSettings) -> Result<Self, ConfigError> {
+        let tls = tls::config(&settings)?;
+        Ok(Self { settings, tls })
+    }
+
+    /// How to push to it.
+    pub const fn settings(&self) -> &OtlpSettings {
+        &self.settings
+    }
+
+    /// A client with no connection yet.
+    pub(super) fn client(&self) -> Client {
+        let settings = self.settings.clone();
+        let wire = match settings.protocol {
+            Protocol::Grpc => Wire::Grpc(self.grpc()),
+            Protocol::HttpProtobuf => Wire::Http(http(false, self.tls.clone())),
+        };
+        Client { settings, wire }
+    }
+
+    fn grpc(&self) -> MetricsServiceClient<Http<tonic::body::Body>> {
+        let http = http(true, self.tls.clone());
+        let client = MetricsServiceClient::with_origin(http, self.settings.target.uri().clone());
+        match self.settings.compression {
+            Compression::Gzip => client
+                .send_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Gzip),
+            Compression::None => client,
+        }
+    }
+}
+
+/// HTTP/2 without asking for gRPC, HTTP/1.1 else.
+fn http<B>(is_http2: bool, tls: ClientConfig) -> Http<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let mut tcp = HttpConnector::new();
+    // The scheme is the other connector's to look at.
+    tcp.enforce_http(false);
+    // HTTP/2 writes a small request in parts, and the last would wait for the receiver's delayed acknowledgment, 40 ms.
+    tcp.set_nodelay(true);
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    if is_http2 {
+        let connector = connector.enable_http2().wrap_connector(tcp);
+        builder.http2_only(true).build(connector)
+    } else {
+        builder.build(connector.enable_http1().wrap_connector(tcp))
+    }
+}
+
+/// Asks a receiver.
+#[derive(Debug)]
+pub(super) struct Client {
+    settings: OtlpSettings,
+    wire: Wire,
+}
+
+#[derive(Debug)]
+enum Wire {
+    Grpc(MetricsServiceClient<Http<tonic::body::Body>>),
+    Http(Http<Full<Bytes>>),
+}
+
+/// A request that is ready to travel, as often as it has to.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    Message(ExportMetricsServiceRequest),
+    Body(Bytes),
+}
+
+impl Client {
+    /// Does once what every attempt needs.
+    pub(super) fn pack(&self, request: ExportMetricsServiceRequest) -> Parcel {
+        match (&self.wire, self.settings.compression) {
+            (Wire::Grpc(_), _) => Parcel::Message(request),
+            (Wire::Http(_), Compression::None) => Parcel::Body(request.encode_to_vec().into()),
+            (Wire::Http(_), Compression::Gzip) => Parcel::Body(gzip(&request.encode_to_vec()).into()),
+        }
+    }
+
+    /// One attempt, no longer than the time-out.
+    pub(super) async fn send(&mut self, parcel: &Parcel) -> Answer {
+        let limit = self.settings.timeout;
+        let sent = async {
+            match (&mut self.wire, parcel) {
+                (Wire::Grpc(client), Parcel::Message(message)) => call(client, &self.settings, message.clone()).await,
+                (Wire::Http(client), Parcel::Body(body)) => post(client, &self.settings, body.clone()).await,
+                // A client sends what it packed itself.
+                (Wire::Grpc(_), Parcel::Body(_)) | (Wire::Http(_), Parcel::Message(_)) => Answer::Refused {
+                    why: "the request was packed for another protocol".to_owned(),
+                },
+            }
+        };
+        let answer = tokio::time::timeout(limit, sent).await;
+        answer.unwrap_or_else(|_elapsed| Answer::Silence {
+            why: format!("no answer within {limit:?}"),
+        })
+    }
+}
+
+async fn call(
+    client: &mut MetricsServiceClient<Http<tonic::body::Body>>,
+    settings: &OtlpSettings,
+    message: ExportMetricsServiceRequest,
+) -> Answer {
+    let mut request = tonic::Request::new(message);
+    *request.metadata_mut() = MetadataMap::from_headers(headers(settings));
+    request.set_timeout(settings.timeout);
+    match client.export(request).await {
+        Ok(response) => Answer::taken(response.into_inner()),
+        // Made here of a connection that failed, not by the receiver.
+        Err(status) => match status.source() {
+            Some(source) => Answer::Silence { why: chain(source) },
+            None => Answer::of_status(&status),
+        },
+    }
+}
+
+async fn post(client: &Http<Full<Bytes>>, settings: &OtlpSettings, body: Bytes) -> Answer {
+    let mut request = Request::post(settings.target.uri()).body(Full::new(body));
+    if let Ok(request) = &mut request {
+        let own = request.headers_mut();
+        *own = headers(settings);
+        own.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if settings.compression == Compression::Gzip {
+            own.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+    }
+    let response = match request.map(|request| client.request(request)) {
+        Ok(response) => response.await,
+        // The settings hold a URL that was parsed.
+        Err(error) => return Answer::Refused { why: error.to_string() },
+    };
+    let (parts, body) = match response {
+        Ok(response) => response.into_parts(),
+        Err(error) => return Answer::Silence { why: chain(&error) },
+    };
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await;
+    let body = body.map(|collected| collected.to_bytes()).unwrap_or_default();
+    let retry_after = parts.headers.get(header::RETRY_AFTER);
+    let after = retry_after.and_then(|value| delay(value.to_str().ok()?, now()));
+    Answer::of_http(parts.status.as_u16(), after, &body)
+}
+
+/// `Retry-After`: seconds, or a date.
+fn delay(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| {
+        let date = parse_http_date(text).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
+    })
+}
+
+fn headers(settings: &OtlpSettings) -> HeaderMap {
+    let mut headers = settings.headers.map().clone();
+    let own = headers.entry(header::USER_AGENT);
+    own.or_insert(HeaderValue::from_static(USER_AGENT));
+    headers
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Level::fast());
+    // Writing to memory does not fail.
+    let _infallible = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// What went wrong, down to the cause.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a receiver may say by a date when to try again"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_by_seconds_or_a_date_when_to_try_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
+        for (text, seconds) in [
+            ("120", Some(120)),
+            // 784111777 seconds after 1970.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            assert_eq!(delay(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_down_to_its_cause() {
+        let cause = std::io::Error::other("refused");
+        let error = std::io::Error::other(cause);
+        assert_eq!(chain(&error), "refused");
+    }
+}

@@ -1,0 +1,397 @@
+//! The pusher: collects when a push is due, sends, and tries again until the next one is.
+//! It must never hold more than one request, nor make anybody wait: it runs on a thread of its own, and what a scrape and it
+//! share is the collection. From the collector; to the receiver, the tally and the log.
+
+use super::{
+    answer::{Answer, pause},
+    client::{Client, Receiver},
+};
+use crate::{
+    lifecycle::throttle::{self, Throttle},
+    serve::{
+        collect::{CollectError, Collection, Collector, clock},
+        push::pushes::Tally,
+    },
+};
+use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
+use std::{sync::Arc, time::Duration};
+use tcpvitals_config::Temporality;
+use tcpvitals_metrics::{
+    encode::otlp::{
+        delta::Deltas,
+        reading::{self, Nanos, nanos, split},
+        request as encode,
+    },
+    snapshot::Push,
+};
+use tokio::{
+    sync::watch::{self, error::RecvError},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// Series of one request: far below the 4 MiB that receivers of gRPC take by default.
+const LARGEST_REQUEST: usize = 4_000;
+/// How long an attempt that is under way may take when the exporter is to stop.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the last push may take.
+const LAST: Duration = Duration::from_secs(3);
+
+/// Where to push, if anywhere; once its sender is gone, the pusher pushes a last time and ends.
+pub type Destination = watch::Receiver<Option<Arc<Receiver>>>;
+
+/// Pushes what a collector collects.
+#[derive(Debug)]
+pub struct Pusher {
+    collector: Arc<Collector>,
+    tally: Arc<Tally>,
+    resource: Resource,
+    /// When all series began, as receivers are told.
+    start: Nanos,
+    deltas: Deltas,
+    /// As it was last told, if it was.
+    temporality: Option<Temporality>,
+    /// What was wrong with this push, and what kind of fault it is.
+    trouble: Option<(Trouble, String)>,
+    log: Throttle,
+}
+
+/// Kinds of faults: a receiver chooses its words, but not these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Collection,
+    Refusal,
+    Silence,
+    Remark,
+    Rejection,
+}
+
+impl Trouble {
+    const ALL: [Self; 5] = [
+        Self::Collection,
+        Self::Refusal,
+        Self::Silence,
+        Self::Remark,
+        Self::Rejection,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collection => "the collection failed",
+            Self::Refusal => "the receiver refuses the metrics",
+            Self::Silence => "the receiver does not take the metrics",
+            Self::Remark => "the receiver took the metrics and says",
+            Self::Rejection => "the receiver rejects some of the data points",
+        }
+    }
+}
+
+/// What became of a request, or of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// The receiver has it.
+    Taken,
+    /// The receiver will not have it.
+    Refused,
+    /// It was not taken in time; the receiver asked not to be asked for so long.
+    GivenUp(Option<Duration>),
+}
+
+impl Pusher {
+    /// A pusher for this collector's metrics.
+    pub fn new(collector: Arc<Collector>, tally: Arc<Tally>, resource: Resource) -> Self {
+        let start = nanos(collector.started());
+        let deltas = Deltas::new(start);
+        Self {
+            start,
+            collector,
+            tally,
+            resource,
+            deltas,
+            temporality: None,
+            trouble: None,
+            log: Throttle::new(throttle::FAULT),
+        }
+    }
+
+    /// Pushes until the destination's sender is gone.
+    pub async fn run(mut self, mut destination: Destination) {
+        loop {
+            let receiver = destination.borrow_and_update().clone();
+            self.tally.switch(receiver.is_some());
+            let Some(receiver) = receiver else {
+                if destination.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let settings = receiver.settings();
+            tracing::info!(
+                endpoint = %settings.target,
+                protocol = settings.protocol.as_str(),
+                interval = ?settings.interval,
+                temporality = settings.temporality.as_str(),
+                "pushing over OTLP"
+            );
+            self.begin(settings.temporality).await;
+            if self.push_to(&receiver, &mut destination).await.is_err() {
+                self.push_a_last_time(&receiver).await;
+                return;
+            }
+        }
+    }
+
+    /// Who was told all since the start is not told so again when deltas begin.
+    async fn begin(&mut self, temporality: Temporality) {
+        let before = self.temporality.replace(temporality);
+        if temporality == Temporality::Cumulative {
+            self.collector.forget_labels().await;
+        } else if before == Some(Temporality::Cumulative)
+            && let Ok((Collection { at, families, .. }, _)) = self.collector.to_push(false).await
+        {
+            self.deltas = Deltas::new(nanos(at));
+            for part in split(&families, LARGEST_REQUEST) {
+                self.deltas.acknowledge(&part, nanos(at));
+            }
+        }
+    }
+
+    /// Pushes until the destination changes; fails when its sender is gone.
+    async fn push_to(&mut self, receiver: &Receiver, destination: &mut Destination) -> Result<(), RecvError> {
+        let interval = receiver.settings().interval;
+        let mut client = receiver.client();
+        // Soon, but hosts that start together do not come together.
+        let mut due = Instant::now() + interval.mul_f64(rand::random::<f64>() / 10.0);
+        loop {
+            tokio::select! {
+                () = sleep_until(due) => {}
+                changed = destination.changed() => return changed,
+            }
+            due = Instant::now() + interval.mul_f64(rand::random_range(0.9..1.1));
+            let collection = self.collect(false).await;
+            if let Delivery::GivenUp(Some(asked)) = self.push(collection, receiver, &mut client, due, destination).await
+            {
+                due = due.max(Instant::now() + asked);
+            }
+        }
+    }
+
+    /// What was counted until now must not be lost, but an exporter that is to stop must stop.
+    async fn push_a_last_time(&mut self, receiver: &Receiver) {
+        let (_nobody, unchanging) = watch::channel(None);
+        let mut client = receiver.client();
+        let due = Instant::now() + LAST;
+        let pushed = async {
+            let collection = self.collect(true).await;
+            self.push(collection, receiver, &mut client, due, &unchanging).await
+        };
+        if timeout(LAST, pushed).await != Ok(Delivery::Taken) {
+            let endpoint = &receiver.settings().target;
+            tracing::warn!(%endpoint, "the last push over OTLP was not taken");
+        }
+    }
+
+    /// What is there to push; with deltas, under labels that go on from where the last push left them.
+    async fn collect(&mut self, fresh: bool) -> Result<Collection, CollectError> {
+        if self.temporality != Some(Temporality::Delta) {
+            return self.collector.collect(fresh).await;
+        }
+        let (collection, relabelled) = self.collector.to_push(fresh).await?;
+        if let Some(relabelled) = relabelled {
+            self.deltas.relabel_all(relabelled);
+        }
+        Ok(collection)
+    }
+
+    /// Sends all that was collected, until `due` at the latest, and says what changed since the last time.
+    async fn push(
+        &mut self,
+        collection: Result<Collection, CollectError>,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        let delivery = match collection {
+            Ok(collection) => self.push_all(&collection, receiver, client, due, destination).await,
+            Err(error) => {
+                self.trouble = Some((Trouble::Collection, error.to_string()));
+                Delivery::Refused
+            }
+        };
+        self.tell();
+        delivery
+    }
+
+    async fn push_all(
+        &mut self,
+        Collection { at, families, .. }: &Collection,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        let temporality = receiver.settings().temporality;
+        let at = nanos(*at);
+        let start = self.start_before(at);
+        let mut all = Delivery::Taken;
+        for part in split(families, LARGEST_REQUEST) {
+            let request = match temporality {
+                Temporality::Cumulative => {
+                    encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))
+                }
+                Temporality::Delta => {
+                    let readings = reading::deltas(&part, &self.deltas, start, at);
+                    encode::request(&self.resource, temporality, readings)
+                }
+            };
+            match self.deliver(request, receiver, client, due, destination).await {
+                Delivery::Taken if temporality == Temporality::Delta => self.deltas.acknowledge(&part, at),
+                Delivery::Taken => {}
+                Delivery::Refused => all = Delivery::Refused,
+                given_up @ Delivery::GivenUp(_) => return given_up,
+            }
+        }
+        let closed = encode::request(&self.resource, Temporality::Delta, self.deltas.closed(at));
+        match self.deliver(closed, receiver, client, due, destination).await {
+            Delivery::Taken => {
+                self.deltas.acknowledge_closed();
+                all
+            }
+            not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => not_taken,
+        }
+    }
+
+    /// When all series began. Receivers refuse points that end before they begin, and take another beginning for a reset: so it
+    /// stays, unless the clock is set back behind it.
+    fn start_before(&mut self, at: Nanos) -> Nanos {
+        let start = begun_before(self.start, at);
+        if start != self.start {
+            self.start = start;
+            self.tally.add(Push::StartResets, 1);
+            tracing::warn!(
+                "push over OTLP: the clock was set back behind the start of all series, which begin anew for receivers"
+            );
+        }
+        self.start
+    }
+
+    /// Sends one request, and again as long as there is hope and time.
+    async fn deliver(
+        &mut self,
+        request: ExportMetricsServiceRequest,
+        receiver: &Receiver,
+        client: &mut Client,
+        due: Instant,
+        destination: &Destination,
+    ) -> Delivery {
+        if encode::is_empty(&request) {
+            return Delivery::Taken;
+        }
+        let parcel = client.pack(request);
+        let mut attempt = 1;
+        loop {
+            let answer = tokio::select! {
+                answer = client.send(&parcel) => answer,
+                () = interrupted(destination, GRACE) => Answer::Silence { why: "there was no time left".to_owned() },
+            };
+            let (after, why) = match answer {
+                Answer::Taken { rejected, message } => return self.taken(rejected, &message),
+                Answer::Refused { why } => {
+                    self.tally.add(Push::Refused, 1);
+                    self.trouble = Some((Trouble::Refusal, why));
+                    return Delivery::Refused;
+                }
+                Answer::TryAgain { after, why } => (after, why),
+                Answer::Silence { why } => {
+                    *client = receiver.client();
+                    (None, why)
+                }
+            };
+            tracing::debug!(attempt, why, "push over OTLP: no success yet");
+            let wait = pause(after, attempt, rand::random());
+            let is_over = Instant::now() + wait >= due;
+            let goes_on = !is_over
+                && tokio::select! {
+                    () = sleep(wait) => true,
+                    () = interrupted(destination, Duration::ZERO) => false,
+                };
+            if !goes_on {
+                self.tally.add(Push::Failed, 1);
+                self.trouble = Some((Trouble::Silence, why));
+                return Delivery::GivenUp(after.map(|_| wait));
+            }
+            self.tally.add(Push::Retries, 1);
+            attempt += 1;
+        }
+    }
+
+    fn taken(&mut self, rejected: u64, message: &str) -> Delivery {
+        self.tally.taken(clock().as_secs_f64());
+        if rejected == 0 {
+            self.tally.add(Push::Success, 1);
+        } else {
+            self.tally.add(Push::Partial, 1);
+            self.tally.add(Push::RejectedPoints, rejected);
+        }
+        match (rejected, message) {
+            (0, "") => {}
+            (0, _) => self.trouble = Some((Trouble::Remark, message.to_owned())),
+            (_, _) => self.trouble = Some((Trouble::Rejection, message.to_owned())),
+        }
+        Delivery::Taken
+    }
+
+    /// Logs each kind of fault when it begins, now and then while it lasts, and when it is over.
+    fn tell(&mut self) {
+        let trouble = self.trouble.take();
+        if let Some((kind, why)) = &trouble
+            && let Some(silent) = self.log.log(kind.as_str())
+        {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            tracing::warn!(not_logged = silent, "push over OTLP: {}{why}", kind.as_str());
+        }
+        let others = Trouble::ALL
+            .into_iter()
+            .filter(|kind| trouble.as_ref().is_none_or(|(lasts, _)| lasts != kind));
+        // All of them, so that none is left to be told of later.
+        let over = others.filter(|kind| self.log.over(kind.as_str())).count();
+        if trouble.is_none() && over > 0 {
+            tracing::info!("push over OTLP: the receiver takes the metrics again");
+        }
+    }
+}
+
+/// The destination has changed, or its sender is gone, for so long. It stays to be noticed by whoever waits for it.
+async fn interrupted(destination: &Destination, grace: Duration) {
+    // An error is the end, which is a change too.
+    let _ended = destination.clone().changed().await;
+    sleep(grace).await;
+}
+
+/// The beginning of series that is before `at`: the one there was, if it is one. It is unknown, 0, while the clock is before 1970.
+const fn begun_before(start: Nanos, at: Nanos) -> Nanos {
+    if start == 0 || start >= at {
+        at.saturating_sub(1)
+    } else {
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_keep_their_beginning_unless_the_clock_is_set_back_behind_it() {
+        let begun = [100, 50, 7000, 0, 0, 9000, 9500];
+        let starts = begun.into_iter().scan(10, |start, at| {
+            *start = begun_before(*start, at);
+            Some(*start)
+        });
+        assert_eq!(starts.collect::<Vec<_>>(), [10, 10, 10, 0, 0, 8999, 8999]);
+    }
+}

@@ -1,0 +1,87 @@
+//! TLS to a receiver: rustls with ring, the certificates of a file or of the system, and our own if it asks for one.
+//! It must never accept a certificate that leads to none of those. Reads the files that the settings name; to the clients.
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{fmt::Display, path::Path, sync::Arc};
+use tcpvitals_config::{ConfigError, OtlpSettings, file::files};
+
+/// What a client needs to know for its connections; without TLS, nothing is read.
+pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigError> {
+    let roots = if settings.target.is_encrypted() {
+        roots(settings.tls.ca_file.as_deref())?
+    } else {
+        RootCertStore::empty()
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| mismatched(&error))?
+        .with_root_certificates(roots);
+    match settings.tls.client.as_ref().filter(|_| settings.target.is_encrypted()) {
+        None => Ok(builder.with_no_client_auth()),
+        Some((certificate, key)) => {
+            let chain = certificates("otlp.tls.cert_file", certificate)?;
+            let private = read("otlp.tls.key_file", key, "a private key")?;
+            let private = PrivateKeyDer::from_pem_slice(&private)
+                .map_err(|error| unusable("otlp.tls.key_file", key, &error, "a private key"))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| mismatched(&error))
+        }
+    }
+}
+
+fn roots(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
+    const KEY: &str = "otlp.tls.ca_file";
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = file {
+        for certificate in certificates(KEY, file)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| unusable(KEY, file, &error, CERTIFICATES))?;
+        }
+        return Ok(roots);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    if usable == 0 {
+        let what = found
+            .errors
+            .first()
+            .map_or_else(|| "none found".to_owned(), ToString::to_string);
+        return Err(ConfigError::of_setting(
+            KEY,
+            format!("not set, and the system has no certificates to trust ({what}); name a file"),
+        ));
+    }
+    Ok(roots)
+}
+
+const CERTIFICATES: &str = "certificates";
+
+fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let bytes = read(key, path, CERTIFICATES)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = read.map_err(|error| unusable(key, path, &error, CERTIFICATES))?;
+    if found.is_empty() {
+        return Err(unusable(key, path, &"it holds none", CERTIFICATES));
+    }
+    Ok(found)
+}
+
+fn read(key: &str, path: &Path, wanted: &str) -> Result<Vec<u8>, ConfigError> {
+    files::read(path, files::PEM).map_err(|error| unusable(key, path, &error, wanted))
+}
+
+fn unusable(key: &str, path: &Path, what: &dyn Display, wanted: &str) -> ConfigError {
+    let path = path.display();
+    let what = format!("{path}: {what}; name a PEM file with {wanted} that tcpvitals may read");
+    ConfigError::of_setting(key, what)
+}
+
+fn mismatched(error: &rustls::Error) -> ConfigError {
+    let what = format!("{error}; check that cert_file and key_file belong together");
+    ConfigError::of_setting("otlp.tls", what)
+}

@@ -1,0 +1,257 @@
+//! Re-reads the configuration file, and keys and certificates of the push, when somebody asks or they change; says in the log that it
+//! began and how it ended. It must never read a file where anybody waits for an answer other than that: a thread of its own
+//! does, and what was read is put in force afterwards, at once.
+
+pub mod follow;
+pub mod watched;
+
+use crate::{
+    lifecycle::worker::Worker,
+    serve::{
+        collect::{Collector, ReloadError},
+        push::{self, client::Receiver},
+        reload::watched::Watched,
+    },
+};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tcpvitals_config::{Config, ConfigError, file::files};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify, watch},
+    time::timeout,
+};
+
+/// Longest time for reading files: a disk or a server that takes longer does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the pusher pushes, if anywhere.
+type Destination = watch::Sender<Option<Arc<Receiver>>>;
+
+/// Who or what asks for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// SIGHUP
+    Signal,
+    /// `POST /-/reload`
+    Request,
+    /// A file is not what it was.
+    Change,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Signal => "SIGHUP",
+            Self::Request => "POST /-/reload",
+            Self::Change => "a file changed",
+        })
+    }
+}
+
+/// A configuration that was read whole, with all that it needs.
+#[derive(Debug)]
+pub struct Wanted {
+    /// What the file says.
+    pub config: Config,
+    /// Where to push, if anywhere.
+    pub receiver: Option<Arc<Receiver>>,
+}
+
+/// The files of an attempt to read a configuration, as they were just before.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    file: Watched,
+    keys: Watched,
+}
+
+/// Reads a configuration; without a file there is only the built-in one. Blocks.
+///
+/// # Errors
+/// [`ConfigError`] as a sentence with place and remedy.
+pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
+    let mut sources = Sources {
+        file: Watched::look(file.map(Path::to_owned), files::CONFIGURATION),
+        keys: Watched::default(),
+    };
+    let mut read = || {
+        let config = Config::read_or_built_in(file)?;
+        sources.keys = Watched::look(config.otlp.files(), files::PEM);
+        let receiver = push::receiver(&config)?;
+        Ok(Wanted { config, receiver })
+    };
+    let result = read();
+    (sources, result)
+}
+
+/// Knows what to re-read, and who is to follow it.
+#[derive(Debug)]
+pub struct Reloader {
+    file: Option<PathBuf>,
+    files: Arc<Worker<()>>,
+    collector: Arc<Collector>,
+    /// One reload after the other.
+    turn: AsyncMutex<()>,
+    reloaded: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None once the pusher is to end.
+    destination: Option<Destination>,
+    sources: Sources,
+    /// Of the receiver in force.
+    keys: Watched,
+}
+
+impl Reloader {
+    /// Re-reads `file`, by the thread `files`; what is in force comes from `sources`.
+    pub fn new(
+        file: Option<PathBuf>,
+        files: Arc<Worker<()>>,
+        sources: Sources,
+        collector: Arc<Collector>,
+        destination: Destination,
+    ) -> Self {
+        Self {
+            file,
+            files,
+            collector,
+            turn: AsyncMutex::default(),
+            reloaded: Notify::new(),
+            state: Mutex::new(State {
+                destination: Some(destination),
+                keys: sources.keys.clone(),
+                sources,
+            }),
+        }
+    }
+
+    /// The pusher pushes a last time and ends.
+    pub fn end(&self) {
+        self.state().destination.take();
+    }
+
+    /// Goes over to what the files say now, even if whoever asks does not wait for it.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then everything is as it was.
+    pub async fn reload(self: &Arc<Self>, reason: Reason) -> Result<(), ReloadError> {
+        let reloader = Arc::clone(self);
+        let reload = tokio::spawn(async move { reloader.reload_in_turn(reason).await });
+        reload.await.unwrap_or_else(|error| Err(ReloadError::Ended(error)))
+    }
+
+    /// Whether there are files to follow.
+    pub fn has_files(&self, config_too: bool) -> bool {
+        let sources = &self.state().sources;
+        (config_too && !sources.file.is_empty()) || !sources.keys.is_empty()
+    }
+
+    /// Waits for a reload, which may name other files.
+    pub async fn reloaded(&self) {
+        self.reloaded.notified().await;
+    }
+
+    /// Follows files that have changed: the configuration if `config_too`, keys and certificates in any case.
+    pub async fn follow(self: &Arc<Self>, config_too: bool) {
+        let Sources { file, keys } = self.state().sources.clone();
+        let looked = self
+            .files
+            .ask(move |_| (config_too && file.have_changed(), keys.have_changed()));
+        match looked.await {
+            // How it went stands in the log and in the metrics.
+            Ok((true, _)) | Ok((_, true)) if config_too => drop(self.reload(Reason::Change).await),
+            Ok((_, true)) => self.renew().await,
+            // It looks again, later.
+            Ok((_, false)) | Err(_) => {}
+        }
+    }
+
+    async fn reload_in_turn(&self, reason: Reason) -> Result<(), ReloadError> {
+        let _turn = self.turn.lock().await;
+        let file = self.file.clone();
+        let named = file.as_deref().map_or_else(|| "built-in".into(), Path::to_string_lossy);
+        tracing::info!(%reason, file = %named, "reloading the configuration");
+        let read = self.files.ask(move |_| read(file.as_deref()));
+        let wanted = match timeout(PATIENCE, read).await {
+            Ok(Ok((sources, wanted))) => {
+                self.state().sources = sources;
+                wanted.map_err(ReloadError::Config)
+            }
+            Ok(Err(error)) => Err(ReloadError::NotRead(error)),
+            Err(_elapsed) => Err(ReloadError::Slow(PATIENCE)),
+        };
+        let (config, receiver) = match wanted {
+            Ok(Wanted { config, receiver }) => (Ok(config), receiver),
+            Err(error) => (Err(error), None),
+        };
+        let result = self.collector.reload(config).await;
+        self.reloaded.notify_one();
+        match result {
+            Ok(_) => {
+                self.state().push_to(receiver);
+                tracing::info!("the configuration is reloaded");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the configuration stays as it was");
+                Err(error)
+            }
+        }
+    }
+
+    /// The receiver in force with keys and certificates as they are now.
+    async fn renew(&self) {
+        let _turn = self.turn.lock().await;
+        let current = self
+            .state()
+            .destination
+            .as_ref()
+            .and_then(|current| current.borrow().clone());
+        let settings = current.map(|receiver| receiver.settings().clone());
+        let before = self.state().sources.keys.clone();
+        let renewed = self.files.ask(move |_| {
+            let keys = before.look_again();
+            (keys, settings.map(Receiver::new).transpose())
+        });
+        let Ok((keys, receiver)) = renewed.await else { return };
+        let mut state = self.state();
+        state.sources.keys = keys;
+        match receiver {
+            Ok(receiver) => {
+                state.push_to(receiver.map(Arc::new));
+                tracing::info!("keys and certificates of the push were read again");
+            }
+            Err(error) => tracing::warn!(%error, "keys or certificates of the push are wrong; those before stay"),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Leaves the pusher alone where nothing has changed.
+    fn push_to(&mut self, receiver: Option<Arc<Receiver>>) {
+        let same_keys = self.keys == self.sources.keys;
+        self.keys = self.sources.keys.clone();
+        let Some(destination) = &self.destination else { return };
+        destination.send_if_modified(|current| {
+            let same = match (&*current, &receiver) {
+                (None, None) => true,
+                (Some(old), Some(new)) => same_keys && old.settings() == new.settings(),
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            if !same {
+                *current = receiver;
+            }
+            !same
+        });
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP server around the routes: TLS, passwords, headers and limits by the web configuration file of the Prometheus
+//! exporter-toolkit. It must never know what the routes answer; it decides who gets to them, and how.
+//! Connections come from the listener that `serve` opens; requests go to the router of `http`.
+
+mod access;
+mod body;
+mod compress;
+mod config;
+mod current;
+mod report;
+pub mod served;
+mod transport;
+
+pub(crate) use access::guard::own_pages_only;
+pub use body::Body;
+pub(crate) use compress::{accepts_gzip, compress, gzip};
+pub use config::WebConfig;
+pub use current::Web;
+pub use transport::{connections::Connections, server::serve};

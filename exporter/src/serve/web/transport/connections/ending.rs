@@ -1,0 +1,44 @@
+//! What a connection, its place in the table and its socket know together: how it ends. It must never wait for a lock.
+//! From the table and the server; to the socket.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// How a connection comes to an end that its client does not choose.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    told: Notify,
+    reset: AtomicBool,
+    stalled: AtomicBool,
+}
+
+impl Ending {
+    /// It has to make room for another.
+    pub(super) fn tell(&self) {
+        self.told.notify_one();
+    }
+
+    /// Until the connection has to make room for another.
+    pub(crate) async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    /// What the kernel still holds of an answer is given up as well.
+    pub(crate) fn reset(&self) {
+        self.reset.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client leaves bytes that the kernel has no more room for.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is cut off, and not closed: what the client has not taken is not delivered.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Relaxed) || self.is_stalled()
+    }
+}

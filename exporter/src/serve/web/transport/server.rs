@@ -1,0 +1,308 @@
+//! The server: takes connections, speaks TLS with them where it is configured, and hands their requests to the router.
+//! It must never let one connection hold up another: not by a slow handshake, a slow header, or an answer nobody takes.
+//! Connections come from the listener; requests go through the guard to the routes of `http`.
+
+use axum::{Router, middleware};
+use hyper::{Request, body::Incoming, service::Service};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+    service::TowerToHyperService,
+};
+use nix::sys::socket::{
+    Backlog, MsgFlags, listen, recv, setsockopt,
+    sockopt::{RcvBuf, SndBuf, TcpNoDelay, TcpUserTimeout},
+};
+use std::{
+    io::{self, ErrorKind},
+    mem,
+    net::SocketAddr,
+    os::fd::AsRawFd as _,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{
+    connections::{ANSWER, Connection, Connections},
+    wire::Wire,
+};
+use crate::serve::web::{
+    Web,
+    access::{
+        guard::{Gate, guard},
+        login::Logins,
+    },
+    current::Current,
+};
+use tcpvitals_metrics::snapshot::Refusal;
+
+/// Longest wait for the first byte of a connection.
+const FIRST_BYTE: Duration = Duration::from_secs(3);
+
+/// Longest handshake of TLS, the wait for its first byte apart.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Longest wait for a request's header, and so also for the next request. Scrapes every 15 s share a connection, those
+/// every 30 s do not just miss it.
+const HEADER: Duration = Duration::from_secs(20);
+
+/// Longest time that the kernel keeps trying to deliver what a client does not take. It runs from the first time that the client's
+/// window is too small for what waits, even if the client takes some of it: so no less than an answer may take.
+const DELIVERY: Duration = ANSWER;
+
+/// Most bytes of a request's header, and of an answer that waits to be sent in addition to the one being sent.
+const BUFFER: usize = 32 << 10;
+
+/// Most bytes that TLS holds for a client that does not take them.
+const TLS_BUFFER: usize = 16 << 10;
+
+/// Most bytes that the kernel holds of a connection in each direction; it takes twice as much memory for them. Without a bound it
+/// takes megabytes for clients that read slowly.
+const SEND_BUFFER: usize = 64 << 10;
+const RECEIVE_BUFFER: usize = 16 << 10;
+
+/// Most requests of one HTTP/2 connection at a time: enough for a scraper and for a browser's page.
+const STREAMS: u32 = 4;
+
+/// Most bytes that a client may send as bodies of requests over HTTP/2 before they are asked for, which they never are.
+const STREAM_WINDOW: u32 = 16 << 10;
+const CONNECTION_WINDOW: u32 = 64 << 10;
+
+/// Longest time to finish what is under way when told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves until `stop`; then no connection is taken any more, and those with a request under way have a grace of seconds.
+///
+/// # Errors
+/// When the system gives no random numbers, or does not say where `listener` listens.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    web: Arc<Web>,
+    connections: Arc<Connections>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
+    if let Err(error) = listen(&listener, Backlog::MAXCONN) {
+        tracing::debug!(%error, "the queue of connections stays short");
+    }
+    tune(&listener);
+    let gate = Gate {
+        web: Arc::clone(&web),
+        logins: Logins::new()?,
+        loopback: listener.local_addr()?.ip().to_canonical().is_loopback(),
+    };
+    let router = router.layer(middleware::from_fn_with_state(Arc::new(gate), guard));
+    let routes = TowerToHyperService::new(router);
+    let mut graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            // Whoever was let in by a certificate that is none any more must not stay by keeping a connection.
+            () = web.changed() => {
+                let before = mem::replace(&mut graceful, GracefulShutdown::new());
+                tokio::spawn(before.shutdown());
+            }
+            (stream, peer) = accept(&listener, &connections) => {
+                let visit = Visit {
+                    routes: routes.clone(),
+                    connection: connections.admit(peer.ip()),
+                };
+                if has_spoken(&stream) {
+                    visit.connection.heard();
+                }
+                let (current, watcher) = (web.current(), graceful.watcher());
+                tokio::spawn(visit.run(stream, peer, current, watcher, stopped.clone()));
+            }
+        }
+    }
+    drop(listener);
+    // Who has not finished the handshake has asked for nothing yet.
+    drop(stopping);
+    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::info!("requests that were still under way are cut off");
+    }
+    Ok(())
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
+    loop {
+        connections.room().await;
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted; the longest idle one is closed");
+                // Most often there are too many open files: give one time to be closed.
+                connections.close_one();
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// What every connection inherits: answers leave at once, the kernel holds little of them, and gives up a client that takes none.
+/// Without these it works too.
+fn tune(listener: &TcpListener) {
+    let delivery = u32::try_from(DELIVERY.as_millis()).unwrap_or(u32::MAX);
+    for (what, result) in [
+        ("SO_SNDBUF", setsockopt(listener, SndBuf, &SEND_BUFFER)),
+        ("SO_RCVBUF", setsockopt(listener, RcvBuf, &RECEIVE_BUFFER)),
+        ("TCP_NODELAY", setsockopt(listener, TcpNoDelay, &true)),
+        ("TCP_USER_TIMEOUT", setsockopt(listener, TcpUserTimeout, &delivery)),
+    ] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "{what} cannot be set");
+        }
+    }
+}
+
+/// Whether something has come already. The connection's own task may see it late, where the machine is busy.
+fn has_spoken(stream: &TcpStream) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
+}
+
+/// Whether it was the connection that failed before it was taken, not the listener.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
+    )
+}
+
+/// One connection, from its first byte to its end.
+struct Visit {
+    routes: TowerToHyperService<Router>,
+    connection: Arc<Connection>,
+}
+
+impl Visit {
+    async fn run(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        current: Arc<Current>,
+        watcher: Watcher,
+        mut stopped: watch::Receiver<()>,
+    ) {
+        let connection = Arc::clone(&self.connection);
+        let ending = Arc::clone(&connection.ending);
+        let stream = Wire::new(stream, Arc::clone(&ending));
+        let serve = async {
+            tokio::select! {
+                heard = connection.first_byte(&stream, peer) => if !heard { return },
+                _ = stopped.changed() => return,
+            }
+            let Some(tls) = current.tls.clone() else {
+                return self.serve(stream, false, watcher).await;
+            };
+            let stream = tokio::select! {
+                stream = connection.handshake(tls.into(), stream, peer) => stream,
+                _ = stopped.changed() => return,
+            };
+            if let Some(stream) = stream {
+                let (_, session) = stream.get_ref();
+                if session.peer_certificates().is_some() && current.config.compares_clients() {
+                    connection.certify();
+                }
+                let http2 = session.alpn_protocol() == Some(b"h2");
+                self.serve(stream, http2, watcher).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ending.told() => {}
+            () = serve => {}
+        }
+    }
+
+    async fn serve<S>(self, stream: S, http2: bool, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER)
+            .max_buf_size(BUFFER);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(HEADER)
+            .keep_alive_timeout(HEADER)
+            .max_concurrent_streams(STREAMS)
+            .max_send_buf_size(BUFFER)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let builder = if http2 {
+            builder.http2_only()
+        } else {
+            builder.http1_only()
+        };
+        let connection = Arc::clone(&self.connection);
+        let serving = builder.serve_connection(TokioIo::new(stream), self);
+        let serving = watcher.watch(serving.into_owned());
+        tokio::select! {
+            result = serving => if let Err(error) = result {
+                tracing::debug!(error, "a connection ended early");
+            },
+            () = connection.overdue() => {}
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Visit {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.connection));
+        self.routes.call(request)
+    }
+}
+
+impl Connection {
+    /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
+    async fn first_byte(&self, stream: &Wire, peer: SocketAddr) -> bool {
+        if timeout(FIRST_BYTE, stream.readable()).await.is_err() {
+            tracing::debug!(%peer, "nothing came in time");
+            self.all().report.served.refused(Refusal::Handshake);
+            self.ending.reset();
+            return false;
+        }
+        self.heard();
+        true
+    }
+
+    /// TLS on a connection.
+    async fn handshake(&self, tls: TlsAcceptor, stream: Wire, peer: SocketAddr) -> Option<TlsStream<Wire>> {
+        let accept = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
+        match timeout(HANDSHAKE, accept).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Err(_elapsed) => {
+                tracing::debug!(%peer, "the TLS handshake took too long");
+                self.all().report.served.refused(Refusal::Handshake);
+                self.ending.reset();
+            }
+        }
+        None
+    }
+}
