@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::exporter::program::brought;
 use tests::exporter::run_command;
-use tests::program::brought;
 
 use crate::chart::{container, top};
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::exporter::exposition::{Format, parse};
 use tests::exporter::run_command;
-use tests::exposition::{Format, parse};
-use tests::scrape::Scrape;
-use tests::wait::until;
+use tests::exporter::scrape::Scrape;
+use tests::machine::wait::until;
 
 use crate::chart::top;
 use machine::Machine;

@@ -5,10 +5,10 @@ use std::fs::write;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tests::certificates::Authority;
 use tests::exporter::{Exporter, Launch};
-use tests::prometheus::{Job, Prometheus};
-use tests::turn;
+use tests::machine::certificates::Authority;
+use tests::machine::turn;
+use tests::readers::prometheus::{Job, Prometheus};
 
 const USER: &str = "prometheus";
 const PASSWORD: &str = "correct horse";

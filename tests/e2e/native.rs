@@ -6,16 +6,16 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::account::{End, require_equal};
 use tests::exporter::Exporter;
-use tests::namespace::Namespace;
-use tests::pair::Pair;
-use tests::peer::{Offer, Peer};
-use tests::prometheus::Prometheus;
-use tests::subnet::{Family, Subnet, config};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::{Ends, Flow};
-use tests::turn;
+use tests::kernel::account::{End, require_equal};
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::pair::Pair;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Family, Subnet, config};
+use tests::net::traffic::{Ends, Flow};
+use tests::readers::prometheus::Prometheus;
 
 use crate::guarded::Guard;
 

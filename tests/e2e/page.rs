@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::browser::{Browser, View};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::nft;
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::subnet::Family::V4;
-use tests::traffic::{Flow, settle};
-use tests::turn;
+use tests::machine::turn;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family::V4;
+use tests::net::traffic::{Flow, settle};
+use tests::readers::browser::{Browser, View};
 
 const NARROW: View = View {
     width: 360,

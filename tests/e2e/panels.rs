@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::read_to_string;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::dashboards::{Query, dashboards, expand};
+use tests::exporter::otlp::Recorder;
 use tests::exporter::start;
-use tests::otlp::Recorder;
-use tests::prometheus::{Job, Line, Prometheus};
-use tests::rules::{rule_files, rules};
-use tests::turn;
-use tests::wait::until;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::readers::dashboards::{Query, dashboards, expand};
+use tests::readers::prometheus::{Job, Line, Prometheus};
+use tests::readers::rules::{rule_files, rules};
 use traffic::Traffic;
 
 /// How histograms are scraped, which is also the name of a cluster, so that a variable chooses one.

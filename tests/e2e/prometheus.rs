@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use tests::account::{End, require_equal};
+use tests::exporter::exposition::{Exposition, Family, Format, Kind, parse};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, OPEN_METRICS, PROMETHEUS_TEXT, start};
-use tests::exposition::{Exposition, Family, Format, Kind, parse};
-use tests::pair::Pair;
-use tests::prometheus::{Held, Job, Prometheus};
-use tests::scrape::Scrape;
-use tests::subnet::Family::{V4, V6};
-use tests::traffic::{Ends, Flow, settle};
-use tests::turn;
+use tests::kernel::account::{End, require_equal};
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family::{V4, V6};
+use tests::net::traffic::{Ends, Flow, settle};
+use tests::readers::prometheus::{Held, Job, Prometheus};
 
 /// Formats by the name that Prometheus gives them, and how their metrics are read without it: protobuf says the same as
 /// OpenMetrics, under the names of the older text.

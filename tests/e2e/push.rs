@@ -1,13 +1,13 @@
 //! An exporter that pushes over OTLP, with traffic that the kernel has counted, and the scrape that a push must equal.
 
 use anyhow::Result;
-use tests::account::{End, require_equal};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::start;
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::subnet::Family;
-use tests::traffic::{Ends, Flow};
-use tests::wait::until;
+use tests::kernel::account::{End, require_equal};
+use tests::machine::wait::until;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Ends, Flow};
 
 /// A push a second, and snapshots that live long enough to be in a scrape and in the push before or after it.
 const SETTINGS: &str = "collect: {max_age: 2500ms}\n";

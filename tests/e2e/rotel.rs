@@ -1,9 +1,9 @@
 //! rotel takes what the exporter pushes over gRPC and over HTTP, and holds what a scrape of the same snapshot shows.
 
 use anyhow::Result;
-use tests::otlp::{Received, Recorder, Transport, require_same};
-use tests::rotel::Rotel;
-use tests::turn;
+use tests::exporter::otlp::{Received, Recorder, Transport, require_same};
+use tests::machine::turn;
+use tests::readers::rotel::Rotel;
 
 use crate::push::compare;
 

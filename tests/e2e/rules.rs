@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tests::dashboards::folder;
-use tests::program::{brought, feed};
-use tests::rules::{rule_files, test_files};
+use tests::exporter::program::{brought, feed};
+use tests::readers::dashboards::folder;
+use tests::readers::rules::{rule_files, test_files};
 
 fn promtool(arguments: &[&str], files: &[PathBuf]) -> Result<String> {
     let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use tests::exporter::exposition::{Exposition, Family, Format, Kind, Series, parse};
+use tests::exporter::program::{brought, feed};
 use tests::exporter::{Exporter, OPEN_METRICS, PROMETHEUS_TEXT, start};
-use tests::exposition::{Exposition, Family, Format, Kind, Series, parse};
-use tests::pair::Pair;
-use tests::program::{brought, feed};
-use tests::subnet::{self, CLIENT};
-use tests::traffic::{Flow, send_datagrams};
-use tests::turn;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet;
+use tests::net::subnet::CLIENT;
+use tests::net::traffic::{Flow, send_datagrams};
 
 /// An exporter that has something to say in every family: connections, alive and gone, and drops.
 fn busy(pair: &Pair, then: impl FnOnce(&Exporter<'_>) -> Result<()>) -> Result<()> {

@@ -7,13 +7,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tests::exporter::binary;
-use tests::nft;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::tmux::Terminal;
-use tests::traffic::{Flow, send_datagrams};
-use tests::turn;
-use tests::wait::until;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, send_datagrams};
+use tests::readers::tmux::Terminal;
 
 /// A folder with the script `top`, which becomes the program and leaves its process id.
 fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {

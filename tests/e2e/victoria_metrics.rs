@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::exposition::Series;
-use tests::otlp::{Documented, Values, documented, of_scrape};
-use tests::scrape::{Scrape, differences};
-use tests::turn;
-use tests::victoria_metrics::{Stored, VictoriaMetrics};
+use tests::exporter::exposition::Series;
+use tests::exporter::otlp::{Documented, Values, documented, of_scrape};
+use tests::exporter::scrape::{Scrape, differences};
+use tests::machine::turn;
+use tests::readers::victoria_metrics::{Stored, VictoriaMetrics};
 
 use crate::push::compare;
 

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use table::Table;
-use tests::dashboards::{dashboards, expand, files, list, text};
-use tests::prometheus::Prometheus;
-use tests::rules::rules;
+use tests::readers::dashboards::{dashboards, expand, files, list, text};
+use tests::readers::prometheus::Prometheus;
+use tests::readers::rules::rules;
 
 /// Labels that a scrape adds.
 const OF_TARGETS: [&str; 3] = ["cluster", "instance", "job"];

@@ -11,14 +11,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tests::capture::Capture;
+use tests::exporter::capture::Capture;
 use tests::exporter::{binary, run_command};
-use tests::packet::datagram;
-use tests::pair::{DEVICE, Pair};
-use tests::peer::Peer;
-use tests::subnet::Family;
-use tests::traffic::send_datagrams;
-use tests::{nft, turn};
+use tests::machine::turn;
+use tests::net::nft;
+use tests::net::packet::datagram;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::peer::Peer;
+use tests::net::subnet::Family;
+use tests::net::traffic::send_datagrams;
 
 const PORT: u16 = 4000;
 
@@ -57,7 +58,7 @@ fn tshark_and_capinfos_read_a_file_of_three_kinds_of_packets() -> Result<()> {
     let subnet = pair.subnet()?;
     nft::drop_matching(&pair.server, "input", &format!("udp dport {PORT}"))?;
     let other = pair.client.name();
-    let tunnel = tests::subnet::Subnet::take()?;
+    let tunnel = tests::net::subnet::Subnet::take()?;
     let peer = Peer::new(&pair.client, tunnel).with_context(|| format!("in {other}"))?;
     let networks = [
         subnet.address(Family::V4, 2).to_string(),

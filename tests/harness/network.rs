@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Result, bail};
-use tests::counters::{Counters, Queue};
-use tests::namespace::{Namespace, host};
-use tests::pair::{DEVICE, Pair};
-use tests::subnet::{Family, SERVER};
-use tests::traffic::{Flow, send_datagrams, settle, small_udp_receiver};
-use tests::wait::until;
-use tests::{nft, turn};
+use tests::kernel::counters::{Counters, Queue};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::{Namespace, host};
+use tests::net::nft;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::{Flow, send_datagrams, settle, small_udp_receiver};
 
 fn exists(name: &str) -> Result<bool> {
     Ok(read_dir("/run/netns")?.flatten().any(|entry| entry.file_name() == name))
@@ -176,19 +177,19 @@ fn a_cable_carries_nothing_of_its_own() -> Result<()> {
 #[test]
 fn a_cable_carries_every_subnet_that_it_was_given() -> Result<()> {
     let _turn = turn::shared()?;
-    let pair = Pair::with(tests::pair::Cable {
+    let pair = Pair::with(tests::net::pair::Cable {
         subnets: 3,
         ..Default::default()
     })?;
     for subnet in &pair.subnets {
         for family in [Family::V4, Family::V6] {
             let to = (subnet.address(family, SERVER), 80).into();
-            let listener = tests::traffic::listen(&pair.server, to)?;
+            let listener = tests::net::traffic::listen(&pair.server, to)?;
             let flow = Flow::through(&listener, &pair, to)?;
             assert_eq!(flow.client.peer_addr()?, to);
             assert_eq!(
                 flow.server.peer_addr()?.ip(),
-                subnet.address(family, tests::subnet::CLIENT)
+                subnet.address(family, tests::net::subnet::CLIENT)
             );
         }
         assert!(pair.config().contains(&subnet.name()));

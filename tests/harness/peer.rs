@@ -3,14 +3,14 @@
 use std::io::{Read as _, Write as _};
 
 use anyhow::Result;
-use tests::counters::Counters;
-use tests::namespace::Namespace;
-use tests::packet::{datagram, flag, spoiled};
-use tests::peer::{Connection, Offer, Peer};
-use tests::subnet::{CLIENT, Subnet};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::listen;
-use tests::turn;
+use tests::kernel::counters::Counters;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::packet::{datagram, flag, spoiled};
+use tests::net::peer::{Connection, Offer, Peer};
+use tests::net::subnet::{CLIENT, Subnet};
+use tests::net::traffic::listen;
 
 /// A namespace whose kernel keeps to what the script provokes: no probes of its own for lost tails.
 fn stage() -> Result<(Namespace, Peer)> {

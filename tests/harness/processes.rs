@@ -5,8 +5,8 @@ use std::process::{self, Command};
 
 use anyhow::Result;
 use tests::exporter::{Launch, run_command};
-use tests::processes::{Capabilities, programs_of, status, still_loaded};
-use tests::turn;
+use tests::kernel::processes::{Capabilities, programs_of, status, still_loaded};
+use tests::machine::turn;
 
 #[test]
 fn a_run_gives_its_code_and_both_its_outputs() -> Result<()> {

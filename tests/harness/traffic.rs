@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use socket2::SockRef;
-use tests::counters::Counters;
-use tests::pair::{DEVICE, Pair};
-use tests::subnet::{Family, SERVER};
-use tests::tcp_info::CLOSED;
-use tests::traffic::{Ending, Flow, churn, dual_stack, listen, receive, send, settle};
-use tests::turn;
+use tests::kernel::counters::Counters;
+use tests::kernel::tcp_info::CLOSED;
+use tests::machine::turn;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::{Ending, Flow, churn, dual_stack, listen, receive, send, settle};
 
 #[test]
 fn both_ends_of_an_idle_and_of_a_finished_flow_agree() -> Result<()> {

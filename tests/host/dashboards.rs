@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use tests::dashboards::{Dashboard, dashboards, list, text};
+use tests::readers::dashboards::{Dashboard, dashboards, list, text};
 
 /// A schema of Grafana's by the name of its file.
 fn schema(name: &str) -> Result<Value> {

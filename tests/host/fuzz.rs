@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tests::fuzz::TARGETS;
-use tests::wait::timed;
+use tests::machine::fuzz::TARGETS;
+use tests::machine::wait::timed;
 
 /// Damaged inputs of each seed.
 const ROUNDS: u32 = 1500;

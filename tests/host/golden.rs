@@ -16,7 +16,8 @@ use tcpvitals_metrics::encode::prometheus::encode;
 use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::{Families, METRICS};
 use tcpvitals_metrics::labels::Labelling;
-use tests::exposition::{self, Exposition, parse};
+use tests::exporter::exposition;
+use tests::exporter::exposition::{Exposition, parse};
 
 use crate::sample::{QUOTED, coverage, full};
 

@@ -7,11 +7,11 @@ use std::fs::{read_dir, read_to_string, write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use tests::hostile::{ATTACKS, markdown};
+use tests::machine::hostile::{ATTACKS, markdown};
 
 use crate::golden::wants_update;
 
-const BEGIN: &str = "<!-- The table of attacks: tests/src/hostile.rs -->\n";
+const BEGIN: &str = "<!-- The table of attacks: tests/src/machine/hostile.rs -->\n";
 const END: &str = "<!-- End of the table -->\n";
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tcpvitals::serve::http::api;
 use tcpvitals::serve::http::api::query::LIMIT;
 use tcpvitals_metrics::rows::{drops, flows};
-use tests::openapi::document;
+use tests::readers::openapi::document;
 
 /// The names of an object's members.
 fn keys(object: &Value) -> BTreeSet<String> {

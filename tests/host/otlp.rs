@@ -13,7 +13,7 @@ use tcpvitals_metrics::encode::otlp::delta::Deltas;
 use tcpvitals_metrics::encode::otlp::reading::{cumulative, deltas, split};
 use tcpvitals_metrics::encode::otlp::request::{attribute, request};
 use tcpvitals_metrics::families::{Families, Kind};
-use tests::otlp::{Number, Received};
+use tests::exporter::otlp::{Number, Received};
 
 use crate::golden::{CASES, require_same, wants_update};
 

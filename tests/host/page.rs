@@ -15,7 +15,7 @@ use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::Families;
 use tcpvitals_metrics::labels::Labelling;
 use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
-use tests::web_page::{REST, rows, site, unescape};
+use tests::readers::browser::web_page::{REST, rows, site, unescape};
 
 use crate::golden::{CASES, require_golden};
 use crate::sample::{QUOTED, coverage, empty};

@@ -22,7 +22,8 @@ use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::{Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
 use tcpvitals_metrics::labels::{LabelSet, Labelling};
 use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
-use tests::{exposition, protobuf};
+use tests::exporter::exposition;
+use tests::exporter::exposition::protobuf;
 
 use crate::sample::{JIFFY, coverage, empty, observe};
 

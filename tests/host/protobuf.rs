@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
-use tests::protobuf::{
+use tests::exporter::exposition::protobuf::{
     Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType, Span, Timestamp, decode, native_buckets,
 };
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_yaml::Value;
-use tests::dashboards::files;
-use tests::rules::{Rule, rules, test_files};
+use tests::readers::dashboards::files;
+use tests::readers::rules::{Rule, rules, test_files};
 
 /// Where runbooks are, from the top of the repository on: what a rule's link begins with.
 const FOLDER: &str = "docs/runbooks/";

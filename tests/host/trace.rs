@@ -18,7 +18,7 @@ use tcpvitals::commands::trace::names::Names;
 use tcpvitals::commands::trace::{json, text};
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
-use tests::trace::{objects, require_same};
+use tests::exporter::trace::{objects, require_same};
 
 use crate::golden::{require_golden, wants_update};
 use crate::sample::QUOTED;

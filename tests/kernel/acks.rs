@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::rc::Rc;
 
 use anyhow::Result;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::namespace::Namespace;
-use tests::peer::{Connection, Offer, Peer};
-use tests::scrape::Scrape;
-use tests::subnet::{CLIENT, Subnet, config};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::listen;
-use tests::turn;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::peer::{Connection, Offer, Peer};
+use tests::net::subnet::{CLIENT, Subnet, config};
+use tests::net::traffic::listen;
 
 struct Stage {
     namespace: Namespace,

@@ -3,13 +3,13 @@
 use anyhow::{Result, bail};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
-use tests::counters::Counters;
 use tests::exporter::Launch;
-use tests::pair::{Pair, of_each_family};
-use tests::subnet::Family;
-use tests::tcp_info::TcpInfo;
-use tests::traffic::{Flow, settle};
-use tests::turn;
+use tests::kernel::counters::Counters;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::pair::{Pair, of_each_family};
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, settle};
 
 /// Segments and bytes of a socket, both ways.
 fn totals(info: &TcpInfo) -> [u64; 4] {

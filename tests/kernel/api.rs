@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tests::curl::curl;
+use tests::exporter::live_flow::{find, require_equal};
 use tests::exporter::{Exporter, Launch, start};
-use tests::live_flow::{find, require_equal};
-use tests::nft;
-use tests::openapi::require;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::{Flow, listen, send_datagrams, settle, small_udp_receiver};
-use tests::turn;
+use tests::machine::turn;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, listen, send_datagrams, settle, small_udp_receiver};
+use tests::readers::curl::curl;
+use tests::readers::openapi::require;
 
 /// An answer in JSON.
 fn ask(exporter: &Exporter<'_>, path: &str, status: u16) -> Result<Value> {

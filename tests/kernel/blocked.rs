@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use socket2::SockRef;
 use tests::exporter::start;
-use tests::kernel_facts::note;
-use tests::pair::{DEVICE, Pair, of_each_family};
-use tests::subnet::Family;
-use tests::traffic::{Flow, receive, send, settle};
-use tests::turn;
+use tests::kernel::kernel_facts::note;
+use tests::machine::turn;
+use tests::net::pair::{DEVICE, Pair, of_each_family};
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, receive, send, settle};
 
 use crate::account::{End, require_equal, same, seconds};
 
@@ -30,8 +30,9 @@ fn a_reader_that_does_not_read_blocks_the_sender_by_its_window() -> Result<()> {
         let flow = Flow::open(&pair, family, 443)?;
         let taken = flow.fill()?;
         let labels = [("subnet", &*subnet), ("role", "client")];
-        let limited =
-            |scrape: &tests::scrape::Scrape, limit| scrape.sum(LIMITED, &[labels[0], labels[1], ("limit", limit)]);
+        let limited = |scrape: &tests::exporter::scrape::Scrape, limit| {
+            scrape.sum(LIMITED, &[labels[0], labels[1], ("limit", limit)])
+        };
 
         // While it is blocked, time goes on in both accounts.
         let mut last = 0.0;

@@ -6,10 +6,10 @@ mod filters;
 mod queue;
 
 use anyhow::Result;
-use tests::capture::Capture;
-use tests::namespace::Namespace;
-use tests::pair::Pair;
-use tests::subnet::{Family, SERVER};
+use tests::exporter::capture::Capture;
+use tests::net::namespace::Namespace;
+use tests::net::pair::Pair;
+use tests::net::subnet::{Family, SERVER};
 
 /// The port whose packets a filter drops.
 const PORT: u16 = 4000;

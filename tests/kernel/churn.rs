@@ -6,16 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tests::counters::Counters;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::settings::{rest, scaled};
-use tests::skipped::Skipped;
-use tests::subnet::Family;
-use tests::traffic::{Ending, churn};
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::counters::Counters;
+use tests::kernel::skipped::Skipped;
+use tests::machine::settings::{rest, scaled};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Ending, churn};
 
 use crate::account::End;
 

@@ -4,12 +4,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tests::btf;
 use tests::exporter::{Exporter, Launch, binary, config_file, run, run_command};
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::{Ends, Flow, settle};
-use tests::turn;
+use tests::kernel::btf;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Ends, Flow, settle};
 
 use crate::account::{End, require_equal};
 

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::counters::{Counters, Queue};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::kernel_facts::skip;
-use tests::namespace::Namespace;
-use tests::packet::{Segment, flag};
-use tests::pair::{DEVICE, Pair, of_each_family};
-use tests::raw_ip::{behind, send_packets, udp, v6};
-use tests::scrape::Scrape;
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::{Flow, send_datagrams, small_udp_receiver};
-use tests::xdp::{Mode, Verdict, Xdp};
-use tests::{nft, turn};
+use tests::kernel::counters::{Counters, Queue};
+use tests::kernel::kernel_facts::skip;
+use tests::machine::turn;
+use tests::net::devices::xdp::{Mode, Verdict, Xdp};
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::packet::raw_ip::{behind, send_packets, udp, v6};
+use tests::net::packet::{Segment, flag};
+use tests::net::pair::{DEVICE, Pair, of_each_family};
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{Flow, send_datagrams, small_udp_receiver};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const BYTES: &str = "tcpvitals_dropped_bytes_total";
@@ -120,7 +121,7 @@ fn a_queue_that_refuses_all_pieces_of_a_packet_counts_the_pieces() -> Result<()>
     ))?;
     (&flow.client).write_all(&[0; 60_000])?;
     // Between the retransmissions, which come ever later.
-    let (queue, scrape) = tests::wait::until("a moment in which nothing is sent", || {
+    let (queue, scrape) = tests::machine::wait::until("a moment in which nothing is sent", || {
         let before = Queue::read(&pair.client, DEVICE)?;
         let scrape = exporter.scrape()?;
         let is_at_rest = before.drops > 10 && Queue::read(&pair.client, DEVICE)? == before;
@@ -181,7 +182,7 @@ fn probes_of_a_closed_window_are_no_errors() -> Result<()> {
     flow.fill()?;
     let probes = |counters: &Counters| counters.get("TcpExtTCPWinProbe");
     let before = probes(&Counters::read(&pair.client)?)?;
-    tests::wait::until("two probes of the window", || {
+    tests::machine::wait::until("two probes of the window", || {
         let now = probes(&Counters::read(&pair.client)?)?;
         Ok((now >= before + 2).then_some(()))
     })?;
@@ -352,7 +353,7 @@ fn a_device_without_carrier_is_no_queue_that_is_too_short() -> Result<()> {
     let pair = Pair::new()?;
     let exporter = start(pair.config())?;
     pair.server.exec(&format!("ip link set dev {DEVICE} down"))?;
-    tests::wait::until("the carrier to be lost", || {
+    tests::machine::wait::until("the carrier to be lost", || {
         let state = pair.client.exec(&format!("ip -o link show dev {DEVICE}"))?;
         Ok(state.contains("NO-CARRIER").then_some(()))
     })?;
@@ -389,7 +390,7 @@ fn the_protocol_is_that_behind_the_extension_headers() -> Result<()> {
             let (first, content) = behind(headers, next, &udp(9, 100));
             let packet = v6(subnet.v6(CLIENT), subnet.v6(SERVER), first, &content);
             send_packets(&pair.client, subnet.v6(SERVER).into(), &vec![packet; 3])?;
-            tests::wait::until("the filter to have dropped all", || {
+            tests::machine::wait::until("the filter to have dropped all", || {
                 Ok((nft::dropped(&pair.server)?.packets == 3).then_some(()))
             })?;
             let scrape = settled(&exporter, &pair.server)?;
@@ -416,7 +417,7 @@ fn a_header_that_is_cut_off_is_an_error_over_ipv4_and_ipv6() -> Result<()> {
         acknowledgment: 1,
         flags: flag::ACK,
         window: 1,
-        options: tests::packet::Options::default(),
+        options: tests::net::packet::Options::default(),
         payload: Vec::new(),
     }
     .encode();

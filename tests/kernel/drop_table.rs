@@ -8,12 +8,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tests::exporter::{binary, config_file, run};
-use tests::nft;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::{send_datagrams, small_udp_receiver};
-use tests::turn;
-use tests::wait::until;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{send_datagrams, small_udp_receiver};
 
 /// The command at work; killed on drop.
 struct Drops(Child);

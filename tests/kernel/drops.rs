@@ -5,16 +5,17 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tests::counters::{Counters, Queue};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Launch, start};
-use tests::namespace::Namespace;
-use tests::packet::{datagram, spoiled};
-use tests::pair::{Cable, DEVICE, Pair, of_each_family, of_each_family_with};
-use tests::peer::{Offer, Peer};
-use tests::scrape::Scrape;
-use tests::subnet::{CLIENT, Family, Subnet, config};
-use tests::traffic::{Flow, listen, send_datagrams, settle, small_udp_receiver};
-use tests::{nft, turn};
+use tests::kernel::counters::{Counters, Queue};
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::packet::{datagram, spoiled};
+use tests::net::pair::{Cable, DEVICE, Pair, of_each_family, of_each_family_with};
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{CLIENT, Family, Subnet, config};
+use tests::net::traffic::{Flow, listen, send_datagrams, settle, small_udp_receiver};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const BYTES: &str = "tcpvitals_dropped_bytes_total";

@@ -15,11 +15,11 @@ use tcpvitals_kernel::Kernel;
 use tcpvitals_kernel::plan;
 use tcpvitals_kernel::plan::purpose::Purpose;
 use tcpvitals_kernel::probe::features;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::tcp_info::TcpInfo;
-use tests::traffic::{Flow, listen, settle};
-use tests::turn;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, listen, settle};
 
 /// What both say of a flow: a name, the record's value, the kernel's.
 type Row = (&'static str, fn(&FlowRecord) -> u64, fn(&TcpInfo) -> u64);

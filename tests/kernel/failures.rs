@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::exporter::{Finished, config_file, run};
-use tests::turn;
+use tests::machine::turn;
 
 const CANNOT_SERVE: i32 = 1;
 const BAD_CONFIGURATION: i32 = 2;

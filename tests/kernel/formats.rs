@@ -5,13 +5,13 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, Result};
 use flate2::read::GzDecoder;
+use tests::exporter::exposition::protobuf;
+use tests::exporter::exposition::{Exposition, Format, Kind, parse};
 use tests::exporter::{OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF, start};
-use tests::exposition::{Exposition, Format, Kind, parse};
-use tests::pair::Pair;
-use tests::protobuf;
-use tests::subnet::Family;
-use tests::traffic::Flow;
-use tests::turn;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::Flow;
 
 /// Families by the name that the older format gives them, each with its kind there.
 fn families(exposition: &Exposition) -> BTreeSet<(String, bool)> {

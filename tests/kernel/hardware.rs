@@ -10,10 +10,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::exporter::start;
-use tests::kernel_facts::skip;
-use tests::namespace::host;
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::kernel_facts::skip;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::host;
 
 const BUS: &str = "/sys/bus/netdevsim";
 const DEVICE: &str = "netdevsim/netdevsim77";

@@ -21,10 +21,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use table::ACTIVITIES;
-use tests::counters::Counters;
 use tests::exporter::Exporter;
-use tests::subnet::Subnet;
-use tests::turn;
+use tests::kernel::counters::Counters;
+use tests::machine::turn;
+use tests::net::subnet::Subnet;
 
 use crate::suite::{Entry, Row, Stage, entry, run_table};
 
@@ -230,7 +230,7 @@ fn losses(activity: &Activity, before: &[Counters; 2], after: &[Counters; 2]) ->
 
 /// Packets that the devices of both namespaces received.
 fn passed(stage: &Stage) -> Result<u64> {
-    let of = |namespace: &tests::namespace::Namespace| {
+    let of = |namespace: &tests::net::namespace::Namespace| {
         namespace.run(|| {
             let text = read_to_string("/proc/thread-self/net/dev")?;
             let packets = |line: &str| line.split_once(':')?.1.split_whitespace().nth(1)?.parse::<u64>().ok();

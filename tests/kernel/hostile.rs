@@ -1,4 +1,4 @@
-//! What outsiders try, and what holds meanwhile: each attack of `tests::hostile` is one test in this folder.
+//! What outsiders try, and what holds meanwhile: each attack of `tests::machine::hostile` is one test in this folder.
 //!
 //! They run alone, as they load the machine; `-- --nocapture` shows their figures.
 
@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tests::exporter::Exporter;
-use tests::settings::{patience, scaled};
-use tests::wait::{Deadline, timed};
+use tests::machine::settings::{patience, scaled};
+use tests::machine::wait::{Deadline, timed};
 
 /// What a scraper waits for at most, and the kubelet.
 const SCRAPE: Duration = Duration::from_secs(1);

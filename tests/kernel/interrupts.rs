@@ -16,9 +16,9 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::NamedTempFile;
-use tests::btf;
 use tests::exporter::{Exporter, Launch};
-use tests::pair::{DEVICE, Pair};
+use tests::kernel::btf;
+use tests::net::pair::{DEVICE, Pair};
 
 /// A cable whose ends hand their packets to all processors.
 fn spread() -> Result<Pair> {

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Socket, Type};
-use tests::counters::Counters;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::kernel_facts::skip;
-use tests::namespace::Namespace;
-use tests::packet::{Options, Segment, flag};
-use tests::pair::Pair;
-use tests::peer::{Offer, Peer};
-use tests::scrape::Scrape;
-use tests::subnet::{CLIENT, Family, Subnet, config};
-use tests::traffic::listen;
-use tests::wait::until_stable;
-use tests::{nft, turn};
+use tests::kernel::counters::Counters;
+use tests::kernel::kernel_facts::skip;
+use tests::machine::turn;
+use tests::machine::wait::until_stable;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::packet::{Options, Segment, flag};
+use tests::net::pair::Pair;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{CLIENT, Family, Subnet, config};
+use tests::net::traffic::listen;
 
 const TURNED_AWAY: &str = "tcpvitals_tcp_listen_drops_total";
 

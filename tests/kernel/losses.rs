@@ -15,9 +15,9 @@ mod table;
 use anyhow::{Context as _, Result, ensure};
 use table::LOSSES;
 use tests::exporter::Exporter;
-use tests::scrape::Scrape;
-use tests::subnet::Subnet;
-use tests::turn;
+use tests::exporter::scrape::Scrape;
+use tests::machine::turn;
+use tests::net::subnet::Subnet;
 
 use crate::suite::{Entry, Row, Stage, entry, far, run_table};
 

@@ -3,7 +3,7 @@
 //! Every test has its own subnets and an exporter of its own, and reads the series of its subnets, so tests run beside
 //! each other; those that load the machine run alone.
 
-use tests::account;
+use tests::kernel::account;
 
 mod acks;
 mod adoption;

@@ -5,14 +5,15 @@ use std::io::{ErrorKind, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::SockRef;
-use tests::counters::{Counters, Queue};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::kernel_facts::{add_queue, skip};
-use tests::pair::{DEVICE, Pair};
-use tests::scrape::Scrape;
-use tests::subnet::Family;
-use tests::traffic::{Ends, Flow, settle};
-use tests::{nft, turn};
+use tests::kernel::counters::{Counters, Queue};
+use tests::kernel::kernel_facts::{add_queue, skip};
+use tests::machine::turn;
+use tests::net::nft;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::Family;
+use tests::net::traffic::{Ends, Flow, settle};
 
 use crate::account::{End, require_equal};
 

@@ -8,11 +8,11 @@ mod tls;
 mod totals;
 
 use anyhow::{Result, ensure};
+use tests::exporter::otlp::Recorder;
 use tests::exporter::{Exporter, start};
-use tests::otlp::Recorder;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::Flow;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::Flow;
 
 const OPENED: &str = "tcpvitals.tcp.connections_opened";
 const OPENED_TOTAL: &str = "tcpvitals_tcp_connections_opened_total";
@@ -64,7 +64,7 @@ impl Scene {
     /// Waits until a scrape says that so many connections were opened here: one that comes while a push collects gets what
     /// was counted when that began.
     fn wait_until_scraped(&self, opened: f64) -> Result<()> {
-        tests::wait::until("the totals to be scraped", || {
+        tests::machine::wait::until("the totals to be scraped", || {
             let scraped = self.exporter.scrape()?.sum(OPENED_TOTAL, &[("subnet", &self.subnet)])?;
             ensure!(scraped <= opened, "{scraped} of {opened} connections were scraped");
             Ok((scraped == opened).then_some(()))
@@ -73,7 +73,7 @@ impl Scene {
 
     /// Waits until the receiver has taken what a scrape says now.
     fn wait_until_told(&self, recorder: &Recorder, opened: f64) -> Result<()> {
-        tests::wait::until("the totals to arrive", || {
+        tests::machine::wait::until("the totals to arrive", || {
             let last = recorder.taken().pop().unwrap_or_default();
             let told = last.sum(OPENED, &[("tcpvitals.subnet", &self.subnet)]);
             ensure!(told <= opened, "{told} of {opened} connections were told");

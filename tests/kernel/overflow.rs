@@ -4,13 +4,13 @@ use std::io::Write as _;
 
 use anyhow::{Result, bail};
 use tests::exporter::{Exporter, start};
-use tests::kernel_facts::skip;
-use tests::namespace::Namespace;
-use tests::pair::{Cable, Pair};
-use tests::peer::{Offer, Peer};
-use tests::subnet::{Family, SERVER, Subnet, config};
-use tests::traffic::{Flow, listen, settle};
-use tests::turn;
+use tests::kernel::kernel_facts::skip;
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::pair::{Cable, Pair};
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Family, SERVER, Subnet, config};
+use tests::net::traffic::{Flow, listen, settle};
 
 use crate::account::{End, require_equal};
 
@@ -146,7 +146,7 @@ fn drops_beyond_the_table_are_counted() -> Result<()> {
         let namespace = Namespace::new()?;
         let peer = Peer::new(&namespace, *subnet)?;
         for port in 0..3 {
-            peer.inject(&tests::packet::datagram(
+            peer.inject(&tests::net::packet::datagram(
                 peer.at(1000 + port),
                 peer.kernel_at(9),
                 b"lost",

@@ -5,16 +5,16 @@ use std::fs::write;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tests::curl::curl;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Launch, start};
-use tests::nft;
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::subnet::Family::V4;
-use tests::traffic::{Flow, send_datagrams, settle};
-use tests::turn;
-use tests::wait::until;
-use tests::web_page::{rows, site};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family::V4;
+use tests::net::traffic::{Flow, send_datagrams, settle};
+use tests::readers::browser::web_page::{rows, site};
+use tests::readers::curl::curl;
 
 #[test]
 fn its_numbers_are_those_of_the_metrics() -> Result<()> {

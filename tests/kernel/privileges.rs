@@ -8,13 +8,13 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tests::exporter::{Launch, binary, config_file, run_command, start};
-use tests::nft;
-use tests::pair::Pair;
-use tests::processes::{Capabilities, programs_of, status, still_loaded};
-use tests::subnet::Family;
-use tests::traffic::{Flow, send_datagrams, settle};
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::processes::{Capabilities, programs_of, status, still_loaded};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, send_datagrams, settle};
 
 use crate::account::{End, require_equal};
 

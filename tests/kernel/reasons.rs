@@ -4,15 +4,16 @@ use std::fs::read_dir;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::counters::Queue;
 use tests::exporter::start;
-use tests::kernel_facts::{add_queue, has_type_name, skip};
-use tests::namespace::host;
-use tests::pair::{DEVICE, Pair};
-use tests::subnet::Family;
-use tests::traffic::{send_datagrams, small_udp_receiver};
-use tests::wait::until;
-use tests::{openvswitch, turn};
+use tests::kernel::counters::Queue;
+use tests::kernel::kernel_facts::{add_queue, has_type_name, skip};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::devices::openvswitch;
+use tests::net::namespace::host;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::Family;
+use tests::net::traffic::{send_datagrams, small_udp_receiver};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const MODULE: &str = "openvswitch";

@@ -5,16 +5,16 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, Launch};
-use tests::nft;
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::settings::{rest, scaled};
-use tests::skipped::Skipped;
-use tests::subnet::Family;
-use tests::traffic::{Ending, Flow, churn, listen, send_datagrams, settle};
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::skipped::Skipped;
+use tests::machine::settings::{rest, scaled};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Ending, Flow, churn, listen, send_datagrams, settle};
 
 use crate::account::{End, require_equal, require_equal_where};
 

@@ -6,17 +6,18 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::counters::Counters;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::start;
-use tests::namespace::Namespace;
-use tests::pair::Pair;
-use tests::peer::{Offer, Peer};
-use tests::scrape::Scrape;
-use tests::subnet::{Family, Subnet, config};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::{Flow, listen, settle};
-use tests::wait::until;
-use tests::{nft, turn};
+use tests::kernel::counters::Counters;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Family, Subnet, config};
+use tests::net::traffic::{Flow, listen, settle};
 
 use crate::account::{End, require_equal};
 

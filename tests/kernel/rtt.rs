@@ -5,13 +5,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::start;
-use tests::namespace::Namespace;
-use tests::peer::{Offer, Peer};
-use tests::scrape::Scrape;
-use tests::subnet::{Subnet, config};
-use tests::tcp_info::TcpInfo;
-use tests::turn;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::namespace::Namespace;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Subnet, config};
 
 use crate::account::seconds;
 

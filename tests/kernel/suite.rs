@@ -14,11 +14,11 @@ use anyhow::{Result, ensure};
 pub(crate) use needs::Need;
 pub(crate) use stage::{Row, SERVED, Stage, far, served_port};
 use tests::exporter::{Exporter, start};
-use tests::kernel_facts::{note, skip};
-use tests::pair::Pair;
-use tests::settings::{only, requires_all};
-use tests::subnet::Subnet;
-use tests::wait::timed;
+use tests::kernel::kernel_facts::{note, skip};
+use tests::machine::settings::{only, requires_all};
+use tests::machine::wait::timed;
+use tests::net::pair::Pair;
+use tests::net::subnet::Subnet;
 
 /// Entries that one exporter serves: each leaves label sets behind, which every later scrape is the longer for.
 const PART: usize = 20;

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use tests::exporter::live_flow::{find, require_equal};
 use tests::exporter::{config_file, run};
-use tests::live_flow::{find, require_equal};
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::{Flow, settle};
-use tests::turn;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, settle};
 
 #[test]
 fn flows_that_are_printed_once_equal_tcp_info() -> Result<()> {

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, bail};
 use tests::exporter::{Exporter, start};
-use tests::pair::Pair;
-use tests::subnet::{CLIENT, Family};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::{Ends, Flow, dual_stack, listen, settle};
-use tests::turn;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::{CLIENT, Family};
+use tests::net::traffic::{Ends, Flow, dual_stack, listen, settle};
 
 use crate::account::{End, require_equal};
 

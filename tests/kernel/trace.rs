@@ -5,16 +5,16 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::namespace::Namespace;
-use tests::pair::Pair;
-use tests::peer::{Offer, Peer};
-use tests::processes::Capabilities;
-use tests::subnet::{Family, Subnet, config};
-use tests::tcp_info::{CLOSED, TcpInfo};
-use tests::trace::{Object, To, Trace, Traced, objects, require_same};
-use tests::traffic::{Flow, settle};
-use tests::turn;
-use tests::wait::until;
+use tests::exporter::trace::{Object, To, Trace, Traced, objects, require_same};
+use tests::kernel::processes::Capabilities;
+use tests::kernel::tcp_info::{CLOSED, TcpInfo};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::Namespace;
+use tests::net::pair::Pair;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Family, Subnet, config};
+use tests::net::traffic::{Flow, settle};
 
 /// What both call the same thing: a name in a trace, and the field of `TCP_INFO`.
 type Row = (&'static str, fn(&TcpInfo) -> u64);
@@ -145,8 +145,14 @@ fn a_scripted_connection_yields_its_events_with_the_numbers_of_tcp_info() -> Res
     assert_eq!(number(close, "dup_acks_in")?, 3);
     assert_eq!(number(close, "sacks_in")?, 0);
     for event in &events {
-        assert_eq!(event["remote_address"], subnet.v4(tests::subnet::SERVER).to_string());
-        assert_eq!(event["local_address"], subnet.v4(tests::subnet::CLIENT).to_string());
+        assert_eq!(
+            event["remote_address"],
+            subnet.v4(tests::net::subnet::SERVER).to_string()
+        );
+        assert_eq!(
+            event["local_address"],
+            subnet.v4(tests::net::subnet::CLIENT).to_string()
+        );
         assert_eq!((&event["remote_port"], &event["role"]), (&80.into(), &"client".into()));
         assert_eq!(
             (&event["subnet"], &event["app_protocol"]),

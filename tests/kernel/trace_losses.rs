@@ -11,13 +11,13 @@ use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use tcpvitals::commands::trace::binary::Reader;
 use tcpvitals::commands::trace::item::{Item, remote};
-use tests::pair::Pair;
-use tests::settings::scaled;
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::trace::{To, Trace, Traced};
-use tests::traffic::{Ending, churn};
-use tests::turn;
-use tests::wait::timed;
+use tests::exporter::trace::{To, Trace, Traced};
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::machine::wait::timed;
+use tests::net::pair::Pair;
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{Ending, churn};
 
 /// Both ends are established and closed.
 const EVENTS_PER_CONNECTION: u64 = 4;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tempfile::TempDir;
-use tests::certificates::Authority;
 use tests::exporter::{Exporter, Launch};
-use tests::turn;
-use tests::wait::until;
+use tests::machine::certificates::Authority;
+use tests::machine::turn;
+use tests::machine::wait::until;
 
 /// Two looks at a file, and more.
 const SOME_LOOKS: Duration = Duration::from_secs(6);

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tests::certificates::{Authority, Signed};
 use tests::exporter::{Exporter, Launch};
-use tests::wait::until;
+use tests::machine::certificates::{Authority, Signed};
+use tests::machine::wait::until;
 
 /// A folder with a web configuration and what it names: `web.yml`, `host.crt`, `host.key`, signed by `ca.crt`.
 pub(super) struct Web {

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::pair::{DEVICE, Pair};
-use tests::scrape::Scrape;
-use tests::subnet::Family;
-use tests::traffic::send_datagrams;
-use tests::turn;
-use tests::wait::until_stable;
-use tests::xdp::{Mode, Verdict, Xdp};
+use tests::machine::turn;
+use tests::machine::wait::until_stable;
+use tests::net::devices::xdp::{Mode, Verdict, Xdp};
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::Family;
+use tests::net::traffic::send_datagrams;
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 /// The headers of Ethernet, IPv4 and UDP.

@@ -1,7 +1,14 @@
 //! The exporter under test, as a process: start it, read it, stop it.
 
+pub mod capture;
 pub(crate) mod diagnostics;
+pub mod exposition;
 mod launch;
+pub mod live_flow;
+pub mod otlp;
+pub mod program;
+pub mod scrape;
+pub mod trace;
 
 use std::env;
 use std::fs::{Permissions, set_permissions, write};
@@ -23,11 +30,11 @@ use tempfile::NamedTempFile;
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::exposition::{Format, parse};
-use crate::namespace::Namespace;
-use crate::scrape::Scrape;
-use crate::settings::patience;
-use crate::wait::until;
+use crate::exporter::exposition::{Format, parse};
+use crate::exporter::scrape::Scrape;
+use crate::machine::settings::patience;
+use crate::machine::wait::until;
+use crate::net::namespace::Namespace;
 
 /// What a scraper of OpenMetrics asks for.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";

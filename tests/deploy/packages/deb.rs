@@ -4,7 +4,7 @@ use std::fs::{read_to_string, write};
 
 use anyhow::Result;
 use tempfile::TempDir;
-use tests::wait::until;
+use tests::machine::wait::until;
 
 use super::{DROP_IN, files, machine, package, process, property, say, scrape};
 

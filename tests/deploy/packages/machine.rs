@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use tests::exporter::{Finished, run_command};
-use tests::wait::until;
+use tests::machine::wait::until;
 
 use crate::chart::top;
 

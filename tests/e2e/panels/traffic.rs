@@ -5,11 +5,11 @@ use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tests::nft;
-use tests::pair::{DEVICE, Pair};
-use tests::subnet::Family;
-use tests::traffic::{Flow, connect, receive, send_datagrams, small_udp_receiver};
-use tests::xdp::{Mode, Verdict, Xdp};
+use tests::net::devices::xdp::{Mode, Verdict, Xdp};
+use tests::net::nft;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, connect, receive, send_datagrams, small_udp_receiver};
 
 /// Two namespaces on a cable that loses segments.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use common::drops::Protocol;
 use common::net::connection::ConnectionType;
 use tcpvitals_config::{Class, DropLabel, TcpLabel};
 use tcpvitals_metrics::families::{Kind, METRICS, Metric, Points, Scope, Source};
-use tests::rules::Rule;
+use tests::readers::rules::Rule;
 
 /// What Prometheus itself makes of a scrape.
 const OF_PROMETHEUS: &str = "up";

@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::accept`.
+//! Any bytes to `tests::machine::fuzz::accept`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::accept(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::accept(bytes));

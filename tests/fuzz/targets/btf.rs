@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::btf`.
+//! Any bytes to `tests::machine::fuzz::btf`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::btf(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::btf(bytes));

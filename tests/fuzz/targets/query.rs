@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::query`.
+//! Any bytes to `tests::machine::fuzz::query`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::query(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::query(bytes));

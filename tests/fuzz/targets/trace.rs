@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::trace`.
+//! Any bytes to `tests::machine::fuzz::trace`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::trace(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::trace(bytes));

@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::web`.
+//! Any bytes to `tests::machine::fuzz::web`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::web(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::web(bytes));

@@ -1,5 +1,5 @@
-//! Any bytes to `tests::fuzz::yaml`.
+//! Any bytes to `tests::machine::fuzz::yaml`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::yaml(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::machine::fuzz::yaml(bytes));

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use pcap_file::DataLink;
-use tests::capture::Packet;
-use tests::counters::Queue;
-use tests::namespace::Namespace;
-use tests::packet::datagram;
-use tests::pair::{DEVICE, Pair};
-use tests::peer::Peer;
-use tests::subnet::{Family, Subnet};
-use tests::traffic::{Flow, send_raw};
-use tests::wait::until_stable;
-use tests::{nft, turn};
+use tests::exporter::capture::Packet;
+use tests::kernel::counters::Queue;
+use tests::machine::turn;
+use tests::machine::wait::until_stable;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::packet::datagram;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::peer::Peer;
+use tests::net::subnet::{Family, Subnet};
+use tests::net::traffic::{Flow, send_raw};
 
 use super::{PORT, capture, send};
 
@@ -123,7 +124,7 @@ fn packets_without_a_link_layer_are_raw_ip() -> Result<()> {
     let subnet = Subnet::take()?;
     let peer = Peer::new(&namespace, subnet)?;
     let address = peer.kernel_at(9).ip().to_string();
-    let capture = tests::capture::Capture::start(&["--address", &address, "--direction", "receive"])?;
+    let capture = tests::exporter::capture::Capture::start(&["--address", &address, "--direction", "receive"])?;
     let packet = datagram(peer.at(1000), peer.kernel_at(9), b"to a closed port");
     for _ in 0..7 {
         peer.inject(&packet)?;
@@ -179,7 +180,7 @@ fn questions_for_a_hardware_address_are_captured_too() -> Result<()> {
          \x20 }\n\
          }\n",
     )?;
-    let capture = tests::capture::Capture::start(&["--protocol", "arp", "--interface", DEVICE])?;
+    let capture = tests::exporter::capture::Capture::start(&["--protocol", "arp", "--interface", DEVICE])?;
     let nobody = pair.subnet()?.v4(77);
     for _ in 0..3 {
         send(&pair.client, (nobody, PORT).into(), b"where are you?")?;
@@ -217,7 +218,7 @@ fn what_is_neither_ip_nor_has_a_link_layer_says_its_protocol() -> Result<()> {
     namespace.exec(&format!(
         "tc qdisc add dev {TUN} root tbf rate 8kbit burst 100 limit 1000"
     ))?;
-    let capture = tests::capture::Capture::start(&["--protocol", "other", "--interface", TUN])?;
+    let capture = tests::exporter::capture::Capture::start(&["--protocol", "other", "--interface", TUN])?;
     let sent = [b"nobody knows this protocol".as_slice(), &[0xee; 400]].concat();
     send_raw(&namespace, TUN, EXPERIMENTAL, 6, &sent)?;
     let (captured, _) = capture.stop()?;

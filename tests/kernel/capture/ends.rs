@@ -4,13 +4,14 @@ use std::fs;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use tests::capture::{Capture, Captured};
+use tests::exporter::capture::{Capture, Captured};
 use tests::exporter::run;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::traffic::send_datagrams;
-use tests::wait::until;
-use tests::{nft, turn};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::send_datagrams;
 
 use super::{PORT, addresses, capture};
 

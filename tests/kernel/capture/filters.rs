@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use tests::exporter::config_file;
-use tests::pair::{DEVICE, Pair};
-use tests::subnet::Family;
-use tests::traffic::send_datagrams;
-use tests::{nft, turn};
+use tests::machine::turn;
+use tests::net::nft;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::subnet::Family;
+use tests::net::traffic::send_datagrams;
 
 use super::{PORT, capture};
 
@@ -57,7 +58,7 @@ fn only_the_addresses_that_are_named_are_captured() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::new()?;
     let other = pair.subnet()?.v4(77).to_string();
-    let capture = tests::capture::Capture::start(&["--address", &other, "--protocol", "udp"])?;
+    let capture = tests::exporter::capture::Capture::start(&["--address", &other, "--protocol", "udp"])?;
     send_datagrams(&pair.client, pair.to(Family::V4, 9)?, 4, 100)?;
     let (captured, _) = capture.stop()?;
     assert!(captured.packets.is_empty(), "{captured:?}");

@@ -4,13 +4,14 @@ use std::thread;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use tests::capture::{Capture, Captured};
-use tests::pair::Pair;
-use tests::settings::scaled;
-use tests::subnet::Family;
-use tests::traffic::send_datagrams;
-use tests::wait::timed;
-use tests::{nft, turn};
+use tests::exporter::capture::{Capture, Captured};
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::machine::wait::timed;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
+use tests::net::traffic::send_datagrams;
 
 use super::{PORT, addresses, capture};
 

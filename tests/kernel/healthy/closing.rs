@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use socket2::SockRef;
-use tests::subnet::{Family, SERVER};
-use tests::traffic::{Flow, dual_stack, listen, receive, send};
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::{Flow, dual_stack, listen, receive, send};
 
 use super::talk::{ask, flow, read_to_end, through, write};
 use crate::suite::Stage;

@@ -6,10 +6,10 @@ use std::thread;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::net::if_::if_nametoindex;
 use socket2::SockRef;
-use tests::pair::DEVICE;
-use tests::socket::set_option;
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::send_frames;
+use tests::net::pair::DEVICE;
+use tests::net::socket::set_option;
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::send_frames;
 
 use super::talk::{any_port, datagrams, question_and_answer};
 use crate::suite::Stage;
@@ -89,7 +89,7 @@ pub(super) fn mdns(stage: &Stage) -> Result<()> {
     // The wildcard of IPv6 wants the same port.
     drop(member);
 
-    let index = |end: &tests::namespace::Namespace| end.run(|| Ok(if_nametoindex(DEVICE)?));
+    let index = |end: &tests::net::namespace::Namespace| end.run(|| Ok(if_nametoindex(DEVICE)?));
     let member = datagrams(stage.server(), (Ipv6Addr::UNSPECIFIED, MDNS).into())?;
     member.join_multicast_v6(&MDNS_V6, index(stage.server())?)?;
     let sender = datagrams(stage.client(), (stage.subnet().v6(CLIENT), 0).into())?;
@@ -150,7 +150,7 @@ pub(super) fn ssdp_of_a_neighbour(stage: &Stage) -> Result<()> {
 pub(super) fn membership_reports_of_a_neighbour(stage: &Stage) -> Result<()> {
     let [a, b, c, d] = MDNS_V4.octets();
     let mut report = vec![0x16, 0, 0, 0, a, b, c, d];
-    let sum = tests::packet::checksum(&report);
+    let sum = tests::net::packet::checksum(&report);
     report[2..4].copy_from_slice(&sum.to_be_bytes());
     let packet = ipv4(stage.subnet().v4(CLIENT), MDNS_V4, protocol::IGMP, 1, &report);
     foreign(stage, group_v4(MDNS_V4), ethertype::IPV4, &packet)
@@ -186,7 +186,7 @@ fn neighbours_are_asked_for(stage: &Stage) -> Result<()> {
 }
 
 pub(super) fn dhcp(stage: &Stage) -> Result<()> {
-    let bound = |end: &tests::namespace::Namespace, port| -> Result<UdpSocket> {
+    let bound = |end: &tests::net::namespace::Namespace, port| -> Result<UdpSocket> {
         let socket = datagrams(end, (Ipv4Addr::UNSPECIFIED, port).into())?;
         socket.set_broadcast(true)?;
         SockRef::from(&socket).bind_device(Some(DEVICE.as_bytes()))?;
@@ -259,7 +259,7 @@ pub(super) fn one_group_several_members(stage: &Stage) -> Result<()> {
                 socket.set_reuse_address(true)?;
                 socket.bind(&at.into())?;
                 socket.join_multicast_v4(&MDNS_V4, &stage.subnet().v4(SERVER))?;
-                socket.set_read_timeout(Some(tests::settings::patience()))?;
+                socket.set_read_timeout(Some(tests::machine::settings::patience()))?;
                 Ok(socket.into())
             })
         })

@@ -5,9 +5,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::namespace::{Namespace, host};
-use tests::pair::DEVICE;
-use tests::subnet::{CLIENT, Family, SERVER};
+use tests::net::namespace::{Namespace, host};
+use tests::net::pair::DEVICE;
+use tests::net::subnet::{CLIENT, Family, SERVER};
 
 use super::talk::{ask, between, everything, flow, over};
 use crate::suite::Stage;
@@ -96,7 +96,7 @@ fn bridged(stage: &Stage, words: &str) -> Result<()> {
         addressed(end, stage, DEVICE, own)?;
     }
     // A port is silent until it is sure that there is no loop.
-    tests::wait::until("both ports to forward", || {
+    tests::machine::wait::until("both ports to forward", || {
         let states = server.exec("ip -d link show master upper0")?;
         Ok((states.matches("state forwarding").count() == 2).then_some(()))
     })?;
@@ -125,7 +125,7 @@ pub(super) fn bridge_with_unknown_unicast(stage: &Stage) -> Result<()> {
         &udp_v4(1, 9, &[0; 60]),
     );
     let frame = ethernet([2, 0, 0, 0, 0, 77], hardware(CLIENT), ethertype::IPV4, &packet);
-    tests::traffic::send_frames(stage.client(), DEVICE, super::datagrams::FOREIGN, &frame)
+    tests::net::traffic::send_frames(stage.client(), DEVICE, super::datagrams::FOREIGN, &frame)
 }
 
 /// The cable with the second subnet belongs to a routing domain of its own.
@@ -180,9 +180,9 @@ pub(super) fn come_and_go(stage: &Stage, devices: &[&str]) -> Result<()> {
 /// Taps whose packets go through NAPI, as virtual machines have them.
 pub(super) fn taps(stage: &Stage) -> Result<()> {
     for flags in [0x1002, 0x1012, 0x1032] {
-        let tap = stage
-            .client()
-            .run(|| tests::socket::tap("tap0", flags).with_context(|| format!("make a tap with flags {flags:#x}")))?;
+        let tap = stage.client().run(|| {
+            tests::net::socket::tap("tap0", flags).with_context(|| format!("make a tap with flags {flags:#x}"))
+        })?;
         stage.client().exec("ip link set dev tap0 up")?;
         drop(tap);
     }
@@ -191,7 +191,7 @@ pub(super) fn taps(stage: &Stage) -> Result<()> {
 
 /// A veth's receiving side goes over to NAPI and back.
 pub(super) fn receive_offload_switched(stage: &Stage) -> Result<()> {
-    use tests::socket::{Offload, set_offload};
+    use tests::net::socket::{Offload, set_offload};
     for on in [true, false, true] {
         set_offload(stage.server(), DEVICE, Offload::Gro, on)?;
         everything(stage, stage.subnet())?;
@@ -217,7 +217,7 @@ pub(super) fn namespace_ends(stage: &Stage) -> Result<()> {
         stage.at_rest()?;
         drop(container);
         // The kernel takes it apart in its own time.
-        tests::wait::until("the cable to go", || {
+        tests::machine::wait::until("the cable to go", || {
             Ok(stage
                 .server()
                 .exec(&format!("ip link show dev {UPPER}"))

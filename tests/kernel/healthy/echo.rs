@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::packet::checksum;
-use tests::settings::patience;
-use tests::subnet::{CLIENT, Family};
-use tests::wait::Deadline;
+use tests::machine::settings::patience;
+use tests::machine::wait::Deadline;
+use tests::net::packet::checksum;
+use tests::net::subnet::{CLIENT, Family};
 
 use super::talk;
 use crate::suite::Stage;

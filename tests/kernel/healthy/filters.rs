@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::namespace::Namespace;
-use tests::pair::DEVICE;
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::wait::until_stable;
-use tests::xdp::{Mode, Verdict, Xdp};
-use tests::{counters::Queue, nft};
+use tests::kernel::counters::Queue;
+use tests::machine::wait::until_stable;
+use tests::net::devices::xdp::{Mode, Verdict, Xdp};
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::pair::DEVICE;
+use tests::net::subnet::{CLIENT, Family, SERVER};
 
 use super::talk::everything;
 use crate::suite::Stage;
@@ -41,7 +42,7 @@ pub(super) const TRANSLATED: &str = "table ip translated {\n chain pre {\n type 
 pub(super) fn translated(stage: &Stage) -> Result<()> {
     nft::load(stage.server(), TRANSLATED)?;
     let at = |port: u16| stage.to(Family::V4, port);
-    let listener = tests::traffic::listen(stage.server(), at(8081))?;
+    let listener = tests::net::traffic::listen(stage.server(), at(8081))?;
     for _ in 0..5 {
         let flow = super::talk::through(&listener, stage.client(), at(8080))?;
         flow.exchange(100_000, 100_000)?;
@@ -128,7 +129,7 @@ fn routed_host(stage: &Stage) -> Result<Namespace> {
     let host = Namespace::new()?;
     let (near, far) = (stage.subnet(), stage.second());
     let names = (stage.server().name(), host.name());
-    tests::namespace::host(&format!(
+    tests::net::namespace::host(&format!(
         "ip link add far0 address {NEAR} netns {} type veth peer name {DEVICE} address {FAR} netns {}",
         names.0, names.1
     ))?;

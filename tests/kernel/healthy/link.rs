@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
-use tests::pair::DEVICE;
-use tests::subnet::{CLIENT, SERVER};
-use tests::traffic::send_frames;
+use tests::net::pair::DEVICE;
+use tests::net::subnet::{CLIENT, SERVER};
+use tests::net::traffic::send_frames;
 
 use super::datagrams::FOREIGN;
 use super::talk::everything;

@@ -6,12 +6,12 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::packet::checksum;
-use tests::pair::DEVICE;
-use tests::peer::{Offer, Peer};
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::{listen, receive};
-use tests::wait::until;
+use tests::machine::wait::until;
+use tests::net::packet::checksum;
+use tests::net::pair::DEVICE;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{listen, receive};
 
 use super::talk::{any_port, datagrams, question_and_answer, socket};
 use crate::suite::Stage;
@@ -120,7 +120,7 @@ pub(super) fn netlink(stage: &Stage) -> Result<()> {
             Type::RAW,
             Some(Protocol::from(libc::NETLINK_ROUTE)),
         )?;
-        tests::socket::set_option(&socket, libc::SOL_NETLINK, GROUPS, RTNLGRP_LINK)?;
+        tests::net::socket::set_option(&socket, libc::SOL_NETLINK, GROUPS, RTNLGRP_LINK)?;
         Ok(socket)
     })?;
     for mtu in [1400, 1500] {
@@ -142,7 +142,7 @@ pub(super) fn tun(stage: &Stage) -> Result<()> {
     until("the device to go", || {
         let gone = stage
             .client()
-            .run(|| Ok(if_nametoindex(tests::peer::DEVICE).is_err()))?;
+            .run(|| Ok(if_nametoindex(tests::net::peer::DEVICE).is_err()))?;
         Ok(gone.then_some(()))
     })
 }

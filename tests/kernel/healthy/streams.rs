@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tests::counters::Counters;
-use tests::pair::DEVICE;
-use tests::settings::patience;
-use tests::socket::{Offload, set_offload, set_option};
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::{dual_stack, listen, receive, send};
+use tests::kernel::counters::Counters;
+use tests::machine::settings::patience;
+use tests::net::pair::DEVICE;
+use tests::net::socket::{Offload, set_offload, set_option};
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{dual_stack, listen, receive, send};
 
 use super::talk::{accept, ask, flow, read_to_end, request, through};
 use crate::suite::Stage;
@@ -171,7 +171,7 @@ fn multipath_to(stage: &Stage, to: SocketAddr) -> Result<()> {
     client.connect(&to.into()).context("connect")?;
     let client: TcpStream = client.into();
     let server = accept(&listener)?;
-    let flow = tests::traffic::Flow { client, server };
+    let flow = tests::net::traffic::Flow { client, server };
     // A further subflow is made in the meantime.
     ask(&flow, 1000, 1000)?;
     sleep(Duration::from_millis(100));
@@ -203,7 +203,7 @@ pub(super) fn fast_open(stage: &Stage) -> Result<()> {
             let client = stream(stage, false, to, libc::IPPROTO_TCP)?;
             let sent = client.send_to_with_flags(&[5; 500], &to.into(), libc::MSG_FASTOPEN)?;
             ensure!(sent == 500, "{sent} bytes sent");
-            let flow = tests::traffic::Flow {
+            let flow = tests::net::traffic::Flow {
                 client: client.into(),
                 server: accept(&listener)?,
             };
@@ -234,11 +234,11 @@ pub(super) fn deferred_accept(stage: &Stage) -> Result<()> {
         let listener = listen(stage.server(), to)?;
         set_option(&listener, libc::SOL_TCP, TCP_DEFER_ACCEPT, 3)?;
         for _ in 0..5 {
-            let client = tests::traffic::connect(stage.client(), to)?;
+            let client = tests::net::traffic::connect(stage.client(), to)?;
             // The acknowledgment of the handshake has arrived before, and is not taken.
             sleep(Duration::from_millis(20));
             send(&client, 100)?;
-            let flow = tests::traffic::Flow {
+            let flow = tests::net::traffic::Flow {
                 client,
                 server: accept(&listener)?,
             };
@@ -357,14 +357,14 @@ pub(super) fn reuse_port(stage: &Stage) -> Result<()> {
             })
             .collect::<Result<Vec<_>>>()?;
         for _ in 0..12 {
-            let client = tests::traffic::connect(stage.client(), to)?;
-            let server = tests::wait::until("one of the listeners", || {
+            let client = tests::net::traffic::connect(stage.client(), to)?;
+            let server = tests::machine::wait::until("one of the listeners", || {
                 Ok(listeners.iter().find_map(|listener| listener.accept().ok()))
             })?;
             let (server, _) = server;
             server.set_nonblocking(false)?;
             server.set_read_timeout(Some(patience()))?;
-            let flow = tests::traffic::Flow { client, server };
+            let flow = tests::net::traffic::Flow { client, server };
             ask(&flow, 100, 100)?;
             flow.finish()?;
         }
@@ -389,7 +389,7 @@ pub(super) fn same_port_again(stage: &Stage) -> Result<()> {
                 socket.connect(&to.into()).context("connect from the same port")?;
                 Ok(TcpStream::from(socket))
             })?;
-            let flow = tests::traffic::Flow {
+            let flow = tests::net::traffic::Flow {
                 client,
                 server: accept(&listener)?,
             };

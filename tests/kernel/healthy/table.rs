@@ -1,7 +1,7 @@
 //! The table of healthy activities. An entry is a name, what is done, what that needs of the kernel, and what it may free on the
 //! way. A kernel of the matrix that cannot do it is named, too: on every other one a skip is a failure.
 
-use tests::subnet::Family;
+use tests::net::subnet::Family;
 
 use super::datagrams::FOREIGN;
 use super::filters::{BYPASSED, TRACKED, TRANSLATED};

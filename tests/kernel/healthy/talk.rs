@@ -6,10 +6,10 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::namespace::Namespace;
-use tests::settings::patience;
-use tests::subnet::{CLIENT, Family, SERVER, Subnet};
-use tests::traffic::{Flow, connect, listen, receive, send};
+use tests::machine::settings::patience;
+use tests::net::namespace::Namespace;
+use tests::net::subnet::{CLIENT, Family, SERVER, Subnet};
+use tests::net::traffic::{Flow, connect, listen, receive, send};
 
 use crate::suite::Stage;
 

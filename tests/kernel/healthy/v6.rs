@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use socket2::{Domain, Protocol, Type};
-use tests::pair::DEVICE;
-use tests::subnet::{CLIENT, SERVER};
-use tests::traffic::send_frames;
+use tests::net::pair::DEVICE;
+use tests::net::subnet::{CLIENT, SERVER};
+use tests::net::traffic::send_frames;
 
 use super::datagrams::FOREIGN;
 use super::talk::{datagrams, everything, socket};
@@ -116,7 +116,7 @@ pub(super) fn solicitations_of_others(stage: &Stage) -> Result<()> {
 /// With all the questions that a device asks which is not told to be silent.
 pub(super) fn a_new_device_asks(stage: &Stage) -> Result<()> {
     let (client, server) = (stage.client().name(), stage.server().name());
-    tests::namespace::host(&format!(
+    tests::net::namespace::host(&format!(
         "ip link add new0 netns {client} type veth peer name new0 netns {server}"
     ))?;
     for (end, host) in [(stage.client(), CLIENT), (stage.server(), SERVER)] {
@@ -128,10 +128,10 @@ pub(super) fn a_new_device_asks(stage: &Stage) -> Result<()> {
         ])?;
     }
     // Addresses are in question for a second or two, as long as nobody may connect from them.
-    let is_tentative = |end: &tests::namespace::Namespace| -> Result<bool> {
+    let is_tentative = |end: &tests::net::namespace::Namespace| -> Result<bool> {
         Ok(end.exec("ip -6 address show dev new0")?.contains("tentative"))
     };
-    tests::wait::until("addresses to be one's own", || {
+    tests::machine::wait::until("addresses to be one's own", || {
         Ok((!is_tentative(stage.client())? && !is_tentative(stage.server())?).then_some(()))
     })?;
     everything(stage, stage.second())?;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::exporter::{Exporter, start};
-use tests::settings::{patience, scaled};
-use tests::turn;
-use tests::wait::{Deadline, timed, until};
+use tests::machine::settings::{patience, scaled};
+use tests::machine::turn;
+use tests::machine::wait::{Deadline, timed, until};
 
 use super::http2::{DATA, END_STREAM, GET, Http2, POST, STREAMS, WINDOW};
 use super::{
@@ -110,7 +110,7 @@ fn streams_without_a_window() -> Result<()> {
     let _flows = Flows::open(scaled(300))?;
     let options = web.trusting(&["--max-time", "10", "--http1.1"])?;
     let url = format!("https://{}/metrics", exporter.address());
-    let scrape = || tests::curl::curl(&url, &options.options());
+    let scrape = || tests::readers::curl::curl(&url, &options.options());
     scrape()?;
     reset_peak(&exporter)?;
     let mut clients = Vec::new();

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use tests::exporter::Launch;
-use tests::turn;
+use tests::machine::turn;
 
 use super::{ask, refused, status};
 use crate::web::{Web, hash};

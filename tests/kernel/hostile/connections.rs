@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use tests::exporter::{Exporter, Launch, start};
-use tests::namespace::Namespace;
-use tests::settings::scaled;
-use tests::tcp_info::TcpInfo;
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::Namespace;
 
 use super::http2::{over_tls, tls};
 use super::{ATTACK, Honest, Stop, ask, get, of_process, refused, status, stay_honest, under};
@@ -141,7 +141,7 @@ impl Elsewhere {
             socket.bind(&SocketAddr::from((from, 0)).into())?;
             socket.set_recv_buffer_size(4096)?;
             socket.connect(&to.into())?;
-            socket.set_read_timeout(Some(tests::settings::patience()))?;
+            socket.set_read_timeout(Some(tests::machine::settings::patience()))?;
             Ok(socket.into())
         })
     }

@@ -14,9 +14,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 use tests::exporter::{Exporter, Finished, Launch, run};
-use tests::settings::scaled;
-use tests::turn;
-use tests::wait::{timed, until};
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::machine::wait::{timed, until};
 
 use super::{EACH_ITS_OWN, Flows, of_process, report};
 use crate::privileges::public_binary;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
-use tests::settings::patience;
-use tests::wait::Deadline;
+use tests::machine::settings::patience;
+use tests::machine::wait::Deadline;
 
 use super::get;
 use crate::web::Web;

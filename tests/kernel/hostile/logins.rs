@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tests::settings::scaled;
-use tests::turn;
-use tests::wait::timed;
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::machine::wait::timed;
 
 use super::{Stop, ask, get, refused, report, status, stay_honest, under};
 use crate::web::{Web, hash};

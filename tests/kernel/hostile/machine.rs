@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tests::exporter::{Launch, binary, run, run_command, start};
-use tests::processes::status;
-use tests::turn;
-use tests::wait::until;
+use tests::kernel::processes::status;
+use tests::machine::turn;
+use tests::machine::wait::until;
 
 use crate::privileges::public_binary;
 

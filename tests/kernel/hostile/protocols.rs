@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use tests::exporter::start;
-use tests::settings::scaled;
-use tests::turn;
+use tests::machine::settings::scaled;
+use tests::machine::turn;
 
 use super::http2::{ACK, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Http2, PING, SETTINGS, block, frame, over_tls};
 use super::{ATTACK, Honest, Stop, report, require_little_memory, reset_peak, stay_honest, under};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tests::exporter::Launch;
-use tests::settings::patience;
-use tests::turn;
-use tests::wait::{moment, until};
+use tests::machine::settings::patience;
+use tests::machine::turn;
+use tests::machine::wait::{moment, until};
 
 /// After the start; a debug build serves after some hundred.
 const MOMENTS: [u64; 10] = [3, 5, 10, 20, 40, 80, 150, 300, 600, 1000];
@@ -17,8 +17,8 @@ const MOMENTS: [u64; 10] = [3, 5, 10, 20, 40, 80, 150, 300, 600, 1000];
 fn wait_for_main(process: u32) -> Result<()> {
     const SIGTERM: u64 = 1 << 14;
     until("main to begin", || {
-        let held = tests::processes::status(process, "SigBlk")?;
-        let caught = tests::processes::status(process, "SigCgt")?;
+        let held = tests::kernel::processes::status(process, "SigBlk")?;
+        let caught = tests::kernel::processes::status(process, "SigCgt")?;
         let has = |mask: &str| Ok::<_, anyhow::Error>(u64::from_str_radix(mask.trim(), 16)? & SIGTERM != 0);
         Ok((has(&held)? || has(&caught)?).then_some(()))
     })

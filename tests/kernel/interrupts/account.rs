@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use common::kernel::tracepoints::Tracepoint;
 use serde_json::Value;
 use tests::exporter::Exporter;
-use tests::ftrace::Buffer;
-use tests::kernel_facts::{has_preemptible_tracepoints, has_threaded_softirqs, note};
-use tests::tracing::{Attached, Runs, count_runs, runs_of};
+use tests::kernel::kernel_facts::{has_preemptible_tracepoints, has_threaded_softirqs, note};
+use tests::kernel::tracing::ftrace::Buffer;
+use tests::kernel::tracing::{Attached, Runs, count_runs, runs_of};
 
 /// Fewest skipped runs by which a run has shown anything.
 const PROVOKED: u64 = 200;

@@ -1,10 +1,10 @@
 //! The same over network cards of a guest, whose interrupts come upon whatever runs on the processor that they are pinned to.
 
 use anyhow::Result;
-use tests::cards;
-use tests::kernel_facts::{has_threaded_softirqs, skip};
-use tests::pair::Pair;
-use tests::turn;
+use tests::kernel::kernel_facts::{has_threaded_softirqs, skip};
+use tests::machine::turn;
+use tests::net::devices::cards;
+use tests::net::pair::Pair;
 
 use super::{connections, drops};
 

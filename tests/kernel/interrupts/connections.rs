@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use common::kernel::tracepoints::Tracepoint;
-use tests::counters::Counters;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
-use tests::pair::Pair;
-use tests::scrape::Scrape;
-use tests::settings::scaled;
-use tests::subnet::{CLIENT, Family, Subnet};
-use tests::traffic::{Ending, churn};
-use tests::turn;
+use tests::kernel::counters::Counters;
+use tests::machine::settings::scaled;
+use tests::machine::turn;
+use tests::net::pair::Pair;
+use tests::net::subnet::{CLIENT, Family, Subnet};
+use tests::net::traffic::{Ending, churn};
 
 use super::account::{Account, Outcome};
 use super::{spread, without_second_programs};

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use common::kernel::tracepoints::Tracepoint;
-use tests::counters::Counters;
 use tests::exporter::{Exporter, start};
-use tests::nft;
-use tests::pair::Pair;
-use tests::subnet::Family;
-use tests::turn;
-use tests::wait::Deadline;
+use tests::kernel::counters::Counters;
+use tests::machine::turn;
+use tests::machine::wait::Deadline;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::subnet::Family;
 
 use super::account::{Account, Outcome};
 use super::{spread, without_second_programs};
@@ -93,7 +93,7 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
         counted: [counted("transmit", "NETFILTER_DROP")?, counted("receive", "NO_SOCKET")?],
         outcome: account.close()?[Tracepoint::KfreeSkb.name()],
     };
-    tests::kernel_facts::note(&format!("dropped {:?}, counted {:?}", storm.dropped, storm.counted));
+    tests::kernel::kernel_facts::note(&format!("dropped {:?}, counted {:?}", storm.dropped, storm.counted));
     Ok(storm)
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use socket2::{Domain, Socket, Type};
-use tests::nft;
-use tests::subnet::{Family, SERVER};
-use tests::traffic::listen;
+use tests::net::nft;
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::listen;
 
 use super::{Dropped, Told};
 use crate::suite::Stage;
@@ -63,7 +63,7 @@ pub(super) fn without_a_port(stage: &Stage) -> Result<Told> {
     stage.client().set("net.ipv4.ip_local_port_range=30000 30001")?;
     let to = stage.to(Family::V4, 80);
     let listener = listen(stage.server(), to)?;
-    let first = [0, 1].map(|_| tests::traffic::connect(stage.client(), to));
+    let first = [0, 1].map(|_| tests::net::traffic::connect(stage.client(), to));
     refused(stage, to, libc::EADDRNOTAVAIL)?;
     for client in first {
         drop(client?);
@@ -157,7 +157,7 @@ pub(super) fn own_answers(stage: &Stage, family: Family) -> Result<Told> {
 /// A neighbour that does not answer.
 pub(super) fn unreachable(stage: &Stage) -> Result<Told> {
     let client = stage.client();
-    let device = tests::pair::DEVICE;
+    let device = tests::net::pair::DEVICE;
     // That also forgets whom it knows.
     client.ip(&[format!("link set dev {device} arp on")])?;
     client.set(&format!("net.ipv4.neigh.{device}.retrans_time_ms=50"))?;

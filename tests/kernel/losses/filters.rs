@@ -1,11 +1,12 @@
 //! What a filter, a program or a user of a queue decided to drop.
 
 use anyhow::{Context as _, Result, ensure};
-use tests::nft::{self, Count};
-use tests::pair::DEVICE;
-use tests::subnet::Family;
-use tests::traffic::{Flow, send_datagrams, settle};
-use tests::xdp::{Mode, Verdict, Xdp};
+use tests::net::devices::xdp::{Mode, Verdict, Xdp};
+use tests::net::nft;
+use tests::net::nft::Count;
+use tests::net::pair::DEVICE;
+use tests::net::subnet::Family;
+use tests::net::traffic::{Flow, send_datagrams, settle};
 
 use super::{Dropped, Told};
 use crate::suite::Stage;

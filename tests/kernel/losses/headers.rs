@@ -1,9 +1,9 @@
 //! Packets whose headers are wrong.
 
 use anyhow::{Result, ensure};
-use tests::pair::DEVICE;
-use tests::subnet::{CLIENT, SERVER};
-use tests::traffic::send_frames;
+use tests::net::pair::DEVICE;
+use tests::net::subnet::{CLIENT, SERVER};
+use tests::net::traffic::send_frames;
 
 use super::{Dropped, Told};
 use crate::suite::Stage;

@@ -4,13 +4,13 @@ use std::net::UdpSocket;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tests::counters::{Counters, Queue};
-use tests::namespace::Namespace;
-use tests::pair::DEVICE;
-use tests::peer::Peer;
-use tests::subnet::{Family, SERVER};
-use tests::traffic::{send_datagrams, small_udp_receiver};
-use tests::wait::until;
+use tests::kernel::counters::{Counters, Queue};
+use tests::machine::wait::until;
+use tests::net::namespace::Namespace;
+use tests::net::pair::DEVICE;
+use tests::net::peer::Peer;
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::{send_datagrams, small_udp_receiver};
 
 use super::{Dropped, Told, far};
 use crate::suite::Stage;
@@ -57,10 +57,10 @@ pub(super) fn full_tun(stage: &Stage) -> Result<Told> {
     let peer = Peer::new(stage.client(), stage.second())?;
     stage
         .client()
-        .ip(&[format!("link set dev {} txqueuelen 10", tests::peer::DEVICE)])?;
+        .ip(&[format!("link set dev {} txqueuelen 10", tests::net::peer::DEVICE)])?;
     let to = (stage.second().v4(SERVER), 9).into();
     send_datagrams(stage.client(), to, 30, 100)?;
-    let lost = dropped_by(stage.client(), tests::peer::DEVICE)?;
+    let lost = dropped_by(stage.client(), tests::net::peer::DEVICE)?;
     ensure!(lost == 20, "the device dropped {lost}");
     drop(peer);
     Ok(Told::drops([Dropped {
@@ -128,8 +128,8 @@ pub(super) fn full_buffer_in_fragments(stage: &Stage, family: Family, counter: &
 
 /// A ring of a veth that is full; its packets are the sender's own loss.
 pub(super) fn full_veth_ring(stage: &Stage) -> Result<Told> {
-    use tests::socket::{Offload, set_offload};
-    use tests::traffic::{Flow, settle};
+    use tests::net::socket::{Offload, set_offload};
+    use tests::net::traffic::{Flow, settle};
     for end in [stage.client(), stage.server()] {
         end.ip(&[format!("link set dev {DEVICE} mtu 600")])?;
     }
@@ -144,7 +144,7 @@ pub(super) fn full_veth_ring(stage: &Stage) -> Result<Told> {
         }
     }
     if lost == 0 {
-        tests::kernel_facts::note("the ring of a veth: it had room for all");
+        tests::kernel::kernel_facts::note("the ring of a veth: it had room for all");
     }
     let [client, _] = stage.at_rest()?;
     let repeated = u64::try_from(client.repeated_after_handshakes()?)?;

@@ -5,10 +5,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::pair::DEVICE;
-use tests::socket::set_option;
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::send_frames;
+use tests::net::pair::DEVICE;
+use tests::net::socket::set_option;
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::send_frames;
 
 use super::{Dropped, Told};
 use crate::suite::Stage;
@@ -180,7 +180,7 @@ pub(super) fn incomplete(stage: &Stage, family: Family, counter: &str) -> Result
             // More fragments, from 0 on.
             packet[6..8].copy_from_slice(&[0x20, 0]);
             packet[10..12].copy_from_slice(&[0, 0]);
-            let sum = tests::packet::checksum(&packet[..20]);
+            let sum = tests::net::packet::checksum(&packet[..20]);
             packet[10..12].copy_from_slice(&sum.to_be_bytes());
             (ethertype::IPV4, packet)
         }

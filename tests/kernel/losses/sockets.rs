@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use socket2::{SockFilter, SockRef};
-use tests::packet::{Segment, datagram, flag, spoiled};
-use tests::peer::{Offer, Peer};
-use tests::subnet::{CLIENT, Family, SERVER};
-use tests::traffic::{listen, send_datagrams, send_frames, small_udp_receiver};
+use tests::net::packet::{Segment, datagram, flag, spoiled};
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{listen, send_datagrams, send_frames, small_udp_receiver};
 
 use super::{Dropped, Told, far};
 use crate::suite::packets::{ethernet, ethertype, hardware, ipv4, ipv6, padding, protocol, syn_v6, udp_v6};
@@ -106,7 +106,7 @@ pub(super) fn behind_a_header(stage: &Stage, header: u8, make: fn(u8) -> [u8; 8]
     };
     let packet = ipv6(from, to, header, 64, &[&make(next)[..], &content].concat());
     let frame = ethernet(hardware(SERVER), hardware(CLIENT), ethertype::IPV6, &packet);
-    send_frames(stage.client(), tests::pair::DEVICE, 6, &frame)?;
+    send_frames(stage.client(), tests::net::pair::DEVICE, 6, &frame)?;
     let lost = match what {
         "udp" => counted(stage, "Udp6NoPorts")?,
         _ => counted(stage, "TcpOutRsts")?,
@@ -180,7 +180,7 @@ pub(super) fn half_open_resets(stage: &Stage) -> Result<Told> {
             acknowledgment: 0,
             flags: flag::RST,
             window: 0,
-            options: tests::packet::Options::default(),
+            options: tests::net::packet::Options::default(),
             payload: Vec::new(),
         };
         peer.inject(&reset.encode())?;
@@ -240,7 +240,7 @@ pub(super) fn unknown_protocol(stage: &Stage) -> Result<Told> {
     let subnet = stage.subnet();
     let packet = ipv4(subnet.v4(CLIENT), subnet.v4(SERVER), 252, 64, &[0; 40]);
     let frame = ethernet(hardware(SERVER), hardware(CLIENT), ethertype::IPV4, &packet);
-    send_frames(stage.client(), tests::pair::DEVICE, 6, &frame)?;
+    send_frames(stage.client(), tests::net::pair::DEVICE, 6, &frame)?;
     let lost = counted(stage, "IpInUnknownProtos")?;
     ensure!(lost == 6, "the kernel counts {lost}");
     Ok(Told::drops([Dropped::received(stage, "error", 6, 6 * 40)

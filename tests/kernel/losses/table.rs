@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tests::subnet::Family::{V4, V6};
+use tests::net::subnet::Family::{V4, V6};
 
 use super::filters::QUEUE;
 use super::{Loss, connects, filters, headers, loss, queues, routes, sockets};

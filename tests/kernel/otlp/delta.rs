@@ -1,9 +1,9 @@
 //! Delta temporality: what the receiver acknowledged adds up to what was generated, whatever failed in between.
 
 use anyhow::Result;
-use tests::otlp::{Failure, Received, Recorder};
-use tests::turn;
-use tests::wait::until;
+use tests::exporter::otlp::{Failure, Received, Recorder};
+use tests::machine::turn;
+use tests::machine::wait::until;
 use tonic::Code;
 
 use super::{OPENED, Scene, grpc, http};

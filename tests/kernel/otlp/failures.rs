@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tests::exporter::free_address;
-use tests::otlp::{Failure, Recorder};
-use tests::turn;
-use tests::wait::until;
+use tests::exporter::otlp::{Failure, Recorder};
+use tests::machine::turn;
+use tests::machine::wait::until;
 use tonic::Code;
 
 use super::{Scene, grpc, http};

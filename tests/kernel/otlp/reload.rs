@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use tests::exporter::Launch;
-use tests::otlp::{Failure, Recorder};
-use tests::pair::Pair;
-use tests::turn;
-use tests::wait::until;
+use tests::exporter::otlp::{Failure, Recorder};
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::pair::Pair;
 use tonic::Code;
 
 use super::{OPENED, Scene, grpc, http};

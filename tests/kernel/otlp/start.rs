@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
+use tests::exporter::otlp::{Failure, Recorder, Transport};
 use tests::exporter::{Launch, config_file, run_command, start};
-use tests::otlp::{Failure, Recorder, Transport};
-use tests::settings::patience;
-use tests::turn;
-use tests::wait::{timed, until};
+use tests::machine::settings::patience;
+use tests::machine::turn;
+use tests::machine::wait::{timed, until};
 
 use super::{OPENED, Scene, grpc, http};
 

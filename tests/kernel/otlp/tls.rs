@@ -1,10 +1,10 @@
 //! TLS: who trusts whom.
 
 use anyhow::{Context as _, Result};
+use tests::exporter::otlp::{Authority, Identity, Recorder};
 use tests::exporter::{config_file, run};
-use tests::otlp::{Authority, Identity, Recorder};
-use tests::turn;
-use tests::wait::until;
+use tests::machine::turn;
+use tests::machine::wait::until;
 
 use super::Scene;
 

@@ -1,10 +1,10 @@
 //! What arrives is what a scrape of the same snapshot shows, under the names and attributes of the reference page.
 
 use anyhow::Result;
-use tests::otlp::{Received, Recorder, Sample, Transport, require_same};
-use tests::scrape::Scrape;
-use tests::turn;
-use tests::wait::until;
+use tests::exporter::otlp::{Received, Recorder, Sample, Transport, require_same};
+use tests::exporter::scrape::Scrape;
+use tests::machine::turn;
+use tests::machine::wait::until;
 
 use super::{Scene, grpc, http};
 

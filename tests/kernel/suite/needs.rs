@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::kernel_facts::has_type_name;
-use tests::nft;
-use tests::pair::{DEVICE, Pair};
+use tests::kernel::kernel_facts::has_type_name;
+use tests::net::nft;
+use tests::net::pair::{DEVICE, Pair};
 
 /// Something that not every kernel has.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use tests::packet::checksum;
+use tests::net::packet::checksum;
 
 /// A hardware address.
 pub(crate) type Hardware = [u8; 6];

@@ -6,13 +6,13 @@ use std::process;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::counters::Counters;
 use tests::exporter::Exporter;
-use tests::namespace::Namespace;
-use tests::pair::Pair;
-use tests::scrape::{Labels, Scrape};
-use tests::subnet::{Family, SERVER, Subnet};
-use tests::wait::until_stable;
+use tests::exporter::scrape::{Labels, Scrape};
+use tests::kernel::counters::Counters;
+use tests::machine::wait::until_stable;
+use tests::net::namespace::Namespace;
+use tests::net::pair::Pair;
+use tests::net::subnet::{Family, SERVER, Subnet};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
 const BYTES: &str = "tcpvitals_dropped_bytes_total";
@@ -97,7 +97,7 @@ pub(super) fn config(subnets: &[Subnet]) -> String {
         let (v4, v6) = (subnet.v4(SERVER), subnet.v6(SERVER));
         lines += &format!("  - {{name: {}, cidrs: [{v4}/32, \"{v6}/128\"]}}\n", far(*subnet));
     }
-    let subnets = tests::subnet::config(subnets).replacen("subnets:\n", &lines, 1);
+    let subnets = tests::net::subnet::config(subnets).replacen("subnets:\n", &lines, 1);
     format!(
         "{subnets}app_protocols: [{{name: {SERVED}, ports: [{}]}}]\n",
         served_port()

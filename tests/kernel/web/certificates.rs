@@ -1,9 +1,9 @@
 //! TLS as curl and OpenSSL see it: versions, HTTP/2, and certificates of clients by every policy.
 
 use anyhow::{Context as _, Result};
-use tests::certificates::Authority;
-use tests::curl::{curl, refused};
-use tests::turn;
+use tests::machine::certificates::Authority;
+use tests::machine::turn;
+use tests::readers::curl::{curl, refused};
 
 use super::{TLS, Web, hash, https};
 

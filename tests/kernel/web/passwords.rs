@@ -1,9 +1,9 @@
 //! Basic authentication, headers and the rate limit.
 
 use anyhow::{Context as _, Result};
-use tests::curl::curl;
-use tests::turn;
-use tests::wait::until;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::readers::curl::curl;
 
 use super::{Web, hash};
 

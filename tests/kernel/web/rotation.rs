@@ -3,11 +3,11 @@
 use std::fs::{remove_file, rename};
 
 use anyhow::{Context as _, Result};
-use tests::certificates::Authority;
-use tests::curl::{curl, refused};
 use tests::exporter::run;
-use tests::turn;
-use tests::wait::until;
+use tests::machine::certificates::Authority;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::readers::curl::{curl, refused};
 
 use super::{HOST, TLS, Web, https};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustls::crypto::ring;
-use tests::turn;
-use tests::wait::{Deadline, timed};
+use tests::machine::turn;
+use tests::machine::wait::{Deadline, timed};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 

@@ -5,10 +5,10 @@ use std::net::{Shutdown, TcpStream};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
-use tests::curl::curl;
 use tests::exporter::Launch;
-use tests::settings::patience;
-use tests::turn;
+use tests::machine::settings::patience;
+use tests::machine::turn;
+use tests::readers::curl::curl;
 
 use super::{TLS, Web, https};
 

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use tests::browser::{Browser, View};
 use tests::exporter::start;
-use tests::nft;
-use tests::pair::{Cable, DEVICE, Pair};
-use tests::subnet::{Family, SERVER, Subnet};
-use tests::traffic::{Flow, connect, listen, send_datagrams};
-use tests::wait::until;
+use tests::machine::wait::until;
+use tests::net::nft;
+use tests::net::pair::{Cable, DEVICE, Pair};
+use tests::net::subnet::{Family, SERVER, Subnet};
+use tests::net::traffic::{Flow, connect, listen, send_datagrams};
+use tests::readers::browser::{Browser, View};
 
 const VIEWS: [(&str, View); 3] = [
     ("page-light", DESK),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::diagnostics::Diagnostics;
 use super::{Exporter, binary, config_file, free_address};
-use crate::namespace::Namespace;
+use crate::net::namespace::Namespace;
 
 /// How to start the exporter.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::exporter::{Exporter, Launch};
-use tests::tracing::{Traced, of_process};
+use tests::kernel::tracing::{Traced, of_process};
 
 use crate::context::Context;
 use crate::pairs::Contestant;

@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use tests::namespace::Namespace;
-use tests::tcp_info::TcpInfo;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::net::namespace::Namespace;
 
 pub(crate) use worker::State;
 use worker::{Answer, Worker};

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
-use tests::namespace::host;
+use tests::net::namespace::host;
 
 use crate::report::model::Machine;
 

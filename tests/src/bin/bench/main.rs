@@ -33,8 +33,8 @@ use clap::{Args, Parser};
 
 use context::Context;
 use items::{Entry, ITEMS};
-use tests::tracing::loaded;
-use tests::wait::Deadline;
+use tests::kernel::tracing::loaded;
+use tests::machine::wait::Deadline;
 
 /// Measure what the exporter costs
 #[derive(Debug, Parser)]

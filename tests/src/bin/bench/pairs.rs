@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::tests::tracing::{Attached, Traced, count_runs};
+use ::tests::kernel::tracing::{Attached, Traced, count_runs};
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};

@@ -7,9 +7,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::processes::links_of;
-use tests::tracing::of_process;
-use tests::wait::until;
+use tests::kernel::processes::links_of;
+use tests::kernel::tracing::of_process;
+use tests::machine::wait::until;
 
 use crate::pairs::Contestant;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tests::exporter::{Exporter, OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF};
-use tests::settings::patience;
-use tests::wait::timed;
+use tests::machine::settings::patience;
+use tests::machine::wait::timed;
 use ureq::Agent;
 
 /// In what form the metrics are wanted.

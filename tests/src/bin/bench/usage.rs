@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::ClockId;
 use nix::unistd::Pid;
-use tests::processes::status;
+use tests::kernel::processes::status;
 
 /// A process that somebody else keeps alive.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
-use tests::settings::patience;
-use tests::tcp_info::TcpInfo;
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::settings::patience;
 
 /// Both ends of a connection.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use serde_json::{Value, json};
 use stage::Stage;
-use tests::dashboards::{Dashboard, Query, dashboards, expand};
 use tests::exporter::start;
-use tests::prometheus::{Job, Prometheus};
+use tests::readers::dashboards::{Dashboard, Query, dashboards, expand};
+use tests::readers::prometheus::{Job, Prometheus};
 
 /// Seconds between two points, and over which rates are taken.
 const STEP: u32 = 5;

@@ -5,11 +5,11 @@ use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tests::nft;
-use tests::pair::{Cable, DEVICE, Pair};
-use tests::subnet::{CLIENT, Family, SERVER, Subnet};
-use tests::traffic::{Flow, connect, listen, receive, send, send_datagrams, small_udp_receiver};
-use tests::wait::Deadline;
+use tests::machine::wait::Deadline;
+use tests::net::nft;
+use tests::net::pair::{Cable, DEVICE, Pair};
+use tests::net::subnet::{CLIENT, Family, SERVER, Subnet};
+use tests::net::traffic::{Flow, connect, listen, receive, send, send_datagrams, small_udp_receiver};
 
 /// Between two rounds of a sender.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use tests::account::same;
-use tests::scrape::Scrape;
+use tests::exporter::scrape::Scrape;
+use tests::kernel::account::same;
 
 use super::stage::names;
 use super::unseen::Unseen;

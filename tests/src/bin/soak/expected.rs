@@ -4,7 +4,7 @@ mod connections;
 mod drops;
 
 use anyhow::Result;
-use tests::account::End;
+use tests::kernel::account::End;
 
 use super::check::{Checked, Expected, fact};
 use super::kernel::Kernel;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::processes::{maps_of, programs_of, status};
+use tests::kernel::processes::{maps_of, programs_of, status};
 
 use super::workloads::Stop;
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use tests::namespace::enter;
-use tests::tcp_info::CLOSED;
-use tests::traffic::{Ends, Flow, settle};
-use tests::wait::until;
+use tests::kernel::tcp_info::CLOSED;
+use tests::machine::wait::until;
+use tests::net::namespace::enter;
+use tests::net::traffic::{Ends, Flow, settle};
 
 use super::sums::Sums;
 

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use tests::pair::Pair;
+use tests::net::pair::Pair;
 
 use super::stage::{FAMILIES, HOLD, HOLDERS};
 use super::sums::Sums;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use tests::account::End;
-use tests::counters::Counters;
-use tests::nft::{self, Count};
+use tests::kernel::account::End;
+use tests::kernel::counters::Counters;
+use tests::net::nft;
+use tests::net::nft::Count;
 
 use super::stage::Stage;
 

@@ -6,9 +6,9 @@ use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use tests::exporter::exposition::{Format, parse};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, OPEN_METRICS};
-use tests::exposition::{Format, parse};
-use tests::scrape::Scrape;
 
 use super::check::{Checked, Expected, Verdict, fact, holds};
 use super::expected::Accounts;

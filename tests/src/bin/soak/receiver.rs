@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::exposition::{Kind, Series};
-use tests::otlp::{Failure, Recorder, Values, documented, of_request, of_scrape};
-use tests::scrape::{Difference, Scrape, differences};
-use tests::wait::until;
+use tests::exporter::exposition::{Kind, Series};
+use tests::exporter::otlp::{Failure, Recorder, Values, documented, of_request, of_scrape};
+use tests::exporter::scrape::{Difference, Scrape, differences};
+use tests::machine::wait::until;
 use tonic::Code;
 
 use super::workloads::Stop;

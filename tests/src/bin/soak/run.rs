@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tests::account::End;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, Launch, free_address};
-use tests::processes::{programs_of, still_loaded};
-use tests::scrape::Scrape;
-use tests::turn;
-use tests::wait::{timed, until};
+use tests::kernel::account::End;
+use tests::kernel::processes::{programs_of, still_loaded};
+use tests::machine::turn;
+use tests::machine::wait::{timed, until};
 
 use super::check::{Checked, holds, sum};
 use super::expected::{Accounts, Live};

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::exporter::exposition::protobuf::{decode, exposition};
+use tests::exporter::exposition::{Format, parse};
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF};
-use tests::exposition::{Format, parse};
-use tests::protobuf::{decode, exposition};
-use tests::scrape::Scrape;
 
 use super::workloads::{Stop, join};
 

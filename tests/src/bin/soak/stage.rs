@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use tests::nft;
-use tests::pair::{Cable, Pair};
-use tests::subnet::Family;
+use tests::net::nft;
+use tests::net::pair::{Cable, Pair};
+use tests::net::subnet::Family;
 
 pub(crate) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 

@@ -1,9 +1,9 @@
 //! Sums of `TCP_INFO` over the sockets of either end, in the rows that the exporter has too.
 
 use serde::{Deserialize, Serialize};
-use tests::account::{End, ROWS, Row};
-use tests::tcp_info::TcpInfo;
-use tests::traffic::Ends;
+use tests::kernel::account::{End, ROWS, Row};
+use tests::kernel::tcp_info::TcpInfo;
+use tests::net::traffic::Ends;
 
 /// Not among [`ROWS`], as it is exact only where no handshake carried data.
 const REPEATED: Row = Row {

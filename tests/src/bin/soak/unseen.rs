@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use anyhow::Result;
 use serde::Serialize;
-use tests::scrape::Scrape;
+use tests::exporter::scrape::Scrape;
 
 /// Cable and hook. The cable is empty where an event does not tell.
 type Place = (String, String);

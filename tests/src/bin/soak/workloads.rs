@@ -16,7 +16,7 @@ pub(crate) use storm::Sent;
 
 use super::stage::Stage;
 use super::sums::Sums;
-use tests::traffic::Ending;
+use tests::net::traffic::Ending;
 
 /// Whether work shall end. Whoever fails ends the others' too.
 #[derive(Debug, Default)]

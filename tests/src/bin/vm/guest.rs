@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::wait::Deadline;
+use tests::machine::wait::Deadline;
 
 use crate::architecture;
 use crate::matrix::Kernel;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tests::settings::{DIVISOR, PATIENCE, REQUIRE};
+use tests::machine::settings::{DIVISOR, PATIENCE, REQUIRE};
 
 use crate::architecture::{Architecture, Cross};
 use crate::initramfs::Archive;

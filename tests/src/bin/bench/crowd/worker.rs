@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tests::namespace::Namespace;
+use tests::net::namespace::Namespace;
 
 use super::address;
 use crate::work::Ends;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
-use tests::namespace::Namespace;
+use tests::net::namespace::Namespace;
 
 use crate::compare::{Findings, OURS_FULL, asked, usual};
 use crate::contestants::{STORAGE, storage_alone};

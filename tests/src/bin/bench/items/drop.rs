@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
-use tests::namespace::Namespace;
-use tests::nft;
-use tests::packet::{Options, Segment, flag};
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::packet::{Options, Segment, flag};
 
 use crate::compare::{Findings, OURS_FULL, asked, without_second_programs};
 use crate::contestants::{FULL, SITE_AND_REASON, ours};

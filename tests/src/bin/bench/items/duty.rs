@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::wait::{Deadline, moment};
+use tests::machine::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::crowd::Crowd;

@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::namespace::Namespace;
-use tests::wait::timed;
+use tests::machine::wait::timed;
+use tests::net::namespace::Namespace;
 
 use crate::context::Context;
 use crate::crowd::Crowd;

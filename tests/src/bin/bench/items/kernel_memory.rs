@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::MapType;
 use tests::exporter::Exporter;
-use tests::wait::until;
+use tests::machine::wait::until;
 
 use crate::context::Context;
 use crate::crowd::Crowd;

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use nix::time::ClockId;
-use tests::namespace::Namespace;
+use tests::net::namespace::Namespace;
 
 use crate::compare::{Findings, usual};
 use crate::context::Context;

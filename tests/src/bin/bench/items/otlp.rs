@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message as _;
-use tests::otlp::{Recorded, Recorder};
-use tests::wait::{Deadline, moment};
+use tests::exporter::otlp::{Recorded, Recorder};
+use tests::machine::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::figures::{milliseconds, quartiles, single};

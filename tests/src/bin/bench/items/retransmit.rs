@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use tests::namespace::Namespace;
-use tests::nft;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
 
 use crate::compare::{Findings, usual};
 use crate::context::Context;

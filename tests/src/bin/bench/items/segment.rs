@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use tests::namespace::Namespace;
+use tests::net::namespace::Namespace;
 
 use crate::compare::{Findings, OURS_ESSENTIAL, OURS_FULL, asked, usual};
 use crate::context::Context;

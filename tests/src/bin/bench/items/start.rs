@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::exporter::{config_file, free_address};
-use tests::settings::patience;
-use tests::wait::{Deadline, moment};
+use tests::machine::settings::patience;
+use tests::machine::wait::{Deadline, moment};
 
 use crate::context::Context;
 use crate::figures::{latency, milliseconds, quantile};

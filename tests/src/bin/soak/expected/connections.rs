@@ -1,7 +1,7 @@
 //! Connections: how many, how they ended, and what the kernel counted for them.
 
 use anyhow::Result;
-use tests::account::End;
+use tests::kernel::account::End;
 
 use super::{Accounts, of_cable, of_sockets};
 use crate::check::Expected;

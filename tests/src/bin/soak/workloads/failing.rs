@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use tests::pair::Pair;
+use tests::net::pair::Pair;
 
 use super::{Stop, join};
 use crate::stage::{AWAY, CLOSED, FAMILIES, SILENT};

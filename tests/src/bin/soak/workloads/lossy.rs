@@ -1,8 +1,8 @@
 //! Transfers of which packets get lost, one connection after another on each thread: large ones, and many small ones.
 
 use anyhow::Result;
-use tests::pair::Pair;
-use tests::traffic::{Flow, listen};
+use tests::net::pair::Pair;
+use tests::net::traffic::{Flow, listen};
 
 use super::{Stop, join};
 use crate::stage::{FAMILIES, LOSSY};

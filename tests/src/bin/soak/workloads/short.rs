@@ -5,8 +5,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::pair::Pair;
-use tests::traffic::{Ending, churn};
+use tests::net::pair::Pair;
+use tests::net::traffic::{Ending, churn};
 
 use super::Stop;
 use crate::stage::{FAMILIES, RESET, SHORT};

@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use tests::pair::Pair;
-use tests::traffic::{send_datagrams, small_udp_receiver};
+use tests::net::pair::Pair;
+use tests::net::traffic::{send_datagrams, small_udp_receiver};
 
 use super::Stop;
 use crate::stage::{FAMILIES, FILTERED, NARROW, NOBODY};

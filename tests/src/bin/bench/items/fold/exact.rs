@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use tests::exporter::Exporter;
-use tests::scrape::Scrape;
-use tests::wait::{until, until_stable};
+use tests::exporter::scrape::Scrape;
+use tests::machine::wait::{until, until_stable};
 
 use std::time::Duration;
 

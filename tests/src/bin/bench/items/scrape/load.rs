@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Result, bail};
-use tests::namespace::Namespace;
+use tests::net::namespace::Namespace;
 
 use crate::pairs::pin;
 

@@ -1,0 +1,8 @@
+//! The machine that tests run on: whose turn it is, how long to wait, what is set.
+
+pub mod certificates;
+pub mod fuzz;
+pub mod hostile;
+pub mod settings;
+pub mod turn;
+pub mod wait;

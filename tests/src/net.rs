@@ -1,0 +1,11 @@
+//! Namespaces, cables, packets and peers: the traffic of tests.
+
+pub mod devices;
+pub mod namespace;
+pub mod nft;
+pub mod packet;
+pub mod pair;
+pub mod peer;
+pub mod socket;
+pub mod subnet;
+pub mod traffic;

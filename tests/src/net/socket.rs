@@ -1,0 +1,54 @@
+//! What the standard library and socket2 cannot ask of sockets and devices.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+
+use anyhow::{Context as _, Result};
+use socket2::{Domain, Socket, Type};
+
+use crate::kernel::syscalls;
+use crate::net::namespace::Namespace;
+
+/// Sets an option of a socket that is an integer.
+pub fn set_option(socket: &impl AsFd, level: i32, name: i32, value: i32) -> Result<()> {
+    syscalls::set_option(socket.as_fd(), level, name, value)
+}
+
+/// Makes a TUN or TAP device in the thread's namespace, with the flags of `TUNSETIFF`; it lives as long as the file.
+pub fn tap(name: &str, flags: i16) -> Result<File> {
+    let path = "/dev/net/tun";
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("open {path}"))?;
+    syscalls::name_device(&file, name, flags)?;
+    Ok(file)
+}
+
+/// Something that a device does for the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Joins received segments.
+    Gro,
+    /// Cuts sent segments.
+    Tso,
+}
+
+impl Offload {
+    /// `ETHTOOL_SGRO`, `ETHTOOL_STSO`.
+    const fn command(self) -> u32 {
+        match self {
+            Self::Gro => 0x2c,
+            Self::Tso => 0x1f,
+        }
+    }
+}
+
+/// Turns an offload of a device on or off.
+pub fn set_offload(namespace: &Namespace, device: &str, offload: Offload, on: bool) -> Result<()> {
+    namespace.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        syscalls::set_offload(socket.as_fd(), device, offload.command(), on)
+    })
+}
