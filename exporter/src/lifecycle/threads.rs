@@ -2,7 +2,7 @@
 //! It must never leave a thread to be started later. From `serve` and the pusher.
 
 use std::{
-    io,
+    fs, io,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::Duration,
@@ -68,6 +68,7 @@ pub fn runtime(name: &str, workers: usize, blocking: usize) -> Result<Runtime, T
 
 /// Starts so many threads and ends them again.
 fn at_once(count: usize) -> io::Result<()> {
+    let before = running()?;
     let (arrived, all) = channel();
     let mut gates = Vec::new();
     for _ in 0..count {
@@ -82,7 +83,19 @@ fn at_once(count: usize) -> io::Result<()> {
         // It has nothing to panic over.
         let _ended = started.join();
     }
+    // One that has ended counts until the kernel lets go of it, a moment later.
+    for _ in 0..1000 {
+        if running()? <= before {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
     Ok(())
+}
+
+/// How many threads the kernel counts for this process.
+fn running() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
 }
 
 /// Says that this thread is there, and stays until its gate is gone.
@@ -94,7 +107,7 @@ fn meet(arrived: &Sender<()>, gate: &Receiver<()>) {
 
 fn wait_for(count: usize, all: &Receiver<()>) -> io::Result<()> {
     /// Far longer than threads take.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(3);
     for _ in 0..count {
         all.recv_timeout(PATIENCE).map_err(io::Error::other)?;
     }
@@ -108,8 +121,8 @@ mod tests {
     #[test]
     fn a_runtime_has_its_threads_from_the_start_and_never_more() {
         let count = || {
-            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-            let name = |task: io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.unwrap().path().join("comm"));
+            let tasks = fs::read_dir("/proc/self/task").unwrap();
+            let name = |task: io::Result<fs::DirEntry>| fs::read_to_string(task.unwrap().path().join("comm"));
             tasks
                 .filter_map(|task| name(task).ok())
                 .filter(|name| name == "threads-test\n")

@@ -39,8 +39,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "answers_that_nobody_takes",
-        "an answer that is read a byte a second, one that is read 2 KiB a second, and a stream of HTTP/2 whose window stays 0",
-        "all are cut off after 60 s",
+        "an answer that is read a byte a second, and a stream of HTTP/2 whose window stays 0",
+        "both are cut off after 60 s",
     ),
     attack(
         "bodies_that_nobody_asked_for",
