@@ -59,26 +59,26 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
     let came_in = matches!(direction, Direction::Receive);
     let others = came_in && is_for_others(packet.packet_type());
     let mut marks = if others { mark::OTHERS } else { 0 };
-    let is_unspecified = reason as u64 == REASON_NOT_SPECIFIED.get();
-    let is_cut_off =
-        !is_unspecified && is(reason, &REASON_QDISC_DROP) && packet.device().is_some_and(Device::is_cut_off);
-    if is_unspecified {
+    if reason as u64 == REASON_NOT_SPECIFIED.get() {
         marks |= marks_of_unspecified(packet, protocol);
-    } else if is_cut_off {
+        // A device without link-layer addresses says of every packet that it is for this host.
+        if came_in && is_to_a_group(packet) {
+            marks |= mark::OTHERS;
+        }
+    } else if is(reason, &REASON_QDISC_DROP) && packet.device().is_some_and(Device::is_cut_off) {
         marks |= mark::NO_CARRIER;
-    }
-    // A device without link-layer addresses says of every packet that it is for this host.
-    let asks = is_cut_off && protocol == Protocol::Arp as u8;
-    if asks || (is_unspecified && came_in || is_cut_off && is_said_by_the_stack(protocol)) && is_to_a_group(packet) {
-        marks |= mark::OTHERS;
+        if is_said_by_the_stack(packet, protocol) {
+            marks |= mark::OTHERS;
+        }
     }
     veiled(marks as u32, packet.length() as u64) as u8
 }
 
-/// Whether a packet to a group is of a protocol in which the network stack says by itself where it is and what it wants to receive.
+/// Whether the network stack says by itself with this packet where it is, and whom it looks for.
 #[inline(always)]
-fn is_said_by_the_stack(protocol: ProtocolNumber) -> bool {
-    protocol == Protocol::Icmpv6 as u8 || protocol == Protocol::Igmp as u8
+fn is_said_by_the_stack(packet: SkBuff, protocol: ProtocolNumber) -> bool {
+    protocol == Protocol::Arp as u8
+        || (protocol == Protocol::Icmpv6 as u8 || protocol == Protocol::Igmp as u8) && is_to_a_group(packet)
 }
 
 /// Whether a packet goes to a multicast address.
