@@ -137,9 +137,10 @@ pub(crate) static PROGRAM_IDS: Array<u64, { Tracepoint::COUNT + 1 }> = Array::ne
 #[btf_map]
 pub(crate) static DISTANCES: Array<u64, { Tracepoint::COUNT }> = Array::new();
 
-/// 0 -> the value's own address on this CPU; 0 until somebody has asked. Written and read by the programs that take over.
+/// 0 -> for each [`Tracepoint`] the address of that word on this CPU; 0 until it has been needed there, or while it is not known.
+/// Each entry is written and read by the program that takes over on its tracepoint alone.
 #[btf_map]
-pub(crate) static HERE: PerCpuArray<u64, 1> = PerCpuArray::new();
+pub(crate) static HERE: PerCpuArray<[u64; Tracepoint::COUNT], 1> = PerCpuArray::new();
 
 /// [`Tracepoint`] -> events that its second program took over, per CPU, less those for which the first ran after all. Written by
 /// both, read by user space.

@@ -43,6 +43,7 @@ macro_rules! programs {
     };
     ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work_of_first:path, $work_of_nested:path) => {
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
+        #[inline(always)]
         fn $first(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
             if !$crate::nested::is_taken_over(common::kernel::tracepoints::Tracepoint::$tracepoint) {
                 $work_of_first(&context);
@@ -50,10 +51,19 @@ macro_rules! programs {
             0
         }
 
+        // For nearly every event it ends at once: a function that is small saves no register and returns from where it is. What it
+        // rarely does is another.
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
+        #[inline(always)]
         fn $nested(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
+            #[inline(never)]
+            fn work(context: *mut core::ffi::c_void) -> i32 {
+                $work_of_nested(&aya_ebpf::programs::BtfTracePointContext::new(context));
+                // What nobody needs would not be returned, and the verifier refuses what the register then holds by chance.
+                core::hint::black_box(0)
+            }
             if $crate::nested::takes_over(common::kernel::tracepoints::Tracepoint::$tracepoint) {
-                $work_of_nested(&context);
+                core::hint::black_box(work(aya_ebpf::EbpfContext::as_ptr(&context)));
             }
             0
         }
@@ -129,18 +139,30 @@ fn count(tracepoint: Tracepoint, more: u64) {
 /// Whether the first program of a tracepoint is at work on this CPU.
 #[inline(always)]
 fn is_at_work(tracepoint: Tracepoint) -> bool {
-    let (Some(distance), Some(here)) = (DISTANCES.get(tracepoint as u32), HERE.get_ptr_mut(0)) else {
+    let Some(addresses) = HERE.get_ptr_mut(0) else {
         return false;
     };
-    // SAFETY: a word of a map value of this CPU.
-    let address = unsafe {
-        let mut address = read_volatile(here);
-        if address == 0 {
-            // The verifier adds no unknown number to a pointer, but it lets one be stored and read as a number.
-            write_volatile(here, here as u64);
-            address = read_volatile(here);
-        }
+    let entry = addresses.cast::<u64>().wrapping_add(tracepoint as usize);
+    // SAFETY: an entry of a map value of this CPU, which nobody else writes.
+    let known = unsafe { read_volatile(entry) };
+    let address = if known == 0 { find(entry, tracepoint) } else { known };
+    address != 0 && word_at(address) != 0
+}
+
+/// The address of that word, which goes into the entry; 0 while it is not known. The kernel makes no second run of a program on a
+/// CPU, so that nobody sees what the entry holds meanwhile.
+#[inline(always)]
+fn find(entry: *mut u64, tracepoint: Tracepoint) -> u64 {
+    let distance = DISTANCES.get(tracepoint as u32).map_or(0, |distance| *distance);
+    if distance == 0 {
+        return 0;
+    }
+    // SAFETY: as above. The verifier adds no unknown number to a pointer, but it lets one be stored and read as a number.
+    unsafe {
+        write_volatile(entry, entry as u64);
+        let own = read_volatile(entry);
+        let address = own.wrapping_sub(8 * tracepoint as u64).wrapping_add(distance);
+        write_volatile(entry, address);
         address
-    };
-    *distance != 0 && word_at(address.wrapping_add(*distance)) != 0
+    }
 }
