@@ -5,37 +5,26 @@
 //! interrupted by the other. Cards of a guest interrupt by themselves. A run in which the kernel skipped too few runs has shown
 //! nothing, and fails.
 
-mod account;
 mod cards;
 mod connections;
 mod drops;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-use std::thread::available_parallelism;
+use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 use tests::exporter::{Exporter, Launch};
 use tests::kernel::btf;
-use tests::net::pair::{DEVICE, Pair};
+use tests::kernel::hook_account::{Account, Outcome};
+use tests::kernel::kernel_facts::note;
 
-/// A cable whose ends hand their packets to all processors.
-fn spread() -> Result<Pair> {
-    let pair = Pair::new()?;
-    let file = format!("/sys/class/net/{DEVICE}/queues/rx-0/rps_cpus");
-    let all = format!("{:x}", (1u64 << available_parallelism()?.get().min(32)) - 1);
-    for end in [&pair.client, &pair.server] {
-        // The folder of a namespace's devices is seen by who mounts it there, as this command does.
-        let mut write = Command::new("ip")
-            .args(["netns", "exec", end.name(), "tee", &file])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        write.stdin.take().context("no input")?.write_all(all.as_bytes())?;
-        ensure!(write.wait()?.success(), "{file} refuses {all}");
+/// Ends an account, and prints a line for each hook.
+fn close(account: Account<'_>) -> Result<BTreeMap<&'static str, Outcome>> {
+    let outcomes = account.close()?;
+    for (hook, outcome) in &outcomes {
+        note(&format!("{hook}: {outcome}"));
     }
-    Ok(pair)
+    Ok(outcomes)
 }
 
 /// An exporter without second programs: it takes the kernel for one that has no iterator to find the first ones by.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod btf;
 pub mod counters;
+pub mod hook_account;
 pub mod kernel_facts;
 pub mod processes;
 pub mod skipped;

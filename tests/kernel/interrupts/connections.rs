@@ -10,14 +10,14 @@ use common::kernel::tracepoints::Tracepoint;
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
 use tests::kernel::counters::Counters;
+use tests::kernel::hook_account::{Account, Outcome};
 use tests::machine::settings::scaled;
 use tests::machine::turn;
 use tests::net::pair::Pair;
 use tests::net::subnet::{CLIENT, Family, Subnet};
 use tests::net::traffic::{Ending, churn};
 
-use super::account::{Account, Outcome};
-use super::{spread, without_second_programs};
+use super::{close, without_second_programs};
 use crate::account::End;
 
 const HOOKS: [(&str, Tracepoint); 3] = [
@@ -77,7 +77,7 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>, threads: usize, ending: Ending) -
         .into_iter()
         .map(|end| Ok((end.role(), counted(&scrape, subnet, end)?)))
         .collect::<Result<_>>()?;
-    let outcomes = account.close()?;
+    let outcomes = close(account)?;
     Ok(Storm {
         made,
         counted,
@@ -174,7 +174,7 @@ const MOST_SEGMENTS: u64 = 8;
 
 fn connections_from(threads: usize) -> Result<()> {
     let _turn = turn::alone()?;
-    require_exact_over(&spread()?, threads)
+    require_exact_over(&Pair::spread()?, threads)
 }
 
 /// Requires that connections over a cable are counted exactly.
@@ -233,11 +233,11 @@ fn connections_from_four_threads_are_counted_exactly_while_softirqs_land_in_prog
 #[test]
 fn without_second_programs_the_same_connections_are_missed_and_said_to_be_lost() -> Result<()> {
     let _turn = turn::alone()?;
-    require_lossy_over(&spread()?)
+    require_lossy_over(&Pair::spread()?)
 }
 
 #[test]
 fn connections_that_are_reset_are_counted_exactly_while_softirqs_land_in_programs() -> Result<()> {
     let _turn = turn::alone()?;
-    require_exact_resets_over(&spread()?)
+    require_exact_resets_over(&Pair::spread()?)
 }

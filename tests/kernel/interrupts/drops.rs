@@ -9,14 +9,15 @@ use anyhow::{Result, bail};
 use common::kernel::tracepoints::Tracepoint;
 use tests::exporter::{Exporter, start};
 use tests::kernel::counters::Counters;
+use tests::kernel::hook_account::{Account, Outcome};
+use tests::kernel::kernel_facts::note;
 use tests::machine::turn;
 use tests::machine::wait::Deadline;
 use tests::net::nft;
 use tests::net::pair::Pair;
 use tests::net::subnet::Family;
 
-use super::account::{Account, Outcome};
-use super::{spread, without_second_programs};
+use super::{close, without_second_programs};
 
 /// Where a filter of the sender drops.
 const FILTERED: u16 = 9001;
@@ -91,9 +92,9 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
     let storm = Storm {
         dropped: [nft::dropped(&pair.client)?.packets, u64::try_from(closed)?],
         counted: [counted("transmit", "NETFILTER_DROP")?, counted("receive", "NO_SOCKET")?],
-        outcome: account.close()?[Tracepoint::KfreeSkb.name()],
+        outcome: close(account)?[Tracepoint::KfreeSkb.name()],
     };
-    tests::kernel::kernel_facts::note(&format!("dropped {:?}, counted {:?}", storm.dropped, storm.counted));
+    note(&format!("dropped {:?}, counted {:?}", storm.dropped, storm.counted));
     Ok(storm)
 }
 
@@ -130,11 +131,11 @@ pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
 #[test]
 fn drops_of_tasks_and_softirqs_at_once_are_counted_exactly() -> Result<()> {
     let _turn = turn::alone()?;
-    require_exact_over(&spread()?)
+    require_exact_over(&Pair::spread()?)
 }
 
 #[test]
 fn without_second_programs_the_same_drops_are_missed_and_said_to_be_lost() -> Result<()> {
     let _turn = turn::alone()?;
-    require_lossy_over(&spread()?)
+    require_lossy_over(&Pair::spread()?)
 }

@@ -5,6 +5,7 @@ pub mod ftrace;
 
 use std::fs::read_to_string;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use aya::maps::MapInfo;
@@ -172,6 +173,11 @@ impl Traced {
     /// How often it has run while somebody held [`count_runs`].
     pub fn runs(&self) -> Result<u64> {
         Ok(tracing::info(&self.program)?.runs)
+    }
+
+    /// How long it has run while somebody held [`count_runs`]: with the kernel's own two looks at the clock.
+    pub fn run_time(&self) -> Result<Duration> {
+        Ok(Duration::from_nanos(tracing::info(&self.program)?.run_time))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Two network namespaces joined by a cable.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::machine::wait::until;
 use crate::net::namespace::{Namespace, host};
@@ -53,6 +56,24 @@ impl Pair {
             one_segment_per_packet: true,
             ..Cable::default()
         })
+    }
+
+    /// One subnet, and ends that hand their packets to all processors (RPS): each is interrupted by the others.
+    pub fn spread() -> Result<Self> {
+        let pair = Self::new()?;
+        let file = format!("/sys/class/net/{DEVICE}/queues/rx-0/rps_cpus");
+        let all = format!("{:x}", (1u64 << available_parallelism()?.get().min(32)) - 1);
+        for end in [&pair.client, &pair.server] {
+            // The folder of a namespace's devices is seen by who mounts it there, as this command does.
+            let mut write = Command::new("ip")
+                .args(["netns", "exec", end.name(), "tee", &file])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()?;
+            write.stdin.take().context("no input")?.write_all(all.as_bytes())?;
+            ensure!(write.wait()?.success(), "{file} refuses {all}");
+        }
+        Ok(pair)
     }
 
     /// A cable as described.

@@ -12,6 +12,7 @@ mod memory;
 mod otlp;
 mod retransmit;
 mod scrape;
+mod second;
 mod segment;
 mod start;
 mod wake_ups;
@@ -50,6 +51,10 @@ pub(crate) const ITEMS: &[Entry] = &[
     Entry {
         id: "retransmit",
         run: retransmit::run,
+    },
+    Entry {
+        id: "second",
+        run: second::run,
     },
     Entry {
         id: "latency",

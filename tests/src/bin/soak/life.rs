@@ -1,14 +1,17 @@
 //! One life of the exporter: everything at once for some time, then no traffic, and then its totals.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use common::kernel::tracepoints::Tracepoint;
 use tests::exporter::exposition::{Format, parse};
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, OPEN_METRICS};
+use tests::kernel::hook_account::{Account, Outcome};
 
 use super::check::{Checked, Expected, Verdict, fact, holds};
 use super::expected::Accounts;
@@ -23,6 +26,20 @@ use super::{receiver, reloads};
 /// How often the totals are read until they are what they should be: at rest they can only become it.
 const TRIES: usize = 10;
 
+/// The hooks whose events are all accounted for. Live flows are at work when the account ends, and have samples of their own.
+const HOOKS: [(&str, Tracepoint); 7] = [
+    ("sock", Tracepoint::InetSockSetState),
+    ("skb", Tracepoint::KfreeSkb),
+    ("tcp", Tracepoint::TcpSendReset),
+    ("tcp", Tracepoint::TcpReceiveReset),
+    ("tcp", Tracepoint::TcpRetransmitSkb),
+    ("tcp", Tracepoint::TcpRetransmitSynack),
+    ("tcp", Tracepoint::TcpCongStateSet),
+];
+
+/// Those that come from tasks and from interrupts so often that interrupts must have landed in their programs.
+const INTERRUPTED: [Tracepoint; 2] = [Tracepoint::InetSockSetState, Tracepoint::KfreeSkb];
+
 /// What happened under load.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -31,11 +48,14 @@ pub(crate) struct Load {
     pub(crate) reloads: usize,
     pub(crate) moods: u32,
     pub(crate) growth: Vec<Growth>,
+    /// What came of each hook of [`HOOKS`].
+    pub(crate) hooks: BTreeMap<&'static str, Outcome>,
 }
 
 /// Everything but the live flows, which are somebody else's, for so long.
 pub(crate) fn load(stage: &Stage, exporter: &Exporter<'_>, receiver: SocketAddr, length: Duration) -> Result<Load> {
     let (stop, series) = (Stop::default(), AtomicU64::new(0));
+    let account = Account::open(exporter, &HOOKS)?;
     scope(|scope| {
         let made = stop.spawn(scope, || workloads::run(stage, &stop));
         let scrapes = stop.spawn(scope, || scrapers::run(exporter, &series, &stop));
@@ -50,8 +70,23 @@ pub(crate) fn load(stage: &Stage, exporter: &Exporter<'_>, receiver: SocketAddr,
             reloads: join(reloads)?,
             moods: join(moods)?,
             growth: growth(&join(looks)?)?,
+            hooks: account.close()?,
         })
     })
+}
+
+/// Whether interrupts landed in programs, and nothing was lost by it.
+pub(crate) fn interrupts(load: &Load) -> Vec<Checked> {
+    let exact = INTERRUPTED.map(|tracepoint| {
+        let (name, outcome) = (tracepoint.name(), load.hooks[tracepoint.name()]);
+        let said = outcome.require_exact().err().map(|error| format!(": {error}"));
+        let what = format!(
+            "{name} while interrupts land in it{}",
+            said.as_deref().unwrap_or_default()
+        );
+        holds(&what, said.is_none(), "the kernel's trace buffer")
+    });
+    exact.into()
 }
 
 /// The totals of a life, laid beside those of everybody else. `since` is where its account of the live flows begins.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::check::{Checked, Verdict};
 use super::growth::Growth;
@@ -45,6 +45,9 @@ impl Outcome {
         writeln!(text, "{name}")?;
         for (what, number) in self.figures() {
             writeln!(text, "  {what:<44} {number:>14}")?;
+        }
+        for (hook, outcome) in &load.hooks {
+            writeln!(text, "  {hook}: {outcome}")?;
         }
         for growth in &load.growth {
             let Growth {
@@ -111,11 +114,18 @@ impl Outcome {
             json!({"what": what, "course": course, "early": early, "late": late, "bound": bound, "reason": reason, "is_bounded": growth.is_bounded()})
         };
         let growth: Vec<Value> = self.load.growth.iter().map(growth).collect();
+        let hooks: Map<String, Value> = self
+            .load
+            .hooks
+            .iter()
+            .map(|(hook, outcome)| ((*hook).to_owned(), outcome.to_string().into()))
+            .collect();
         json!({
             "name": self.name,
             "is_good": self.is_good(),
             "figures": figures,
             "growth": growth,
+            "hooks": hooks,
             "checks": self.checks,
             "withheld": self.withheld,
         })

@@ -21,7 +21,7 @@ use super::expected::{Accounts, Live};
 use super::holders::Holders;
 use super::keep::Folder;
 use super::kernel::Kernel;
-use super::life::{load, totals};
+use super::life::{interrupts, load, totals};
 use super::report::Outcome;
 use super::scrapers::Scrapes;
 use super::stage::Stage;
@@ -64,6 +64,7 @@ pub(crate) fn run(length: Duration, flows: usize, output: &Path) -> Result<bool>
     own.keep("config.yaml", &stage.config(first_load.reloads, receiver)?)?;
     let mut checks = totals(&exporter, &accounts, None, &unseen, receiver, &own)?;
     checks.extend(falls(&first_load.scrapes));
+    checks.extend(interrupts(&first_load));
     let full = kernel_memory()?;
     let idle = exporter.scrape()?.value("tcpvitals_collect_duration_seconds", &[])?;
     checks.push(kill(exporter)?);
@@ -105,6 +106,7 @@ pub(crate) fn run(length: Duration, flows: usize, output: &Path) -> Result<bool>
     own.keep("config.yaml", &stage.config(second_load.reloads, receiver)?)?;
     let mut checks = totals(&exporter, &accounts, Some(&adopted), &unseen, receiver, &own)?;
     checks.extend(falls(&second_load.scrapes));
+    checks.extend(interrupts(&second_load));
     checks.extend(adoption);
     checks.push(kill(exporter)?);
     let second = Outcome {

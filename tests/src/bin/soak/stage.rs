@@ -38,7 +38,7 @@ pub(crate) struct Stage {
     pub(crate) live: Pair,
     /// Long and short transfers, of which packets get lost both ways.
     pub(crate) lossy: Pair,
-    /// Connections that end in order.
+    /// Connections that end in order; here and in the two others of many events, interrupts land in programs.
     pub(crate) short: Pair,
     /// Connections that are reset.
     pub(crate) reset: Pair,
@@ -61,13 +61,13 @@ impl Stage {
         let failing = Pair::new()?;
         failing.client.set("net.ipv4.tcp_syn_retries=1")?;
         nft::load(&failing.server, &refusals())?;
-        let storm = Pair::new()?;
+        let storm = Pair::spread()?;
         nft::drop_matching(&storm.server, "input", &format!("udp dport {FILTERED}"))?;
         Ok(Self {
             live: Pair::new()?,
             lossy,
-            short: Pair::new()?,
-            reset: Pair::new()?,
+            short: Pair::spread()?,
+            reset: Pair::spread()?,
             failing,
             storm,
         })

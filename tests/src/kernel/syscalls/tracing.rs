@@ -19,7 +19,9 @@ pub(crate) struct Info {
     id: u32,
     unread: [u64; 7],
     name: [u8; 16],
-    also_unread: [u64; 15],
+    also_unread: [u64; 14],
+    /// `run_time_ns`
+    pub(crate) run_time: u64,
     /// `run_cnt`
     pub(crate) runs: u64,
     /// `recursion_misses`
@@ -75,7 +77,8 @@ pub(crate) fn info(program: &OwnedFd) -> Result<Info> {
         id: 0,
         unread: [0; 7],
         name: [0; 16],
-        also_unread: [0; 15],
+        also_unread: [0; 14],
+        run_time: 0,
         runs: 0,
         recursion_misses: 0,
         verified_instructions: 0,

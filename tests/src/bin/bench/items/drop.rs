@@ -26,7 +26,7 @@ const FEW_LABELS: &str = "tcpvitals, site and reason only";
 
 /// What a packet is and where it ends.
 #[derive(Clone, Copy, Debug)]
-enum Site {
+pub(super) enum Site {
     ClosedPort,
     Syn,
     PacketFilter,
@@ -108,7 +108,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
 
 /// Sends what is dropped.
 #[derive(Debug)]
-struct Flood {
+pub(super) struct Flood {
     datagrams: UdpSocket,
     /// Takes whole IP packets, and receives none.
     packets: Socket,
@@ -119,7 +119,7 @@ struct Flood {
 }
 
 impl Flood {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let here = Ipv4Addr::LOCALHOST;
         let packets = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
         let syns = (0..=u8::MAX).map(|host| {
@@ -151,7 +151,7 @@ impl Flood {
         })
     }
 
-    fn send(&self, site: Site, number: usize) -> Result<()> {
+    pub(super) fn send(&self, site: Site, number: usize) -> Result<()> {
         let payload = [0; 64];
         let here = Ipv4Addr::LOCALHOST;
         match site {

@@ -20,13 +20,8 @@ const BLOCK: usize = 16 << 10;
 /// Shortest time-out, in microseconds, where the namespace has it: a pause for each is long enough.
 const SHORT_TIMEOUT: &str = "net.ipv4.tcp_rto_min_us=5000";
 
-/// Measures.
-pub(crate) fn run(context: &Context) -> Result<Item> {
-    let unit = "ns per retransmitted segment";
-    let mut found = Findings::new(context, "retransmit", "A retransmitted segment", unit);
-    let mut contestants = usual(context)?;
-    let peer = bpftrace("tcp:tcp_retransmit_skb", "@[args.state] = count();")?;
-    found.invite(&mut contestants, peer);
+/// A namespace whose loopback loses segments.
+pub(super) fn lossy() -> Result<Namespace> {
     let namespace = Namespace::new()?;
     namespace.exec("ip link set dev lo mtu 1500 gso_max_segs 1")?;
     if namespace.has(SHORT_TIMEOUT)? {
@@ -37,15 +32,45 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         "input",
         &format!("ip protocol tcp meta length > 1000 numgen inc mod {LOST} == 0"),
     )?;
-    namespace.run(|| {
-        pin(context.processor)?;
-        let mut ends = Ends::open(Ipv4Addr::LOCALHOST.into())?;
+    Ok(namespace)
+}
+
+/// A transfer in the calling thread's namespace.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    ends: Ends,
+    block: Vec<u8>,
+}
+
+impl Transfer {
+    /// Over loopback.
+    pub(super) fn open() -> Result<Self> {
+        let ends = Ends::open(Ipv4Addr::LOCALHOST.into())?;
         ends.client.set_nonblocking(true)?;
         ends.server.set_nonblocking(true)?;
-        let mut buffer = vec![1; BLOCK];
+        let block = vec![1; BLOCK];
+        Ok(Self { ends, block })
+    }
+
+    /// Goes on until something is retransmitted: how many segments were, and how many bytes have arrived.
+    pub(super) fn until_retransmit(&mut self) -> Result<(u32, usize)> {
+        self.ends.until_retransmit(&mut self.block)
+    }
+}
+
+/// Measures.
+pub(crate) fn run(context: &Context) -> Result<Item> {
+    let unit = "ns per retransmitted segment";
+    let mut found = Findings::new(context, "retransmit", "A retransmitted segment", unit);
+    let mut contestants = usual(context)?;
+    let peer = bpftrace("tcp:tcp_retransmit_skb", "@[args.state] = count();")?;
+    found.invite(&mut contestants, peer);
+    lossy()?.run(|| {
+        pin(context.processor)?;
+        let mut transfer = Transfer::open()?;
         let (mut segments, mut bytes) = (0, 0);
         let operate = || {
-            let (sent_again, arrived) = ends.until_retransmit(&mut buffer)?;
+            let (sent_again, arrived) = transfer.until_retransmit()?;
             segments += sent_again;
             bytes += arrived;
             Ok(f64::from(sent_again))

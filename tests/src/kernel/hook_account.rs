@@ -1,14 +1,16 @@
 //! The account of a hook over a run: the kernel's trace buffer against what it says of the two programs.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 
 use anyhow::{Context as _, Result, ensure};
 use common::kernel::tracepoints::Tracepoint;
 use serde_json::Value;
-use tests::exporter::Exporter;
-use tests::kernel::kernel_facts::{has_preemptible_tracepoints, has_threaded_softirqs, note};
-use tests::kernel::tracing::ftrace::Buffer;
-use tests::kernel::tracing::{Attached, Runs, count_runs, runs_of};
+
+use crate::exporter::Exporter;
+use crate::kernel::kernel_facts::{has_preemptible_tracepoints, has_threaded_softirqs, note};
+use crate::kernel::tracing::ftrace::Buffer;
+use crate::kernel::tracing::{Attached, Runs, count_runs, runs_of};
 
 /// Fewest skipped runs by which a run has shown anything.
 const PROVOKED: u64 = 200;
@@ -36,7 +38,7 @@ struct Numbers {
 
 /// Hooks that are watched while something happens.
 #[derive(Debug)]
-pub(super) struct Account<'a> {
+pub struct Account<'a> {
     exporter: &'a Exporter<'a>,
     watched: Vec<Watched>,
     _counted: Attached,
@@ -44,19 +46,40 @@ pub(super) struct Account<'a> {
 
 /// What came of a hook.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outcome {
+pub struct Outcome {
+    /// Events in the kernel's trace buffer.
+    events: u64,
     /// Events that the kernel kept from programs, over threads of the sandbox's init process.
-    pub(super) withheld: u64,
-    /// Runs of the first program that the kernel skipped.
+    pub withheld: u64,
+    /// Runs of the first program, and those that the kernel skipped.
+    runs: u64,
     skipped: u64,
+    /// Of the skipped, those that the second program did.
     taken_over: u64,
     /// What `events_lost` says.
-    pub(super) lost: u64,
+    pub lost: u64,
+}
+
+impl Display for Outcome {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            events,
+            withheld,
+            runs,
+            skipped,
+            taken_over,
+            lost,
+        } = self;
+        write!(
+            formatter,
+            "{events} events, {withheld} withheld, {runs} runs, {skipped} skipped, {taken_over} taken over, {lost} lost"
+        )
+    }
 }
 
 impl<'a> Account<'a> {
     /// Begins to watch.
-    pub(super) fn open(exporter: &'a Exporter<'a>, tracepoints: &[(&str, Tracepoint)]) -> Result<Self> {
+    pub fn open(exporter: &'a Exporter<'a>, tracepoints: &[(&str, Tracepoint)]) -> Result<Self> {
         let counted = count_runs()?;
         let mut watched = Vec::new();
         for (group, tracepoint) in tracepoints {
@@ -76,7 +99,7 @@ impl<'a> Account<'a> {
     }
 
     /// Whether the kernel has skipped enough runs of the first program by now.
-    pub(super) fn is_provoked(&self, tracepoint: Tracepoint) -> Result<bool> {
+    pub fn is_provoked(&self, tracepoint: Tracepoint) -> Result<bool> {
         let before = self.of(tracepoint)?.before;
         let Numbers { skipped, .. } = Numbers::of(self.exporter, tracepoint)?;
         Ok(skipped - before.skipped >= PROVOKED)
@@ -88,13 +111,12 @@ impl<'a> Account<'a> {
     }
 
     /// The text of the events that were withheld.
-    pub(super) fn withheld(&self, tracepoint: Tracepoint) -> Result<Vec<String>> {
+    pub fn withheld(&self, tracepoint: Tracepoint) -> Result<Vec<String>> {
         self.of(tracepoint)?.of_init.lines()
     }
 
-    /// Ends it: every event is a run, a skipped run or withheld, and what was skipped was taken over or is lost. Prints a line for
-    /// each hook.
-    pub(super) fn close(self) -> Result<BTreeMap<&'static str, Outcome>> {
+    /// Ends it: every event is a run, a skipped run or withheld, and what was skipped was taken over or is lost.
+    pub fn close(self) -> Result<BTreeMap<&'static str, Outcome>> {
         let mut outcomes = BTreeMap::new();
         for Watched {
             tracepoint,
@@ -113,27 +135,21 @@ impl<'a> Account<'a> {
                 after.lost - before.lost,
             ];
             let name = tracepoint.name();
-            note(&format!(
-                "{name}: {events} events, {withheld} withheld, {runs} runs, {skipped} skipped, {taken_over} taken over, {lost} lost"
-            ));
-            ensure!(
-                skipped == taken_over + lost,
-                "{name}: {skipped} is not {taken_over} + {lost}"
-            );
+            let outcome = Outcome {
+                events,
+                withheld,
+                runs,
+                skipped,
+                taken_over,
+                lost,
+            };
+            ensure!(skipped == taken_over + lost, "{name} does not add up: {outcome}");
             let seen = runs + skipped + withheld;
             ensure!(
                 seen >= events && seen - events <= OF_ASKING,
-                "{name}: of {events} events {runs} were runs, {skipped} skipped, {withheld} withheld"
+                "{name} does not add up: {outcome}"
             );
-            outcomes.insert(
-                name,
-                Outcome {
-                    withheld,
-                    skipped,
-                    taken_over,
-                    lost,
-                },
-            );
+            outcomes.insert(name, outcome);
         }
         Ok(outcomes)
     }
@@ -142,7 +158,7 @@ impl<'a> Account<'a> {
 impl Outcome {
     /// Requires that interrupts did land in the program, and that all of them were taken over, but for those by which a task that
     /// lost its processor kept others from it.
-    pub(super) fn require_exact(self) -> Result<()> {
+    pub fn require_exact(self) -> Result<()> {
         if has_threaded_softirqs() {
             note("softirqs are threads and cannot come upon a program, in which nobody loses the processor");
             ensure!(self.skipped == 0, "the kernel skipped {} runs", self.skipped);
@@ -158,7 +174,7 @@ impl Outcome {
     }
 
     /// Requires that all of those that did were taken over, however many.
-    pub(super) fn require_taken_over(self) -> Result<()> {
+    pub fn require_taken_over(self) -> Result<()> {
         ensure!(
             self.lost == 0 || has_preemptible_tracepoints()?,
             "{} events are lost",
@@ -168,7 +184,7 @@ impl Outcome {
     }
 
     /// Requires that interrupts did land in the program, and that nobody did its work.
-    pub(super) fn require_lossy(self) -> Result<()> {
+    pub fn require_lossy(self) -> Result<()> {
         ensure!(
             self.skipped >= PROVOKED,
             "not provoked: the kernel skipped {} runs",
