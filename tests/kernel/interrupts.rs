@@ -8,6 +8,7 @@
 mod cards;
 mod connections;
 mod drops;
+mod transfers;
 
 use std::collections::BTreeMap;
 

@@ -33,6 +33,7 @@ fn main() -> Result<()> {
     let lossy = Pair::with(Cable {
         subnets: 2,
         one_segment_per_packet: true,
+        is_spread: false,
     })?;
     let slow = Pair::one_segment_per_packet()?;
     let [east, wifi] = [lossy.subnets[0], lossy.subnets[1]];

@@ -202,11 +202,19 @@ impl Outcome {
 
 impl Numbers {
     fn of(exporter: &Exporter<'_>, tracepoint: Tracepoint) -> Result<Self> {
-        // The kernel keeps 15 characters of a name. The second program is loaded first.
-        let short: String = tracepoint.name().chars().take(15).collect();
-        let programs = runs_of(exporter.process())?;
-        let first = programs.iter().rfind(|program| program.name == short);
-        let Runs { counted, skipped, .. } = first.with_context(|| format!("no program {short} in {programs:?}"))?;
+        // The kernel keeps 15 characters of a name, which two tracepoints may share; programs are loaded in the order of the
+        // tracepoints, of two on one the second first.
+        let short = |tracepoint: Tracepoint| tracepoint.name().chars().take(15).collect::<String>();
+        let alike = Tracepoint::ALL
+            .into_iter()
+            .filter(|other| short(*other) == short(tracepoint));
+        let place = alike.clone().take_while(|other| *other != tracepoint).count();
+        let mut programs = runs_of(exporter.process())?;
+        programs.retain(|program| program.name == short(tracepoint));
+        let each = programs.len() / alike.count();
+        let first = (each * (place + 1)).checked_sub(1).and_then(|last| programs.get(last));
+        let first = first.with_context(|| format!("no program {}", tracepoint.name()))?;
+        let Runs { counted, skipped, .. } = first;
         let page = exporter.get("/api/v1/status", "application/json")?;
         let status: Value = serde_json::from_str(&page.body)?;
         let number = |place: &str| {

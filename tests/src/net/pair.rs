@@ -22,6 +22,8 @@ pub struct Cable {
     pub subnets: u8,
     /// Whether the stack hands every segment to the device by itself, so that packet filters and drops count segments.
     pub one_segment_per_packet: bool,
+    /// Whether both ends hand their packets to all processors (RPS): each is interrupted by the others.
+    pub is_spread: bool,
 }
 
 impl Default for Cable {
@@ -29,6 +31,7 @@ impl Default for Cable {
         Self {
             subnets: 1,
             one_segment_per_packet: false,
+            is_spread: false,
         }
     }
 }
@@ -58,28 +61,23 @@ impl Pair {
         })
     }
 
-    /// One subnet, and ends that hand their packets to all processors (RPS): each is interrupted by the others.
+    /// One subnet, and ends that hand their packets to all processors.
     pub fn spread() -> Result<Self> {
-        let pair = Self::new()?;
-        let file = format!("/sys/class/net/{DEVICE}/queues/rx-0/rps_cpus");
-        let all = format!("{:x}", (1u64 << available_parallelism()?.get().min(32)) - 1);
-        for end in [&pair.client, &pair.server] {
-            // The folder of a namespace's devices is seen by who mounts it there, as this command does.
-            let mut write = Command::new("ip")
-                .args(["netns", "exec", end.name(), "tee", &file])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()?;
-            write.stdin.take().context("no input")?.write_all(all.as_bytes())?;
-            ensure!(write.wait()?.success(), "{file} refuses {all}");
-        }
-        Ok(pair)
+        Self::with(Cable {
+            is_spread: true,
+            ..Cable::default()
+        })
     }
 
     /// A cable as described.
     pub fn with(cable: Cable) -> Result<Self> {
         let subnets = (0..cable.subnets).map(|_| Subnet::take()).collect::<Result<_>>()?;
-        Self::on(subnets, cable.one_segment_per_packet)
+        let pair = Self::on(subnets, cable.one_segment_per_packet)?;
+        if cable.is_spread {
+            spread(&pair.client)?;
+            spread(&pair.server)?;
+        }
+        Ok(pair)
     }
 
     /// A cable with these subnets: those of an exporter that runs already.
@@ -160,6 +158,21 @@ impl Pair {
     pub fn config(&self) -> String {
         subnet::config(&self.subnets)
     }
+}
+
+/// Has the device of a namespace hand its packets to all processors.
+fn spread(end: &Namespace) -> Result<()> {
+    let file = format!("/sys/class/net/{DEVICE}/queues/rx-0/rps_cpus");
+    let all = format!("{:x}", (1u64 << available_parallelism()?.get().min(32)) - 1);
+    // The folder of a namespace's devices is seen by who mounts it there, as this command does.
+    let mut write = Command::new("ip")
+        .args(["netns", "exec", end.name(), "tee", &file])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    write.stdin.take().context("no input")?.write_all(all.as_bytes())?;
+    ensure!(write.wait()?.success(), "{file} refuses {all}");
+    Ok(())
 }
 
 /// A pair for each family and a configuration that names the subnets of both: who shows the same over IPv4 and over IPv6

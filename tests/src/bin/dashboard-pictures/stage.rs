@@ -40,6 +40,7 @@ impl Stage {
         let cable = Cable {
             subnets: 2,
             one_segment_per_packet: true,
+            is_spread: false,
         };
         let (lossy, queued) = (Pair::with(cable)?, Pair::one_segment_per_packet()?);
         queued.client.exec(&format!(

@@ -1,5 +1,5 @@
 //! A cable for each kind of traffic, so that the counters of its namespaces are those of that kind, and the configurations that
-//! name what lies on them.
+//! name what lies on them. Where there are many events, packets are spread over processors, so that interrupts land in programs.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub(crate) struct Stage {
     pub(crate) live: Pair,
     /// Long and short transfers, of which packets get lost both ways.
     pub(crate) lossy: Pair,
-    /// Connections that end in order; here and in the two others of many events, interrupts land in programs.
+    /// Connections that end in order.
     pub(crate) short: Pair,
     /// Connections that are reset.
     pub(crate) reset: Pair,
@@ -53,6 +53,7 @@ impl Stage {
         // A packet is a segment there, so that the filter counts segments.
         let lossy = Pair::with(Cable {
             one_segment_per_packet: true,
+            is_spread: true,
             ..Cable::default()
         })?;
         for namespace in [&lossy.client, &lossy.server] {
