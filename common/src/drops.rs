@@ -3,6 +3,7 @@
 pub mod capture;
 
 use crate::{histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
+use zerocopy::{FromBytes, transmute};
 
 /// What a dropped packet is: the value of the `protocol` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,7 +219,7 @@ pub mod skip {
 }
 
 /// The key of the map `DROP_SLOTS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct DropKey {
     /// Kernel address that dropped the packet: `location` of the tracepoint `kfree_skb`.
@@ -244,10 +245,18 @@ pub struct DropKey {
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
 
 impl DropKey {
+    /// Its length in words.
+    pub const WORDS: usize = size_of::<Self>() / 8;
+
+    /// The key of these words.
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        transmute!(words)
+    }
+
     /// The key as it lies in memory. The hooks put it together from registers: to write it byte by byte and to read it as words
     /// costs more than to look it up.
     #[inline(always)]
-    pub const fn words(&self) -> [u64; 5] {
+    pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
             location,
             reason,
@@ -275,7 +284,7 @@ impl DropKey {
 
 /// The key of the map `NAMED_DROP_SLOTS`: a drop whose place has a name in the kernel. The name itself is part of the key, since
 /// its address may come to mean another one. All these packets came in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct NamedDropKey {
     /// Name of the trap or of the XDP program; of the tracepoint where packets have left their program and are sent together.
@@ -338,6 +347,23 @@ pub const fn unsent(error: i32) -> i32 {
     if error < 0 { error } else { -ENOSPC }
 }
 
+/// What a note is about: the index into the map `NOTES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum NoteKind {
+    /// A device whose XDP program failed on a packet that has an `sk_buff`.
+    XdpDevice,
+    /// A packet that a queueing discipline drops, and why.
+    QdiscPacket,
+}
+
+impl NoteKind {
+    /// Every kind.
+    pub const ALL: [Self; Self::COUNT] = [Self::XdpDevice, Self::QdiscPacket];
+    /// Number of kinds.
+    pub const COUNT: usize = Self::QdiscPacket as usize + 1;
+}
+
 /// What another hook said about a packet that `kfree_skb` is about to report on the same CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -353,7 +379,7 @@ pub struct Note {
 pub type DropCounts = [DropCount; Run::COUNT];
 
 /// What was dropped under one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct DropCount {
     /// Packets: `sk_buff`s, as the kernel drops them.
@@ -390,16 +416,32 @@ impl DropCount {
 /// Most slots for drops, the rows `other` included.
 pub const DROP_SLOTS: u32 = 4096;
 
-/// The index of the drops' count of used slots in the map `SLOTS_USED`.
-pub const DROP_TABLE: u32 = 1;
-
 #[cfg(test)]
 mod tests {
-    use super::is_for_others;
+    use super::{DropKey, SubnetKey, is_for_others};
 
     #[test]
     fn a_packet_for_this_host_or_from_it_is_not_for_others() {
         let others: std::vec::Vec<u8> = (0..8).filter(|packet_type| is_for_others(*packet_type)).collect();
         assert_eq!(others, [1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn a_key_survives_its_words() {
+        let key = DropKey {
+            location: 0x0102_0304_0506_0708,
+            reason: 0x090a_0b0c,
+            subnet: SubnetKey {
+                words: [0x0d0e_0f10, 0x1112_1314, 0x1516_1718, 0x191a_1b1c],
+                kind: 0x1d1e_1f20,
+            },
+            protocol: 0x21,
+            direction: 0x22,
+            connection: 0x23,
+            skipped: 0x24,
+            marks: 0x25,
+            padding: [0; 3],
+        };
+        assert_eq!(DropKey::from_words(key.words()), key);
     }
 }

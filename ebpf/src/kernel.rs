@@ -36,7 +36,7 @@ use core::{
     arch::asm,
     ffi::c_void,
     mem::MaybeUninit,
-    ptr::{read_volatile, write_volatile},
+    ptr::{from_ref, read_volatile, write_volatile},
 };
 
 const AF_INET: u16 = 2;
@@ -380,9 +380,9 @@ impl TcpSock {
 
     /// Which end this is of a connection that is or was established. The socket that the kernel makes for a server keeps, as its
     /// device for multicast, the one by which the handshake came in; a stream socket cannot choose such a device, so that a client
-    /// has none.
+    /// has none. Unknown where the kernel does not have these fields.
     #[inline(always)]
-    pub(crate) fn role(self) -> Option<Role> {
+    pub(crate) fn role(self) -> Role {
         // SAFETY: members of `struct inet_sock`, which `struct tcp_sock` begins with, and a typed pointer to `struct ipv6_pinfo`.
         let device = unsafe {
             match load_pointer(self.0, &INET_SOCK_PINET6) {
@@ -390,7 +390,11 @@ impl TcpSock {
                 None => load(self.0, &INET_SOCK_MC_INDEX),
             }
         };
-        Some(if device? != 0 { Role::Server } else { Role::Client })
+        match device {
+            None => Role::Unknown,
+            Some(0) => Role::Client,
+            Some(_) => Role::Server,
+        }
     }
 
     /// The local port in host byte order. A socket that closes gives `skc_num` back first, but keeps `inet_sport`.
@@ -506,8 +510,8 @@ pub(crate) struct StorageElement(*const u8);
 impl StorageElement {
     /// The element around a value that an iterator was given; `None` where addresses cannot be given types.
     #[inline(always)]
-    pub(crate) fn of_value(value: *const FlowState) -> Option<Self> {
-        Self::at(value as u64 - Self::value_offset()?)
+    pub(crate) fn of_value(value: &FlowState) -> Option<Self> {
+        Self::at(from_ref(value) as u64 - Self::value_offset()?)
     }
 
     /// At an address that the iterator's list gave. If none is there, loads give zero, and nothing comes of them.

@@ -3,6 +3,8 @@
 //! Decided from fields of `struct net_device`, never from a lookup in user space, so that it also holds for devices of
 //! network namespaces that the exporter cannot see.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// Length of `net_device.name` and of the longest `rtnl_link_ops.kind` we compare, in bytes (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
@@ -206,7 +208,7 @@ const fn same(a: Name, b: Name) -> bool {
 
 /// A device-name pattern of the configuration, as a masked comparison: `?` stands for one character, a `*` at the end
 /// for any rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct NamePattern {
     mask: Name,

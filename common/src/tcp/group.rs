@@ -6,6 +6,7 @@ use crate::{
     net::{address::SubnetKey, connection::Name},
     tcp::ConnectFailure,
 };
+use zerocopy::{FromBytes, transmute};
 
 /// Who opened a connection: the value of the `role` label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Role {
 }
 
 /// The labels of a flow: the key of the map `GROUP_SLOTS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct GroupKey {
     /// Subnet of the remote address.
@@ -67,9 +68,17 @@ pub struct GroupKey {
 const _: () = assert!(size_of::<GroupKey>() == 24);
 
 impl GroupKey {
+    /// Its length in words.
+    pub const WORDS: usize = size_of::<Self>() / 8;
+
+    /// The key of these words.
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        transmute!(words)
+    }
+
     /// The key as it lies in memory, for the reason that [`crate::drops::DropKey::words`] gives.
     #[inline(always)]
-    pub const fn words(&self) -> [u64; 3] {
+    pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
             subnet: SubnetKey { words, kind },
             protocol,
@@ -216,7 +225,7 @@ impl Counter {
 }
 
 /// What the hooks and the fold add up for one group, on one CPU: the value of the map `GROUPS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct GroupCounters {
     /// By [`Counter`].
@@ -301,7 +310,7 @@ impl GroupCounters {
 ///
 /// Only the fold writes it, and one fold runs at a time, so it is neither per CPU nor atomic. The fields from `epoch` to
 /// `rto_max` describe the last fold that met a flow of this group; the histograms grow for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Samples {
     /// The number of that fold.
@@ -402,7 +411,7 @@ fn smaller(a: u32, b: u32) -> u32 {
 
 /// Live flows of one congestion-control algorithm: an entry of the map `ALGORITHMS`. The first free one from
 /// [`crate::map::recent::place`] of its name on, in a circle; entries of earlier folds are free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct AlgorithmCount {
     /// Its name, NUL-padded.
@@ -429,6 +438,20 @@ mod tests {
         assert_eq!(Role::of_ports(false, true), Role::Client);
         assert_eq!(Role::of_ports(true, true), Role::Unknown);
         assert_eq!(Role::of_ports(false, false), Role::Unknown);
+    }
+
+    #[test]
+    fn a_key_survives_its_words() {
+        let key = GroupKey {
+            subnet: SubnetKey {
+                words: [0x0102_0304, 0x0506_0708, 0x090a_0b0c, 0x0d0e_0f10],
+                kind: 0x1112_1314,
+            },
+            protocol: 0x1516,
+            connection: 0x17,
+            role: 0x18,
+        };
+        assert_eq!(GroupKey::from_words(key.words()), key);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use crate::{
     net::{address::Address, connection::Name},
     tcp::group::{GroupKey, Role},
 };
+use zerocopy::FromBytes;
 
 /// A flow and what has happened to it so far. Counters are those of the kernel since the socket was made, unless said; those
 /// that are kept by the hooks begin when the hooks first saw the flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct FlowRecord {
     /// `CLOCK_MONOTONIC` in nanoseconds: when this was read.

@@ -1,24 +1,23 @@
 //! The fold: what the kernel has counted for a flow since the last fold goes to the flow's group.
-#![expect(
-    unsafe_code,
-    reason = "exchanges the snapshots in socket storage, which other CPUs exchange too"
-)]
+#![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
     atomic,
-    flow::storage::Flow,
+    flow::state::Flow,
     kernel::{TcpSock, offsets::HAS_SEGMENT_PATH},
     label::groups::{Group, count_lost},
 };
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{
-    map::lost::Lost,
+    map::{
+        lost::Lost,
+        shared::{Number, Shared},
+    },
     tcp::{
         flow::{FlowState, Fold, delta32, delta64, folded},
         group::Counter,
     },
 };
-use core::ptr::read_volatile;
 
 /// How often a fold that lost a race starts again. The one other folder of a closing flow is the collecting iterator, which
 /// exchanges each snapshot once.
@@ -50,51 +49,49 @@ macro_rules! for_each_folded {
 
 /// Leaves out what was retransmitted until now: the SYNs of a flow that is just established.
 #[inline(always)]
-pub(crate) fn begin_retransmissions(state: &mut FlowState, tcp: TcpSock) {
-    state.snapshot[folded::RETRANSMITTED_SEGMENTS] = tcp.total_retrans().unwrap_or(0);
-    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
-    begin_causes(state);
+pub(crate) fn begin_retransmissions(flow: &FlowState, tcp: TcpSock) {
+    flow.snapshot[folded::RETRANSMITTED_SEGMENTS].set(tcp.total_retrans().unwrap_or(0));
+    flow.bytes_retransmitted.set(tcp.bytes_retrans().unwrap_or(0));
+    begin_causes(flow);
 }
 
 /// Nothing was retransmitted yet that would need a cause.
 #[inline(always)]
-fn begin_causes(state: &mut FlowState) {
-    state.retransmitted_segments_before = state.snapshot[folded::RETRANSMITTED_SEGMENTS];
-    state.retransmitted_bytes_before = state.bytes_retransmitted;
+fn begin_causes(flow: &FlowState) {
+    let segments = flow.snapshot[folded::RETRANSMITTED_SEGMENTS].get();
+    flow.retransmitted_segments_before.set(segments);
+    flow.retransmitted_bytes_before.set(flow.bytes_retransmitted.get());
 }
 
 /// Takes the snapshots of a flow that is counted from now on.
 #[inline(always)]
-pub(crate) fn begin(state: &mut FlowState, tcp: TcpSock) {
+pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
     macro_rules! take {
         ($index:expr, $reader:ident, $counter:ident) => {
-            state.snapshot[$index] = tcp.$reader().unwrap_or(0);
+            flow.snapshot[$index].set(tcp.$reader().unwrap_or(0));
         };
     }
     for_each_folded!(take);
     if let Some(chrono) = tcp.chrono() {
         let [busy, receive_window, send_buffer] = chrono.at(jiffies());
-        state.snapshot[folded::SENDER_BUSY_JIFFIES] = busy;
-        state.snapshot[folded::RECEIVE_WINDOW_JIFFIES] = receive_window;
-        state.snapshot[folded::SEND_BUFFER_JIFFIES] = send_buffer;
+        flow.snapshot[folded::SENDER_BUSY_JIFFIES].set(busy);
+        flow.snapshot[folded::RECEIVE_WINDOW_JIFFIES].set(receive_window);
+        flow.snapshot[folded::SEND_BUFFER_JIFFIES].set(send_buffer);
     }
-    state.bytes_sent = tcp.bytes_sent().unwrap_or(0);
-    state.bytes_received = tcp.bytes_received().unwrap_or(0);
-    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
-    begin_causes(state);
-    state.rtt_stamp = tcp.rack_mstamp().unwrap_or(0) as u32;
+    flow.bytes_sent.set(tcp.bytes_sent().unwrap_or(0));
+    flow.bytes_received.set(tcp.bytes_received().unwrap_or(0));
+    flow.bytes_retransmitted.set(tcp.bytes_retrans().unwrap_or(0));
+    begin_causes(flow);
+    flow.rtt_stamp.set(tcp.rack_mstamp().unwrap_or(0) as u32);
 }
 
 /// Folds a flow into its group.
 #[inline(always)]
 pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
-    let state = flow.as_ptr();
     macro_rules! exchange {
         ($index:expr, $reader:ident, $counter:ident) => {
-            // SAFETY: the index lies within the array of the flow's state.
-            let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
             exchange(
-                snapshot,
+                &flow.snapshot[$index],
                 || tcp.$reader(),
                 |old, now| delta32(old, now, fold),
                 group,
@@ -104,13 +101,18 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
         };
     }
     for_each_folded!(exchange);
-    fold_chrono(state, tcp, group, fold);
+    fold_chrono(&flow, tcp, group, fold);
     macro_rules! exchange_bytes {
         ($snapshot:ident, $reader:ident, $counter:ident) => {
-            // SAFETY: a member of the flow's state.
-            let snapshot = unsafe { &raw mut (*state).$snapshot };
             let delta = |old, now| delta64(old, now, fold);
-            exchange(snapshot, || tcp.$reader(), delta, group, Counter::$counter, fold);
+            exchange(
+                &flow.$snapshot,
+                || tcp.$reader(),
+                delta,
+                group,
+                Counter::$counter,
+                fold,
+            );
         };
     }
     exchange_bytes!(bytes_sent, bytes_sent, DataBytesTransmitted);
@@ -125,18 +127,14 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
 
 /// Folds the times of a sender, which are read together or not at all.
 #[inline(always)]
-fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
+fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold) {
     let Some(chrono) = tcp.chrono() else { return };
-    // SAFETY: words of the array of the flow's state.
-    let seen = unsafe {
-        let snapshot = (&raw const (*state).snapshot).cast::<u32>();
-        [
-            folded::SENDER_BUSY_JIFFIES,
-            folded::RECEIVE_WINDOW_JIFFIES,
-            folded::SEND_BUFFER_JIFFIES,
-        ]
-        .map(|index| read_volatile(snapshot.add(index)))
-    };
+    let seen = [
+        folded::SENDER_BUSY_JIFFIES,
+        folded::RECEIVE_WINDOW_JIFFIES,
+        folded::SEND_BUFFER_JIFFIES,
+    ]
+    .map(|index| flow.snapshot[index].get());
     // Most flows are at rest most of the time.
     if chrono.running == 0 && chrono.at(0) == seen {
         return;
@@ -151,10 +149,8 @@ fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
     let [busy, receive_window, send_buffer] = chrono.at(jiffies());
     macro_rules! exchange {
         ($index:expr, $now:ident, $counter:ident) => {
-            // SAFETY: the index lies within the array of the flow's state.
-            let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
             exchange(
-                snapshot,
+                &flow.snapshot[$index],
                 || Some($now),
                 |old, now| delta32(old, now, fold),
                 group,
@@ -171,8 +167,8 @@ fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
 /// Moves one snapshot on and adds the difference to the group. The counter is read after the snapshot, so that it is not
 /// older than what another CPU has folded.
 #[inline(always)]
-fn exchange<T: Copy + PartialEq>(
-    snapshot: *mut T,
+fn exchange<T: Number>(
+    snapshot: &Shared<T>,
     read: impl Fn() -> Option<T>,
     delta: impl Fn(T, T) -> u64,
     group: Group,
@@ -181,8 +177,7 @@ fn exchange<T: Copy + PartialEq>(
 ) {
     let mut tries = 0;
     while tries < TRIES {
-        // SAFETY: a member of the flow's state.
-        let old = unsafe { read_volatile(snapshot) };
+        let old = snapshot.get();
         let Some(now) = read() else { return };
         if now == old {
             return;
@@ -191,8 +186,7 @@ fn exchange<T: Copy + PartialEq>(
         if delta == 0 {
             return;
         }
-        // SAFETY: as above.
-        if unsafe { atomic::replace(snapshot, old, now) } {
+        if atomic::replace(snapshot, old, now) {
             group.add(counter, delta);
             return;
         }

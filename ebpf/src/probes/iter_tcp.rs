@@ -7,7 +7,7 @@
 )]
 
 use crate::{
-    flow::{listeners, storage},
+    flow::{adopt, listeners, state::Flow},
     kernel::Sock,
 };
 use common::tcp::state;
@@ -30,9 +30,9 @@ extern "C" fn adopt_flows(context: *const Context) -> i32 {
     let state = sock.state();
     if state::is_connected(state)
         && let Some(tcp) = sock.tcp()
-        && storage::find(tcp.as_sock()).is_none()
+        && Flow::find(tcp.as_sock()).is_none()
     {
-        storage::adopt(tcp.as_sock(), tcp);
+        adopt::adopt(tcp.as_sock(), tcp);
     } else if state == state::LISTEN
         && let Some(tcp) = sock.tcp()
     {
