@@ -1,11 +1,12 @@
-//! The kernel fields that the programs read: the one table that both sides are made from.
+//! The kernel fields that the programs read: the one table that both sides are made from, but for the counters of
+//! [`kept_counters`](crate::kept_counters).
 //!
-//! The exporter finds each field in the running kernel's BTF and writes its place into a read-only global of the object
-//! before loading it; the verifier then knows the place as a constant, and the branch of an absent field is removed.
+//! The exporter finds each field in the running kernel's BTF and writes its offset into a read-only global of the object
+//! before loading it; the verifier then knows the offset as a constant, and the branch of an absent field is removed.
 
 /// Where a field lies, as the exporter writes it into the global of that field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FieldOffset {
     /// Offset in bytes.
     pub offset: u32,
     /// Lowest bit within the byte at `offset`, for a bit-field.
@@ -14,11 +15,11 @@ pub struct Place {
     pub width: u8,
 }
 
-impl Place {
+impl FieldOffset {
     /// The global's value for a field that the kernel does not have.
     pub const ABSENT: u64 = u64::MAX;
 
-    /// The global's value for this place.
+    /// The global's value for this offset.
     pub const fn encode(self) -> u64 {
         self.offset as u64 | (self.shift as u64) << 32 | (self.width as u64) << 40
     }
@@ -29,7 +30,7 @@ impl Place {
         if half == u32::MAX { None } else { Some(half) }
     }
 
-    /// The place in a global; `None` when the kernel does not have the field.
+    /// The offset in a global; `None` when the kernel does not have the field.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
     pub const fn decode(value: u64) -> Option<Self> {
@@ -57,11 +58,12 @@ pub struct Field {
     pub size: u32,
 }
 
-/// Calls `$callback!` with the table: `GLOBAL: type = "structure" . "member";` for each field.
+/// Calls `$callback!` with the table: `GLOBAL: type = "structure" . "member";` for each field. Those of
+/// [`kept_counters`](crate::kept_counters) come first.
 #[macro_export]
 macro_rules! kernel_fields {
     ($callback:ident) => {
-        $callback! {
+        $crate::kept_counters! { [$crate::kernel_fields] $callback
             SOCK_COMMON_FAMILY: u16 = "sock_common" . "skc_family";
             SOCK_COMMON_STATE: u8 = "sock_common" . "skc_state";
             SOCK_COMMON_DADDR: u32 = "sock_common" . "skc_daddr";
@@ -85,18 +87,6 @@ macro_rules! kernel_fields {
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
 
-            TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out";
-            TCP_SOCK_SEGS_IN: u32 = "tcp_sock" . "segs_in";
-            TCP_SOCK_DATA_SEGS_OUT: u32 = "tcp_sock" . "data_segs_out";
-            TCP_SOCK_DATA_SEGS_IN: u32 = "tcp_sock" . "data_segs_in";
-            TCP_SOCK_BYTES_SENT: u64 = "tcp_sock" . "bytes_sent";
-            TCP_SOCK_BYTES_RECEIVED: u64 = "tcp_sock" . "bytes_received";
-            TCP_SOCK_RCV_OOOPACK: u32 = "tcp_sock" . "rcv_ooopack";
-            TCP_SOCK_TOTAL_RETRANS: u32 = "tcp_sock" . "total_retrans";
-            TCP_SOCK_BYTES_RETRANS: u64 = "tcp_sock" . "bytes_retrans";
-            TCP_SOCK_DSACK_DUPS: u32 = "tcp_sock" . "dsack_dups";
-            TCP_SOCK_REORD_SEEN: u32 = "tcp_sock" . "reord_seen";
-            TCP_SOCK_DELIVERED_CE: u32 = "tcp_sock" . "delivered_ce";
             TCP_SOCK_CHRONO_BUSY: u32 = "tcp_sock" . "chrono_stat[0]";
             TCP_SOCK_CHRONO_RECEIVE_WINDOW: u32 = "tcp_sock" . "chrono_stat[1]";
             TCP_SOCK_CHRONO_SEND_BUFFER: u32 = "tcp_sock" . "chrono_stat[2]";
@@ -178,6 +168,14 @@ macro_rules! kernel_fields {
             BPF_ARRAY_PPTRS: [u64; 0] = "bpf_array" . "pptrs";
             TASK_PREEMPT_COUNT: u32 = "task_struct" . "thread_info.preempt.count";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
+        }
+    };
+    ({ $($(#[$doc:meta])* $kept:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }
+     $callback:ident $($rows:tt)+) => {
+        $callback! {
+            $($kept: $type = $structure . $member;)+
+            $($rows)+
         }
     };
 }
@@ -271,10 +269,18 @@ kernel_facts!(facts);
 
 macro_rules! table {
     ($($global:ident: $type:ty = $structure:literal . $member:literal;)+) => {
+        /// The names of the fields' globals.
+        pub mod global {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`")]
+                pub const $global: &str = stringify!($global);
+            )+
+        }
+
         /// Every field, for the exporter.
         #[expect(clippy::cast_possible_truncation, reason = "sizes of small types")]
         pub const FIELDS: &[Field] = &[$(Field {
-            global: stringify!($global),
+            global: global::$global,
             structure: $structure,
             member: $member,
             size: size_of::<$type>() as u32,
@@ -293,30 +299,30 @@ mod tests {
     }
 
     #[test]
-    fn a_place_survives_its_global() {
-        for place in [
-            Place {
+    fn an_offset_survives_its_global() {
+        for offset in [
+            FieldOffset {
                 offset: 1248,
                 shift: 0,
                 width: 5,
             },
-            Place {
+            FieldOffset {
                 offset: 2304,
                 shift: 0,
                 width: 0,
             },
-            Place {
+            FieldOffset {
                 offset: 0,
                 shift: 7,
                 width: 1,
             },
         ] {
-            let global = place.encode();
-            assert_eq!(Place::decode(global), Some(place));
-            assert_eq!(Place::decode_offset(lower_half(global)), Some(place.offset));
+            let global = offset.encode();
+            assert_eq!(FieldOffset::decode(global), Some(offset));
+            assert_eq!(FieldOffset::decode_offset(lower_half(global)), Some(offset.offset));
         }
-        assert_eq!(Place::decode(Place::ABSENT), None);
-        assert_eq!(Place::decode_offset(lower_half(Place::ABSENT)), None);
+        assert_eq!(FieldOffset::decode(FieldOffset::ABSENT), None);
+        assert_eq!(FieldOffset::decode_offset(lower_half(FieldOffset::ABSENT)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! exchanged atomically and a fold that lost the race starts again. The deltas telescope: whatever the interleaving, their
 //! sum is the kernel's last value.
 
-use crate::map::shared::Shared;
+use crate::map::shared::{Number, Shared};
 
 /// The handshake is over and the flow belongs to a group.
 pub const ESTABLISHED: u32 = 1;
@@ -15,35 +15,23 @@ pub const ADOPTED: u32 = 2;
 /// The connection has ended and its last delta is folded; the slot stays, for a reset that is sent afterwards.
 pub const CLOSED: u32 = 4;
 
-/// 32-bit counters of `tcp_sock` that are folded: indices into [`FlowState::snapshot`].
-pub mod folded {
-    /// `segs_out`
-    pub const SEGMENTS_TRANSMITTED: usize = 0;
-    /// `segs_in`
-    pub const SEGMENTS_RECEIVED: usize = 1;
-    /// `data_segs_out`
-    pub const DATA_SEGMENTS_TRANSMITTED: usize = 2;
-    /// `data_segs_in`
-    pub const DATA_SEGMENTS_RECEIVED: usize = 3;
-    /// `rcv_ooopack`
-    pub const OUT_OF_ORDER_SEGMENTS: usize = 4;
-    /// `dsack_dups`
-    pub const DSACKS: usize = 5;
-    /// `reord_seen`
-    pub const REORDERING_EVENTS: usize = 6;
-    /// `delivered_ce`
-    pub const ECN_MARKED_SEGMENTS: usize = 7;
-    /// `chrono_stat`, all three
-    pub const SENDER_BUSY_JIFFIES: usize = 8;
-    /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`
-    pub const RECEIVE_WINDOW_JIFFIES: usize = 9;
-    /// `chrono_stat` of `TCP_CHRONO_SNDBUF_LIMITED`
-    pub const SEND_BUFFER_JIFFIES: usize = 10;
-    /// `total_retrans`
-    pub const RETRANSMITTED_SEGMENTS: usize = 11;
-    /// Number of them.
-    pub const COUNT: usize = 12;
+macro_rules! snapshot {
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+        /// The kernel's counters of a flow at the last fold.
+        #[derive(Debug, Default)]
+        #[repr(C)]
+        pub struct Snapshot {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`:")]
+                $(#[$row])*
+                pub $here: Shared<$type>,
+            )+
+        }
+    };
 }
+
+crate::kept_counters!([snapshot]);
 
 /// What socket storage holds for a flow.
 ///
@@ -84,14 +72,6 @@ pub struct FlowState {
     pub role: Shared<u8>,
     /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
     pub started: Shared<u64>,
-    /// The 32-bit counters at the last fold, by [`folded`].
-    pub snapshot: [Shared<u32>; folded::COUNT],
-    /// `tcp_sock.bytes_sent` at the last fold.
-    pub bytes_sent: Shared<u64>,
-    /// `tcp_sock.bytes_received` at the last fold.
-    pub bytes_received: Shared<u64>,
-    /// `tcp_sock.bytes_retrans` at the last fold.
-    pub bytes_retransmitted: Shared<u64>,
     /// Payload retransmitted in `TCP_CA_Loss`, in bytes.
     pub retransmitted_bytes_loss: Shared<u64>,
     /// Payload retransmitted in other states, in bytes.
@@ -112,11 +92,14 @@ pub struct FlowState {
     pub sack_blocks: Shared<u32>,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: Shared<u32>,
-    /// Explicit padding, zero.
-    pub reserved: u32,
+    /// [`Chrono::at`] at the last fold.
+    pub chrono: [Shared<u32>; 3],
+    /// The kernel's counters at the last fold.
+    pub snapshot: Snapshot,
 }
 
-const _: () = assert!(size_of::<FlowState>() == 184 && align_of::<FlowState>() == 8);
+// The kernel puts 72 bytes before the value: more than 184 would take 512 bytes of a flow instead of 256.
+const _: () = assert!(size_of::<FlowState>() <= 184 && align_of::<FlowState>() == 8);
 const _: () = assert!(core::mem::offset_of!(FlowState, started) <= 56);
 
 /// What the holder of the socket's lock records: nobody else writes these fields.
@@ -179,6 +162,26 @@ pub enum Fold {
     Last,
 }
 
+/// A counter of the kernel.
+pub trait Kept: Number {
+    /// What to add to a group when the counter goes from `snapshot` to `now`; 0 when there is nothing to do.
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64;
+}
+
+impl Kept for u32 {
+    #[inline(always)]
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
+        delta32(snapshot, now, fold)
+    }
+}
+
+impl Kept for u64 {
+    #[inline(always)]
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
+        delta64(snapshot, now, fold)
+    }
+}
+
 /// A value this far behind the snapshot is an older reading, not a wrapped counter.
 const STALE: u32 = 1 << 24;
 
@@ -187,7 +190,7 @@ const STALE: u32 = 1 << 24;
 /// 0 means that there is nothing to do: no change, or a reading older than the snapshot. In the last fold an older value
 /// is the truth, and the delta is negative (two's complement).
 #[inline(always)]
-pub const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
+const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
     let behind = snapshot.wrapping_sub(now);
     if behind != 0 && behind < STALE {
         return match fold {
@@ -200,7 +203,7 @@ pub const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
 
 /// The same for a 64-bit counter.
 #[inline(always)]
-pub const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
+const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
     let behind = snapshot.wrapping_sub(now);
     if behind != 0 && behind < STALE as u64 && matches!(fold, Fold::Live) {
         return 0;

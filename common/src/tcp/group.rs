@@ -2,6 +2,7 @@
 
 use crate::{
     histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
+    kernel::fields::global,
     map::recent::RECENT,
     net::{address::SubnetKey, connection::Name},
     tcp::ConnectFailure,
@@ -94,44 +95,43 @@ impl GroupKey {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// A counter of a group: the index into [`GroupCounters::counters`].
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$kept:ident, FlowRecord::$number:ident;)+ }
+     $($(#[$doc:meta])* $name:ident,)+) => {
+        /// A counter of a group: the index into [`GroupCounters::counters`]. Those that the kernel keeps come first.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum Counter {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`:")]
+                $(#[$row])*
+                $kept,
+            )+
             $($(#[$doc])* $name,)+
         }
 
         impl Counter {
             /// Every counter, in the order of its index.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = &[$(Self::$kept,)+ $(Self::$name,)+];
             /// Number of counters.
             pub const COUNT: usize = Self::ALL.len();
+
+            /// The global of the kernel's field that it adds up, if it is one.
+            pub const fn field(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$kept => Some(global::$global),)+
+                    $(Self::$name => None,)+
+                }
+            }
         }
     };
 }
 
-counters! {
-    /// `tcp_sock.segs_out`
-    SegmentsTransmitted,
-    /// `tcp_sock.segs_in`
-    SegmentsReceived,
-    /// `tcp_sock.data_segs_out`
-    DataSegmentsTransmitted,
-    /// `tcp_sock.data_segs_in`
-    DataSegmentsReceived,
-    /// `tcp_sock.bytes_sent`, retransmitted bytes included
-    DataBytesTransmitted,
-    /// `tcp_sock.bytes_received`
-    DataBytesReceived,
+crate::kept_counters! { [counters]
     /// Segments retransmitted in the state `TCP_CA_Loss`
     RetransmittedSegmentsLoss,
-    /// `tcp_sock.total_retrans` without those
-    RetransmittedSegmentsOther,
     /// Payload retransmitted in the state `TCP_CA_Loss`
     RetransmittedBytesLoss,
-    /// `tcp_sock.bytes_retrans` without that
-    RetransmittedBytesOther,
     /// SYNs sent again
     SynRetransmits,
     /// SYN-ACKs sent again
@@ -144,14 +144,6 @@ counters! {
     Sacks,
     /// Blocks in them
     SackBlocks,
-    /// `tcp_sock.rcv_ooopack`
-    OutOfOrderSegments,
-    /// `tcp_sock.dsack_dups`
-    Dsacks,
-    /// `tcp_sock.reord_seen`
-    ReorderingEvents,
-    /// `tcp_sock.delivered_ce`
-    EcnMarkedSegments,
     /// `tcp_sock.chrono_stat`, all three, in jiffies
     SenderBusyJiffies,
     /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`, in jiffies

@@ -72,20 +72,15 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         receive_window_us = micros(receive_window);
         send_buffer_us = micros(send_buffer);
     }
+    macro_rules! set_kept {
+        ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+            Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+            set! { $($number = tcp.$here().unwrap_or(0);)+ }
+        };
+    }
+    common::kept_counters!([set_kept]);
     let unacked = tcp.packets_out().unwrap_or(0);
     set! {
-        segs_out = tcp.segs_out().unwrap_or(0);
-        data_segs_out = tcp.data_segs_out().unwrap_or(0);
-        data_octets_out = tcp.bytes_sent().unwrap_or(0);
-        segs_retrans = tcp.total_retrans().unwrap_or(0);
-        octets_retrans = tcp.bytes_retrans().unwrap_or(0);
-        segs_in = tcp.segs_in().unwrap_or(0);
-        data_segs_in = tcp.data_segs_in().unwrap_or(0);
-        data_octets_in = tcp.bytes_received().unwrap_or(0);
-        ooo_in = tcp.rcv_ooopack().unwrap_or(0);
-        dsacks_in = tcp.dsack_dups().unwrap_or(0);
-        reordering = tcp.reord_seen().unwrap_or(0);
-        ecn_marks = tcp.delivered_ce().unwrap_or(0);
         unacked = unacked;
         in_flight = in_flight(
             unacked,

@@ -8,7 +8,6 @@ use crate::{
 };
 use common::tcp::{
     congestion,
-    flow::folded,
     group::{Counter, Role},
 };
 
@@ -40,7 +39,7 @@ pub(crate) fn find_cause(flow: Flow, tcp: TcpSock) -> u32 {
 pub(crate) fn count_handshake(flow: Flow, sock: Sock, tcp: TcpSock, segment: Counter) {
     let total = tcp.total_retrans().unwrap_or(0);
     // The fold does not look at a flow before it is established.
-    let seen = &flow.snapshot[folded::RETRANSMITTED_SEGMENTS];
+    let seen = &flow.snapshot.total_retrans;
     let more = total.wrapping_sub(seen.get());
     seen.set(total);
     if more != 0

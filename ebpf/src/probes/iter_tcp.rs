@@ -24,7 +24,7 @@ struct Context {
 #[unsafe(link_section = "iter/tcp")]
 extern "C" fn adopt_flows(context: *const Context) -> i32 {
     // SAFETY: the kernel calls with such a context; the socket is NULL at the end of the walk.
-    let Some(sock) = Sock::from_pointer(unsafe { (*context).sk_common }) else {
+    let Some(sock) = (unsafe { Sock::from_pointer((*context).sk_common) }) else {
         return 0;
     };
     let state = sock.state();

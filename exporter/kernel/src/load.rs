@@ -83,9 +83,9 @@ impl Kernel {
     /// [`LoadError`] when nothing could be loaded.
     pub fn load(setup: &Setup, plan: Plan) -> Result<Self, LoadError> {
         let load = |plan| Self::load_prepared(setup, plan, |_| Ok(()));
-        let kernel = with_or_without_casts(plan, load, Self::plan)?;
+        let kernel = load_with_fallback(plan, load, Self::plan)?;
         kernel.tell_refusals();
-        if !kernel.plan.counts_on_a_refused_segment_path() {
+        if !kernel.plan.needs_reload_without_segment_path() {
             return Ok(kernel);
         }
         // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
@@ -318,7 +318,7 @@ fn run_once(program: &mut Iter) -> Result<(), ProgramError> {
 
 /// Loads by a plan, and once more without types for addresses if that makes more programs run: not every kernel that has the
 /// function can call it from programs.
-pub(super) fn with_or_without_casts<T>(
+pub(super) fn load_with_fallback<T>(
     plan: Plan,
     load: impl Fn(Plan) -> Result<T, LoadError>,
     plan_of: impl Fn(&T) -> &Plan,
@@ -423,7 +423,7 @@ mod tests {
             }
             Ok(plan)
         };
-        let loaded = with_or_without_casts(plan, load, |plan| plan).unwrap();
+        let loaded = load_with_fallback(plan, load, |plan| plan).unwrap();
         loaded.casts.is_none()
     }
 
@@ -446,7 +446,7 @@ mod tests {
             calls.set(calls.get() + 1);
             Err::<Plan, _>(LoadError::LockedDown)
         };
-        assert!(with_or_without_casts(plan, load, |plan| plan).is_err());
+        assert!(load_with_fallback(plan, load, |plan| plan).is_err());
         assert_eq!(calls.get(), 1);
     }
 

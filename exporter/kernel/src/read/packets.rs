@@ -3,7 +3,7 @@
 
 use crate::{
     Kernel, LoadError,
-    load::{Setup, with_or_without_casts},
+    load::{Setup, load_with_fallback},
     plan::Plan,
     read::ReadError,
     sys::object::{Object, Plain},
@@ -84,7 +84,7 @@ impl Packets {
                 taken: 0,
             })
         };
-        let packets = with_or_without_casts(plan, load, |packets| packets.kernel.plan())?;
+        let packets = load_with_fallback(plan, load, |packets| packets.kernel.plan())?;
         packets.kernel.tell_refusals();
         Ok(packets)
     }
