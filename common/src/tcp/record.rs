@@ -2,6 +2,10 @@
 //!
 //! The kernel side writes it, whole, into the file of an iterator or into a ring buffer; user space reads its bytes. All
 //! numbers are in host byte order, all addresses in network byte order. Where `TCP_INFO` has the value too, it is the same.
+#![expect(
+    unnameable_types,
+    reason = "a derive of zerocopy makes types for fields that come from a macro"
+)]
 
 use crate::{
     net::{address::Address, connection::Name},
