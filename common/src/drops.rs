@@ -2,54 +2,38 @@
 
 pub mod capture;
 
-use crate::{histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
+use crate::{closed::closed_set, histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
 use zerocopy::{FromBytes, transmute};
 
-/// What a dropped packet is: the value of the `protocol` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Protocol {
-    /// Neither IP nor ARP, or the packet says nothing (a Unix socket's, for example).
-    #[default]
-    Other = 0,
-    /// IPv4 or IPv6 with a transport that has no value of its own.
-    Ip = 1,
-    /// TCP.
-    Tcp = 2,
-    /// UDP.
-    Udp = 3,
-    /// ICMP.
-    Icmp = 4,
-    /// ICMPv6.
-    Icmpv6 = 5,
-    /// SCTP.
-    Sctp = 6,
-    /// ARP.
-    Arp = 7,
-    /// IGMP.
-    Igmp = 8,
-    /// GRE.
-    Gre = 9,
-    /// ESP (IPsec).
-    Esp = 10,
+closed_set! {
+    /// What a dropped packet is: the value of the `protocol` label.
+    Protocol {
+        /// Neither IP nor ARP, or the packet says nothing (a Unix socket's, for example).
+        Other = "other",
+        /// IPv4 or IPv6 with a transport that has no value of its own.
+        Ip = "ip",
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+        /// ICMP.
+        Icmp = "icmp",
+        /// ICMPv6.
+        Icmpv6 = "icmpv6",
+        /// SCTP.
+        Sctp = "sctp",
+        /// ARP.
+        Arp = "arp",
+        /// IGMP.
+        Igmp = "igmp",
+        /// GRE.
+        Gre = "gre",
+        /// ESP (IPsec).
+        Esp = "esp",
+    }
 }
 
 impl Protocol {
-    /// Every value, in the order of its number.
-    pub const ALL: [Self; 11] = [
-        Self::Other,
-        Self::Ip,
-        Self::Tcp,
-        Self::Udp,
-        Self::Icmp,
-        Self::Icmpv6,
-        Self::Sctp,
-        Self::Arp,
-        Self::Igmp,
-        Self::Gre,
-        Self::Esp,
-    ];
-
     /// The transport of an IP packet: `protocol` of IPv4, `nexthdr` of IPv6.
     #[inline(always)]
     pub const fn of_transport(number: u8) -> Self {
@@ -64,28 +48,6 @@ impl Protocol {
             132 => Self::Sctp,
             _ => Self::Ip,
         }
-    }
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Other => "other",
-            Self::Ip => "ip",
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::Sctp => "sctp",
-            Self::Arp => "arp",
-            Self::Igmp => "igmp",
-            Self::Gre => "gre",
-            Self::Esp => "esp",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }
 }
 
@@ -127,26 +89,17 @@ pub const fn is_for_others(packet_type: u8) -> bool {
     OTHERS >> (packet_type & 7) & 1 != 0
 }
 
-/// Which way a packet went: the value of the `direction` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Direction {
-    /// It came in through a device.
-    #[default]
-    Receive = 0,
-    /// It came from this host.
-    Transmit = 1,
+closed_set! {
+    /// Which way a packet went: the value of the `direction` label.
+    Direction {
+        /// It came in through a device.
+        Receive = "receive",
+        /// It came from this host.
+        Transmit = "transmit",
+    }
 }
 
 impl Direction {
-    /// The value of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Transmit,
-            _ => Self::Receive,
-        }
-    }
-
     /// The other way.
     #[must_use]
     pub const fn opposite(self) -> Self {
@@ -155,58 +108,31 @@ impl Direction {
             Self::Transmit => Self::Receive,
         }
     }
+}
 
-    /// The label value, as OpenTelemetry's `network.io.direction` has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Transmit => "transmit",
-        }
+closed_set! {
+    /// Who says that a packet was dropped: the value of the `source` label. The number is also that of the slot that takes
+    /// what does not fit into the tables.
+    DropSource {
+        /// The network stack, of a packet that has an `sk_buff`.
+        Software = "software",
+        /// A device that hands what it dropped to the kernel, by devlink.
+        Hardware = "hardware",
+        /// An XDP program or its driver, mostly of a packet without an `sk_buff`.
+        Xdp = "xdp",
     }
 }
 
-/// Who says that a packet was dropped: the value of the `source` label. The number is also that of the slot that takes
-/// what does not fit into the tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum DropSource {
-    /// The network stack, of a packet that has an `sk_buff`.
-    #[default]
-    Software = 0,
-    /// A device that hands what it dropped to the kernel, by devlink.
-    Hardware = 1,
-    /// An XDP program or its driver, mostly of a packet without an `sk_buff`.
-    Xdp = 2,
-}
-
 impl DropSource {
-    /// Every value, in the order of its number.
-    pub const ALL: [Self; 3] = [Self::Software, Self::Hardware, Self::Xdp];
-
     /// Slots of `DROPS` that are given to no key: the rows `other`.
-    pub const OTHER_SLOTS: u32 = 3;
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of sources")]
+    pub const OTHER_SLOTS: u32 = Self::ALL.len() as u32;
 
     /// The slot of its row `other`.
     pub const fn other_slot(self) -> u32 {
         self as u32
     }
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Software => "software",
-            Self::Hardware => "hardware",
-            Self::Xdp => "xdp",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
-    }
 }
-
-const _: () = assert!(DropSource::ALL.len() == DropSource::OTHER_SLOTS as usize);
 
 /// What the hooks need not look for in a dropped packet, as bits: labels that nobody is shown cost nothing.
 pub mod skip {

@@ -194,26 +194,15 @@ pub const CAST_TYPES: [(&str, &str); 4] = [
 macro_rules! kernel_facts {
     ($callback:ident) => {
         $callback! {
+            // What the kernel has, and what runs: 0 or 1.
             /// The tracepoint `kfree_skb` has the argument `reason`.
             HAS_DROP_REASON;
-            /// Number of the drop reason `NOT_SPECIFIED`.
-            REASON_NOT_SPECIFIED;
-            /// Number of the drop reason `CPU_BACKLOG`.
-            REASON_CPU_BACKLOG;
-            /// Number of the drop reason `XDP`, when an XDP hook runs.
-            REASON_XDP;
-            /// Number of the drop reason `QDISC_DROP`.
-            REASON_QDISC_DROP;
             /// `qdisc_drop` runs, which knows a better reason.
             HAS_QDISC_REASONS;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
             HAS_RECEIVING_SOCKET;
-            /// Number of the drop reason `TCP_CSUM`.
-            REASON_TCP_CSUM;
-            /// Number of the drop reason `TCP_FLAGS`.
-            REASON_TCP_FLAGS;
             /// `xdp_redirect_err` runs.
             HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
@@ -225,6 +214,28 @@ macro_rules! kernel_facts {
             /// The kernel skips a run of a program that begins on a CPU where a run of the same program is under way: what one
             /// program alone writes, per CPU, needs no atomics.
             HAS_ONE_RUN_PER_CPU;
+            /// Somebody reads events of flows (`trace`): the hooks write them.
+            HAS_EVENTS;
+            /// Somebody reads dropped packets (`capture`): the hooks copy them.
+            HAS_PACKETS;
+            /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
+            CAPTURE_HAS_ADDRESSES;
+
+            // Numbers of drop reasons; 0 for one that the kernel does not have.
+            /// Number of the drop reason `NOT_SPECIFIED`.
+            REASON_NOT_SPECIFIED;
+            /// Number of the drop reason `CPU_BACKLOG`.
+            REASON_CPU_BACKLOG;
+            /// Number of the drop reason `XDP`, when an XDP hook runs.
+            REASON_XDP;
+            /// Number of the drop reason `QDISC_DROP`.
+            REASON_QDISC_DROP;
+            /// Number of the drop reason `TCP_CSUM`.
+            REASON_TCP_CSUM;
+            /// Number of the drop reason `TCP_FLAGS`.
+            REASON_TCP_FLAGS;
+
+            // Numbers of structures in the kernel's BTF, where addresses can be given types.
             /// Number of `struct in6_addr`, which stands for 16 bytes of anything, where addresses can be given types.
             TYPE_IN6_ADDR;
             /// Number of `struct tcp_sock`, likewise.
@@ -233,16 +244,12 @@ macro_rules! kernel_facts {
             TYPE_DST_ENTRY;
             /// Number of `struct bpf_local_storage_elem`, likewise.
             TYPE_STORAGE_ELEMENT;
-            /// Somebody reads events of flows (`trace`): the hooks write them.
-            HAS_EVENTS;
-            /// Somebody reads dropped packets (`capture`): the hooks copy them.
-            HAS_PACKETS;
+
+            // Sizes and limits.
             /// Most packets that may wait for `capture`.
             CAPTURE_QUEUE_LIMIT;
             /// Most bytes of a packet that `capture` wants.
             CAPTURE_LENGTH_LIMIT;
-            /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
-            CAPTURE_HAS_ADDRESSES;
             /// Number of slots of `GROUPS`.
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.

@@ -1,6 +1,7 @@
 //! A group: all flows with the same labels. Its counters lie in one slot.
 
 use crate::{
+    closed::closed_set,
     histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
     kernel::fields::global,
     map::recent::RECENT,
@@ -9,38 +10,19 @@ use crate::{
 };
 use zerocopy::{FromBytes, transmute};
 
-/// Who opened a connection: the value of the `role` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// The flow is older than the exporter and its ports do not tell.
-    #[default]
-    Unknown = 0,
-    /// This host opened it.
-    Client = 1,
-    /// The peer opened it.
-    Server = 2,
+closed_set! {
+    /// Who opened a connection: the value of the `role` label.
+    Role {
+        /// The flow is older than the exporter and its ports do not tell.
+        Unknown = "unknown",
+        /// This host opened it.
+        Client = "client",
+        /// The peer opened it.
+        Server = "server",
+    }
 }
 
 impl Role {
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Client,
-            2 => Self::Server,
-            _ => Self::Unknown,
-        }
-    }
-
     /// The likely role in a flow whose beginning was not seen: the end whose port is in the protocol table serves.
     #[inline(always)]
     pub const fn of_ports(local_known: bool, remote_known: bool) -> Self {

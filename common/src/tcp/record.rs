@@ -8,6 +8,7 @@
 )]
 
 use crate::{
+    closed::closed_set,
     net::{address::Address, connection::Name},
     tcp::group::{GroupKey, Role},
 };
@@ -150,42 +151,17 @@ impl FlowRecord {
     }
 }
 
-/// What holds a sender up (`enum tcp_chrono`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Limit {
-    /// It has nothing to send.
-    Idle = 0,
-    /// The network: it sends as the congestion window lets it.
-    Network = 1,
-    /// The peer's receive window.
-    ReceiveWindow = 2,
-    /// This end's send buffer.
-    SendBuffer = 3,
-}
-
-impl Limit {
-    /// Every limit.
-    pub const ALL: [Self; 4] = [Self::Idle, Self::Network, Self::ReceiveWindow, Self::SendBuffer];
-
-    /// The limit of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Network,
-            2 => Self::ReceiveWindow,
-            3 => Self::SendBuffer,
-            _ => Self::Idle,
-        }
-    }
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Network => "network",
-            Self::ReceiveWindow => "receive_window",
-            Self::SendBuffer => "send_buffer",
-        }
+closed_set! {
+    /// What holds a sender up (`enum tcp_chrono`).
+    Limit {
+        /// It has nothing to send.
+        Idle = "idle",
+        /// The network: it sends as the congestion window lets it.
+        Network = "network",
+        /// The peer's receive window.
+        ReceiveWindow = "receive_window",
+        /// This end's send buffer.
+        SendBuffer = "send_buffer",
     }
 }
 

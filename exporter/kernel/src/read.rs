@@ -91,9 +91,9 @@ pub struct Reading {
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
 const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
 
-/// The tables of slots as they were last read: slots are given out once and never taken back.
+/// The keys of slots as they were last read: slots are given out once and never taken back.
 #[derive(Debug, Default)]
-pub struct Tables {
+pub struct SlotKeys {
     groups: HashMap<u32, GroupKey>,
     drops: HashMap<u32, DropRow>,
 }
@@ -103,7 +103,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError`] when the kernel refuses one of the steps.
-    pub fn read(&mut self, epoch: u64, tables: &mut Tables) -> Result<Reading, ReadError> {
+    pub fn read(&mut self, epoch: u64, known: &mut SlotKeys) -> Result<Reading, ReadError> {
         self.object.set(EPOCH, 0, epoch).map_err(ReadError::Epoch)?;
         if let Some(fold) = &self.fold {
             fold.run().map_err(ReadError::Fold)?;
@@ -113,8 +113,8 @@ impl Kernel {
         }
         let (groups, drops) = self.used_slots()?;
         Ok(Reading {
-            groups: self.read_groups(groups, epoch, &mut tables.groups)?,
-            drops: self.read_drops(drops, &mut tables.drops)?,
+            groups: self.read_groups(groups, epoch, &mut known.groups)?,
+            drops: self.read_drops(drops, &mut known.drops)?,
             algorithms: self.read_algorithms(epoch)?,
             lost: self.read_lost()?,
             misses: self.misses()?,
@@ -125,9 +125,9 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError::Map`].
-    pub fn read_only_drops(&self, tables: &mut Tables) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+    pub fn read_only_drops(&self, known: &mut SlotKeys) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let (_, drops) = self.used_slots()?;
-        self.read_drops(drops, &mut tables.drops)
+        self.read_drops(drops, &mut known.drops)
     }
 
     /// Slots given out so far: for groups, for drops.
