@@ -32,3 +32,17 @@ pub const QDISC: &str = Tracepoint::QdiscDrop.name();
 pub const XDP: &str = Tracepoint::XdpException.name();
 /// The program that sees redirects of XDP programs fail.
 pub const XDP_REDIRECT: &str = Tracepoint::XdpRedirectErr.name();
+/// The program that sees SYN-ACKs sent again.
+pub const SYNACK: &str = Tracepoint::TcpRetransmitSynack.name();
+/// The program that sees resets sent.
+pub const RESET_SENT: &str = Tracepoint::TcpSendReset.name();
+/// The program that sees resets received.
+pub const RESET_RECEIVED: &str = Tracepoint::TcpReceiveReset.name();
+/// The program that sees the congestion state change.
+pub const CONGESTION: &str = Tracepoint::TcpCongStateSet.name();
+/// The program that sees drivers drop what XDP programs returned.
+pub const XDP_BULK: &str = Tracepoint::XdpBulkTx.name();
+/// The program that sees drops of what XDP programs redirected to a device.
+pub const XDP_DEVMAP: &str = Tracepoint::XdpDevmapXmit.name();
+/// The program that sees drops of what XDP programs redirected to a CPU.
+pub const XDP_CPUMAP: &str = Tracepoint::XdpCpumapEnqueue.name();
