@@ -21,8 +21,9 @@ while IFS=$'\t' read -r program words reason; do
     set -- "$@" --skip "$words"
 done < <(cat "${TCPVITALS_TEST_LEFT_OUT:-/dev/null}" 2>/dev/null)
 
-events="sock/inet_sock_set_state skb/kfree_skb tcp/tcp_cong_state_set tcp/tcp_probe tcp/tcp_receive_reset
-    tcp/tcp_retransmit_skb tcp/tcp_retransmit_synack tcp/tcp_send_reset"
+# The exporter's tracepoints, `SYSTEM/NAME`. Where the sources are not at hand, there is no account.
+events=$(sed -n 's/^    [A-Za-z]* = "\([a-z_]*\)" \/ "\([a-z_]*\)";$/\1\/\2/p' \
+    "$(dirname "$0")/../common/src/kernel/tracepoints.rs" 2>/dev/null)
 
 account=""
 output=$(mktemp)

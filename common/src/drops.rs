@@ -2,53 +2,38 @@
 
 pub mod capture;
 
-use crate::{histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
+use crate::{closed::closed_set, histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
+use zerocopy::{FromBytes, transmute};
 
-/// What a dropped packet is: the value of the `protocol` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Protocol {
-    /// Neither IP nor ARP, or the packet says nothing (a Unix socket's, for example).
-    #[default]
-    Other = 0,
-    /// IPv4 or IPv6 with a transport that has no value of its own.
-    Ip = 1,
-    /// TCP.
-    Tcp = 2,
-    /// UDP.
-    Udp = 3,
-    /// ICMP.
-    Icmp = 4,
-    /// ICMPv6.
-    Icmpv6 = 5,
-    /// SCTP.
-    Sctp = 6,
-    /// ARP.
-    Arp = 7,
-    /// IGMP.
-    Igmp = 8,
-    /// GRE.
-    Gre = 9,
-    /// ESP (IPsec).
-    Esp = 10,
+closed_set! {
+    /// What a dropped packet is: the value of the `protocol` label.
+    Protocol {
+        /// Neither IP nor ARP, or the packet says nothing (a Unix socket's, for example).
+        Other = "other",
+        /// IPv4 or IPv6 with a transport that has no value of its own.
+        Ip = "ip",
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+        /// ICMP.
+        Icmp = "icmp",
+        /// ICMPv6.
+        Icmpv6 = "icmpv6",
+        /// SCTP.
+        Sctp = "sctp",
+        /// ARP.
+        Arp = "arp",
+        /// IGMP.
+        Igmp = "igmp",
+        /// GRE.
+        Gre = "gre",
+        /// ESP (IPsec).
+        Esp = "esp",
+    }
 }
 
 impl Protocol {
-    /// Every value, in the order of its number.
-    pub const ALL: [Self; 11] = [
-        Self::Other,
-        Self::Ip,
-        Self::Tcp,
-        Self::Udp,
-        Self::Icmp,
-        Self::Icmpv6,
-        Self::Sctp,
-        Self::Arp,
-        Self::Igmp,
-        Self::Gre,
-        Self::Esp,
-    ];
-
     /// The transport of an IP packet: `protocol` of IPv4, `nexthdr` of IPv6.
     #[inline(always)]
     pub const fn of_transport(number: u8) -> Self {
@@ -63,28 +48,6 @@ impl Protocol {
             132 => Self::Sctp,
             _ => Self::Ip,
         }
-    }
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Other => "other",
-            Self::Ip => "ip",
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::Sctp => "sctp",
-            Self::Arp => "arp",
-            Self::Igmp => "igmp",
-            Self::Gre => "gre",
-            Self::Esp => "esp",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }
 }
 
@@ -126,26 +89,17 @@ pub const fn is_for_others(packet_type: u8) -> bool {
     OTHERS >> (packet_type & 7) & 1 != 0
 }
 
-/// Which way a packet went: the value of the `direction` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Direction {
-    /// It came in through a device.
-    #[default]
-    Receive = 0,
-    /// It came from this host.
-    Transmit = 1,
+closed_set! {
+    /// Which way a packet went: the value of the `direction` label.
+    Direction {
+        /// It came in through a device.
+        Receive = "receive",
+        /// It came from this host.
+        Transmit = "transmit",
+    }
 }
 
 impl Direction {
-    /// The value of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Transmit,
-            _ => Self::Receive,
-        }
-    }
-
     /// The other way.
     #[must_use]
     pub const fn opposite(self) -> Self {
@@ -154,58 +108,31 @@ impl Direction {
             Self::Transmit => Self::Receive,
         }
     }
+}
 
-    /// The label value, as OpenTelemetry's `network.io.direction` has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Transmit => "transmit",
-        }
+closed_set! {
+    /// Who says that a packet was dropped: the value of the `source` label. The number is also that of the slot that takes
+    /// what does not fit into the tables.
+    DropSource {
+        /// The network stack, of a packet that has an `sk_buff`.
+        Software = "software",
+        /// A device that hands what it dropped to the kernel, by devlink.
+        Hardware = "hardware",
+        /// An XDP program or its driver, mostly of a packet without an `sk_buff`.
+        Xdp = "xdp",
     }
 }
 
-/// Who says that a packet was dropped: the value of the `source` label. The number is also that of the slot that takes
-/// what does not fit into the tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum DropSource {
-    /// The network stack, of a packet that has an `sk_buff`.
-    #[default]
-    Software = 0,
-    /// A device that hands what it dropped to the kernel, by devlink.
-    Hardware = 1,
-    /// An XDP program or its driver, mostly of a packet without an `sk_buff`.
-    Xdp = 2,
-}
-
 impl DropSource {
-    /// Every value, in the order of its number.
-    pub const ALL: [Self; 3] = [Self::Software, Self::Hardware, Self::Xdp];
-
     /// Slots of `DROPS` that are given to no key: the rows `other`.
-    pub const OTHER_SLOTS: u32 = 3;
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of sources")]
+    pub const OTHER_SLOTS: u32 = Self::ALL.len() as u32;
 
     /// The slot of its row `other`.
     pub const fn other_slot(self) -> u32 {
         self as u32
     }
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Software => "software",
-            Self::Hardware => "hardware",
-            Self::Xdp => "xdp",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
-    }
 }
-
-const _: () = assert!(DropSource::ALL.len() == DropSource::OTHER_SLOTS as usize);
 
 /// What the hooks need not look for in a dropped packet, as bits: labels that nobody is shown cost nothing.
 pub mod skip {
@@ -218,7 +145,7 @@ pub mod skip {
 }
 
 /// The key of the map `DROP_SLOTS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct DropKey {
     /// Kernel address that dropped the packet: `location` of the tracepoint `kfree_skb`.
@@ -244,10 +171,18 @@ pub struct DropKey {
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
 
 impl DropKey {
+    /// Its length in words.
+    pub const WORDS: usize = size_of::<Self>() / 8;
+
+    /// The key of these words.
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        transmute!(words)
+    }
+
     /// The key as it lies in memory. The hooks put it together from registers: to write it byte by byte and to read it as words
     /// costs more than to look it up.
     #[inline(always)]
-    pub const fn words(&self) -> [u64; 5] {
+    pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
             location,
             reason,
@@ -275,7 +210,7 @@ impl DropKey {
 
 /// The key of the map `NAMED_DROP_SLOTS`: a drop whose place has a name in the kernel. The name itself is part of the key, since
 /// its address may come to mean another one. All these packets came in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct NamedDropKey {
     /// Name of the trap or of the XDP program; of the tracepoint where packets have left their program and are sent together.
@@ -338,6 +273,23 @@ pub const fn unsent(error: i32) -> i32 {
     if error < 0 { error } else { -ENOSPC }
 }
 
+/// What a note is about: the index into the map `NOTES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum NoteKind {
+    /// A device whose XDP program failed on a packet that has an `sk_buff`.
+    XdpDevice,
+    /// A packet that a queueing discipline drops, and why.
+    QdiscPacket,
+}
+
+impl NoteKind {
+    /// Every kind.
+    pub const ALL: [Self; Self::COUNT] = [Self::XdpDevice, Self::QdiscPacket];
+    /// Number of kinds.
+    pub const COUNT: usize = Self::QdiscPacket as usize + 1;
+}
+
 /// What another hook said about a packet that `kfree_skb` is about to report on the same CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -353,7 +305,7 @@ pub struct Note {
 pub type DropCounts = [DropCount; Run::COUNT];
 
 /// What was dropped under one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct DropCount {
     /// Packets: `sk_buff`s, as the kernel drops them.
@@ -390,16 +342,32 @@ impl DropCount {
 /// Most slots for drops, the rows `other` included.
 pub const DROP_SLOTS: u32 = 4096;
 
-/// The index of the drops' count of used slots in the map `SLOTS_USED`.
-pub const DROP_TABLE: u32 = 1;
-
 #[cfg(test)]
 mod tests {
-    use super::is_for_others;
+    use super::{DropKey, SubnetKey, is_for_others};
 
     #[test]
     fn a_packet_for_this_host_or_from_it_is_not_for_others() {
         let others: std::vec::Vec<u8> = (0..8).filter(|packet_type| is_for_others(*packet_type)).collect();
         assert_eq!(others, [1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn a_key_survives_its_words() {
+        let key = DropKey {
+            location: 0x0102_0304_0506_0708,
+            reason: 0x090a_0b0c,
+            subnet: SubnetKey {
+                words: [0x0d0e_0f10, 0x1112_1314, 0x1516_1718, 0x191a_1b1c],
+                kind: 0x1d1e_1f20,
+            },
+            protocol: 0x21,
+            direction: 0x22,
+            connection: 0x23,
+            skipped: 0x24,
+            marks: 0x25,
+            padding: [0; 3],
+        };
+        assert_eq!(DropKey::from_words(key.words()), key);
     }
 }

@@ -5,6 +5,7 @@
 //! segments or bytes. A value above the last bound is counted in the last bucket.
 
 use crate::kernel::verifier::masked;
+use zerocopy::FromBytes;
 
 /// Microseconds in a second.
 pub const MICROS: u64 = 1_000_000;
@@ -40,7 +41,7 @@ pub const SIZE_FIRST_EXPONENT: i32 = 0;
 pub const SIZE_BUCKETS: usize = 24;
 
 /// A histogram as it lies in a map: the number of values is the sum of the buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Histogram<const N: usize> {
     /// Sum of the values.

@@ -6,6 +6,7 @@
 #![no_std]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+mod closed;
 pub mod drops;
 pub mod histogram;
 pub mod kernel;

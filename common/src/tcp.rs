@@ -3,6 +3,7 @@
 pub mod event;
 pub mod flow;
 pub mod group;
+pub mod kept;
 pub mod listener;
 pub mod record;
 

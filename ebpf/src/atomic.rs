@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "map memory is reached through raw pointers")]
 
 use crate::kernel::offsets::HAS_ONE_RUN_PER_CPU;
-use common::kernel::verifier::forgotten;
+use common::{
+    kernel::verifier::forgotten,
+    map::shared::{Number, Shared},
+};
 use core::{
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},
     ptr::{read_volatile, write_volatile},
@@ -17,6 +20,13 @@ use core::{
 pub(crate) unsafe fn add<T: Copy>(counter: *mut T, value: T) {
     // SAFETY: by the contract of this function.
     unsafe { atomic_xadd::<T, T, { AtomicOrdering::Relaxed }>(counter, value) };
+}
+
+/// Adds to a number that others write too, wrapping.
+#[inline(always)]
+pub(crate) fn add_to<T: Number>(shared: &Shared<T>, value: T) {
+    // SAFETY: a reference to the number, which every CPU reaches as an atomic.
+    unsafe { add(shared.as_ptr(), value) };
 }
 
 /// Adds to a counter of this CPU that no other program writes, wrapping. Where the kernel runs a program once at a time on a CPU,
@@ -49,27 +59,29 @@ pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
 /// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
 /// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value
 /// stops that. This one changes nothing.
-///
-/// # Safety
-/// As for [`add`].
 #[inline(always)]
-pub(crate) unsafe fn read_first(word: *mut u32) -> u32 {
-    // SAFETY: by the contract of this function.
-    unsafe {
-        if cfg!(bpf_target_arch = "x86_64") {
-            read_volatile(word)
-        } else {
-            atomic_or::<u32, u32, { AtomicOrdering::SeqCst }>(word, 0)
-        }
+pub(crate) fn read_first(word: &Shared<u32>) -> u32 {
+    if cfg!(bpf_target_arch = "x86_64") {
+        word.get()
+    } else {
+        // SAFETY: a reference to the word, which every CPU reaches as an atomic.
+        unsafe { atomic_or::<u32, u32, { AtomicOrdering::SeqCst }>(word.as_ptr(), 0) }
     }
 }
 
-/// Replaces `old` by `new`; false when the word was not `old`.
+/// Replaces `old` by `new`; false when the number was not `old`.
+#[inline(always)]
+pub(crate) fn replace<T: Number>(shared: &Shared<T>, old: T, new: T) -> bool {
+    // SAFETY: a reference to the number, which every CPU reaches as an atomic.
+    unsafe { replace_at(shared.as_ptr(), old, new) }
+}
+
+/// [`replace`] through a pointer.
 ///
 /// # Safety
 /// As for [`add`].
 #[inline(always)]
-pub(crate) unsafe fn replace<T: Copy + PartialEq>(word: *mut T, old: T, new: T) -> bool {
+pub(crate) unsafe fn replace_at<T: Copy + PartialEq>(word: *mut T, old: T, new: T) -> bool {
     // SAFETY: by the contract of this function.
     unsafe { atomic_cxchg::<T, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(word, old, new).1 }
 }

@@ -7,17 +7,13 @@ pub(crate) mod notes;
 use crate::{
     atomic,
     kernel::offsets::DROP_CAPACITY,
-    label::{
-        groups::count_lost,
-        recent,
-        slots::{self, Table},
-    },
+    label::{groups::count_lost, recent, slots},
     maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS},
 };
 use common::{
     drops::{DropCount, DropKey, DropSource, NamedDropKey},
     kernel::tracepoints::Run,
-    map::lost::Lost,
+    map::{lost::Lost, slots::Table},
 };
 
 /// Counts a packet that the network stack drops.

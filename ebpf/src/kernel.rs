@@ -3,6 +3,11 @@
 //! Loads are direct: the verifier types every pointer from the tracepoint's prototype on and turns a load through a
 //! pointer that may be stale into one that yields zero instead of a fault. Memory without a type (packet data, values
 //! that are no pointers to BTF) is given one (`cast`), or read with `bpf_probe_read_kernel` where the kernel gives none.
+//!
+//! Each type here holds a pointer to the structure that it is named after. It is made of a tracepoint's argument, of what an
+//! iterator was given, or of a typed pointer in another structure. The verifier knows the kernel's type of each of these: it refuses
+//! a program that takes one structure for another where that reads beyond it, so that a mistake does not load. That is what
+//! `SAFETY: a member of …` stands for.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
 pub(crate) mod cast;
@@ -36,7 +41,7 @@ use core::{
     arch::asm,
     ffi::c_void,
     mem::MaybeUninit,
-    ptr::{read_volatile, write_volatile},
+    ptr::{from_ref, read_volatile, write_volatile},
 };
 
 const AF_INET: u16 = 2;
@@ -60,13 +65,13 @@ unsafe fn load<T: Copy>(base: *const u8, field: &Global<T>) -> Option<T> {
 /// As for [`load`].
 #[inline(always)]
 unsafe fn load_bits(base: *const u8, field: &Global<u8>) -> Option<u8> {
-    let place = field.place()?;
+    let field = field.bits()?;
     // SAFETY: by the contract of this function.
-    let byte = unsafe { read_volatile(base.add(place.offset as usize)) };
-    if place.width == 0 {
+    let byte = unsafe { read_volatile(base.add(field.offset as usize)) };
+    if field.width == 0 {
         return Some(byte);
     }
-    Some((byte >> (place.shift & 7)) & ((1u16 << (place.width & 15)) - 1) as u8)
+    Some((byte >> (field.shift & 7)) & ((1u16 << (field.width & 15)) - 1) as u8)
 }
 
 /// The same for an array of words; zero when the field is absent.
@@ -148,12 +153,16 @@ impl Sock {
     /// Argument `n` of a tracepoint; `None` when it is NULL.
     #[inline(always)]
     pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
-        Self::from_pointer(context.arg(n))
+        // SAFETY: the verifier knows the type of the argument.
+        unsafe { Self::from_pointer(context.arg(n)) }
     }
 
-    /// A socket that the verifier has typed; `None` when it is NULL.
+    /// A socket; `None` when the pointer is NULL.
+    ///
+    /// # Safety
+    /// The kernel has given the pointer to this run of the program, as one to a `struct sock` or a `struct sock_common`.
     #[inline(always)]
-    pub(crate) fn from_pointer(pointer: *const u8) -> Option<Self> {
+    pub(crate) unsafe fn from_pointer(pointer: *const u8) -> Option<Self> {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
@@ -302,7 +311,15 @@ impl Sock {
 pub(crate) struct TcpSock(*const u8);
 
 macro_rules! tcp_sock_readers {
-    ($($(#[$doc:meta])* $reader:ident: $type:ty = $field:ident;)+) => {
+    ({ $($(#[$row:meta])* $kept:ident: $kept_type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }
+     $($reader:ident: $type:ty = $field:ident;)+) => {
+        tcp_sock_readers! {
+            $($here: $kept_type = $kept;)+
+            $($reader: $type = $field;)+
+        }
+    };
+    ($($reader:ident: $type:ty = $field:ident;)+) => {
         impl TcpSock {
             $(
                 #[doc = concat!("`", stringify!($field), "`")]
@@ -316,19 +333,7 @@ macro_rules! tcp_sock_readers {
     };
 }
 
-tcp_sock_readers! {
-    segs_out: u32 = TCP_SOCK_SEGS_OUT;
-    segs_in: u32 = TCP_SOCK_SEGS_IN;
-    data_segs_out: u32 = TCP_SOCK_DATA_SEGS_OUT;
-    data_segs_in: u32 = TCP_SOCK_DATA_SEGS_IN;
-    bytes_sent: u64 = TCP_SOCK_BYTES_SENT;
-    bytes_received: u64 = TCP_SOCK_BYTES_RECEIVED;
-    rcv_ooopack: u32 = TCP_SOCK_RCV_OOOPACK;
-    total_retrans: u32 = TCP_SOCK_TOTAL_RETRANS;
-    bytes_retrans: u64 = TCP_SOCK_BYTES_RETRANS;
-    dsack_dups: u32 = TCP_SOCK_DSACK_DUPS;
-    reord_seen: u32 = TCP_SOCK_REORD_SEEN;
-    delivered_ce: u32 = TCP_SOCK_DELIVERED_CE;
+common::kept_counters! { [tcp_sock_readers]
     srtt_us: u32 = TCP_SOCK_SRTT_US;
     rack_rtt_us: u32 = TCP_SOCK_RACK_RTT_US;
     rack_mstamp: u64 = TCP_SOCK_RACK_MSTAMP;
@@ -380,9 +385,9 @@ impl TcpSock {
 
     /// Which end this is of a connection that is or was established. The socket that the kernel makes for a server keeps, as its
     /// device for multicast, the one by which the handshake came in; a stream socket cannot choose such a device, so that a client
-    /// has none.
+    /// has none. Unknown where the kernel does not have these fields.
     #[inline(always)]
-    pub(crate) fn role(self) -> Option<Role> {
+    pub(crate) fn role(self) -> Role {
         // SAFETY: members of `struct inet_sock`, which `struct tcp_sock` begins with, and a typed pointer to `struct ipv6_pinfo`.
         let device = unsafe {
             match load_pointer(self.0, &INET_SOCK_PINET6) {
@@ -390,7 +395,11 @@ impl TcpSock {
                 None => load(self.0, &INET_SOCK_MC_INDEX),
             }
         };
-        Some(if device? != 0 { Role::Server } else { Role::Client })
+        match device {
+            None => Role::Unknown,
+            Some(0) => Role::Client,
+            Some(_) => Role::Server,
+        }
     }
 
     /// The local port in host byte order. A socket that closes gives `skc_num` back first, but keeps `inet_sport`.
@@ -506,8 +515,8 @@ pub(crate) struct StorageElement(*const u8);
 impl StorageElement {
     /// The element around a value that an iterator was given; `None` where addresses cannot be given types.
     #[inline(always)]
-    pub(crate) fn of_value(value: *const FlowState) -> Option<Self> {
-        Self::at(value as u64 - Self::value_offset()?)
+    pub(crate) fn of_value(value: &FlowState) -> Option<Self> {
+        Self::at(from_ref(value) as u64 - Self::value_offset()?)
     }
 
     /// At an address that the iterator's list gave. If none is there, loads give zero, and nothing comes of them.
@@ -794,9 +803,12 @@ impl TrapMetadata {
 pub(crate) struct Program(*const u8);
 
 impl Program {
-    /// A program that the verifier has typed; `None` when it is NULL.
+    /// A program; `None` when the pointer is NULL.
+    ///
+    /// # Safety
+    /// The kernel has given the pointer to this run of the program, as one to a `struct bpf_prog`.
     #[inline(always)]
-    pub(crate) fn from_pointer(pointer: *const u8) -> Option<Self> {
+    pub(crate) unsafe fn from_pointer(pointer: *const u8) -> Option<Self> {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
@@ -908,7 +920,7 @@ impl SkBuff {
     #[inline(always)]
     pub(crate) fn socket(self) -> Option<Sock> {
         // SAFETY: a member of `struct sk_buff`.
-        unsafe { load_pointer(self.0, &SK_BUFF_SK) }.and_then(Sock::from_pointer)
+        unsafe { load_pointer(self.0, &SK_BUFF_SK) }.map(Sock)
     }
 
     /// `pkt_type`: whom a packet that came in is for, by its link-layer address.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use common::drops::{Direction, DropCount, DropSource, Protocol};
 use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
-use common::kernel::fields::{FIELDS, Place};
+use common::kernel::fields::{FIELDS, FieldOffset};
 use common::map::capacity::Capacity;
 use common::map::lost::{Lost, Misses};
 use common::net::address::SubnetKey;
@@ -30,17 +30,18 @@ pub(crate) const JIFFY: Duration = Duration::from_nanos(1_000_000_000 / 256);
 /// What a kernel with everything has but these hooks and fields.
 pub(crate) fn features(lacking: &[&str]) -> Features {
     let has = |name: &str| !lacking.contains(&name);
-    let place = Place {
+    let offset = FieldOffset {
         offset: 8,
         shift: 0,
         width: 0,
     };
     let field = |global| match has(global) {
-        true => (global, Ok(place)),
+        true => (global, Ok(offset)),
         false => (global, Err("this kernel has no such member".to_owned())),
     };
     Features {
-        storage_goes_under_iterators: false,
+        frees_storage_under_iterators: false,
+        preemptible_tracepoints: false,
         drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),
         tracepoints: plan::tracepoints()

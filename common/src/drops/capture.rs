@@ -2,10 +2,11 @@
 //! sites that were turned away.
 
 use crate::{drops::Direction, text::Text};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Where, why and of what kind a packet was dropped: all that filters look at but addresses. The key of the map
 /// `CAPTURE_SITES`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Site {
     /// Kernel address that dropped the packet.
@@ -50,7 +51,7 @@ impl Site {
 const _: () = assert!(size_of::<Site>() == 40 && align_of::<Site>() == 8);
 
 /// What is known of a site: the value of the map `CAPTURE_SITES`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct SiteState {
     /// Not 0 when no filter lets its packets through. Written by user space.
@@ -81,7 +82,7 @@ pub const MOST_BEFORE: u32 = 255;
 pub const MOST_AFTER: u32 = 65_000;
 
 /// What precedes a packet's bytes in an event. They follow at once: `before` bytes, then `after` bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Head {
     /// Where, why and of what kind.
@@ -108,48 +109,11 @@ impl Head {
 
     /// Takes an event apart: its head, and the packet's bytes. `None` for what is no event.
     pub fn parse(event: &[u8]) -> Option<(Self, &[u8])> {
-        let (head, bytes) = event.split_first_chunk::<{ Self::LENGTH }>()?;
-        let mut words = head.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-        let mut word = || words.next().unwrap_or(0);
-        let [location, name, more_of_name, reason_and_ifindex] = [word(), word(), word(), word()];
-        let [namespace_and_kind, time, lengths, rest] = [word(), word(), word(), word()];
-        let head = Self {
-            site: Site {
-                location,
-                device: [name, more_of_name],
-                reason: low(reason_and_ifindex),
-                ifindex: high(reason_and_ifindex),
-                namespace: low(namespace_and_kind),
-                hardware_type: part(namespace_and_kind, 2),
-                protocol: part(namespace_and_kind, 3).to_le_bytes()[0],
-                way: part(namespace_and_kind, 3).to_le_bytes()[1],
-            },
-            time,
-            length: low(lengths),
-            after: high(lengths),
-            before: part(rest, 0),
-            link: part(rest, 1),
-            ethertype: part(rest, 2),
-            cpu: part(rest, 3),
-        };
+        let (head, bytes) = Self::read_from_prefix(event).ok()?;
         // The kernel pads what it hands over.
         let length = usize::from(head.before) + usize::try_from(head.after).ok()?;
         Some((head, bytes.get(..length)?))
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
-const fn low(word: u64) -> u32 {
-    word as u32
-}
-
-const fn high(word: u64) -> u32 {
-    low(word >> 32)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
-const fn part(word: u64, index: u32) -> u16 {
-    (word >> (16 * index)) as u16
 }
 
 const _: () = assert!(Head::LENGTH == 64 && align_of::<Head>() == 8);

@@ -1,11 +1,12 @@
-//! The kernel fields that the programs read: the one table that both sides are made from.
+//! The kernel fields that the programs read: the one table that both sides are made from, but for the counters of
+//! [`kept_counters`](crate::kept_counters).
 //!
-//! The exporter finds each field in the running kernel's BTF and writes its place into a read-only global of the object
-//! before loading it; the verifier then knows the place as a constant, and the branch of an absent field is removed.
+//! The exporter finds each field in the running kernel's BTF and writes its offset into a read-only global of the object
+//! before loading it; the verifier then knows the offset as a constant, and the branch of an absent field is removed.
 
 /// Where a field lies, as the exporter writes it into the global of that field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FieldOffset {
     /// Offset in bytes.
     pub offset: u32,
     /// Lowest bit within the byte at `offset`, for a bit-field.
@@ -14,11 +15,11 @@ pub struct Place {
     pub width: u8,
 }
 
-impl Place {
+impl FieldOffset {
     /// The global's value for a field that the kernel does not have.
     pub const ABSENT: u64 = u64::MAX;
 
-    /// The global's value for this place.
+    /// The global's value for this offset.
     pub const fn encode(self) -> u64 {
         self.offset as u64 | (self.shift as u64) << 32 | (self.width as u64) << 40
     }
@@ -29,7 +30,7 @@ impl Place {
         if half == u32::MAX { None } else { Some(half) }
     }
 
-    /// The place in a global; `None` when the kernel does not have the field.
+    /// The offset in a global; `None` when the kernel does not have the field.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "takes a word apart")]
     pub const fn decode(value: u64) -> Option<Self> {
@@ -57,11 +58,12 @@ pub struct Field {
     pub size: u32,
 }
 
-/// Calls `$callback!` with the table: `GLOBAL: type = "structure" . "member";` for each field.
+/// Calls `$callback!` with the table: `GLOBAL: type = "structure" . "member";` for each field. Those of
+/// [`kept_counters`](crate::kept_counters) come first.
 #[macro_export]
 macro_rules! kernel_fields {
     ($callback:ident) => {
-        $callback! {
+        $crate::kept_counters! { [$crate::kernel_fields] $callback
             SOCK_COMMON_FAMILY: u16 = "sock_common" . "skc_family";
             SOCK_COMMON_STATE: u8 = "sock_common" . "skc_state";
             SOCK_COMMON_DADDR: u32 = "sock_common" . "skc_daddr";
@@ -85,18 +87,6 @@ macro_rules! kernel_fields {
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
 
-            TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out";
-            TCP_SOCK_SEGS_IN: u32 = "tcp_sock" . "segs_in";
-            TCP_SOCK_DATA_SEGS_OUT: u32 = "tcp_sock" . "data_segs_out";
-            TCP_SOCK_DATA_SEGS_IN: u32 = "tcp_sock" . "data_segs_in";
-            TCP_SOCK_BYTES_SENT: u64 = "tcp_sock" . "bytes_sent";
-            TCP_SOCK_BYTES_RECEIVED: u64 = "tcp_sock" . "bytes_received";
-            TCP_SOCK_RCV_OOOPACK: u32 = "tcp_sock" . "rcv_ooopack";
-            TCP_SOCK_TOTAL_RETRANS: u32 = "tcp_sock" . "total_retrans";
-            TCP_SOCK_BYTES_RETRANS: u64 = "tcp_sock" . "bytes_retrans";
-            TCP_SOCK_DSACK_DUPS: u32 = "tcp_sock" . "dsack_dups";
-            TCP_SOCK_REORD_SEEN: u32 = "tcp_sock" . "reord_seen";
-            TCP_SOCK_DELIVERED_CE: u32 = "tcp_sock" . "delivered_ce";
             TCP_SOCK_CHRONO_BUSY: u32 = "tcp_sock" . "chrono_stat[0]";
             TCP_SOCK_CHRONO_RECEIVE_WINDOW: u32 = "tcp_sock" . "chrono_stat[1]";
             TCP_SOCK_CHRONO_SEND_BUFFER: u32 = "tcp_sock" . "chrono_stat[2]";
@@ -180,6 +170,14 @@ macro_rules! kernel_fields {
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }
     };
+    ({ $($(#[$doc:meta])* $kept:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }
+     $callback:ident $($rows:tt)+) => {
+        $callback! {
+            $($kept: $type = $structure . $member;)+
+            $($rows)+
+        }
+    };
 }
 
 /// Structures that addresses are given as types: the fact that has the number, and the name in BTF.
@@ -196,26 +194,15 @@ pub const CAST_TYPES: [(&str, &str); 4] = [
 macro_rules! kernel_facts {
     ($callback:ident) => {
         $callback! {
+            // What the kernel has, and what runs: 0 or 1.
             /// The tracepoint `kfree_skb` has the argument `reason`.
             HAS_DROP_REASON;
-            /// Number of the drop reason `NOT_SPECIFIED`.
-            REASON_NOT_SPECIFIED;
-            /// Number of the drop reason `CPU_BACKLOG`.
-            REASON_CPU_BACKLOG;
-            /// Number of the drop reason `XDP`, when an XDP hook runs.
-            REASON_XDP;
-            /// Number of the drop reason `QDISC_DROP`.
-            REASON_QDISC_DROP;
             /// `qdisc_drop` runs, which knows a better reason.
             HAS_QDISC_REASONS;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
             HAS_RECEIVING_SOCKET;
-            /// Number of the drop reason `TCP_CSUM`.
-            REASON_TCP_CSUM;
-            /// Number of the drop reason `TCP_FLAGS`.
-            REASON_TCP_FLAGS;
             /// `xdp_redirect_err` runs.
             HAS_REDIRECT_ERRORS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
@@ -227,6 +214,28 @@ macro_rules! kernel_facts {
             /// The kernel skips a run of a program that begins on a CPU where a run of the same program is under way: what one
             /// program alone writes, per CPU, needs no atomics.
             HAS_ONE_RUN_PER_CPU;
+            /// Somebody reads events of flows (`trace`): the hooks write them.
+            HAS_EVENTS;
+            /// Somebody reads dropped packets (`capture`): the hooks copy them.
+            HAS_PACKETS;
+            /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
+            CAPTURE_HAS_ADDRESSES;
+
+            // Numbers of drop reasons; 0 for one that the kernel does not have.
+            /// Number of the drop reason `NOT_SPECIFIED`.
+            REASON_NOT_SPECIFIED;
+            /// Number of the drop reason `CPU_BACKLOG`.
+            REASON_CPU_BACKLOG;
+            /// Number of the drop reason `XDP`, when an XDP hook runs.
+            REASON_XDP;
+            /// Number of the drop reason `QDISC_DROP`.
+            REASON_QDISC_DROP;
+            /// Number of the drop reason `TCP_CSUM`.
+            REASON_TCP_CSUM;
+            /// Number of the drop reason `TCP_FLAGS`.
+            REASON_TCP_FLAGS;
+
+            // Numbers of structures in the kernel's BTF, where addresses can be given types.
             /// Number of `struct in6_addr`, which stands for 16 bytes of anything, where addresses can be given types.
             TYPE_IN6_ADDR;
             /// Number of `struct tcp_sock`, likewise.
@@ -235,16 +244,12 @@ macro_rules! kernel_facts {
             TYPE_DST_ENTRY;
             /// Number of `struct bpf_local_storage_elem`, likewise.
             TYPE_STORAGE_ELEMENT;
-            /// Somebody reads events of flows (`trace`): the hooks write them.
-            HAS_EVENTS;
-            /// Somebody reads dropped packets (`capture`): the hooks copy them.
-            HAS_PACKETS;
+
+            // Sizes and limits.
             /// Most packets that may wait for `capture`.
             CAPTURE_QUEUE_LIMIT;
             /// Most bytes of a packet that `capture` wants.
             CAPTURE_LENGTH_LIMIT;
-            /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
-            CAPTURE_HAS_ADDRESSES;
             /// Number of slots of `GROUPS`.
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.
@@ -271,10 +276,18 @@ kernel_facts!(facts);
 
 macro_rules! table {
     ($($global:ident: $type:ty = $structure:literal . $member:literal;)+) => {
+        /// The names of the fields' globals.
+        pub mod global {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`")]
+                pub const $global: &str = stringify!($global);
+            )+
+        }
+
         /// Every field, for the exporter.
         #[expect(clippy::cast_possible_truncation, reason = "sizes of small types")]
         pub const FIELDS: &[Field] = &[$(Field {
-            global: stringify!($global),
+            global: global::$global,
             structure: $structure,
             member: $member,
             size: size_of::<$type>() as u32,
@@ -293,30 +306,30 @@ mod tests {
     }
 
     #[test]
-    fn a_place_survives_its_global() {
-        for place in [
-            Place {
+    fn an_offset_survives_its_global() {
+        for offset in [
+            FieldOffset {
                 offset: 1248,
                 shift: 0,
                 width: 5,
             },
-            Place {
+            FieldOffset {
                 offset: 2304,
                 shift: 0,
                 width: 0,
             },
-            Place {
+            FieldOffset {
                 offset: 0,
                 shift: 7,
                 width: 1,
             },
         ] {
-            let global = place.encode();
-            assert_eq!(Place::decode(global), Some(place));
-            assert_eq!(Place::decode_offset(lower_half(global)), Some(place.offset));
+            let global = offset.encode();
+            assert_eq!(FieldOffset::decode(global), Some(offset));
+            assert_eq!(FieldOffset::decode_offset(lower_half(global)), Some(offset.offset));
         }
-        assert_eq!(Place::decode(Place::ABSENT), None);
-        assert_eq!(Place::decode_offset(lower_half(Place::ABSENT)), None);
+        assert_eq!(FieldOffset::decode(FieldOffset::ABSENT), None);
+        assert_eq!(FieldOffset::decode_offset(lower_half(FieldOffset::ABSENT)), None);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Names of the programs that are not named like a tracepoint.
+//! Names of the programs. Those of a tracepoint that has two are named by [`Tracepoint`].
+
+use crate::kernel::tracepoints::Tracepoint;
 
 /// The program that folds live flows.
 pub const FOLD: &str = "fold_flows";
@@ -10,3 +12,37 @@ pub const FOLD_LISTENERS: &str = "fold_listeners";
 pub const ADOPT: &str = "adopt_flows";
 /// The program that finds the words by which the kernel knows that a first program is at work.
 pub const FIND: &str = "find_programs";
+/// The program that deletes a socket's storage before the kernel does; also the tracepoint.
+pub const DESTROY: &str = "tcp_destroy_sock";
+/// The program that does so where the kernel skipped that.
+pub const DESTROY_AGAIN: &str = "tcp_destroy_sock_again";
+/// The program that sees connections open, fail and close.
+pub const STATE: &str = Tracepoint::InetSockSetState.name();
+/// The program that sees retransmissions.
+pub const RETRANSMIT: &str = Tracepoint::TcpRetransmitSkb.name();
+/// The program that sees every segment that a flow receives.
+pub const SEGMENTS: &str = Tracepoint::TcpProbe.name();
+/// The program that sees drops of the network stack.
+pub const DROPS: &str = Tracepoint::KfreeSkb.name();
+/// The program that sees drops of hardware.
+pub const TRAPS: &str = Tracepoint::DevlinkTrapReport.name();
+/// The program that is told why a queueing discipline drops.
+pub const QDISC: &str = Tracepoint::QdiscDrop.name();
+/// The program that sees XDP programs fail.
+pub const XDP: &str = Tracepoint::XdpException.name();
+/// The program that sees redirects of XDP programs fail.
+pub const XDP_REDIRECT: &str = Tracepoint::XdpRedirectErr.name();
+/// The program that sees SYN-ACKs sent again.
+pub const SYNACK: &str = Tracepoint::TcpRetransmitSynack.name();
+/// The program that sees resets sent.
+pub const RESET_SENT: &str = Tracepoint::TcpSendReset.name();
+/// The program that sees resets received.
+pub const RESET_RECEIVED: &str = Tracepoint::TcpReceiveReset.name();
+/// The program that sees the congestion state change.
+pub const CONGESTION: &str = Tracepoint::TcpCongStateSet.name();
+/// The program that sees drivers drop what XDP programs returned.
+pub const XDP_BULK: &str = Tracepoint::XdpBulkTx.name();
+/// The program that sees drops of what XDP programs redirected to a device.
+pub const XDP_DEVMAP: &str = Tracepoint::XdpDevmapXmit.name();
+/// The program that sees drops of what XDP programs redirected to a CPU.
+pub const XDP_CPUMAP: &str = Tracepoint::XdpCpumapEnqueue.name();

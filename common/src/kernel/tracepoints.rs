@@ -1,7 +1,7 @@
 //! The tracepoints that have two programs: the one that does the work, and one that takes over where the kernel skips the first.
 
 macro_rules! tracepoints {
-    ($($tracepoint:ident = $name:literal;)+) => {
+    ($($tracepoint:ident = $system:literal / $name:literal;)+) => {
         /// A tracepoint that has two programs. The number is the index into the maps `PROGRAM_IDS` and `TAKEN_OVER`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
@@ -26,6 +26,13 @@ macro_rules! tracepoints {
                 }
             }
 
+            /// The system that its event has in tracefs, `events/SYSTEM/NAME`.
+            pub const fn system(self) -> &'static str {
+                match self {
+                    $(Self::$tracepoint => $system,)+
+                }
+            }
+
             /// The name of the program that takes over.
             pub const fn nested(self) -> &'static str {
                 match self {
@@ -36,23 +43,24 @@ macro_rules! tracepoints {
     };
 }
 
+// `tests/again.sh` reads these rows too.
 tracepoints! {
-    InetSockSetState = "inet_sock_set_state";
-    TcpRetransmitSkb = "tcp_retransmit_skb";
-    TcpRetransmitSynack = "tcp_retransmit_synack";
-    TcpReceiveReset = "tcp_receive_reset";
-    TcpSendReset = "tcp_send_reset";
-    TcpCongStateSet = "tcp_cong_state_set";
-    KfreeSkb = "kfree_skb";
-    QdiscDrop = "qdisc_drop";
-    DevlinkTrapReport = "devlink_trap_report";
-    XdpRedirectErr = "xdp_redirect_err";
-    XdpException = "xdp_exception";
-    XdpBulkTx = "xdp_bulk_tx";
-    XdpDevmapXmit = "xdp_devmap_xmit";
-    XdpCpumapEnqueue = "xdp_cpumap_enqueue";
-    XdpCpumapKthread = "xdp_cpumap_kthread";
-    TcpProbe = "tcp_probe";
+    InetSockSetState = "sock" / "inet_sock_set_state";
+    TcpRetransmitSkb = "tcp" / "tcp_retransmit_skb";
+    TcpRetransmitSynack = "tcp" / "tcp_retransmit_synack";
+    TcpReceiveReset = "tcp" / "tcp_receive_reset";
+    TcpSendReset = "tcp" / "tcp_send_reset";
+    TcpCongStateSet = "tcp" / "tcp_cong_state_set";
+    KfreeSkb = "skb" / "kfree_skb";
+    QdiscDrop = "qdisc" / "qdisc_drop";
+    DevlinkTrapReport = "devlink" / "devlink_trap_report";
+    XdpRedirectErr = "xdp" / "xdp_redirect_err";
+    XdpException = "xdp" / "xdp_exception";
+    XdpBulkTx = "xdp" / "xdp_bulk_tx";
+    XdpDevmapXmit = "xdp" / "xdp_devmap_xmit";
+    XdpCpumapEnqueue = "xdp" / "xdp_cpumap_enqueue";
+    XdpCpumapKthread = "xdp" / "xdp_cpumap_kthread";
+    TcpProbe = "tcp" / "tcp_probe";
 }
 
 impl Tracepoint {

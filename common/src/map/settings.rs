@@ -1,12 +1,13 @@
 //! What user space tells the programs and may change while they run.
 
 use crate::net::connection::{ConnectionType, Name, NamePattern};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Most device-name patterns a configuration may have.
 pub const OVERRIDES: usize = 32;
 
 /// A device-name pattern and the connection type it stands for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Override {
     /// Which devices.
@@ -16,7 +17,7 @@ pub struct Override {
 }
 
 /// The single value of the map `SETTINGS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Settings {
     /// Number of the configuration, low 16 bits: a flow whose slot was chosen by another one is labelled anew.

@@ -4,6 +4,7 @@
 //! word and handed to a longest-prefix-match trie as they are.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// An address of a flow or packet, or none. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
 ///
@@ -124,7 +125,7 @@ pub enum SubnetKind {
 }
 
 /// A subnet as part of a map key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct SubnetKey {
     /// The cut address in network byte order, or the number of a configured subnet.

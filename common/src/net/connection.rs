@@ -3,6 +3,9 @@
 //! Decided from fields of `struct net_device`, never from a lookup in user space, so that it also holds for devices of
 //! network namespaces that the exporter cannot see.
 
+use crate::closed::closed_set;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// Length of `net_device.name` and of the longest `rtnl_link_ops.kind` we compare, in bytes (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
@@ -43,55 +46,23 @@ const fn kept(word: u64) -> u64 {
     (first >> 7) - 1
 }
 
-/// What carries a flow: the value of the `connection_type` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ConnectionType {
-    /// No route device was known, or its kind says nothing.
-    #[default]
-    Unknown = 0,
-    /// Ethernet or InfiniBand, and what bundles it: VLAN, bond, team, and a bridge with such a port.
-    Wired = 1,
-    /// A device with a wireless pointer (`net_device.ieee80211_ptr`) or an IEEE 802.11 type.
-    Wifi = 2,
-    /// A mobile-broadband modem (`wwan`, `rmnet`).
-    Cell = 3,
-    /// The loopback device.
-    Loopback = 4,
-    /// An encapsulating device: WireGuard, TUN/TAP, VXLAN, GRE, IP-in-IP and their kin.
-    Tunnel = 5,
-    /// A software device without a wire behind it: veth, dummy, macvlan, ipvlan and their kin.
-    Virtual = 6,
-}
-
-impl ConnectionType {
-    /// Every value, in the order of its number.
-    pub const ALL: [Self; 7] = [
-        Self::Unknown,
-        Self::Wired,
-        Self::Wifi,
-        Self::Cell,
-        Self::Loopback,
-        Self::Tunnel,
-        Self::Virtual,
-    ];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Wired => "wired",
-            Self::Wifi => "wifi",
-            Self::Cell => "cell",
-            Self::Loopback => "loopback",
-            Self::Tunnel => "tunnel",
-            Self::Virtual => "virtual",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote; an unheard-of number is `Unknown`.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+closed_set! {
+    /// What carries a flow: the value of the `connection_type` label.
+    ConnectionType {
+        /// No route device was known, or its kind says nothing.
+        Unknown = "unknown",
+        /// Ethernet or InfiniBand, and what bundles it: VLAN, bond, team, and a bridge with such a port.
+        Wired = "wired",
+        /// A device with a wireless pointer (`net_device.ieee80211_ptr`) or an IEEE 802.11 type.
+        Wifi = "wifi",
+        /// A mobile-broadband modem (`wwan`, `rmnet`).
+        Cell = "cell",
+        /// The loopback device.
+        Loopback = "loopback",
+        /// An encapsulating device: WireGuard, TUN/TAP, VXLAN, GRE, IP-in-IP and their kin.
+        Tunnel = "tunnel",
+        /// A software device without a wire behind it: veth, dummy, macvlan, ipvlan and their kin.
+        Virtual = "virtual",
     }
 }
 
@@ -206,7 +177,7 @@ const fn same(a: Name, b: Name) -> bool {
 
 /// A device-name pattern of the configuration, as a masked comparison: `?` stands for one character, a `*` at the end
 /// for any rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct NamePattern {
     mask: Name,

@@ -1,6 +1,7 @@
 //! Events of flows: what happened, and what the flow looked like right after.
 
 use crate::tcp::record::FlowRecord;
+use zerocopy::FromBytes;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl EventKind {
 }
 
 /// An element of the ring buffer `EVENTS`. Its time is that of the record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Event {
     /// An [`EventKind`].

@@ -5,6 +5,8 @@
 //! exchanged atomically and a fold that lost the race starts again. The deltas telescope: whatever the interleaving, their
 //! sum is the kernel's last value.
 
+use crate::map::shared::{Number, Shared};
+
 /// The handshake is over and the flow belongs to a group.
 pub const ESTABLISHED: u32 = 1;
 /// The flow is older than its state: it was found, not seen opening.
@@ -13,154 +15,140 @@ pub const ADOPTED: u32 = 2;
 /// The connection has ended and its last delta is folded; the slot stays, for a reset that is sent afterwards.
 pub const CLOSED: u32 = 4;
 
-/// 32-bit counters of `tcp_sock` that are folded: indices into [`FlowState::snapshot`].
-pub mod folded {
-    /// `segs_out`
-    pub const SEGMENTS_TRANSMITTED: usize = 0;
-    /// `segs_in`
-    pub const SEGMENTS_RECEIVED: usize = 1;
-    /// `data_segs_out`
-    pub const DATA_SEGMENTS_TRANSMITTED: usize = 2;
-    /// `data_segs_in`
-    pub const DATA_SEGMENTS_RECEIVED: usize = 3;
-    /// `rcv_ooopack`
-    pub const OUT_OF_ORDER_SEGMENTS: usize = 4;
-    /// `dsack_dups`
-    pub const DSACKS: usize = 5;
-    /// `reord_seen`
-    pub const REORDERING_EVENTS: usize = 6;
-    /// `delivered_ce`
-    pub const ECN_MARKED_SEGMENTS: usize = 7;
-    /// `chrono_stat`, all three
-    pub const SENDER_BUSY_JIFFIES: usize = 8;
-    /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`
-    pub const RECEIVE_WINDOW_JIFFIES: usize = 9;
-    /// `chrono_stat` of `TCP_CHRONO_SNDBUF_LIMITED`
-    pub const SEND_BUFFER_JIFFIES: usize = 10;
-    /// `total_retrans`
-    pub const RETRANSMITTED_SEGMENTS: usize = 11;
-    /// Number of them.
-    pub const COUNT: usize = 12;
+macro_rules! snapshot {
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+        /// The kernel's counters of a flow at the last fold.
+        #[derive(Debug, Default)]
+        #[repr(C)]
+        pub struct Snapshot {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`:")]
+                $(#[$row])*
+                pub $here: Shared<$type>,
+            )+
+        }
+    };
 }
+
+crate::kept_counters!([snapshot]);
 
 /// What socket storage holds for a flow.
 ///
-/// Hooks change it under the socket's lock. The collecting iterator does not hold that lock: it exchanges the snapshots
-/// atomically, and writes the slot and what belongs to it when the configuration has changed.
+/// Hooks write it under the socket's lock, and other CPUs read it meanwhile. Three things are also written without that lock: the
+/// iterators exchange the snapshots and the flags, they assign another slot when the configuration has changed, and `kfree_skb`
+/// adds to `locally_dropped`. So every field is atomic, and is read and written whole.
 ///
 /// What every segment needs comes first: the kernel puts the value 8 bytes into a cache line, so 56 bytes share the line that
 /// finding the flow has loaded already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct FlowState {
     /// Sum of the round-trip times, in microseconds.
-    pub rtt_sum: u64,
+    pub rtt_sum: Shared<u64>,
     /// [`ESTABLISHED`], [`ADOPTED`], [`CLOSED`].
-    pub flags: u32,
+    pub flags: Shared<u32>,
     /// Slot of the flow's group.
-    pub slot: u32,
+    pub slot: Shared<u32>,
     /// Low half of `tcp_sock.rack.mstamp` at the last round-trip time: which transmission it measured.
-    pub rtt_stamp: u32,
+    pub rtt_stamp: Shared<u32>,
     /// Number of round-trip times.
-    pub rtt_count: u32,
+    pub rtt_count: Shared<u32>,
     /// The last one, in microseconds.
-    pub rtt_last: u32,
+    pub rtt_last: Shared<u32>,
     /// The smallest, in microseconds.
-    pub rtt_min: u32,
+    pub rtt_min: Shared<u32>,
     /// The largest, in microseconds.
-    pub rtt_max: u32,
+    pub rtt_max: Shared<u32>,
     /// Smallest `icsk_rto` at a round-trip time, in jiffies.
-    pub rto_min: u32,
+    pub rto_min: Shared<u32>,
     /// The largest, in jiffies.
-    pub rto_max: u32,
+    pub rto_max: Shared<u32>,
     /// [`crate::map::settings::Settings::generation`] by which `slot` was chosen.
-    pub generation: u16,
+    pub generation: Shared<u16>,
     /// A [`crate::net::connection::ConnectionType`]: what carried the flow when `slot` was chosen.
-    pub connection: u8,
+    pub connection: Shared<u8>,
     /// A [`crate::tcp::group::Role`].
-    pub role: u8,
+    pub role: Shared<u8>,
     /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
-    pub started: u64,
-    /// The 32-bit counters at the last fold, by [`folded`].
-    pub snapshot: [u32; folded::COUNT],
-    /// `tcp_sock.bytes_sent` at the last fold.
-    pub bytes_sent: u64,
-    /// `tcp_sock.bytes_received` at the last fold.
-    pub bytes_received: u64,
-    /// `tcp_sock.bytes_retrans` at the last fold.
-    pub bytes_retransmitted: u64,
+    pub started: Shared<u64>,
     /// Payload retransmitted in `TCP_CA_Loss`, in bytes.
-    pub retransmitted_bytes_loss: u64,
+    pub retransmitted_bytes_loss: Shared<u64>,
     /// Payload retransmitted in other states, in bytes.
-    pub retransmitted_bytes_other: u64,
+    pub retransmitted_bytes_other: Shared<u64>,
     /// `tcp_sock.bytes_retrans` when the flow began to count.
-    pub retransmitted_bytes_before: u64,
+    pub retransmitted_bytes_before: Shared<u64>,
     /// `tcp_sock.total_retrans` when the flow began to count.
-    pub retransmitted_segments_before: u32,
+    pub retransmitted_segments_before: Shared<u32>,
     /// Segments retransmitted in `TCP_CA_Loss`.
-    pub retransmitted_segments_loss: u32,
+    pub retransmitted_segments_loss: Shared<u32>,
     /// Segments retransmitted in other states.
-    pub retransmitted_segments_other: u32,
+    pub retransmitted_segments_other: Shared<u32>,
     /// Duplicate acknowledgments received.
-    pub duplicate_acks: u32,
+    pub duplicate_acks: Shared<u32>,
     /// Segments received with a SACK option.
-    pub sacks: u32,
+    pub sacks: Shared<u32>,
     /// Blocks in them.
-    pub sack_blocks: u32,
+    pub sack_blocks: Shared<u32>,
     /// Segments that this host dropped on their way out.
-    pub locally_dropped: u32,
-    /// Explicit padding, zero.
-    pub reserved: u32,
+    pub locally_dropped: Shared<u32>,
+    /// [`Chrono::at`] at the last fold.
+    pub chrono: [Shared<u32>; 3],
+    /// The kernel's counters at the last fold.
+    pub snapshot: Snapshot,
 }
 
-const _: () = assert!(size_of::<FlowState>() == 184 && align_of::<FlowState>() == 8);
+// The kernel puts 72 bytes before the value: more than 184 would take 512 bytes of a flow instead of 256.
+const _: () = assert!(size_of::<FlowState>() <= 184 && align_of::<FlowState>() == 8);
 const _: () = assert!(core::mem::offset_of!(FlowState, started) <= 56);
 
+/// What the holder of the socket's lock records: nobody else writes these fields.
 impl FlowState {
     /// Records a round-trip time of `micros` and the retransmission time-out of that moment.
     #[inline(always)]
-    pub fn on_rtt(&mut self, micros: u32, rto_jiffies: u32) {
-        if self.rtt_count == 0 || micros < self.rtt_min {
-            self.rtt_min = micros;
+    pub fn on_rtt(&self, micros: u32, rto_jiffies: u32) {
+        let is_first = self.rtt_count.get() == 0;
+        if is_first || micros < self.rtt_min.get() {
+            self.rtt_min.set(micros);
         }
-        if micros > self.rtt_max {
-            self.rtt_max = micros;
+        if micros > self.rtt_max.get() {
+            self.rtt_max.set(micros);
         }
-        if self.rtt_count == 0 || rto_jiffies < self.rto_min {
-            self.rto_min = rto_jiffies;
+        if is_first || rto_jiffies < self.rto_min.get() {
+            self.rto_min.set(rto_jiffies);
         }
-        if rto_jiffies > self.rto_max {
-            self.rto_max = rto_jiffies;
+        if rto_jiffies > self.rto_max.get() {
+            self.rto_max.set(rto_jiffies);
         }
-        self.rtt_last = micros;
-        self.rtt_sum += micros as u64;
-        self.rtt_count += 1;
+        self.rtt_last.set(micros);
+        self.rtt_sum.grow(u64::from(micros));
+        self.rtt_count.grow(1);
     }
 
     /// Segments and bytes of payload that the kernel has retransmitted by now, by its own totals, and that no cause was found for
     /// yet.
     #[inline(always)]
-    pub const fn without_cause(&self, total_retrans: u32, bytes_retrans: u64) -> (u32, u64) {
+    pub fn without_cause(&self, total_retrans: u32, bytes_retrans: u64) -> (u32, u64) {
         let segments = total_retrans
-            .wrapping_sub(self.retransmitted_segments_before)
-            .wrapping_sub(self.retransmitted_segments_loss)
-            .wrapping_sub(self.retransmitted_segments_other);
+            .wrapping_sub(self.retransmitted_segments_before.get())
+            .wrapping_sub(self.retransmitted_segments_loss.get())
+            .wrapping_sub(self.retransmitted_segments_other.get());
         let bytes = bytes_retrans
-            .wrapping_sub(self.retransmitted_bytes_before)
-            .wrapping_sub(self.retransmitted_bytes_loss)
-            .wrapping_sub(self.retransmitted_bytes_other);
+            .wrapping_sub(self.retransmitted_bytes_before.get())
+            .wrapping_sub(self.retransmitted_bytes_loss.get())
+            .wrapping_sub(self.retransmitted_bytes_other.get());
         (segments, bytes)
     }
 
     /// Records retransmissions of `segments` with `bytes` of payload.
     #[inline(always)]
-    pub const fn on_retransmit(&mut self, in_loss: bool, segments: u32, bytes: u64) {
+    pub fn on_retransmit(&self, in_loss: bool, segments: u32, bytes: u64) {
         if in_loss {
-            self.retransmitted_segments_loss += segments;
-            self.retransmitted_bytes_loss += bytes;
+            self.retransmitted_segments_loss.grow(segments);
+            self.retransmitted_bytes_loss.grow(bytes);
         } else {
-            self.retransmitted_segments_other += segments;
-            self.retransmitted_bytes_other += bytes;
+            self.retransmitted_segments_other.grow(segments);
+            self.retransmitted_bytes_other.grow(bytes);
         }
     }
 }
@@ -174,6 +162,26 @@ pub enum Fold {
     Last,
 }
 
+/// A counter of the kernel.
+pub trait Kept: Number {
+    /// What to add to a group when the counter goes from `snapshot` to `now`; 0 when there is nothing to do.
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64;
+}
+
+impl Kept for u32 {
+    #[inline(always)]
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
+        delta32(snapshot, now, fold)
+    }
+}
+
+impl Kept for u64 {
+    #[inline(always)]
+    fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
+        delta64(snapshot, now, fold)
+    }
+}
+
 /// A value this far behind the snapshot is an older reading, not a wrapped counter.
 const STALE: u32 = 1 << 24;
 
@@ -182,7 +190,7 @@ const STALE: u32 = 1 << 24;
 /// 0 means that there is nothing to do: no change, or a reading older than the snapshot. In the last fold an older value
 /// is the truth, and the delta is negative (two's complement).
 #[inline(always)]
-pub const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
+const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
     let behind = snapshot.wrapping_sub(now);
     if behind != 0 && behind < STALE {
         return match fold {
@@ -195,7 +203,7 @@ pub const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
 
 /// The same for a 64-bit counter.
 #[inline(always)]
-pub const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
+const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
     let behind = snapshot.wrapping_sub(now);
     if behind != 0 && behind < STALE as u64 && matches!(fold, Fold::Live) {
         return 0;
@@ -287,17 +295,17 @@ mod tests {
 
         #[test]
         fn round_trip_times_keep_their_extremes(samples in prop::collection::vec((1u32..1 << 27, 1u32..1 << 16), 1..40)) {
-            let mut flow = FlowState::default();
+            let flow = FlowState::default();
             for (rtt, rto) in &samples {
                 flow.on_rtt(*rtt, *rto);
             }
             let rtts = || samples.iter().map(|s| s.0);
             let rtos = || samples.iter().map(|s| s.1);
-            prop_assert_eq!(flow.rtt_count as usize, samples.len());
-            prop_assert_eq!(flow.rtt_sum, rtts().map(u64::from).sum::<u64>());
-            prop_assert_eq!((flow.rtt_min, flow.rtt_max), (rtts().min().unwrap(), rtts().max().unwrap()));
-            prop_assert_eq!((flow.rto_min, flow.rto_max), (rtos().min().unwrap(), rtos().max().unwrap()));
-            prop_assert_eq!(flow.rtt_last, samples.last().unwrap().0);
+            prop_assert_eq!(flow.rtt_count.get() as usize, samples.len());
+            prop_assert_eq!(flow.rtt_sum.get(), rtts().map(u64::from).sum::<u64>());
+            prop_assert_eq!((flow.rtt_min.get(), flow.rtt_max.get()), (rtts().min().unwrap(), rtts().max().unwrap()));
+            prop_assert_eq!((flow.rto_min.get(), flow.rto_max.get()), (rtos().min().unwrap(), rtos().max().unwrap()));
+            prop_assert_eq!(flow.rtt_last.get(), samples.last().unwrap().0);
         }
     }
 
@@ -316,24 +324,30 @@ mod tests {
 
     #[test]
     fn retransmissions_are_split_by_congestion_state() {
-        let mut flow = FlowState::default();
+        let flow = FlowState::default();
         flow.on_retransmit(true, 2, 2000);
         flow.on_retransmit(false, 1, 700);
         assert_eq!(
-            (flow.retransmitted_segments_loss, flow.retransmitted_bytes_loss),
+            (
+                flow.retransmitted_segments_loss.get(),
+                flow.retransmitted_bytes_loss.get()
+            ),
             (2, 2000)
         );
         assert_eq!(
-            (flow.retransmitted_segments_other, flow.retransmitted_bytes_other),
+            (
+                flow.retransmitted_segments_other.get(),
+                flow.retransmitted_bytes_other.get()
+            ),
             (1, 700)
         );
     }
 
     #[test]
     fn what_the_kernel_has_retransmitted_since_has_no_cause_yet() {
-        let mut flow = FlowState {
-            retransmitted_segments_before: u32::MAX,
-            retransmitted_bytes_before: 50,
+        let flow = FlowState {
+            retransmitted_segments_before: Shared::new(u32::MAX),
+            retransmitted_bytes_before: Shared::new(50),
             ..FlowState::default()
         };
         assert_eq!(flow.without_cause(u32::MAX, 50), (0, 0));

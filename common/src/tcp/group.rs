@@ -1,44 +1,28 @@
 //! A group: all flows with the same labels. Its counters lie in one slot.
 
 use crate::{
+    closed::closed_set,
     histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
+    kernel::fields::global,
     map::recent::RECENT,
     net::{address::SubnetKey, connection::Name},
     tcp::ConnectFailure,
 };
+use zerocopy::{FromBytes, transmute};
 
-/// Who opened a connection: the value of the `role` label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// The flow is older than the exporter and its ports do not tell.
-    #[default]
-    Unknown = 0,
-    /// This host opened it.
-    Client = 1,
-    /// The peer opened it.
-    Server = 2,
+closed_set! {
+    /// Who opened a connection: the value of the `role` label.
+    Role {
+        /// The flow is older than the exporter and its ports do not tell.
+        Unknown = "unknown",
+        /// This host opened it.
+        Client = "client",
+        /// The peer opened it.
+        Server = "server",
+    }
 }
 
 impl Role {
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-
-    /// The value of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Client,
-            2 => Self::Server,
-            _ => Self::Unknown,
-        }
-    }
-
     /// The likely role in a flow whose beginning was not seen: the end whose port is in the protocol table serves.
     #[inline(always)]
     pub const fn of_ports(local_known: bool, remote_known: bool) -> Self {
@@ -51,7 +35,7 @@ impl Role {
 }
 
 /// The labels of a flow: the key of the map `GROUP_SLOTS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct GroupKey {
     /// Subnet of the remote address.
@@ -67,9 +51,17 @@ pub struct GroupKey {
 const _: () = assert!(size_of::<GroupKey>() == 24);
 
 impl GroupKey {
+    /// Its length in words.
+    pub const WORDS: usize = size_of::<Self>() / 8;
+
+    /// The key of these words.
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        transmute!(words)
+    }
+
     /// The key as it lies in memory, for the reason that [`crate::drops::DropKey::words`] gives.
     #[inline(always)]
-    pub const fn words(&self) -> [u64; 3] {
+    pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
             subnet: SubnetKey { words, kind },
             protocol,
@@ -85,44 +77,43 @@ impl GroupKey {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// A counter of a group: the index into [`GroupCounters::counters`].
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$kept:ident, FlowRecord::$number:ident;)+ }
+     $($(#[$doc:meta])* $name:ident,)+) => {
+        /// A counter of a group: the index into [`GroupCounters::counters`]. Those that the kernel keeps come first.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum Counter {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`:")]
+                $(#[$row])*
+                $kept,
+            )+
             $($(#[$doc])* $name,)+
         }
 
         impl Counter {
             /// Every counter, in the order of its index.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = &[$(Self::$kept,)+ $(Self::$name,)+];
             /// Number of counters.
             pub const COUNT: usize = Self::ALL.len();
+
+            /// The global of the kernel's field that it adds up, if it is one.
+            pub const fn field(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$kept => Some(global::$global),)+
+                    $(Self::$name => None,)+
+                }
+            }
         }
     };
 }
 
-counters! {
-    /// `tcp_sock.segs_out`
-    SegmentsTransmitted,
-    /// `tcp_sock.segs_in`
-    SegmentsReceived,
-    /// `tcp_sock.data_segs_out`
-    DataSegmentsTransmitted,
-    /// `tcp_sock.data_segs_in`
-    DataSegmentsReceived,
-    /// `tcp_sock.bytes_sent`, retransmitted bytes included
-    DataBytesTransmitted,
-    /// `tcp_sock.bytes_received`
-    DataBytesReceived,
+crate::kept_counters! { [counters]
     /// Segments retransmitted in the state `TCP_CA_Loss`
     RetransmittedSegmentsLoss,
-    /// `tcp_sock.total_retrans` without those
-    RetransmittedSegmentsOther,
     /// Payload retransmitted in the state `TCP_CA_Loss`
     RetransmittedBytesLoss,
-    /// `tcp_sock.bytes_retrans` without that
-    RetransmittedBytesOther,
     /// SYNs sent again
     SynRetransmits,
     /// SYN-ACKs sent again
@@ -135,14 +126,6 @@ counters! {
     Sacks,
     /// Blocks in them
     SackBlocks,
-    /// `tcp_sock.rcv_ooopack`
-    OutOfOrderSegments,
-    /// `tcp_sock.dsack_dups`
-    Dsacks,
-    /// `tcp_sock.reord_seen`
-    ReorderingEvents,
-    /// `tcp_sock.delivered_ce`
-    EcnMarkedSegments,
     /// `tcp_sock.chrono_stat`, all three, in jiffies
     SenderBusyJiffies,
     /// `chrono_stat` of `TCP_CHRONO_RWND_LIMITED`, in jiffies
@@ -216,7 +199,7 @@ impl Counter {
 }
 
 /// What the hooks and the fold add up for one group, on one CPU: the value of the map `GROUPS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct GroupCounters {
     /// By [`Counter`].
@@ -301,7 +284,7 @@ impl GroupCounters {
 ///
 /// Only the fold writes it, and one fold runs at a time, so it is neither per CPU nor atomic. The fields from `epoch` to
 /// `rto_max` describe the last fold that met a flow of this group; the histograms grow for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Samples {
     /// The number of that fold.
@@ -402,7 +385,7 @@ fn smaller(a: u32, b: u32) -> u32 {
 
 /// Live flows of one congestion-control algorithm: an entry of the map `ALGORITHMS`. The first free one from
 /// [`crate::map::recent::place`] of its name on, in a circle; entries of earlier folds are free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct AlgorithmCount {
     /// Its name, NUL-padded.
@@ -429,6 +412,20 @@ mod tests {
         assert_eq!(Role::of_ports(false, true), Role::Client);
         assert_eq!(Role::of_ports(true, true), Role::Unknown);
         assert_eq!(Role::of_ports(false, false), Role::Unknown);
+    }
+
+    #[test]
+    fn a_key_survives_its_words() {
+        let key = GroupKey {
+            subnet: SubnetKey {
+                words: [0x0102_0304, 0x0506_0708, 0x090a_0b0c, 0x0d0e_0f10],
+                kind: 0x1112_1314,
+            },
+            protocol: 0x1516,
+            connection: 0x17,
+            role: 0x18,
+        };
+        assert_eq!(GroupKey::from_words(key.words()), key);
     }
 
     #[test]

@@ -3,16 +3,16 @@
 //! The kernel does not say so by an event: it drops a SYN without a word and adds to `sock.sk_drops`. It adds to it for packets
 //! that it frees for other reasons, too, and those have an event. What is left are the handshakes (`LINUX_MIB_LISTENDROPS`).
 
-use crate::tcp::group::Counter;
+use crate::{map::shared::Shared, tcp::group::Counter};
 
 /// What socket storage holds for a listener. Hooks on several CPUs and the collecting iterator change it, atomically.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct ListenerState {
     /// Packets that the kernel has added to `sock.sk_drops` and freed with an event, since the listener was first seen.
-    pub freed: u64,
+    pub freed: Shared<u64>,
     /// Handshakes turned away that are counted, by the lower half of what [`turned_away`] starts from.
-    pub counted: u32,
+    pub counted: Shared<u32>,
     /// Explicit padding, zero.
     pub reserved: u32,
 }

@@ -2,29 +2,46 @@
 //!
 //! The kernel side writes it, whole, into the file of an iterator or into a ring buffer; user space reads its bytes. All
 //! numbers are in host byte order, all addresses in network byte order. Where `TCP_INFO` has the value too, it is the same.
+#![expect(
+    unnameable_types,
+    reason = "a derive of zerocopy makes types for fields that come from a macro"
+)]
 
 use crate::{
+    closed::closed_set,
     net::{address::Address, connection::Name},
     tcp::group::{GroupKey, Role},
 };
+use zerocopy::FromBytes;
 
-/// A flow and what has happened to it so far. Counters are those of the kernel since the socket was made, unless said; those
-/// that are kept by the hooks begin when the hooks first saw the flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct FlowRecord {
+macro_rules! record {
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }
+     $($other:tt)+) => {
+        /// A flow and what has happened to it so far. Counters are those of the kernel since the socket was made, unless said;
+        /// those that are kept by the hooks begin when the hooks first saw the flow.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
+        #[repr(C)]
+        pub struct FlowRecord {
+            $(
+                #[doc = concat!("`", $structure, ".", $member, "`:")]
+                $(#[$row])*
+                pub $number: $type,
+            )+
+            $($other)+
+        }
+    };
+}
+
+crate::kept_counters! { [record]
+    /// Slot of the flow's group.
+    pub slot: u32,
     /// `CLOCK_MONOTONIC` in nanoseconds: when this was read.
     pub now: u64,
     /// The same clock when the flow was established; 0 when nobody saw it.
     pub started: u64,
     /// The socket's cookie (`SO_COOKIE`): no other socket has it until the next boot.
     pub cookie: u64,
-    /// `tcp_sock.bytes_sent`: payload sent, retransmissions included, in bytes.
-    pub data_octets_out: u64,
-    /// `tcp_sock.bytes_received`: payload received in order, in bytes; a FIN counts as one.
-    pub data_octets_in: u64,
-    /// `tcp_sock.bytes_retrans`: payload sent again, in bytes.
-    pub octets_retrans: u64,
     /// Payload sent again in states other than `TCP_CA_Loss`, in bytes; kept by the hooks.
     pub other_octets_retrans: u64,
     /// Payload sent again in `TCP_CA_Loss`, in bytes; kept by the hooks.
@@ -49,8 +66,6 @@ pub struct FlowRecord {
     pub remote: [u32; 4],
     /// Subnet, application protocol, connection type and role, as numbers of the configuration.
     pub labels: GroupKey,
-    /// Slot of the flow's group.
-    pub slot: u32,
     /// `tcp_sock.snd_cwnd`, in segments.
     pub snd_cwnd: u32,
     /// `tcp_sock.mss_cache`, in bytes.
@@ -61,20 +76,10 @@ pub struct FlowRecord {
     pub srtt_us: u32,
     /// `icsk_rto`: retransmission time-out in milliseconds.
     pub rto_ms: u32,
-    /// `tcp_sock.segs_out`
-    pub segs_out: u32,
-    /// `tcp_sock.data_segs_out`
-    pub data_segs_out: u32,
-    /// `tcp_sock.total_retrans`: segments sent again, SYNs included.
-    pub segs_retrans: u32,
     /// Segments sent again in states other than `TCP_CA_Loss`; kept by the hooks.
     pub other_segs_retrans: u32,
     /// Segments sent again in `TCP_CA_Loss`; kept by the hooks.
     pub loss_segs_retrans: u32,
-    /// `tcp_sock.segs_in`
-    pub segs_in: u32,
-    /// `tcp_sock.data_segs_in`
-    pub data_segs_in: u32,
     /// Largest round-trip time in microseconds; kept by the hooks.
     pub max_rtt_us: u32,
     /// Smallest round-trip time in microseconds; kept by the hooks.
@@ -93,16 +98,8 @@ pub struct FlowRecord {
     pub sacks_in: u32,
     /// SACK blocks received; kept by the hooks.
     pub sack_blks_in: u32,
-    /// `tcp_sock.rcv_ooopack`: segments received out of order.
-    pub ooo_in: u32,
     /// Segments that this host itself dropped on their way out; kept by the hooks.
     pub locally_dropped: u32,
-    /// `tcp_sock.dsack_dups`
-    pub dsacks_in: u32,
-    /// `tcp_sock.reord_seen`: reordering events.
-    pub reordering: u32,
-    /// `tcp_sock.delivered_ce`: segments acknowledged with a congestion mark.
-    pub ecn_marks: u32,
     /// `tcp_sock.packets_out`: segments sent and not acknowledged in order.
     pub unacked: u32,
     /// `tcp_packets_in_flight()`: of those the ones that are on their way.
@@ -129,7 +126,7 @@ pub struct FlowRecord {
     pub reserved: [u8; 3],
 }
 
-const _: () = assert!(size_of::<FlowRecord>() == 320 && align_of::<FlowRecord>() == 8);
+const _: () = assert!(align_of::<FlowRecord>() == 8);
 
 impl FlowRecord {
     /// The local address.
@@ -154,42 +151,17 @@ impl FlowRecord {
     }
 }
 
-/// What holds a sender up (`enum tcp_chrono`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Limit {
-    /// It has nothing to send.
-    Idle = 0,
-    /// The network: it sends as the congestion window lets it.
-    Network = 1,
-    /// The peer's receive window.
-    ReceiveWindow = 2,
-    /// This end's send buffer.
-    SendBuffer = 3,
-}
-
-impl Limit {
-    /// Every limit.
-    pub const ALL: [Self; 4] = [Self::Idle, Self::Network, Self::ReceiveWindow, Self::SendBuffer];
-
-    /// The limit of a number that a kernel program wrote.
-    pub const fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Network,
-            2 => Self::ReceiveWindow,
-            3 => Self::SendBuffer,
-            _ => Self::Idle,
-        }
-    }
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Network => "network",
-            Self::ReceiveWindow => "receive_window",
-            Self::SendBuffer => "send_buffer",
-        }
+closed_set! {
+    /// What holds a sender up (`enum tcp_chrono`).
+    Limit {
+        /// It has nothing to send.
+        Idle = "idle",
+        /// The network: it sends as the congestion window lets it.
+        Network = "network",
+        /// The peer's receive window.
+        ReceiveWindow = "receive_window",
+        /// This end's send buffer.
+        SendBuffer = "send_buffer",
     }
 }
 
@@ -219,28 +191,6 @@ pub const fn not_sent(write_seq: u32, snd_nxt: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::mem::offset_of;
-
-    #[test]
-    fn the_bytes_are_where_they_have_been() {
-        macro_rules! at {
-            ($($field:ident: $offset:literal,)+) => {
-                $(assert_eq!(offset_of!(FlowRecord, $field), $offset, stringify!($field));)+
-            };
-        }
-        at! {
-            now: 0, started: 8, cookie: 16, data_octets_out: 24, data_octets_in: 32, octets_retrans: 40,
-            other_octets_retrans: 48, loss_octets_retrans: 56, sum_rtt_us: 64, pacing_rate: 72, delivery_rate: 80,
-            busy_us: 88, receive_window_us: 96, send_buffer_us: 104, algorithm: 112, local: 128, remote: 144, labels: 160,
-            slot: 184, snd_cwnd: 188, mss: 192, ssthresh: 196, srtt_us: 200, rto_ms: 204, segs_out: 208,
-            data_segs_out: 212, segs_retrans: 216, other_segs_retrans: 220, loss_segs_retrans: 224, segs_in: 228,
-            data_segs_in: 232, max_rtt_us: 236, min_rtt_us: 240, count_rtt: 244, rtt_sample_us: 248, max_rto_ms: 252,
-            min_rto_ms: 256, dup_acks_in: 260, sacks_in: 264, sack_blks_in: 268, ooo_in: 272, locally_dropped: 276,
-            dsacks_in: 280, reordering: 284, ecn_marks: 288, unacked: 292, in_flight: 296, not_sent: 300, snd_wnd: 304,
-            local_port: 308, remote_port: 310, family: 312, state: 313, ca_state: 314, limit: 315, flags: 316,
-            reserved: 317,
-        }
-    }
 
     #[test]
     fn rates_and_counts_survive_what_is_not_there() {

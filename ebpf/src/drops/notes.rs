@@ -9,18 +9,11 @@ use crate::{
     },
     maps::NOTES,
 };
-use common::{drops::Note, net::connection};
+use common::{
+    drops::{Note, NoteKind},
+    net::connection,
+};
 use core::ptr::{read_volatile, write_volatile};
-
-/// What a note is about: the index into `NOTES`.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-enum About {
-    /// A device whose XDP program failed on a packet that has an `sk_buff`.
-    XdpDevice = 0,
-    /// A packet that a queueing discipline drops, and why.
-    QdiscPacket = 1,
-}
 
 /// Notes that the kernel is about to free the packet on which this XDP program failed. Without an `sk_buff` it is not, and
 /// `kfree_skb` must not wait for one: generic XDP always has it, and of the drivers only veth reports failures so.
@@ -28,14 +21,14 @@ enum About {
 pub(crate) fn xdp_failed(device: Device, program: XdpProgram, redirect: bool) {
     let veth = connection::name("veth");
     if device.runs_generic(program) || (!redirect && device.kind() == veth) {
-        leave(About::XdpDevice, device.address(), 0);
+        put(NoteKind::XdpDevice, device.address(), 0);
     }
 }
 
 /// Notes why a queueing discipline drops a packet.
 #[inline(always)]
 pub(crate) fn qdisc_drops(packet: SkBuff, reason: u32) {
-    leave(About::QdiscPacket, packet.address(), reason);
+    put(NoteKind::QdiscPacket, packet.address(), reason);
 }
 
 /// The reason to count a packet of `kfree_skb` under; `None` when it has been counted already.
@@ -43,11 +36,11 @@ pub(crate) fn qdisc_drops(packet: SkBuff, reason: u32) {
 pub(crate) fn reason_of(packet: SkBuff, reason: u32) -> Option<u32> {
     let number = reason as u64;
     let of_xdp = number == REASON_NOT_SPECIFIED.get() || number == REASON_XDP.get();
-    if of_xdp && take(About::XdpDevice, packet.device_address()).is_some() {
+    if of_xdp && take(NoteKind::XdpDevice, packet.device_address()).is_some() {
         return None;
     }
     let better = if HAS_QDISC_REASONS.is_set() && number == REASON_QDISC_DROP.get() {
-        take(About::QdiscPacket, packet.address())
+        take(NoteKind::QdiscPacket, packet.address())
     } else {
         None
     };
@@ -55,9 +48,9 @@ pub(crate) fn reason_of(packet: SkBuff, reason: u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn leave(about: About, address: u64, reason: u32) {
-    if let Some(note) = NOTES.get_ptr_mut(about as u32) {
-        // SAFETY: members of a map value that only this CPU uses.
+fn put(kind: NoteKind, address: u64, reason: u32) {
+    if let Some(note) = NOTES.get_ptr_mut(kind as u32) {
+        // SAFETY: members of a map value of this CPU, in whose programs alone it is read and written, word by word.
         unsafe {
             write_volatile(&raw mut (*note).about, address);
             write_volatile(&raw mut (*note).reason, reason as u64);
@@ -66,8 +59,8 @@ fn leave(about: About, address: u64, reason: u32) {
 }
 
 #[inline(always)]
-fn take(about: About, address: u64) -> Option<u32> {
-    let note: *mut Note = NOTES.get_ptr_mut(about as u32)?;
+fn take(kind: NoteKind, address: u64) -> Option<u32> {
+    let note: *mut Note = NOTES.get_ptr_mut(kind as u32)?;
     // SAFETY: as above.
     unsafe {
         if address == 0 || read_volatile(&raw const (*note).about) != address {

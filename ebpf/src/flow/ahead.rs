@@ -10,7 +10,7 @@ use common::tcp::flow::FlowState;
 
 /// Asks for what the runs after the one on this flow need.
 #[inline(always)]
-pub(crate) fn fetch(value: *const FlowState) {
+pub(crate) fn fetch(value: &FlowState) {
     let Some(first) = StorageElement::of_value(value).and_then(StorageElement::next) else {
         return;
     };

@@ -1,121 +1,72 @@
 //! The fold: what the kernel has counted for a flow since the last fold goes to the flow's group.
-#![expect(
-    unsafe_code,
-    reason = "exchanges the snapshots in socket storage, which other CPUs exchange too"
-)]
+#![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
     atomic,
-    flow::storage::Flow,
+    flow::state::Flow,
     kernel::{TcpSock, offsets::HAS_SEGMENT_PATH},
     label::groups::{Group, count_lost},
 };
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{
-    map::lost::Lost,
+    map::{lost::Lost, shared::Shared},
     tcp::{
-        flow::{FlowState, Fold, delta32, delta64, folded},
+        flow::{FlowState, Fold, Kept},
         group::Counter,
     },
 };
-use core::ptr::read_volatile;
 
 /// How often a fold that lost a race starts again. The one other folder of a closing flow is the collecting iterator, which
 /// exchanges each snapshot once.
 const TRIES: u32 = 4;
 
-/// A 32-bit counter of the kernel, its snapshot, and where it goes.
-macro_rules! for_each_folded {
-    ($call:ident) => {
-        $call!(folded::SEGMENTS_TRANSMITTED, segs_out, SegmentsTransmitted);
-        $call!(folded::SEGMENTS_RECEIVED, segs_in, SegmentsReceived);
-        $call!(
-            folded::DATA_SEGMENTS_TRANSMITTED,
-            data_segs_out,
-            DataSegmentsTransmitted
-        );
-        $call!(folded::DATA_SEGMENTS_RECEIVED, data_segs_in, DataSegmentsReceived);
-        $call!(folded::OUT_OF_ORDER_SEGMENTS, rcv_ooopack, OutOfOrderSegments);
-        $call!(folded::DSACKS, dsack_dups, Dsacks);
-        $call!(folded::REORDERING_EVENTS, reord_seen, ReorderingEvents);
-        $call!(folded::ECN_MARKED_SEGMENTS, delivered_ce, EcnMarkedSegments);
-        // Those of the state Loss are moved to their own counter by the hook.
-        $call!(
-            folded::RETRANSMITTED_SEGMENTS,
-            total_retrans,
-            RetransmittedSegmentsOther
-        );
-    };
-}
-
 /// Leaves out what was retransmitted until now: the SYNs of a flow that is just established.
 #[inline(always)]
-pub(crate) fn begin_retransmissions(state: &mut FlowState, tcp: TcpSock) {
-    state.snapshot[folded::RETRANSMITTED_SEGMENTS] = tcp.total_retrans().unwrap_or(0);
-    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
-    begin_causes(state);
+pub(crate) fn begin_retransmissions(flow: &FlowState, tcp: TcpSock) {
+    flow.snapshot.total_retrans.set(tcp.total_retrans().unwrap_or(0));
+    flow.snapshot.bytes_retrans.set(tcp.bytes_retrans().unwrap_or(0));
+    begin_causes(flow);
 }
 
 /// Nothing was retransmitted yet that would need a cause.
 #[inline(always)]
-fn begin_causes(state: &mut FlowState) {
-    state.retransmitted_segments_before = state.snapshot[folded::RETRANSMITTED_SEGMENTS];
-    state.retransmitted_bytes_before = state.bytes_retransmitted;
+fn begin_causes(flow: &FlowState) {
+    flow.retransmitted_segments_before
+        .set(flow.snapshot.total_retrans.get());
+    flow.retransmitted_bytes_before.set(flow.snapshot.bytes_retrans.get());
 }
 
 /// Takes the snapshots of a flow that is counted from now on.
 #[inline(always)]
-pub(crate) fn begin(state: &mut FlowState, tcp: TcpSock) {
+pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
     macro_rules! take {
-        ($index:expr, $reader:ident, $counter:ident) => {
-            state.snapshot[$index] = tcp.$reader().unwrap_or(0);
+        ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+            Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+            $(flow.snapshot.$here.set(tcp.$here().unwrap_or(0));)+
         };
     }
-    for_each_folded!(take);
+    common::kept_counters!([take]);
     if let Some(chrono) = tcp.chrono() {
         let [busy, receive_window, send_buffer] = chrono.at(jiffies());
-        state.snapshot[folded::SENDER_BUSY_JIFFIES] = busy;
-        state.snapshot[folded::RECEIVE_WINDOW_JIFFIES] = receive_window;
-        state.snapshot[folded::SEND_BUFFER_JIFFIES] = send_buffer;
+        flow.chrono[0].set(busy);
+        flow.chrono[1].set(receive_window);
+        flow.chrono[2].set(send_buffer);
     }
-    state.bytes_sent = tcp.bytes_sent().unwrap_or(0);
-    state.bytes_received = tcp.bytes_received().unwrap_or(0);
-    state.bytes_retransmitted = tcp.bytes_retrans().unwrap_or(0);
-    begin_causes(state);
-    state.rtt_stamp = tcp.rack_mstamp().unwrap_or(0) as u32;
+    begin_causes(flow);
+    flow.rtt_stamp.set(tcp.rack_mstamp().unwrap_or(0) as u32);
 }
 
-/// Folds a flow into its group.
+/// Folds a flow into its group. What was retransmitted in the state Loss is moved to its own counters by the hook.
 #[inline(always)]
 pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
-    let state = flow.as_ptr();
     macro_rules! exchange {
-        ($index:expr, $reader:ident, $counter:ident) => {
-            // SAFETY: the index lies within the array of the flow's state.
-            let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
-            exchange(
-                snapshot,
-                || tcp.$reader(),
-                |old, now| delta32(old, now, fold),
-                group,
-                Counter::$counter,
-                fold,
-            );
+        ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+            Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+            $(exchange(&flow.snapshot.$here, || tcp.$here(), group, Counter::$counter, fold);)+
         };
     }
-    for_each_folded!(exchange);
-    fold_chrono(state, tcp, group, fold);
-    macro_rules! exchange_bytes {
-        ($snapshot:ident, $reader:ident, $counter:ident) => {
-            // SAFETY: a member of the flow's state.
-            let snapshot = unsafe { &raw mut (*state).$snapshot };
-            let delta = |old, now| delta64(old, now, fold);
-            exchange(snapshot, || tcp.$reader(), delta, group, Counter::$counter, fold);
-        };
-    }
-    exchange_bytes!(bytes_sent, bytes_sent, DataBytesTransmitted);
-    exchange_bytes!(bytes_received, bytes_received, DataBytesReceived);
-    exchange_bytes!(bytes_retransmitted, bytes_retrans, RetransmittedBytesOther);
+    common::kept_counters!([exchange]);
+    fold_chrono(&flow, tcp, group, fold);
     if !HAS_SEGMENT_PATH.is_set()
         && let Some(micros) = tcp.smoothed_rtt()
     {
@@ -125,20 +76,11 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
 
 /// Folds the times of a sender, which are read together or not at all.
 #[inline(always)]
-fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
+fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold) {
     let Some(chrono) = tcp.chrono() else { return };
-    // SAFETY: words of the array of the flow's state.
-    let seen = unsafe {
-        let snapshot = (&raw const (*state).snapshot).cast::<u32>();
-        [
-            folded::SENDER_BUSY_JIFFIES,
-            folded::RECEIVE_WINDOW_JIFFIES,
-            folded::SEND_BUFFER_JIFFIES,
-        ]
-        .map(|index| read_volatile(snapshot.add(index)))
-    };
+    let [busy, receive_window, send_buffer] = &flow.chrono;
     // Most flows are at rest most of the time.
-    if chrono.running == 0 && chrono.at(0) == seen {
+    if chrono.running == 0 && chrono.at(0) == [busy.get(), receive_window.get(), send_buffer.get()] {
         return;
     }
     if matches!(fold, Fold::Live) {
@@ -148,51 +90,40 @@ fn fold_chrono(state: *mut FlowState, tcp: TcpSock, group: Group, fold: Fold) {
             _ => return,
         }
     }
-    let [busy, receive_window, send_buffer] = chrono.at(jiffies());
-    macro_rules! exchange {
-        ($index:expr, $now:ident, $counter:ident) => {
-            // SAFETY: the index lies within the array of the flow's state.
-            let snapshot = unsafe { (&raw mut (*state).snapshot).cast::<u32>().add($index) };
-            exchange(
-                snapshot,
-                || Some($now),
-                |old, now| delta32(old, now, fold),
-                group,
-                Counter::$counter,
-                fold,
-            );
-        };
-    }
-    exchange!(folded::SENDER_BUSY_JIFFIES, busy, SenderBusyJiffies);
-    exchange!(folded::RECEIVE_WINDOW_JIFFIES, receive_window, ReceiveWindowJiffies);
-    exchange!(folded::SEND_BUFFER_JIFFIES, send_buffer, SendBufferJiffies);
+    let [busy_now, receive_window_now, send_buffer_now] = chrono.at(jiffies());
+    exchange(busy, || Some(busy_now), group, Counter::SenderBusyJiffies, fold);
+    exchange(
+        receive_window,
+        || Some(receive_window_now),
+        group,
+        Counter::ReceiveWindowJiffies,
+        fold,
+    );
+    exchange(
+        send_buffer,
+        || Some(send_buffer_now),
+        group,
+        Counter::SendBufferJiffies,
+        fold,
+    );
 }
 
 /// Moves one snapshot on and adds the difference to the group. The counter is read after the snapshot, so that it is not
 /// older than what another CPU has folded.
 #[inline(always)]
-fn exchange<T: Copy + PartialEq>(
-    snapshot: *mut T,
-    read: impl Fn() -> Option<T>,
-    delta: impl Fn(T, T) -> u64,
-    group: Group,
-    counter: Counter,
-    fold: Fold,
-) {
+fn exchange<T: Kept>(snapshot: &Shared<T>, read: impl Fn() -> Option<T>, group: Group, counter: Counter, fold: Fold) {
     let mut tries = 0;
     while tries < TRIES {
-        // SAFETY: a member of the flow's state.
-        let old = unsafe { read_volatile(snapshot) };
+        let old = snapshot.get();
         let Some(now) = read() else { return };
         if now == old {
             return;
         }
-        let delta = delta(old, now);
+        let delta = T::delta(old, now, fold);
         if delta == 0 {
             return;
         }
-        // SAFETY: as above.
-        if unsafe { atomic::replace(snapshot, old, now) } {
+        if atomic::replace(snapshot, old, now) {
             group.add(counter, delta);
             return;
         }

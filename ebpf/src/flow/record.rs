@@ -44,7 +44,7 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
     let mss = tcp.mss_cache().unwrap_or(0);
     set! {
         now = now;
-        started = flow.started;
+        started = flow.started.get();
         cookie = cookie;
         local = local.words;
         remote = remote.words;
@@ -52,9 +52,9 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         local_port = tcp.local_port();
         remote_port = sock.remote_port();
         labels = groups::labels_of_flow(sock, tcp, flow);
-        slot = flow.slot;
+        slot = flow.slot.get();
         state = sock.state() as u8;
-        flags = flow.flags as u8;
+        flags = flow.flags.get() as u8;
         reserved = [0; 3];
     }
     set! {
@@ -72,20 +72,15 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         receive_window_us = micros(receive_window);
         send_buffer_us = micros(send_buffer);
     }
+    macro_rules! set_kept {
+        ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+            Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
+            set! { $($number = tcp.$here().unwrap_or(0);)+ }
+        };
+    }
+    common::kept_counters!([set_kept]);
     let unacked = tcp.packets_out().unwrap_or(0);
     set! {
-        segs_out = tcp.segs_out().unwrap_or(0);
-        data_segs_out = tcp.data_segs_out().unwrap_or(0);
-        data_octets_out = tcp.bytes_sent().unwrap_or(0);
-        segs_retrans = tcp.total_retrans().unwrap_or(0);
-        octets_retrans = tcp.bytes_retrans().unwrap_or(0);
-        segs_in = tcp.segs_in().unwrap_or(0);
-        data_segs_in = tcp.data_segs_in().unwrap_or(0);
-        data_octets_in = tcp.bytes_received().unwrap_or(0);
-        ooo_in = tcp.rcv_ooopack().unwrap_or(0);
-        dsacks_in = tcp.dsack_dups().unwrap_or(0);
-        reordering = tcp.reord_seen().unwrap_or(0);
-        ecn_marks = tcp.delivered_ce().unwrap_or(0);
         unacked = unacked;
         in_flight = in_flight(
             unacked,
@@ -97,21 +92,21 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         snd_wnd = tcp.snd_wnd().unwrap_or(0);
     }
     set! {
-        other_segs_retrans = flow.retransmitted_segments_other;
-        other_octets_retrans = flow.retransmitted_bytes_other;
-        loss_segs_retrans = flow.retransmitted_segments_loss;
-        loss_octets_retrans = flow.retransmitted_bytes_loss;
-        max_rtt_us = flow.rtt_max;
-        min_rtt_us = flow.rtt_min;
-        count_rtt = flow.rtt_count;
-        sum_rtt_us = flow.rtt_sum;
-        rtt_sample_us = flow.rtt_last;
-        max_rto_ms = millis(flow.rto_max);
-        min_rto_ms = millis(flow.rto_min);
-        dup_acks_in = flow.duplicate_acks;
-        sacks_in = flow.sacks;
-        sack_blks_in = flow.sack_blocks;
-        locally_dropped = flow.locally_dropped;
+        other_segs_retrans = flow.retransmitted_segments_other.get();
+        other_octets_retrans = flow.retransmitted_bytes_other.get();
+        loss_segs_retrans = flow.retransmitted_segments_loss.get();
+        loss_octets_retrans = flow.retransmitted_bytes_loss.get();
+        max_rtt_us = flow.rtt_max.get();
+        min_rtt_us = flow.rtt_min.get();
+        count_rtt = flow.rtt_count.get();
+        sum_rtt_us = flow.rtt_sum.get();
+        rtt_sample_us = flow.rtt_last.get();
+        max_rto_ms = millis(flow.rto_max.get());
+        min_rto_ms = millis(flow.rto_min.get());
+        dup_acks_in = flow.duplicate_acks.get();
+        sacks_in = flow.sacks.get();
+        sack_blks_in = flow.sack_blocks.get();
+        locally_dropped = flow.locally_dropped.get();
     }
 }
 

@@ -2,13 +2,12 @@
 //! between two changes of the congestion state belongs to the state between them.
 
 use crate::{
-    flow::storage::Flow,
+    flow::state::Flow,
     kernel::{Sock, TcpSock},
     label::groups::{self, Group},
 };
 use common::tcp::{
     congestion,
-    flow::folded,
     group::{Counter, Role},
 };
 
@@ -16,16 +15,15 @@ use common::tcp::{
 /// Called before the state changes.
 #[inline(always)]
 pub(crate) fn find_cause(flow: Flow, tcp: TcpSock) -> u32 {
-    let state = flow.state();
     let Some(total) = tcp.total_retrans() else { return 0 };
-    let (segments, bytes) = state.without_cause(total, tcp.bytes_retrans().unwrap_or(0));
+    let (segments, bytes) = flow.without_cause(total, tcp.bytes_retrans().unwrap_or(0));
     if segments == 0 {
         return 0;
     }
     let in_loss = tcp.congestion_state() == congestion::LOSS;
-    state.on_retransmit(in_loss, segments, bytes);
+    flow.on_retransmit(in_loss, segments, bytes);
     // The kernel's own totals are folded as `other`; what belongs to the state Loss moves.
-    if in_loss && let Some(group) = Group::at(state.slot) {
+    if in_loss && let Some(group) = Group::at(flow.slot.get()) {
         group.shift(
             Counter::RetransmittedSegmentsOther,
             Counter::RetransmittedSegmentsLoss,
@@ -41,11 +39,11 @@ pub(crate) fn find_cause(flow: Flow, tcp: TcpSock) -> u32 {
 pub(crate) fn count_handshake(flow: Flow, sock: Sock, tcp: TcpSock, segment: Counter) {
     let total = tcp.total_retrans().unwrap_or(0);
     // The fold does not look at a flow before it is established.
-    let seen = &mut flow.state().snapshot[folded::RETRANSMITTED_SEGMENTS];
-    let more = total.wrapping_sub(*seen);
-    *seen = total;
+    let seen = &flow.snapshot.total_retrans;
+    let more = total.wrapping_sub(seen.get());
+    seen.set(total);
     if more != 0
-        && let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client)))
+        && let Some(group) = Group::at(groups::slot_of_flow(sock, Role::Client))
     {
         group.add(segment, more as u64);
     }

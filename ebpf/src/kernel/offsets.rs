@@ -5,31 +5,31 @@
     reason = "globals are exported by name and read volatile, so that the compiler does not fold them"
 )]
 
-use common::kernel::fields::Place;
+use common::kernel::fields::FieldOffset;
 use core::{
     marker::PhantomData,
     ptr::{from_ref, read_volatile},
 };
 
-/// The place of a field of type `T`.
+/// The offset of a field of type `T`.
 #[repr(transparent)]
 pub(crate) struct Global<T>(u64, PhantomData<T>);
 
 impl<T> Global<T> {
-    const ABSENT: Self = Self(Place::ABSENT, PhantomData);
+    const ABSENT: Self = Self(FieldOffset::ABSENT, PhantomData);
 
-    /// Where the field lies on the running kernel; `None` when that kernel does not have it.
+    /// Where the field lies on the running kernel, to the bit; `None` when that kernel does not have it.
     #[inline(always)]
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn bits(&self) -> Option<FieldOffset> {
         // SAFETY: a reference to a static of this object.
-        Place::decode(unsafe { read_volatile(from_ref(&self.0)) })
+        FieldOffset::decode(unsafe { read_volatile(from_ref(&self.0)) })
     }
 
     /// The offset alone, of a field that is no bit-field: the lower half of the global, which takes fewer instructions.
     #[inline(always)]
     pub(crate) fn offset(&self) -> Option<usize> {
         // SAFETY: as above; numbers are little-endian here.
-        Place::decode_offset(unsafe { read_volatile(from_ref(&self.0).cast()) }).map(|offset| offset as usize)
+        FieldOffset::decode_offset(unsafe { read_volatile(from_ref(&self.0).cast()) }).map(|offset| offset as usize)
     }
 }
 

@@ -6,15 +6,14 @@ use crate::{
     kernel::{SkBuff, Sock, TcpSock, offsets::GROUP_CAPACITY},
     label::{
         devices::{self, Connection},
-        packet, recent,
-        slots::{self, Table},
+        packet, recent, slots,
     },
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
 };
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use common::{
     histogram::{DURATION_BUCKETS, Histogram, TIME_BUCKETS, rtt_bucket, time_bucket},
-    map::lost::Lost,
+    map::{lost::Lost, slots::Table},
     net::address::{Address, SubnetKey},
     tcp::{
         flow::FlowState,
@@ -48,9 +47,9 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
     }
 }
 
-/// The slot of a flow or of an event on a socket. Without a `role`, the ports tell it.
+/// The slot of a flow or of an event on a socket. The ports tell a role that is not known.
 #[inline(always)]
-pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connection) -> u32 {
+pub(crate) fn slot_of_socket(sock: Sock, role: Role, connection: Connection) -> u32 {
     let ports = Ports {
         local: sock.local_port(),
         remote: sock.remote_port(),
@@ -60,51 +59,51 @@ pub(crate) fn slot_of_socket(sock: Sock, role: Option<Role>, connection: Connect
 
 /// The slot of an event on a flow: as above, with the type of its route's device.
 #[inline(always)]
-pub(crate) fn slot_of_flow(sock: Sock, role: Option<Role>) -> u32 {
+pub(crate) fn slot_of_flow(sock: Sock, role: Role) -> u32 {
     slot_of_socket(sock, role, devices::of_socket(sock))
 }
 
-/// Where a flow belongs, and by which configuration.
+/// The slot of a flow, and by which configuration it was chosen.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct SlotAssignment {
     slot: u32,
     generation: u16,
     connection: Connection,
-    role: u8,
+    role: Role,
 }
 
-impl Place {
-    /// The place of a flow now. Without a `role`, the ports tell it.
+impl SlotAssignment {
+    /// The slot of a flow now. The ports tell a role that is not known.
     #[inline(always)]
-    pub(crate) fn of_flow(sock: Sock, role: Option<Role>) -> Self {
-        // Before the tables: a configuration that changes meanwhile is one that this place does not follow yet.
+    pub(crate) fn of_flow(sock: Sock, role: Role) -> Self {
+        // Before the tables: a configuration that changes meanwhile is one that this assignment does not follow yet.
         let generation = generation();
         Self::new(sock, role, devices::of_socket(sock), generation)
     }
 
-    /// The place of a flow that has one, if the configuration has changed since.
+    /// The slot of a flow that has one, if the configuration has changed since.
     #[inline(always)]
     pub(crate) fn anew(sock: Sock, flow: &FlowState) -> Option<Self> {
         let generation = generation();
-        if flow.generation == generation {
+        if flow.generation.get() == generation {
             return None;
         }
-        let role = known_role(flow);
+        let role = Role::from_number(flow.role.get());
         // The route may be gone for the moment.
         let connection = match devices::of_socket(sock) {
-            devices::UNKNOWN => flow.connection,
+            devices::UNKNOWN => flow.connection.get(),
             known => known,
         };
         Some(Self::new(sock, role, connection, generation))
     }
 
     #[inline(always)]
-    fn new(sock: Sock, role: Option<Role>, connection: Connection, generation: u16) -> Self {
+    fn new(sock: Sock, role: Role, connection: Connection, generation: u16) -> Self {
         Self {
             slot: slot_of_socket(sock, role, connection),
             generation,
             connection,
-            role: role.unwrap_or(Role::Unknown) as u8,
+            role,
         }
     }
 
@@ -114,19 +113,19 @@ impl Place {
         self.slot
     }
 
-    /// Puts a flow there.
+    /// Assigns the slot to a flow. The holder of the socket's lock does so before the flow is established, the fold afterwards.
     #[inline(always)]
-    pub(crate) fn take(self, flow: &mut FlowState) {
+    pub(crate) fn assign_to(self, flow: &FlowState) {
         let Self {
             slot,
             generation,
             connection,
             role,
         } = self;
-        flow.slot = slot;
-        flow.generation = generation;
-        flow.connection = connection;
-        flow.role = role;
+        flow.slot.set(slot);
+        flow.generation.set(generation);
+        flow.connection.set(connection);
+        flow.role.set(role as u8);
     }
 }
 
@@ -143,12 +142,12 @@ fn generation() -> u16 {
 #[inline(always)]
 pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
     let ports = Ports { local: port, remote: 0 };
-    slot_of_labels(Address::NONE, ports, Some(Role::Server), connection)
+    slot_of_labels(Address::NONE, ports, Role::Server, connection)
 }
 
-/// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
+/// The slot of an event on a TCP packet that came in and belongs to no flow. The ports tell a role that is not known.
 #[inline(always)]
-pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {
+pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {
     let Some([ports]) = packet.transport_words::<1>() else {
         return OTHER_SLOT;
     };
@@ -168,10 +167,10 @@ struct Ports {
 }
 
 #[inline(always)]
-fn slot_of_labels(remote: Address, ports: Ports, role: Option<Role>, connection: Connection) -> u32 {
+fn slot_of_labels(remote: Address, ports: Ports, role: Role, connection: Connection) -> u32 {
     let [a, b, c, d] = remote.words.map(u64::from);
     let ports = (ports.local as u64) << 16 | ports.remote as u64;
-    let role = role.unwrap_or(Role::Unknown) as u64;
+    let role = role as u64;
     slot_of(
         b << 32 | a,
         d << 32 | c,
@@ -218,18 +217,9 @@ pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> Grou
     labels(
         subnet_of(sock.remote()),
         ports,
-        Role::from_number(flow.role),
-        flow.connection,
+        Role::from_number(flow.role.get()),
+        flow.connection.get(),
     )
-}
-
-/// The role of a flow whose beginning was seen.
-#[inline(always)]
-fn known_role(flow: &FlowState) -> Option<Role> {
-    match Role::from_number(flow.role) {
-        Role::Unknown => None,
-        known @ (Role::Client | Role::Server) => Some(known),
-    }
 }
 
 #[inline(always)]

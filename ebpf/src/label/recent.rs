@@ -34,7 +34,7 @@ pub(crate) fn slot_of<const N: usize>(
     if let Some(claimed) = stamp.claimed() {
         // SAFETY: as above; nobody else writes the key until the claim ends.
         unsafe {
-            if atomic::replace(stamp_at, stamp.0, claimed.0) {
+            if atomic::replace_at(stamp_at, stamp.0, claimed.0) {
                 for (i, word) in key.into_iter().enumerate() {
                     write_volatile(key_at.add(i), word);
                 }

@@ -3,18 +3,8 @@
 
 use crate::{atomic, maps};
 use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::HashMap};
-use common::drops::DROP_TABLE;
+use common::map::slots::Table;
 use core::ptr::read_volatile;
-
-/// A table that gives out slots: the index into `SLOTS_USED`.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub(crate) enum Table {
-    /// `GROUP_SLOTS`
-    Groups = 0,
-    /// `DROP_SLOTS` and `NAMED_DROP_SLOTS`
-    Drops = DROP_TABLE,
-}
 
 /// The slot of a key, given out now if it has none; `None` when all `capacity` slots are used. Slot 0 is never given out.
 ///

@@ -9,9 +9,9 @@
 )]
 
 use crate::{
-    flow::{ahead, fold, listeners::Listener, record, storage::Flow},
+    flow::{ahead, fold, listeners::Listener, record, state::Flow},
     kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
-    label::groups::{Group, Place},
+    label::groups::{Group, SlotAssignment},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
     probes::inet_sock_set_state,
 };
@@ -35,7 +35,7 @@ struct Context {
     meta: *const Meta,
     map: *const u8,
     sk: *const u8,
-    value: *mut FlowState,
+    value: *mut u8,
 }
 
 /// `struct bpf_iter_meta`, as far as it is used.
@@ -47,13 +47,19 @@ struct Meta {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 extern "C" fn fold_flows(context: *const Context) -> i32 {
-    // SAFETY: the kernel calls with such a context; both pointers are NULL at the end of the walk.
-    let (sk, value) = unsafe { ((*context).sk, (*context).value) };
-    let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
+    // SAFETY: the kernel calls with such a context, and user space binds the program to the map `FLOWS`; both pointers are NULL at
+    // the end of the walk.
+    let (sock, flow) = unsafe {
+        (
+            Sock::from_pointer((*context).sk),
+            Flow::from_pointer((*context).value.cast()),
+        )
+    };
+    let (Some(sock), Some(flow)) = (sock, flow) else {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
-    ahead::fetch(value);
+    ahead::fetch(&flow);
     if !flow.is_visible() {
         return 0;
     }
@@ -62,18 +68,18 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
         heal(flow, tcp);
         return 0;
     }
-    if let Some(group) = Group::at(flow.state().slot) {
+    if let Some(group) = Group::at(flow.slot.get()) {
         fold::fold(flow, tcp, group, Fold::Live);
     }
     // What it did until now stays where it was counted; from now on it counts by the new configuration.
-    if let Some(place) = Place::anew(sock, flow.state()) {
-        place.take(flow.state());
+    if let Some(assignment) = SlotAssignment::anew(sock, &flow) {
+        assignment.assign_to(&flow);
     }
-    let slot = flow.state().slot;
+    let slot = flow.slot.get();
     let epoch = EPOCH.get(0).copied().unwrap_or(0);
     if let Some(samples) = SAMPLES.get_ptr_mut(slot) {
-        // SAFETY: a map value that only this program writes, and it runs once at a time.
-        sample(unsafe { &mut *samples }, epoch, flow.state(), tcp);
+        // SAFETY: a map value that only this program writes. User space runs it once at a time, and reads the map afterwards.
+        sample(unsafe { &mut *samples }, epoch, &flow, tcp);
     }
     if let Some(name) = tcp.algorithm() {
         count_algorithm(name, epoch);
@@ -84,11 +90,11 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
 /// Counts the end of a flow that no hook saw.
 #[inline(always)]
 fn heal(flow: Flow, tcp: TcpSock) {
-    let (flags, started) = (flow.state().flags, flow.state().started);
+    let (flags, started) = (flow.flags.get(), flow.started.get());
     if !flow.end() {
         return;
     }
-    if let Some(group) = Group::at(flow.state().slot) {
+    if let Some(group) = Group::at(flow.slot.get()) {
         // A socket that is disconnected has its counters at zero again: what they show now is only counted if it is more.
         fold::fold(flow, tcp, group, Fold::Live);
         inet_sock_set_state::count_end(group, flags, started);
@@ -98,9 +104,14 @@ fn heal(flow: Flow, tcp: TcpSock) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 extern "C" fn fold_listeners(context: *const Context) -> i32 {
-    // SAFETY: as above, and the map is that of listeners.
-    let (sk, value) = unsafe { ((*context).sk, (*context).value) };
-    let (Some(sock), Some(listener)) = (Sock::from_pointer(sk), Listener::from_pointer(value.cast())) else {
+    // SAFETY: as above, but user space binds this program to the map `LISTENERS`.
+    let (sock, listener) = unsafe {
+        (
+            Sock::from_pointer((*context).sk),
+            Listener::from_pointer((*context).value.cast()),
+        )
+    };
+    let (Some(sock), Some(listener)) = (sock, listener) else {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
@@ -111,9 +122,14 @@ extern "C" fn fold_listeners(context: *const Context) -> i32 {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 extern "C" fn dump_flows(context: *const Context) -> i32 {
-    // SAFETY: as above.
-    let (meta, sk, value) = unsafe { ((*context).meta, (*context).sk, (*context).value) };
-    let (Some(sock), Some(flow)) = (Sock::from_pointer(sk), Flow::from_pointer(value)) else {
+    // SAFETY: as for `fold_flows`.
+    let (sock, flow) = unsafe {
+        (
+            Sock::from_pointer((*context).sk),
+            Flow::from_pointer((*context).value.cast()),
+        )
+    };
+    let (Some(sock), Some(flow)) = (sock, flow) else {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
@@ -123,11 +139,11 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: a map value that only this program uses, and it runs once at a time. The kernel gives every run a file; what
-    // does not fit into it is written once more by another run.
+    // SAFETY: a map value of this CPU that only this program uses; user space runs it once at a time. The kernel gives every run a
+    // file; what does not fit into it is written once more by another run.
     unsafe {
-        record::fill(scratch, sock, tcp, flow.state());
-        bpf_seq_write((*meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32);
+        record::fill(scratch, sock, tcp, &flow);
+        bpf_seq_write((*(*context).meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32);
     }
     0
 }
@@ -147,8 +163,13 @@ fn sample(samples: &mut Samples, epoch: u64, flow: &FlowState, tcp: TcpSock) {
     let rto = tcp.icsk_rto().unwrap_or(0);
     let smoothed = tcp.smoothed_rtt();
     // The flow's own extremes are kept where every acknowledgment is seen; elsewhere the smoothed value is all there is.
-    let (rtt_min, rtt_max, rto_min, rto_max) = if flow.rtt_count != 0 {
-        (flow.rtt_min, flow.rtt_max, flow.rto_min, flow.rto_max)
+    let (rtt_min, rtt_max, rto_min, rto_max) = if flow.rtt_count.get() != 0 {
+        (
+            flow.rtt_min.get(),
+            flow.rtt_max.get(),
+            flow.rto_min.get(),
+            flow.rto_max.get(),
+        )
     } else {
         let smoothed = smoothed.unwrap_or(0);
         (smoothed, smoothed, rto, rto)
@@ -211,7 +232,7 @@ fn count_algorithm(name: Name, epoch: u64) {
         let Some(count) = ALGORITHMS.get_ptr_mut((first + step) % ALGORITHM_COUNT) else {
             return;
         };
-        // SAFETY: a map value that only this program writes, and it runs once at a time.
+        // SAFETY: as for the samples.
         let count = unsafe { &mut *count };
         if count.epoch != epoch {
             *count = AlgorithmCount { name, epoch, live: 1 };

@@ -3,12 +3,9 @@
 #![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
-    flow::{
-        events, fold, listeners, retransmissions,
-        storage::{self, Flow},
-    },
+    flow::{adopt, events, fold, listeners, retransmissions, state::Flow},
     kernel::{Sock, TcpSock, offsets::HAS_SEGMENT_PATH},
-    label::groups::{self, Group, Place, count_lost},
+    label::groups::{self, Group, SlotAssignment, count_lost},
     nested::programs,
     probes::tcp_probe,
 };
@@ -18,7 +15,7 @@ use common::{
     tcp::{
         Attempt, ConnectFailure, Transition,
         event::EventKind,
-        flow::{ADOPTED, CLOSED, ESTABLISHED, Fold},
+        flow::{ADOPTED, ESTABLISHED, Fold},
         group::{Counter, Role},
         state,
     },
@@ -41,7 +38,7 @@ fn on_event(context: &BtfTracePointContext) {
     let transition = Transition::of(old, new);
     if matches!(transition, Transition::None) {
         if new == state::CLOSE {
-            storage::delete(sock);
+            Flow::delete(sock);
         }
         return;
     }
@@ -53,7 +50,7 @@ fn on_event(context: &BtfTracePointContext) {
         Transition::HalfOpenFailed => half_open_failed(sock, tcp),
         Transition::Closed => closed(sock, tcp),
         Transition::Closing => {
-            storage::find_or_adopt(sock, tcp);
+            adopt::find_or_adopt(sock, tcp);
         }
         Transition::Listening => {
             listeners::begin(sock, tcp);
@@ -66,42 +63,44 @@ fn on_event(context: &BtfTracePointContext) {
 #[inline(always)]
 fn connecting(sock: Sock) {
     // Without storage the handshake's time is not known; the flow itself is tried again when it is established.
-    let Some(mut flow) = storage::create(sock) else { return };
+    let Some(mut flow) = Flow::find_or_create(sock) else {
+        return;
+    };
     // A socket may be used again after another connection or a failed attempt.
-    if flow.has_slot() || flow.state().started != 0 {
-        storage::delete(sock);
-        match storage::create(sock) {
+    if flow.has_slot() || flow.started.get() != 0 {
+        Flow::delete(sock);
+        match Flow::find_or_create(sock) {
             Some(anew) => flow = anew,
             None => return,
         }
     }
-    flow.state().started = now();
+    flow.started.set(now());
 }
 
 #[inline(always)]
 fn established(sock: Sock, tcp: TcpSock, old: u32) {
     let now = now();
-    let connecting = storage::find(sock);
+    let connecting = Flow::find(sock);
     if old == state::SYN_SENT && tcp.segs_out() == Some(0) {
         // No SYN was sent: somebody restores a connection (`TCP_REPAIR`), and the socket does not tell who had opened it.
         if let Some(flow) = connecting {
-            flow.state().started = 0;
+            flow.started.set(0);
         }
-        storage::adopt_as(sock, tcp, None);
+        adopt::adopt_as(sock, tcp, Role::Unknown);
         return;
     }
     let role = match connecting {
         None if old == state::SYN_RECV => Role::Server,
         _ => Role::Client,
     };
-    let place = Place::of_flow(sock, Some(role));
+    let assignment = SlotAssignment::of_flow(sock, role);
     let (flow, handshake_micros) = match connecting {
         Some(flow) => {
             retransmissions::count_handshake(flow, sock, tcp, Counter::SynRetransmits);
             let handshake = if tcp.puts_off_syn() {
                 tcp.smoothed_rtt().unwrap_or(0) as u64
             } else {
-                (now - flow.state().started) / 1000
+                (now - flow.started.get()) / 1000
             };
             (Some(flow), handshake)
         }
@@ -112,21 +111,20 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
             } else {
                 0
             };
-            (storage::create(sock), handshake)
+            (Flow::find_or_create(sock), handshake)
         }
     };
     match flow {
         Some(flow) => {
-            let state = flow.state();
-            place.take(state);
-            state.started = now;
-            fold::begin_retransmissions(state, tcp);
+            assignment.assign_to(&flow);
+            flow.started.set(now);
+            fold::begin_retransmissions(&flow, tcp);
             flow.establish(ESTABLISHED);
-            events::emit(EventKind::Established, sock, tcp, flow.state());
+            events::emit(EventKind::Established, sock, tcp, &flow);
         }
         None => count_lost(Lost::FlowsUntracked),
     }
-    if let Some(group) = Group::at(place.slot()) {
+    if let Some(group) = Group::at(assignment.slot()) {
         group.add(Counter::Opened, 1);
         if handshake_micros != 0 {
             group.on_handshake(handshake_micros);
@@ -136,10 +134,10 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
 
 #[inline(always)]
 fn connect_failed(sock: Sock, tcp: TcpSock) {
-    if let Some(flow) = storage::find(sock) {
+    if let Some(flow) = Flow::find(sock) {
         retransmissions::count_handshake(flow, sock, tcp, Counter::SynRetransmits);
     }
-    let slot = groups::slot_of_flow(sock, Some(Role::Client));
+    let slot = groups::slot_of_flow(sock, Role::Client);
     if let Some(group) = Group::at(slot) {
         let attempt = Attempt {
             error: sock.error(),
@@ -150,15 +148,15 @@ fn connect_failed(sock: Sock, tcp: TcpSock) {
         };
         group.add(Counter::of_failure(ConnectFailure::of(&attempt)), 1);
     }
-    storage::delete(sock);
+    Flow::delete(sock);
 }
 
 /// A connection that both ends had opened at the same time failed; the socket of a server has no storage yet.
 #[inline(always)]
 fn half_open_failed(sock: Sock, tcp: TcpSock) {
-    match storage::find(sock) {
+    match Flow::find(sock) {
         Some(flow) if !flow.has_slot() => connect_failed(sock, tcp),
-        _ => storage::delete(sock),
+        _ => Flow::delete(sock),
     }
 }
 
@@ -166,12 +164,12 @@ fn half_open_failed(sock: Sock, tcp: TcpSock) {
 fn listener_closed(sock: Sock, tcp: TcpSock) {
     listeners::end(sock, tcp);
     // Of a connection that the socket had before it listened.
-    storage::delete(sock);
+    Flow::delete(sock);
 }
 
 #[inline(always)]
 fn closed(sock: Sock, tcp: TcpSock) {
-    let Some(flow) = storage::find(sock) else {
+    let Some(flow) = Flow::find(sock) else {
         // Older than the exporter and silent since, or without storage: it did close.
         if let Some(group) = Group::at(groups::slot_of_flow(sock, tcp.role())) {
             group.add(Counter::Closed, 1);
@@ -182,29 +180,34 @@ fn closed(sock: Sock, tcp: TcpSock) {
     let flow = if flow.has_slot() {
         Some(flow)
     } else {
-        storage::adopt(sock, tcp)
+        adopt::adopt(sock, tcp)
     };
     if let Some(flow) = flow
         && flow.is_established()
     {
         close(flow, tcp);
-        events::emit(EventKind::Close, sock, tcp, flow.state());
+        events::emit(EventKind::Close, sock, tcp, &flow);
     }
 }
 
 /// Counts the end of an established flow, which the caller holds the lock of.
 #[inline(always)]
 pub(super) fn close(flow: Flow, tcp: TcpSock) {
-    let state = flow.state();
-    if let Some(group) = Group::at(state.slot) {
+    let (flags, started) = (flow.flags.get(), flow.started.get());
+    let group = Group::at(flow.slot.get());
+    if let Some(group) = group {
         if HAS_SEGMENT_PATH.is_set() {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
         retransmissions::find_cause(flow, tcp);
         fold::fold(flow, tcp, group, Fold::Last);
-        count_end(group, state.flags, state.started);
     }
-    state.flags = CLOSED;
+    // Where the end was not seen, the iterator may meet the flow at the same time: one of both counts it.
+    if flow.end()
+        && let Some(group) = group
+    {
+        count_end(group, flags, started);
+    }
 }
 
 /// Counts a flow that ends now for its group. How long one lived that was open before the exporter ran, nobody knows.

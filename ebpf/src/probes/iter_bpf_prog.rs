@@ -23,7 +23,7 @@ struct Context {
 #[unsafe(link_section = "iter/bpf_prog")]
 extern "C" fn find_programs(context: *const Context) -> i32 {
     // SAFETY: the kernel calls with such a context; the program is NULL at the end of the walk.
-    if let Some(program) = Program::from_pointer(unsafe { (*context).prog }) {
+    if let Some(program) = unsafe { Program::from_pointer((*context).prog) } {
         note_place(program);
     }
     0

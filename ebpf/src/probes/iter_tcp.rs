@@ -7,7 +7,7 @@
 )]
 
 use crate::{
-    flow::{listeners, storage},
+    flow::{adopt, listeners, state::Flow},
     kernel::Sock,
 };
 use common::tcp::state;
@@ -24,15 +24,15 @@ struct Context {
 #[unsafe(link_section = "iter/tcp")]
 extern "C" fn adopt_flows(context: *const Context) -> i32 {
     // SAFETY: the kernel calls with such a context; the socket is NULL at the end of the walk.
-    let Some(sock) = Sock::from_pointer(unsafe { (*context).sk_common }) else {
+    let Some(sock) = (unsafe { Sock::from_pointer((*context).sk_common) }) else {
         return 0;
     };
     let state = sock.state();
     if state::is_connected(state)
         && let Some(tcp) = sock.tcp()
-        && storage::find(tcp.as_sock()).is_none()
+        && Flow::find(tcp.as_sock()).is_none()
     {
-        storage::adopt(tcp.as_sock(), tcp);
+        adopt::adopt(tcp.as_sock(), tcp);
     } else if state == state::LISTEN
         && let Some(tcp) = sock.tcp()
     {

@@ -2,8 +2,9 @@
 //! *rx_sk` follows from 6.12 on. A packet is dropped.
 
 use crate::{
+    atomic,
     drops::{self, capture, notes},
-    flow::{listeners, storage},
+    flow::{listeners, state::Flow},
     kernel::{
         SkBuff, Sock, TcpSock,
         offsets::{
@@ -104,15 +105,16 @@ fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> Drop
 #[inline(always)]
 fn count_for_flow(packet: SkBuff) {
     let Some(sock) = packet.socket() else { return };
-    let (slot, segments) = match (storage::find(sock), sock.state()) {
+    let (slot, segments) = match (Flow::find(sock), sock.state()) {
         (Some(flow), _) if flow.is_established() => {
             let segments = packet.segments();
-            flow.add_locally_dropped(segments);
-            (flow.state().slot, segments)
+            // Who drops does not hold the socket's lock.
+            atomic::add_to(&flow.locally_dropped, segments);
+            (flow.slot.get(), segments)
         }
-        (_, state::SYN_SENT) => (groups::slot_of_flow(sock, Some(Role::Client)), 1),
+        (_, state::SYN_SENT) => (groups::slot_of_flow(sock, Role::Client), 1),
         (None, state::NEW_SYN_RECV | state::SYN_RECV) => {
-            (groups::slot_of_socket(sock, Some(Role::Server), devices::UNKNOWN), 1)
+            (groups::slot_of_socket(sock, Role::Server, devices::UNKNOWN), 1)
         }
         _ => return,
     };
@@ -145,7 +147,7 @@ fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u3
     }
     if header.reset
         && reason == REASON_NOT_SPECIFIED.get()
-        && let Some(group) = Group::at(groups::slot_of_packet(packet, Some(Role::Server)))
+        && let Some(group) = Group::at(groups::slot_of_packet(packet, Role::Server))
     {
         group.add(Counter::ResetsReceived, 1);
     }

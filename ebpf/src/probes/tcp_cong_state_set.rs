@@ -2,7 +2,7 @@
 //! it is already. The socket is locked.
 
 use crate::{
-    flow::{retransmissions, storage},
+    flow::{adopt, retransmissions},
     kernel::Sock,
     label::groups::Group,
     nested::programs,
@@ -34,10 +34,10 @@ fn on_event(context: &BtfTracePointContext) {
     if tcp.congestion_state() == context.arg::<u8>(1) {
         return;
     }
-    if let Some(flow) = storage::find_or_adopt(sock, tcp) {
+    if let Some(flow) = adopt::find_or_adopt(sock, tcp) {
         retransmissions::find_cause(flow, tcp);
         if let Some(counter) = entered
-            && let Some(group) = Group::at(flow.state().slot)
+            && let Some(group) = Group::at(flow.slot.get())
         {
             group.add(counter, 1);
         }

@@ -5,7 +5,7 @@
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{flow::storage, kernel::Sock, probes::inet_sock_set_state};
+use crate::{flow::state::Flow, kernel::Sock, probes::inet_sock_set_state};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
@@ -26,12 +26,12 @@ fn tcp_destroy_sock_again(context: BtfTracePointContext) -> i32 {
 fn delete(context: &BtfTracePointContext) {
     if let Some(sock) = Sock::argument(context, 0) {
         // The end of an established flow comes before its socket goes: this one nobody saw.
-        if let Some(flow) = storage::find(sock)
+        if let Some(flow) = Flow::find(sock)
             && flow.is_established()
             && let Some(tcp) = sock.full_tcp()
         {
             inet_sock_set_state::close(flow, tcp);
         }
-        storage::delete(sock);
+        Flow::delete(sock);
     }
 }

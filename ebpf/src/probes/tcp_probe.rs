@@ -2,7 +2,7 @@
 //! established flow, before it is processed. The socket is locked. Attached only in `detail: full`.
 
 use crate::{
-    flow::storage::{self, Flow},
+    flow::{adopt, state::Flow},
     kernel::{SkBuff, Sock, TcpSock},
     label::groups::Group,
     nested::programs,
@@ -18,10 +18,10 @@ fn on_event(context: &BtfTracePointContext) {
         return;
     };
     let Some(tcp) = sock.known_tcp() else { return };
-    let Some(flow) = storage::find_or_adopt(sock, tcp) else {
+    let Some(flow) = adopt::find_or_adopt(sock, tcp) else {
         return;
     };
-    let Some(group) = Group::at(flow.state().slot) else {
+    let Some(group) = Group::at(flow.slot.get()) else {
         return;
     };
     sample_rtt(flow, tcp, group);
@@ -35,13 +35,12 @@ pub(crate) fn sample_rtt(flow: Flow, tcp: TcpSock, group: Group) {
     let (Some(stamp), Some(micros)) = (tcp.rack_mstamp(), tcp.rack_rtt_us()) else {
         return;
     };
-    let state = flow.state();
     let stamp = stamp as u32;
-    if stamp == state.rtt_stamp || micros == 0 {
+    if stamp == flow.rtt_stamp.get() || micros == 0 {
         return;
     }
-    state.rtt_stamp = stamp;
-    state.on_rtt(micros, tcp.icsk_rto().unwrap_or(0));
+    flow.rtt_stamp.set(stamp);
+    flow.on_rtt(micros, tcp.icsk_rto().unwrap_or(0));
     group.on_rtt(micros);
 }
 
@@ -56,7 +55,7 @@ fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
         && let Some(sender) = tcp.sender()
         && is_duplicate_ack(&header, &sender)
     {
-        flow.state().duplicate_acks += 1;
+        flow.duplicate_acks.grow(1);
         group.add(Counter::DuplicateAcks, 1);
     }
     if header.length > 20
@@ -65,9 +64,8 @@ fn acknowledgment(packet: SkBuff, flow: Flow, tcp: TcpSock, group: Group) {
     {
         let blocks = sack_blocks(&options, (header.length - 20) as usize);
         if blocks != 0 {
-            let state = flow.state();
-            state.sacks += 1;
-            state.sack_blocks += blocks;
+            flow.sacks.grow(1);
+            flow.sack_blocks.grow(blocks);
             group.add(Counter::Sacks, 1);
             group.add(Counter::SackBlocks, blocks as u64);
         }

@@ -3,10 +3,7 @@
 //! socket is locked.
 
 use crate::{
-    flow::{
-        events, retransmissions,
-        storage::{self, Flow},
-    },
+    flow::{adopt, events, retransmissions, state::Flow},
     kernel::{Sock, TcpSock, offsets::HAS_RETRANSMIT_ERROR},
     label::groups::{self, Group},
     nested::programs,
@@ -33,7 +30,7 @@ fn on_event(context: &BtfTracePointContext) {
         return;
     };
     let Some(tcp) = sock.known_tcp() else { return };
-    let flow = storage::find(sock);
+    let flow = Flow::find(sock);
     let segment = match sock.state() {
         state::SYN_SENT => Counter::SynRetransmits,
         // Both ends have opened the connection at the same time.
@@ -43,7 +40,7 @@ fn on_event(context: &BtfTracePointContext) {
     if let Some(flow) = flow {
         retransmissions::count_handshake(flow, sock, tcp, segment);
     } else if !(HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0)
-        && let Some(group) = Group::at(groups::slot_of_flow(sock, Some(Role::Client)))
+        && let Some(group) = Group::at(groups::slot_of_flow(sock, Role::Client))
     {
         // Older than the exporter: how often before is not known.
         group.add(segment, 1);
@@ -59,12 +56,12 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
     };
     let Some(flow) = flow else {
         // What the kernel has counted until now, this retransmission included, is before the flow's beginning.
-        if let Some(flow) = storage::find_or_adopt(sock, tcp) {
-            events::emit(kind, sock, tcp, flow.state());
+        if let Some(flow) = adopt::find_or_adopt(sock, tcp) {
+            events::emit(kind, sock, tcp, &flow);
         }
         return;
     };
     if flow.is_established() && retransmissions::find_cause(flow, tcp) != 0 {
-        events::emit(kind, sock, tcp, flow.state());
+        events::emit(kind, sock, tcp, &flow);
     }
 }

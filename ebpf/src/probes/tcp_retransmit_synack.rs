@@ -35,7 +35,7 @@ fn on_event(context: &BtfTracePointContext) {
     {
         listeners::find_or_begin(sock, tcp);
     }
-    let slot = groups::slot_of_socket(request, Some(Role::Server), devices::UNKNOWN);
+    let slot = groups::slot_of_socket(request, Role::Server, devices::UNKNOWN);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::SynAckRetransmits, 1);
     }

@@ -3,14 +3,14 @@
 //! listener or a time-wait socket.
 
 use crate::{
-    flow::storage,
+    flow::state::Flow,
     kernel::{SkBuff, Sock},
     label::groups::{self, Group},
     nested::programs,
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::tcp::{
-    group::{Counter, OTHER_SLOT},
+    group::{Counter, OTHER_SLOT, Role},
     state,
 };
 
@@ -33,10 +33,10 @@ fn on_event(context: &BtfTracePointContext) {
 #[inline(always)]
 fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
     if let Some(sock) = sock {
-        if let Some(flow) = storage::find(sock)
+        if let Some(flow) = Flow::find(sock)
             && flow.has_slot()
         {
-            return flow.state().slot;
+            return flow.slot.get();
         }
         if let Some(tcp) = sock.tcp()
             && (packet.is_none() || state::is_connected(sock.state()))
@@ -44,5 +44,5 @@ fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
             return groups::slot_of_flow(sock, tcp.role());
         }
     }
-    packet.map_or(OTHER_SLOT, |packet| groups::slot_of_packet(packet, None))
+    packet.map_or(OTHER_SLOT, |packet| groups::slot_of_packet(packet, Role::Unknown))
 }

@@ -3,84 +3,43 @@
 
 pub mod capabilities;
 pub mod capacity;
-pub(crate) mod configure;
+mod configure;
+pub mod error;
 pub mod kfuncs;
 pub mod lookups;
+mod write;
 
 use super::plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
 use crate::{
-    load::lookups::Lookups,
-    probe::{btf_file::BtfFile, lockdown, reasons::Reasons, symbols::Symbols},
-    sys::syscall::{self, MapIterator},
+    load::{
+        error::{object_error, refused},
+        lookups::Lookups,
+    },
+    probe::{btf_file::BtfFile, reasons::Reasons, symbols::Symbols},
+    sys::{
+        object::{MapFault, Object},
+        syscall::{self, MapIterator},
+    },
 };
 use aya::{
-    Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness,
-    maps::{Map, MapError, perf::PerfBufferError},
+    Btf, BtfError, EbpfLoader, Endianness,
     programs::{BtfTracePoint, Iter, ProgramError},
     util::nr_cpus,
 };
 use common::{
     kernel::{fields::fact, tracepoints::Run},
-    map::capacity::Capacity,
+    map::{
+        capacity::Capacity,
+        catalog::{
+            CAPTURE_SITES, DROP_SLOTS, DROPS, FLOWS, GROUP_SLOTS, GROUPS, LISTENERS, Map, NAMED_DROP_SLOTS, SAMPLES,
+        },
+    },
 };
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-    time::Duration,
-};
+pub use error::LoadError;
+use std::{io, os::fd::AsFd as _, time::Duration};
 
 /// The kernel object, built by build.rs.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
-
-/// Why nothing was loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The kernel does not let this process load programs.
-    #[error(
-        "the kernel refuses to load programs for this process ({0}): it needs CAP_BPF and CAP_PERFMON in the first user \
-         namespace, and a seccomp profile that allows bpf(2)"
-    )]
-    NotPermitted(io::Error),
-    /// No program may read the kernel's memory.
-    #[error("{}", lockdown::SENTENCE)]
-    LockedDown,
-    /// The object or a map.
-    #[error("load the kernel object: {0}")]
-    Object(#[source] Box<EbpfError>),
-    /// A map that user space fills.
-    #[error("fill the map {map}: {source}")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// What the kernel said.
-        source: MapError,
-    },
-    /// Every program was refused.
-    #[error("no program could be attached; the first was {program}: {reason}")]
-    NothingAttached {
-        /// Name of the first program.
-        program: &'static str,
-        /// What the kernel said.
-        reason: String,
-    },
-    /// The buffer of packets on a CPU.
-    #[error(
-        "open the buffer of packets on CPU {cpu}: {source}; that needs CAP_PERFMON, and CAP_SYS_ADMIN where \
-         kernel.perf_event_paranoid is above 2 (Debian, Ubuntu): run as root, or set it to 2"
-    )]
-    Buffer {
-        /// Its number.
-        cpu: u32,
-        /// What the kernel said.
-        source: PerfBufferError,
-    },
-    /// A signal came before everything was loaded.
-    #[error("told to end while the programs were loaded")]
-    EndAsked,
-    /// The number of CPUs.
-    #[error("{0}: {1}")]
-    Cpus(&'static str, io::Error),
-}
 
 /// With what programs are loaded, besides the plan.
 #[derive(Clone, Debug)]
@@ -100,7 +59,7 @@ pub struct Setup {
 /// The programs at work. Dropping it detaches and unloads them.
 #[derive(Debug)]
 pub struct Kernel {
-    pub(super) ebpf: Ebpf,
+    pub(super) object: Object,
     pub(super) lookups: Lookups,
     pub(super) plan: Plan,
     pub(super) fold: Option<MapIterator>,
@@ -111,7 +70,6 @@ pub struct Kernel {
     /// Where the kernel's BTF is.
     pub(super) btf: BtfFile,
     end_is_asked: fn() -> bool,
-    pub(super) cpus: usize,
     pub(super) capacity: Capacity,
     pub(super) jiffy_nanoseconds: u64,
     /// Programs that the kernel refused, and why.
@@ -125,9 +83,9 @@ impl Kernel {
     /// [`LoadError`] when nothing could be loaded.
     pub fn load(setup: &Setup, plan: Plan) -> Result<Self, LoadError> {
         let load = |plan| Self::load_prepared(setup, plan, |_| Ok(()));
-        let kernel = with_or_without_casts(plan, load, Self::plan)?;
+        let kernel = load_with_fallback(plan, load, Self::plan)?;
         kernel.tell_refusals();
-        if !kernel.plan.counts_on_a_refused_segment_path() {
+        if !kernel.plan.needs_reload_without_segment_path() {
             return Ok(kernel);
         }
         // The other programs leave round-trip times to `tcp_probe`, so they have to be told.
@@ -149,7 +107,7 @@ impl Kernel {
     pub(super) fn load_prepared(
         setup: &Setup,
         mut plan: Plan,
-        prepare: impl FnOnce(&mut Ebpf) -> Result<(), LoadError>,
+        prepare: impl FnOnce(&mut Object) -> Result<(), LoadError>,
     ) -> Result<Self, LoadError> {
         let Setup {
             memory,
@@ -166,14 +124,14 @@ impl Kernel {
             (fact::DROP_CAPACITY, u64::from(capacity.drops)),
             (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
         ]);
-        let mut ebpf = load_object(&plan, capacity)?;
-        configure::reserve(&mut ebpf)?;
-        configure::write(&mut ebpf, &Lookups::empty(), &lookups)?;
-        prepare(&mut ebpf)?;
+        let mut object = load_object(&plan, capacity)?;
+        write::reserve(&mut object)?;
+        write::lookups(&mut object, &Lookups::empty(), &lookups)?;
+        prepare(&mut object)?;
         // After the loader, which reads it as well, so that memory holds it once.
         let btf = read_btf(&file).map_err(|error| object_error(error.into()))?;
         let mut kernel = Self {
-            ebpf,
+            object,
             lookups,
             plan,
             fold: None,
@@ -183,7 +141,6 @@ impl Kernel {
             reasons,
             btf: file,
             end_is_asked,
-            cpus,
             capacity,
             jiffy_nanoseconds,
             refusals: Vec::new(),
@@ -287,7 +244,7 @@ impl Kernel {
         }
         for tracepoint in seconds.iter().filter_map(|second| second.program.tracepoint()) {
             if let Some(id) = self.number_of(tracepoint.name()) {
-                configure::name_program(&mut self.ebpf, tracepoint, id)?;
+                write::program_id(&mut self.object, tracepoint, id)?;
             }
         }
         if let Err(error) = self.run_finder(btf) {
@@ -309,27 +266,27 @@ impl Kernel {
 
     /// The kernel's number of a loaded program.
     fn number_of(&self, name: &str) -> Option<u32> {
-        Some(self.ebpf.program(name)?.info().ok()?.id())
+        Some(self.object.program(name)?.info().ok()?.id())
     }
 
     /// Instructions that the verifier went through.
     fn verified(&self, name: &str) -> Option<u32> {
-        self.ebpf.program(name)?.info().ok()?.verified_instruction_count()
+        self.object.program(name)?.info().ok()?.verified_instruction_count()
     }
 
     fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
         match name {
             ADOPT => run_once(self.program(name)?.try_into()?),
             FOLD => {
-                self.fold = Some(self.over(name, "FLOWS")?);
+                self.fold = Some(self.over(name, FLOWS)?);
                 Ok(())
             }
             FOLD_LISTENERS => {
-                self.fold_listeners = Some(self.over(name, "LISTENERS")?);
+                self.fold_listeners = Some(self.over(name, LISTENERS)?);
                 Ok(())
             }
             DUMP => {
-                self.dump = Some(self.over(name, "FLOWS")?);
+                self.dump = Some(self.over(name, FLOWS)?);
                 Ok(())
             }
             _ => Err(ProgramError::NotLoaded),
@@ -337,14 +294,15 @@ impl Kernel {
     }
 
     /// A loaded iterator program, over all sockets that have storage in a map.
-    fn over(&self, name: &str, map: &str) -> Result<MapIterator, ProgramError> {
-        let program: &Iter = self.ebpf.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        let map = map_fd(&self.ebpf, map).ok_or(ProgramError::NotLoaded)?;
+    fn over<K, V>(&self, name: &str, map: Map<K, V>) -> Result<MapIterator, ProgramError> {
+        let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let map = self.object.descriptor(map);
+        let map = map.map_err(|MapFault { source, .. }| ProgramError::IOError(source))?;
         MapIterator::new(program.fd()?.as_fd(), map).map_err(ProgramError::IOError)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
-        self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+        self.object.program_mut(name).ok_or(ProgramError::NotLoaded)
     }
 }
 
@@ -358,33 +316,9 @@ fn run_once(program: &mut Iter) -> Result<(), ProgramError> {
     syscall::read_to_end(iterator).map_err(ProgramError::IOError)
 }
 
-/// Why the kernel refused a program, which is then given up; an error if it would refuse all.
-fn refused(program: &'static str, error: &ProgramError) -> Result<String, LoadError> {
-    if let Some(error) = not_permitted(error) {
-        return Err(LoadError::NotPermitted(error));
-    }
-    let reason = refusal(error);
-    // The file that would have said so may be hidden from a container.
-    if lockdown::is_why(&reason) {
-        return Err(LoadError::LockedDown);
-    }
-    // Other programs may be tried in their place.
-    tracing::debug!(program, %error, "the kernel refuses a program");
-    Ok(reason)
-}
-
-/// The descriptor of a map, whatever its kind.
-pub(super) fn map_fd<'a>(ebpf: &'a Ebpf, name: &str) -> Option<BorrowedFd<'a>> {
-    let (Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::SkStorage(data)) = ebpf.map(name)?
-    else {
-        return None;
-    };
-    Some(data.fd().as_fd())
-}
-
 /// Loads by a plan, and once more without types for addresses if that makes more programs run: not every kernel that has the
 /// function can call it from programs.
-pub(super) fn with_or_without_casts<T>(
+pub(super) fn load_with_fallback<T>(
     plan: Plan,
     load: impl Fn(Plan) -> Result<T, LoadError>,
     plan_of: impl Fn(&T) -> &Plan,
@@ -414,7 +348,7 @@ fn read_btf(file: &BtfFile) -> Result<Btf, BtfError> {
     Btf::parse(&read?, Endianness::default())
 }
 
-fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
+fn load_object(plan: &Plan, capacity: Capacity) -> Result<Object, LoadError> {
     let mut loader = EbpfLoader::new();
     // The object has no relocations for it: the exporter finds fields itself.
     loader.btf(None);
@@ -424,60 +358,21 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Ebpf, LoadError> {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
     }
-    for map in ["GROUPS", "SAMPLES", "GROUP_SLOTS"] {
+    for map in [GROUPS.name(), SAMPLES.name(), GROUP_SLOTS.name()] {
         loader.map_max_entries(map, capacity.groups);
     }
-    for map in ["DROPS", "DROP_SLOTS", "NAMED_DROP_SLOTS"] {
+    for map in [DROPS.name(), DROP_SLOTS.name(), NAMED_DROP_SLOTS.name()] {
         loader.map_max_entries(map, capacity.drops);
     }
     for (map, bytes) in &plan.rings {
         loader.map_max_entries(map, *bytes);
     }
     if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
-        loader.map_max_entries("CAPTURE_SITES", 1);
+        loader.map_max_entries(CAPTURE_SITES.name(), 1);
     }
     let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
-    loader
-        .load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count))
-        .map_err(object_error)
-}
-
-fn object_error(error: EbpfError) -> LoadError {
-    match not_permitted(&error) {
-        Some(error) => LoadError::NotPermitted(error),
-        None => LoadError::Object(Box::new(error)),
-    }
-}
-
-/// The kernel's EPERM or EACCES without a verifier's verdict, if that is what is at the bottom of an error.
-fn not_permitted(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
-    let mut source = Some(error);
-    while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            let number = io.raw_os_error()?;
-            return (number == libc::EPERM).then(|| io::Error::from_raw_os_error(number));
-        }
-        source = error.source();
-    }
-    None
-}
-
-/// Why the kernel refused a program: the verifier's last words, or the error.
-fn refusal(error: &ProgramError) -> String {
-    if let ProgramError::LoadError { io_error, verifier_log } = error {
-        let log = verifier_log.to_string();
-        let verdict = log.lines().rev().find(|line| {
-            let counts = line.starts_with("processed ")
-                || line.starts_with("verification time")
-                || line.starts_with("stack depth");
-            !counts && !line.trim().is_empty()
-        });
-        return match verdict {
-            Some(verdict) => format!("{io_error}: {}", verdict.trim()),
-            None => io_error.to_string(),
-        };
-    }
-    error.to_string()
+    let loaded = loader.load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count));
+    Ok(Object::new(loaded.map_err(object_error)?)?)
 }
 
 /// Nanoseconds in a jiffy: the resolution of the kernel's coarse clock is its tick.
@@ -528,7 +423,7 @@ mod tests {
             }
             Ok(plan)
         };
-        let loaded = with_or_without_casts(plan, load, |plan| plan).unwrap();
+        let loaded = load_with_fallback(plan, load, |plan| plan).unwrap();
         loaded.casts.is_none()
     }
 
@@ -551,7 +446,7 @@ mod tests {
             calls.set(calls.get() + 1);
             Err::<Plan, _>(LoadError::LockedDown)
         };
-        assert!(with_or_without_casts(plan, load, |plan| plan).is_err());
+        assert!(load_with_fallback(plan, load, |plan| plan).is_err());
         assert_eq!(calls.get(), 1);
     }
 

@@ -11,7 +11,8 @@ use crate::{
     probe::features::Features,
 };
 use common::kernel::{
-    fields::fact,
+    fields::{fact, global},
+    programs::{DESTROY, DESTROY_AGAIN, DROPS},
     tracepoints::{Run, Tracepoint},
 };
 
@@ -47,11 +48,11 @@ pub struct Program {
 
 /// What tells a flow's group: without it no program of TCP has anything to count for.
 const SOCKET: &[&str] = &[
-    "SOCK_COMMON_FAMILY",
-    "SOCK_COMMON_STATE",
-    "SOCK_COMMON_DADDR",
-    "SOCK_COMMON_DPORT",
-    "SOCK_COMMON_NUM",
+    global::SOCK_COMMON_FAMILY,
+    global::SOCK_COMMON_STATE,
+    global::SOCK_COMMON_DADDR,
+    global::SOCK_COMMON_DPORT,
+    global::SOCK_COMMON_NUM,
 ];
 
 pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
@@ -59,165 +60,115 @@ pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
 /// What [`FIND`] iterates over: all programs.
 pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
 /// The fields by which it does.
-const FINDER: &[&str] = &["BPF_PROG_AUX", "BPF_PROG_AUX_ID", "BPF_PROG_ACTIVE", "BPF_ARRAY_PPTRS"];
-/// The programs that tell `kfree_skb` what it does not see.
-const QDISC: &str = "qdisc_drop";
-const XDP: &str = "xdp_exception";
-const XDP_REDIRECT: &str = "xdp_redirect_err";
+const FINDER: &[&str] = &[
+    global::BPF_PROG_AUX,
+    global::BPF_PROG_AUX_ID,
+    global::BPF_PROG_ACTIVE,
+    global::BPF_ARRAY_PPTRS,
+];
 
 /// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
 /// kernel does.
-const HELPERS: [&str; 2] = ["tcp_destroy_sock", "tcp_destroy_sock_again"];
+const HELPERS: [&str; 2] = [DESTROY, DESTROY_AGAIN];
+
+impl Program {
+    /// The programs of a tracepoint that has two.
+    const fn of(tracepoint: Tracepoint, part: Part, fields: &'static [&'static str]) -> Self {
+        Self {
+            name: tracepoint.name(),
+            hook: Hook::Tracepoint(tracepoint.name()),
+            fields,
+            part,
+        }
+    }
+
+    /// A program of the tracepoint `tcp_destroy_sock`.
+    const fn helper(name: &'static str) -> Self {
+        Self {
+            name,
+            hook: Hook::Tracepoint(DESTROY),
+            fields: &[],
+            part: Part::Tcp,
+        }
+    }
+
+    const fn iterator(name: &'static str, target: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            hook: Hook::Iterator(target),
+            fields,
+            part,
+        }
+    }
+}
+
+/// What the iterators over flows and listeners walk.
+const STORAGE: &str = "bpf_sk_storage_map";
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
 pub static PROGRAMS: &[Program] = &[
-    Program {
-        name: "tcp_destroy_sock",
-        hook: Hook::Tracepoint("tcp_destroy_sock"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_destroy_sock_again",
-        hook: Hook::Tracepoint("tcp_destroy_sock"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: FOLD,
-        hook: Hook::Iterator("bpf_sk_storage_map"),
-        fields: &[],
-        part: Part::Fold,
-    },
-    Program {
-        name: FOLD_LISTENERS,
-        hook: Hook::Iterator("bpf_sk_storage_map"),
-        fields: &[
-            "SOCK_COMMON_NET",
-            "SOCK_DROPS",
-            "SOCK_ACK_BACKLOG",
-            "SOCK_MAX_ACK_BACKLOG",
-            "ICSK_SYN_QUEUE",
-            "NET_SYN_COOKIES",
-            "NET_SYN_BACKLOG",
-            "SK_BUFF_TRANSPORT_HEADER",
+    Program::helper(DESTROY),
+    Program::helper(DESTROY_AGAIN),
+    Program::iterator(FOLD, STORAGE, Part::Fold, &[]),
+    Program::iterator(
+        FOLD_LISTENERS,
+        STORAGE,
+        Part::Fold,
+        &[
+            global::SOCK_COMMON_NET,
+            global::SOCK_DROPS,
+            global::SOCK_ACK_BACKLOG,
+            global::SOCK_MAX_ACK_BACKLOG,
+            global::ICSK_SYN_QUEUE,
+            global::NET_SYN_COOKIES,
+            global::NET_SYN_BACKLOG,
+            global::SK_BUFF_TRANSPORT_HEADER,
         ],
-        part: Part::Fold,
-    },
-    Program {
-        name: DUMP,
-        hook: Hook::Iterator("bpf_sk_storage_map"),
-        fields: &[],
-        part: Part::Dump,
-    },
-    Program {
-        name: "inet_sock_set_state",
-        hook: Hook::Tracepoint("inet_sock_set_state"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_retransmit_skb",
-        hook: Hook::Tracepoint("tcp_retransmit_skb"),
-        fields: &["TCP_SOCK_TOTAL_RETRANS", "ICSK_CA_STATE"],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_retransmit_synack",
-        hook: Hook::Tracepoint("tcp_retransmit_synack"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_receive_reset",
-        hook: Hook::Tracepoint("tcp_receive_reset"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_send_reset",
-        hook: Hook::Tracepoint("tcp_send_reset"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_cong_state_set",
-        hook: Hook::Tracepoint("tcp_cong_state_set"),
-        fields: &["ICSK_CA_STATE"],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "kfree_skb",
-        hook: Hook::Tracepoint("kfree_skb"),
-        fields: &["SK_BUFF_LEN", "SK_BUFF_IIF"],
-        part: Part::Drops,
-    },
-    Program {
-        name: QDISC,
-        hook: Hook::Tracepoint("qdisc_drop"),
-        fields: &[],
-        part: Part::Drops,
-    },
-    Program {
-        name: "devlink_trap_report",
-        hook: Hook::Tracepoint("devlink_trap_report"),
-        fields: &[
-            "DEVLINK_TRAP_NAME",
-            "DEVLINK_TRAP_GROUP_NAME",
-            "DEVLINK_TRAP_TYPE",
-            "SK_BUFF_LEN",
+    ),
+    Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
+    Program::of(Tracepoint::InetSockSetState, Part::Tcp, &[]),
+    Program::of(
+        Tracepoint::TcpRetransmitSkb,
+        Part::Tcp,
+        &[global::TCP_SOCK_TOTAL_RETRANS, global::ICSK_CA_STATE],
+    ),
+    Program::of(Tracepoint::TcpRetransmitSynack, Part::Tcp, &[]),
+    Program::of(Tracepoint::TcpReceiveReset, Part::Tcp, &[]),
+    Program::of(Tracepoint::TcpSendReset, Part::Tcp, &[]),
+    Program::of(Tracepoint::TcpCongStateSet, Part::Tcp, &[global::ICSK_CA_STATE]),
+    Program::of(
+        Tracepoint::KfreeSkb,
+        Part::Drops,
+        &[global::SK_BUFF_LEN, global::SK_BUFF_IIF],
+    ),
+    Program::of(Tracepoint::QdiscDrop, Part::Drops, &[]),
+    Program::of(
+        Tracepoint::DevlinkTrapReport,
+        Part::OtherDrops,
+        &[
+            global::DEVLINK_TRAP_NAME,
+            global::DEVLINK_TRAP_GROUP_NAME,
+            global::DEVLINK_TRAP_TYPE,
+            global::SK_BUFF_LEN,
         ],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: XDP_REDIRECT,
-        hook: Hook::Tracepoint("xdp_redirect_err"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: XDP,
-        hook: Hook::Tracepoint("xdp_exception"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: "xdp_bulk_tx",
-        hook: Hook::Tracepoint("xdp_bulk_tx"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: "xdp_devmap_xmit",
-        hook: Hook::Tracepoint("xdp_devmap_xmit"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: "xdp_cpumap_enqueue",
-        hook: Hook::Tracepoint("xdp_cpumap_enqueue"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: "xdp_cpumap_kthread",
-        hook: Hook::Tracepoint("xdp_cpumap_kthread"),
-        fields: &[],
-        part: Part::OtherDrops,
-    },
-    Program {
-        name: ADOPT,
-        hook: Hook::Iterator("tcp"),
-        fields: &[],
-        part: Part::Tcp,
-    },
-    Program {
-        name: "tcp_probe",
-        hook: Hook::Tracepoint("tcp_probe"),
-        fields: &["SK_BUFF_LEN", "SK_BUFF_HEAD", "SK_BUFF_TRANSPORT_HEADER"],
-        part: Part::SegmentPath,
-    },
+    ),
+    Program::of(Tracepoint::XdpRedirectErr, Part::OtherDrops, &[]),
+    Program::of(Tracepoint::XdpException, Part::OtherDrops, &[]),
+    Program::of(Tracepoint::XdpBulkTx, Part::OtherDrops, &[]),
+    Program::of(Tracepoint::XdpDevmapXmit, Part::OtherDrops, &[]),
+    Program::of(Tracepoint::XdpCpumapEnqueue, Part::OtherDrops, &[]),
+    Program::of(Tracepoint::XdpCpumapKthread, Part::OtherDrops, &[]),
+    Program::iterator(ADOPT, "tcp", Part::Tcp, &[]),
+    Program::of(
+        Tracepoint::TcpProbe,
+        Part::SegmentPath,
+        &[
+            global::SK_BUFF_LEN,
+            global::SK_BUFF_HEAD,
+            global::SK_BUFF_TRANSPORT_HEADER,
+        ],
+    ),
 ];
 
 /// Names of the raw tracepoints of all programs.
@@ -274,7 +225,7 @@ impl Program {
 pub struct Plan {
     /// Every program.
     pub programs: Vec<Planned>,
-    /// Every field: its global and its place in the encoding of [`common::kernel::fields::Place`].
+    /// Every field: its global and its offset in the encoding of [`common::kernel::fields::FieldOffset`].
     pub fields: Vec<(&'static str, u64)>,
     /// Fields that the kernel does not have, and why.
     pub missing_fields: Vec<(&'static str, String)>,
@@ -317,7 +268,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
-        .filter(|program| !HELPERS.contains(&program.name) || features.storage_goes_under_iterators)
+        .filter(|program| !HELPERS.contains(&program.name) || features.frees_storage_under_iterators)
         .flat_map(|program| {
             let off = why_off(program, selection, features, purpose);
             let planned = |run, off| Planned { program, run, off };
@@ -397,8 +348,9 @@ fn why_alone(features: &Features) -> Option<String> {
     if !features.iterators.iter().any(|target| target == PROGRAMS_OF_KERNEL) {
         return Some(format!("this kernel has no iterator {PROGRAMS_OF_KERNEL}"));
     }
-    let is_told = features.preempt_count.is_some() || matches!(features.fields.get("TASK_PREEMPT_COUNT"), Some(Ok(_)));
-    if features.storage_goes_under_iterators && !is_told {
+    let is_told =
+        features.preempt_count.is_some() || matches!(features.fields.get(global::TASK_PREEMPT_COUNT), Some(Ok(_)));
+    if features.preemptible_tracepoints && !is_told {
         return Some("this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned());
     }
     why_missing(features, &[FINDER])
@@ -423,7 +375,7 @@ fn why_listeners_are_off(selection: Selection, features: &Features) -> Option<St
     if !selection.drops {
         return Some("drops.enabled is false".to_owned());
     }
-    if features.tracepoints.get("kfree_skb").copied().unwrap_or(0) < 4 {
+    if features.tracepoints.get(DROPS).copied().unwrap_or(0) < 4 {
         return Some("this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned());
     }
     if features.casts.is_none() {
@@ -466,7 +418,7 @@ impl Plan {
     }
 
     /// Whether `tcp_probe` was to run and was refused.
-    pub fn counts_on_a_refused_segment_path(&self) -> bool {
+    pub fn needs_reload_without_segment_path(&self) -> bool {
         let expected = self.facts.contains(&(fact::HAS_SEGMENT_PATH, 1));
         let refused = |planned: &Planned| {
             planned.program.part == Part::SegmentPath && planned.run == Run::First && planned.off.is_some()
@@ -507,7 +459,7 @@ impl Plan {
 pub(crate) mod tests {
     use super::*;
     use common::{
-        kernel::fields::{FIELDS, Place},
+        kernel::fields::{FIELDS, FieldOffset},
         map::detail::Detail,
     };
     use std::collections::BTreeMap;
@@ -520,7 +472,7 @@ pub(crate) mod tests {
                 .map(|field| {
                     (
                         field.global,
-                        Ok(Place {
+                        Ok(FieldOffset {
                             offset: 8,
                             shift: 0,
                             width: 0,
@@ -549,30 +501,19 @@ pub(crate) mod tests {
                 types: vec![(fact::TYPE_IN6_ADDR, 300), (fact::TYPE_TCP_SOCK, 9_000)],
             }),
             preempt_count: None,
-            storage_goes_under_iterators: true,
+            frees_storage_under_iterators: true,
+            preemptible_tracepoints: true,
         }
     }
 
-    const DROP_PROGRAMS: [&str; 18] = [
-        "kfree_skb_nested",
-        "kfree_skb",
-        "qdisc_drop_nested",
-        "qdisc_drop",
-        "devlink_trap_report_nested",
-        "devlink_trap_report",
-        "xdp_redirect_err_nested",
-        "xdp_redirect_err",
-        "xdp_exception_nested",
-        "xdp_exception",
-        "xdp_bulk_tx_nested",
-        "xdp_bulk_tx",
-        "xdp_devmap_xmit_nested",
-        "xdp_devmap_xmit",
-        "xdp_cpumap_enqueue_nested",
-        "xdp_cpumap_enqueue",
-        "xdp_cpumap_kthread_nested",
-        "xdp_cpumap_kthread",
-    ];
+    /// The programs that see drops.
+    fn drop_programs() -> Vec<&'static str> {
+        let of_drops = |program: &&Program| matches!(program.part, Part::Drops | Part::OtherDrops);
+        let tracepoints = PROGRAMS.iter().filter(of_drops).filter_map(Program::tracepoint);
+        tracepoints
+            .flat_map(|tracepoint| [tracepoint.nested(), tracepoint.name()])
+            .collect()
+    }
 
     /// Programs of a plan for a kernel that has everything.
     const ALL: usize = PROGRAMS.len() + Tracepoint::COUNT;
@@ -611,14 +552,14 @@ pub(crate) mod tests {
             &everything(),
         );
         let (reason, listeners) = ("drops.enabled is false".to_owned(), [FOLD_LISTENERS]);
-        let programs = listeners.into_iter().chain(DROP_PROGRAMS);
+        let programs = listeners.into_iter().chain(drop_programs());
         assert_eq!(
             without_drops,
             programs.map(|name| (name, reason.clone())).collect::<Vec<_>>()
         );
         let only_drops = off(by_detail(Detail::Off), &everything());
-        assert_eq!(only_drops.len(), ALL - DROP_PROGRAMS.len());
-        assert!(only_drops.iter().all(|(name, _)| !DROP_PROGRAMS.contains(name)));
+        assert_eq!(only_drops.len(), ALL - drop_programs().len());
+        assert!(only_drops.iter().all(|(name, _)| !drop_programs().contains(name)));
     }
 
     #[test]
@@ -626,9 +567,10 @@ pub(crate) mod tests {
         let mut features = everything();
         features.tracepoints.remove("tcp_cong_state_set");
         features.iterators.retain(|target| target != "tcp");
-        features
-            .fields
-            .insert("SK_BUFF_IIF", Err("struct sk_buff has no member skb_iif".to_owned()));
+        features.fields.insert(
+            global::SK_BUFF_IIF,
+            Err("struct sk_buff has no member skb_iif".to_owned()),
+        );
         assert_eq!(
             off(Selection::default(), &features),
             [
@@ -669,7 +611,8 @@ pub(crate) mod tests {
     #[test]
     fn helpers_run_only_where_the_kernel_needs_them() {
         let features = Features {
-            storage_goes_under_iterators: false,
+            frees_storage_under_iterators: false,
+            preemptible_tracepoints: false,
             ..everything()
         };
         let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
@@ -698,7 +641,7 @@ pub(crate) mod tests {
             [(first, "this kernel has no iterator bpf_prog".to_owned())]
         );
         let missing = |features: &mut Features| {
-            features.fields.insert("TASK_PREEMPT_COUNT", Err("no".to_owned()));
+            features.fields.insert(global::TASK_PREEMPT_COUNT, Err("no".to_owned()));
         };
         assert_eq!(
             alone(&|features| missing(features)),
@@ -723,7 +666,7 @@ pub(crate) mod tests {
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
             (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
         };
-        assert_eq!(runs(Purpose::Capture), (DROP_PROGRAMS[..4].to_vec(), [0, 1]));
+        assert_eq!(runs(Purpose::Capture), (drop_programs()[..4].to_vec(), [0, 1]));
         let (serve, facts) = runs(Purpose::Serve);
         assert_eq!((serve.len(), facts), (ALL, [0, 0]));
         let (trace, facts) = runs(Purpose::Trace);
@@ -792,10 +735,10 @@ pub(crate) mod tests {
     #[test]
     fn a_refused_segment_path_is_told_to_the_other_programs() {
         let mut plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
-        assert!(!plan.counts_on_a_refused_segment_path());
+        assert!(!plan.needs_reload_without_segment_path());
         plan.give_up("tcp_probe", "refused".to_owned());
-        assert!(plan.counts_on_a_refused_segment_path());
-        assert!(!plan.without_segment_path().counts_on_a_refused_segment_path());
+        assert!(plan.needs_reload_without_segment_path());
+        assert!(!plan.without_segment_path().needs_reload_without_segment_path());
     }
 
     #[test]
@@ -808,18 +751,5 @@ pub(crate) mod tests {
             plan(Selection::default(), &features, Purpose::Serve).unwrap_err(),
             Unsupported::NoSocketStorage
         );
-    }
-
-    #[test]
-    fn programs_name_fields_of_the_table() {
-        for program in PROGRAMS {
-            for field in program.fields {
-                assert!(
-                    FIELDS.iter().any(|known| known.global == *field),
-                    "{}: {field}",
-                    program.name
-                );
-            }
-        }
     }
 }

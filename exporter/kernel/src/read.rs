@@ -4,45 +4,41 @@ pub(crate) mod dump;
 pub mod events;
 pub mod packets;
 
-use super::{Kernel, load::map_fd};
+use super::Kernel;
 use crate::{
     probe::{features, symbols::Symbol},
-    sys::{
-        record::Record,
-        syscall::{self, Batch},
-    },
+    sys::{object::MapFault, syscall},
 };
-use aya::{
-    maps::{Array, MapError},
-    programs::Program,
-};
+use aya::programs::Program;
 use common::{
-    drops::{DROP_TABLE, DropCount, DropCounts, DropKey, DropRow, DropSource},
+    drops::{DropCount, DropCounts, DropKey, DropRow, DropSource},
     kernel::tracepoints::{Run, Tracepoint},
-    map::lost::{Lost, Misses},
-    tcp::group::{ALGORITHMS, AlgorithmCount, GroupCounters, GroupKey, OTHER_SLOT, Samples},
+    map::{
+        catalog::{
+            ALGORITHMS, DROP_SLOTS, DROPS, EPOCH, GROUP_SLOTS, GROUPS, LOST, Map, NAMED_DROP_SLOTS, PerCpu, SAMPLES,
+            SLOTS_USED, TAKEN_OVER,
+        },
+        lost::{Lost, Misses},
+        slots::Table,
+    },
+    tcp::group::{ALGORITHMS as MOST_ALGORITHMS, GroupCounters, GroupKey, OTHER_SLOT, Samples},
     text::Name,
 };
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::AsFd as _,
 };
 
 /// Why a reading failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// A map could not be read.
-    #[error("read the map {map}: {source}")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error("read the map {0}")]
+    Map(#[from] MapFault),
     /// The number of the fold could not be written.
-    #[error("write the map EPOCH: {0}")]
-    Epoch(#[from] MapError),
+    #[error("write the map {0}")]
+    Epoch(#[source] MapFault),
     /// The fold did not run to its end.
     #[error("run the fold: {0}")]
     Fold(#[source] io::Error),
@@ -95,9 +91,9 @@ pub struct Reading {
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
 const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
 
-/// The tables of slots as they were last read: slots are given out once and never taken back.
+/// The keys of slots as they were last read: slots are given out once and never taken back.
 #[derive(Debug, Default)]
-pub struct Tables {
+pub struct SlotKeys {
     groups: HashMap<u32, GroupKey>,
     drops: HashMap<u32, DropRow>,
 }
@@ -107,10 +103,8 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError`] when the kernel refuses one of the steps.
-    pub fn read(&mut self, epoch: u64, tables: &mut Tables) -> Result<Reading, ReadError> {
-        if let Some(map) = self.ebpf.map_mut("EPOCH") {
-            Array::<_, u64>::try_from(map)?.set(0, epoch, 0)?;
-        }
+    pub fn read(&mut self, epoch: u64, known: &mut SlotKeys) -> Result<Reading, ReadError> {
+        self.object.set(EPOCH, 0, epoch).map_err(ReadError::Epoch)?;
         if let Some(fold) = &self.fold {
             fold.run().map_err(ReadError::Fold)?;
         }
@@ -119,8 +113,8 @@ impl Kernel {
         }
         let (groups, drops) = self.used_slots()?;
         Ok(Reading {
-            groups: self.read_groups(groups, epoch, &mut tables.groups)?,
-            drops: self.read_drops(drops, &mut tables.drops)?,
+            groups: self.read_groups(groups, epoch, &mut known.groups)?,
+            drops: self.read_drops(drops, &mut known.drops)?,
             algorithms: self.read_algorithms(epoch)?,
             lost: self.read_lost()?,
             misses: self.misses()?,
@@ -131,20 +125,21 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError::Map`].
-    pub fn read_only_drops(&self, tables: &mut Tables) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+    pub fn read_only_drops(&self, known: &mut SlotKeys) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let (_, drops) = self.used_slots()?;
-        self.read_drops(drops, &mut tables.drops)
+        self.read_drops(drops, &mut known.drops)
     }
 
     /// Slots given out so far: for groups, for drops.
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of tables")]
     fn used_slots(&self) -> Result<(u32, u32), ReadError> {
-        let used: Vec<u64> = self.array("SLOTS_USED", 2)?;
-        let slots = |table: usize, capacity: u32| {
-            let used = used.get(table).copied().unwrap_or(0);
+        let used = self.object.values(SLOTS_USED, Table::COUNT as u32)?;
+        let slots = |table: Table, capacity: u32| {
+            let used = used.get(table as usize).copied().unwrap_or(0);
             u32::try_from(used + 1).unwrap_or(capacity).min(capacity)
         };
-        let groups = slots(0, self.capacity.groups);
-        Ok((groups, slots(DROP_TABLE as usize, self.capacity.drops)))
+        let groups = slots(Table::Groups, self.capacity.groups);
+        Ok((groups, slots(Table::Drops, self.capacity.drops)))
     }
 
     /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
@@ -195,13 +190,13 @@ impl Kernel {
         epoch: u64,
         keys: &mut HashMap<u32, GroupKey>,
     ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
-        let counters = self.summed("GROUPS", slots, |sum: &mut GroupCounters, more| sum.merge(more))?;
-        let samples: Vec<Samples> = self.array("SAMPLES", slots)?;
+        let counters = self.object.sums(GROUPS, slots, GroupCounters::merge)?;
+        let samples = self.object.values(SAMPLES, slots)?;
         // After the counters: whatever has been counted has its key.
         // The slot `other` has no key, and neither has one that two CPUs raced for.
         if keys.len() + 1 < slots as usize {
-            self.each_entry("GROUP_SLOTS", |key, slot: u32| {
-                keys.insert(slot, key);
+            self.object.each_entry(GROUP_SLOTS, |words, slot| {
+                keys.insert(slot, GroupKey::from_words(words));
             })?;
         }
         let rows = (0..slots).zip(counters.into_iter().zip(samples));
@@ -219,17 +214,17 @@ impl Kernel {
         slots: u32,
         rows: &mut HashMap<u32, DropRow>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
-        let counts = self.summed("DROPS", slots, |sum: &mut DropCounts, more| {
+        let counts = self.object.sums(DROPS, slots, |sum: &mut DropCounts, more| {
             sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
         })?;
         for source in DropSource::ALL {
             rows.insert(source.other_slot(), DropRow::Other(source));
         }
         if rows.len() < slots as usize {
-            self.each_entry("DROP_SLOTS", |key, slot: u32| {
-                rows.insert(slot, DropRow::Software(key));
+            self.object.each_entry(DROP_SLOTS, |words, slot| {
+                rows.insert(slot, DropRow::Software(DropKey::from_words(words)));
             })?;
-            self.each_entry("NAMED_DROP_SLOTS", |key, slot: u32| {
+            self.object.each_entry(NAMED_DROP_SLOTS, |key, slot| {
                 rows.insert(slot, DropRow::Named(key));
             })?;
         }
@@ -245,7 +240,7 @@ impl Kernel {
     }
 
     fn read_algorithms(&self, epoch: u64) -> Result<BTreeMap<String, u64>, ReadError> {
-        let counts: Vec<AlgorithmCount> = self.array("ALGORITHMS", ALGORITHMS)?;
+        let counts = self.object.values(ALGORITHMS, MOST_ALGORITHMS)?;
         let counted = counts.into_iter().filter(|count| count.epoch == epoch);
         Ok(counted
             .map(|count| (Name(count.name).to_string(), count.live))
@@ -255,7 +250,7 @@ impl Kernel {
     #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]
     fn read_lost(&self) -> Result<[u64; Lost::COUNT], ReadError> {
         let mut lost = [0; Lost::COUNT];
-        let sums = self.summed("LOST", Lost::COUNT as u32, |sum: &mut u64, more| *sum += more)?;
+        let sums = self.object.sums(LOST, Lost::COUNT as u32, |sum, more| *sum += more)?;
         for (lost, sum) in lost.iter_mut().zip(sums) {
             *lost = sum;
         }
@@ -263,8 +258,8 @@ impl Kernel {
     }
 
     /// The only value of a per-CPU array, summed over CPUs.
-    pub(super) fn only(&self, map: &'static str) -> Result<u64, ReadError> {
-        let sums = self.summed(map, 1, |sum: &mut u64, more| *sum += more)?;
+    pub(super) fn only(&self, map: Map<u32, PerCpu<u64>>) -> Result<u64, ReadError> {
+        let sums = self.object.sums(map, 1, |sum, more| *sum += more)?;
         Ok(sums.first().copied().unwrap_or(0))
     }
 
@@ -275,7 +270,7 @@ impl Kernel {
         let running = running.filter(|planned| planned.off.is_none() && planned.run == Run::First);
         let mut misses: BTreeMap<_, _> = running
             .filter_map(|planned| {
-                let Program::BtfTracePoint(program) = self.ebpf.program(planned.name())? else {
+                let Program::BtfTracePoint(program) = self.object.program(planned.name())? else {
                     return None;
                 };
                 // Kernels without this count do not skip runs either.
@@ -283,104 +278,13 @@ impl Kernel {
                 Some((planned.name(), Misses { skipped, taken_over: 0 }))
             })
             .collect();
-        let taken_over = self.summed("TAKEN_OVER", TRACEPOINTS, |sum: &mut u64, more| *sum += more)?;
+        let taken_over = self.object.sums(TAKEN_OVER, TRACEPOINTS, |sum, more| *sum += more)?;
         for (tracepoint, taken_over) in Tracepoint::ALL.into_iter().zip(taken_over) {
             if let Some(misses) = misses.get_mut(tracepoint.name()) {
                 misses.taken_over = taken_over;
             }
         }
         Ok(misses)
-    }
-
-    /// The first `entries` values of a per-CPU array, summed over CPUs.
-    fn summed<V: Record>(
-        &self,
-        map: &'static str,
-        entries: u32,
-        add: impl Fn(&mut V, &V),
-    ) -> Result<Vec<V>, ReadError> {
-        let mut sums = Vec::with_capacity(entries as usize);
-        self.each_value(map, entries, self.cpus, |of_cpus: &[V]| {
-            if let Some((first, rest)) = of_cpus.split_first() {
-                let mut sum = *first;
-                rest.iter().for_each(|more| add(&mut sum, more));
-                sums.push(sum);
-            }
-        })?;
-        Ok(sums)
-    }
-
-    /// The first `entries` values of an array.
-    pub(super) fn array<V: Record>(&self, map: &'static str, entries: u32) -> Result<Vec<V>, ReadError> {
-        let mut values = Vec::with_capacity(entries as usize);
-        self.each_value(map, entries, 1, |value: &[V]| values.extend_from_slice(value))?;
-        Ok(values)
-    }
-
-    /// Calls `each` with the `per_key` values of each of the first `entries` entries of an array.
-    fn each_value<V: Record>(
-        &self,
-        map: &'static str,
-        entries: u32,
-        per_key: usize,
-        mut each: impl FnMut(&[V]),
-    ) -> Result<(), ReadError> {
-        /// Entries per call: enough to make the call cheap, few enough to keep the buffer small.
-        const STEP: u32 = 64;
-        let fd = self.fd(map)?;
-        let mut left = entries;
-        let mut from = None;
-        while left > 0 {
-            let count = left.min(STEP);
-            let batch: Batch<u32, V> =
-                syscall::lookup_batch(fd, from, count, per_key).map_err(|source| ReadError::Map { map, source })?;
-            batch.values.chunks_exact(per_key).for_each(&mut each);
-            left -= count;
-            match batch.next {
-                Some(next) => from = Some(next),
-                None => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls `each` for every entry of a hash. An entry that is added meanwhile may be left out, none is given twice unless
-    /// the kernel does so.
-    pub(super) fn each_entry<K: Record, V: Record>(
-        &self,
-        map: &'static str,
-        mut each: impl FnMut(K, V),
-    ) -> Result<(), ReadError> {
-        let fd = self.fd(map)?;
-        let mut count = 256;
-        let mut from = None;
-        loop {
-            let batch: Batch<K, V> = match syscall::lookup_batch(fd, from, count, 1) {
-                Ok(batch) => batch,
-                // A bucket is given whole or not at all.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
-                    count *= 2;
-                    continue;
-                }
-                Err(source) => return Err(ReadError::Map { map, source }),
-            };
-            batch
-                .keys
-                .into_iter()
-                .zip(batch.values)
-                .for_each(|(key, value)| each(key, value));
-            match batch.next {
-                Some(next) => from = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn fd(&self, map: &'static str) -> Result<BorrowedFd<'_>, ReadError> {
-        map_fd(&self.ebpf, map).ok_or_else(|| ReadError::Map {
-            map,
-            source: io::ErrorKind::NotFound.into(),
-        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Calls of the kernel and the C library that no crate offers: the unsafe code of user space.
 
 pub mod memory;
-pub(crate) mod record;
+pub(crate) mod object;
 pub(crate) mod syscall;

@@ -29,7 +29,7 @@ use std::{
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
-    read::{DropReading, GroupReading, ReadError, Reading, Tables},
+    read::{DropReading, GroupReading, ReadError, Reading, SlotKeys},
 };
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
@@ -141,7 +141,7 @@ impl Collector {
             config: config.clone(),
             labelling: Labelling::new(config, &numbering, families::cost()),
             numbering,
-            tables: Tables::default(),
+            tables: SlotKeys::default(),
             epoch: 0,
             last_reload: LastReload::at_start(clock()),
             started: None,
@@ -261,7 +261,7 @@ struct Source {
     config: Config,
     numbering: Numbering,
     labelling: Labelling,
-    tables: Tables,
+    tables: SlotKeys,
     epoch: u64,
     last_reload: LastReload,
     /// When the process began, in seconds since 1970, as others were told first.

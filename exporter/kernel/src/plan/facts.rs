@@ -1,11 +1,14 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{FOLD_LISTENERS, Planned, QDISC, XDP, XDP_REDIRECT};
+use super::{FOLD_LISTENERS, Planned};
 use crate::{
     plan::purpose::{Part, Purpose},
     probe::features::Features,
 };
-use common::kernel::fields::fact;
+use common::kernel::{
+    fields::fact,
+    programs::{DROPS, QDISC, RETRANSMIT, XDP, XDP_REDIRECT},
+};
 
 /// The facts that are set only where listeners are looked after.
 pub(super) const OF_LISTENERS: [&str; 3] = [
@@ -31,11 +34,8 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
     let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
-        (fact::HAS_DROP_REASON, u64::from(arguments("kfree_skb") > 2)),
-        (
-            fact::HAS_RETRANSMIT_ERROR,
-            u64::from(arguments("tcp_retransmit_skb") > 2),
-        ),
+        (fact::HAS_DROP_REASON, u64::from(arguments(DROPS) > 2)),
+        (fact::HAS_RETRANSMIT_ERROR, u64::from(arguments(RETRANSMIT) > 2)),
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
@@ -48,7 +48,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (
             fact::HAS_PREEMPTIBLE_TRACEPOINTS,
-            u64::from(features.storage_goes_under_iterators),
+            u64::from(features.preemptible_tracepoints),
         ),
         (fact::HAS_PREEMPT_COUNT, u64::from(features.preempt_count.is_some())),
         (fact::HAS_ONE_RUN_PER_CPU, u64::from(features.one_run_per_cpu)),

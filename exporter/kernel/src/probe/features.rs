@@ -9,7 +9,7 @@ use super::{
     reasons::Reasons,
 };
 use crate::load::kfuncs::Casts;
-use common::kernel::fields::{CAST_TYPES, FIELDS, Place};
+use common::kernel::fields::{CAST_TYPES, FIELDS, FieldOffset};
 use std::{
     collections::BTreeMap,
     io,
@@ -53,8 +53,8 @@ pub enum FeaturesError {
 /// What a kernel has.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
-    /// Global of a field in the object -> its place, or why there is none.
-    pub fields: BTreeMap<&'static str, Result<Place, String>>,
+    /// Global of a field in the object -> its offset, or why there is none.
+    pub fields: BTreeMap<&'static str, Result<FieldOffset, String>>,
     /// Raw tracepoint -> number of its arguments. Those without an entry do not exist.
     pub tracepoints: BTreeMap<String, usize>,
     /// Iterator targets that exist.
@@ -69,9 +69,11 @@ pub struct Features {
     pub one_run_per_cpu: bool,
     /// The number of the per-CPU variable `__preempt_count`, which x86 has; not looked for where tracepoints cannot be preempted.
     pub preempt_count: Option<u32>,
-    /// The storage of a socket that goes is cleared under an iterator that stands on it. Also stands for tracepoints that can
-    /// be preempted: both since Linux 7.0, and nothing in a kernel's types tells of the latter.
-    pub storage_goes_under_iterators: bool,
+    /// The storage of a socket that goes is cleared under an iterator that stands on it, since Linux 7.0.
+    pub frees_storage_under_iterators: bool,
+    /// A task can lose its CPU within a tracepoint, since Linux 7.0. Nothing in a kernel's types tells of it, so it is taken to be so
+    /// where [`Self::frees_storage_under_iterators`] is.
+    pub preemptible_tracepoints: bool,
 }
 
 /// Reads what the kernel has, and the names of its drop reasons. `hooks` and `iterators` are those of the plan.
@@ -136,7 +138,7 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             let place = match btf.member(field.structure, field.member) {
                 Err(absent) => Err(absent.to_string()),
                 Ok(member) => {
-                    place_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
+                    offset_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
                         format!(
                             "{}.{} has {} bits instead of {}",
                             field.structure,
@@ -160,7 +162,8 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         .map(|target| String::from(*target))
         .collect();
     let drop_reasons = btf.enumerators("skb_drop_reason").unwrap_or_default();
-    let storage_goes_under_iterators = btf.function("bpf_selem_unlink_nofail");
+    let frees_storage_under_iterators = btf.function("bpf_selem_unlink_nofail");
+    let preemptible_tracepoints = frees_storage_under_iterators;
     Features {
         fields,
         tracepoints,
@@ -174,10 +177,11 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
         // Its name is since Linux 6.1 that of a function which all kinds of tracing programs call for such a run; until then it
         // was `inc_misses_counter`, for trampolines alone.
         one_run_per_cpu: btf.function("bpf_prog_inc_misses_counter"),
-        preempt_count: storage_goes_under_iterators
+        preempt_count: preemptible_tracepoints
             .then(|| btf.variable_number("__preempt_count"))
             .flatten(),
-        storage_goes_under_iterators,
+        frees_storage_under_iterators,
+        preemptible_tracepoints,
     }
 }
 
@@ -192,16 +196,16 @@ fn casts(btf: &Btf) -> Option<Casts> {
 }
 
 /// The place of a member that is read with `size` bytes; a bit-field must lie within one byte.
-fn place_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Option<Place> {
+fn offset_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Option<FieldOffset> {
     let offset = bit_offset / 8;
     let shift = u8::try_from(bit_offset % 8).ok()?;
     if bit_field {
         let width = u8::try_from(bit_size)
             .ok()
             .filter(|width| u32::from(shift) + u32::from(*width) <= 8)?;
-        return (size == 1).then_some(Place { offset, shift, width });
+        return (size == 1).then_some(FieldOffset { offset, shift, width });
     }
-    (bit_size == 8 * size && shift == 0).then_some(Place {
+    (bit_size == 8 * size && shift == 0).then_some(FieldOffset {
         offset,
         shift,
         width: 0,
@@ -221,24 +225,24 @@ mod tests {
 
     #[test]
     fn a_bit_field_must_lie_within_one_byte() {
-        let place = |offset, shift, width| Some(Place { offset, shift, width });
-        assert_eq!(place_of(1248 * 8, 5, true, 1), place(1248, 0, 5));
-        assert_eq!(place_of(128 * 8 + 5, 2, true, 1), place(128, 5, 2));
-        assert_eq!(place_of(5, 4, true, 1), None);
-        assert_eq!(place_of(64, 31, true, 4), None);
+        let place = |offset, shift, width| Some(FieldOffset { offset, shift, width });
+        assert_eq!(offset_of(1248 * 8, 5, true, 1), place(1248, 0, 5));
+        assert_eq!(offset_of(128 * 8 + 5, 2, true, 1), place(128, 5, 2));
+        assert_eq!(offset_of(5, 4, true, 1), None);
+        assert_eq!(offset_of(64, 31, true, 4), None);
     }
 
     #[test]
     fn a_member_of_another_size_is_refused() {
         assert_eq!(
-            place_of(64, 32, false, 4),
-            Some(Place {
+            offset_of(64, 32, false, 4),
+            Some(FieldOffset {
                 offset: 8,
                 shift: 0,
                 width: 0
             })
         );
-        assert_eq!(place_of(64, 16, false, 4), None);
+        assert_eq!(offset_of(64, 16, false, 4), None);
     }
 
     #[test]

@@ -1,15 +1,11 @@
 //! Events of flows, as they come: the reader's end of the ring buffer.
 
-use crate::{Kernel, read::ReadError, sys::record};
-use aya::maps::{MapData, MapError, RingBuf};
-use common::tcp::event::Event;
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-};
-
-/// The map that events come through.
-pub const EVENTS: &str = "EVENTS";
+use crate::{Kernel, read::ReadError};
+use aya::maps::{MapData, RingBuf};
+pub use common::map::catalog::EVENTS;
+use common::{map::catalog::EVENTS_LOST, tcp::event::Event};
+use std::os::fd::{AsFd, BorrowedFd};
+use zerocopy::FromBytes as _;
 
 /// The events that nobody has read yet. Its descriptor can be read when there are some.
 pub struct Events(RingBuf<MapData>);
@@ -20,7 +16,7 @@ impl Events {
         loop {
             let entry = self.0.next()?;
             // All entries have the same size: the programs reserve whole events.
-            if let Some(event) = record::from_bytes(&entry) {
+            if let Ok((event, _)) = Event::read_from_prefix(&entry) {
                 return Some(event);
             }
         }
@@ -45,13 +41,7 @@ impl Kernel {
     /// # Errors
     /// [`ReadError::Map`] when the kernel does not show the ring buffer, or somebody has its reader already.
     pub fn take_events(&mut self) -> Result<Events, ReadError> {
-        let failed = |source| ReadError::Map { map: EVENTS, source };
-        let map = self
-            .ebpf
-            .take_map(EVENTS)
-            .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        let ring = RingBuf::try_from(map).map_err(|error: MapError| failed(io::Error::other(error)))?;
-        Ok(Events(ring))
+        Ok(Events(self.object.take(EVENTS)?))
     }
 
     /// Events that found no room so far.
@@ -59,6 +49,6 @@ impl Kernel {
     /// # Errors
     /// [`ReadError::Map`]
     pub fn events_lost(&self) -> Result<u64, ReadError> {
-        self.only("EVENTS_LOST")
+        self.only(EVENTS_LOST)
     }
 }

@@ -3,15 +3,14 @@
 
 use crate::{
     Kernel, LoadError,
-    load::{Setup, with_or_without_casts},
+    load::{Setup, load_with_fallback},
     plan::Plan,
     read::ReadError,
-    sys::record::{SiteRecord, SiteStateRecord},
+    sys::object::{Object, Plain},
 };
 use aya::{
-    Ebpf,
     maps::{
-        Array, HashMap, MapData, MapError, PerfEventArray,
+        MapData, PerfEventArray,
         perf::{PerfBufferError, PerfEvent, PerfEventArrayBuffer},
     },
     programs::BtfTracePoint,
@@ -20,13 +19,13 @@ use aya::{
 use common::{
     drops::capture::{Head, MOST_AFTER, MOST_BEFORE, Site, SiteState, queue},
     kernel::fields::fact,
+    map::catalog::{CAPTURE_PACKETS, CAPTURE_QUEUE, CAPTURE_SITES},
     text::Name,
 };
 use ipnet::IpNet;
 use nix::unistd::{SysconfVar, sysconf};
 use std::{
     collections::BTreeMap,
-    io,
     os::fd::{AsFd, BorrowedFd},
 };
 
@@ -75,8 +74,8 @@ impl Packets {
         ]);
         let load = |plan| {
             let mut buffers = Vec::new();
-            let kernel = Kernel::load_prepared(setup, plan, |ebpf| {
-                buffers = open(ebpf, wanted)?;
+            let kernel = Kernel::load_prepared(setup, plan, |object| {
+                buffers = open(object, wanted)?;
                 Ok(())
             })?;
             Ok(Self {
@@ -85,7 +84,7 @@ impl Packets {
                 taken: 0,
             })
         };
-        let packets = with_or_without_casts(plan, load, |packets| packets.kernel.plan())?;
+        let packets = load_with_fallback(plan, load, |packets| packets.kernel.plan())?;
         packets.kernel.tell_refusals();
         Ok(packets)
     }
@@ -123,10 +122,7 @@ impl Packets {
     pub fn done(&mut self, packets: u64) -> Result<(), ReadError> {
         self.taken += packets;
         let taken = self.taken;
-        let mut words = typed::<Array<_, u64>>(&mut self.kernel.ebpf, "CAPTURE_QUEUE")?;
-        words
-            .set(queue::TAKEN, taken, 0)
-            .map_err(|error| map_error("CAPTURE_QUEUE", error))
+        Ok(self.kernel.object.set(CAPTURE_QUEUE, queue::TAKEN, taken)?)
     }
 
     /// From now on the programs send nothing of a site. A table that is full takes no more: then the packets of the site go on
@@ -139,8 +135,8 @@ impl Packets {
             refused: 1,
             tail_drops: 0,
         };
-        let mut sites = typed::<HashMap<_, SiteRecord, SiteStateRecord>>(&mut self.kernel.ebpf, "CAPTURE_SITES")?;
-        if let Err(error) = sites.insert(SiteRecord(site), SiteStateRecord(refused), 0) {
+        let mut sites = self.kernel.object.hash(CAPTURE_SITES)?;
+        if let Err(error) = sites.insert(Plain(site), Plain(refused), 0) {
             tracing::debug!(%error, ?site, "no room to refuse a site");
         }
         Ok(())
@@ -152,13 +148,12 @@ impl Packets {
     /// [`ReadError::Map`] when the kernel refuses.
     pub fn tail_drops(&self) -> Result<TailDrops, ReadError> {
         let mut by_site = BTreeMap::new();
-        self.kernel
-            .each_entry("CAPTURE_SITES", |site: Site, state: SiteState| {
-                if state.refused == 0 && state.tail_drops != 0 {
-                    by_site.insert(site, state.tail_drops);
-                }
-            })?;
-        let words: Vec<u64> = self.kernel.array("CAPTURE_QUEUE", queue::WORDS)?;
+        self.kernel.object.each_entry(CAPTURE_SITES, |site, state| {
+            if state.refused == 0 && state.tail_drops != 0 {
+                by_site.insert(site, state.tail_drops);
+            }
+        })?;
+        let words = self.kernel.object.values(CAPTURE_QUEUE, queue::WORDS)?;
         let of_other_sites = words.get(queue::TAIL_DROPS_OF_OTHER_SITES as usize);
         Ok(TailDrops {
             by_site,
@@ -200,7 +195,7 @@ impl Packets {
         };
         let running = self.kernel.plan.programs.iter().filter(|planned| planned.off.is_none());
         for planned in running {
-            if let Some(program) = self.kernel.ebpf.program_mut(planned.name())
+            if let Some(program) = self.kernel.object.program_mut(planned.name())
                 && let Ok(program) = <&mut BtfTracePoint>::try_from(program)
                 && let Err(error) = program.unload()
             {
@@ -218,13 +213,8 @@ pub fn device(site: &Site) -> String {
 }
 
 /// Opens a buffer for each CPU. Whoever may not lock much memory gets smaller ones.
-fn open(ebpf: &mut Ebpf, wanted: &Wanted) -> Result<Vec<PerfEventArrayBuffer<MapData>>, LoadError> {
-    const MAP: &str = "CAPTURE_PACKETS";
-    let map = ebpf.take_map(MAP).ok_or_else(|| LoadError::Map {
-        map: MAP,
-        source: MapError::InvalidName { name: MAP.to_owned() },
-    })?;
-    let mut map: PerfEventArray<MapData> = map.try_into().map_err(|source| LoadError::Map { map: MAP, source })?;
+fn open(object: &mut Object, wanted: &Wanted) -> Result<Vec<PerfEventArrayBuffer<MapData>>, LoadError> {
+    let mut map: PerfEventArray<MapData> = object.take(CAPTURE_PACKETS)?;
     let cpus = online_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
     let page = page_size();
     let (least, mut pages) = (
@@ -274,24 +264,6 @@ fn pages(wanted: &Wanted, cpus: usize, page: usize) -> usize {
     let least = (SMALLEST_BUFFER / page).next_power_of_two();
     let needed = needed.min(ALL_BUFFERS).div_ceil(page).next_power_of_two();
     needed.clamp(least, most.max(least))
-}
-
-fn typed<'a, M: TryFrom<&'a mut aya::maps::Map, Error = MapError>>(
-    ebpf: &'a mut Ebpf,
-    map: &'static str,
-) -> Result<M, ReadError> {
-    let untyped = ebpf.map_mut(map).ok_or_else(|| ReadError::Map {
-        map,
-        source: io::ErrorKind::NotFound.into(),
-    })?;
-    M::try_from(untyped).map_err(|error| map_error(map, error))
-}
-
-fn map_error(map: &'static str, error: MapError) -> ReadError {
-    ReadError::Map {
-        map,
-        source: io::Error::other(error),
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! allocator to give memory back.
 #![expect(unsafe_code, reason = "bpf(2) takes untyped memory")]
 
-use super::record::{self, Record};
 use aya_obj::generated::{
     bpf_attach_type::BPF_TRACE_ITER,
     bpf_attr,
@@ -15,9 +14,15 @@ use std::{
     mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
+use zerocopy::FromBytes;
 
-fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i32> {
-    // SAFETY: the callers fill `attributes` in for `command`, with pointers to live memory of the sizes they state.
+/// Calls bpf(2).
+///
+/// # Safety
+/// `attributes` are those of `command`; pointers in them are to memory that lives until the call is over, as large as the kernel
+/// takes it to be, and not reached otherwise meanwhile.
+unsafe fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: by the contract of this function.
     let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -46,10 +51,13 @@ const fn size<T>() -> u32 {
     size_of::<T>() as u32
 }
 
-/// A descriptor that bpf(2) has just returned.
-fn own(fd: i32) -> OwnedFd {
-    // SAFETY: the kernel made it for this call, so nobody else owns it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+/// Calls bpf(2) for a new descriptor.
+///
+/// # Safety
+/// As for [`bpf`]; the command is one that makes a descriptor.
+unsafe fn open(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: by the contract of this function; the kernel made the descriptor for this call, so nobody else owns it.
+    unsafe { bpf(command, attributes).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
 /// One call's worth of a map.
@@ -67,15 +75,17 @@ pub(crate) struct Batch<K, V> {
 /// number of values per key: that of the possible CPUs for a per-CPU map, whose values are a multiple of 8 bytes long; else 1.
 ///
 /// A hash may ask for more room with `ENOSPC`: a bucket is given whole or not at all.
-pub(crate) fn lookup_batch<K: Record, V: Record>(
+///
+/// # Safety
+/// The map's keys are as large as `K`. Its values, for each key, are as large as `per_key` of `V`.
+pub(crate) unsafe fn lookup_batch<K: FromBytes + Copy, V: FromBytes + Copy>(
     map: BorrowedFd<'_>,
     from: Option<u64>,
     count: u32,
     per_key: usize,
 ) -> io::Result<Batch<K, V>> {
     let room = count as usize;
-    // SAFETY: a record may be zero.
-    let (mut keys, mut values) = unsafe { (vec![mem::zeroed::<K>(); room], vec![mem::zeroed::<V>(); room * per_key]) };
+    let (mut keys, mut values) = (vec![K::new_zeroed(); room], vec![V::new_zeroed(); room * per_key]);
     let mut position = from.unwrap_or(0);
     let mut next = 0u64;
     let mut attributes = attributes();
@@ -85,7 +95,9 @@ pub(crate) fn lookup_batch<K: Record, V: Record>(
     attributes.batch.values = values.as_mut_ptr() as u64;
     attributes.batch.count = count;
     attributes.batch.map_fd = number(map);
-    let at_end = match bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) {
+    // SAFETY: the buffers live on and have room for `count` entries by the contract of this function; every entry is bytes that are
+    // valid. A position is a word at most.
+    let at_end = match unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) } {
         Ok(_) => false,
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
         Err(error) => return Err(error),
@@ -123,7 +135,8 @@ impl MapIterator {
         attributes.link_create.attach_type = BPF_TRACE_ITER as u32;
         attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info = std::ptr::from_mut(&mut info) as u64;
         attributes.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info_len = size::<LinkInfo>();
-        bpf(BPF_LINK_CREATE, &mut attributes).map(own).map(Self)
+        // SAFETY: `info` lives on, and is as long as is said.
+        unsafe { open(BPF_LINK_CREATE, &mut attributes) }.map(Self)
     }
 
     /// Runs the program once for every element.
@@ -132,19 +145,18 @@ impl MapIterator {
     }
 
     /// The same, and gives the records that the program writes.
-    pub(crate) fn read<R: Record>(&self) -> io::Result<Vec<R>> {
+    pub(crate) fn read<R: FromBytes>(&self) -> io::Result<Vec<R>> {
         let mut bytes = Vec::new();
         read_all(self.open()?, |more| bytes.extend_from_slice(more))?;
-        Ok(bytes
-            .chunks_exact(size_of::<R>())
-            .filter_map(record::from_bytes)
-            .collect())
+        let records = bytes.chunks_exact(size_of::<R>());
+        Ok(records.filter_map(|bytes| R::read_from_bytes(bytes).ok()).collect())
     }
 
     fn open(&self) -> io::Result<File> {
         let mut attributes = attributes();
         attributes.iter_create.link_fd = self.0.as_raw_fd().unsigned_abs();
-        Ok(bpf(BPF_ITER_CREATE, &mut attributes).map(own)?.into())
+        // SAFETY: nothing but numbers.
+        Ok(unsafe { open(BPF_ITER_CREATE, &mut attributes) }?.into())
     }
 }
 
@@ -176,7 +188,8 @@ pub(crate) fn misses(program: BorrowedFd<'_>) -> io::Result<u64> {
     attributes.info.bpf_fd = number(program);
     attributes.info.info = std::ptr::from_mut(&mut info) as u64;
     attributes.info.info_len = size::<bpf_prog_info>();
-    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    // SAFETY: `info` lives on, and is as long as is said.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
     Ok(info.recursion_misses)
 }
 

@@ -11,7 +11,13 @@ use crate::snapshot::{Push, Refusal};
 use common::{
     drops,
     histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
-    kernel::programs::{FOLD, FOLD_LISTENERS as LISTENERS},
+    kernel::{
+        fields::global,
+        programs::{
+            CONGESTION, DROPS, FOLD, FOLD_LISTENERS as LISTENERS, RESET_RECEIVED, RESET_SENT, RETRANSMIT, SEGMENTS,
+            STATE, SYNACK, TRAPS, XDP, XDP_BULK, XDP_CPUMAP, XDP_DEVMAP, XDP_REDIRECT,
+        },
+    },
     map::lost::Lost,
     tcp::group::Counter,
 };
@@ -21,17 +27,12 @@ use std::time::Duration;
 pub(super) const PROCESS_START: &str = "process_start_time";
 
 const MICROSECOND: Duration = Duration::from_micros(1);
-const STATE: &str = "inet_sock_set_state";
-const RETRANSMIT: &str = "tcp_retransmit_skb";
-const SEGMENTS: &str = "tcp_probe";
-const DROPS: &str = "kfree_skb";
-const TRAPS: &str = "devlink_trap_report";
 const CHRONO: &[&str] = &[
-    "TCP_SOCK_CHRONO_TYPE",
-    "TCP_SOCK_CHRONO_START",
-    "TCP_SOCK_CHRONO_BUSY",
-    "TCP_SOCK_CHRONO_RECEIVE_WINDOW",
-    "TCP_SOCK_CHRONO_SEND_BUFFER",
+    global::TCP_SOCK_CHRONO_TYPE,
+    global::TCP_SOCK_CHRONO_START,
+    global::TCP_SOCK_CHRONO_BUSY,
+    global::TCP_SOCK_CHRONO_RECEIVE_WINDOW,
+    global::TCP_SOCK_CHRONO_SEND_BUFFER,
 ];
 
 /// A metric without labels, programs and fields of its own: the others are added with `..`.
@@ -90,7 +91,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["direction"])
-    .needs(&[FOLD, STATE], &["TCP_SOCK_SEGS_OUT", "TCP_SOCK_SEGS_IN"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SEGS_OUT, global::TCP_SOCK_SEGS_IN]),
     metric(
         "tcp_data_segments",
         Count,
@@ -103,7 +104,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["direction"])
-    .needs(&[FOLD, STATE], &["TCP_SOCK_DATA_SEGS_OUT", "TCP_SOCK_DATA_SEGS_IN"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DATA_SEGS_OUT, global::TCP_SOCK_DATA_SEGS_IN]),
     metric(
         "tcp_data",
         Bytes,
@@ -116,7 +117,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["direction"])
-    .needs(&[FOLD, STATE], &["TCP_SOCK_BYTES_SENT", "TCP_SOCK_BYTES_RECEIVED"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_BYTES_SENT, global::TCP_SOCK_BYTES_RECEIVED]),
     metric(
         "tcp_retransmitted_segments",
         Count,
@@ -130,7 +131,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["cause"])
-    .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_TOTAL_RETRANS"]),
+    .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_TOTAL_RETRANS]),
     metric(
         "tcp_retransmitted",
         Bytes,
@@ -143,7 +144,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["cause"])
-    .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_BYTES_RETRANS"]),
+    .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_BYTES_RETRANS]),
     metric(
         "tcp_handshake_retransmits",
         Count,
@@ -157,7 +158,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["segment"])
-    .needs(&[RETRANSMIT, "tcp_retransmit_synack"], &[]),
+    .needs(&[RETRANSMIT, SYNACK], &[]),
     metric(
         "tcp_locally_dropped_segments",
         Count,
@@ -167,7 +168,7 @@ pub static METRICS: &[Metric] = &[
         "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
         Source::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
     )
-    .needs(&[DROPS, STATE], &["SK_BUFF_SK"]),
+    .needs(&[DROPS, STATE], &[global::SK_BUFF_SK]),
     metric(
         "tcp_duplicate_acks",
         Count,
@@ -178,7 +179,7 @@ pub static METRICS: &[Metric] = &[
     )
     .needs(
         &[SEGMENTS],
-        &["TCP_SOCK_SND_UNA", "TCP_SOCK_SND_WND", "TCP_SOCK_PACKETS_OUT", "TCP_SOCK_SND_WSCALE"],
+        &[global::TCP_SOCK_SND_UNA, global::TCP_SOCK_SND_WND, global::TCP_SOCK_PACKETS_OUT, global::TCP_SOCK_SND_WSCALE],
     ),
     metric(
         "tcp_sacks",
@@ -206,7 +207,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.rcv_ooopack",
         Source::Counters(&[(&[], Counter::OutOfOrderSegments)]),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_RCV_OOOPACK"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_RCV_OOOPACK]),
     metric(
         "tcp_dsacks",
         Count,
@@ -216,7 +217,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.dsack_dups",
         Source::Counters(&[(&[], Counter::Dsacks)]),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_DSACK_DUPS"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DSACK_DUPS]),
     metric(
         "tcp_reordering_events",
         Count,
@@ -225,7 +226,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.reord_seen",
         Source::Counters(&[(&[], Counter::ReorderingEvents)]),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_REORD_SEEN"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_REORD_SEEN]),
     metric(
         "tcp_ecn_marked_segments",
         Count,
@@ -235,7 +236,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.delivered_ce",
         Source::Counters(&[(&[], Counter::EcnMarkedSegments)]),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_DELIVERED_CE"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DELIVERED_CE]),
     metric(
         "tcp_rtt",
         Seconds,
@@ -248,7 +249,7 @@ pub static METRICS: &[Metric] = &[
             HistogramValue::new(&group.counters.rtt, 2, RTT_FIRST_EXPONENT, sum)
         }),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_RACK_RTT_US", "TCP_SOCK_RACK_MSTAMP", "TCP_SOCK_SRTT_US"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_RACK_RTT_US, global::TCP_SOCK_RACK_MSTAMP, global::TCP_SOCK_SRTT_US]),
     metric(
         "tcp_rtt_min",
         Seconds,
@@ -275,7 +276,7 @@ pub static METRICS: &[Metric] = &[
         "inet_connection_sock.icsk_rto",
         Source::GroupGauge(|group, jiffy| jiffies(group.samples.rto_min, jiffy)),
     )
-    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
     metric(
         "tcp_rto_max",
         Seconds,
@@ -284,7 +285,7 @@ pub static METRICS: &[Metric] = &[
         "inet_connection_sock.icsk_rto",
         Source::GroupGauge(|group, jiffy| jiffies(group.samples.rto_max, jiffy)),
     )
-    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
     metric(
         "tcp_smoothed_rtt",
         Seconds,
@@ -293,7 +294,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.srtt_us",
         Source::GroupHistogram(|group, _| time(&group.samples.smoothed_rtt, MICROSECOND)),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_SRTT_US"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SRTT_US]),
     metric(
         "tcp_congestion_window",
         Segments,
@@ -302,7 +303,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.snd_cwnd",
         Source::GroupHistogram(|group, _| size(&group.samples.congestion_window)),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_SND_CWND"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SND_CWND]),
     metric(
         "tcp_slow_start_threshold",
         Segments,
@@ -311,7 +312,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.snd_ssthresh",
         Source::GroupHistogram(|group, _| size(&group.samples.slow_start_threshold)),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_SND_SSTHRESH"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SND_SSTHRESH]),
     metric(
         "tcp_mss",
         Bytes,
@@ -320,7 +321,7 @@ pub static METRICS: &[Metric] = &[
         "tcp_sock.mss_cache",
         Source::GroupHistogram(|group, _| size(&group.samples.mss)),
     )
-    .needs(&[FOLD, STATE], &["TCP_SOCK_MSS_CACHE"]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_MSS_CACHE]),
     metric(
         "tcp_rto",
         Seconds,
@@ -329,7 +330,7 @@ pub static METRICS: &[Metric] = &[
         "inet_connection_sock.icsk_rto",
         Source::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy)),
     )
-    .needs(&[FOLD, STATE], &["ICSK_RTO"]),
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
     metric(
         "tcp_sender_busy",
         Seconds,
@@ -366,7 +367,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["state"])
-    .needs(&["tcp_cong_state_set"], &[]),
+    .needs(&[CONGESTION], &[]),
     metric(
         "tcp_connections",
         Count,
@@ -385,7 +386,7 @@ pub static METRICS: &[Metric] = &[
         Source::Algorithms,
     )
     .by(&["algorithm"])
-    .needs(&[FOLD, STATE], &["ICSK_CA_OPS", "TCP_CONGESTION_OPS_NAME"]),
+    .needs(&[FOLD, STATE], &[global::ICSK_CA_OPS, global::TCP_CONGESTION_OPS_NAME]),
     metric(
         "tcp_connections_opened",
         Count,
@@ -426,7 +427,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["reason"])
-    .needs(&[STATE], &["SOCK_ERR"]),
+    .needs(&[STATE], &[global::SOCK_ERR]),
     metric(
         "tcp_listen_drops",
         Count,
@@ -455,7 +456,7 @@ pub static METRICS: &[Metric] = &[
         ]),
     )
     .by(&["direction"])
-    .needs(&["tcp_send_reset", "tcp_receive_reset"], &[]),
+    .needs(&[RESET_SENT, RESET_RECEIVED], &[]),
     metric(
         "tcp_handshake",
         Seconds,
@@ -487,7 +488,7 @@ pub static METRICS: &[Metric] = &[
         Source::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
     .by(&["source"])
-    .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err", "xdp_bulk_tx", "xdp_devmap_xmit", "xdp_cpumap_enqueue"]),
+    .needs_one_of(&[DROPS, TRAPS, XDP, XDP_REDIRECT, XDP_BULK, XDP_DEVMAP, XDP_CPUMAP]),
     metric(
         "dropped",
         Bytes,

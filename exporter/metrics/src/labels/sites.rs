@@ -4,6 +4,7 @@
 use crate::{labels::classes::coarse, snapshot::DropSite};
 use common::{
     drops::{Direction, DropKey, DropRow, DropSource, NamedDropKey, Protocol, skip, xdp_action},
+    kernel::programs::{XDP, XDP_REDIRECT},
     net::connection::ConnectionType,
     text::Name,
 };
@@ -65,7 +66,7 @@ fn of_name(key: &NamedDropKey) -> DropSite {
 
 /// The tracepoint that reports a failure.
 const fn hook(cause: i32) -> &'static str {
-    if cause < 0 { "xdp_redirect_err" } else { "xdp_exception" }
+    if cause < 0 { XDP_REDIRECT } else { XDP }
 }
 
 /// Why an XDP program or its driver dropped a packet: the action, or the error of a redirect.

@@ -15,7 +15,10 @@ use crate::{
     },
     lifecycle::{setup, signals},
 };
-use common::drops::capture::Site;
+use common::{
+    drops::capture::Site,
+    kernel::{fields::global, programs::DROPS},
+};
 use nix::{
     errno::Errno,
     net::if_::if_indextoname,
@@ -126,12 +129,12 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
 /// Why there would be nothing to capture.
 fn check(plan: &Plan) -> Result<(), CaptureError> {
     const FIELDS: [&str; 4] = [
-        "SK_BUFF_DATA",
-        "SK_BUFF_HEAD",
-        "SK_BUFF_NETWORK_HEADER",
-        "SK_BUFF_MAC_HEADER",
+        global::SK_BUFF_DATA,
+        global::SK_BUFF_HEAD,
+        global::SK_BUFF_NETWORK_HEADER,
+        global::SK_BUFF_MAC_HEADER,
     ];
-    if let Some(reason) = plan.why_off("kfree_skb") {
+    if let Some(reason) = plan.why_off(DROPS) {
         return Err(CaptureError::Lacking(reason.to_owned()));
     }
     let missing = plan.missing_fields.iter().find(|(global, _)| FIELDS.contains(global));

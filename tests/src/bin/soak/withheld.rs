@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use anyhow::{Context as _, Result};
+use common::kernel::tracepoints::Tracepoint;
 
 use super::stage::cable_of;
 use super::unseen::Unseen;
 
-const EVENTS: [&str; 7] = [
-    "sock/inet_sock_set_state",
-    "skb/kfree_skb",
-    "tcp/tcp_cong_state_set",
-    "tcp/tcp_receive_reset",
-    "tcp/tcp_retransmit_skb",
-    "tcp/tcp_retransmit_synack",
-    "tcp/tcp_send_reset",
-];
+/// The tracepoints of the exporter. That of the segment path is left out: what it counts is not compared here.
+fn tracepoints() -> impl Iterator<Item = Tracepoint> {
+    let all = Tracepoint::ALL.into_iter();
+    all.filter(|tracepoint| *tracepoint != Tracepoint::TcpProbe)
+}
 
 /// The account; closed on drop.
 #[derive(Debug)]
@@ -31,9 +28,9 @@ impl Withheld {
         let instance = instances.join(format!("tcpvitals-soak-{}", process::id()));
         let account = Self(create_dir(&instance).is_ok().then_some(instance));
         if account.follow_threads().is_ok() {
-            for event in EVENTS {
+            for tracepoint in tracepoints() {
                 // A kernel may lack an event; then it withholds none.
-                account.enable(event).ok();
+                account.enable(tracepoint).ok();
             }
         }
         account
@@ -52,9 +49,12 @@ impl Withheld {
         Ok(())
     }
 
-    fn enable(&self, event: &str) -> Result<()> {
-        let instance = self.0.as_ref().context("no account")?;
-        write(instance.join("events").join(event).join("enable"), "1")?;
+    fn enable(&self, tracepoint: Tracepoint) -> Result<()> {
+        let events = self.0.as_ref().context("no account")?.join("events");
+        write(
+            events.join(tracepoint.system()).join(tracepoint.name()).join("enable"),
+            "1",
+        )?;
         Ok(())
     }
 
@@ -66,8 +66,7 @@ impl Withheld {
         };
         let trace = read_to_string(instance.join("trace")).context("read the account of ftrace")?;
         for line in trace.lines().filter(|line| !line.starts_with('#')) {
-            for event in EVENTS {
-                let name = event.rsplit('/').next().unwrap_or(event);
+            for name in tracepoints().map(Tracepoint::name) {
                 let Some((_, fields)) = line.split_once(&format!(": {name}: ")) else {
                     continue;
                 };

@@ -83,7 +83,7 @@ impl Btf {
 
     fn walk(&self, root: Type<'_>, path: &str) -> Result<Member, Missing> {
         let inside = |step: &str| Missing::Inside(step.to_owned());
-        let mut place = Place {
+        let mut place = MemberOffset {
             bits: 0,
             width: 0,
             id: root.id,
@@ -99,7 +99,7 @@ impl Btf {
                 }
                 let distance = self.bit_size(element).and_then(|size| size.checked_mul(index));
                 let bits = distance.and_then(|distance| place.bits.checked_add(distance));
-                place = Place {
+                place = MemberOffset {
                     bits: bits.ok_or(Missing::Type)?,
                     width: 0,
                     id: element,
@@ -111,7 +111,7 @@ impl Btf {
 
     /// Looks for a name in `parent` and in the anonymous structures within. Each of those is searched once, so that
     /// nesting in circles or by powers of two ends.
-    fn field(&self, parent: Type<'_>, bits: u32, name: &str) -> Option<Place> {
+    fn field(&self, parent: Type<'_>, bits: u32, name: &str) -> Option<MemberOffset> {
         let mut searched = HashSet::new();
         let mut open = vec![(parent, bits)];
         while let Some((parent, start)) = open.pop() {
@@ -124,7 +124,7 @@ impl Btf {
                 };
                 let bits = start.checked_add(offset)?;
                 if self.is_string(member, name) {
-                    return Some(Place { bits, width, id });
+                    return Some(MemberOffset { bits, width, id });
                 }
                 let anonymous = if self.is_string(member, "") {
                     self.structure(id)
@@ -139,7 +139,7 @@ impl Btf {
         None
     }
 
-    fn measure(&self, place: Place) -> Option<Member> {
+    fn measure(&self, place: MemberOffset) -> Option<Member> {
         let whole = self.bit_size(place.id)?;
         let int = self.resolve(place.id).filter(|found| found.kind == INT);
         let (shift, bit_size) = match (place.width, int.and_then(|int| int.rows().next())) {
@@ -192,7 +192,7 @@ impl Btf {
 
 /// Something inside a structure, on the way to a [`Member`].
 #[derive(Clone, Copy)]
-struct Place {
+struct MemberOffset {
     /// From the start of the outermost structure.
     bits: u32,
     /// 0 unless it is a bit-field by `kind_flag`.

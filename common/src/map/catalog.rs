@@ -1,0 +1,226 @@
+//! Every map: its kind, number of entries, key and value; who writes, who reads, what happens when it is full. The programs define
+//! the maps by these rows, and the exporter reaches a map by the constant of its row alone: neither can mistake a type, and a map
+//! that is not as its row says is refused at load.
+//!
+//! Where user space sets the number of entries before loading, the one here is a placeholder.
+
+use crate::{
+    drops::{
+        DropCounts, DropKey, NamedDropKey, Note, NoteKind,
+        capture::{Draft, SITES, Site, SiteState, queue},
+    },
+    kernel::tracepoints::{Run, Tracepoint},
+    map::{
+        lost::Lost,
+        recent::{RECENT, Recent},
+        settings::Settings,
+        slots::Table,
+    },
+    tcp::{
+        event::Event,
+        flow::FlowState,
+        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
+        listener::ListenerState,
+        record::FlowRecord,
+    },
+};
+use core::marker::PhantomData;
+
+/// A map, by its name.
+pub struct Map<K, V> {
+    name: &'static str,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for Map<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Map<K, V> {}
+
+impl<K, V> Map<K, V> {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            types: PhantomData,
+        }
+    }
+
+    /// The name of its definition.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+/// The value of a map that holds one for each CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct PerCpu<V>(PhantomData<V>);
+
+/// The key of a trie: a prefix, as the kernel wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Prefix<K> {
+    /// Length in bits.
+    pub length: u32,
+    /// The bits, in network byte order.
+    pub bits: K,
+}
+
+/// What a prefix is of.
+pub trait IsPrefix {
+    /// The type of its bits.
+    type Bits;
+}
+
+impl<K> IsPrefix for Prefix<K> {
+    type Bits = K;
+}
+
+/// What a map must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The name of its definition.
+    pub name: &'static str,
+    /// Bytes of a key.
+    pub key: usize,
+    /// Bytes of a value, on one CPU.
+    pub value: usize,
+    /// Whether there is a value for each CPU.
+    pub per_cpu: bool,
+}
+
+/// Most prefixes of one family. Memory is taken for those in use only.
+pub const SUBNETS: usize = 1 << 20;
+
+/// `BPF_F_NO_PREALLOC`: memory is taken for entries in use only.
+pub const NO_PREALLOC: usize = 1;
+
+/// Calls `$callback!` with every map: documentation, `NAME: Kind[entries, flags] Key => Value;`.
+#[macro_export]
+macro_rules! kernel_maps {
+    ($callback:ident) => {
+        $callback! {
+            /// Socket -> state of its flow. Written by hooks and the fold, walked by the iterators. When the kernel gives no storage:
+            /// [`Lost::FlowsUntracked`].
+            FLOWS: SkStorage[] i32 => FlowState;
+            /// Socket -> state of its listener, from when it listens or is first seen until it listens no more. Written by hooks and
+            /// `fold_listeners`, walked by `fold_listeners`. When the kernel gives no storage, the listener turns away uncounted.
+            LISTENERS: SkStorage[] i32 => ListenerState;
+            /// Slot -> counters of the group, per CPU. Written by hooks and the fold, read by user space. As large as the number of
+            /// slots, so never full.
+            GROUPS: PerCpuArray[2] u32 => GroupCounters;
+            /// Slot -> what the fold saw of the group's live flows. Written by the fold, read by user space. As large as `GROUPS`.
+            SAMPLES: Array[2] u32 => Samples;
+            /// Labels ([`GroupKey::words`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot
+            /// `other` and [`Lost::GroupOverflow`].
+            GROUP_SLOTS: HashMap[2] [u64; GroupKey::WORDS] => u32;
+            /// Labels of a drop ([`DropKey::words`]) -> slot. Written and read by `kfree_skb`, read by user space. When full: slot
+            /// `other` and [`Lost::DropOverflow`].
+            DROP_SLOTS: HashMap[2] [u64; DropKey::WORDS] => u32;
+            /// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks.
+            RECENT_GROUPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; GroupKey::WORDS]>;
+            /// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`.
+            RECENT_DROPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; DropKey::WORDS]>;
+            /// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other`
+            /// of the source and [`Lost::DropOverflow`].
+            NAMED_DROP_SLOTS: HashMap[2] NamedDropKey => u32;
+            /// [`NoteKind`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet before
+            /// `kfree_skb` does, taken by it.
+            NOTES: PerCpuArray[{ NoteKind::COUNT }] u32 => Note;
+            /// Slot -> drops, per CPU. Written by all hooks on drops, read by user space. As large as the number of slots.
+            DROPS: PerCpuArray[2] u32 => DropCounts;
+            /// CPU -> the buffer of dropped packets for `capture`. Written by `kfree_skb`, read by user space. When full: `tail_drops` of
+            /// the site.
+            CAPTURE_PACKETS: PerfEventByteArray[] u32 => u32;
+            /// [`Run`] -> the event that is being prepared, per CPU. Written and read by `kfree_skb`.
+            CAPTURE_DRAFTS: PerCpuArray[{ Run::COUNT }] u32 => Draft;
+            /// Site -> whether a filter refuses it, and how many packets found the queue full. Written by `kfree_skb` and user space.
+            /// When full, the packets count in `CAPTURE_QUEUE`.
+            CAPTURE_SITES: HashMap[{ SITES }, { NO_PREALLOC }] Site => SiteState;
+            /// [`queue`] -> count. Written by `kfree_skb` and user space, each their own words.
+            CAPTURE_QUEUE: Array[{ queue::WORDS as usize }] u32 => u64;
+            /// [`Table`] -> slots given out. Written by hooks; user space sets apart the rows `other` of drops.
+            SLOTS_USED: Array[{ Table::COUNT }] u32 => u64;
+            /// [`Lost`] -> count, per CPU. Written by hooks, read by user space.
+            LOST: PerCpuArray[{ Lost::COUNT }] u32 => u64;
+            /// Entry -> live flows of a congestion-control algorithm; [`AlgorithmCount`] says which one is whose. Written by the fold,
+            /// read by user space. When full the algorithm is not shown.
+            ALGORITHMS: Array[{ ALGORITHM_COUNT as usize }] u32 => AlgorithmCount;
+            /// 0 -> the record that the dump is writing, per CPU: it is too large for the stack. Written and read by the dump, which
+            /// user space runs once at a time.
+            SCRATCH: PerCpuArray[1] u32 => FlowRecord;
+            /// Events of flows, in the order in which they happened on each CPU. Written by hooks when `trace` runs, read by user space.
+            /// When full: `EVENTS_LOST`. As small as can be when nobody reads.
+            EVENTS: RingBuf[4096] () => Event;
+            /// 0 -> events that found no room in `EVENTS`, per CPU. Written by hooks, read by user space.
+            EVENTS_LOST: PerCpuArray[1] u32 => u64;
+            /// [`Tracepoint`] -> the kernel's number of its first program; the last entry is scratch. Written by user space before
+            /// `find_programs` runs, which reads it.
+            PROGRAM_IDS: Array[{ Tracepoint::COUNT + 1 }] u32 => u64;
+            /// [`Tracepoint`] -> how far the word by which the kernel knows that the first program is at work on a CPU lies from `HERE`
+            /// on that CPU; 0 while that is not known. Written by `find_programs`, read by the programs that take over.
+            DISTANCES: Array[{ Tracepoint::COUNT }] u32 => u64;
+            /// 0 -> for each [`Tracepoint`] the address of that word on this CPU; 0 until it has been needed there, or while it is not
+            /// known. Each entry is written and read by the program that takes over on its tracepoint alone.
+            HERE: PerCpuArray[1] u32 => [u64; Tracepoint::COUNT];
+            /// [`Tracepoint`] -> events that its second program took over, per CPU, less those for which the first ran after all.
+            /// Written by both, read by user space.
+            TAKEN_OVER: PerCpuArray[{ Tracepoint::COUNT }] u32 => u64;
+            /// Task -> by [`Tracepoint`], not zero when the second program took over the event that the task is in. Written and read by
+            /// the programs where a task can lose its CPU meanwhile. When the kernel gives no storage, the event is not taken over: it
+            /// is lost, and counted as such.
+            TASK_NOTES: TaskStorage[] i32 => [u32; Tracepoint::COUNT];
+            /// 0 -> number of the running fold. Written by user space before each fold.
+            EPOCH: Array[1] u32 => u64;
+            /// 0 -> settings. Written by user space, last of all that a configuration changes.
+            SETTINGS: Array[1] u32 => Settings;
+            /// TCP port in host byte order -> number of the application protocol, 0 for none. Written by user space.
+            PORTS: Array[{ 1 << 16 }] u32 => u16;
+            /// IPv4 prefix -> number of the configured subnet. Written by user space.
+            SUBNETS_V4: LpmTrie[{ SUBNETS }] Prefix<u32> => u32;
+            /// IPv6 prefix -> number of the configured subnet. Written by user space.
+            SUBNETS_V6: LpmTrie[{ SUBNETS }] Prefix<[u32; 4]> => u32;
+        }
+    };
+}
+
+/// The constant's type, and the layout that the kernel shows, by the kind of map.
+macro_rules! of_kind {
+    (PerCpuArray, $key:ty, $value:ty) => { Map<$key, PerCpu<$value>> };
+    ($kind:ident, $key:ty, $value:ty) => { Map<$key, $value> };
+    (layout PerCpuArray, $name:expr, $key:ty, $value:ty) => { Layout::of::<$key, $value>($name, true) };
+    // What it holds is not said to the kernel.
+    (layout RingBuf, $name:expr, $key:ty, $value:ty) => { Layout::of::<(), ()>($name, false) };
+    (layout $kind:ident, $name:expr, $key:ty, $value:ty) => { Layout::of::<$key, $value>($name, false) };
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident[$($size:tt)*] $key:ty => $value:ty;)+) => {
+        $(
+            $(#[$doc])*
+            pub const $name: of_kind!($kind, $key, $value) = Map::new(stringify!($name));
+            // Entries and flags are for the programs alone.
+            const _: &[usize] = &[$($size)*];
+        )+
+
+        /// What every map must be like.
+        pub const LAYOUTS: &[Layout] = &[$(of_kind!(layout $kind, stringify!($name), $key, $value),)+];
+    };
+}
+
+impl Layout {
+    const fn of<K, V>(name: &'static str, per_cpu: bool) -> Self {
+        // The kernel gives the values of all CPUs at distances of whole words.
+        assert!(!per_cpu || size_of::<V>().is_multiple_of(8));
+        Self {
+            name,
+            key: size_of::<K>(),
+            value: size_of::<V>(),
+            per_cpu,
+        }
+    }
+}
+
+kernel_maps!(rows);

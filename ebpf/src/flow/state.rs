@@ -1,0 +1,51 @@
+//! The state of a flow in its socket's storage: there from the first SYN (as client) or the end of the handshake until the socket
+//! is gone.
+
+use crate::{
+    atomic,
+    flow::storage::{Storage, Stored},
+    maps::FLOWS,
+};
+use aya_ebpf::btf_maps::SkStorage;
+use common::tcp::flow::{CLOSED, ESTABLISHED, FlowState};
+
+/// A flow that has a state.
+pub(crate) type Flow = Stored<FlowState>;
+
+impl Storage for FlowState {
+    const MAP: &'static SkStorage<Self> = &FLOWS;
+}
+
+impl Flow {
+    /// Makes a filled-in state visible to the collecting iterator, which looks at the flags first: the exchange is a barrier.
+    #[inline(always)]
+    pub(crate) fn establish(self, flags: u32) {
+        atomic::replace(&self.flags, 0, flags);
+    }
+
+    /// Ends an established flow; false when it has been ended by now. Two may try: a hook, and the iterator that meets a flow whose
+    /// end no hook saw.
+    #[inline(always)]
+    pub(crate) fn end(self) -> bool {
+        let flags = self.flags.get();
+        flags & ESTABLISHED != 0 && atomic::replace(&self.flags, flags, CLOSED)
+    }
+
+    /// Whether the flow belongs to a group: it is established, or was until it was closed.
+    #[inline(always)]
+    pub(crate) fn has_slot(self) -> bool {
+        self.flags.get() != 0
+    }
+
+    /// As [`Self::is_established`], for an iterator: it has no lock, and must not read a state from before it was filled in.
+    #[inline(always)]
+    pub(crate) fn is_visible(self) -> bool {
+        atomic::read_first(&self.flags) & ESTABLISHED != 0
+    }
+
+    /// Whether the handshake is over and the connection is not.
+    #[inline(always)]
+    pub(crate) fn is_established(self) -> bool {
+        self.flags.get() & ESTABLISHED != 0
+    }
+}
