@@ -5,7 +5,7 @@ use crate::{
     lifecycle::throttle::{FAULT, Throttle},
     serve::web::served::Served,
 };
-use std::{sync::Arc, time::Instant};
+use std::{fmt::Display, sync::Arc, time::Instant};
 use tcpvitals_metrics::snapshot::Refusal;
 
 use crate::serve::web::access::peer::Peer;
@@ -26,7 +26,7 @@ impl Report {
     }
 
     /// A connection or a request of `peer` was refused; `limit` is the bound or guard, as an operator knows it.
-    pub(crate) fn refuse(&self, why: Refusal, peer: Peer, limit: &str) {
+    pub(crate) fn refuse(&self, why: Refusal, peer: Peer, limit: impl Display) {
         self.served.refused(why);
         if let Some(times) = self.due(why, tokio::time::Instant::now().into_std()) {
             tracing::warn!(

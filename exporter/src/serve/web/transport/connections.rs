@@ -87,15 +87,16 @@ impl Connections {
             refused,
         } = admission;
         if let Some((why, peer)) = refused {
-            let limit = if why == Refusal::ConnectionsPerPeer {
-                format!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows")
+            let most = table::MOST;
+            if why == Refusal::ConnectionsPerPeer {
+                let limit = format_args!(
+                    "a peer has {per_peer} connections, as many as limits.connections_per_peer allows"
+                );
+                self.report.refuse(why, peer, limit);
             } else {
-                format!(
-                    "all {} connections are taken; the longest idle one is closed",
-                    table::MOST
-                )
-            };
-            self.report.refuse(why, peer, &limit);
+                let limit = format_args!("all {most} connections are taken; the longest idle one is closed");
+                self.report.refuse(why, peer, limit);
+            }
         }
         Arc::new(Connection {
             number,
@@ -190,8 +191,8 @@ impl Connection {
             let Some((due, busy)) = due else { return };
             if due <= Instant::now() {
                 if busy {
-                    let limit = format!("an answer was not taken within {} s", ANSWER.as_secs());
-                    self.all.report.refuse(Refusal::AnswerTime, self.peer, &limit);
+                    let limit = format_args!("an answer was not taken within {} s", ANSWER.as_secs());
+                    self.all.report.refuse(Refusal::AnswerTime, self.peer, limit);
                     self.ending.reset();
                 }
                 return;
