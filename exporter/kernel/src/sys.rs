@@ -2,4 +2,5 @@
 
 pub mod memory;
 pub(crate) mod record;
+pub mod socket;
 pub(crate) mod syscall;

@@ -30,7 +30,7 @@ use table::{Admission, Table};
 use tcpvitals_kernel::sys::memory;
 
 /// Longest time for one answer: from the request until a client has taken all but the last of it.
-pub(crate) const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Longest time without a request on a connection of HTTP/2. For HTTP/1.1 it is the time for the next header.
 const IDLE: Duration = Duration::from_secs(120);
@@ -89,9 +89,8 @@ impl Connections {
         if let Some((why, peer)) = refused {
             let most = table::MOST;
             if why == Refusal::ConnectionsPerPeer {
-                let limit = format_args!(
-                    "a peer has {per_peer} connections, as many as limits.connections_per_peer allows"
-                );
+                let limit =
+                    format_args!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows");
                 self.report.refuse(why, peer, limit);
             } else {
                 let limit = format_args!("all {most} connections are taken; the longest idle one is closed");

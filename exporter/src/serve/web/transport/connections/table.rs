@@ -255,7 +255,7 @@ impl Table {
         let entry = self.entries.get(&number)?;
         Some(match entry.busy_since() {
             Some(since) => (since + answer, true),
-            None if entry.ending.is_stalled() => (entry.since + answer, true),
+            None if entry.ending.is_untaken() => (entry.since + answer, true),
             None => (entry.since + idle, false),
         })
     }

@@ -90,7 +90,7 @@ impl Entry {
             return now.saturating_duration_since(answered) / BUSY;
         }
         let idle = now.saturating_duration_since(self.since);
-        if self.ending.is_stalled() {
+        if self.ending.is_untaken() {
             return idle / BUSY;
         }
         if self.heard && !self.served {
@@ -115,7 +115,7 @@ impl Entry {
 
     /// An answer is under way: it is made, or the client takes it slowly.
     pub(super) fn is_busy(&self) -> bool {
-        !self.requests.is_empty() || self.ending.is_stalled()
+        !self.requests.is_empty() || self.ending.is_untaken()
     }
 
     /// Whether it has had no answer that the kernel may still be delivering, or does not take the one that it has.

@@ -36,7 +36,9 @@ impl Order {
 
     fn make(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) {
         self.made = Some(now);
-        let strangers = entries.iter().filter(|(_, entry)| entry.is_strange() && !entry.is_young(now));
+        let strangers = entries
+            .iter()
+            .filter(|(_, entry)| entry.is_strange() && !entry.is_young(now));
         self.turns.clear();
         self.turns
             .extend(strangers.map(|(number, entry)| (entry.rank(now), Reverse(*number))));
