@@ -46,7 +46,6 @@ fn is_open(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-#[ignore = "/healthz takes up to 300 ms on two processors"]
 fn idle_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;

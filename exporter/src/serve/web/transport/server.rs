@@ -142,7 +142,9 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; the longest idle one is closed");
+                if let Some(times) = connections.report.due("accept") {
+                    tracing::warn!(%error, times, "no connection can be accepted; the longest idle one is closed");
+                }
                 // Most often there are too many open files: give one time to be closed.
                 connections.close_one();
                 sleep(Duration::from_millis(100)).await;
