@@ -262,10 +262,18 @@ async fn listen(
         files,
         config_too,
     } = watched;
+    // On a thread that runs tasks: those of connections then begin without another having to be woken.
+    let serving = tokio::spawn(web::serve(
+        listener,
+        http::router(service),
+        Arc::clone(&web),
+        connections,
+        stop,
+    ));
     // Whoever connects from now on is waited for by the kernel.
     systemd::ready();
     tokio::select! {
-        ended = web::serve(listener, http::router(service), Arc::clone(&web), connections, stop) => ended,
+        ended = serving => ended.map_err(io::Error::other)?,
         never = follow(hangup, reloader) => match never {},
         never = stay_current(reloader, &web, files, config_too) => match never {},
         never = systemd::stay_alive(&collector) => match never {},

@@ -47,10 +47,6 @@ const LONGEST: usize = 400;
 
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
-    (
-        "exporter/src/serve/web/transport/connections/table.rs",
-        "one rule of who goes, beside the places that it decides about",
-    ),
     ("common/src/tcp/group.rs", "the counters of a group beside its key"),
     (
         "ebpf/src/kernel.rs",

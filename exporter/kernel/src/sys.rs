@@ -2,4 +2,5 @@
 
 pub mod memory;
 pub(crate) mod object;
+pub mod socket;
 pub(crate) mod syscall;

@@ -153,8 +153,11 @@ fn answers_that_nobody_takes() -> Result<()> {
     let plain = start(EACH_ITS_OWN)?;
     let _flows = Flows::open(scaled(300))?;
     ensure!(plain.get("/metrics", "*/*")?.status == 200, "no scrape");
+    // The kernel has room for the whole answer.
+    let small = start("")?;
     thread::scope(|scope| {
         let drop_by_drop = scope.spawn(|| read_slowly(narrow(plain.address())?, DEADLINE + patience()));
+        let held = scope.spawn(|| read_slowly(narrow(small.address())?, DEADLINE + patience()));
         let stuck = scope.spawn(|| {
             let mut client = Http2::connect(&web, exporter.address(), 0)?;
             client.request(GET, "/metrics", 1, END_STREAM)?;
@@ -162,7 +165,11 @@ fn answers_that_nobody_takes() -> Result<()> {
             closed?;
             Ok::<_, anyhow::Error>(took)
         });
-        for (what, attack) in [("a byte a second", drop_by_drop), ("HTTP/2", stuck)] {
+        for (what, attack) in [
+            ("a byte a second", drop_by_drop),
+            ("a small answer", held),
+            ("HTTP/2", stuck),
+        ] {
             let took = attack.join().map_err(|_panic| anyhow::anyhow!("{what} panicked"))??;
             report(&format!("{what}: cut off after {took:?}"));
             ensure!(
@@ -170,9 +177,76 @@ fn answers_that_nobody_takes() -> Result<()> {
                 "{what}: cut off after {took:?}"
             );
         }
-        // Over HTTP/1.1 the kernel may be the first to give up, which nobody is told.
+        for exporter in [&plain, &small] {
+            ensure!(
+                refused(exporter.address(), "answer_time", "")? == 1.0,
+                "it was not counted: {}",
+                exporter.stderr()
+            );
+            require_warning(exporter)?;
+        }
         require_warning(&exporter)
     })
+}
+
+#[test]
+fn answers_that_are_taken_slowly_again() -> Result<()> {
+    let seconds = Duration::from_secs;
+    let _turn = turn::shared()?;
+    let exporter = start("")?;
+    let mut stream = narrow(exporter.address())?;
+    stream.set_read_timeout(Some(patience()))?;
+    let (took, first) = timed(|| take(&mut stream, seconds(10)));
+    first?;
+    let mut since = took;
+    while since < seconds(35) {
+        let (took, next) = timed(|| {
+            thread::sleep(seconds(8));
+            take(&mut stream, Duration::ZERO)
+        });
+        next?;
+        since += took;
+    }
+    // By now it is more than a minute since the window was too small for the first time.
+    take(&mut stream, seconds(75).saturating_sub(since))?;
+    ensure!(refused(exporter.address(), "answer_time", "")? == 0.0, "it was cut off");
+    Ok(())
+}
+
+/// Asks for the metrics three times at once, and takes the answers whole: slowly for a while, then as they come.
+fn take(stream: &mut TcpStream, slowly: Duration) -> Result<()> {
+    const COUNT: usize = 3;
+    for _ in 0..COUNT {
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    }
+    let slow = Deadline::after(slowly);
+    let (mut bytes, mut whole) = (Vec::new(), 0);
+    while whole < COUNT {
+        let mut piece = vec![0; 1 << 16];
+        if !slow.passed() {
+            thread::sleep(Duration::from_millis(500));
+            piece.truncate(512);
+        }
+        let read = stream
+            .read(&mut piece)
+            .with_context(|| format!("{whole} answers came"))?;
+        ensure!(read > 0, "{whole} answers came");
+        bytes.extend_from_slice(&piece[..read]);
+        while let Some(length) = length_of_answer(&bytes) {
+            bytes.drain(..length);
+            whole += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the first answer, if it is whole.
+fn length_of_answer(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let length = head + length.parse::<usize>().ok()?;
+    (bytes.len() >= length).then_some(length)
 }
 
 fn require_warning(exporter: &Exporter<'_>) -> Result<()> {

@@ -72,6 +72,16 @@ const TRAPS: &[Trap] = &[
         words: &[":1", "nested deeper than 64"],
     },
     Trap {
+        name: "a word for every two bytes",
+        lay: |path| {
+            Ok(write(
+                path,
+                "subnets:\n- {name: a, cidrs: [".to_owned() + &"x,".repeat(8_000_000),
+            )?)
+        },
+        words: &[":2", "more than 1250000 words", "join networks"],
+    },
+    Trap {
         name: "more networks than are allowed",
         lay: |path| Ok(write(path, networks(100_001)?)?),
         words: &["100001 networks", "limits.subnets allows 100000"],

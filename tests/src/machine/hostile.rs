@@ -39,8 +39,13 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "answers_that_nobody_takes",
-        "an answer that is read a byte a second, and a stream of HTTP/2 whose window stays 0",
-        "both are cut off after 60 s",
+        "an answer that is read a byte a second, a small one that the kernel has room for, and a stream of HTTP/2 whose window stays 0",
+        "all are cut off after 60 s, with a line in the log",
+    ),
+    attack(
+        "answers_that_are_taken_slowly_again",
+        "answers that are taken slowly, and more than a minute later others on the same connection",
+        "no attack: they are delivered whole",
     ),
     attack(
         "bodies_that_nobody_asked_for",
@@ -125,7 +130,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "configurations_that_are_no_files",
-        "a configuration is a pipe, a device, a folder, a terabyte, nested 100,000 deep, or has 100,001 networks, at the start and at a reload",
+        "a configuration is a pipe, a device, a folder, a terabyte, nested 100,000 deep, has 8,000,000 words, or 100,001 networks, at the start and at a reload",
         "it is refused within seconds with the reason; everybody is served meanwhile, and memory stays",
     ),
     attack(

@@ -5,7 +5,10 @@
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{locate, nesting};
+use super::{
+    locate,
+    nesting::{self, Excess},
+};
 
 /// Why a text is not the wanted mapping, and in which line.
 pub(super) struct Malformed {
@@ -25,7 +28,7 @@ pub enum Quote {
 /// The settings that `text` holds; no document at all holds none.
 pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> Result<T, Malformed> {
     refuse_control_characters(text)?;
-    refuse_deep_nesting(text)?;
+    refuse_excess(text)?;
     refuse_all_but_one_document(text)?;
     let raw = serde_yaml::from_str::<Option<T>>(text);
     Ok(raw.map_err(|error| misshapen(text, &error, quote))?.unwrap_or_default())
@@ -51,16 +54,21 @@ fn refuse_control_characters(text: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn refuse_deep_nesting(text: &str) -> Result<(), Malformed> {
-    nesting::too_deep(text).map_or(Ok(()), |line| {
-        Err(Malformed {
-            line: Some(line),
-            what: format!(
-                "lists and mappings are nested deeper than {}; close those that are open",
-                nesting::DEEPEST
-            ),
-        })
-    })
+fn refuse_excess(text: &str) -> Result<(), Malformed> {
+    let Some((excess, line)) = nesting::excess(text) else {
+        return Ok(());
+    };
+    let what = match excess {
+        Excess::Depth => format!(
+            "lists and mappings are nested deeper than {}; close those that are open",
+            nesting::DEEPEST
+        ),
+        Excess::Words => format!(
+            "there are more than {} words, brackets and marks; join networks, or check that it is the file that is meant",
+            nesting::MOST
+        ),
+    };
+    Err(Malformed { line: Some(line), what })
 }
 
 fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {

@@ -1,12 +1,25 @@
-//! How deep a text is nested, in one pass and before any parser sees it: the parser's work grows with the square of the depth.
+//! How deep a text is nested and how much is in it, in one pass and before any parser sees it: the parser's work grows with the
+//! square of the depth, and it takes more than a hundred bytes of memory for each word.
 //! It must never judge anything else. Brackets in quotes, comments and block texts open nothing; in a text that is no YAML it
 //! may count too many. From `document`, and back to it.
 
 /// Deepest nesting: far more than any setting has.
 pub(super) const DEEPEST: usize = 64;
 
-/// The line in which a text is nested deeper than [`DEEPEST`], if it is.
-pub(super) fn too_deep(text: &str) -> Option<usize> {
+/// Most words, brackets and marks between them: some more than 100,000 networks take that have a name each.
+pub(super) const MOST: usize = 1_250_000;
+
+/// What a text has too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// It is nested deeper than [`DEEPEST`].
+    Depth,
+    /// More than [`MOST`] words, brackets and marks.
+    Words,
+}
+
+/// What a text has too much of, and the line in which that shows.
+pub(super) fn excess(text: &str) -> Option<(Excess, usize)> {
     let mut scan = Scan {
         text: text.as_bytes(),
         at: 0,
@@ -15,10 +28,15 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
         open: 0,
         columns: Vec::new(),
     };
+    let mut count = 0;
     while let Some(byte) = scan.next_token() {
         scan.token(byte);
+        count += 1;
         if scan.open + scan.columns.len() > DEEPEST {
-            return Some(scan.line);
+            return Some((Excess::Depth, scan.line));
+        }
+        if count > MOST {
+            return Some((Excess::Words, scan.line));
         }
     }
     None
@@ -206,9 +224,24 @@ mod tests {
             "{? '}' : ".repeat(deep),
             "a: |\n  it's\n".to_owned() + "b: " + &"[".repeat(deep),
         ] {
-            assert!(too_deep(&text).is_some(), "{text}");
+            assert_eq!(excess(&text).map(|(excess, _)| excess), Some(Excess::Depth), "{text}");
         }
-        assert_eq!(too_deep(&("a: b\n".to_owned() + &"[".repeat(deep))), Some(2));
+        let text = "a: b\n".to_owned() + &"[".repeat(deep);
+        assert_eq!(excess(&text), Some((Excess::Depth, 2)));
+    }
+
+    #[test]
+    fn a_text_has_a_largest_number_of_words_and_room_for_100_000_networks() {
+        let networks = "- {name: a, cidrs: [10.0.0.0/32]}\n";
+        assert_eq!(excess(&("subnets:\n".to_owned() + &networks.repeat(100_000))), None);
+        for dense in ["x,", "{},", "[],", "a: b,", "'',", "\"\",", "*a,", "!,", "a,\n"] {
+            let text = "a:\n  [".to_owned() + &dense.repeat(MOST);
+            assert_eq!(excess(&text).map(|(excess, _)| excess), Some(Excess::Words), "{dense}");
+        }
+        for dense in ["-\n", "a:\n", "- |\n x\n", "? a\n", "- >\n\n"] {
+            let text = dense.repeat(MOST);
+            assert_eq!(excess(&text).map(|(excess, _)| excess), Some(Excess::Words), "{dense}");
+        }
     }
 
     #[test]
@@ -223,14 +256,14 @@ mod tests {
             "- {name: a, cidrs: [10.0.0.0/8, \"::/0\"]}\n".repeat(1000),
             crate::SAMPLE.to_owned(),
         ] {
-            assert_eq!(too_deep(&text), None, "{text}");
+            assert_eq!(excess(&text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn it_ends_and_never_fails(text in "[\\[\\]{}:,'\"#|>&*!?a \n-]{0,200}") {
-            too_deep(&text);
+            excess(&text);
         }
     }
 }

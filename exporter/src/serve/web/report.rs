@@ -5,7 +5,7 @@ use crate::{
     lifecycle::throttle::{FAULT, Throttle},
     serve::web::served::Served,
 };
-use std::{sync::Arc, time::Instant};
+use std::{fmt::Display, sync::Arc, time::Instant};
 use tcpvitals_metrics::snapshot::Refusal;
 
 use crate::serve::web::access::peer::Peer;
@@ -26,9 +26,9 @@ impl Report {
     }
 
     /// A connection or a request of `peer` was refused; `limit` is the bound or guard, as an operator knows it.
-    pub(crate) fn refuse(&self, why: Refusal, peer: Peer, limit: &str) {
+    pub(crate) fn refuse(&self, why: Refusal, peer: Peer, limit: impl Display) {
         self.served.refused(why);
-        if let Some(times) = self.due(why, tokio::time::Instant::now().into_std()) {
+        if let Some(times) = self.due(why.as_str()) {
             tracing::warn!(
                 reason = why.as_str(),
                 %peer,
@@ -38,9 +38,13 @@ impl Report {
         }
     }
 
-    /// How often it happened since the last line, this time included, if another line is due.
-    fn due(&self, why: Refusal, now: Instant) -> Option<u64> {
-        self.told.log_at(why.as_str(), now).map(|silent| silent + 1)
+    /// How often something of a kind happened since the last line, this time included, if another line is due.
+    pub(crate) fn due(&self, kind: &'static str) -> Option<u64> {
+        self.due_at(kind, tokio::time::Instant::now().into_std())
+    }
+
+    fn due_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
+        self.told.log_at(kind, now).map(|silent| silent + 1)
     }
 }
 
@@ -55,7 +59,7 @@ mod tests {
     fn a_reason_has_a_line_at_first_and_then_every_ten_minutes() {
         let report = Report::new(Arc::new(Served::new(16)));
         let start = tokio::time::Instant::now().into_std();
-        let due = |why, after| report.due(why, start + after);
+        let due = |why: Refusal, after| report.due_at(why.as_str(), start + after);
         assert_eq!(due(Refusal::Host, Duration::ZERO), Some(1));
         assert_eq!(due(Refusal::Host, Duration::from_secs(1)), None);
         assert_eq!(due(Refusal::Password, Duration::from_secs(1)), Some(1));

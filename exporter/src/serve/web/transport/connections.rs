@@ -30,7 +30,7 @@ use table::{Admission, Table};
 use tcpvitals_kernel::sys::memory;
 
 /// Longest time for one answer: from the request until a client has taken all but the last of it.
-pub(crate) const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Longest time without a request on a connection of HTTP/2. For HTTP/1.1 it is the time for the next header.
 const IDLE: Duration = Duration::from_secs(120);
@@ -87,15 +87,15 @@ impl Connections {
             refused,
         } = admission;
         if let Some((why, peer)) = refused {
-            let limit = if why == Refusal::ConnectionsPerPeer {
-                format!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows")
+            let most = table::MOST;
+            if why == Refusal::ConnectionsPerPeer {
+                let limit =
+                    format_args!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows");
+                self.report.refuse(why, peer, limit);
             } else {
-                format!(
-                    "all {} connections are taken; the longest idle one is closed",
-                    table::MOST
-                )
-            };
-            self.report.refuse(why, peer, &limit);
+                let limit = format_args!("all {most} connections are taken; the longest idle one is closed");
+                self.report.refuse(why, peer, limit);
+            }
         }
         Arc::new(Connection {
             number,
@@ -190,8 +190,8 @@ impl Connection {
             let Some((due, busy)) = due else { return };
             if due <= Instant::now() {
                 if busy {
-                    let limit = format!("an answer was not taken within {} s", ANSWER.as_secs());
-                    self.all.report.refuse(Refusal::AnswerTime, self.peer, &limit);
+                    let limit = format_args!("an answer was not taken within {} s", ANSWER.as_secs());
+                    self.all.report.refuse(Refusal::AnswerTime, self.peer, limit);
                     self.ending.reset();
                 }
                 return;

@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use nix::sys::socket::{
     Backlog, MsgFlags, listen, recv, setsockopt,
-    sockopt::{RcvBuf, SndBuf, TcpNoDelay, TcpUserTimeout},
+    sockopt::{RcvBuf, SndBuf, TcpNoDelay},
 };
 use std::{
     io::{self, ErrorKind},
@@ -34,8 +34,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    connections::{ANSWER, Connection, Connections},
-    wire::Wire,
+    connections::{Connection, Connections},
+    wire::{Socket, Wire},
 };
 use crate::serve::web::{
     Web,
@@ -56,10 +56,6 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Longest wait for a request's header, and so also for the next request. Scrapes every 15 s share a connection, those
 /// every 30 s do not just miss it.
 const HEADER: Duration = Duration::from_secs(20);
-
-/// Longest time that the kernel keeps trying to deliver what a client does not take. It runs from the first time that the client's
-/// window is too small for what waits, even if the client takes some of it: so no less than an answer may take.
-const DELIVERY: Duration = ANSWER;
 
 /// Most bytes of a request's header, and of an answer that waits to be sent in addition to the one being sent.
 const BUFFER: usize = 32 << 10;
@@ -146,7 +142,9 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; the longest idle one is closed");
+                if let Some(times) = connections.report.due("accept") {
+                    tracing::warn!(%error, times, "no connection can be accepted; the longest idle one is closed");
+                }
                 // Most often there are too many open files: give one time to be closed.
                 connections.close_one();
                 sleep(Duration::from_millis(100)).await;
@@ -155,15 +153,14 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
     }
 }
 
-/// What every connection inherits: answers leave at once, the kernel holds little of them, and gives up a client that takes none.
-/// Without these it works too.
+/// What every connection inherits: answers leave at once, and the kernel holds little of them. Without these it works too.
+/// Not `TCP_USER_TIMEOUT`: it runs from the first time that the client's window is too small for what waits, whatever the client
+/// has taken since, so it would cut off a later answer of the same connection early.
 fn tune(listener: &TcpListener) {
-    let delivery = u32::try_from(DELIVERY.as_millis()).unwrap_or(u32::MAX);
     for (what, result) in [
         ("SO_SNDBUF", setsockopt(listener, SndBuf, &SEND_BUFFER)),
         ("SO_RCVBUF", setsockopt(listener, RcvBuf, &RECEIVE_BUFFER)),
         ("TCP_NODELAY", setsockopt(listener, TcpNoDelay, &true)),
-        ("TCP_USER_TIMEOUT", setsockopt(listener, TcpUserTimeout, &delivery)),
     ] {
         if let Err(error) = result {
             tracing::debug!(%error, "{what} cannot be set");
@@ -202,12 +199,13 @@ impl Visit {
     ) {
         let connection = Arc::clone(&self.connection);
         let ending = Arc::clone(&connection.ending);
-        let stream = Wire::new(stream, Arc::clone(&ending));
+        let socket = Socket::new(stream, Arc::clone(&ending));
         let serve = async {
             tokio::select! {
-                heard = connection.first_byte(&stream, peer) => if !heard { return },
+                heard = connection.first_byte(&socket, peer) => if !heard { return },
                 _ = stopped.changed() => return,
             }
+            let stream = Wire(Arc::clone(&socket));
             let Some(tls) = current.tls.clone() else {
                 return self.serve(stream, false, watcher).await;
             };
@@ -224,10 +222,14 @@ impl Visit {
                 self.serve(stream, http2, watcher).await;
             }
         };
+        let serve_and_deliver = async {
+            serve.await;
+            connection.deliver(&socket).await;
+        };
         tokio::select! {
             biased;
             () = ending.told() => {}
-            () = serve => {}
+            () = serve_and_deliver => {}
         }
     }
 
@@ -280,8 +282,8 @@ impl Service<Request<Incoming>> for Visit {
 
 impl Connection {
     /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
-    async fn first_byte(&self, stream: &Wire, peer: SocketAddr) -> bool {
-        if timeout(FIRST_BYTE, stream.readable()).await.is_err() {
+    async fn first_byte(&self, socket: &Socket, peer: SocketAddr) -> bool {
+        if timeout(FIRST_BYTE, socket.readable()).await.is_err() {
             tracing::debug!(%peer, "nothing came in time");
             self.all().report.served.refused(Refusal::Handshake);
             self.ending.reset();
@@ -304,5 +306,18 @@ impl Connection {
             }
         }
         None
+    }
+
+    /// Until the client has all that was sent to it. It has the time of an answer for that, and is cut off then; a kernel that was
+    /// left alone with it would hold it for as long as the client likes, and in any number.
+    async fn deliver(&self, socket: &Socket) {
+        if self.ending.is_reset() {
+            return;
+        }
+        self.ending.deliver();
+        tokio::select! {
+            () = socket.deliver() => {}
+            () = self.overdue() => {}
+        }
     }
 }

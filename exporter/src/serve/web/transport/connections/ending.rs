@@ -10,6 +10,7 @@ pub(crate) struct Ending {
     told: Notify,
     reset: AtomicBool,
     stalled: AtomicBool,
+    delivering: AtomicBool,
 }
 
 impl Ending {
@@ -33,12 +34,18 @@ impl Ending {
         self.stalled.store(stalled, Ordering::Relaxed);
     }
 
-    pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed)
+    /// All has been said; the client has yet to take what the kernel holds of it.
+    pub(crate) fn deliver(&self) {
+        self.delivering.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is the client's turn: to take what was sent.
+    pub(super) fn is_untaken(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) || self.delivering.load(Ordering::Relaxed)
     }
 
     /// Whether it is cut off, and not closed: what the client has not taken is not delivered.
     pub(crate) fn is_reset(&self) -> bool {
-        self.reset.load(Ordering::Relaxed) || self.is_stalled()
+        self.reset.load(Ordering::Relaxed) || self.stalled.load(Ordering::Relaxed)
     }
 }

@@ -1,10 +1,10 @@
 //! The table of connections. It has no clock: who asks says what time it is.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+mod entry;
+mod known;
+mod order;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_metrics::snapshot::Refusal;
 use tokio::time::Instant;
 
@@ -13,6 +13,9 @@ use crate::serve::web::{
     access::peer::Peer,
     body::{BodyId, Kind},
 };
+use entry::{Entry, Request};
+use known::Known;
+use order::Order;
 
 /// Most connections at a time, besides those for [`HEALTH`]. In all well below the usual limit of open files, 1024.
 pub(super) const MOST: usize = 496;
@@ -24,26 +27,8 @@ const RESERVED: usize = 48;
 const HEALTH: usize = 16;
 const HEALTH_PER_PEER: usize = 4;
 
-/// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
-const BUSY: u32 = 4;
-
-/// How long it may be our own doing that a connection has no request yet: where the machine is busy, it has come and nobody has
-/// read it.
-const OWN: Duration = Duration::from_secs(1);
-
-/// A connection this young is not closed for another: its first byte may be on its way. The next ones wait in the kernel's queue
-/// meanwhile, so it is the time between connecting and writing and no more.
-const YOUNG: Duration = Duration::from_millis(10);
-
-/// A request of which only a part has come is closed before one that has come whole, within [`OWN`] too.
-const PART: u32 = 64;
-
 /// Connections that were told to close and still have their descriptor. With more, no other is taken in.
 const MOST_LEAVING: usize = 32;
-
-/// How long a peer is known after it has logged in, and how many are.
-const KNOWN: Duration = Duration::from_secs(3600);
-const MOST_KNOWN: usize = 1024;
 
 /// Memory is given back once so many connections have gone that only half of them are left.
 const MANY: usize = 32;
@@ -53,49 +38,14 @@ const MANY: usize = 32;
 pub(super) struct Table {
     next: u64,
     entries: BTreeMap<u64, Entry>,
-    /// Those of strangers that have said nothing yet, and how many strangers there are: so that a flood of them is fended off in less
-    /// time than it takes to send it.
-    silent: BTreeSet<u64>,
+    /// How many are strangers', and in which order these go.
     strange: usize,
-    known: HashMap<Peer, Instant>,
+    order: Order,
+    known: Known,
     /// How many were told to close and are still there.
     leaving: usize,
     /// Most connections since memory was given back.
     highest: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    peer: Peer,
-    only_health: bool,
-    /// Its peer has logged in within the hour.
-    known: bool,
-    opened: Instant,
-    /// Whether its first byte has come, and whether it has had a request.
-    heard: bool,
-    served: bool,
-    /// Since when it does nothing, if it does.
-    since: Instant,
-    requests: BTreeMap<u64, Request>,
-    ending: Arc<Ending>,
-}
-
-#[derive(Debug)]
-struct Request {
-    since: Instant,
-    /// Since when it is the client's turn: to take the answer.
-    answered: Option<Instant>,
-    body: Option<BodyId>,
-}
-
-impl Request {
-    const fn new(since: Instant) -> Self {
-        Self {
-            since,
-            answered: None,
-            body: None,
-        }
-    }
 }
 
 /// A place in the table.
@@ -106,51 +56,6 @@ pub(super) struct Admission {
     pub(super) only_health: bool,
     /// Whether somebody was refused for it.
     pub(super) refused: Option<(Refusal, Peer)>,
-}
-
-impl Entry {
-    /// When the oldest of its requests began.
-    fn busy_since(&self) -> Option<Instant> {
-        self.requests.values().map(|request| request.since).min()
-    }
-
-    /// How long it has kept us waiting: who does longest goes first. It does not while an answer is made, nor while it is so young
-    /// that its first byte may be on its way. An answer that it takes slowly counts for less.
-    fn waits(&self, now: Instant) -> Duration {
-        if self.requests.values().any(|request| request.answered.is_none()) || self.is_young(now) {
-            return Duration::ZERO;
-        }
-        if let Some(answered) = self.requests.values().filter_map(|request| request.answered).min() {
-            return now.saturating_duration_since(answered) / BUSY;
-        }
-        let idle = now.saturating_duration_since(self.since);
-        if self.ending.is_stalled() {
-            return idle / BUSY;
-        }
-        if self.heard && !self.served {
-            (idle / PART).max(idle.saturating_sub(OWN))
-        } else {
-            idle
-        }
-    }
-
-    const fn is_strange(&self) -> bool {
-        !self.known && !self.only_health
-    }
-
-    fn is_young(&self, now: Instant) -> bool {
-        !self.served && now.saturating_duration_since(self.opened) < YOUNG
-    }
-
-    /// An answer is under way: it is made, or the client takes it slowly.
-    fn is_busy(&self) -> bool {
-        !self.requests.is_empty() || self.ending.is_stalled()
-    }
-
-    /// Whether it has had no answer that the kernel may still be delivering, or does not take the one that it has.
-    fn is_cut_off(&self) -> bool {
-        !self.served || self.is_busy()
-    }
 }
 
 impl Table {
@@ -165,7 +70,8 @@ impl Table {
         let own = |entry: &Entry| entry.peer == peer && !entry.only_health;
         let mut refused = None;
         let mut only_health = false;
-        if self.count(own) >= most {
+        // Where there are fewer in all, nobody has to be counted.
+        if self.entries.len() >= most && self.count(own) >= most {
             refused = Some((Refusal::ConnectionsPerPeer, peer));
             match self.first(now, |entry| own(entry) && !entry.is_busy()) {
                 Some(idle) => drop(self.close(idle)),
@@ -179,26 +85,14 @@ impl Table {
         }
         let number = self.next;
         self.next += 1;
-        let ending = Arc::new(Ending::default());
-        let known = self.known.contains_key(&peer);
-        if !known && !only_health {
-            self.strange += 1;
-            self.silent.insert(number);
-        }
-        self.entries.insert(
-            number,
-            Entry {
-                peer,
-                only_health,
-                known,
-                opened: now,
-                heard: false,
-                served: false,
-                since: now,
-                requests: BTreeMap::new(),
-                ending: Arc::clone(&ending),
-            },
-        );
+        let entry = Entry {
+            only_health,
+            known: self.known.contains(peer),
+            ..Entry::new(peer, now)
+        };
+        let ending = Arc::clone(&entry.ending);
+        self.strange += usize::from(entry.is_strange());
+        self.entries.insert(number, entry);
         self.highest = self.highest.max(self.entries.len());
         Admission {
             number,
@@ -224,14 +118,17 @@ impl Table {
 
     /// Who has logged in takes the place of somebody who has not, and never the other way round.
     fn make_room(&mut self, peer: Peer, now: Instant) -> Option<(Refusal, Peer)> {
-        self.forget(now);
-        let is_known = self.known.contains_key(&peer);
+        if self.known.forget(now) {
+            self.mark_known();
+        }
+        let is_known = self.known.contains(peer);
         let full = (!is_known && self.strange >= MOST - RESERVED) || self.count(|entry| !entry.only_health) >= MOST;
         if !full {
             return None;
         }
         let goes = self
-            .first_stranger(now)
+            .order
+            .first(&self.entries, now)
             .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
@@ -249,28 +146,14 @@ impl Table {
         Some(*number)
     }
 
-    /// The stranger that goes first: the first of those that have said nothing, or whoever waits longest.
-    fn first_stranger(&self, now: Instant) -> Option<u64> {
-        let silent = self.silent.first().filter(|number| {
-            let entry = self.entries.get(number);
-            entry.is_some_and(|entry| !entry.is_young(now))
-        });
-        silent.copied().or_else(|| self.first(now, Entry::is_strange))
-    }
-
     /// Whether a stranger may be taken in without that anybody goes who has just come, or that too many are about to go.
-    pub(super) fn has_room(&self, now: Instant) -> bool {
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
         self.leaving < MOST_LEAVING
-            && (self.strange < MOST - RESERVED
-                || self
-                    .first_stranger(now)
-                    .and_then(|first| self.entries.get(&first))
-                    .is_none_or(|first| !first.is_young(now)))
+            && (self.strange < MOST - RESERVED || self.order.first(&self.entries, now).is_some())
     }
 
     fn take_out(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
-        self.silent.remove(&number);
         self.strange -= usize::from(entry.is_strange());
         Some(entry)
     }
@@ -336,7 +219,6 @@ impl Table {
     }
 
     pub(super) fn heard(&mut self, number: u64, now: Instant) {
-        self.silent.remove(&number);
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.heard = true;
             entry.since = now;
@@ -346,7 +228,6 @@ impl Table {
     pub(super) fn begin(&mut self, number: u64, now: Instant) -> u64 {
         let request = self.next;
         self.next += 1;
-        self.silent.remove(&number);
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.served = true;
             entry.requests.insert(request, Request::new(now));
@@ -374,50 +255,26 @@ impl Table {
         let entry = self.entries.get(&number)?;
         Some(match entry.busy_since() {
             Some(since) => (since + answer, true),
-            None if entry.ending.is_stalled() => (entry.since + answer, true),
+            None if entry.ending.is_untaken() => (entry.since + answer, true),
             None => (entry.since + idle, false),
         })
     }
 
     pub(super) fn learn(&mut self, peer: Peer, now: Instant) {
-        if self.known.len() >= MOST_KNOWN && !self.known.contains_key(&peer) {
-            let oldest = self.known.iter().min_by_key(|(_, since)| **since);
-            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
-                self.known.remove(&oldest);
-            }
-        }
-        self.known.insert(peer, now);
+        self.known.learn(peer, now);
         self.mark_known();
-    }
-
-    /// Those who have logged in too long ago are strangers again.
-    fn forget(&mut self, now: Instant) {
-        let known = self.known.len();
-        self.known
-            .retain(|_, since| now.saturating_duration_since(*since) < KNOWN);
-        if self.known.len() < known {
-            self.mark_known();
-        }
     }
 
     /// Each connection is looked at for each one that comes, without looking its peer up.
     fn mark_known(&mut self) {
-        self.silent.clear();
-        self.strange = 0;
-        for (number, entry) in &mut self.entries {
-            entry.known = self.known.contains_key(&entry.peer);
-            if entry.is_strange() {
-                self.strange += 1;
-                if !entry.heard && !entry.served {
-                    self.silent.insert(*number);
-                }
-            }
+        for entry in self.entries.values_mut() {
+            entry.known = self.known.contains(entry.peer);
         }
+        self.strange = self.count(Entry::is_strange);
     }
 
     pub(super) fn knows(&self, peer: Peer, now: Instant) -> bool {
-        let since = self.known.get(&peer);
-        since.is_some_and(|since| now.saturating_duration_since(*since) < KNOWN)
+        self.known.is_known(peer, now)
     }
 }
 

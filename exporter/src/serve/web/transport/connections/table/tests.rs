@@ -1,6 +1,10 @@
 //! Who gets a place, and who goes for it.
 
-use super::*;
+use super::{
+    entry::{BUSY, OWN, PART, YOUNG},
+    known::KNOWN,
+    *,
+};
 use std::net::Ipv4Addr;
 
 const PER_PEER: usize = 16;
@@ -36,6 +40,10 @@ impl Run {
             self.table.begin(*number, self.now);
         }
         numbers
+    }
+
+    fn first_stranger(&mut self) -> Option<u64> {
+        self.table.order.first(&self.table.entries, self.now)
     }
 
     fn is_open(&self, number: u64) -> bool {
@@ -181,15 +189,32 @@ fn strangers_that_have_said_nothing_go_first_and_are_counted() {
     let known = run.admit(peer(3)).number;
     run.table.learn(peer(3), run.now);
     run.now += 10 * OWN;
-    assert_eq!(run.table.first_stranger(run.now), Some(silent));
-    assert_eq!((run.table.strange, run.table.silent.len()), (2, 1));
+    assert_eq!((run.first_stranger(), run.table.strange), (Some(silent), 2));
     run.table.close(silent);
-    assert_eq!(run.table.first_stranger(run.now), Some(idle));
+    assert_eq!(run.first_stranger(), Some(idle));
     // An hour later it is a stranger again, and has still said nothing.
     run.now += KNOWN;
-    run.table.forget(run.now);
-    assert_eq!(run.table.first_stranger(run.now), Some(known));
-    assert_eq!((run.table.strange, run.table.silent.len()), (2, 1));
+    run.table.make_room(peer(1), run.now);
+    assert_eq!((run.first_stranger(), run.table.strange), (Some(known), 2));
+}
+
+#[test]
+fn the_order_in_which_strangers_go_is_of_a_moment_and_skips_who_has_done_something_since() {
+    let mut run = Run::new();
+    let numbers: Vec<u64> = (0..4).map(|number| run.admit(peer(number)).number).collect();
+    run.now += YOUNG;
+    assert_eq!(run.first_stranger(), Some(numbers[0]));
+    // Whoever says something, asks for something or goes is not the first any more.
+    run.table.heard(numbers[0], run.now);
+    run.table.begin(numbers[1], run.now);
+    assert_eq!(run.first_stranger(), Some(numbers[2]));
+    run.table.close(numbers[2]);
+    assert_eq!(run.first_stranger(), Some(numbers[3]));
+    run.table.close(numbers[3]);
+    // It is made anew once nobody is left in it, but not each time that somebody asks.
+    assert_eq!(run.first_stranger(), None);
+    run.now += YOUNG / 10;
+    assert_eq!(run.first_stranger(), Some(numbers[0]));
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! One connection of the table: what it does, and for how long it has kept the server waiting. It has no clock.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+use super::super::ending::Ending;
+use crate::serve::web::{access::peer::Peer, body::BodyId};
+
+/// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
+pub(super) const BUSY: u32 = 4;
+
+/// How long it may be our own doing that a connection has no request yet: where the machine is busy, it has come and nobody has
+/// read it.
+pub(super) const OWN: Duration = Duration::from_secs(1);
+
+/// A connection this young is not closed for another: its first byte may be on its way. The next ones wait in the kernel's queue
+/// meanwhile, so it is the time between connecting and writing and no more.
+pub(super) const YOUNG: Duration = Duration::from_millis(10);
+
+/// A request of which only a part has come is closed before one that has come whole, within [`OWN`] too.
+pub(super) const PART: u32 = 64;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) peer: Peer,
+    pub(super) only_health: bool,
+    /// Its peer has logged in within the hour.
+    pub(super) known: bool,
+    pub(super) opened: Instant,
+    /// Whether its first byte has come, and whether it has had a request.
+    pub(super) heard: bool,
+    pub(super) served: bool,
+    /// Since when it does nothing, if it does.
+    pub(super) since: Instant,
+    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) ending: Arc<Ending>,
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) since: Instant,
+    /// Since when it is the client's turn: to take the answer.
+    pub(super) answered: Option<Instant>,
+    pub(super) body: Option<BodyId>,
+}
+
+impl Request {
+    pub(super) const fn new(since: Instant) -> Self {
+        Self {
+            since,
+            answered: None,
+            body: None,
+        }
+    }
+}
+
+/// Who goes first: those that have said nothing, then those that wait longest. More is sooner.
+pub(super) type Rank = (bool, Duration);
+
+impl Entry {
+    /// One that has just been opened.
+    pub(super) fn new(peer: Peer, now: Instant) -> Self {
+        Self {
+            peer,
+            only_health: false,
+            known: false,
+            opened: now,
+            heard: false,
+            served: false,
+            since: now,
+            requests: BTreeMap::new(),
+            ending: Arc::default(),
+        }
+    }
+
+    /// When the oldest of its requests began.
+    pub(super) fn busy_since(&self) -> Option<Instant> {
+        self.requests.values().map(|request| request.since).min()
+    }
+
+    /// How long it has kept us waiting: who does longest goes first. It does not while an answer is made, nor while it is so young
+    /// that its first byte may be on its way. An answer that it takes slowly counts for less.
+    pub(super) fn waits(&self, now: Instant) -> Duration {
+        if self.requests.values().any(|request| request.answered.is_none()) || self.is_young(now) {
+            return Duration::ZERO;
+        }
+        if let Some(answered) = self.requests.values().filter_map(|request| request.answered).min() {
+            return now.saturating_duration_since(answered) / BUSY;
+        }
+        let idle = now.saturating_duration_since(self.since);
+        if self.ending.is_untaken() {
+            return idle / BUSY;
+        }
+        if self.heard && !self.served {
+            (idle / PART).max(idle.saturating_sub(OWN))
+        } else {
+            idle
+        }
+    }
+
+    /// Its place among strangers.
+    pub(super) fn rank(&self, now: Instant) -> Rank {
+        (!self.heard && !self.served, self.waits(now))
+    }
+
+    pub(super) const fn is_strange(&self) -> bool {
+        !self.known && !self.only_health
+    }
+
+    pub(super) fn is_young(&self, now: Instant) -> bool {
+        !self.served && now.saturating_duration_since(self.opened) < YOUNG
+    }
+
+    /// An answer is under way: it is made, or the client takes it slowly.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.requests.is_empty() || self.ending.is_untaken()
+    }
+
+    /// Whether it has had no answer that the kernel may still be delivering, or does not take the one that it has.
+    pub(super) fn is_cut_off(&self) -> bool {
+        !self.served || self.is_busy()
+    }
+}

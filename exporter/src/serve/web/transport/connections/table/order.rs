@@ -1,0 +1,59 @@
+//! In which order strangers go where there are too many. It is looked at from time to time and not for each that comes, so that a
+//! flood of connections is fended off in less time than it takes to send it. It has no clock.
+
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+use super::entry::{Entry, Rank, YOUNG};
+
+/// How old the order may be; and where nobody is left in it, how long one waits before one looks again.
+const OLDEST: Duration = YOUNG;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The order of a moment.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    made: Option<Instant>,
+    /// Who goes first is last.
+    turns: Vec<(Rank, Reverse<u64>)>,
+}
+
+impl Order {
+    /// The stranger that goes first; none if all have just come.
+    pub(super) fn first(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) -> Option<u64> {
+        let age = self.made.map(|made| now.saturating_duration_since(made));
+        let is_old = |oldest| age.is_none_or(|age| age >= oldest);
+        if is_old(OLDEST) {
+            self.make(entries, now);
+        }
+        let first = self.next(entries, now);
+        if first.is_some() || !is_old(PAUSE) {
+            return first;
+        }
+        self.make(entries, now);
+        self.next(entries, now)
+    }
+
+    fn make(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) {
+        self.made = Some(now);
+        let strangers = entries
+            .iter()
+            .filter(|(_, entry)| entry.is_strange() && !entry.is_young(now));
+        self.turns.clear();
+        self.turns
+            .extend(strangers.map(|(number, entry)| (entry.rank(now), Reverse(*number))));
+        self.turns.sort_unstable();
+    }
+
+    /// The first that has done nothing since.
+    fn next(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) -> Option<u64> {
+        while let Some((rank, Reverse(number))) = self.turns.last() {
+            let entry = entries.get(number);
+            if entry.is_some_and(|entry| entry.is_strange() && entry.rank(now) >= *rank) {
+                return Some(*number);
+            }
+            self.turns.pop();
+        }
+        None
+    }
+}
