@@ -6,7 +6,7 @@ use tests::machine::turn;
 use tests::net::devices::cards;
 use tests::net::pair::Pair;
 
-use super::{connections, drops, transfers};
+use super::{connections, drops};
 
 /// Does `work` over cards, alone on the machine, if there are any.
 fn over_cards(work: impl FnOnce(&Pair) -> Result<()>) -> Result<()> {
@@ -42,11 +42,6 @@ fn connections_that_are_reset_are_counted_exactly_while_interrupts_land_in_progr
 #[test]
 fn drops_are_counted_exactly_while_interrupts_land_in_programs() -> Result<()> {
     over_cards(drops::require_exact_over)
-}
-
-#[test]
-fn transfers_are_counted_exactly_while_interrupts_land_in_programs() -> Result<()> {
-    over_cards(transfers::require_exact_over)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use common::kernel::tracepoints::Tracepoint;
 use tests::exporter::{Exporter, start};
 use tests::kernel::counters::Counters;
 use tests::kernel::hook_account::Account;
-use tests::machine::settings::scaled;
+use tests::machine::settings::{is_emulated, scaled};
 use tests::machine::turn;
 use tests::machine::wait::Deadline;
 use tests::net::nft;
@@ -57,7 +57,7 @@ fn storm(exporter: &Exporter<'_>, account: &Account<'_>, flows: &[Flow]) -> Resu
 }
 
 /// Requires that transfers over a cable, whose packets are segments, are counted exactly.
-pub(super) fn require_exact_over(pair: &Pair) -> Result<()> {
+fn require_exact_over(pair: &Pair) -> Result<()> {
     let exporter = start(pair.config())?;
     let flows = [Family::V4, Family::V6, Family::V4, Family::V6]
         .into_iter()
@@ -87,7 +87,12 @@ pub(super) fn require_exact_over(pair: &Pair) -> Result<()> {
         let sockets: Vec<_> = ends.iter().map(|ends| end.of(ends)).collect();
         require_equal(&scrape, &subnet, end, &sockets)?;
     }
-    outcomes[Tracepoint::TcpProbe.name()].require_exact()
+    let samples = outcomes[Tracepoint::TcpProbe.name()];
+    if is_emulated() {
+        // There are too few samples for interrupts to land among them.
+        return samples.require_taken_over();
+    }
+    samples.require_exact()
 }
 
 #[test]

@@ -42,6 +42,11 @@ pub fn scaled(size: u64) -> u64 {
     size / divisor()
 }
 
+/// Whether processors are emulated, on which nothing comes fast.
+pub fn is_emulated() -> bool {
+    divisor() > 1
+}
+
 /// How long a load that only has to go on rests between two steps: not at all on a real machine. An emulated processor would
 /// have no time left for what is tested.
 pub fn rest() -> Duration {

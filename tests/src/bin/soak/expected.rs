@@ -62,7 +62,7 @@ impl Accounts<'_> {
             ),
             fact(
                 "datagrams to the filter",
-                sent.filtered as f64,
+                (sent.filtered + sent.own) as f64,
                 self.after.filtered(self.before, "soak-storm")?[0],
                 "nft",
             ),

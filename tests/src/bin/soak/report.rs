@@ -149,7 +149,10 @@ impl Outcome {
             ("connections refused", number(made.failed.refused)),
             ("connections timed out", number(made.failed.timed_out)),
             ("connections to where no way leads", number(made.failed.unreachable)),
-            ("datagrams", number(sent.nobody + sent.filtered + sent.narrow)),
+            (
+                "datagrams",
+                number(sent.nobody + sent.filtered + sent.own + sent.narrow),
+            ),
             ("scrapes", number(scrapes.number)),
             ("collection under load, mean, ms", format!("{:.1}", 1e3 * mean)),
             (

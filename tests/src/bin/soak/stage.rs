@@ -23,10 +23,11 @@ pub(crate) const RESET: [u16; 2] = [7201, 7202];
 pub(crate) const CLOSED: u16 = 7301;
 pub(crate) const SILENT: u16 = 7302;
 pub(crate) const AWAY: u16 = 7303;
-/// Datagrams: nobody there, filtered, more than the buffer takes.
+/// Datagrams: nobody there, filtered, more than the buffer takes, filtered by the sender.
 pub(crate) const NOBODY: u16 = 9;
 pub(crate) const FILTERED: u16 = 4000;
 pub(crate) const NARROW: u16 = 4001;
+pub(crate) const OWN: u16 = 4002;
 
 /// How many configurations there are.
 pub(crate) const VARIANTS: usize = 4;
@@ -64,6 +65,7 @@ impl Stage {
         nft::load(&failing.server, &refusals())?;
         let storm = Pair::spread()?;
         nft::drop_matching(&storm.server, "input", &format!("udp dport {FILTERED}"))?;
+        nft::drop_matching(&storm.client, "output", &format!("udp dport {OWN}"))?;
         Ok(Self {
             live: Pair::new()?,
             lossy,
