@@ -61,10 +61,6 @@ const LONGER: &[(&str, &str)] = &[
         "the metric table: data, one entry per metric",
     ),
     (
-        "exporter/kernel/src/load.rs",
-        "loading, finding the marks of programs and attaching are one sequence",
-    ),
-    (
         "exporter/kernel/src/plan.rs",
         "the table of programs beside the plan that is made of it",
     ),
