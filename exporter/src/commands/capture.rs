@@ -4,14 +4,12 @@
 //! - `arguments`, `extcap`: what is asked for, by whom
 //! - `filter`: which packets; `order`: in which order
 //! - `file`: as which bytes, with what said of them, and where to
-//! - `stop`, `run`: until when; `host`, `error`: on which host, and why not
+//! - `run`: until when; `error`: why not
 
 pub mod arguments;
 pub mod error;
 pub mod extcap;
 pub mod file;
 pub mod filter;
-mod host;
 pub mod order;
 pub mod run;
-pub mod stop;

@@ -2,49 +2,47 @@
 
 use crate::{
     cli::{DropsArguments, Output},
-    commands::live::{self, Ticker},
-    serve::{RunError, collect::Collector},
+    commands::live::{self, LiveError},
+    lifecycle::{clock::now, signals::ticker::Ticker},
+    serve::collect::Collector,
 };
 use ratatui::crossterm::terminal;
 use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
-use tcpvitals_config::{Config, Detail, Labels};
+use tcpvitals_config::{Detail, Labels};
 use tcpvitals_metrics::rows::drops::{Dropped, filter::Filter, table::Table, text};
-use tokio::time::Instant;
 
 /// Shows drops until somebody ends it.
 ///
 /// # Errors
-/// [`RunError`]; nothing stays loaded.
-pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
-    let mut config = Config::read_or_built_in(arguments.config_file.as_deref())?;
-    // Of the exporter's programs only those that see drops; every table is read anew.
+/// [`LiveError`]; nothing stays loaded.
+pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
+    let mut config = live::config(arguments.config_file.as_deref())?;
+    // Of the exporter's programs only those that see drops.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
     config.labels = Labels::default();
-    config.collect.max_age = Duration::ZERO;
-    let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime()?;
+    let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
     runtime.block_on(show(&collector, arguments))
 }
 
-async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), RunError> {
+async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), LiveError> {
     let filter = arguments.filter();
-    let began = Instant::now();
-    let (mut before, mut read_at) = (wanted(collector, &filter).await?, Instant::now());
-    let mut ticker = Ticker::new(arguments.interval, arguments.duration).map_err(RunError::Live)?;
+    let began = now();
+    let (mut before, mut read_at) = (wanted(collector, &filter).await?, now());
+    let mut ticker = Ticker::new(arguments.interval, arguments.duration)?;
     let mut shown = 0;
     ticker.advance();
-    while ticker.is_due().await {
-        let (after, now) = (wanted(collector, &filter).await?, Instant::now());
-        let table = Table::new(&before, &after, now - read_at);
-        match print(&table, now - began, arguments, shown == 0) {
+    while ticker.tick().await.is_some() {
+        let (after, at) = (wanted(collector, &filter).await?, now());
+        let table = Table::new(&before, &after, at - read_at);
+        match print(&table, at - began, arguments, shown == 0) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            printed => printed.map_err(RunError::Live)?,
+            printed => printed?,
         }
-        (before, read_at) = (after, now);
+        (before, read_at) = (after, at);
         shown += 1;
         ticker.advance();
         if arguments.tables() == Some(shown) {
@@ -54,7 +52,7 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), R
     Ok(())
 }
 
-async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, RunError> {
+async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, LiveError> {
     let rows = collector.drops().await?;
     Ok(rows.iter().filter(|row| filter.matches(row)).cloned().collect())
 }

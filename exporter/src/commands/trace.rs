@@ -13,22 +13,22 @@ pub mod text;
 
 use crate::{
     cli::{TraceArguments, TraceOutput},
-    serve::RunError,
+    lifecycle::{
+        exit::{Ends, Exit},
+        start::StartError,
+    },
 };
 use binary::Fault;
 use filter::Filter;
 use item::{Item, Setting};
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::io::{self, IsTerminal};
 
 /// Why there is no trace, or no more of it.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The programs do not run.
     #[error(transparent)]
-    Start(#[from] RunError),
+    Start(#[from] StartError),
     /// No record can be of this subnet.
     #[error(
         "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
@@ -69,18 +69,17 @@ pub enum TraceError {
     Wait(#[source] io::Error),
 }
 
-impl TraceError {
-    /// The documented exit code.
-    pub fn exit_code(&self) -> ExitCode {
+impl Ends for TraceError {
+    fn exit(&self) -> Exit {
         match self {
-            Self::Start(error) => error.exit_code(),
-            Self::UnknownSubnet(_) | Self::Terminal => ExitCode::from(2),
+            Self::Start(error) => error.exit(),
+            Self::UnknownSubnet(_) | Self::Terminal => Exit::Usage,
             Self::Read(_)
             | Self::Open { .. }
             | Self::Recorded { .. }
             | Self::Write(_)
             | Self::Json(_)
-            | Self::Wait(_) => ExitCode::from(1),
+            | Self::Wait(_) => Exit::Failed,
         }
     }
 }

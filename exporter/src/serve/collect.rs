@@ -1,6 +1,6 @@
 //! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
 //!
-//! One of the few places with a clock. The kernel is read by a thread that owns what is loaded; nothing wakes up between
+//! The kernel is read by a thread that owns what is loaded; nothing wakes up between
 //! collections.
 
 mod drops;
@@ -10,6 +10,7 @@ mod shared;
 
 use crate::{
     lifecycle::{
+        clock::{now, since_1970},
         setup,
         threads::TooFew,
         throttle::{self, Throttle},
@@ -24,7 +25,7 @@ use common::{
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{
@@ -143,7 +144,7 @@ impl Collector {
             numbering,
             tables: Tables::default(),
             epoch: 0,
-            last_reload: LastReload::at_start(clock()),
+            last_reload: LastReload::at_start(since_1970()),
             started: None,
         };
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
@@ -224,33 +225,13 @@ impl Collector {
             last.collection = None;
             let began = now();
             let (families, status) = reader.read(Source::collect).await?;
-            let at = clock();
+            let at = since_1970();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
             Ok((collection, last))
         });
         run.await?
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the age of a snapshot is this module's business"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// The time since 1970, for others than ourselves.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the times of snapshots and reloads are told to others"
-)]
-pub fn clock() -> Duration {
-    // A clock before 1970 tells nothing.
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -310,7 +291,7 @@ impl Source {
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
     /// It is replaced only when the clock is set back behind it.
     fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
-        let kept = self.started.filter(|kept| *kept <= clock().as_secs_f64());
+        let kept = self.started.filter(|kept| *kept <= since_1970().as_secs_f64());
         self.started = kept.or(reckoned);
         self.started
     }

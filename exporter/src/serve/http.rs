@@ -3,14 +3,17 @@
 pub mod api;
 pub mod expositions;
 
-use crate::serve::{
-    collect::{CollectError, Collection, Collector},
-    http::{
-        api::access::FlowAccess,
-        expositions::{Expositions, Form},
+use crate::{
+    lifecycle::host::Host,
+    serve::{
+        collect::{CollectError, Collection, Collector},
+        http::{
+            api::access::FlowAccess,
+            expositions::{Expositions, Form},
+        },
+        reload::{Reason, Reloader},
+        web::{self, Web},
     },
-    reload::{Reason, Reloader},
-    web::{self, Web},
 };
 use axum::{
     Router,
@@ -48,10 +51,8 @@ pub struct Service {
     pub web: Arc<Web>,
     /// Whether live flows may be shown.
     pub flows: FlowAccess,
-    /// Release of the kernel.
-    pub release: String,
-    /// Name of the host.
-    pub host: String,
+    /// Which host and kernel.
+    pub host: Host,
 }
 
 /// The routes.
@@ -164,8 +165,8 @@ async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Respons
 impl Service {
     fn about(&self) -> page::About<'_> {
         page::About {
-            host: &self.host,
-            release: &self.release,
+            host: &self.host.name,
+            release: &self.host.release,
             telemetry_path: &self.telemetry_path,
         }
     }

@@ -7,9 +7,12 @@ use super::{
     client::{Client, Receiver},
 };
 use crate::{
-    lifecycle::throttle::{self, Throttle},
+    lifecycle::{
+        clock::since_1970,
+        throttle::{self, Throttle},
+    },
     serve::{
-        collect::{CollectError, Collection, Collector, clock},
+        collect::{CollectError, Collection, Collector},
         push::pushes::Tally,
     },
 };
@@ -326,7 +329,7 @@ impl Pusher {
     }
 
     fn taken(&mut self, rejected: u64, message: &str) -> Delivery {
-        self.tally.taken(clock().as_secs_f64());
+        self.tally.taken(since_1970().as_secs_f64());
         if rejected == 0 {
             self.tally.add(Push::Success, 1);
         } else {

@@ -2,13 +2,13 @@
 
 use super::{
     link::{frame, usual_link},
-    output::{Output, OutputError, Written},
+    output::{Output, OutputError},
     pcapng::{Origin, Packet, Section},
     sites::{Namer, Sites},
 };
-use crate::commands::capture::{
-    order::{Ordered, Timed},
-    stop::Stop,
+use crate::{
+    commands::capture::order::{Ordered, Timed},
+    lifecycle::signals::stop::{Stop, Written},
 };
 use common::drops::capture::{Head, Site};
 use pcap_file::PcapError;
