@@ -1,17 +1,23 @@
 //! The command line.
 
 mod drops;
+pub mod labels;
 pub mod manual;
 mod top;
 
 use crate::commands::capture::arguments::CaptureArguments;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
-use common::{net::connection::ConnectionType, tcp::event::EventKind};
+use common::tcp::event::EventKind;
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tcpvitals_config::{duration, length, network, size};
 use tracing::Level;
+
+use labels::TraceLabels;
 
 pub use drops::DropsArguments;
 pub use top::TopArguments;
@@ -185,21 +191,18 @@ pub struct TraceArguments {
     /// Room for events that are not printed yet; rounded up to a power of two
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer)]
     pub buffer: u32,
-    /// Only connections whose remote address is in one of these subnets; several are separated by commas, or the flag is repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub subnet: Vec<String>,
+    /// Which connections.
+    #[command(flatten)]
+    pub labels: TraceLabels,
     /// Only connections of which an address is in one of these networks
     #[arg(long, visible_alias = "address", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
     pub cidr: Vec<IpNet>,
     /// Only connections of which an end has one of these ports
     #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
-    /// Only these events: established, periodic, retrans, retrans_loss or close
-    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = event)]
+    /// Only these events
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str))]
     pub event: Vec<EventKind>,
-    /// Only connections over these types, such as wifi
-    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = connection_type)]
-    pub connection_type: Vec<ConnectionType>,
     /// Only connections that have sent so many segments again
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub min_retransmits: u32,
@@ -297,17 +300,16 @@ fn buffer(text: &str) -> Result<u32, String> {
     u32::try_from(bytes).map_err(|error| error.to_string())
 }
 
-fn event(text: &str) -> Result<EventKind, String> {
-    one_of(text, EventKind::ALL, EventKind::as_str)
-}
-
-fn connection_type(text: &str) -> Result<ConnectionType, String> {
-    one_of(text, ConnectionType::ALL, ConnectionType::as_str)
-}
-
-fn one_of<T: Copy, const N: usize>(text: &str, all: [T; N], name: fn(T) -> &'static str) -> Result<T, String> {
-    let found = all.into_iter().find(|value| name(*value) == text);
-    found.ok_or_else(|| format!("expected one of {}", all.map(name).join(", ")))
+/// One of the words of a closed set.
+fn words<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    word: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let words = all.iter().map(move |value| word(*value));
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(move |chosen| {
+        let value = all.iter().find(|value| word(**value) == chosen);
+        value.copied().ok_or("not one of them")
+    })
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {

@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
 use tcpvitals_config::Config;
+use tcpvitals_config::label::Label;
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
 use tcpvitals_metrics::families;
@@ -389,7 +390,7 @@ fn add(histograms: impl Iterator<Item = HistogramValue>) -> (Vec<u64>, f64) {
     (buckets, sum)
 }
 
-type Shown = BTreeMap<(String, LabelSet, Vec<(&'static str, String)>), (Kind, Value)>;
+type Shown = BTreeMap<(String, LabelSet, Vec<(&'static Label, String)>), (Kind, Value)>;
 
 /// Every series by what tells it apart from the others.
 fn shown(Families(families): &Families) -> Result<Shown, TestCaseError> {

@@ -7,6 +7,7 @@
 pub mod docs;
 pub mod file;
 pub mod kinds;
+pub mod label;
 pub mod numbering;
 mod raw;
 pub mod sections;
@@ -21,9 +22,10 @@ pub use common::map::detail::Detail;
 
 pub use crate::{
     kinds::units::{duration, length, size},
+    label::{DropLabel, TcpLabel},
     sections::{
         drops::{Class, Drops, Glob, Rule},
-        labels::{DropLabel, Labels, TcpLabel},
+        labels::Labels,
         limits::{Collect, Limits},
         otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls},
         protocols::AppProtocols,

@@ -10,7 +10,7 @@ use serde::{
     de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::kinds;
+use crate::{DropLabel, TcpLabel, kinds};
 
 /// The whole file. A key that is absent or has no value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -161,12 +161,12 @@ pub(crate) struct RawClass {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
 pub(crate) struct RawLabels {
-    /// Labels of the TCP metrics. Default: `[subnet, connection_type, app_protocol, role]`. Example: `[subnet, role]`.
-    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("uniqueItems" = true))]
+    /// Labels of the TCP metrics. Example: `[subnet, role]`.
+    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("uniqueItems" = true, "default" = TcpLabel::ALL.map(TcpLabel::as_str)))]
     pub(crate) tcp: Option<Vec<String>>,
     /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
-    /// Default: `[location, reason, class, protocol, direction, subnet, connection_type]`. Example: `[reason, class]`.
-    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("uniqueItems" = true))]
+    /// Example: `[reason, class]`.
+    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("uniqueItems" = true, "default" = DropLabel::ALL.map(DropLabel::as_str)))]
     pub(crate) drops: Option<Vec<String>>,
 }
 

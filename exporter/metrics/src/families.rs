@@ -17,6 +17,7 @@ use common::{
     tcp::group::Counter,
 };
 use std::{sync::Arc, time::Duration};
+use tcpvitals_config::{DropLabel, TcpLabel, label::Label};
 
 pub use table::METRICS;
 
@@ -30,12 +31,14 @@ pub struct Metric {
     pub name: &'static str,
     /// Base unit.
     pub unit: Unit,
+    /// The name over OTLP where the semantic conventions have one.
+    pub dotted: Option<&'static str>,
     /// Kind.
     pub kind: Kind,
     /// One sentence without a full stop.
     pub help: &'static str,
     /// Labels of its own, besides those of its scope.
-    pub labels: &'static [&'static str],
+    pub labels: &'static [Label],
     /// The kernel field, hook or RFC it comes from, for the reference page.
     pub from: &'static str,
     /// Programs without which it says nothing.
@@ -51,8 +54,8 @@ pub struct Metric {
 /// Base unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A count of what the name says.
-    None,
+    /// A count of what OTLP names in braces, and the name says; "1" of nothing.
+    Counted(&'static str),
     /// Seconds.
     Seconds,
     /// Bytes.
@@ -65,10 +68,20 @@ impl Unit {
     /// The suffix in a metric's name; "" for none.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::None => "",
+            Self::Counted(_) => "",
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
             Self::Segments => "segments",
+        }
+    }
+
+    /// The unit over OTLP, in UCUM.
+    pub const fn ucum(self) -> &'static str {
+        match self {
+            Self::Counted(what) => what,
+            Self::Seconds => "s",
+            Self::Bytes => "By",
+            Self::Segments => "{segment}",
         }
     }
 }
@@ -104,6 +117,17 @@ pub enum Scope {
     Drops,
     /// None.
     Exporter,
+}
+
+impl Scope {
+    /// The labels, each of which can be switched off.
+    pub fn labels(self) -> Vec<&'static Label> {
+        match self {
+            Self::Tcp => TcpLabel::ALL.map(TcpLabel::label).to_vec(),
+            Self::Drops => DropLabel::ALL.map(DropLabel::label).to_vec(),
+            Self::Exporter => Vec::new(),
+        }
+    }
 }
 
 /// Values of a metric's own labels, and what they are read from.
@@ -213,9 +237,10 @@ impl Metric {
     /// The full name, as a query has it; that of a histogram is the base of its series.
     pub fn full_name(&self) -> String {
         let mut name = self.name_without_unit();
-        if self.unit != Unit::None {
+        let unit = self.unit.as_str();
+        if !unit.is_empty() {
             name.push('_');
-            name.push_str(self.unit.as_str());
+            name.push_str(unit);
         }
         if self.kind == Kind::Counter {
             name.push_str("_total");
@@ -305,9 +330,17 @@ pub struct Point {
     /// Labels of the scope.
     pub labels: LabelSet,
     /// Names and values of the metric's own labels.
-    pub own: Vec<(&'static str, String)>,
+    pub own: Vec<(&'static Label, String)>,
     /// Its value.
     pub value: Value,
+}
+
+impl Point {
+    /// All labels and their values.
+    pub fn all_labels(&self) -> impl Iterator<Item = (&'static Label, &str)> {
+        let all = self.labels.iter().chain(&self.own);
+        all.map(|(label, value)| (*label, value.as_str()))
+    }
 }
 
 /// A value.
@@ -520,16 +553,15 @@ fn counters(
     labelled.groups.iter().flat_map(of_group).collect()
 }
 
-fn own(metric: &Metric, values: &[&str]) -> Vec<(&'static str, String)> {
+fn own(metric: &Metric, values: &[&str]) -> Vec<(&'static Label, String)> {
     metric
         .labels
         .iter()
-        .copied()
         .zip(values.iter().map(|value| String::from(*value)))
         .collect()
 }
 
-fn point(labels: &LabelSet, own: Vec<(&'static str, String)>, value: Value) -> Point {
+fn point(labels: &LabelSet, own: Vec<(&'static Label, String)>, value: Value) -> Point {
     Point {
         labels: Arc::clone(labels),
         own,
@@ -537,7 +569,7 @@ fn point(labels: &LabelSet, own: Vec<(&'static str, String)>, value: Value) -> P
     }
 }
 
-fn alone(own: Vec<(&'static str, String)>, value: Value) -> Point {
+fn alone(own: Vec<(&'static Label, String)>, value: Value) -> Point {
     point(&Arc::from([]), own, value)
 }
 

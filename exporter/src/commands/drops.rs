@@ -1,7 +1,7 @@
 //! `drops`: a table of drop sites every few seconds, on a terminal in place, elsewhere one after the other.
 
 use crate::{
-    cli::{DropsArguments, Output},
+    cli::{DropsArguments, Output, labels::DropLabels},
     commands::live::{self, LiveError},
     lifecycle::{clock::now, signals::ticker::Ticker},
     serve::collect::Collector,
@@ -29,14 +29,14 @@ pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
 }
 
 async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), LiveError> {
-    let filter = arguments.filter();
+    let DropLabels(filter) = &arguments.labels;
     let began = now();
-    let (mut before, mut read_at) = (wanted(collector, &filter).await?, now());
+    let (mut before, mut read_at) = (wanted(collector, filter).await?, now());
     let mut ticker = Ticker::new(arguments.interval, arguments.duration)?;
     let mut shown = 0;
     ticker.advance();
     while ticker.tick().await.is_some() {
-        let (after, at) = (wanted(collector, &filter).await?, now());
+        let (after, at) = (wanted(collector, filter).await?, now());
         let table = Table::new(&before, &after, at - read_at);
         match print(&table, at - began, arguments, shown == 0) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
@@ -54,7 +54,11 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), L
 
 async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, LiveError> {
     let rows = collector.drops().await?;
-    Ok(rows.iter().filter(|row| filter.matches(row)).cloned().collect())
+    Ok(rows
+        .iter()
+        .filter(|row| filter.matches(|label| row.label(label)))
+        .cloned()
+        .collect())
 }
 
 fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {

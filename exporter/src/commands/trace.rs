@@ -109,11 +109,10 @@ struct Printer {
 impl Printer {
     fn new(arguments: &TraceArguments, setting: Setting) -> Result<Self, TraceError> {
         let filter = Filter {
-            subnets: arguments.subnet.clone(),
+            labels: arguments.labels.0.clone(),
             networks: arguments.cidr.clone(),
             ports: arguments.port.clone(),
             events: arguments.event.clone(),
-            connection_types: arguments.connection_type.clone(),
             min_retransmits: arguments.min_retransmits,
         };
         if let Some(name) = filter.unknown_subnet(&setting.names) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use common::drops::Protocol;
 use common::net::connection::ConnectionType;
-use tcpvitals_config::{Class, DropLabel, TcpLabel};
+use tcpvitals_config::Class;
 use tcpvitals_metrics::families::{Kind, METRICS, Metric, Points, Scope, Source};
 use tests::readers::rules::Rule;
 
@@ -94,14 +94,9 @@ fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
 }
 
 fn of_metric(metric: &Metric) -> Series {
-    let scope: Vec<&str> = match metric.source.scope() {
-        Scope::Tcp => TcpLabel::ALL.map(TcpLabel::as_str).into(),
-        Scope::Drops => DropLabel::ALL.map(DropLabel::as_str).into(),
-        Scope::Exporter => Vec::new(),
-    };
-    let names = scope.iter().chain(metric.labels);
+    let labels = metric.source.scope().labels().into_iter().chain(metric.labels);
     let mut series = Series {
-        labels: names.map(|name| (*name).to_owned()).collect(),
+        labels: labels.map(|label| label.word.to_owned()).collect(),
         values: BTreeMap::new(),
     };
     // What did not fit is in the row `other`, whose labels all say so.
@@ -124,7 +119,7 @@ fn of_metric(metric: &Metric) -> Series {
     if let [own] = metric.labels {
         let listed = listed(metric.source);
         if !listed.is_empty() {
-            fixed.push((own, listed));
+            fixed.push((own.word, listed));
         }
     }
     fixed.retain(|(label, _)| series.labels.contains(*label));

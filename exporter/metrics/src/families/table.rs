@@ -4,7 +4,7 @@ use super::{
     HistogramValue,
     Kind::{self, Counter as C, Gauge as G, Histogram as H},
     Metric, Source,
-    Unit::{self, Bytes, None as Count, Seconds, Segments},
+    Unit::{self, Bytes, Counted, Seconds, Segments},
     number, seconds,
 };
 use crate::snapshot::{Push, Refusal};
@@ -16,6 +16,7 @@ use common::{
     tcp::group::Counter,
 };
 use std::time::Duration;
+use tcpvitals_config::label::Label;
 
 /// The metric that [`super::Families::started`] reads.
 pub(super) const PROCESS_START: &str = "process_start_time";
@@ -34,6 +35,25 @@ const CHRONO: &[&str] = &[
     "TCP_SOCK_CHRONO_SEND_BUFFER",
 ];
 
+// Labels of single metrics; their attributes are words of the semantic conventions where those have one.
+const DIRECTION: Label = Label::new("direction", "network.io.direction");
+const CAUSE: Label = Label::new("cause", "tcpvitals.tcp.cause");
+const SEGMENT: Label = Label::new("segment", "tcpvitals.tcp.segment");
+const LIMIT: Label = Label::new("limit", "tcpvitals.tcp.limit");
+const STATE_ENTERED: Label = Label::new("state", "tcpvitals.tcp.state");
+const ALGORITHM: Label = Label::new("algorithm", "tcpvitals.tcp.algorithm");
+/// Why an operation failed: the conventions have one attribute for it.
+const FAILURE: Label = Label::new("reason", "error.type");
+const SOURCE: Label = Label::new("source", "tcpvitals.drop.source");
+const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
+const HOOK: Label = Label::new("hook", "tcpvitals.program.hook");
+const OFF: Label = Label::new("reason", "tcpvitals.program.reason");
+const METRICS_OF: Label = Label::new("metrics", "tcpvitals.series.metrics");
+const RESULT: Label = Label::new("result", "tcpvitals.otlp.result");
+const CODE: Label = Label::new("code", "http.response.status_code");
+const REFUSAL: Label = Label::new("reason", "tcpvitals.http.reason");
+const VERSION: Label = Label::new("version", "tcpvitals.version");
+
 /// A metric without labels, programs and fields of its own: the others are added with `..`.
 const fn metric(
     name: &'static str,
@@ -46,6 +66,7 @@ const fn metric(
     Metric {
         name,
         unit,
+        dotted: None,
         kind,
         help,
         labels: &[],
@@ -58,7 +79,13 @@ const fn metric(
 }
 
 impl Metric {
-    const fn by(mut self, labels: &'static [&'static str]) -> Self {
+    /// A name of the semantic conventions.
+    const fn dotted(mut self, name: &'static str) -> Self {
+        self.dotted = Some(name);
+        self
+    }
+
+    const fn by(mut self, labels: &'static [Label]) -> Self {
         self.labels = labels;
         self
     }
@@ -79,7 +106,7 @@ impl Metric {
 pub static METRICS: &[Metric] = &[
     metric(
         "tcp_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "TCP segments of established connections, the handshake's included but for a server's SYN-ACK, which is sent before there \
          is a connection",
@@ -89,11 +116,11 @@ pub static METRICS: &[Metric] = &[
             (&["receive"], Counter::SegmentsReceived),
         ]),
     )
-    .by(&["direction"])
+    .by(&[DIRECTION])
     .needs(&[FOLD, STATE], &["TCP_SOCK_SEGS_OUT", "TCP_SOCK_SEGS_IN"]),
     metric(
         "tcp_data_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "TCP segments with payload, retransmissions included",
         "tcp_sock.data_segs_out, data_segs_in",
@@ -102,7 +129,7 @@ pub static METRICS: &[Metric] = &[
             (&["receive"], Counter::DataSegmentsReceived),
         ]),
     )
-    .by(&["direction"])
+    .by(&[DIRECTION])
     .needs(&[FOLD, STATE], &["TCP_SOCK_DATA_SEGS_OUT", "TCP_SOCK_DATA_SEGS_IN"]),
     metric(
         "tcp_data",
@@ -115,11 +142,11 @@ pub static METRICS: &[Metric] = &[
             (&["receive"], Counter::DataBytesReceived),
         ]),
     )
-    .by(&["direction"])
+    .by(&[DIRECTION])
     .needs(&[FOLD, STATE], &["TCP_SOCK_BYTES_SENT", "TCP_SOCK_BYTES_RECEIVED"]),
     metric(
         "tcp_retransmitted_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "TCP segments sent again, SYNs apart, those that this host then refused included: cause loss while the sender was in the \
          state Loss (a time-out), other else",
@@ -129,7 +156,7 @@ pub static METRICS: &[Metric] = &[
             (&["other"], Counter::RetransmittedSegmentsOther),
         ]),
     )
-    .by(&["cause"])
+    .by(&[CAUSE])
     .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_TOTAL_RETRANS"]),
     metric(
         "tcp_retransmitted",
@@ -142,11 +169,11 @@ pub static METRICS: &[Metric] = &[
             (&["other"], Counter::RetransmittedBytesOther),
         ]),
     )
-    .by(&["cause"])
+    .by(&[CAUSE])
     .needs(&[FOLD, STATE, RETRANSMIT], &["TCP_SOCK_BYTES_RETRANS"]),
     metric(
         "tcp_handshake_retransmits",
-        Count,
+        Counted("{segment}"),
         C,
         "SYNs (as client) and SYN-ACKs (as server) sent again; SYNs that this host then refused are among them, such SYN-ACKs are \
          not; the connection type of a SYN-ACK is not known yet",
@@ -156,11 +183,11 @@ pub static METRICS: &[Metric] = &[
             (&["synack"], Counter::SynAckRetransmits),
         ]),
     )
-    .by(&["segment"])
+    .by(&[SEGMENT])
     .needs(&[RETRANSMIT, "tcp_retransmit_synack"], &[]),
     metric(
         "tcp_locally_dropped_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "TCP segments of a local connection, SYNs and SYN-ACKs included, that this host itself dropped on their way out; data that \
          TCP learns of at once is sent again without counting as retransmitted",
@@ -170,7 +197,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[DROPS, STATE], &["SK_BUFF_SK"]),
     metric(
         "tcp_duplicate_acks",
-        Count,
+        Counted("{segment}"),
         C,
         "Duplicate acknowledgments received (RFC 5681)",
         "tracepoint tcp_probe: TCP header against tcp_sock.snd_una, snd_wnd, packets_out",
@@ -182,7 +209,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "tcp_sacks",
-        Count,
+        Counted("{segment}"),
         C,
         "Segments received with a selective acknowledgment (RFC 2018)",
         "tracepoint tcp_probe: TCP options",
@@ -191,7 +218,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[SEGMENTS], &[]),
     metric(
         "tcp_sack_blocks",
-        Count,
+        Counted("{block}"),
         C,
         "Blocks in received selective acknowledgments (RFC 2018)",
         "tracepoint tcp_probe: TCP options",
@@ -200,7 +227,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[SEGMENTS], &[]),
     metric(
         "tcp_out_of_order_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "Segments received beyond the next expected byte",
         "tcp_sock.rcv_ooopack",
@@ -209,7 +236,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[FOLD, STATE], &["TCP_SOCK_RCV_OOOPACK"]),
     metric(
         "tcp_dsacks",
-        Count,
+        Counted("{segment}"),
         C,
         "Segments that the peer reported to have received twice, by duplicate SACK (RFC 2883): unnecessary retransmissions, and \
          copies that the network made",
@@ -219,7 +246,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[FOLD, STATE], &["TCP_SOCK_DSACK_DUPS"]),
     metric(
         "tcp_reordering_events",
-        Count,
+        Counted("{event}"),
         C,
         "Times that the sender found its segments reordered by the network",
         "tcp_sock.reord_seen",
@@ -228,7 +255,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[FOLD, STATE], &["TCP_SOCK_REORD_SEEN"]),
     metric(
         "tcp_ecn_marked_segments",
-        Count,
+        Counted("{segment}"),
         C,
         "Segments acknowledged with an echo of the mark of congestion: with RFC 3168 the peer echoes one mark until the sender has \
          answered it, so this is no number of marks; with Accurate ECN and DCTCP it is close to one",
@@ -350,11 +377,11 @@ pub static METRICS: &[Metric] = &[
             (&["send_buffer"], Counter::SendBufferJiffies),
         ]),
     )
-    .by(&["limit"])
+    .by(&[LIMIT])
     .needs(&[FOLD, STATE], CHRONO),
     metric(
         "tcp_congestion_events",
-        Count,
+        Counted("{event}"),
         C,
         "Entries into a congestion state",
         "tracepoint tcp_cong_state_set",
@@ -365,11 +392,11 @@ pub static METRICS: &[Metric] = &[
             (&["loss"], Counter::LossEntries),
         ]),
     )
-    .by(&["state"])
+    .by(&[STATE_ENTERED])
     .needs(&["tcp_cong_state_set"], &[]),
     metric(
         "tcp_connections",
-        Count,
+        Counted("{connection}"),
         G,
         "Live connections",
         "iterator bpf_sk_storage_map",
@@ -378,17 +405,17 @@ pub static METRICS: &[Metric] = &[
     .needs(&[FOLD, STATE], &[]),
     metric(
         "tcp_connections_by_algorithm",
-        Count,
+        Counted("{connection}"),
         G,
         "Live connections by congestion-control algorithm",
         "tcp_congestion_ops.name",
         Source::Algorithms,
     )
-    .by(&["algorithm"])
+    .by(&[ALGORITHM])
     .needs(&[FOLD, STATE], &["ICSK_CA_OPS", "TCP_CONGESTION_OPS_NAME"]),
     metric(
         "tcp_connections_opened",
-        Count,
+        Counted("{connection}"),
         C,
         "Connections established",
         "tracepoint inet_sock_set_state",
@@ -397,7 +424,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "tcp_connections_closed",
-        Count,
+        Counted("{connection}"),
         C,
         "Established connections that have ended; TIME-WAIT does not count as life",
         "tracepoint inet_sock_set_state",
@@ -406,7 +433,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "tcp_connections_failed",
-        Count,
+        Counted("{connection}"),
         C,
         "Active opens that failed; unanswered and cancelled are those that the application gave up, after a SYN was retransmitted \
          and before; no_route and no_local_port failed before their SYN",
@@ -425,11 +452,11 @@ pub static METRICS: &[Metric] = &[
             (&["other"], Counter::FailedOther),
         ]),
     )
-    .by(&["reason"])
+    .by(&[FAILURE])
     .needs(&[STATE], &["SOCK_ERR"]),
     metric(
         "tcp_listen_drops",
-        Count,
+        Counted("{connection}"),
         C,
         "Handshakes that a listener of this host turned away, SYNs and last ACKs, each time they came; whose they were is not \
          known, so the subnet is none",
@@ -440,11 +467,11 @@ pub static METRICS: &[Metric] = &[
             (&["other"], Counter::ListenDropsOther),
         ]),
     )
-    .by(&["cause"])
+    .by(&[CAUSE])
     .needs(&[LISTENERS, DROPS, STATE], &[]),
     metric(
         "tcp_resets",
-        Count,
+        Counted("{segment}"),
         C,
         "TCP resets sent and received, those of handshakes that are not over included; older kernels (6.1) report neither those that \
          are sent without a connection nor those that end a server's handshake",
@@ -454,7 +481,7 @@ pub static METRICS: &[Metric] = &[
             (&["receive"], Counter::ResetsReceived),
         ]),
     )
-    .by(&["direction"])
+    .by(&[DIRECTION])
     .needs(&["tcp_send_reset", "tcp_receive_reset"], &[]),
     metric(
         "tcp_handshake",
@@ -477,7 +504,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "dropped_packets",
-        Count,
+        Counted("{packet}"),
         C,
         "Packets dropped, each counted once, even if it still holds several segments; where (location) and why (reason) are, by \
          source: the kernel function and the kernel's reason (software), the devlink trap and its group (hardware), the program and \
@@ -486,7 +513,7 @@ pub static METRICS: &[Metric] = &[
          xdp_cpumap_enqueue and xdp_cpumap_kthread",
         Source::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
-    .by(&["source"])
+    .by(&[SOURCE])
     .needs_one_of(&[DROPS, TRAPS, "xdp_exception", "xdp_redirect_err", "xdp_bulk_tx", "xdp_devmap_xmit", "xdp_cpumap_enqueue"]),
     metric(
         "dropped",
@@ -496,20 +523,20 @@ pub static METRICS: &[Metric] = &[
         "tracepoints kfree_skb and devlink_trap_report: sk_buff.len",
         Source::Drops(&[drops::DropSource::Software, drops::DropSource::Hardware], |count| count.bytes),
     )
-    .by(&["source"])
+    .by(&[SOURCE])
     .needs_one_of(&[DROPS, TRAPS]),
     metric(
         "program_attached",
-        Count,
+        Counted("1"),
         G,
         "Whether a kernel program runs (1), else the reason why not",
         "the plan",
         Source::Programs,
     )
-    .by(&["program", "hook", "reason"]),
+    .by(&[PROGRAM, HOOK, OFF]),
     metric(
         "flows_untracked",
-        Count,
+        Counted("{connection}"),
         C,
         "Connections for which the kernel gave no storage; they count as opened and closed, their traffic is missing",
         "bpf_sk_storage_get",
@@ -518,7 +545,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "folds_contended",
-        Count,
+        Counted("{counter}"),
         C,
         "Counters of closing connections that were given up because another processor kept folding them",
         "the fold",
@@ -527,7 +554,7 @@ pub static METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "group_overflow",
-        Count,
+        Counted("1"),
         C,
         "Connections and events counted in the group other because all slots were taken (limits.memory)",
         "the map GROUP_SLOTS",
@@ -535,7 +562,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "drop_overflow",
-        Count,
+        Counted("{packet}"),
         C,
         "Dropped packets counted in the row other of their source because all slots were taken (limits.memory)",
         "the maps DROP_SLOTS and NAMED_DROP_SLOTS",
@@ -543,35 +570,35 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "series_overflow",
-        Count,
+        Counted("{series}"),
         C,
         "Label sets folded into other because of limits.series (a label set of the TCP metrics takes 58 series, of drops 2)",
         "the series cap",
         Source::SeriesOverflow,
     )
-    .by(&["metrics"]),
+    .by(&[METRICS_OF]),
     metric(
         "events_lost",
-        Count,
+        Counted("{event}"),
         C,
         "Events that no kernel program saw: the first was already running on that processor, and the second did not take over",
         "bpf_prog_info.recursion_misses less what the second programs took over",
         Source::Misses,
     )
-    .by(&["program"]),
-    metric("groups", Count, G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Source::Groups),
+    .by(&[PROGRAM]),
+    metric("groups", Counted("{group}"), G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Source::Groups),
     metric(
         "groups_capacity",
-        Count,
+        Counted("{group}"),
         G,
         "Groups that fit (limits.memory and the number of processors)",
         "the map GROUPS",
         Source::GroupCapacity,
     ),
-    metric("series", Count, G, "Series in this exposition; a histogram counts as one", "the metric table", Source::Series),
+    metric("series", Counted("{series}"), G, "Series in this exposition; a histogram counts as one", "the metric table", Source::Series),
     metric(
         "collections",
-        Count,
+        Counted("{collection}"),
         C,
         "Collections since the start: one for all scrapes within collect.max_age, and two for each reload",
         "the collector",
@@ -587,7 +614,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "config_last_reload_successful",
-        Count,
+        Counted("1"),
         G,
         "Whether the last reload of the configuration succeeded (1); the start counts as one",
         "SIGHUP, POST /-/reload",
@@ -603,7 +630,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "otlp_exports",
-        Count,
+        Counted("{request}"),
         C,
         "Requests to the OTLP receiver by what became of them: success; partial, it refused some data points; refused, it will \
          not take them as they are; failed, no answer or none but to try again, until the next was due",
@@ -615,10 +642,10 @@ pub static METRICS: &[Metric] = &[
             (&["failed"], Push::Failed),
         ]),
     )
-    .by(&["result"]),
+    .by(&[RESULT]),
     metric(
         "otlp_retries",
-        Count,
+        Counted("{request}"),
         C,
         "Requests to the OTLP receiver that were sent again",
         "the OTLP push",
@@ -626,7 +653,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "otlp_rejected_data_points",
-        Count,
+        Counted("{data_point}"),
         C,
         "Data points that the OTLP receiver refused while it took the rest",
         "the OTLP push: partial_success.rejected_data_points",
@@ -634,7 +661,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "otlp_start_resets",
-        Count,
+        Counted("{reset}"),
         C,
         "Times that the start of all pushed series was replaced, because the clock had been set back behind it",
         "the OTLP push",
@@ -650,7 +677,7 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "http_connections",
-        Count,
+        Counted("{connection}"),
         G,
         "Open connections of the HTTP server",
         "the HTTP server",
@@ -658,16 +685,16 @@ pub static METRICS: &[Metric] = &[
     ),
     metric(
         "http_requests",
-        Count,
+        Counted("{request}"),
         C,
         "Requests that the HTTP server answered, by status code",
         "the HTTP server",
         Source::Answers,
     )
-    .by(&["code"]),
+    .by(&[CODE]),
     metric(
         "http_refused",
-        Count,
+        Counted("{refusal}"),
         C,
         "Connections and requests that the HTTP server refused or ended early, by the bound or guard that did it",
         "the HTTP server",
@@ -684,9 +711,9 @@ pub static METRICS: &[Metric] = &[
             (&["rate_limit"], Refusal::RateLimit),
         ]),
     )
-    .by(&["reason"]),
-    metric("build_info", Count, G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
-        .by(&["version"]),
+    .by(&[REFUSAL]),
+    metric("build_info", Counted("1"), G, "The version of the exporter; the value is always 1", "Cargo.toml", Source::BuildInfo)
+        .by(&[VERSION]),
     metric(
         "process_cpu",
         Seconds,
@@ -694,7 +721,8 @@ pub static METRICS: &[Metric] = &[
         "User and system time of the exporter",
         "/proc/self/stat",
         Source::Process(|exporter| exporter.cpu_seconds),
-    ),
+    )
+    .dotted("process.cpu.time"),
     metric(
         "process_resident_memory",
         Bytes,
@@ -702,7 +730,8 @@ pub static METRICS: &[Metric] = &[
         "Resident memory of the exporter",
         "/proc/self/stat",
         Source::Process(|exporter| exporter.resident_bytes),
-    ),
+    )
+    .dotted("process.memory.usage"),
     metric(
         "process_virtual_memory",
         Bytes,
@@ -710,18 +739,20 @@ pub static METRICS: &[Metric] = &[
         "Virtual memory of the exporter",
         "/proc/self/stat",
         Source::Process(|exporter| exporter.virtual_bytes),
-    ),
+    )
+    .dotted("process.memory.virtual"),
     metric(
         "process_open_fds",
-        Count,
+        Counted("{file_descriptor}"),
         G,
         "Open file descriptors of the exporter",
         "/proc/self/fd",
         Source::Process(|exporter| exporter.open_descriptors),
-    ),
+    )
+    .dotted("process.unix.file_descriptor.count"),
     metric(
         "process_max_fds",
-        Count,
+        Counted("{file_descriptor}"),
         G,
         "Most file descriptors that the exporter may open",
         "/proc/self/limits",

@@ -117,7 +117,7 @@ mod tests {
     use crate::labels::LabelSet;
 
     fn labels(name: &str) -> LabelSet {
-        [("subnet", name.to_owned())].into()
+        [(tcpvitals_config::TcpLabel::Subnet.label(), name.to_owned())].into()
     }
 
     fn packets(packets: u64) -> DropCount {

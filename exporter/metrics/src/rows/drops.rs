@@ -37,8 +37,7 @@ pub struct Place {
 impl Dropped {
     /// The value of a label.
     pub fn label(&self, label: DropLabel) -> &str {
-        let found = self.labels.iter().find(|(name, _)| *name == label.as_str());
-        found.map_or("", |(_, value)| value)
+        self.labels.get(label as usize).map_or("", |(_, value)| value)
     }
 }
 

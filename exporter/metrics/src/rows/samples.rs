@@ -21,7 +21,7 @@ pub const FILTER: &str = "nft_do_chain NETFILTER_DROP policy tcp receive";
 pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     let values: Vec<&str> = labels.split_whitespace().collect();
     assert_eq!(values.len(), DropLabel::ALL.len(), "{labels}");
-    let labels = DropLabel::ALL.iter().map(|label| label.as_str());
+    let labels = DropLabel::ALL.map(DropLabel::label).into_iter();
     Dropped {
         id,
         source: DropSource::Software,
@@ -49,7 +49,7 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
             state: 1,
             ..FlowRecord::default()
         },
-        labels: TcpLabel::ALL.iter().map(|label| label.as_str()).zip(labels).collect(),
+        labels: TcpLabel::ALL.map(TcpLabel::label).into_iter().zip(labels).collect(),
     }
 }
 

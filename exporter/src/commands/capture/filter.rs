@@ -2,7 +2,8 @@
 //! not here: the kernel program looks at them.
 
 use common::drops::{Direction, Protocol};
-use tcpvitals_config::{Class, Glob, Rule};
+use tcpvitals_config::{Class, DropLabel, Glob, Rule};
+use tcpvitals_metrics::rows::drops::filter;
 
 /// A site in the words of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,19 +22,25 @@ pub struct Names {
     pub interface: String,
 }
 
+impl Names {
+    /// The value of a label; capture does not look for the others.
+    const fn label(&self, label: DropLabel) -> &str {
+        match label {
+            DropLabel::Location => self.location.as_str(),
+            DropLabel::Reason => self.reason.as_str(),
+            DropLabel::Class => self.class.as_str(),
+            DropLabel::Protocol => self.protocol.as_str(),
+            DropLabel::Direction => self.direction.as_str(),
+            DropLabel::Subnet | DropLabel::ConnectionType => "",
+        }
+    }
+}
+
 /// What is asked for. A packet passes when it is one of each kind that is given.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Drop reasons.
-    pub reasons: Vec<Glob>,
-    /// Kernel functions.
-    pub locations: Vec<Glob>,
-    /// Classes.
-    pub classes: Vec<Class>,
-    /// Protocols.
-    pub protocols: Vec<Protocol>,
-    /// Directions.
-    pub directions: Vec<Direction>,
+    /// By labels.
+    pub labels: filter::Filter,
     /// Devices.
     pub interfaces: Vec<Glob>,
     /// What the configuration leaves out.
@@ -44,21 +51,12 @@ impl Filter {
     /// Whether packets of a site are captured.
     pub fn passes(&self, names: &Names) -> bool {
         let Self {
-            reasons,
-            locations,
-            classes,
-            protocols,
-            directions,
+            labels,
             interfaces,
             ignored,
         } = self;
-        let globs = |globs: &[Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
-        globs(reasons, &names.reason)
-            && globs(locations, &names.location)
-            && globs(interfaces, &names.interface)
-            && (classes.is_empty() || classes.contains(&names.class))
-            && (protocols.is_empty() || protocols.contains(&names.protocol))
-            && (directions.is_empty() || directions.contains(&names.direction))
+        labels.matches(|label| names.label(label))
+            && (interfaces.is_empty() || interfaces.iter().any(|glob| glob.matches(&names.interface)))
             && !ignored.iter().any(|rule| rule.matches(&names.reason, &names.location))
     }
 }
@@ -90,12 +88,19 @@ mod tests {
 
     #[test]
     fn one_of_each_kind_is_enough_and_each_kind_is_needed() {
+        let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
         let mut filter = Filter {
-            reasons: globs(&["NO_SOCKET", "NETFILTER_*"]),
-            locations: globs(&["nft_*"]),
-            classes: vec![Class::Error, Class::Policy],
-            protocols: vec![Protocol::Tcp],
-            directions: vec![Direction::Receive],
+            labels: filter::Filter {
+                patterns: vec![
+                    (DropLabel::Reason, globs(&["NO_SOCKET", "NETFILTER_*"])),
+                    (DropLabel::Location, globs(&["nft_*"])),
+                ],
+                values: vec![
+                    (DropLabel::Class, words(&["error", "policy"])),
+                    (DropLabel::Protocol, words(&["tcp"])),
+                    (DropLabel::Direction, words(&["receive"])),
+                ],
+            },
             interfaces: globs(&["eth*"]),
             ignored: Vec::new(),
         };
@@ -128,7 +133,7 @@ mod tests {
         ] {
             assert!(!filter.passes(&other), "{other:?}");
         }
-        filter.classes = vec![Class::Error];
+        filter.labels.values = vec![(DropLabel::Class, words(&["error"]))];
         assert!(!filter.passes(&names()));
     }
 

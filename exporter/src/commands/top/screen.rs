@@ -276,14 +276,11 @@ fn sparkline(frame: &mut Frame<'_>, samples: Vec<u64>, style: Style, area: Rect)
 fn facts_of(row: &FlowRow) -> Vec<Line<'static>> {
     let (flow, record) = (&row.flow, &row.flow.record);
     let seconds = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64();
-    let label = |label| flow.label(label).to_owned();
+    let labels: Vec<&str> = flow.labels.iter().map(|(_, value)| value.as_str()).collect();
     vec![
         Line::from(format!(
-            "{} {} {} {}  {}  cwnd {} ssthresh {} mss {}",
-            label(TcpLabel::Subnet),
-            label(TcpLabel::ConnectionType),
-            label(TcpLabel::AppProtocol),
-            label(TcpLabel::Role),
+            "{}  {}  cwnd {} ssthresh {} mss {}",
+            labels.join(" "),
             flow.algorithm(),
             record.snd_cwnd,
             if record.ssthresh >= common::tcp::INFINITE_SSTHRESH {

@@ -2,7 +2,6 @@
 
 use super::names::Names;
 use common::{
-    net::connection::ConnectionType,
     tcp::{
         congestion,
         event::EventKind,
@@ -13,6 +12,8 @@ use common::{
     text::Name,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::labels::Names as _;
 
 /// One line of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,21 +144,17 @@ const fn age(record: &FlowRecord) -> u64 {
     }
 }
 
-/// The words that it did not have.
-pub fn words(record: &FlowRecord, names: &Names) -> [(&'static str, String); 8] {
-    [
+/// The words that it did not have, the labels among them.
+pub fn words(record: &FlowRecord, names: &Names) -> impl Iterator<Item = (&'static str, String)> {
+    let own = [
         ("limit", Limit::from_number(record.limit).as_str().to_owned()),
         ("ca_state", congestion::name(record.ca_state).to_owned()),
         ("algorithm", Name(record.algorithm).to_string()),
         ("state", state::name(record.state.into()).to_owned()),
-        ("role", record.role().as_str().to_owned()),
-        ("subnet", names.subnet(record.labels.subnet)),
-        ("connection_type", connection_type(record).as_str().to_owned()),
-        ("app_protocol", names.protocol(record.labels.protocol).to_owned()),
-    ]
-}
-
-/// What carries the flow.
-pub fn connection_type(record: &FlowRecord) -> ConnectionType {
-    ConnectionType::from_number(record.labels.connection)
+    ];
+    // The role has its place before the others.
+    let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
+    let labels = [TcpLabel::Role].into_iter().chain(others);
+    own.into_iter()
+        .chain(labels.map(|label| (label.as_str(), names.value(label, &record.labels))))
 }

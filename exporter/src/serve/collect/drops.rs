@@ -3,7 +3,7 @@
 use super::{CollectError, Collector, Known, Source};
 use common::drops::DropRow;
 use std::sync::Arc;
-use tcpvitals_config::DropLabel;
+use tcpvitals_config::{DropLabel, label::Label};
 use tcpvitals_kernel::{
     Kernel,
     read::{DropReading, ReadError},
@@ -63,14 +63,14 @@ fn place(row: &DropRow, kernel: &Kernel) -> Option<Place> {
 /// Places without a name have one in the metrics; people want to know how many they are.
 fn told_apart(labels: LabelSet, row: &DropRow, kernel: &Kernel) -> LabelSet {
     let DropRow::Software(key) = row else { return labels };
-    let location = DropLabel::Location.as_str();
-    let told_apart = |(name, value): &(&'static str, String)| {
-        let value = if *name == location {
+    let location = DropLabel::Location.label();
+    let told_apart = |(label, value): &(&'static Label, String)| {
+        let value = if *label == location {
             kernel.alias(key.location)
         } else {
             value.clone()
         };
-        (*name, value)
+        (*label, value)
     };
     labels.iter().map(told_apart).collect()
 }

@@ -12,6 +12,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
+use tcpvitals_config::label::Label;
 
 /// What was acknowledged, series by series.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Deltas {
 struct Series {
     metric: &'static str,
     labels: LabelSet,
-    own: Vec<(&'static str, String)>,
+    own: Vec<(&'static Label, String)>,
 }
 
 /// The cumulative value that was acknowledged, and when it was true.
@@ -298,6 +299,7 @@ mod tests {
     use crate::families::METRICS;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use tcpvitals_config::TcpLabel;
 
     const ROWS: usize = 4;
     const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -333,7 +335,7 @@ mod tests {
                 points: merged
                     .iter()
                     .map(|(name, count)| Point {
-                        labels: [("subnet", String::from(*name))].into(),
+                        labels: [(TcpLabel::Subnet.label(), String::from(*name))].into(),
                         own: Vec::new(),
                         value: value(*count),
                     })

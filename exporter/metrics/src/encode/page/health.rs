@@ -152,7 +152,7 @@ fn nonzero(family: &Family) -> impl Iterator<Item = (String, String)> {
             .metric
             .labels
             .iter()
-            .filter_map(|name| model::label(point, name))
+            .filter_map(|label| model::label(point, label.word))
             .collect();
         Some((labels.join(", "), format!("{value:.0}")))
     })

@@ -229,10 +229,8 @@ pub(super) fn single(families: &Families, full_name: &str) -> Option<f64> {
 
 /// The value of a label.
 pub(super) fn label<'a>(point: &'a Point, name: &str) -> Option<&'a str> {
-    let all = point.labels.iter().chain(&point.own);
-    all.into_iter()
-        .find(|(own, _)| *own == name)
-        .map(|(_, value)| value.as_str())
+    let mut all = point.all_labels();
+    all.find(|(label, _)| label.word == name).map(|(_, value)| value)
 }
 
 /// A value as a number; a histogram is none.

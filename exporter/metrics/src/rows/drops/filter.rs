@@ -1,14 +1,10 @@
-//! Which rows of drops are wanted.
+//! Which drops are wanted: rows of the command `drops` and of the API, and packets of `capture`.
 
-use super::Dropped;
-use common::drops::DropSource;
 use tcpvitals_config::{DropLabel, Glob};
 
-/// Rows match when they match every part; a part without values matches all.
+/// Drops match when they match every part; a part without values matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Who says that it was dropped.
-    pub source: Option<DropSource>,
     /// The value of a label is one of these.
     pub values: Vec<(DropLabel, Vec<String>)>,
     /// A label fits one of these patterns, as the configuration has them.
@@ -16,22 +12,16 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a row is wanted.
-    pub fn matches(&self, row: &Dropped) -> bool {
-        let Self {
-            source,
-            values,
-            patterns,
-        } = self;
+    /// Whether a drop with these labels is wanted.
+    pub fn matches<'a>(&self, value_of: impl Fn(DropLabel) -> &'a str) -> bool {
+        let Self { values, patterns } = self;
         let is_one_of = |(label, values): &(DropLabel, Vec<String>)| {
-            values.is_empty() || values.iter().any(|value| value == row.label(*label))
+            values.is_empty() || values.iter().any(|value| value == value_of(*label))
         };
         let fits_one_of = |(label, globs): &(DropLabel, Vec<Glob>)| {
-            globs.is_empty() || globs.iter().any(|glob| glob.matches(row.label(*label)))
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(value_of(*label)))
         };
-        source.is_none_or(|source| source == row.source)
-            && values.iter().all(is_one_of)
-            && patterns.iter().all(fits_one_of)
+        values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
     }
 }
 
@@ -63,20 +53,13 @@ mod tests {
             (patterns(DropLabel::Reason, &[]), true),
             (
                 Filter {
-                    source: Some(DropSource::Xdp),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
                     patterns: patterns(DropLabel::Location, &["tcp_*"]).patterns,
                     ..values(DropLabel::Class, &["policy"])
                 },
                 false,
             ),
         ] {
-            assert_eq!(filter.matches(&row), expected, "{filter:?}");
+            assert_eq!(filter.matches(|label| row.label(label)), expected, "{filter:?}");
         }
     }
 }

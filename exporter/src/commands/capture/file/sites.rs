@@ -206,7 +206,10 @@ mod tests {
     #[test]
     fn a_site_is_new_once_and_its_comment_says_why() {
         let mut sites = sites(Filter {
-            protocols: vec![Protocol::Tcp],
+            labels: tcpvitals_metrics::rows::drops::filter::Filter {
+                values: vec![(tcpvitals_config::DropLabel::Protocol, vec!["tcp".to_owned()])],
+                ..Default::default()
+            },
             ..Filter::default()
         });
         let (known, is_new) = sites.get(&site("eth0", 4, 9), &mut Kernel);
