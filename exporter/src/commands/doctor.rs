@@ -121,7 +121,7 @@ fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
         program: planned.name(),
         hook: planned.program.hook.name(),
         attachable: planned.off.is_none(),
-        reason: planned.off.clone(),
+        reason: planned.off.as_ref().map(ToString::to_string),
     });
     programs.collect()
 }

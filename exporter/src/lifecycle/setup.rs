@@ -86,7 +86,7 @@ pub fn coverage(plan: &Plan) -> Coverage {
     let programs = plan.programs.iter().map(|planned| Program {
         name: planned.name(),
         hook: planned.program.hook.name(),
-        off: planned.off.clone(),
+        off: planned.off.as_ref().map(ToString::to_string),
     });
     Coverage {
         programs: programs.collect(),

@@ -61,7 +61,7 @@ fn row(metric: &Metric) -> String {
         Instrument::UpDownCounter => format!(", {}", instrument.as_str()),
         Instrument::Counter | Instrument::Gauge | Instrument::Histogram => String::new(),
     };
-    let (help, from) = (metric.help, metric.from);
+    let (help, from) = (metric.sentence(), metric.from);
     format!("| `{name}`<br>`{dotted}`, `{unit}`{differs} | {kind} | {labels} | {help} | {from} |\n")
 }
 

@@ -572,7 +572,7 @@ pub static METRICS: &[Metric] = &[
         "series_overflow",
         Counted("{series}"),
         C,
-        "Label sets folded into other because of limits.series (a label set of the TCP metrics takes 58 series, of drops 2)",
+        "Label sets folded into other because of limits.series",
         "the series cap",
         Source::SeriesOverflow,
     )

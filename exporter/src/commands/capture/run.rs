@@ -131,7 +131,7 @@ fn check(plan: &Plan) -> Result<(), CaptureError> {
         "SK_BUFF_MAC_HEADER",
     ];
     if let Some(reason) = plan.why_off("kfree_skb") {
-        return Err(CaptureError::Lacking(reason.to_owned()));
+        return Err(CaptureError::Lacking(reason.to_string()));
     }
     let missing = plan.missing_fields.iter().find(|(global, _)| FIELDS.contains(global));
     missing.map_or(Ok(()), |(_, reason)| Err(CaptureError::Lacking(reason.clone())))

@@ -58,7 +58,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     tracing::debug!(off = off.join("; "), "programs that do not run");
     let mut interval = arguments.interval.0;
     if let Some(reason) = kernel.plan().why_off(DUMP).filter(|_| interval.is_some()) {
-        tracing::warn!(reason, "there are no periodic events: {DUMP} does not run");
+        tracing::warn!(%reason, "there are no periodic events: {DUMP} does not run");
         interval = None;
     }
     let mut trace = Trace {

@@ -89,7 +89,7 @@ fn metric(metric: &'static families::Metric, temporality: Temporality, readings:
     };
     Metric {
         name: metric.dotted_name(),
-        description: format!("{}.", metric.help),
+        description: metric.sentence() + ".",
         unit: metric.unit.ucum().to_owned(),
         data: Some(data),
         ..Metric::default()

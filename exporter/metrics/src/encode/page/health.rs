@@ -133,7 +133,7 @@ fn lost(families: &Families) -> Markup {
                         li {
                             span.attention { (count) } " "
                             code { (family.metric.full_name()) @if !labels.is_empty() { " (" (labels) ")" } }
-                            ": " (family.metric.help) "."
+                            ": " (family.metric.sentence()) "."
                         }
                     }
                 }

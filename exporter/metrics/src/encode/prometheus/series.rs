@@ -36,7 +36,7 @@ fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEnc
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
     };
-    let mut family = encoder.encode_descriptor(&name, &format!("{}.", metric.help), unit.as_ref(), kind)?;
+    let mut family = encoder.encode_descriptor(&name, &(metric.sentence() + "."), unit.as_ref(), kind)?;
     for point in points {
         let labels = Labels(point);
         let mut series = family.encode_family(&labels)?;
