@@ -11,9 +11,9 @@ use std::{
     process::ExitCode,
 };
 use tcpvitals::{
-    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, manual},
+    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments, manual},
     commands::{
-        capture::{self, arguments::CaptureArguments, extcap},
+        capture::{self, extcap},
         doctor::Diagnosis,
         drops, top, trace,
     },

@@ -65,7 +65,7 @@ fn load(config: &Config) -> Result<Kernel> {
     let btf = setup::btf_file(None);
     let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(setup::selection(config), &features, Purpose::Serve)?;
-    let setup::Tables { memory, lookups } = setup::tables(config, &Numbering::new(config));
+    let setup::MapContents { memory, lookups } = setup::tables(config, &Numbering::new(config));
     let setup = Setup {
         memory,
         lookups,

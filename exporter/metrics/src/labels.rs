@@ -32,18 +32,18 @@ pub const OTHER: &str = "other";
 /// The subnet of a packet without an IP address.
 pub const NO_SUBNET: &str = "none";
 
-/// Names and values of one row's labels, in the order of the documentation.
+/// KeyNames and values of one row's labels, in the order of the documentation.
 pub type LabelSet = Arc<[(&'static Label, String)]>;
 
-/// Names what a snapshot holds, and remembers under which labels it was counted.
+/// KeyNames what a snapshot holds, and remembers under which labels it was counted.
 #[derive(Debug)]
 pub struct Labelling {
     config: Config,
     numbering: Numbering,
     cost: Cost,
     classes: Classes,
-    groups: Table<LabelSet, Group>,
-    drops: Table<(LabelSet, DropSource), DropCount>,
+    groups: LabelTable<LabelSet, Group>,
+    drops: LabelTable<(LabelSet, DropSource), DropCount>,
 }
 
 /// How many series one label set takes; the metric table knows.
@@ -69,15 +69,14 @@ pub struct Labelled<'a> {
 }
 
 impl Labelling {
-    /// Labels as configured.
     pub fn new(config: &Config, numbering: &Numbering, cost: Cost) -> Self {
         Self {
             config: config.clone(),
             numbering: numbering.clone(),
             cost,
             classes: Classes::new(&config.drops.classes),
-            groups: Table::new(),
-            drops: Table::new(),
+            groups: LabelTable::new(),
+            drops: LabelTable::new(),
         }
     }
 
@@ -134,7 +133,7 @@ impl Labelling {
         (!ignored).then(|| self.of_drop(site))
     }
 
-    /// Names of the labels that are shown: of groups, of drops.
+    /// KeyNames of the labels that are shown: of groups, of drops.
     fn shown(&self) -> (Shown, Shown) {
         let Labels { tcp, drops } = &self.config.labels;
         (
@@ -187,7 +186,7 @@ impl Labelling {
     }
 }
 
-impl Names for Labelling {
+impl KeyNames for Labelling {
     fn subnet_number(&self, number: u32) -> Option<&str> {
         self.numbering.subnet(number)
     }
@@ -202,11 +201,9 @@ impl Names for Labelling {
 }
 
 /// The names of the configuration that a key was written under.
-pub trait Names {
-    /// A configured subnet.
+pub trait KeyNames {
     fn subnet_number(&self, number: u32) -> Option<&str>;
 
-    /// An application protocol.
     fn protocol_number(&self, number: u16) -> Option<&str>;
 
     /// What an address in no subnet is called.
@@ -256,12 +253,12 @@ const fn limits(config: &Config) -> (usize, usize) {
     (config.limits.series - of_drops, of_drops)
 }
 
-/// Names of the labels that are shown, in the order of the documentation.
+/// KeyNames of the labels that are shown, in the order of the documentation.
 type Shown = Vec<&'static Label>;
 
 /// What was counted by all labels, and how it is shown by some of them.
 #[derive(Debug)]
-struct Table<L, T> {
+struct LabelTable<L, T> {
     ledger: Ledger<L, T>,
     /// By the labels that were or are shown: their series have names of their own.
     views: BTreeMap<Shown, Cardinality<L, T>>,
@@ -269,7 +266,6 @@ struct Table<L, T> {
 
 /// What tells rows apart, some of it by labels.
 trait RowLabels: Clone + Eq + Hash + Ord {
-    /// The labels.
     fn labels(&self) -> &LabelSet;
     /// The same with other labels.
     #[must_use]
@@ -296,7 +292,7 @@ impl RowLabels for (LabelSet, DropSource) {
     }
 }
 
-impl<L: RowLabels, T: Total> Table<L, T> {
+impl<L: RowLabels, T: Total> LabelTable<L, T> {
     fn new() -> Self {
         Self {
             ledger: Ledger::new(),

@@ -1,6 +1,9 @@
 //! The arguments of `drops`.
 
-use super::{Output, labels::DropLabels};
+use super::{
+    labels::DropLabels,
+    values::{Output, interval},
+};
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 use tcpvitals_config::duration;
@@ -42,11 +45,6 @@ impl DropsArguments {
     pub fn tables(&self) -> Option<u64> {
         if self.once { Some(1) } else { self.count }
     }
-}
-
-/// Time between two readings of the kernel.
-pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_millis(100)..=Duration::from_secs(3600))
 }
 
 fn whole_duration(text: &str) -> Result<Duration, String> {

@@ -9,7 +9,7 @@ use tcpvitals_config::{
     DropLabel, Glob, TcpLabel,
     label::{Asker, Row, Values},
 };
-use tcpvitals_metrics::rows::drops::filter::Filter;
+use tcpvitals_metrics::rows::drops::filter::DropFilter;
 
 /// A set of labels with what each is asked to be.
 macro_rules! flags {
@@ -54,16 +54,16 @@ flags! {
     /// Those of `trace`.
     TraceLabels: Asker::Trace, TcpLabel => FlowValues fill_flows;
     /// Those of `drops`.
-    DropLabels: Asker::Drops, DropLabel => Filter fill_drops;
+    DropLabels: Asker::Drops, DropLabel => DropFilter fill_drops;
     /// Those of `capture`.
-    CaptureLabels: Asker::Capture, DropLabel => Filter fill_drops;
+    CaptureLabels: Asker::Capture, DropLabel => DropFilter fill_drops;
 }
 
 fn fill_flows(chosen: &mut FlowValues, label: TcpLabel, matches: &ArgMatches) {
     chosen.push((label, all(matches, label.row())));
 }
 
-fn fill_drops(chosen: &mut Filter, label: DropLabel, matches: &ArgMatches) {
+fn fill_drops(chosen: &mut DropFilter, label: DropLabel, matches: &ArgMatches) {
     match label.row().values {
         Values::Patterns => chosen.patterns.push((label, all::<Glob>(matches, label.row()))),
         Values::Names | Values::Words(_) => chosen.values.push((label, all(matches, label.row()))),

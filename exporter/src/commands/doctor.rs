@@ -36,7 +36,6 @@ pub struct Diagnosis {
     privileges: Option<String>,
     /// Whether drop locations get names.
     symbols_visible: bool,
-    /// Every program.
     programs: Vec<ProgramDiagnosis>,
     /// Metrics that would be missing.
     metrics_off: Vec<Off>,

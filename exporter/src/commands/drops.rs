@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use tcpvitals_config::{Detail, Labels};
-use tcpvitals_metrics::rows::drops::{Dropped, filter::Filter, table::Table, text};
+use tcpvitals_metrics::rows::drops::{Dropped, filter::DropFilter, table::SiteTable, text};
 
 /// Shows drops until somebody ends it.
 ///
@@ -37,7 +37,7 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), L
     ticker.advance();
     while ticker.tick().await.is_some() {
         let (after, at) = (wanted(collector, filter).await?, now());
-        let table = Table::new(&before, &after, at - read_at);
+        let table = SiteTable::new(&before, &after, at - read_at);
         match print(&table, at - began, arguments, shown == 0) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             printed => printed?,
@@ -52,7 +52,7 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), L
     Ok(())
 }
 
-async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, LiveError> {
+async fn wanted(collector: &Collector, filter: &DropFilter) -> Result<Vec<Dropped>, LiveError> {
     let rows = collector.drops().await?;
     Ok(rows
         .iter()
@@ -61,7 +61,7 @@ async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, 
         .collect())
 }
 
-fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
+fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
     let mut stdout = io::stdout();
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let text = match arguments.output {
@@ -80,7 +80,7 @@ fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first:
 }
 
 /// Writes over what was written before: home, clear the rest of each line, then all below (ECMA-48).
-fn in_place(table: &Table, elapsed: Duration, limit: usize, is_first: bool) -> String {
+fn in_place(table: &SiteTable, elapsed: Duration, limit: usize, is_first: bool) -> String {
     /// Lines that are no site: the head, the titles, what was left out, and where the cursor rests.
     const FRAME: usize = 4;
     let (width, height) = terminal::size().map_or((80, 24), |(width, height)| (width.into(), height.into()));

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use binary::Fault;
-use filter::Filter;
+use filter::TraceFilter;
 use item::{Item, Setting};
 use std::io::{self, IsTerminal};
 
@@ -45,7 +45,6 @@ pub enum TraceError {
     /// A recorded trace cannot be opened.
     #[error("--read={path}: {source}")]
     Open {
-        /// Its path.
         path: String,
         /// What the kernel said.
         source: io::Error,
@@ -53,7 +52,6 @@ pub enum TraceError {
     /// A recorded trace cannot be read, or no further.
     #[error("--read={path}: {source}")]
     Recorded {
-        /// Its path.
         path: String,
         /// What is wrong with it.
         source: Fault,
@@ -102,13 +100,13 @@ pub fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
 #[derive(Debug)]
 struct Printer {
     output: TraceOutput,
-    filter: Filter,
+    filter: TraceFilter,
     setting: Setting,
 }
 
 impl Printer {
     fn new(arguments: &TraceArguments, setting: Setting) -> Result<Self, TraceError> {
-        let filter = Filter {
+        let filter = TraceFilter {
             labels: arguments.labels.0.clone(),
             networks: arguments.cidr.clone(),
             ports: arguments.port.clone(),

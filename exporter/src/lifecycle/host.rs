@@ -12,12 +12,10 @@ pub struct Host {
     pub system: String,
     /// Release of the kernel.
     pub release: String,
-    /// The hardware.
     pub machine: String,
 }
 
 impl Host {
-    /// Asks the kernel.
     pub fn read() -> Self {
         let text = |text: &OsStr| text.to_string_lossy().into_owned();
         uname().map_or_else(

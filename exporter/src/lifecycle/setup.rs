@@ -29,7 +29,7 @@ pub fn btf_file(given: Option<&Path>) -> BtfFile {
 
 /// How large the tables of programs are, and what they are filled with.
 #[derive(Debug)]
-pub struct Tables {
+pub struct MapContents {
     /// Most bytes of label sets and drops.
     pub memory: u64,
     /// What programs look up.
@@ -37,8 +37,8 @@ pub struct Tables {
 }
 
 /// The tables for a configuration.
-pub fn tables(config: &Config, numbering: &Numbering) -> Tables {
-    Tables {
+pub fn tables(config: &Config, numbering: &Numbering) -> MapContents {
+    MapContents {
         memory: config.limits.memory,
         lookups: lookups(config, numbering),
     }

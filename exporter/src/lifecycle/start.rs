@@ -121,7 +121,7 @@ impl Permitted {
     /// [`StartError::Load`]; nothing stays loaded.
     pub fn load<L: Programs>(
         self,
-        tables: setup::Tables,
+        tables: setup::MapContents,
         load: impl FnOnce(&Setup, Plan) -> Result<L, LoadError>,
     ) -> Result<Loaded<L>, StartError> {
         let Checked {
@@ -130,7 +130,7 @@ impl Permitted {
             reasons,
             btf,
         } = self.0;
-        let setup::Tables { memory, lookups } = tables;
+        let setup::MapContents { memory, lookups } = tables;
         let setup = Setup {
             memory,
             lookups,
@@ -147,7 +147,6 @@ impl Permitted {
 
 /// What runs in the kernel.
 pub trait Programs {
-    /// What is loaded.
     fn kernel(&self) -> &Kernel;
 }
 

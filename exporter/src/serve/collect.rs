@@ -4,7 +4,9 @@
 //! collections.
 
 mod drops;
+mod error;
 mod flows;
+pub mod pushes;
 mod reload;
 mod shared;
 
@@ -14,9 +16,9 @@ use crate::{
         setup,
         threads::TooFew,
         throttle::{self, Throttle},
-        worker::{NotDone, Worker},
+        worker::Worker,
     },
-    serve::{process, push::pushes::Tally, web::served::Served},
+    serve::{process, web::served::Served},
 };
 use common::{
     drops::{DropCount, DropRow},
@@ -42,25 +44,12 @@ use tcpvitals_metrics::{
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use pushes::Tally;
 use shared::Shared;
 
+pub use error::CollectError;
 pub use reload::{ReloadError, Reloaded};
 
-/// Why there is no snapshot.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError {
-    /// The kernel could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The thread that reads it did not.
-    #[error("the kernel was not read: {0}")]
-    NotDone(#[from] NotDone),
-    /// The thread that put an answer together ended early.
-    #[error("the answer ended early: {0}")]
-    Ended(#[from] tokio::task::JoinError),
-}
-
-/// Collects when asked.
 #[derive(Debug)]
 pub struct Collector {
     reader: Arc<Reader>,
@@ -73,7 +62,7 @@ pub struct Collector {
 /// The thread that reads the kernel, and what the log knows of it.
 #[derive(Debug)]
 struct Reader {
-    source: Worker<Source>,
+    source: Worker<KernelState>,
     log: Throttle,
 }
 
@@ -81,7 +70,7 @@ impl Reader {
     /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
     async fn read<R: Send + 'static>(
         &self,
-        read: impl FnOnce(&mut Source) -> Result<R, ReadError> + Send + 'static,
+        read: impl FnOnce(&mut KernelState) -> Result<R, ReadError> + Send + 'static,
     ) -> Result<R, CollectError> {
         const FAILED: &str = "the kernel could not be read";
         let result = match self.source.ask(read).await {
@@ -115,7 +104,6 @@ struct Last {
 pub struct Collection {
     /// Since 1970.
     pub at: Duration,
-    /// All families.
     pub families: Arc<Families>,
     /// How the exporter does.
     pub status: Arc<Status>,
@@ -135,7 +123,7 @@ impl Collector {
         (tally, served): (Arc<Tally>, Arc<Served>),
         started: Duration,
     ) -> Result<Self, TooFew> {
-        let source = Source {
+        let source = KernelState {
             kernel,
             tally,
             served,
@@ -224,7 +212,7 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = reader.read(Source::collect).await?;
+            let (families, status) = reader.read(KernelState::collect).await?;
             let at = since_1970();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
@@ -235,7 +223,7 @@ impl Collector {
 }
 
 #[derive(Debug)]
-struct Source {
+struct KernelState {
     kernel: Kernel,
     tally: Arc<Tally>,
     served: Arc<Served>,
@@ -249,7 +237,7 @@ struct Source {
     started: Option<f64>,
 }
 
-impl Source {
+impl KernelState {
     fn collect(&mut self) -> Result<(Arc<Families>, Arc<Status>), ReadError> {
         let snapshot = self.snapshot()?;
         let families = self.label(&snapshot);
@@ -325,7 +313,7 @@ impl Source {
 /// The names that the kernel side has learned.
 struct Known<'a>(&'a Kernel);
 
-impl sites::Names for Known<'_> {
+impl sites::DropNames for Known<'_> {
     fn location(&self, address: u64) -> String {
         self.0.location(address)
     }

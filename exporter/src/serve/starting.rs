@@ -12,10 +12,10 @@ use crate::{
         worker::Worker,
     },
     serve::{
-        ServeError,
-        collect::Collector,
-        http::{Service, api::access::FlowAccess, expositions::Expositions},
-        push::{self, client::Receiver, pushes::Tally},
+        collect::{Collector, pushes::Tally},
+        error::ServeError,
+        http::{Service, access::FlowAccess, expositions::Expositions},
+        push,
         reload::{self, Reloader, Sources, Wanted},
         running::Running,
         web::{Connections, Web, served::Served},
@@ -34,17 +34,11 @@ use tcpvitals_kernel::{
 };
 use tokio::sync::watch;
 
-/// What was asked for, on the command line and in files that were read whole.
-struct Asked<'a> {
-    arguments: &'a ServeArguments,
-    sources: Sources,
-    config: Config,
-    receiver: Option<Arc<Receiver>>,
-}
-
 /// Arguments and files make sense, and the kernel has what they want.
 pub(super) struct Checked<'a> {
-    asked: Asked<'a>,
+    arguments: &'a ServeArguments,
+    sources: Sources,
+    wanted: Wanted,
     kernel: start::Checked,
 }
 
@@ -52,30 +46,24 @@ impl<'a> Checked<'a> {
     /// Reads the files and the kernel's types.
     pub(super) fn new(arguments: &'a ServeArguments) -> Result<Self, StartError> {
         let (sources, wanted) = reload::read(arguments.config_file.as_deref());
-        let Wanted { config, receiver } = wanted?;
+        let wanted = wanted?;
         Web::read(arguments.web_config_file.as_deref())?;
         Ok(Self {
-            kernel: start::Checked::new(&config, arguments.btf.as_deref(), Purpose::Serve)?,
-            asked: Asked {
-                arguments,
-                sources,
-                config,
-                receiver,
-            },
+            kernel: start::Checked::new(&wanted.config, arguments.btf.as_deref(), Purpose::Serve)?,
+            arguments,
+            sources,
+            wanted,
         })
     }
 
     /// Takes the address, while a port below 1024 may still be taken.
     pub(super) fn bind(self) -> Result<Bound<'a>, ServeError> {
-        let address = self.asked.arguments.listen_address;
+        let address = self.arguments.listen_address;
         let listener = bind(address).map_err(|source| ServeError::Listen { address, source })?;
-        let served_on = listener.local_addr().map_err(ServeError::Serve)?.ip();
-        let Self { asked, kernel } = self;
         Ok(Bound {
-            flows: FlowAccess::new(asked.arguments.enable_flows, served_on),
-            asked,
+            checked: self,
+            served_on: listener.local_addr().map_err(ServeError::Serve)?,
             listener,
-            kernel,
         })
     }
 }
@@ -92,44 +80,50 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The address is taken.
 pub(super) struct Bound<'a> {
-    asked: Asked<'a>,
+    checked: Checked<'a>,
+    served_on: SocketAddr,
     listener: TcpListener,
-    flows: FlowAccess,
-    kernel: start::Checked,
 }
 
 impl<'a> Bound<'a> {
     /// Keeps only the capabilities that loading needs, and loads the programs.
     pub(super) fn load(self) -> Result<Loaded<'a>, StartError> {
         let Self {
-            asked,
+            checked,
+            served_on,
             listener,
-            flows,
-            kernel,
         } = self;
-        let permitted = kernel.keep_needed()?;
-        // Again, as it is read from now on: without the right to read what is for other users only.
-        let web = Arc::new(Web::read(asked.arguments.web_config_file.as_deref())?);
-        let numbering = Numbering::new(&asked.config);
-        let started = since_1970();
-        let kernel = permitted.load(setup::tables(&asked.config, &numbering), Kernel::load)?;
-        Ok(Loaded {
-            ready: Ready {
-                asked,
-                listener,
-                flows,
-                web,
-                numbering,
-                started,
-            },
+        let Checked {
+            arguments,
+            sources,
+            wanted,
             kernel,
+        } = checked;
+        let permitted = kernel.keep_needed()?;
+        let server = Server {
+            arguments,
+            sources,
+            // Again, as it is read from now on: without the right to read what is for other users only.
+            web: Arc::new(Web::read(arguments.web_config_file.as_deref())?),
+            numbering: Numbering::new(&wanted.config),
+            wanted,
+            flows: FlowAccess::new(arguments.enable_flows, served_on.ip()),
+            listener,
+            started: since_1970(),
+        };
+        let contents = setup::tables(&server.wanted.config, &server.numbering);
+        Ok(Loaded {
+            kernel: permitted.load(contents, Kernel::load)?,
+            server,
         })
     }
 }
 
 /// All that a server has before it has threads, but for the programs.
-struct Ready<'a> {
-    asked: Asked<'a>,
+struct Server<'a> {
+    arguments: &'a ServeArguments,
+    sources: Sources,
+    wanted: Wanted,
     listener: TcpListener,
     flows: FlowAccess,
     web: Arc<Web>,
@@ -140,17 +134,17 @@ struct Ready<'a> {
 
 /// The programs run.
 pub(super) struct Loaded<'a> {
-    ready: Ready<'a>,
+    server: Server<'a>,
     kernel: start::Loaded<Kernel>,
 }
 
 impl<'a> Loaded<'a> {
     /// Gives up all capabilities.
     pub(super) fn drop_capabilities(self) -> Result<Unprivileged<'a>, StartError> {
-        let Self { ready, kernel } = self;
+        let Self { server, kernel } = self;
         let kernel = kernel.drop_capabilities()?;
-        log(kernel.plan(), &ready.asked.config);
-        Ok(Unprivileged { ready, kernel })
+        log(kernel.plan(), &server.wanted.config);
+        Ok(Unprivileged { server, kernel })
     }
 }
 
@@ -177,28 +171,23 @@ fn log(plan: &Plan, config: &Config) {
 
 /// Nothing of the process needs privileges any more: it may have threads.
 pub(super) struct Unprivileged<'a> {
-    ready: Ready<'a>,
+    server: Server<'a>,
     kernel: Kernel,
 }
 
 impl Unprivileged<'_> {
-    /// Starts all threads.
     pub(super) fn start(self) -> Result<Running, StartError> {
-        let Self { ready, kernel } = self;
-        let Ready {
-            asked,
+        let Self { server, kernel } = self;
+        let Server {
+            arguments,
+            sources,
+            wanted: Wanted { config, receiver },
             listener,
             flows,
             web,
             numbering,
             started,
-        } = ready;
-        let Asked {
-            arguments,
-            sources,
-            config,
-            receiver,
-        } = asked;
+        } = server;
         let coverage = setup::coverage(kernel.plan());
         let tally = Arc::new(Tally::default());
         // Those that run tasks, and those for what takes long: an answer with many flows, a password.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use common::drops::Protocol;
 use common::net::connection::ConnectionType;
 use tcpvitals_config::Class;
-use tcpvitals_metrics::families::{Kind, METRICS, Metric, Points, Scope, Source};
+use tcpvitals_metrics::families::{Accessor, Kind, METRICS, Metric, Points, Scope};
 use tests::readers::rules::Rule;
 
 /// What Prometheus itself makes of a scrape.
@@ -132,20 +132,20 @@ fn of_metric(metric: &Metric) -> Series {
 }
 
 /// The values that the metric table lists for a metric's one own label.
-fn listed(source: Source) -> Vec<&'static str> {
+fn listed(source: Accessor) -> Vec<&'static str> {
     fn first<T>(points: Points<T>) -> Vec<&'static str> {
         points
             .iter()
             .filter_map(|(values, _)| values.first().copied())
             .collect()
     }
-    if let Source::Counters(points) | Source::Jiffies(points) = source {
+    if let Accessor::Counters(points) | Accessor::Jiffies(points) = source {
         first(points)
-    } else if let Source::Pushes(points) = source {
+    } else if let Accessor::Pushes(points) = source {
         first(points)
-    } else if let Source::Refused(points) = source {
+    } else if let Accessor::Refused(points) = source {
         first(points)
-    } else if let Source::Drops(sources, _) = source {
+    } else if let Accessor::Drops(sources, _) = source {
         sources.iter().map(|source| source.as_str()).collect()
     } else {
         Vec::new()

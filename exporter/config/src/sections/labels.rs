@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     file::{Problem, choose},
-    label::{DropLabel, TcpLabel},
+    kinds::label::{DropLabel, TcpLabel},
     raw::RawLabels,
 };
 

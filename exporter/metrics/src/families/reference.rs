@@ -1,6 +1,10 @@
 //! The reference page of all metrics, made from the table.
 
-use super::{METRICS, Metric, Scope, semantic::Instrument};
+use super::{
+    metric::{Metric, Scope},
+    semantic::Instrument,
+    table::METRICS,
+};
 use tcpvitals_config::label::Label;
 
 /// `docs/metrics.md`.

@@ -1,7 +1,7 @@
 //! What a metric is called over OTLP, and which instrument it is. Its unit, and the attributes that its labels are, are in the
 //! metric table.
 
-use super::{Kind, Metric, PREFIX};
+use super::metric::{Kind, Metric, PREFIX};
 
 /// What a metric is over OTLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

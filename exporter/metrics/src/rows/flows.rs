@@ -41,6 +41,11 @@ impl LiveFlow {
         Some((self.record.remote_address().ip()?, self.record.remote_port).into())
     }
 
+    /// The oldest first, so that equal rows stand still.
+    pub const fn age(&self) -> (u64, u64) {
+        (self.record.started, self.record.cookie)
+    }
+
     /// What holds the sender up.
     pub const fn limit(&self) -> &'static str {
         Limit::from_number(self.record.limit).as_str()
@@ -138,7 +143,6 @@ impl Number {
 pub struct Field {
     /// The name; rows are sorted by it.
     pub name: &'static str,
-    /// Its value.
     pub read: fn(&FlowRecord) -> Number,
 }
 
@@ -201,9 +205,7 @@ pub enum SortKey {
     Number(fn(&FlowRecord) -> Number),
     /// A label, by the alphabet.
     Label(TcpLabel),
-    /// The other end.
     Remote,
-    /// This end.
     Local,
 }
 
@@ -232,7 +234,7 @@ pub fn sort(flows: &mut [&LiveFlow], key: SortKey, reversed: bool) {
             SortKey::Local => one.local().cmp(&other.local()),
         };
         let order = if reversed { order.reverse() } else { order };
-        order.then_with(|| (one.record.started, one.record.cookie).cmp(&(other.record.started, other.record.cookie)))
+        order.then_with(|| one.age().cmp(&other.age()))
     });
 }
 

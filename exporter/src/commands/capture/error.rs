@@ -19,7 +19,6 @@ pub enum CaptureError {
     /// Wireshark asks for what there is not.
     #[error("{0}")]
     Refused(String),
-    /// Nowhere to write.
     #[error("nothing says where packets go; give -w FILE, or -w - for a pipe")]
     Nowhere,
     /// The output cannot be opened.
@@ -37,7 +36,6 @@ pub enum CaptureError {
     /// The reader of a pipe does not read.
     #[error("{0}: its reader took nothing more for 5 seconds after the end; what it has is incomplete")]
     Stuck(String),
-    /// Waiting failed.
     #[error("wait for packets and signals: {0}")]
     Wait(#[source] io::Error),
 }

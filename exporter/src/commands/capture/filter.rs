@@ -1,16 +1,16 @@
 //! Which dropped packets are captured. Pure: the names of a site in, yes or no out. Addresses are the one filter that is
 //! not here: the kernel program looks at them.
 
+use crate::cli::{capture::FilterArguments, labels::CaptureLabels};
 use common::drops::{Direction, Protocol};
-use tcpvitals_config::{Class, DropLabel, Glob, Rule};
+use tcpvitals_config::{Class, DropLabel, Drops, Glob, Rule};
 use tcpvitals_metrics::rows::drops::filter;
 
 /// A site in the words of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct SiteNames {
     /// The drop reason; "" where the kernel gives none.
     pub reason: String,
-    /// The kernel function.
     pub location: String,
     /// What it means to an operator.
     pub class: Class,
@@ -18,12 +18,12 @@ pub struct Names {
     pub protocol: Protocol,
     /// Which way it went.
     pub direction: Direction,
-    /// The device.
     pub interface: String,
 }
 
-impl Names {
-    /// The value of a label; capture does not look for the others.
+impl SiteNames {
+    /// The value of a label.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "capture looks for no other label")]
     const fn label(&self, label: DropLabel) -> &str {
         match label {
             DropLabel::Location => self.location.as_str(),
@@ -31,25 +31,24 @@ impl Names {
             DropLabel::Class => self.class.as_str(),
             DropLabel::Protocol => self.protocol.as_str(),
             DropLabel::Direction => self.direction.as_str(),
-            DropLabel::Subnet | DropLabel::ConnectionType => "",
+            _ => "",
         }
     }
 }
 
 /// What is asked for. A packet passes when it is one of each kind that is given.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct CaptureFilter {
     /// By labels.
-    pub labels: filter::Filter,
-    /// Devices.
+    pub labels: filter::DropFilter,
     pub interfaces: Vec<Glob>,
     /// What the configuration leaves out.
     pub ignored: Vec<Rule>,
 }
 
-impl Filter {
+impl CaptureFilter {
     /// Whether packets of a site are captured.
-    pub fn passes(&self, names: &Names) -> bool {
+    pub fn passes(&self, names: &SiteNames) -> bool {
         let Self {
             labels,
             interfaces,
@@ -61,13 +60,29 @@ impl Filter {
     }
 }
 
+impl FilterArguments {
+    /// The filter that they are together with the configuration, but for addresses.
+    pub fn filter(&self, drops: &Drops) -> CaptureFilter {
+        let Self {
+            labels: CaptureLabels(labels),
+            addresses: _,
+            devices,
+        } = self.clone();
+        CaptureFilter {
+            labels,
+            interfaces: devices,
+            ignored: drops.ignore.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tcpvitals_config::Config;
 
-    fn names() -> Names {
-        Names {
+    fn names() -> SiteNames {
+        SiteNames {
             reason: "NETFILTER_DROP".to_owned(),
             location: "nft_do_chain".to_owned(),
             class: Class::Policy,
@@ -83,14 +98,14 @@ mod tests {
 
     #[test]
     fn without_filters_everything_passes() {
-        assert!(Filter::default().passes(&names()));
+        assert!(CaptureFilter::default().passes(&names()));
     }
 
     #[test]
     fn one_of_each_kind_is_enough_and_each_kind_is_needed() {
         let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
-        let mut filter = Filter {
-            labels: filter::Filter {
+        let mut filter = CaptureFilter {
+            labels: filter::DropFilter {
                 patterns: vec![
                     (DropLabel::Reason, globs(&["NO_SOCKET", "NETFILTER_*"])),
                     (DropLabel::Location, globs(&["nft_*"])),
@@ -106,27 +121,27 @@ mod tests {
         };
         assert!(filter.passes(&names()));
         for other in [
-            Names {
+            SiteNames {
                 reason: "TCP_CSUM".to_owned(),
                 ..names()
             },
-            Names {
+            SiteNames {
                 location: "tcp_v4_rcv".to_owned(),
                 ..names()
             },
-            Names {
+            SiteNames {
                 class: Class::Benign,
                 ..names()
             },
-            Names {
+            SiteNames {
                 protocol: Protocol::Udp,
                 ..names()
             },
-            Names {
+            SiteNames {
                 direction: Direction::Transmit,
                 ..names()
             },
-            Names {
+            SiteNames {
                 interface: "wlan0".to_owned(),
                 ..names()
             },
@@ -140,12 +155,12 @@ mod tests {
     #[test]
     fn what_the_configuration_ignores_is_left_out() {
         let yaml = "drops: {ignore: [{reason: NETFILTER_DROP, location: nft_*}]}";
-        let filter = Filter {
+        let filter = CaptureFilter {
             ignored: Config::from_yaml(yaml, "test.yaml").unwrap().drops.ignore,
-            ..Filter::default()
+            ..CaptureFilter::default()
         };
         assert!(!filter.passes(&names()));
         let location = "ip_rcv".to_owned();
-        assert!(filter.passes(&Names { location, ..names() }));
+        assert!(filter.passes(&SiteNames { location, ..names() }));
     }
 }

@@ -1,7 +1,8 @@
 //! The capture itself: what needs privileges first, then packets from the buffers to the file until it is told to end.
 
-use super::{arguments::CaptureArguments, error::CaptureError, extcap::Task};
+use super::{error::CaptureError, extcap::Task};
 use crate::{
+    cli::capture::CaptureArguments,
     commands::capture::file::{
         output::{GRACE, Output},
         pcapng::Origin,
@@ -11,7 +12,7 @@ use crate::{
     lifecycle::{
         clock::{monotonic, monotonic_to_1970},
         host::{Host, network_namespace},
-        setup::Tables,
+        setup::MapContents,
         signals::stop::{Stop, Written},
         start::{Checked, StartError},
     },
@@ -50,9 +51,7 @@ pub fn capture(arguments: &CaptureArguments) -> Result<Option<String>, CaptureEr
 /// What is said on stderr. Wireshark takes every word there for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Voice {
-    /// How it goes.
     All,
-    /// What went wrong.
     Problems,
 }
 
@@ -74,7 +73,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         },
         addresses: arguments.filters.addresses.clone(),
     };
-    let tables = Tables {
+    let tables = MapContents {
         // Those of label sets and drops stay empty.
         memory: 0,
         lookups: Lookups::of_networks(&wanted.addresses),
@@ -112,7 +111,6 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     capture.finish(end, skipped)
 }
 
-/// Who captures.
 fn origin() -> Origin {
     let host = Host::read();
     Origin {
@@ -263,7 +261,6 @@ impl Capture {
         Ok(end)
     }
 
-    /// Ends the file.
     fn end(&mut self, now: u64) -> Result<End, CaptureError> {
         let lost = self.packets.tail_drops()?;
         let mut namer = KernelNames::new(&mut self.packets, self.namespace);

@@ -30,7 +30,7 @@ use std::{
 };
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::{
-    drops::{Dropped, table::Table},
+    drops::{Dropped, table::SiteTable},
     flows::LiveFlow,
 };
 use tokio::sync::mpsc;
@@ -54,13 +54,13 @@ pub fn run(arguments: &TopArguments) -> Result<(), LiveError> {
 }
 
 /// What the kernel said at one moment.
-struct Reading {
+struct Moment {
     flows: Arc<Vec<LiveFlow>>,
     drops: Arc<Vec<Dropped>>,
     at: Instant,
 }
 
-impl Reading {
+impl Moment {
     async fn new(collector: &Collector, has_drops: bool) -> Result<Self, LiveError> {
         let drops = if has_drops {
             collector.drops().await?
@@ -75,20 +75,20 @@ impl Reading {
     }
 
     /// Rates since an earlier one.
-    fn since(&self, before: &Self) -> (Vec<FlowRow>, Table) {
+    fn since(&self, before: &Self) -> (Vec<FlowRow>, SiteTable) {
         let flows = rows::rows(&before.flows, &self.flows);
-        (flows, Table::new(&before.drops, &self.drops, self.at - before.at))
+        (flows, SiteTable::new(&before.drops, &self.drops, self.at - before.at))
     }
 }
 
 async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), LiveError> {
-    let before = Reading::new(collector, false).await?;
+    let before = Moment::new(collector, false).await?;
     let mut ticker = Ticker::new(arguments.interval, None)?;
     ticker.advance();
     if ticker.tick().await.is_none() {
         return Ok(());
     }
-    let after = Reading::new(collector, false).await?;
+    let after = Moment::new(collector, false).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
     let (flows, drops) = after.since(&before);
     view.update(flows, drops);
@@ -187,7 +187,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
         has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let mut ticker = Ticker::new(arguments.interval, None)?;
-    let mut before = Reading::new(collector, has_drops).await?;
+    let mut before = Moment::new(collector, has_drops).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
     let (flows, drops) = before.since(&before);
     view.update(flows, drops);
@@ -201,7 +201,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
                 if tick.is_none() {
                     return Ok(());
                 }
-                let after = Reading::new(collector, has_drops).await?;
+                let after = Moment::new(collector, has_drops).await?;
                 let (flows, drops) = after.since(&before);
                 view.update(flows, drops);
                 before = after;

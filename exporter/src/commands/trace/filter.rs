@@ -1,30 +1,28 @@
 //! Which events are shown. All kinds of conditions must hold; of one kind any will do.
 
-use super::{item, names::Names};
+use super::{item, names::TraceNames};
 use crate::cli::labels::FlowValues;
 use common::tcp::{event::EventKind, record::FlowRecord};
 use ipnet::IpNet;
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::labels::Names as _;
+use tcpvitals_metrics::labels::KeyNames as _;
 
 /// Conditions; one that is empty always holds.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Values of labels.
+pub struct TraceFilter {
     pub labels: FlowValues,
     /// Networks of which either address is.
     pub networks: Vec<IpNet>,
     /// Ports of which either end has one.
     pub ports: Vec<u16>,
-    /// Kinds of event.
     pub events: Vec<EventKind>,
     /// Least number of segments that the flow has sent again (`segs_retrans`).
     pub min_retransmits: u32,
 }
 
-impl Filter {
+impl TraceFilter {
     /// Whether an event is to be shown.
-    pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &Names) -> bool {
+    pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &TraceNames) -> bool {
         let Self {
             labels,
             networks,
@@ -46,7 +44,7 @@ impl Filter {
     }
 
     /// The first subnet that no record can have.
-    pub fn unknown_subnet(&self, names: &Names) -> Option<&str> {
+    pub fn unknown_subnet(&self, names: &TraceNames) -> Option<&str> {
         let subnets = self.labels.iter().filter(|(label, _)| *label == TcpLabel::Subnet);
         let mut subnets = subnets.flat_map(|(_, names)| names);
         subnets.find(|name| !names.may_be(name)).map(String::as_str)
@@ -82,11 +80,11 @@ mod tests {
         }
     }
 
-    fn check(change: impl FnOnce(&mut Filter), expected: bool) {
+    fn check(change: impl FnOnce(&mut TraceFilter), expected: bool) {
         let config = "subnets: [{name: a, cidrs: [10.1.0.0/16]}, {name: b, cidrs: [10.2.0.0/16]}]";
         let config = Config::from_yaml(config, "test.yaml").unwrap();
-        let names = Names::new(&config, &Numbering::new(&config));
-        let mut filter = Filter::default();
+        let names = TraceNames::new(&config, &Numbering::new(&config));
+        let mut filter = TraceFilter::default();
         change(&mut filter);
         assert_eq!(
             filter.shows(EventKind::Close, &record(), &names),
@@ -129,10 +127,10 @@ mod tests {
     #[test]
     fn a_subnet_that_no_record_can_have_is_told() {
         let config = Config::from_yaml("subnets: [{name: a, cidrs: [10.1.0.0/16]}]", "test.yaml").unwrap();
-        let names = Names::new(&config, &Numbering::new(&config));
-        let filter = |name: &str| Filter {
+        let names = TraceNames::new(&config, &Numbering::new(&config));
+        let filter = |name: &str| TraceFilter {
             labels: vec![(TcpLabel::Subnet, vec![name.to_owned()])],
-            ..Filter::default()
+            ..TraceFilter::default()
         };
         assert_eq!(filter("a").unknown_subnet(&names), None);
         assert_eq!(filter("internet").unknown_subnet(&names), None);

@@ -1,6 +1,6 @@
 //! What a trace consists of, and the names and order in which its values are shown: the same in text and JSON.
 
-use super::names::Names;
+use super::names::TraceNames;
 use common::{
     tcp::{
         congestion,
@@ -13,7 +13,7 @@ use common::{
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::labels::Names as _;
+use tcpvitals_metrics::labels::KeyNames as _;
 
 /// One line of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,12 @@ use tcpvitals_metrics::labels::Names as _;
 pub enum Item {
     /// Something happened to a flow.
     Event(EventKind, FlowRecord),
-    /// Events were lost.
-    Lost(Lost),
+    Lost(LostEvents),
 }
 
 /// Events that found no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostEvents {
     /// `CLOCK_MONOTONIC` in nanoseconds: when it was noticed.
     pub now: u64,
     /// How many, since it was last noticed.
@@ -40,11 +39,10 @@ pub struct Lost {
 /// What a line of lost events is called.
 pub const LOST: &str = "lost";
 
-/// Names, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
+/// TraceNames, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Names of numbers.
-    pub names: Names,
+    pub names: TraceNames,
     /// Since 1970, in nanoseconds.
     pub clock_base: u64,
 }
@@ -145,7 +143,7 @@ const fn age(record: &FlowRecord) -> u64 {
 }
 
 /// The words that it did not have, the labels among them.
-pub fn words(record: &FlowRecord, names: &Names) -> impl Iterator<Item = (&'static str, String)> {
+pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&'static str, String)> {
     let own = [
         ("limit", Limit::from_number(record.limit).as_str().to_owned()),
         ("ca_state", congestion::name(record.ca_state).to_owned()),

@@ -2,8 +2,8 @@
 
 use super::{
     Printer, TraceError,
-    item::{Item, Lost, Setting},
-    names::Names,
+    item::{Item, LostEvents, Setting},
+    names::TraceNames,
     output::Output,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(StartError::from)?;
     let numbering = Numbering::new(&config);
     let setting = Setting {
-        names: Names::new(&config, &numbering),
+        names: TraceNames::new(&config, &numbering),
         clock_base: monotonic_to_1970(),
     };
     let printer = Printer::new(arguments, setting)?;
@@ -67,7 +67,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
         output,
         printer,
         limit: arguments.count,
-        tally: Tally::default(),
+        tally: Counts::default(),
     };
     tracing::info!("tracing");
     let ended = trace.run(interval, began);
@@ -76,16 +76,15 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     ended
 }
 
-/// What was traced.
 #[derive(Debug, Default)]
-struct Tally {
+struct Counts {
     received: u64,
     lost: u64,
     periodic: u64,
     shown: u64,
 }
 
-impl std::fmt::Display for Tally {
+impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             received,
@@ -107,7 +106,7 @@ struct Trace {
     output: Output,
     printer: Printer,
     limit: Option<u64>,
-    tally: Tally,
+    tally: Counts,
 }
 
 impl Trace {
@@ -187,7 +186,7 @@ impl Trace {
         if count > 0 {
             self.tally.lost = lost;
             let now = monotonic();
-            if let Some(bytes) = self.printer.print(&Item::Lost(Lost { now, count }))? {
+            if let Some(bytes) = self.printer.print(&Item::Lost(LostEvents { now, count }))? {
                 self.output.add(&bytes);
             }
             tracing::warn!(count, "events lost: a larger --buffer or a faster reader loses fewer");

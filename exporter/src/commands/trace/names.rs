@@ -1,11 +1,11 @@
-//! Names for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
+//! TraceNames for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
 
 use tcpvitals_config::{Config, Fallback, numbering::Numbering};
 use tcpvitals_metrics::labels;
 
 /// The names that records are shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct TraceNames {
     /// Subnets by their numbers.
     pub subnets: Vec<String>,
     /// Application protocols by their numbers.
@@ -14,7 +14,7 @@ pub struct Names {
     pub fallback: Fallback,
 }
 
-impl Names {
+impl TraceNames {
     /// Those of a configuration.
     pub fn new(config: &Config, numbering: &Numbering) -> Self {
         let name = |name: Option<&str>| name.map(str::to_owned);
@@ -35,7 +35,7 @@ impl Names {
     }
 }
 
-impl labels::Names for Names {
+impl labels::KeyNames for TraceNames {
     fn subnet_number(&self, number: u32) -> Option<&str> {
         self.subnets.get(usize::try_from(number).ok()?).map(String::as_str)
     }

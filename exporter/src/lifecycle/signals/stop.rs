@@ -34,7 +34,6 @@ impl Grace {
 /// How much of what was to be written is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// All.
     All,
     /// Nobody reads any more.
     Closed,

@@ -1,6 +1,6 @@
 //! What was dropped, row by row, for those who want more than the metrics: no fold runs for it, and no other table is read.
 
-use super::{CollectError, Collector, Known, Source};
+use super::{CollectError, Collector, KernelState, Known};
 use common::drops::DropRow;
 use std::sync::Arc;
 use tcpvitals_config::{DropLabel, label::Label};
@@ -10,7 +10,7 @@ use tcpvitals_kernel::{
 };
 use tcpvitals_metrics::{
     labels::{LabelSet, sites},
-    rows::drops::{Dropped, Place},
+    rows::drops::{CodeAddress, Dropped},
 };
 
 impl Collector {
@@ -21,12 +21,12 @@ impl Collector {
     pub async fn drops(&self) -> Result<Arc<Vec<Dropped>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
         let reader = Arc::clone(&self.reader);
-        let read = async move { reader.read(Source::dropped).await };
+        let read = async move { reader.read(KernelState::dropped).await };
         self.drops.get(max_age, read).await
     }
 }
 
-impl Source {
+impl KernelState {
     fn dropped(&mut self) -> Result<Vec<Dropped>, ReadError> {
         let readings = self.kernel.read_only_drops(&mut self.tables)?;
         self.learn_names(&readings)?;
@@ -51,10 +51,10 @@ impl Source {
     }
 }
 
-fn place(row: &DropRow, kernel: &Kernel) -> Option<Place> {
+fn place(row: &DropRow, kernel: &Kernel) -> Option<CodeAddress> {
     let DropRow::Software(key) = row else { return None };
     let symbol = kernel.symbol(key.location)?;
-    Some(Place {
+    Some(CodeAddress {
         offset: symbol.offset,
         module: symbol.module.clone(),
     })

@@ -2,7 +2,7 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, Source};
+use super::{CollectError, Collector, KernelState};
 use crate::lifecycle::{clock::since_1970, setup, worker::NotDone};
 use std::time::Duration;
 use tcpvitals_config::{Config, ConfigError};
@@ -59,7 +59,7 @@ impl Collector {
         let mut last = self.last.lock().await;
         let result = self.reader.source.ask(move |source| {
             let result = config.and_then(|config| source.reload(config));
-            source.last_reload.tell(result.is_ok(), since_1970());
+            source.last_reload.record(result.is_ok(), since_1970());
             result
         });
         let result = result
@@ -81,7 +81,7 @@ impl Collector {
     }
 }
 
-impl Source {
+impl KernelState {
     /// Everything counted so far goes to the old labels, then tables and labels change, and a fold labels live
     /// flows anew.
     fn reload(&mut self, config: Config) -> Result<Reloaded, ReloadError> {

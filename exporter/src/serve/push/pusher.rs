@@ -11,10 +11,7 @@ use crate::{
         clock::since_1970,
         throttle::{self, Throttle},
     },
-    serve::{
-        collect::{CollectError, Collection, Collector},
-        push::pushes::Tally,
-    },
+    serve::collect::{CollectError, Collection, Collector, pushes::Tally},
 };
 use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
 use std::{sync::Arc, time::Duration};
@@ -243,7 +240,7 @@ impl Pusher {
                     encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))
                 }
                 Temporality::Delta => {
-                    let readings = reading::deltas(&part, &self.deltas, start, at);
+                    let readings = self.deltas.readings(&part, start, at);
                     encode::request(&self.resource, temporality, readings)
                 }
             };

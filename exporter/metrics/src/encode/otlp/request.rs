@@ -17,7 +17,6 @@ use opentelemetry_proto::tonic::{
 };
 use tcpvitals_config::Temporality;
 
-/// One request.
 pub fn request(
     resource: &Resource,
     temporality: Temporality,

@@ -55,7 +55,6 @@ pub(super) const METRICS: &[&str] = &[
     "tcpvitals_events_lost_total",
 ];
 
-/// The section.
 pub(super) fn section(coverage: &Coverage, families: &Families, now: Duration) -> Markup {
     html! {
         section aria-labelledby="health" {

@@ -4,14 +4,14 @@ use tcpvitals_config::{DropLabel, Glob};
 
 /// Drops match when they match every part; a part without values matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DropFilter {
     /// The value of a label is one of these.
     pub values: Vec<(DropLabel, Vec<String>)>,
     /// A label fits one of these patterns, as the configuration has them.
     pub patterns: Vec<(DropLabel, Vec<Glob>)>,
 }
 
-impl Filter {
+impl DropFilter {
     /// Whether a drop with these labels is wanted.
     pub fn matches<'a>(&self, value_of: impl Fn(DropLabel) -> &'a str) -> bool {
         let Self { values, patterns } = self;
@@ -33,16 +33,16 @@ mod tests {
     #[test]
     fn every_part_has_to_match() {
         let row = dropped(1, "tcp_v4_rcv NO_SOCKET error tcp receive office wired", 1);
-        let values = |label, values: &[&str]| Filter {
+        let values = |label, values: &[&str]| DropFilter {
             values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
-            ..Filter::default()
+            ..DropFilter::default()
         };
-        let patterns = |label, texts: &[&str]| Filter {
+        let patterns = |label, texts: &[&str]| DropFilter {
             patterns: vec![(label, texts.iter().map(|text| Glob::new(text).unwrap()).collect())],
-            ..Filter::default()
+            ..DropFilter::default()
         };
         for (filter, expected) in [
-            (Filter::default(), true),
+            (DropFilter::default(), true),
             (values(DropLabel::Subnet, &[]), true),
             (values(DropLabel::Subnet, &["lab", "office"]), true),
             (values(DropLabel::Subnet, &["lab"]), false),
@@ -52,7 +52,7 @@ mod tests {
             (patterns(DropLabel::Reason, &["TCP_*", "NO_*"]), true),
             (patterns(DropLabel::Reason, &[]), true),
             (
-                Filter {
+                DropFilter {
                     patterns: patterns(DropLabel::Location, &["tcp_*"]).patterns,
                     ..values(DropLabel::Class, &["policy"])
                 },

@@ -33,17 +33,13 @@ pub enum OutputError {
     NotAFile,
     /// There has to be a name for the files.
     #[error("-w {path:?}: this names a folder; name a file, for example drops.pcapng in it")]
-    Folder {
-        /// What was given.
-        path: PathBuf,
-    },
+    Folder { path: PathBuf },
     /// Nothing begins the next file.
     #[error("--rotate-files needs --rotate-size or --rotate-duration")]
     NeverRotated,
     /// A file cannot be made.
     #[error("-w {}: {source}; name a file in a folder where this user may write", path.display())]
     Open {
-        /// Its path.
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
@@ -58,7 +54,6 @@ pub enum OutputError {
     },
 }
 
-/// An open file.
 #[derive(Debug)]
 pub struct Output {
     file: File,

@@ -9,10 +9,9 @@ use serde_json::{Map, Value, json};
 use tcpvitals_config::DropLabel;
 use tcpvitals_metrics::{
     labels::OTHER,
-    rows::drops::{self, Dropped, SortKey, filter::Filter},
+    rows::drops::{self, Dropped, SortKey, filter::DropFilter},
 };
 
-/// Its parameters.
 pub fn parameters() -> Vec<&'static str> {
     let labels = DropLabel::ALL.map(DropLabel::as_str);
     [SOURCE].into_iter().chain(labels).chain(ORDERING).collect()
@@ -25,7 +24,7 @@ const SOURCE: &str = "source";
 #[derive(Debug)]
 pub struct Wanted {
     source: Option<DropSource>,
-    filter: Filter,
+    filter: DropFilter,
     key: SortKey,
     reversed: bool,
     limit: usize,
@@ -40,7 +39,7 @@ impl Wanted {
         let query = Query::parse(text, &parameters())?;
         let sources = DropSource::ALL.map(|source| (source.as_str(), source));
         let source = query.choice(SOURCE, &sources)?;
-        let mut filter = Filter::default();
+        let mut filter = DropFilter::default();
         for label in DropLabel::ALL {
             match query.label(label.row(), &[OTHER])? {
                 Some(Asked::Pattern(glob)) => filter.patterns.push((label, vec![glob])),
@@ -58,7 +57,6 @@ impl Wanted {
         })
     }
 
-    /// The answer.
     pub fn answer(&self, rows: &[Dropped]) -> Value {
         let is_wanted = |row: &&Dropped| {
             self.source.is_none_or(|source| source == row.source) && self.filter.matches(|label| row.label(label))
@@ -69,7 +67,6 @@ impl Wanted {
     }
 }
 
-/// One row.
 fn row(dropped: &Dropped) -> Value {
     let Dropped {
         id: _,
@@ -99,7 +96,7 @@ fn row(dropped: &Dropped) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tcpvitals_metrics::rows::{drops::Place, samples::dropped};
+    use tcpvitals_metrics::rows::{drops::CodeAddress, samples::dropped};
 
     fn rows() -> Vec<Dropped> {
         vec![
@@ -163,14 +160,17 @@ mod tests {
     #[test]
     fn a_place_is_told_by_function_offset_and_module_and_never_by_address() {
         let mut dropped = rows().remove(0);
-        let mut at = |place: Option<Place>| {
+        let mut at = |place: Option<CodeAddress>| {
             dropped.place = place;
             let row = row(&dropped);
             assert_eq!(row.get("address"), None);
             [&row["offset_bytes"], &row["module"]].map(Value::clone)
         };
         let module = Some("nf_tables".to_owned());
-        assert_eq!(at(Some(Place { offset: 16, module })), [json!(16), json!("nf_tables")]);
+        assert_eq!(
+            at(Some(CodeAddress { offset: 16, module })),
+            [json!(16), json!("nf_tables")]
+        );
         assert_eq!(at(None), [Value::Null, Value::Null]);
     }
 }

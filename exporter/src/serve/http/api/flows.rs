@@ -8,7 +8,6 @@ use serde_json::Value;
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::flows::{self, LiveFlow, SortKey};
 
-/// Its parameters.
 pub fn parameters() -> Vec<&'static str> {
     let labels = TcpLabel::ALL.map(TcpLabel::as_str);
     labels.into_iter().chain(ORDERING).collect()
@@ -50,7 +49,6 @@ impl Wanted {
         })
     }
 
-    /// The answer.
     pub fn answer(&self, flows: &[LiveFlow]) -> Value {
         self.page(flows).json("flows", |flow| Value::Object(flow.json()))
     }

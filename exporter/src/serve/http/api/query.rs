@@ -20,7 +20,6 @@ pub const ORDERING: [&str; 3] = ["sort", "order", "limit"];
 pub struct WrongParameter {
     /// One sentence: what is wrong, and what is allowed.
     pub error: String,
-    /// Its name.
     pub parameter: String,
     /// What it may be, or which parameters there are.
     pub allowed: Vec<String>,
@@ -39,7 +38,6 @@ impl WrongParameter {
 /// What a label is asked to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// This value.
     Value(String),
     /// What a pattern fits.
     Pattern(Glob),

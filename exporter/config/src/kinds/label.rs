@@ -2,7 +2,7 @@
 //! by a flag. Configuration, schema, API, command line, trace, OTLP and reference pages read the rows; `tcpvitals-metrics/labels`
 //! says what each is read from.
 
-use crate::Class;
+use super::sets::Class;
 use common::{
     drops::{Direction, Protocol},
     net::connection::ConnectionType,

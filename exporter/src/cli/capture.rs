@@ -1,11 +1,10 @@
-//! The command line of `capture`.
+//! The arguments of `capture`.
 
-use super::{extcap::ExtcapArguments, filter::Filter};
-use crate::{cli::labels::CaptureLabels, commands::capture::file::rotation::Rotation};
+use super::labels::CaptureLabels;
 use clap::Args;
 use ipnet::IpNet;
 use std::{path::PathBuf, time::Duration};
-use tcpvitals_config::{self as config, Drops, Glob};
+use tcpvitals_config::{self as config, Glob};
 
 /// Of `capture`.
 #[derive(Clone, Debug, Args)]
@@ -57,20 +56,34 @@ pub struct FilterArguments {
     pub devices: Vec<Glob>,
 }
 
-impl FilterArguments {
-    /// The filter that they are together with the configuration, but for addresses.
-    pub fn filter(&self, drops: &Drops) -> Filter {
-        let Self {
-            labels: CaptureLabels(labels),
-            addresses: _,
-            devices,
-        } = self.clone();
-        Filter {
-            labels,
-            interfaces: devices,
-            ignored: drops.ignore.clone(),
-        }
-    }
+/// What Wireshark asks.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Wireshark's extcap (called by Wireshark)")]
+pub struct ExtcapArguments {
+    /// Name the interfaces
+    #[arg(long = "extcap-interfaces")]
+    pub interfaces: bool,
+    /// Wireshark's version
+    #[arg(long = "extcap-version", value_name = "VERSION")]
+    pub wireshark: Option<String>,
+    /// The interface that the other questions are about
+    #[arg(long = "extcap-interface", value_name = "NAME")]
+    pub interface: Option<String>,
+    /// Name its link types
+    #[arg(long = "extcap-dlts")]
+    pub link_types: bool,
+    /// Name its options
+    #[arg(long = "extcap-config")]
+    pub options: bool,
+    /// Capture from it
+    #[arg(long = "capture", requires = "fifo")]
+    pub capture: bool,
+    /// Where Wireshark reads
+    #[arg(long = "fifo", value_name = "FILE")]
+    pub fifo: Option<PathBuf>,
+    /// A capture filter; there are options instead
+    #[arg(long = "extcap-capture-filter", value_name = "FILTER")]
+    pub filter: Option<String>,
 }
 
 /// How many files.
@@ -88,13 +101,6 @@ pub struct RotationArguments {
     /// Keep so many files; the oldest is deleted
     #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
     pub files: Option<u64>,
-}
-
-impl From<RotationArguments> for Rotation {
-    fn from(arguments: RotationArguments) -> Self {
-        let RotationArguments { size, duration, files } = arguments;
-        Self { size, duration, files }
-    }
 }
 
 fn size(text: &str) -> Result<u64, String> {
