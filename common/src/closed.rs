@@ -40,6 +40,7 @@ macro_rules! closed_set {
 pub(crate) use closed_set;
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro makes public sets")]
 mod tests {
     closed_set! {
         /// A set.

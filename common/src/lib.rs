@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a map or a file, and nothing depends on another crate: every decision that can be made
 //! here is tested on the host.
 #![no_std]
+#![warn(missing_docs)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod closed;

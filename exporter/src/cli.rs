@@ -1,20 +1,28 @@
 //! The command line.
 
+pub mod capture;
+mod doctor;
 mod drops;
+pub mod labels;
+mod log;
 pub mod manual;
+mod serve;
 mod top;
+mod trace;
+mod values;
 
-use crate::commands::capture::arguments::CaptureArguments;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use capture::CaptureArguments;
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use common::{net::connection::ConnectionType, tcp::event::EventKind};
-use ipnet::IpNet;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tcpvitals_config::{duration, length, network, size};
-use tracing::Level;
+use std::path::PathBuf;
 
+pub use doctor::DoctorArguments;
 pub use drops::DropsArguments;
-pub use top::TopArguments;
+pub use log::{Log, LogFormat};
+pub use serve::ServeArguments;
+pub use top::{FlowSort, TopArguments};
+pub use trace::{Interval, TraceArguments, TraceOutput};
+pub use values::Output;
 
 /// The vital signs of every TCP flow and the site of every dropped packet, as metrics.
 #[derive(Debug, Parser)]
@@ -128,207 +136,11 @@ pub enum Docs {
     },
 }
 
-/// Of `serve`.
-#[derive(Clone, Debug, Args)]
-pub struct ServeArguments {
-    /// Configuration file; without one the built-in configuration is used
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// Address to serve on; `:PORT` is every address
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
-    pub listen_address: SocketAddr,
-    /// File that says who may ask, and how; without one everybody may, over plain HTTP
-    ///
-    /// It holds TLS, passwords and headers in the format of the Prometheus exporter-toolkit. It and the files that it names are
-    /// read again when they change.
-    #[arg(long = "web.config.file", value_name = "FILE")]
-    pub web_config_file: Option<PathBuf>,
-    /// Path of the metrics
-    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
-    pub telemetry_path: String,
-    /// Re-read the configuration file when it changes, as SIGHUP does
-    ///
-    /// The web configuration, and every key and certificate that either of them names, are read again in any case.
-    #[arg(long = "config.watch", requires = "config_file")]
-    pub config_watch: bool,
-    /// Let POST /-/reload re-read the configuration file, as SIGHUP does
-    #[arg(long = "web.enable-lifecycle")]
-    pub enable_lifecycle: bool,
-    /// Let /api/v1/flows show the addresses of peers to everybody who may ask
-    ///
-    /// Without it only where the address is a loopback address, or passwords or certificates of clients are asked for.
-    #[arg(long = "web.enable-flows")]
-    pub enable_flows: bool,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-}
-
-/// Of `trace`.
-#[derive(Clone, Debug, Args)]
-pub struct TraceArguments {
-    /// Configuration file; without one the built-in configuration is used. It names subnets and application protocols
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// How to print; binary is for --read
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: TraceOutput,
-    /// Print a file that `--output binary` wrote, instead of tracing; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "buffer", "duration", "btf", "config_file"])]
-    pub read: Option<PathBuf>,
-    /// How often all live connections are shown; 0 is never
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
-    pub interval: Interval,
-    /// Room for events that are not printed yet; rounded up to a power of two
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer)]
-    pub buffer: u32,
-    /// Only connections whose remote address is in one of these subnets; several are separated by commas, or the flag is repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub subnet: Vec<String>,
-    /// Only connections of which an address is in one of these networks
-    #[arg(long, visible_alias = "address", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
-    pub cidr: Vec<IpNet>,
-    /// Only connections of which an end has one of these ports
-    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: Vec<u16>,
-    /// Only these events: established, periodic, retrans, retrans_loss or close
-    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = event)]
-    pub event: Vec<EventKind>,
-    /// Only connections over these types, such as wifi
-    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = connection_type)]
-    pub connection_type: Vec<ConnectionType>,
-    /// Only connections that have sent so many segments again
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub min_retransmits: u32,
-    /// End after so many events
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub count: Option<u64>,
-    /// End after this time
-    #[arg(long, value_name = "TIME", value_parser = length)]
-    pub duration: Option<Duration>,
-}
-
-/// How `trace` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TraceOutput {
-    /// A line for people
-    Text,
-    /// One JSON object a line
-    Json,
-    /// Records for --read
-    Binary,
-}
-
-/// Of `doctor`.
-#[derive(Clone, Debug, Args)]
-pub struct DoctorArguments {
-    /// Configuration file; without one the built-in configuration is used
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// How to print
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: Output,
-}
-
-/// How a command prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-/// How to log.
-#[derive(Clone, Debug, Args)]
-pub struct Log {
-    /// Least level that is logged: error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
-    pub level: Level,
-    /// Format of the log
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true)]
-    pub format: LogFormat,
-}
-
-/// Format of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') {
-        format!("[::]{text}")
-    } else {
-        text.to_owned()
-    };
-    full.parse().map_err(|_invalid| {
-        "expected an address and a port, for example 127.0.0.1:10717, [::1]:10717 or :10717".to_owned()
-    })
-}
-
-/// How often; `None` is never. A type of its own: an option would be a flag without a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval(pub Option<Duration>);
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn interval(text: &str) -> Result<Interval, String> {
-    if text == "0" {
-        return Ok(Interval(None));
-    }
-    duration(text, Duration::from_millis(10)..=DAY)
-        .map(|interval| Interval(Some(interval)))
-        .map_err(|error| error + ", or 0 for never")
-}
-
-/// At least a page, at most what the kernel takes on every machine.
-fn buffer(text: &str) -> Result<u32, String> {
-    let bytes = size(text, 4096..=1 << 30)?;
-    u32::try_from(bytes).map_err(|error| error.to_string())
-}
-
-fn event(text: &str) -> Result<EventKind, String> {
-    one_of(text, EventKind::ALL, EventKind::as_str)
-}
-
-fn connection_type(text: &str) -> Result<ConnectionType, String> {
-    one_of(text, ConnectionType::ALL, ConnectionType::as_str)
-}
-
-fn one_of<T: Copy, const N: usize>(text: &str, all: [T; N], name: fn(T) -> &'static str) -> Result<T, String> {
-    let found = all.into_iter().find(|value| name(*value) == text);
-    found.ok_or_else(|| format!("expected one of {}", all.map(name).join(", ")))
-}
-
-fn telemetry_path(text: &str) -> Result<String, String> {
-    let plain = text.starts_with('/')
-        && text.len() > 1
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
-    if !plain {
-        return Err("expected a path that begins with /, for example /metrics".to_owned());
-    }
-    if ["/healthz", "/readyz", "/-/reload"].contains(&text) || text.starts_with("/api/") {
-        return Err("this path is taken; expected another, for example /metrics".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use tracing::Level;
 
     #[test]
     fn the_command_line_is_consistent() {

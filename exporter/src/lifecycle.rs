@@ -1,8 +1,11 @@
-//! The process, from its first signal to its end: threads, the log, panics, and what is loaded with which setup.
+//! The process, from its first signal to its exit code: how every command starts, its clocks, its threads, and how it ends.
 
-pub mod panics;
+pub mod clock;
+pub mod exit;
+pub mod host;
 pub mod setup;
 pub mod signals;
+pub mod start;
 pub mod threads;
 pub mod throttle;
 pub mod worker;

@@ -11,16 +11,19 @@ use std::{
     process::ExitCode,
 };
 use tcpvitals::{
-    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, manual},
+    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments, manual},
     commands::{
-        capture::{self, arguments::CaptureArguments, extcap},
+        capture::{self, extcap},
         doctor::Diagnosis,
         drops, top, trace,
     },
-    lifecycle::signals,
-    serve::{self, RunError, push, web::Web},
+    lifecycle::{
+        exit::{Ends, Exit},
+        signals,
+    },
+    serve::{self, push, web::Web},
 };
-use tcpvitals_config::{self as config, Config, ConfigError};
+use tcpvitals_config::{self as config, Config};
 use tcpvitals_metrics::families;
 use tracing_subscriber::{
     Layer as _,
@@ -50,11 +53,11 @@ fn main() -> ExitCode {
         return failed(&error, ExitCode::FAILURE);
     }
     let result = match command {
-        Command::Serve(arguments) => serve::serve(&arguments).map_err(|error| failed(&error, error.exit_code())),
-        Command::Top(arguments) => top::live::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
-        Command::Drops(arguments) => drops::run(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Serve(arguments) => serve::serve(&arguments).map_err(ended),
+        Command::Top(arguments) => top::live::run(&arguments).map_err(ended),
+        Command::Drops(arguments) => drops::run(&arguments).map_err(ended),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
-        Command::Trace(arguments) => trace::trace(&arguments).map_err(|error| failed(&error, error.exit_code())),
+        Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Capture(arguments) => capture(&arguments),
         Command::Docs(page) => docs(page),
@@ -81,10 +84,10 @@ fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
 
 fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
     if let Some(file) = file {
-        let config = Config::read(file).map_err(wrong_config)?;
-        push::receiver(&config).map_err(wrong_config)?;
+        let config = Config::read(file).map_err(ended)?;
+        push::receiver(&config).map_err(ended)?;
     }
-    Web::read(web).map_err(wrong_config)?;
+    Web::read(web).map_err(ended)?;
     for file in [file, web].into_iter().flatten() {
         print(&format!("{}: ok\n", file.display()))?;
     }
@@ -92,7 +95,7 @@ fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode>
 }
 
 fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
-    let answer = capture::run::capture(arguments).map_err(|error| failed(&error, error.exit_code()))?;
+    let answer = capture::run::capture(arguments).map_err(ended)?;
     answer.map_or(Ok(()), |text| print(&text))
 }
 
@@ -107,7 +110,7 @@ fn docs(page: Docs) -> Result<(), ExitCode> {
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(wrong_config)?;
+    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(ended)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis
         .print(arguments.output)
@@ -116,13 +119,12 @@ fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
     if diagnosis.is_fit() {
         Ok(())
     } else {
-        Err(ExitCode::from(3))
+        Err(Exit::Kernel.into())
     }
 }
 
-fn wrong_config(error: ConfigError) -> ExitCode {
-    let error = RunError::from(error);
-    failed(&error, error.exit_code())
+fn ended(error: impl Ends) -> ExitCode {
+    failed(&error, error.exit().into())
 }
 
 /// Says on stderr what went wrong, whatever the level of the log. Names of files and arguments may hold anything.

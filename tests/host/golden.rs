@@ -113,6 +113,24 @@ pub(crate) fn wants_update() -> bool {
     std::env::var("UPDATE").is_ok_and(|value| value == "1")
 }
 
+/// Requires that a page has this text between two lines, or writes it there.
+pub(crate) fn require_section(page: &str, begin: &str, end: &str, text: &str) -> Result<()> {
+    let path = format!("{}/../{page}", env!("CARGO_MANIFEST_DIR"));
+    let whole = read_to_string(&path)?;
+    let (before, rest) = whole.split_once(begin).context("no begin of the section")?;
+    let (_, after) = rest.split_once(end).context("no end of the section")?;
+    let expected = format!("{before}{begin}\n{text}\n{end}{after}");
+    if wants_update() && whole != expected {
+        write(&path, &expected)?;
+    } else {
+        assert!(
+            whole == expected,
+            "{page} says something else; UPDATE=1 cargo test -p tests --test host"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn the_exposition_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {

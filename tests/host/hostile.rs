@@ -3,13 +3,13 @@
 //! `UPDATE=1 cargo test -p tests --test host` writes it there.
 
 use std::collections::BTreeSet;
-use std::fs::{read_dir, read_to_string, write};
+use std::fs::{read_dir, read_to_string};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use tests::machine::hostile::{ATTACKS, markdown};
 
-use crate::golden::wants_update;
+use crate::golden::require_section;
 
 const BEGIN: &str = "<!-- The table of attacks: tests/src/machine/hostile.rs -->\n";
 const END: &str = "<!-- End of the table -->\n";
@@ -38,18 +38,5 @@ fn every_attack_has_a_test_and_the_other_way_round() -> Result<()> {
 
 #[test]
 fn the_page_on_security_has_the_table() -> Result<()> {
-    let path = format!("{}/../docs/security.md", env!("CARGO_MANIFEST_DIR"));
-    let page = read_to_string(&path)?;
-    let (before, rest) = page.split_once(BEGIN).context("no begin of the table")?;
-    let (_, after) = rest.split_once(END).context("no end of the table")?;
-    let expected = format!("{before}{BEGIN}\n{}\n{END}{after}", markdown());
-    if wants_update() && page != expected {
-        write(&path, &expected)?;
-    } else {
-        assert!(
-            page == expected,
-            "docs/security.md has another table; UPDATE=1 cargo test -p tests --test host"
-        );
-    }
-    Ok(())
+    require_section("docs/security.md", BEGIN, END, &markdown())
 }

@@ -1,5 +1,6 @@
 //! Proves the pure part of the exporter without a kernel: a snapshot and a configuration in, metric families and their text out.
 
+mod capacity;
 mod contract;
 mod dashboards;
 mod fuzz;

@@ -49,8 +49,8 @@ fn it_has_the_paths_and_parameters_of_the_routes() -> Result<()> {
     let flow_keys = flows::SortKey::all().into_iter().map(|(word, _)| word);
     let drop_keys = drops::SortKey::all().into_iter().map(|(word, _)| word);
     for (path, known, sort_keys) in [
-        (api::PATHS[0], words(api::flows::PARAMETERS), words(flow_keys)),
-        (api::PATHS[1], words(api::drops::PARAMETERS), words(drop_keys)),
+        (api::PATHS[0], words(api::flows::parameters()), words(flow_keys)),
+        (api::PATHS[1], words(api::drops::parameters()), words(drop_keys)),
         (api::PATHS[2], BTreeSet::new(), BTreeSet::new()),
     ] {
         let parameters = parameters(&document, path)?;

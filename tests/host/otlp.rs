@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 use tcpvitals_config::Temporality;
 use tcpvitals_metrics::encode::otlp::delta::Deltas;
-use tcpvitals_metrics::encode::otlp::reading::{cumulative, deltas, split};
+use tcpvitals_metrics::encode::otlp::reading::{cumulative, split};
 use tcpvitals_metrics::encode::otlp::request::{attribute, request};
 use tcpvitals_metrics::families::{Families, Kind};
 use tests::exporter::otlp::{Number, Received};
@@ -109,7 +109,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
             let first = Received::new(&request(
                 &resource(),
                 Temporality::Delta,
-                deltas(&part, &base, START, NOW),
+                base.readings(&part, START, NOW),
             ));
             let is_nothing = |value: &Number| matches!(value, Number::One(0.0) | Number::Many(0, ..));
             assert!(
@@ -124,7 +124,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
         let again = request(
             &resource(),
             Temporality::Delta,
-            deltas(&parts[0], &base, START, NOW + 1),
+            base.readings(&parts[0], START, NOW + 1),
         );
         let gauges = all.iter().filter(|family| family.metric.kind == Kind::Gauge);
         let gauges: usize = gauges.map(|family| family.points.len()).sum();

@@ -16,10 +16,11 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
 use tcpvitals_config::Config;
+use tcpvitals_config::label::Label;
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
 use tcpvitals_metrics::families;
-use tcpvitals_metrics::families::{Families, HistogramValue, Kind, METRICS, Point, Scope, Source, Value, number};
+use tcpvitals_metrics::families::{Accessor, Families, HistogramValue, Kind, METRICS, Point, Scope, Value, number};
 use tcpvitals_metrics::labels::{LabelSet, Labelling};
 use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
 use tests::exporter::exposition;
@@ -320,8 +321,8 @@ fn check_sums(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> 
         let groups = || world.groups.iter().map(|row| row.total);
         for metric in METRICS {
             let name = metric.full_name();
-            if let Source::Counters(points) | Source::Jiffies(points) = metric.source {
-                let in_jiffies = matches!(metric.source, Source::Jiffies(_));
+            if let Accessor::Counters(points) | Accessor::Jiffies(points) = metric.source {
+                let in_jiffies = matches!(metric.source, Accessor::Jiffies(_));
                 let unit = if in_jiffies { JIFFY.as_secs_f64() } else { 1.0 };
                 for (values, counter) in points {
                     let all: u64 = groups().map(|group| group.counters.get(*counter)).sum();
@@ -334,7 +335,7 @@ fn check_sums(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> 
                     );
                 }
             }
-            if let Source::GroupHistogram(histogram) = metric.source {
+            if let Accessor::GroupHistogram(histogram) = metric.source {
                 let all = groups().map(|group| histogram(&group, JIFFY));
                 let shown = points(&families, &name).filter_map(|point| match &point.value {
                     Value::Histogram(histogram) => Some(histogram.clone()),
@@ -389,7 +390,7 @@ fn add(histograms: impl Iterator<Item = HistogramValue>) -> (Vec<u64>, f64) {
     (buckets, sum)
 }
 
-type Shown = BTreeMap<(String, LabelSet, Vec<(&'static str, String)>), (Kind, Value)>;
+type Shown = BTreeMap<(String, LabelSet, Vec<(&'static Label, String)>), (Kind, Value)>;
 
 /// Every series by what tells it apart from the others.
 fn shown(Families(families): &Families) -> Result<Shown, TestCaseError> {

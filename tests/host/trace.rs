@@ -13,8 +13,8 @@ use common::tcp::record::{FlowRecord, Limit};
 use common::tcp::{congestion, state};
 use tcpvitals::commands::trace::binary;
 use tcpvitals::commands::trace::binary::Reader;
-use tcpvitals::commands::trace::item::{Item, Lost, Setting};
-use tcpvitals::commands::trace::names::Names;
+use tcpvitals::commands::trace::item::{Item, LostEvents, Setting};
+use tcpvitals::commands::trace::names::TraceNames;
 use tcpvitals::commands::trace::{json, text};
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
@@ -27,14 +27,14 @@ fn golden(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "golden", name].iter().collect()
 }
 
-/// Names and a time that never change.
+/// TraceNames and a time that never change.
 fn setting() -> Result<Setting> {
     let config = format!(
         "subnets: [{{name: office, cidrs: [10.20.0.0/16]}}, {{name: {QUOTED:?}, cidrs: [\"fd00:20::/32\"]}}]\n\
          app_protocols: [{{name: orders, ports: [7443]}}]\n"
     );
     let config = Config::from_yaml(&config, "golden.yaml")?;
-    let mut names = Names::new(&config, &Numbering::new(&config));
+    let mut names = TraceNames::new(&config, &Numbering::new(&config));
     // The built-in table of ports may grow.
     names.protocols.truncate(3);
     Ok(Setting {
@@ -151,7 +151,7 @@ fn items() -> Vec<Item> {
         Item::Event(EventKind::Periodic, record()),
         Item::Event(EventKind::Retrans, record()),
         Item::Event(EventKind::RetransLoss, over_ipv6),
-        Item::Lost(Lost {
+        Item::Lost(LostEvents {
             now: 6_000_000_001,
             count: 17,
         }),

@@ -12,6 +12,7 @@ use tcpvitals::lifecycle::setup;
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_kernel::Kernel;
+use tcpvitals_kernel::load::Setup;
 use tcpvitals_kernel::plan;
 use tcpvitals_kernel::plan::purpose::Purpose;
 use tcpvitals_kernel::probe::features;
@@ -64,10 +65,15 @@ fn load(config: &Config) -> Result<Kernel> {
     let btf = setup::btf_file(None);
     let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
     let plan = plan::plan(setup::selection(config), &features, Purpose::Serve)?;
-    Ok(Kernel::load(
-        &setup::setup(config, &Numbering::new(config), reasons, btf),
-        plan,
-    )?)
+    let setup::MapContents { memory, lookups } = setup::tables(config, &Numbering::new(config));
+    let setup = Setup {
+        memory,
+        lookups,
+        reasons,
+        btf,
+        end_is_asked: || false,
+    };
+    Ok(Kernel::load(&setup, plan)?)
 }
 
 fn check(family: Family) -> Result<()> {

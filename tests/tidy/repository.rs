@@ -53,11 +53,7 @@ const LONGER: &[(&str, &str)] = &[
         "the one file that does pointer arithmetic on kernel memory",
     ),
     (
-        "exporter/metrics/src/families.rs",
-        "the types of the metric table beside what applies it",
-    ),
-    (
-        "exporter/metrics/src/families/table.rs",
+        "exporter/metrics/src/families/table/tcp.rs",
         "the metric table: data, one entry per metric",
     ),
     (

@@ -2,6 +2,9 @@
 
 pub(crate) mod described;
 pub(crate) mod digits;
+pub mod label;
+pub(crate) mod ranges;
+pub mod sets;
 pub(crate) mod units;
 pub(crate) mod values;
 pub(crate) mod words;
@@ -9,5 +12,5 @@ pub(crate) mod words;
 pub(crate) use values::{
     ClassWord, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord, Endpoint, File,
     Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes, ProtocolWord, Series,
-    TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something,
+    TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something, name_or_auto,
 };

@@ -20,12 +20,16 @@ use common::net::connection::{ConnectionType, NamePattern};
 pub use common::map::detail::Detail;
 
 pub use crate::{
-    kinds::units::{duration, length, size},
+    kinds::{
+        label::{self, DropLabel, TcpLabel},
+        sets::{Class, Compression, Protocol, Temporality},
+        units::{duration, length, size},
+    },
     sections::{
-        drops::{Class, Drops, Glob, Rule},
-        labels::{DropLabel, Labels, TcpLabel},
+        drops::{Drops, Glob, Rule},
+        labels::Labels,
         limits::{Collect, Limits},
-        otlp::{Compression, Headers, Otlp, OtlpSettings, Protocol, Target, Temporality, Tls},
+        otlp::{Headers, Otlp, OtlpSettings, Target, Tls},
         protocols::AppProtocols,
         subnets::{Fallback, Subnets, network},
     },
@@ -98,7 +102,7 @@ impl Config {
         let text = file::text(path, "run without a file to use the built-in configuration")?;
         let mut config = Self::from_yaml(&text, &path.display().to_string())?;
         if let Some(folder) = path.parent() {
-            config.otlp.is_beside(folder);
+            config.otlp.resolve_paths(folder);
         }
         Ok(config)
     }

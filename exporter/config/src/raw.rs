@@ -4,13 +4,17 @@
 //! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
 
 use common::map::settings::OVERRIDES;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize,
     de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::kinds;
+use crate::kinds::{
+    self,
+    label::{DropLabel, TcpLabel},
+};
+use std::borrow::Cow;
 
 /// The whole file. A key that is absent or has no value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -61,6 +65,16 @@ pub(crate) struct RawSubnet {
 pub(crate) enum RawFallback {
     Name(String),
     Auto(RawPrefixes),
+}
+
+impl JsonSchema for RawFallback {
+    fn schema_name() -> Cow<'static, str> {
+        "Fallback".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        kinds::name_or_auto(generator.subschema_for::<Option<RawPrefixes>>())
+    }
 }
 
 /// The prefix lengths of `subnets_fallback.auto`.
@@ -161,12 +175,12 @@ pub(crate) struct RawClass {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
 pub(crate) struct RawLabels {
-    /// Labels of the TCP metrics. Default: `[subnet, connection_type, app_protocol, role]`. Example: `[subnet, role]`.
-    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("uniqueItems" = true))]
+    /// Labels of the TCP metrics. Example: `[subnet, role]`.
+    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("default" = TcpLabel::ALL.map(TcpLabel::as_str), "uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
     /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
-    /// Default: `[location, reason, class, protocol, direction, subnet, connection_type]`. Example: `[reason, class]`.
-    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("uniqueItems" = true))]
+    /// Example: `[reason, class]`.
+    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("default" = DropLabel::ALL.map(DropLabel::as_str), "uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
 }
 

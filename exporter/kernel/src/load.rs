@@ -15,6 +15,7 @@ use crate::{
         error::{object_error, refused},
         lookups::Lookups,
     },
+    plan::off::Off,
     probe::{btf_file::BtfFile, reasons::Reasons, symbols::Symbols},
     sys::{
         object::{MapFault, Object},
@@ -198,7 +199,7 @@ impl Kernel {
             if let Err(error) = step(self, &planned) {
                 let reason = refused(planned.name(), &error)?;
                 self.refusals.push((planned.name(), reason.clone()));
-                self.plan.give_up(planned.name(), reason);
+                self.plan.give_up(planned.name(), Off::Refused(reason));
             }
         }
         Ok(self.plan.running() > 0)
@@ -251,7 +252,8 @@ impl Kernel {
             let reason = refused(FIND, &error)?;
             self.refusals.push((FIND, reason.clone()));
             for second in seconds {
-                self.plan.give_up(second.name(), format!("{FIND}: {reason}"));
+                self.plan
+                    .give_up(second.name(), Off::Refused(format!("{FIND}: {reason}")));
             }
         }
         Ok(())
@@ -414,7 +416,9 @@ mod tests {
         let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
         let load = |mut plan: Plan| {
             let refused = if plan.casts.is_some() { with } else { without };
-            refused.iter().for_each(|name| plan.give_up(name, "refused".to_owned()));
+            refused
+                .iter()
+                .for_each(|name| plan.give_up(name, Off::Refused("refused".to_owned())));
             if plan.running() == 0 {
                 return Err(LoadError::NothingAttached {
                     program: FOLD,

@@ -2,12 +2,16 @@
 //! kernel has and of what it is for; `doctor`, the start-up log, `/readyz` and `program_attached` show it.
 
 mod facts;
+pub mod off;
 pub mod purpose;
 mod rings;
 
 use crate::{
     load::kfuncs::Casts,
-    plan::purpose::{Part, Purpose, Selection},
+    plan::{
+        off::Off,
+        purpose::{Part, Purpose, Selection},
+    },
     probe::features::Features,
 };
 use common::kernel::{
@@ -200,7 +204,7 @@ pub struct Planned {
     /// Which of the two.
     pub run: Run,
     /// Why it does not run; `None` when it does.
-    pub off: Option<String>,
+    pub off: Option<Off>,
 }
 
 impl Planned {
@@ -292,7 +296,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     {
         return Err(Unsupported::Nothing {
             program: program.name,
-            reason: reason.clone(),
+            reason: reason.to_string(),
         });
     }
     let mut fields = Vec::new();
@@ -314,7 +318,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     })
 }
 
-fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<String> {
+fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<Off> {
     if let Some(reason) = purpose.why_off(program.part, selection) {
         return Some(reason);
     }
@@ -324,8 +328,8 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
     };
     if !exists {
         return Some(match program.hook {
-            Hook::Tracepoint(name) => format!("this kernel has no tracepoint {name}"),
-            Hook::Iterator(name) => format!("this kernel has no iterator {name}"),
+            Hook::Tracepoint(name) => Off::NoTracepoint(name),
+            Hook::Iterator(name) => Off::NoIterator(name),
         });
     }
     if program.name == FOLD_LISTENERS
@@ -341,57 +345,51 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
 }
 
 /// Why the first programs have no second ones; `None` when they do.
-fn why_alone(features: &Features) -> Option<String> {
+fn why_alone(features: &Features) -> Option<Off> {
     if !features.one_run_per_cpu {
-        return Some("this kernel skips no run of a program".to_owned());
+        return Some(Off::NoSkips);
     }
     if !features.iterators.iter().any(|target| target == PROGRAMS_OF_KERNEL) {
-        return Some(format!("this kernel has no iterator {PROGRAMS_OF_KERNEL}"));
+        return Some(Off::NoIterator(PROGRAMS_OF_KERNEL));
     }
     let is_told =
         features.preempt_count.is_some() || matches!(features.fields.get(global::TASK_PREEMPT_COUNT), Some(Ok(_)));
     if features.preemptible_tracepoints && !is_told {
-        return Some("this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned());
+        return Some(Off::NoPreemptCount);
     }
     why_missing(features, &[FINDER])
 }
 
-fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<String> {
-    fields
-        .iter()
-        .copied()
-        .flatten()
-        .find_map(|field| match features.fields.get(field) {
-            Some(Ok(_)) => None,
-            Some(Err(reason)) => Some(format!("the field {field} is missing: {reason}")),
-            None => Some(format!("the field {field} is missing")),
-        })
+fn why_missing(features: &Features, fields: &[&[&'static str]]) -> Option<Off> {
+    fields.iter().copied().flatten().find_map(|global| {
+        let why = match features.fields.get(global) {
+            Some(Ok(_)) => return None,
+            Some(Err(why)) => Some(why.clone()),
+            None => None,
+        };
+        Some(Off::NoField { global, why })
+    })
 }
 
-const WITHOUT_CASTS: &str = "this kernel gives no types to addresses (bpf_rdonly_cast)";
-
 /// What the kernel counts for a listener is more than what that turns away; `kfree_skb` tells the rest.
-fn why_listeners_are_off(selection: Selection, features: &Features) -> Option<String> {
+fn why_listeners_are_off(selection: Selection, features: &Features) -> Option<Off> {
     if !selection.drops {
-        return Some("drops.enabled is false".to_owned());
+        return Some(Off::Drops);
     }
     if features.tracepoints.get(DROPS).copied().unwrap_or(0) < 4 {
-        return Some("this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned());
+        return Some(Off::NoListener);
     }
     if features.casts.is_none() {
-        return Some(WITHOUT_CASTS.to_owned());
+        return Some(Off::NoCasts);
     }
     None
 }
 
 impl Plan {
     /// Why a program does not run; `None` when it does.
-    pub fn why_off(&self, name: &str) -> Option<&str> {
-        self.programs
-            .iter()
-            .find(|planned| planned.name() == name)?
-            .off
-            .as_deref()
+    pub fn why_off(&self, name: &str) -> Option<&Off> {
+        let planned = self.programs.iter().find(|planned| planned.name() == name)?;
+        planned.off.as_ref()
     }
 
     /// Why a field cannot be read; `None` when it can.
@@ -438,7 +436,7 @@ impl Plan {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
             if self.runs(FOLD_LISTENERS) {
-                self.give_up(FOLD_LISTENERS, WITHOUT_CASTS.to_owned());
+                self.give_up(FOLD_LISTENERS, Off::NoCasts);
             }
             let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
             let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
@@ -448,7 +446,7 @@ impl Plan {
     }
 
     /// Notes that a program cannot run after all.
-    pub fn give_up(&mut self, name: &str, reason: String) {
+    pub fn give_up(&mut self, name: &str, reason: Off) {
         if let Some(planned) = self.programs.iter_mut().find(|planned| planned.name() == name) {
             planned.off = Some(reason);
         }
@@ -522,7 +520,7 @@ pub(crate) mod tests {
         let plan = plan(selection, features, Purpose::Serve).unwrap();
         plan.programs
             .into_iter()
-            .filter_map(|planned| Some((planned.name(), planned.off?)))
+            .filter_map(|planned| Some((planned.name(), planned.off?.to_string())))
             .collect()
     }
 
@@ -736,7 +734,7 @@ pub(crate) mod tests {
     fn a_refused_segment_path_is_told_to_the_other_programs() {
         let mut plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
         assert!(!plan.needs_reload_without_segment_path());
-        plan.give_up("tcp_probe", "refused".to_owned());
+        plan.give_up("tcp_probe", Off::Refused("refused".to_owned()));
         assert!(plan.needs_reload_without_segment_path());
         assert!(!plan.without_segment_path().needs_reload_without_segment_path());
     }

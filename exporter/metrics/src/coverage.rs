@@ -4,7 +4,6 @@
 /// What runs, and what does not and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// Every program.
     pub programs: Vec<Program>,
     /// Fields that the kernel does not have, and why.
     pub missing_fields: Vec<(&'static str, String)>,

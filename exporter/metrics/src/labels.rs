@@ -24,7 +24,7 @@ use common::{
     tcp::group::{GroupKey, Role},
 };
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
-use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, numbering::Numbering};
+use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, label::Label, numbering::Numbering};
 
 /// The value of every label of a row that could not be told apart.
 pub const OTHER: &str = "other";
@@ -32,18 +32,18 @@ pub const OTHER: &str = "other";
 /// The subnet of a packet without an IP address.
 pub const NO_SUBNET: &str = "none";
 
-/// Names and values of one row's labels, in the order of the documentation.
-pub type LabelSet = Arc<[(&'static str, String)]>;
+/// KeyNames and values of one row's labels, in the order of the documentation.
+pub type LabelSet = Arc<[(&'static Label, String)]>;
 
-/// Names what a snapshot holds, and remembers under which labels it was counted.
+/// KeyNames what a snapshot holds, and remembers under which labels it was counted.
 #[derive(Debug)]
 pub struct Labelling {
     config: Config,
     numbering: Numbering,
     cost: Cost,
     classes: Classes,
-    groups: Table<LabelSet, Group>,
-    drops: Table<(LabelSet, DropSource), DropCount>,
+    groups: LabelTable<LabelSet, Group>,
+    drops: LabelTable<(LabelSet, DropSource), DropCount>,
 }
 
 /// How many series one label set takes; the metric table knows.
@@ -69,15 +69,14 @@ pub struct Labelled<'a> {
 }
 
 impl Labelling {
-    /// Labels as configured.
     pub fn new(config: &Config, numbering: &Numbering, cost: Cost) -> Self {
         Self {
             config: config.clone(),
             numbering: numbering.clone(),
             cost,
             classes: Classes::new(&config.drops.classes),
-            groups: Table::new(),
-            drops: Table::new(),
+            groups: LabelTable::new(),
+            drops: LabelTable::new(),
         }
     }
 
@@ -134,12 +133,12 @@ impl Labelling {
         (!ignored).then(|| self.of_drop(site))
     }
 
-    /// Names of the labels that are shown: of groups, of drops.
+    /// KeyNames of the labels that are shown: of groups, of drops.
     fn shown(&self) -> (Shown, Shown) {
         let Labels { tcp, drops } = &self.config.labels;
         (
-            tcp.iter().map(|label| label.as_str()).collect(),
-            drops.iter().map(|label| label.as_str()).collect(),
+            tcp.iter().map(|label| label.label()).collect(),
+            drops.iter().map(|label| label.label()).collect(),
         )
     }
 
@@ -157,24 +156,16 @@ impl Labelling {
 
     /// All labels of a group; `None` is the group `other`.
     fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
-        let value = |label: &TcpLabel| {
-            let Some(key) = key else { return OTHER.to_owned() };
-            match label {
-                TcpLabel::Subnet => self.subnet(key.subnet),
-                TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
-                TcpLabel::AppProtocol => self.protocol(key.protocol),
-                TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
-            }
+        let value = |label: TcpLabel| {
+            let named = key.map(|key| self.value(label, key));
+            (label.label(), named.unwrap_or_else(|| OTHER.to_owned()))
         };
-        TcpLabel::ALL
-            .iter()
-            .map(|label| (label.as_str(), value(label)))
-            .collect()
+        TcpLabel::ALL.map(value).into()
     }
 
     /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
     fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
-        let value = |label: &DropLabel| {
+        let value = |label: DropLabel| {
             let site = site?;
             Some(match label {
                 DropLabel::Location => site.location.clone(),
@@ -190,28 +181,51 @@ impl Labelling {
                 DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
             })
         };
-        DropLabel::ALL
-            .iter()
-            .map(|label| (label.as_str(), value(label).unwrap_or_else(|| OTHER.to_owned())))
-            .collect()
+        let value = |label: DropLabel| (label.label(), value(label).unwrap_or_else(|| OTHER.to_owned()));
+        DropLabel::ALL.map(value).into()
+    }
+}
+
+impl KeyNames for Labelling {
+    fn subnet_number(&self, number: u32) -> Option<&str> {
+        self.numbering.subnet(number)
     }
 
-    fn protocol(&self, number: u16) -> String {
-        self.numbering.protocol(number).unwrap_or(OTHER).to_owned()
+    fn protocol_number(&self, number: u16) -> Option<&str> {
+        self.numbering.protocol(number)
     }
 
+    fn fallback(&self) -> &Fallback {
+        self.config.subnets.fallback()
+    }
+}
+
+/// The names of the configuration that a key was written under.
+pub trait KeyNames {
+    fn subnet_number(&self, number: u32) -> Option<&str>;
+
+    fn protocol_number(&self, number: u16) -> Option<&str>;
+
+    /// What an address in no subnet is called.
+    fn fallback(&self) -> &Fallback;
+
+    /// The value of a label of a flow or a group.
+    fn value(&self, label: TcpLabel, key: &GroupKey) -> String {
+        match label {
+            TcpLabel::Subnet => self.subnet(key.subnet),
+            TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
+            TcpLabel::AppProtocol => self.protocol_number(key.protocol).unwrap_or(OTHER).to_owned(),
+            TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
+        }
+    }
+
+    /// The name of a subnet.
     fn subnet(&self, key: SubnetKey) -> String {
-        subnet(key, &self.config, &self.numbering)
+        subnet(key, self.fallback(), |number| self.subnet_number(number))
     }
 }
 
-/// The name of a subnet.
-pub fn subnet(key: SubnetKey, config: &Config, numbering: &Numbering) -> String {
-    subnet_by(key, config.subnets.fallback(), |number| numbering.subnet(number))
-}
-
-/// The same by the names of configured subnets and what the others are called.
-pub fn subnet_by<'a>(
+fn subnet<'a>(
     SubnetKey { words, kind }: SubnetKey,
     fallback: &Fallback,
     named: impl Fn(u32) -> Option<&'a str>,
@@ -239,12 +253,12 @@ const fn limits(config: &Config) -> (usize, usize) {
     (config.limits.series - of_drops, of_drops)
 }
 
-/// Names of the labels that are shown, in the order of the documentation.
-type Shown = Vec<&'static str>;
+/// KeyNames of the labels that are shown, in the order of the documentation.
+type Shown = Vec<&'static Label>;
 
 /// What was counted by all labels, and how it is shown by some of them.
 #[derive(Debug)]
-struct Table<L, T> {
+struct LabelTable<L, T> {
     ledger: Ledger<L, T>,
     /// By the labels that were or are shown: their series have names of their own.
     views: BTreeMap<Shown, Cardinality<L, T>>,
@@ -252,7 +266,6 @@ struct Table<L, T> {
 
 /// What tells rows apart, some of it by labels.
 trait RowLabels: Clone + Eq + Hash + Ord {
-    /// The labels.
     fn labels(&self) -> &LabelSet;
     /// The same with other labels.
     #[must_use]
@@ -279,7 +292,7 @@ impl RowLabels for (LabelSet, DropSource) {
     }
 }
 
-impl<L: RowLabels, T: Total> Table<L, T> {
+impl<L: RowLabels, T: Total> LabelTable<L, T> {
     fn new() -> Self {
         Self {
             ledger: Ledger::new(),

@@ -12,7 +12,6 @@ use common::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
-/// What was collected.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// All groups; without a key the group `other`.
@@ -31,7 +30,6 @@ pub struct Snapshot {
     pub capacity: Capacity,
     /// Length of a jiffy, the kernel's unit of `chrono_stat` and `icsk_rto`.
     pub jiffy: Duration,
-    /// The exporter itself.
     pub exporter: Exporter,
 }
 
@@ -40,7 +38,6 @@ pub struct Snapshot {
 pub struct Row<K, T> {
     /// Which row: the same one for as long as the programs are loaded.
     pub id: u64,
-    /// Whose it is.
     pub key: K,
     /// All that was counted there so far.
     pub total: T,
@@ -56,7 +53,6 @@ pub struct Group {
 }
 
 impl Group {
-    /// Adds another group.
     pub fn merge(&mut self, other: &Self) {
         let Self { counters, samples } = self;
         counters.merge(&other.counters);
@@ -102,9 +98,7 @@ pub struct Exporter {
     pub resident_bytes: Option<f64>,
     /// Virtual memory, in bytes.
     pub virtual_bytes: Option<f64>,
-    /// Open file descriptors.
     pub open_descriptors: Option<f64>,
-    /// Their limit.
     pub most_descriptors: Option<f64>,
     /// Start of the process, in seconds since 1970.
     pub started: Option<f64>,
@@ -117,7 +111,6 @@ pub struct Exporter {
 /// What the HTTP server did so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Open connections.
     pub connections: u64,
     /// Answers by status code.
     pub answers: BTreeMap<u16, u64>,
@@ -146,7 +139,6 @@ pub enum Refusal {
     Password,
     /// Too many passwords wait to be compared.
     Logins,
-    /// The rate limit.
     RateLimit,
 }
 
@@ -207,7 +199,6 @@ impl Push {
 /// How the last reload went; the start counts as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastReload {
-    /// Whether it succeeded.
     pub successful: bool,
     /// When the configuration that is in force was read, since 1970.
     pub succeeded: Duration,
@@ -223,7 +214,7 @@ impl LastReload {
     }
 
     /// Another attempt, at a time since 1970.
-    pub const fn tell(&mut self, successful: bool, now: Duration) {
+    pub const fn record(&mut self, successful: bool, now: Duration) {
         self.successful = successful;
         if successful {
             self.succeeded = now;
@@ -259,9 +250,9 @@ pub(crate) mod tests {
     fn a_failure_keeps_the_time_of_the_last_success() {
         let at = Duration::from_secs;
         let mut last = LastReload::at_start(at(5));
-        last.tell(false, at(7));
+        last.record(false, at(7));
         assert_eq!((last.successful, last.succeeded), (false, Duration::from_secs(5)));
-        last.tell(true, at(9));
+        last.record(true, at(9));
         assert_eq!((last.successful, last.succeeded), (true, Duration::from_secs(9)));
     }
 }

@@ -3,7 +3,7 @@
 //! Pure: from a snapshot and what was made of it.
 
 use crate::{
-    families::{Families, Metric, Source, Value},
+    families::{Accessor, Families, Metric, Value},
     snapshot::{Exporter, Snapshot},
 };
 use common::{
@@ -44,8 +44,8 @@ impl Status {
             ..
         } = snapshot;
         let taken = |taken: usize| taken as u64;
-        let refused = points(families, |metric| matches!(metric.source, Source::SeriesOverflow));
-        let series = points(families, |metric| matches!(metric.source, Source::Series));
+        let refused = points(families, |metric| matches!(metric.source, Accessor::SeriesOverflow));
+        let series = points(families, |metric| matches!(metric.source, Accessor::Series));
         Self {
             lost: *lost,
             misses: misses.clone(),

@@ -1,10 +1,12 @@
 //! The arguments of `drops`.
 
-use super::Output;
-use clap::{Args, builder::PossibleValuesParser};
+use super::{
+    labels::DropLabels,
+    values::{Output, interval},
+};
+use clap::Args;
 use std::{path::PathBuf, time::Duration};
-use tcpvitals_config::{Class, DropLabel, Glob, duration};
-use tcpvitals_metrics::rows::drops::filter::Filter;
+use tcpvitals_config::duration;
 
 /// Of `drops`.
 #[derive(Clone, Debug, Args)]
@@ -33,45 +35,16 @@ pub struct DropsArguments {
     /// Sites in a table at most
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-    /// Only drops of these classes; several are separated by commas, or the flag is repeated
-    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = PossibleValuesParser::new(Class::ALL.map(Class::as_str)))]
-    pub class: Vec<String>,
-    /// Only drops with these reasons, in which * stands for any text
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
-    pub reason: Vec<Glob>,
-    /// Only drops at these locations, in which * stands for any text
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
-    pub location: Vec<Glob>,
-    /// Only drops of these subnets, by their names in the configuration
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub subnet: Vec<String>,
+    /// Which drops.
+    #[command(flatten)]
+    pub labels: DropLabels,
 }
 
 impl DropsArguments {
-    /// Which rows are wanted.
-    pub fn filter(&self) -> Filter {
-        Filter {
-            source: None,
-            values: vec![
-                (DropLabel::Class, self.class.clone()),
-                (DropLabel::Subnet, self.subnet.clone()),
-            ],
-            patterns: vec![
-                (DropLabel::Reason, self.reason.clone()),
-                (DropLabel::Location, self.location.clone()),
-            ],
-        }
-    }
-
     /// How many tables are wanted, if not any number.
     pub fn tables(&self) -> Option<u64> {
         if self.once { Some(1) } else { self.count }
     }
-}
-
-/// Time between two readings of the kernel.
-pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_millis(100)..=Duration::from_secs(3600))
 }
 
 fn whole_duration(text: &str) -> Result<Duration, String> {
@@ -80,8 +53,10 @@ fn whole_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::cli::{Arguments, Command};
     use clap::Parser;
+    use tcpvitals_config::DropLabel;
 
     #[test]
     fn filters_and_bounds_are_checked() {
@@ -103,9 +78,18 @@ mod tests {
             panic!("{parsed:?}")
         };
         assert_eq!((parsed.tables(), parsed.interval.as_secs()), (Some(1), 2));
+        let DropLabels(filter) = &parsed.labels;
+        let given = |label| {
+            let values = filter.values.iter().filter(|(own, _)| *own == label);
+            let patterns = filter.patterns.iter().filter(|(own, _)| *own == label);
+            values
+                .map(|(_, all)| all.len())
+                .chain(patterns.map(|(_, all)| all.len()))
+                .sum::<usize>()
+        };
         assert_eq!(
-            (parsed.class.len(), parsed.reason.len(), parsed.location.len()),
-            (2, 2, 0)
+            [DropLabel::Class, DropLabel::Reason, DropLabel::Location].map(given),
+            [2, 2, 0]
         );
         for (wrong, allowed) in [
             (&["--class", "bad"][..], "benign"),

@@ -1,7 +1,6 @@
 //! The arguments of `top`.
 
-use super::{Output, drops::interval};
-use crate::commands::top::rows::FlowSort;
+use super::values::{Output, interval};
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 
@@ -32,6 +31,30 @@ pub struct TopArguments {
     /// Flows that are printed once, at most
     #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
+}
+
+/// By what flows are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FlowSort {
+    /// Payload in both directions
+    #[default]
+    Rate,
+    /// Payload sent
+    Out,
+    /// Payload received
+    In,
+    /// Retransmit ratio
+    Retransmits,
+    /// Smoothed round-trip time
+    Rtt,
+    /// Congestion window
+    Cwnd,
+    /// The oldest first
+    Age,
+    /// Subnet, by the alphabet
+    Subnet,
+    /// The other end's address
+    Remote,
 }
 
 #[cfg(test)]

@@ -1,17 +1,14 @@
 //! `capture`: dropped packets into a pcapng file, a pipe, or Wireshark. From the kernel's buffers to blocks; nothing here
 //! reads what `serve` counts.
 //!
-//! - `arguments`, `extcap`: what is asked for, by whom
+//! - `extcap`: what Wireshark asks
 //! - `filter`: which packets; `order`: in which order
 //! - `file`: as which bytes, with what said of them, and where to
-//! - `stop`, `run`: until when; `host`, `error`: on which host, and why not
+//! - `run`: until when; `error`: why not
 
-pub mod arguments;
 pub mod error;
 pub mod extcap;
 pub mod file;
 pub mod filter;
-mod host;
 pub mod order;
 pub mod run;
-pub mod stop;

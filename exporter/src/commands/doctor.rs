@@ -1,6 +1,13 @@
 //! `doctor`: what this kernel offers, what would be attached, what is missing and why. It loads nothing.
 
-use crate::{cli::Output, lifecycle::setup};
+use crate::{
+    cli::Output,
+    lifecycle::{
+        host::Host,
+        setup,
+        start::{Checked, SHOW_SYMBOLS},
+    },
+};
 use serde::Serialize;
 use std::{
     fmt::{self, Display},
@@ -9,11 +16,8 @@ use std::{
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
     load::capabilities,
-    plan::{self, Plan, Unsupported, purpose::Purpose},
-    probe::{
-        features::{self, FeaturesError},
-        symbols::Symbols,
-    },
+    plan::{Plan, purpose::Purpose},
+    probe::symbols::Symbols,
 };
 use tcpvitals_metrics::families::METRICS;
 
@@ -32,7 +36,6 @@ pub struct Diagnosis {
     privileges: Option<String>,
     /// Whether drop locations get names.
     symbols_visible: bool,
-    /// Every program.
     programs: Vec<ProgramDiagnosis>,
     /// Metrics that would be missing.
     metrics_off: Vec<Off>,
@@ -58,15 +61,15 @@ struct Off {
 impl Diagnosis {
     /// Examines the kernel for a configuration.
     pub fn new(config: &Config, btf: Option<&Path>) -> Self {
-        let plan = plan_for(config, btf);
+        let checked = Checked::new(config, btf, Purpose::Serve);
         // Those that a file gives are only permitted: the symbols would seem hidden.
         let privileges = capabilities::keep_needed().err().map(|error| error.to_string());
-        let (fatal, plan) = match plan {
-            Ok(plan) => (None, Some(plan)),
-            Err(fatal) => (Some(fatal), None),
+        let (fatal, plan) = match &checked {
+            Ok(checked) => (None, Some(checked.plan())),
+            Err(fatal) => (Some(fatal.to_string()), None),
         };
-        let programs = plan.as_ref().map_or_else(Vec::new, programs);
-        let metrics_off = plan.as_ref().map_or_else(Vec::new, |plan| {
+        let programs = plan.map_or_else(Vec::new, programs);
+        let metrics_off = plan.map_or_else(Vec::new, |plan| {
             let coverage = setup::coverage(plan);
             let off = METRICS.iter().filter_map(|metric| {
                 Some(Off {
@@ -77,14 +80,14 @@ impl Diagnosis {
             off.collect()
         });
         let fields_missing = plan.map_or_else(Vec::new, |plan| {
-            let missing = plan.missing_fields.into_iter().map(|(global, reason)| Off {
-                name: global.to_owned(),
-                reason,
+            let missing = plan.missing_fields.iter().map(|(global, reason)| Off {
+                name: (*global).to_owned(),
+                reason: reason.clone(),
             });
             missing.collect()
         });
         Self {
-            kernel: features::release(),
+            kernel: Host::read().release,
             fatal,
             may_load: privileges.is_none(),
             privileges,
@@ -112,18 +115,12 @@ impl Diagnosis {
     }
 }
 
-fn plan_for(config: &Config, btf: Option<&Path>) -> Result<Plan, String> {
-    let (features, _) = features::read(&setup::btf_file(btf), &plan::tracepoints(), &plan::iterators())
-        .map_err(|error: FeaturesError| error.to_string())?;
-    plan::plan(setup::selection(config), &features, Purpose::Serve).map_err(|error: Unsupported| error.to_string())
-}
-
 fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
     let programs = plan.programs.iter().map(|planned| ProgramDiagnosis {
         program: planned.name(),
         hook: planned.program.hook.name(),
         attachable: planned.off.is_none(),
-        reason: planned.off.clone(),
+        reason: planned.off.as_ref().map(ToString::to_string),
     });
     programs.collect()
 }
@@ -136,10 +133,9 @@ impl Display for Diagnosis {
             Some(reason) => writeln!(f, "privileges   {reason}")?,
         }
         let symbols = if self.symbols_visible {
-            "visible: drop locations get names"
+            "visible: drop locations get names".to_owned()
         } else {
-            "hidden: drop locations stay numbers; give the process CAP_SYSLOG, or set kernel.kptr_restrict=0 and \
-             kernel.perf_event_paranoid=1"
+            format!("hidden: drop locations stay numbers; {SHOW_SYMBOLS}")
         };
         writeln!(f, "symbols      {symbols}")?;
         if let Some(fatal) = &self.fatal {

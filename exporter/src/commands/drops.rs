@@ -1,50 +1,48 @@
 //! `drops`: a table of drop sites every few seconds, on a terminal in place, elsewhere one after the other.
 
 use crate::{
-    cli::{DropsArguments, Output},
-    commands::live::{self, Ticker},
-    serve::{RunError, collect::Collector},
+    cli::{DropsArguments, Output, labels::DropLabels},
+    commands::live::{self, LiveError},
+    lifecycle::{clock::now, signals::ticker::Ticker},
+    serve::collect::Collector,
 };
 use ratatui::crossterm::terminal;
 use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
-use tcpvitals_config::{Config, Detail, Labels};
-use tcpvitals_metrics::rows::drops::{Dropped, filter::Filter, table::Table, text};
-use tokio::time::Instant;
+use tcpvitals_config::{Detail, Labels};
+use tcpvitals_metrics::rows::drops::{Dropped, filter::DropFilter, table::SiteTable, text};
 
 /// Shows drops until somebody ends it.
 ///
 /// # Errors
-/// [`RunError`]; nothing stays loaded.
-pub fn run(arguments: &DropsArguments) -> Result<(), RunError> {
-    let mut config = Config::read_or_built_in(arguments.config_file.as_deref())?;
-    // Of the exporter's programs only those that see drops; every table is read anew.
+/// [`LiveError`]; nothing stays loaded.
+pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
+    let mut config = live::config(arguments.config_file.as_deref())?;
+    // Of the exporter's programs only those that see drops.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
     config.labels = Labels::default();
-    config.collect.max_age = Duration::ZERO;
-    let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime()?;
+    let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
     runtime.block_on(show(&collector, arguments))
 }
 
-async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), RunError> {
-    let filter = arguments.filter();
-    let began = Instant::now();
-    let (mut before, mut read_at) = (wanted(collector, &filter).await?, Instant::now());
-    let mut ticker = Ticker::new(arguments.interval, arguments.duration).map_err(RunError::Live)?;
+async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), LiveError> {
+    let DropLabels(filter) = &arguments.labels;
+    let began = now();
+    let (mut before, mut read_at) = (wanted(collector, filter).await?, now());
+    let mut ticker = Ticker::new(arguments.interval, arguments.duration)?;
     let mut shown = 0;
     ticker.advance();
-    while ticker.is_due().await {
-        let (after, now) = (wanted(collector, &filter).await?, Instant::now());
-        let table = Table::new(&before, &after, now - read_at);
-        match print(&table, now - began, arguments, shown == 0) {
+    while ticker.tick().await.is_some() {
+        let (after, at) = (wanted(collector, filter).await?, now());
+        let table = SiteTable::new(&before, &after, at - read_at);
+        match print(&table, at - began, arguments, shown == 0) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            printed => printed.map_err(RunError::Live)?,
+            printed => printed?,
         }
-        (before, read_at) = (after, now);
+        (before, read_at) = (after, at);
         shown += 1;
         ticker.advance();
         if arguments.tables() == Some(shown) {
@@ -54,12 +52,16 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), R
     Ok(())
 }
 
-async fn wanted(collector: &Collector, filter: &Filter) -> Result<Vec<Dropped>, RunError> {
+async fn wanted(collector: &Collector, filter: &DropFilter) -> Result<Vec<Dropped>, LiveError> {
     let rows = collector.drops().await?;
-    Ok(rows.iter().filter(|row| filter.matches(row)).cloned().collect())
+    Ok(rows
+        .iter()
+        .filter(|row| filter.matches(|label| row.label(label)))
+        .cloned()
+        .collect())
 }
 
-fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
+fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
     let mut stdout = io::stdout();
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let text = match arguments.output {
@@ -78,7 +80,7 @@ fn print(table: &Table, elapsed: Duration, arguments: &DropsArguments, is_first:
 }
 
 /// Writes over what was written before: home, clear the rest of each line, then all below (ECMA-48).
-fn in_place(table: &Table, elapsed: Duration, limit: usize, is_first: bool) -> String {
+fn in_place(table: &SiteTable, elapsed: Duration, limit: usize, is_first: bool) -> String {
     /// Lines that are no site: the head, the titles, what was left out, and where the cursor rests.
     const FRAME: usize = 4;
     let (width, height) = terminal::size().map_or((80, 24), |(width, height)| (width.into(), height.into()));

@@ -1,99 +1,73 @@
-//! What the commands that look at the kernel themselves have in common: programs of their own, and a reading now and then until
-//! somebody ends it.
+//! What the commands that look at the kernel now and then have in common: programs of their own, a collector, and an error.
 
 use crate::{
-    lifecycle::{setup, signals, threads},
-    serve::{
-        HIDDEN_SYMBOLS, RunError,
-        collect::{Collector, clock},
+    lifecycle::{
+        clock::since_1970,
+        exit::{Ends, Exit},
+        setup,
+        start::{Checked, StartError},
+        threads,
     },
+    serve::collect::{CollectError, Collector},
 };
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc};
 use tcpvitals_config::{Config, numbering::Numbering};
-use tcpvitals_kernel::{
-    Kernel,
-    load::capabilities,
-    plan::{self, purpose::Purpose},
-    probe::features,
-};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
+use tokio::runtime::Runtime;
 
-/// Loads the programs for a configuration and gives up all privileges.
-///
-/// # Errors
-/// [`RunError`]; nothing stays loaded.
-pub fn load(config: &Config, btf: Option<&Path>) -> Result<Collector, RunError> {
-    let btf = setup::btf_file(btf);
-    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(setup::selection(config), &features, Purpose::Serve)?;
-    capabilities::keep_needed()?;
-    let numbering = Numbering::new(config);
-    let started = clock();
-    let kernel = Kernel::load(&setup::setup(config, &numbering, reasons, btf), plan)?;
-    capabilities::drop_all()?;
-    if kernel.hides_symbols() {
-        tracing::warn!("{HIDDEN_SYMBOLS}");
-    }
-    let counted = (Arc::default(), Arc::default());
-    Ok(Collector::new(kernel, config, numbering, counted, started)?)
+/// Why nothing, or no more, is shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The programs do not run.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Nothing can be drawn.
+    #[error(
+        "top draws on a terminal, and standard output is none; print once with `top --once --output json` or `--output text`"
+    )]
+    NoTerminal,
+    /// The kernel could not be read again.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    /// A command that shows something cannot write, wait or use the terminal.
+    #[error("show what the kernel says: {0}")]
+    Show(#[from] io::Error),
 }
 
-/// A runtime for one thread that waits; the kernel is read on another one.
-///
-/// # Errors
-/// [`RunError::Threads`]
-pub fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
-    Ok(threads::runtime("tcpvitals", 0, 1)?)
-}
-
-/// Ticks, and the signals that end a command.
-#[derive(Debug)]
-pub struct Ticker {
-    interval: Duration,
-    at: Instant,
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    end: Option<Instant>,
-}
-
-impl Ticker {
-    /// Ticks each `interval` from now on, and ends after `duration` if there is one.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn new(interval: Duration, duration: Option<Duration>) -> io::Result<Self> {
-        let at = Instant::now();
-        let ticker = Self {
-            interval,
-            at,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            end: duration.map(|duration| at + duration),
-        };
-        signals::let_through()?;
-        Ok(ticker)
-    }
-
-    /// The next tick is due an interval after this one, or half an interval from now if the work of this one took too long.
-    pub fn advance(&mut self) {
-        self.at = Instant::max(self.at + self.interval, Instant::now() + self.interval / 2);
-    }
-
-    /// Waits for the tick that is due; `false` when it is over. Waiting may be given up and taken up again.
-    pub async fn is_due(&mut self) -> bool {
-        let is_last = self.end.is_some_and(|end| end < self.at);
-        let until = if is_last { self.end.unwrap_or(self.at) } else { self.at };
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => false,
-            _ = self.interrupt.recv() => false,
-            _ = self.hangup.recv() => false,
-            () = tokio::time::sleep_until(until) => !is_last,
+impl Ends for LiveError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Start(error) => error.exit(),
+            Self::NoTerminal => Exit::Usage,
+            Self::Collect(_) | Self::Show(_) => Exit::Failed,
         }
     }
+}
+
+/// Reads the configuration: every screen is read anew.
+///
+/// # Errors
+/// [`StartError::Config`]
+pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
+    let mut config = Config::read_or_built_in(file)?;
+    config.collect.max_age = std::time::Duration::ZERO;
+    Ok(config)
+}
+
+/// Loads the programs for a configuration and gives up all privileges. The runtime is for one thread that waits; the kernel is
+/// read on another one.
+///
+/// # Errors
+/// [`StartError`]; nothing stays loaded.
+pub fn start(config: &Config, btf: Option<&Path>) -> Result<(Collector, Runtime), StartError> {
+    let checked = Checked::new(config, btf, Purpose::Serve)?;
+    let numbering = Numbering::new(config);
+    let started = since_1970();
+    let loaded = checked
+        .keep_needed()?
+        .load(setup::tables(config, &numbering), Kernel::load)?;
+    let kernel = loaded.drop_capabilities()?;
+    let counted = (Arc::default(), Arc::default());
+    let collector = Collector::new(kernel, config, numbering, counted, started)?;
+    Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
 }

@@ -13,22 +13,22 @@ pub mod text;
 
 use crate::{
     cli::{TraceArguments, TraceOutput},
-    serve::RunError,
+    lifecycle::{
+        exit::{Ends, Exit},
+        start::StartError,
+    },
 };
 use binary::Fault;
-use filter::Filter;
+use filter::TraceFilter;
 use item::{Item, Setting};
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::io::{self, IsTerminal};
 
 /// Why there is no trace, or no more of it.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The programs do not run.
     #[error(transparent)]
-    Start(#[from] RunError),
+    Start(#[from] StartError),
     /// No record can be of this subnet.
     #[error(
         "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
@@ -45,7 +45,6 @@ pub enum TraceError {
     /// A recorded trace cannot be opened.
     #[error("--read={path}: {source}")]
     Open {
-        /// Its path.
         path: String,
         /// What the kernel said.
         source: io::Error,
@@ -53,7 +52,6 @@ pub enum TraceError {
     /// A recorded trace cannot be read, or no further.
     #[error("--read={path}: {source}")]
     Recorded {
-        /// Its path.
         path: String,
         /// What is wrong with it.
         source: Fault,
@@ -69,18 +67,17 @@ pub enum TraceError {
     Wait(#[source] io::Error),
 }
 
-impl TraceError {
-    /// The documented exit code.
-    pub fn exit_code(&self) -> ExitCode {
+impl Ends for TraceError {
+    fn exit(&self) -> Exit {
         match self {
-            Self::Start(error) => error.exit_code(),
-            Self::UnknownSubnet(_) | Self::Terminal => ExitCode::from(2),
+            Self::Start(error) => error.exit(),
+            Self::UnknownSubnet(_) | Self::Terminal => Exit::Usage,
             Self::Read(_)
             | Self::Open { .. }
             | Self::Recorded { .. }
             | Self::Write(_)
             | Self::Json(_)
-            | Self::Wait(_) => ExitCode::from(1),
+            | Self::Wait(_) => Exit::Failed,
         }
     }
 }
@@ -103,18 +100,17 @@ pub fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
 #[derive(Debug)]
 struct Printer {
     output: TraceOutput,
-    filter: Filter,
+    filter: TraceFilter,
     setting: Setting,
 }
 
 impl Printer {
     fn new(arguments: &TraceArguments, setting: Setting) -> Result<Self, TraceError> {
-        let filter = Filter {
-            subnets: arguments.subnet.clone(),
+        let filter = TraceFilter {
+            labels: arguments.labels.0.clone(),
             networks: arguments.cidr.clone(),
             ports: arguments.port.clone(),
             events: arguments.event.clone(),
-            connection_types: arguments.connection_type.clone(),
             min_retransmits: arguments.min_retransmits,
         };
         if let Some(name) = filter.unknown_subnet(&setting.names) {

@@ -1,7 +1,6 @@
 //! What the configuration wants, in the terms of the kernel side, and what is loaded there, in the terms of the metrics: neither
-//! knows the other. Pure but for the signal and the file that it passes on how to read.
+//! knows the other. Pure but for the file that it passes on how to read.
 
-use crate::lifecycle::signals;
 use common::{
     drops::skip,
     map::settings::{OVERRIDES, Override, Settings},
@@ -9,9 +8,9 @@ use common::{
 use std::{collections::BTreeSet, path::Path};
 use tcpvitals_config::{Config, DropLabel, Fallback, file::files, numbering::Numbering};
 use tcpvitals_kernel::{
-    load::{Setup, lookups::Lookups},
+    load::lookups::Lookups,
     plan::{Plan, purpose::Selection},
-    probe::{btf_file::BtfFile, reasons::Reasons},
+    probe::btf_file::BtfFile,
 };
 use tcpvitals_metrics::coverage::{Coverage, Program};
 
@@ -28,14 +27,20 @@ pub fn btf_file(given: Option<&Path>) -> BtfFile {
     BtfFile::new(given, |path| files::read(path, files::BTF))
 }
 
-/// With what programs are loaded for a configuration.
-pub fn setup(config: &Config, numbering: &Numbering, reasons: Reasons, btf: BtfFile) -> Setup {
-    Setup {
+/// How large the tables of programs are, and what they are filled with.
+#[derive(Debug)]
+pub struct MapContents {
+    /// Most bytes of label sets and drops.
+    pub memory: u64,
+    /// What programs look up.
+    pub lookups: Lookups,
+}
+
+/// The tables for a configuration.
+pub fn tables(config: &Config, numbering: &Numbering) -> MapContents {
+    MapContents {
         memory: config.limits.memory,
         lookups: lookups(config, numbering),
-        reasons,
-        btf,
-        end_is_asked: signals::end_is_asked,
     }
 }
 
@@ -81,7 +86,7 @@ pub fn coverage(plan: &Plan) -> Coverage {
     let programs = plan.programs.iter().map(|planned| Program {
         name: planned.name(),
         hook: planned.program.hook.name(),
-        off: planned.off.clone(),
+        off: planned.off.as_ref().map(ToString::to_string),
     });
     Coverage {
         programs: programs.collect(),

@@ -2,6 +2,9 @@
 //! the system gives it by default.
 //! It must be called before there is a second thread: threads take over what is held back. From `main` and the commands.
 
+pub mod stop;
+pub mod ticker;
+
 use nix::{
     errno::Errno,
     sys::{
@@ -17,6 +20,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Those that a command handles: to end, to end at a terminal, and to reload, or where nothing reloads to end.
 const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
@@ -47,9 +51,40 @@ pub fn let_through() -> Result<(), Errno> {
 
 /// Whether one that ends the process is held back; it is taken then.
 pub fn end_is_asked() -> bool {
-    let ends: SigSet = ENDS.into_iter().collect();
-    let pending = SignalFd::with_flags(&ends, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC);
-    pending.is_ok_and(|pending| matches!(pending.read_signal(), Ok(Some(_))))
+    held_back(&ENDS.into_iter().collect()).is_ok_and(|pending| matches!(pending.read_signal(), Ok(Some(_))))
+}
+
+/// Where those that are held back can be read.
+fn held_back(signals: &SigSet) -> Result<SignalFd, Errno> {
+    SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+/// The signals that end the process, as the runtime hears them.
+#[derive(Debug)]
+pub struct Ends {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Ends {
+    /// From now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one; its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// While this is there, a signal that ends the process does so at once, with exit code 0, whatever the process is at: reading types of the

@@ -1,6 +1,8 @@
 //! Threads: all of them at the start, so that a limit of the system is met then, and not by a request.
 //! It must never leave a thread to be started later. From `serve` and the pusher.
 
+pub mod panics;
+
 use std::{
     fs, io,
     sync::mpsc::{Receiver, Sender, channel},

@@ -2,6 +2,7 @@
 //! It must never hold more than one entry for each kind, and kinds are words of the program: so nobody outside fills it.
 //! From whoever logs what others can cause.
 
+use crate::lifecycle::clock::now;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -71,14 +72,6 @@ impl Throttle {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Kind>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long ago something was logged is this module's business"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

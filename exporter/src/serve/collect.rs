@@ -1,21 +1,24 @@
 //! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
 //!
-//! One of the few places with a clock. The kernel is read by a thread that owns what is loaded; nothing wakes up between
+//! The kernel is read by a thread that owns what is loaded; nothing wakes up between
 //! collections.
 
 mod drops;
+mod error;
 mod flows;
+pub mod pushes;
 mod reload;
 mod shared;
 
 use crate::{
     lifecycle::{
+        clock::{now, since_1970},
         setup,
         threads::TooFew,
         throttle::{self, Throttle},
-        worker::{NotDone, Worker},
+        worker::Worker,
     },
-    serve::{process, push::pushes::Tally, web::served::Served},
+    serve::{process, web::served::Served},
 };
 use common::{
     drops::{DropCount, DropRow},
@@ -24,7 +27,7 @@ use common::{
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{
@@ -41,25 +44,12 @@ use tcpvitals_metrics::{
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use pushes::Tally;
 use shared::Shared;
 
+pub use error::CollectError;
 pub use reload::{ReloadError, Reloaded};
 
-/// Why there is no snapshot.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError {
-    /// The kernel could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The thread that reads it did not.
-    #[error("the kernel was not read: {0}")]
-    NotDone(#[from] NotDone),
-    /// The thread that put an answer together ended early.
-    #[error("the answer ended early: {0}")]
-    Ended(#[from] tokio::task::JoinError),
-}
-
-/// Collects when asked.
 #[derive(Debug)]
 pub struct Collector {
     reader: Arc<Reader>,
@@ -72,7 +62,7 @@ pub struct Collector {
 /// The thread that reads the kernel, and what the log knows of it.
 #[derive(Debug)]
 struct Reader {
-    source: Worker<Source>,
+    source: Worker<KernelState>,
     log: Throttle,
 }
 
@@ -80,7 +70,7 @@ impl Reader {
     /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
     async fn read<R: Send + 'static>(
         &self,
-        read: impl FnOnce(&mut Source) -> Result<R, ReadError> + Send + 'static,
+        read: impl FnOnce(&mut KernelState) -> Result<R, ReadError> + Send + 'static,
     ) -> Result<R, CollectError> {
         const FAILED: &str = "the kernel could not be read";
         let result = match self.source.ask(read).await {
@@ -114,7 +104,6 @@ struct Last {
 pub struct Collection {
     /// Since 1970.
     pub at: Duration,
-    /// All families.
     pub families: Arc<Families>,
     /// How the exporter does.
     pub status: Arc<Status>,
@@ -134,7 +123,7 @@ impl Collector {
         (tally, served): (Arc<Tally>, Arc<Served>),
         started: Duration,
     ) -> Result<Self, TooFew> {
-        let source = Source {
+        let source = KernelState {
             kernel,
             tally,
             served,
@@ -143,7 +132,7 @@ impl Collector {
             numbering,
             tables: SlotKeys::default(),
             epoch: 0,
-            last_reload: LastReload::at_start(clock()),
+            last_reload: LastReload::at_start(since_1970()),
             started: None,
         };
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
@@ -223,8 +212,8 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = reader.read(Source::collect).await?;
-            let at = clock();
+            let (families, status) = reader.read(KernelState::collect).await?;
+            let at = since_1970();
             let collection = Collection { at, families, status };
             last.collection = Some((began, now(), collection.clone()));
             Ok((collection, last))
@@ -233,28 +222,8 @@ impl Collector {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the age of a snapshot is this module's business"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// The time since 1970, for others than ourselves.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the times of snapshots and reloads are told to others"
-)]
-pub fn clock() -> Duration {
-    // A clock before 1970 tells nothing.
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
 #[derive(Debug)]
-struct Source {
+struct KernelState {
     kernel: Kernel,
     tally: Arc<Tally>,
     served: Arc<Served>,
@@ -268,7 +237,7 @@ struct Source {
     started: Option<f64>,
 }
 
-impl Source {
+impl KernelState {
     fn collect(&mut self) -> Result<(Arc<Families>, Arc<Status>), ReadError> {
         let snapshot = self.snapshot()?;
         let families = self.label(&snapshot);
@@ -310,7 +279,7 @@ impl Source {
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
     /// It is replaced only when the clock is set back behind it.
     fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
-        let kept = self.started.filter(|kept| *kept <= clock().as_secs_f64());
+        let kept = self.started.filter(|kept| *kept <= since_1970().as_secs_f64());
         self.started = kept.or(reckoned);
         self.started
     }
@@ -344,7 +313,7 @@ impl Source {
 /// The names that the kernel side has learned.
 struct Known<'a>(&'a Kernel);
 
-impl sites::Names for Known<'_> {
+impl sites::DropNames for Known<'_> {
     fn location(&self, address: u64) -> String {
         self.0.location(address)
     }

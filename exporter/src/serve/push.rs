@@ -6,18 +6,14 @@
 pub mod answer;
 pub mod client;
 pub mod pusher;
-pub mod pushes;
 pub mod resource;
 pub mod tls;
 
 use crate::{
     lifecycle::threads::{self, TooFew},
     serve::{
-        collect::Collector,
-        push::{
-            pusher::{Destination, Pusher},
-            pushes::Tally,
-        },
+        collect::{Collector, pushes::Tally},
+        push::pusher::{Destination, Pusher},
     },
 };
 use client::Receiver;

@@ -3,14 +3,13 @@
 //! does, and what was read is put in force afterwards, at once.
 
 pub mod follow;
-pub mod watched;
 
 use crate::{
     lifecycle::worker::Worker,
     serve::{
         collect::{Collector, ReloadError},
         push::{self, client::Receiver},
-        reload::watched::Watched,
+        watched::Watched,
     },
 };
 use std::{

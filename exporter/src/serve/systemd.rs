@@ -10,7 +10,6 @@ use sd_notify::NotifyState;
 use std::{convert::Infallible, future::pending};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// It serves.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
@@ -30,7 +29,6 @@ pub fn reloaded(how: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(&line)]);
 }
 
-/// It ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use common::drops::Protocol;
 use common::net::connection::ConnectionType;
-use tcpvitals_config::{Class, DropLabel, TcpLabel};
-use tcpvitals_metrics::families::{Kind, METRICS, Metric, Points, Scope, Source};
+use tcpvitals_config::Class;
+use tcpvitals_metrics::families::{Accessor, Kind, METRICS, Metric, Points, Scope};
 use tests::readers::rules::Rule;
 
 /// What Prometheus itself makes of a scrape.
@@ -94,14 +94,9 @@ fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
 }
 
 fn of_metric(metric: &Metric) -> Series {
-    let scope: Vec<&str> = match metric.source.scope() {
-        Scope::Tcp => TcpLabel::ALL.map(TcpLabel::as_str).into(),
-        Scope::Drops => DropLabel::ALL.map(DropLabel::as_str).into(),
-        Scope::Exporter => Vec::new(),
-    };
-    let names = scope.iter().chain(metric.labels);
+    let labels = metric.source.scope().labels().into_iter().chain(metric.labels);
     let mut series = Series {
-        labels: names.map(|name| (*name).to_owned()).collect(),
+        labels: labels.map(|label| label.word.to_owned()).collect(),
         values: BTreeMap::new(),
     };
     // What did not fit is in the row `other`, whose labels all say so.
@@ -124,7 +119,7 @@ fn of_metric(metric: &Metric) -> Series {
     if let [own] = metric.labels {
         let listed = listed(metric.source);
         if !listed.is_empty() {
-            fixed.push((own, listed));
+            fixed.push((own.word, listed));
         }
     }
     fixed.retain(|(label, _)| series.labels.contains(*label));
@@ -137,20 +132,20 @@ fn of_metric(metric: &Metric) -> Series {
 }
 
 /// The values that the metric table lists for a metric's one own label.
-fn listed(source: Source) -> Vec<&'static str> {
+fn listed(source: Accessor) -> Vec<&'static str> {
     fn first<T>(points: Points<T>) -> Vec<&'static str> {
         points
             .iter()
             .filter_map(|(values, _)| values.first().copied())
             .collect()
     }
-    if let Source::Counters(points) | Source::Jiffies(points) = source {
+    if let Accessor::Counters(points) | Accessor::Jiffies(points) = source {
         first(points)
-    } else if let Source::Pushes(points) = source {
+    } else if let Accessor::Pushes(points) = source {
         first(points)
-    } else if let Source::Refused(points) = source {
+    } else if let Accessor::Refused(points) = source {
         first(points)
-    } else if let Source::Drops(sources, _) = source {
+    } else if let Accessor::Drops(sources, _) = source {
         sources.iter().map(|source| source.as_str()).collect()
     } else {
         Vec::new()

@@ -53,7 +53,7 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>, threads: usize, ending: Ending) -
         .collect::<Result<_>>()?;
     let account = Account::open(exporter, &HOOKS)?;
     let before = exporter.scrape()?;
-    let (least, most) = (scaled(20_000), scaled(600_000));
+    let (least, most) = (scaled(20_000), scaled(1_500_000));
     let is_provoked = AtomicBool::new(false);
     let made = thread::scope(|scope| {
         let storm = scope.spawn(|| {

@@ -9,21 +9,17 @@ use std::{borrow::Cow, ops::RangeInclusive};
 use common::net::connection::ConnectionType;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::digits;
-use crate::{
-    Class, Detail, DropLabel, TcpLabel,
-    kinds::{
-        units::{COUNT, DURATION, Quantity, SIZE},
-        words::{LONGEST, OTHER},
+use super::{
+    digits,
+    label::{DropLabel, TcpLabel},
+    ranges::{
+        CONNECTIONS_PER_PEER, INTERVAL_MS, IPV4_BITS, IPV6_BITS, MAX_AGE_MS, MEMORY, PORTS, SERIES, SUBNETS, TIMEOUT_MS,
     },
-    raw::{RawFallback, RawPrefixes},
-    sections::{
-        limits::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS},
-        otlp::{Compression, INTERVAL_MS, Protocol, TIMEOUT_MS, Temporality},
-        protocols::PORTS,
-        subnets::{IPV4_BITS, IPV6_BITS},
-    },
+    sets::{Class, Compression, Protocol, Temporality},
+    units::{COUNT, DURATION, Quantity, SIZE},
+    words::{LONGEST, OTHER},
 };
+use common::map::detail::Detail;
 
 /// A kind of value and its schema.
 macro_rules! values {
@@ -162,31 +158,25 @@ fn word<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Schema {
     json_schema!({"type": "string", "enum": words})
 }
 
-/// As the parser has it: only text is a name here, and `auto` is none.
-impl JsonSchema for RawFallback {
-    fn schema_name() -> Cow<'static, str> {
-        "Fallback".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                {
-                    "title": "name",
-                    "type": "string",
-                    "pattern": NAME,
-                    "not": {"enum": ["auto", OTHER]},
-                },
-                {
-                    "type": "object",
-                    "properties": {"auto": generator.subschema_for::<Option<RawPrefixes>>()},
-                    "required": ["auto"],
-                    "additionalProperties": false,
-                },
-                {"type": "null"},
-            ]
-        })
-    }
+/// A name, or how a name is made of an address: only text is a name here, and `auto` is none.
+pub(crate) fn name_or_auto(auto: Schema) -> Schema {
+    json_schema!({
+        "anyOf": [
+            {
+                "title": "name",
+                "type": "string",
+                "pattern": NAME,
+                "not": {"enum": ["auto", OTHER]},
+            },
+            {
+                "type": "object",
+                "properties": {"auto": auto},
+                "required": ["auto"],
+                "additionalProperties": false,
+            },
+            {"type": "null"},
+        ]
+    })
 }
 
 /// A rule that gives no part would match every drop.

@@ -4,6 +4,7 @@
 
 use crate::{
     file::{Problem, choose},
+    kinds::sets::Class,
     raw::{RawClass, RawDrops, RawRule},
 };
 
@@ -139,33 +140,5 @@ impl Glob {
             rest = behind;
         }
         rest.ends_with(last.as_str())
-    }
-}
-
-/// What a drop means to an operator: the value of the `class` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
-    /// Part of normal operation.
-    Benign,
-    /// Somebody decided it: a firewall, a route, a socket option.
-    Policy,
-    /// The packet or its handling was wrong.
-    Error,
-    /// Something was full.
-    Capacity,
-}
-
-impl Class {
-    /// Every class, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Benign, Self::Policy, Self::Error, Self::Capacity];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Benign => "benign",
-            Self::Policy => "policy",
-            Self::Error => "error",
-            Self::Capacity => "capacity",
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     file::{Problem, choose},
+    kinds::label::{DropLabel, TcpLabel},
     raw::RawLabels,
 };
 
@@ -63,77 +64,4 @@ fn set<T: Copy + Ord>(
         }
     }
     Ok(chosen)
-}
-
-/// A label of the TCP metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TcpLabel {
-    /// The network of the remote address.
-    Subnet,
-    /// What carries the flow.
-    ConnectionType,
-    /// The protocol, by the server's port.
-    AppProtocol,
-    /// Client or server.
-    Role,
-}
-
-impl TcpLabel {
-    /// Every label, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Subnet, Self::ConnectionType, Self::AppProtocol, Self::Role];
-
-    /// The label's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Subnet => "subnet",
-            Self::ConnectionType => "connection_type",
-            Self::AppProtocol => "app_protocol",
-            Self::Role => "role",
-        }
-    }
-}
-
-/// A label of the drop metrics that can be switched off (`source` cannot).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DropLabel {
-    /// The kernel function that dropped.
-    Location,
-    /// The kernel's reason.
-    Reason,
-    /// What the drop means to an operator.
-    Class,
-    /// The L3 and L4 protocol.
-    Protocol,
-    /// Receive or transmit.
-    Direction,
-    /// The network of the remote address.
-    Subnet,
-    /// What carried the packet.
-    ConnectionType,
-}
-
-impl DropLabel {
-    /// Every label, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
-        Self::Location,
-        Self::Reason,
-        Self::Class,
-        Self::Protocol,
-        Self::Direction,
-        Self::Subnet,
-        Self::ConnectionType,
-    ];
-
-    /// The label's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Location => "location",
-            Self::Reason => "reason",
-            Self::Class => "class",
-            Self::Protocol => "protocol",
-            Self::Direction => "direction",
-            Self::Subnet => "subnet",
-            Self::ConnectionType => "connection_type",
-        }
-    }
 }

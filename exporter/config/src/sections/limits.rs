@@ -2,22 +2,18 @@
 //! It must never let a bound through with which the exporter could not work.
 //! From `limits` and `collect` of the file; to the kernel loader, the series cap and the collector.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::{
     file::Problem,
-    kinds::units::{COUNT, DURATION, SIZE},
+    kinds::{
+        ranges::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS},
+        units::{COUNT, DURATION, SIZE},
+    },
     raw::{RawCollect, RawLimits},
 };
 
 const MIB: u64 = 1 << 20;
-pub(crate) const MEMORY: RangeInclusive<u64> = 16 << 10..=4096 * MIB;
-pub(crate) const SERIES: RangeInclusive<u64> = 100..=10_000_000;
-pub(crate) const CONNECTIONS_PER_PEER: RangeInclusive<u64> = 1..=400;
-/// Those of the largest list that a file can hold.
-pub(crate) const SUBNETS: RangeInclusive<u64> = 1..=400_000;
-pub(crate) const MAX_AGE_MS: RangeInclusive<u64> = 0..=3_600_000;
 
 /// Bounds of memory, series and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +65,6 @@ impl Limits {
     }
 }
 
-/// When to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Collect {
     /// A snapshot up to this age is served again.

@@ -11,7 +11,11 @@ pub use headers::Headers;
 
 use crate::{
     file::{self, ConfigError, Problem},
-    kinds::units::DURATION,
+    kinds::{
+        ranges::{INTERVAL_MS, TIMEOUT_MS},
+        sets::{Compression, Protocol, Temporality},
+        units::DURATION,
+    },
     raw::{RawOtlp, RawTls},
 };
 use endpoint::Endpoint;
@@ -22,8 +26,6 @@ use std::{
     time::Duration,
 };
 
-pub(crate) const INTERVAL_MS: RangeInclusive<u64> = 1_000..=3_600_000;
-pub(crate) const TIMEOUT_MS: RangeInclusive<u64> = 100..=600_000;
 const INTERVAL: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,9 +45,7 @@ pub struct Otlp {
 /// All that a push needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpSettings {
-    /// Where to.
     pub target: Target,
-    /// How requests travel.
     pub protocol: Protocol,
     /// Time between two pushes, on average.
     pub interval: Duration,
@@ -68,69 +68,6 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// Certificate of the exporter and its key, for receivers that ask for one.
     pub client: Option<(PathBuf, PathBuf)>,
-}
-
-/// How requests travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// gRPC over HTTP/2.
-    Grpc,
-    /// Protobuf over HTTP/1.1.
-    HttpProtobuf,
-}
-
-impl Protocol {
-    pub(crate) const ALL: [Self; 2] = [Self::Grpc, Self::HttpProtobuf];
-
-    /// The word in the file, and in the environment.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => opentelemetry_otlp::OTEL_EXPORTER_OTLP_PROTOCOL_GRPC,
-            Self::HttpProtobuf => opentelemetry_otlp::OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF,
-        }
-    }
-}
-
-/// How requests are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// With gzip.
-    Gzip,
-    /// Not at all.
-    None,
-}
-
-impl Compression {
-    pub(crate) const ALL: [Self; 2] = [Self::Gzip, Self::None];
-
-    /// The word in the file, and in the environment.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::None => "none",
-        }
-    }
-}
-
-/// What the number of a counter or histogram means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Temporality {
-    /// All since the start of the exporter.
-    Cumulative,
-    /// What came since the last push that the receiver took.
-    Delta,
-}
-
-impl Temporality {
-    pub(crate) const ALL: [Self; 2] = [Self::Cumulative, Self::Delta];
-
-    /// The word in the file, and in the environment.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cumulative => "cumulative",
-            Self::Delta => "delta",
-        }
-    }
 }
 
 impl Otlp {
@@ -208,7 +145,7 @@ impl Otlp {
     }
 
     /// Relative paths begin at a folder.
-    pub(crate) fn is_beside(&mut self, folder: &Path) {
+    pub(crate) fn resolve_paths(&mut self, folder: &Path) {
         let Tls { ca_file, client } = &mut self.tls;
         let client = client.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
         for file in ca_file.iter_mut().chain(client) {

@@ -3,15 +3,12 @@
 //! From the built-in table and `app_protocols` of the file; to the kernel's port table and the labelling of snapshots.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::RangeInclusive;
 
 use crate::{
     file::Problem,
-    kinds::{units::COUNT, words},
+    kinds::{ranges::PORTS, units::COUNT, words},
     raw::RawProtocol,
 };
-
-pub(crate) const PORTS: RangeInclusive<u64> = 1..=65535;
 
 /// The named ports. A protocol's id is the index of its name; id 0 is `other`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,19 +4,18 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{
     file::Problem,
-    kinds::{units::COUNT, words},
+    kinds::{
+        ranges::{IPV4_BITS, IPV6_BITS},
+        units::COUNT,
+        words,
+    },
     raw::{RawFallback, RawPrefixes, RawSubnet},
 };
-
-/// Prefix lengths by which addresses may be named.
-pub(crate) const IPV4_BITS: RangeInclusive<u64> = 1..=32;
-pub(crate) const IPV6_BITS: RangeInclusive<u64> = 1..=128;
 
 /// The named networks and the name of what is in none of them. A subnet's id is the index of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]

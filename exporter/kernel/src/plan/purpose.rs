@@ -1,5 +1,6 @@
 //! What the programs are loaded for: each command runs those that it reads, and no others.
 
+use crate::plan::off::Off;
 use common::{kernel::fields::fact, map::detail::Detail};
 
 /// Who reads what the programs find.
@@ -50,20 +51,20 @@ pub(crate) enum Part {
 
 impl Purpose {
     /// Why a part is not wanted; `None` when it is.
-    pub(crate) fn why_off(self, part: Part, selection: Selection) -> Option<String> {
+    pub(crate) fn why_off(self, part: Part, selection: Selection) -> Option<Off> {
         let Selection { detail, drops } = selection;
         let without_tcp = matches!(detail, Detail::Off);
-        let by_detail = |off: bool| off.then(|| format!("tcp.detail is {}", detail.as_str()));
-        let by_drops = (!drops).then(|| "drops.enabled is false".to_owned());
+        let by_detail = |off: bool| off.then_some(Off::Detail(detail));
+        let by_drops = (!drops).then_some(Off::Drops);
         match (self, part) {
             (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
-            (Self::Trace, Part::Fold) => Some("trace adds nothing up".to_owned()),
+            (Self::Trace, Part::Fold) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
             (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
-                Some("capture takes packets that the network stack drops".to_owned())
+                Some(Off::Capture)
             }
         }
     }

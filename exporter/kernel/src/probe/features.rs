@@ -212,13 +212,6 @@ fn offset_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Opti
     })
 }
 
-/// `uname -r`; "" where nobody says.
-pub fn release() -> String {
-    nix::sys::utsname::uname()
-        .map(|uname| uname.release().to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

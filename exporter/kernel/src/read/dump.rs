@@ -15,8 +15,9 @@ impl Kernel {
     /// [`ReadError::NoDump`] when the program does not run, [`ReadError::Dump`] when the kernel does not let it.
     pub fn dump(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
         let Some(dump) = &self.dump else {
-            let reason = self.plan.why_off(DUMP).unwrap_or("it is not in the plan");
-            return Err(ReadError::NoDump(DUMP, reason.to_owned()));
+            let reason = self.plan.why_off(DUMP).map(ToString::to_string);
+            let reason = reason.unwrap_or_else(|| "it is not in the plan".to_owned());
+            return Err(ReadError::NoDump(DUMP, reason));
         };
         let records: Vec<FlowRecord> = dump.read().map_err(ReadError::Dump)?;
         Ok(each_once(records))

@@ -12,7 +12,6 @@ use crate::families::Families;
 use prometheus_client::{encoding::text, registry::Registry};
 use std::{fmt, sync::Arc};
 
-/// An exposition format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text 0.0.4.
@@ -33,7 +32,6 @@ impl Format {
         accept::negotiate(headers).unwrap_or(Self::Text)
     }
 
-    /// The Content-Type header.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",

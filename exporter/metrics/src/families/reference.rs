@@ -1,7 +1,11 @@
 //! The reference page of all metrics, made from the table.
 
-use super::{METRICS, Metric, Scope, semantic::Instrument};
-use tcpvitals_config::{DropLabel, TcpLabel};
+use super::{
+    metric::{Metric, Scope},
+    semantic::Instrument,
+    table::METRICS,
+};
+use tcpvitals_config::label::Label;
 
 /// `docs/metrics.md`.
 pub fn markdown() -> String {
@@ -27,24 +31,15 @@ pub fn markdown() -> String {
          first bucket also holds what is smaller, its last one what is larger.\n\n",
     );
     let scopes = [
-        (Scope::Tcp, "TCP", TcpLabel::ALL.map(TcpLabel::as_str).to_vec()),
-        (Scope::Drops, "Drops", DropLabel::ALL.map(DropLabel::as_str).to_vec()),
-        (
-            Scope::Exporter,
-            "Without these labels, and the exporter itself",
-            Vec::new(),
-        ),
+        (Scope::Tcp, "TCP"),
+        (Scope::Drops, "Drops"),
+        (Scope::Exporter, "Without these labels, and the exporter itself"),
     ];
-    for (scope, title, labels) in scopes {
+    for (scope, title) in scopes {
         page += &format!("## {title}\n\n");
-        let mut metrics = METRICS
-            .iter()
-            .filter(|metric| metric.source.scope() == scope)
-            .peekable();
-        if let Some(first) = metrics.peek()
-            && !labels.is_empty()
-        {
-            let labels: Vec<String> = labels.iter().map(|label| named(first, label)).collect();
+        let metrics = METRICS.iter().filter(|metric| metric.source.scope() == scope);
+        let labels: Vec<String> = scope.labels().into_iter().map(named).collect();
+        if !labels.is_empty() {
             let labels = labels.join(", ");
             page += &format!("Labels of all of them, each of which can be switched off (`labels`): {labels}.\n\n");
         }
@@ -61,26 +56,26 @@ fn row(metric: &Metric) -> String {
     let labels: Vec<String> = metric
         .labels
         .iter()
-        .map(|label| format!("{}{}", named(metric, label), values(metric, label)))
+        .enumerate()
+        .map(|(index, label)| named(label) + &values(metric, index))
         .collect();
     let (name, kind, labels) = (metric.full_name(), metric.kind.as_str(), labels.join(", "));
-    let (dotted, unit, instrument) = (metric.dotted_name(), metric.ucum(), metric.instrument());
+    let (dotted, unit, instrument) = (metric.dotted_name(), metric.unit.ucum(), metric.instrument());
     let differs = match instrument {
         Instrument::UpDownCounter => format!(", {}", instrument.as_str()),
         Instrument::Counter | Instrument::Gauge | Instrument::Histogram => String::new(),
     };
-    let (help, from) = (metric.help, metric.from);
+    let (help, from) = (metric.sentence(), metric.from);
     format!("| `{name}`<br>`{dotted}`, `{unit}`{differs} | {kind} | {labels} | {help} | {from} |\n")
 }
 
 /// A label and the attribute that it is over OTLP.
-fn named(metric: &Metric, label: &str) -> String {
-    format!("`{label}` [`{}`]", metric.attribute(label))
+fn named(label: &Label) -> String {
+    format!("`{}` [`{}`]", label.word, label.attribute)
 }
 
-/// The values of a label, where the table lists them.
-fn values(metric: &Metric, label: &str) -> String {
-    let index = metric.labels.iter().position(|own| *own == label).unwrap_or(0);
+/// The values of one of its labels, where the table lists them.
+fn values(metric: &Metric, index: usize) -> String {
     let listed = metric.source.listed();
     let values: Vec<&str> = listed.iter().filter_map(|values| values.get(index).copied()).collect();
     if values.is_empty() {

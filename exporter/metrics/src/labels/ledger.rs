@@ -14,7 +14,6 @@ pub trait Total: Clone + Default + PartialEq {
     /// How much the totals have grown since `before`; what holds for the moment stays.
     #[must_use]
     fn since(self, before: &Self) -> Self;
-    /// Adds.
     fn merge(&mut self, more: &Self);
     /// Only the totals.
     #[must_use]
@@ -30,7 +29,6 @@ pub struct Ledger<L, T> {
 }
 
 impl<L: Ord, T: Total> Ledger<L, T> {
-    /// Nothing is posted.
     #[expect(
         clippy::new_without_default,
         reason = "an empty ledger is a beginning, not a default"
@@ -117,7 +115,7 @@ mod tests {
     use crate::labels::LabelSet;
 
     fn labels(name: &str) -> LabelSet {
-        [("subnet", name.to_owned())].into()
+        [(tcpvitals_config::TcpLabel::Subnet.label(), name.to_owned())].into()
     }
 
     fn packets(packets: u64) -> DropCount {

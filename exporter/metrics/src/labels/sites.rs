@@ -11,17 +11,16 @@ use common::{
 use nix::errno::Errno;
 
 /// The names of a kernel.
-pub trait Names {
+pub trait DropNames {
     /// The function at a code address.
     fn location(&self, address: u64) -> String;
-    /// A drop reason.
     fn reason(&self, number: u32) -> String;
     /// Whether there is a drop reason of this name.
     fn has_reason(&self, name: &str) -> bool;
 }
 
 /// Who dropped, and where and why; without a site the row `other`.
-pub fn name(row: &DropRow, kernel: &impl Names) -> (DropSource, Option<DropSite>) {
+pub fn name(row: &DropRow, kernel: &impl DropNames) -> (DropSource, Option<DropSite>) {
     match row {
         DropRow::Other(source) => (*source, None),
         DropRow::Software(key) => (DropSource::Software, Some(of_software(key, kernel))),
@@ -29,7 +28,7 @@ pub fn name(row: &DropRow, kernel: &impl Names) -> (DropSource, Option<DropSite>
     }
 }
 
-fn of_software(key: &DropKey, kernel: &impl Names) -> DropSite {
+fn of_software(key: &DropKey, kernel: &impl DropNames) -> DropSite {
     let is_known = |without: u8| key.skipped & without == 0;
     let reason = kernel.reason(key.reason);
     DropSite {

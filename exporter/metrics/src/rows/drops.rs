@@ -15,19 +15,18 @@ use tcpvitals_config::DropLabel;
 pub struct Dropped {
     /// Which row of the kernel's: the same one for as long as the programs are loaded.
     pub id: u64,
-    /// Who says so.
     pub source: DropSource,
     /// All labels of [`DropLabel`], those too that the metrics leave out.
     pub labels: LabelSet,
     /// Where in the kernel's code, for drops of the network stack; none where the kernel does not name it.
-    pub place: Option<Place>,
+    pub place: Option<CodeAddress>,
     /// How much, since the start.
     pub count: DropCount,
 }
 
 /// A place in the kernel's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CodeAddress {
     /// Bytes from the beginning of the function.
     pub offset: u64,
     /// The module that the function is part of; none for the kernel itself.
@@ -37,8 +36,7 @@ pub struct Place {
 impl Dropped {
     /// The value of a label.
     pub fn label(&self, label: DropLabel) -> &str {
-        let found = self.labels.iter().find(|(name, _)| *name == label.as_str());
-        found.map_or("", |(_, value)| value)
+        self.labels.get(label as usize).map_or("", |(_, value)| value)
     }
 }
 

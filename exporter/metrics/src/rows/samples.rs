@@ -1,7 +1,7 @@
 //! Rows for the tests of those who show them.
 
 use crate::rows::{
-    drops::{Dropped, table::Table},
+    drops::{Dropped, table::SiteTable},
     flows::LiveFlow,
 };
 use common::{
@@ -14,14 +14,13 @@ use tcpvitals_config::{DropLabel, TcpLabel};
 
 /// A socket that is not there.
 const UDP: &str = "udp_rcv NO_SOCKET error udp receive";
-/// A filter.
 pub const FILTER: &str = "nft_do_chain NETFILTER_DROP policy tcp receive";
 
 /// A row by its number, its labels in the order of [`DropLabel::ALL`], and its packets, of 100 bytes each.
 pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     let values: Vec<&str> = labels.split_whitespace().collect();
     assert_eq!(values.len(), DropLabel::ALL.len(), "{labels}");
-    let labels = DropLabel::ALL.iter().map(|label| label.as_str());
+    let labels = DropLabel::ALL.map(DropLabel::label).into_iter();
     Dropped {
         id,
         source: DropSource::Software,
@@ -49,12 +48,12 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
             state: 1,
             ..FlowRecord::default()
         },
-        labels: TcpLabel::ALL.iter().map(|label| label.as_str()).zip(labels).collect(),
+        labels: TcpLabel::ALL.map(TcpLabel::label).into_iter().zip(labels).collect(),
     }
 }
 
 /// A filter that drops in two subnets, and a socket that is not there.
-pub fn table() -> Table {
+pub fn table() -> SiteTable {
     let rows = |[office, lab, tunnel, udp]: [u64; 4]| {
         [
             dropped(1, &format!("{FILTER} office wired"), office),
@@ -64,5 +63,5 @@ pub fn table() -> Table {
         ]
     };
     let before = rows([100, 10, 0, 7]);
-    Table::new(&before[..2], &rows([110, 24, 6, 7]), Duration::from_secs(2))
+    SiteTable::new(&before[..2], &rows([110, 24, 6, 7]), Duration::from_secs(2))
 }

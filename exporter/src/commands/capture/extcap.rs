@@ -3,50 +3,17 @@
 //! The interface is described in Wireshark's `doc/extcap.adoc`. Wireshark starts every program in its extcap folder without
 //! a subcommand, so that what it asks has to be told from everything else by its flags.
 
-use clap::Args;
+use crate::cli::capture::ExtcapArguments;
 use std::{ffi::OsString, path::PathBuf};
 
 /// Name of the one interface.
 pub const INTERFACE: &str = "tcpvitals";
 
-/// What Wireshark asks.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Wireshark's extcap (called by Wireshark)")]
-pub struct ExtcapArguments {
-    /// Name the interfaces
-    #[arg(long = "extcap-interfaces")]
-    pub interfaces: bool,
-    /// Wireshark's version
-    #[arg(long = "extcap-version", value_name = "VERSION")]
-    pub wireshark: Option<String>,
-    /// The interface that the other questions are about
-    #[arg(long = "extcap-interface", value_name = "NAME")]
-    pub interface: Option<String>,
-    /// Name its link types
-    #[arg(long = "extcap-dlts")]
-    pub link_types: bool,
-    /// Name its options
-    #[arg(long = "extcap-config")]
-    pub options: bool,
-    /// Capture from it
-    #[arg(long = "capture", requires = "fifo")]
-    pub capture: bool,
-    /// Where Wireshark reads
-    #[arg(long = "fifo", value_name = "FILE")]
-    pub fifo: Option<PathBuf>,
-    /// A capture filter; there are options instead
-    #[arg(long = "extcap-capture-filter", value_name = "FILTER")]
-    pub filter: Option<String>,
-}
-
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Nothing of extcap.
     None,
-    /// Print this.
     Answer(String),
-    /// Write packets there.
     Capture(PathBuf),
     /// Wireshark asks for what there is not.
     Refuse(String),

@@ -1,15 +1,16 @@
 //! Which dropped packets are captured. Pure: the names of a site in, yes or no out. Addresses are the one filter that is
 //! not here: the kernel program looks at them.
 
+use crate::cli::{capture::FilterArguments, labels::CaptureLabels};
 use common::drops::{Direction, Protocol};
-use tcpvitals_config::{Class, Glob, Rule};
+use tcpvitals_config::{Class, DropLabel, Drops, Glob, Rule};
+use tcpvitals_metrics::rows::drops::filter;
 
 /// A site in the words of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct SiteNames {
     /// The drop reason; "" where the kernel gives none.
     pub reason: String,
-    /// The kernel function.
     pub location: String,
     /// What it means to an operator.
     pub class: Class,
@@ -17,49 +18,61 @@ pub struct Names {
     pub protocol: Protocol,
     /// Which way it went.
     pub direction: Direction,
-    /// The device.
     pub interface: String,
+}
+
+impl SiteNames {
+    /// The value of a label.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "capture looks for no other label")]
+    const fn label(&self, label: DropLabel) -> &str {
+        match label {
+            DropLabel::Location => self.location.as_str(),
+            DropLabel::Reason => self.reason.as_str(),
+            DropLabel::Class => self.class.as_str(),
+            DropLabel::Protocol => self.protocol.as_str(),
+            DropLabel::Direction => self.direction.as_str(),
+            _ => "",
+        }
+    }
 }
 
 /// What is asked for. A packet passes when it is one of each kind that is given.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Drop reasons.
-    pub reasons: Vec<Glob>,
-    /// Kernel functions.
-    pub locations: Vec<Glob>,
-    /// Classes.
-    pub classes: Vec<Class>,
-    /// Protocols.
-    pub protocols: Vec<Protocol>,
-    /// Directions.
-    pub directions: Vec<Direction>,
-    /// Devices.
+pub struct CaptureFilter {
+    /// By labels.
+    pub labels: filter::DropFilter,
     pub interfaces: Vec<Glob>,
     /// What the configuration leaves out.
     pub ignored: Vec<Rule>,
 }
 
-impl Filter {
+impl CaptureFilter {
     /// Whether packets of a site are captured.
-    pub fn passes(&self, names: &Names) -> bool {
+    pub fn passes(&self, names: &SiteNames) -> bool {
         let Self {
-            reasons,
-            locations,
-            classes,
-            protocols,
-            directions,
+            labels,
             interfaces,
             ignored,
         } = self;
-        let globs = |globs: &[Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
-        globs(reasons, &names.reason)
-            && globs(locations, &names.location)
-            && globs(interfaces, &names.interface)
-            && (classes.is_empty() || classes.contains(&names.class))
-            && (protocols.is_empty() || protocols.contains(&names.protocol))
-            && (directions.is_empty() || directions.contains(&names.direction))
+        labels.matches(|label| names.label(label))
+            && (interfaces.is_empty() || interfaces.iter().any(|glob| glob.matches(&names.interface)))
             && !ignored.iter().any(|rule| rule.matches(&names.reason, &names.location))
+    }
+}
+
+impl FilterArguments {
+    /// The filter that they are together with the configuration, but for addresses.
+    pub fn filter(&self, drops: &Drops) -> CaptureFilter {
+        let Self {
+            labels: CaptureLabels(labels),
+            addresses: _,
+            devices,
+        } = self.clone();
+        CaptureFilter {
+            labels,
+            interfaces: devices,
+            ignored: drops.ignore.clone(),
+        }
     }
 }
 
@@ -68,8 +81,8 @@ mod tests {
     use super::*;
     use tcpvitals_config::Config;
 
-    fn names() -> Names {
-        Names {
+    fn names() -> SiteNames {
+        SiteNames {
             reason: "NETFILTER_DROP".to_owned(),
             location: "nft_do_chain".to_owned(),
             class: Class::Policy,
@@ -85,62 +98,69 @@ mod tests {
 
     #[test]
     fn without_filters_everything_passes() {
-        assert!(Filter::default().passes(&names()));
+        assert!(CaptureFilter::default().passes(&names()));
     }
 
     #[test]
     fn one_of_each_kind_is_enough_and_each_kind_is_needed() {
-        let mut filter = Filter {
-            reasons: globs(&["NO_SOCKET", "NETFILTER_*"]),
-            locations: globs(&["nft_*"]),
-            classes: vec![Class::Error, Class::Policy],
-            protocols: vec![Protocol::Tcp],
-            directions: vec![Direction::Receive],
+        let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
+        let mut filter = CaptureFilter {
+            labels: filter::DropFilter {
+                patterns: vec![
+                    (DropLabel::Reason, globs(&["NO_SOCKET", "NETFILTER_*"])),
+                    (DropLabel::Location, globs(&["nft_*"])),
+                ],
+                values: vec![
+                    (DropLabel::Class, words(&["error", "policy"])),
+                    (DropLabel::Protocol, words(&["tcp"])),
+                    (DropLabel::Direction, words(&["receive"])),
+                ],
+            },
             interfaces: globs(&["eth*"]),
             ignored: Vec::new(),
         };
         assert!(filter.passes(&names()));
         for other in [
-            Names {
+            SiteNames {
                 reason: "TCP_CSUM".to_owned(),
                 ..names()
             },
-            Names {
+            SiteNames {
                 location: "tcp_v4_rcv".to_owned(),
                 ..names()
             },
-            Names {
+            SiteNames {
                 class: Class::Benign,
                 ..names()
             },
-            Names {
+            SiteNames {
                 protocol: Protocol::Udp,
                 ..names()
             },
-            Names {
+            SiteNames {
                 direction: Direction::Transmit,
                 ..names()
             },
-            Names {
+            SiteNames {
                 interface: "wlan0".to_owned(),
                 ..names()
             },
         ] {
             assert!(!filter.passes(&other), "{other:?}");
         }
-        filter.classes = vec![Class::Error];
+        filter.labels.values = vec![(DropLabel::Class, words(&["error"]))];
         assert!(!filter.passes(&names()));
     }
 
     #[test]
     fn what_the_configuration_ignores_is_left_out() {
         let yaml = "drops: {ignore: [{reason: NETFILTER_DROP, location: nft_*}]}";
-        let filter = Filter {
+        let filter = CaptureFilter {
             ignored: Config::from_yaml(yaml, "test.yaml").unwrap().drops.ignore,
-            ..Filter::default()
+            ..CaptureFilter::default()
         };
         assert!(!filter.passes(&names()));
         let location = "ip_rcv".to_owned();
-        assert!(filter.passes(&Names { location, ..names() }));
+        assert!(filter.passes(&SiteNames { location, ..names() }));
     }
 }

@@ -1,29 +1,27 @@
 //! The capture itself: what needs privileges first, then packets from the buffers to the file until it is told to end.
 
-use super::{
-    arguments::CaptureArguments,
-    error::CaptureError,
-    extcap::Task,
-    host::{clock, monotonic, origin, own_namespace},
-    stop::Stop,
-};
+use super::{error::CaptureError, extcap::Task};
 use crate::{
+    cli::capture::CaptureArguments,
     commands::capture::file::{
-        output::{Output, PATIENCE, Written},
+        output::{GRACE, Output},
+        pcapng::Origin,
         sites::{Namer, Sites},
         writer::{Sent, Total, Waiting, Writer},
     },
-    lifecycle::{setup, signals},
+    lifecycle::{
+        clock::{monotonic, monotonic_to_1970},
+        host::{Host, network_namespace},
+        setup::MapContents,
+        signals::stop::{Stop, Written},
+        start::{Checked, StartError},
+    },
 };
 use common::{
     drops::capture::Site,
     kernel::{fields::global, programs::DROPS},
 };
-use nix::{
-    errno::Errno,
-    net::if_::if_indextoname,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use nix::{net::if_::if_indextoname, poll::PollFlags};
 use std::{
     io::{self, Write},
     path::Path,
@@ -31,9 +29,8 @@ use std::{
 };
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
-    load::{Setup, capabilities, lookups::Lookups},
-    plan::{self, Plan, purpose::Purpose},
-    probe::features,
+    load::lookups::Lookups,
+    plan::{Plan, purpose::Purpose},
     read::packets::{Packets, Wanted},
 };
 use tcpvitals_metrics::labels::classes::Classes;
@@ -57,24 +54,19 @@ pub fn capture(arguments: &CaptureArguments) -> Result<Option<String>, CaptureEr
 /// What is said on stderr. Wireshark takes every word there for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Voice {
-    /// How it goes.
     All,
-    /// What went wrong.
     Problems,
 }
 
 fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), CaptureError> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref())?;
+    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(StartError::from)?;
     let sites = Sites::new(
         arguments.filters.filter(&config.drops),
         Classes::new(&config.drops.classes),
     );
-    let btf = setup::btf_file(arguments.btf.as_deref());
-    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan = plan::plan(setup::selection(&config), &features, Purpose::Capture)?;
-    check(&plan)?;
+    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Capture)?;
+    check(checked.plan())?;
     let output = Output::open(path, arguments.rotation.into())?;
-    capabilities::keep_needed_for_buffers()?;
     let wanted = Wanted {
         queue: arguments.queue,
         length: if arguments.snaplen == 0 {
@@ -84,20 +76,16 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         },
         addresses: arguments.filters.addresses.clone(),
     };
-    let setup = Setup {
-        // The tables of groups and drops stay empty.
+    let tables = MapContents {
+        // Those of label sets and drops stay empty.
         memory: 0,
         lookups: Lookups::of_networks(&wanted.addresses),
-        reasons,
-        btf,
-        end_is_asked: signals::end_is_asked,
     };
-    let packets = Packets::load(&wanted, &setup, plan)?;
-    capabilities::drop_all()?;
-    if packets.kernel().hides_symbols() {
-        tracing::warn!("the kernel hides its symbol addresses, so locations are unknown; give the process CAP_SYSLOG");
-    }
-    let stop = Stop::new(arguments.duration).map_err(CaptureError::Wait)?;
+    let loaded = checked
+        .keep_needed()?
+        .load(tables, |setup, plan| Packets::load(&wanted, setup, plan))?;
+    let packets = loaded.drop_capabilities()?;
+    let stop = Stop::new(arguments.duration, GRACE).map_err(CaptureError::Wait)?;
     if voice == Voice::All {
         tracing::info!(
             output = output.name(),
@@ -106,14 +94,14 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         );
     }
     let now = monotonic();
-    let writer = Writer::new(output, origin(), arguments.snaplen, clock(), now)?;
+    let writer = Writer::new(output, origin(), arguments.snaplen, monotonic_to_1970(), now)?;
     let mut capture = Capture {
         packets,
         writer,
         sites,
         waiting: Waiting::default(),
         stop,
-        namespace: own_namespace(),
+        namespace: network_namespace(),
         left: arguments.count.unwrap_or(u64::MAX),
         voice,
     };
@@ -126,6 +114,15 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     capture.finish(end, skipped)
 }
 
+fn origin() -> Origin {
+    let host = Host::read();
+    Origin {
+        os: format!("{} {}", host.system, host.release),
+        hardware: host.machine,
+        application: concat!("tcpvitals capture ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
 /// Why there would be nothing to capture.
 fn check(plan: &Plan) -> Result<(), CaptureError> {
     const FIELDS: [&str; 4] = [
@@ -135,7 +132,7 @@ fn check(plan: &Plan) -> Result<(), CaptureError> {
         global::SK_BUFF_MAC_HEADER,
     ];
     if let Some(reason) = plan.why_off(DROPS) {
-        return Err(CaptureError::Lacking(reason.to_owned()));
+        return Err(CaptureError::Lacking(reason.to_string()));
     }
     let missing = plan.missing_fields.iter().find(|(global, _)| FIELDS.contains(global));
     missing.map_or(Ok(()), |(_, reason)| Err(CaptureError::Lacking(reason.clone())))
@@ -185,36 +182,21 @@ impl Capture {
     /// Waits for packets, signals and the end of the reader. While packets are held back, others only join them: then the
     /// time is waited for, and the kernel's word of each new packet is not listened to.
     fn wait(&mut self) -> Result<End, CaptureError> {
-        /// In milliseconds.
-        const HELD_BACK: u8 = 1;
+        const HELD_BACK: Duration = Duration::from_millis(1);
         let reader = self.writer.output().reader();
-        let mut waited = vec![PollFd::new(self.stop.signals(), PollFlags::POLLIN)];
-        waited.extend(reader.map(|reader| PollFd::new(reader, PollFlags::empty())));
-        let others = waited.len();
-        let timeout = if self.waiting.is_empty() {
-            let buffers = self.packets.buffers();
-            waited.extend(buffers.map(|buffer| PollFd::new(buffer, PollFlags::POLLIN)));
-            self.stop.left().map_or(PollTimeout::NONE, |left| {
-                // Rounded up: to be woken too early would be to turn round.
-                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-            })
+        let mut waited: Vec<_> = reader.map(|reader| (reader, PollFlags::empty())).into_iter().collect();
+        let readers = waited.len();
+        let time = if self.waiting.is_empty() {
+            waited.extend(self.packets.buffers().map(|buffer| (buffer, PollFlags::POLLIN)));
+            self.stop.left()
         } else {
-            PollTimeout::from(HELD_BACK)
+            Some(HELD_BACK)
         };
-        match poll(&mut waited, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(CaptureError::Wait(error.into())),
-        }
-        let said = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
-        let is_closed = waited
-            .get(1..others)
-            .unwrap_or_default()
+        let ready = self.stop.wait(&waited, time).map_err(CaptureError::Wait)?;
+        let is_closed = ready
             .iter()
-            .any(|reader| said(reader).contains(PollFlags::POLLERR));
-        let is_signalled = waited.first().is_some_and(|signals| !said(signals).is_empty());
-        if is_signalled {
-            self.stop.take_signal(PATIENCE);
-        }
+            .take(readers)
+            .any(|reader| reader.contains(PollFlags::POLLERR));
         Ok(if is_closed { End::Closed } else { End::Asked })
     }
 
@@ -225,7 +207,7 @@ impl Capture {
 
     /// Writes the packets that are older than `until`, as far as they are wanted.
     fn write(&mut self, until: u64) -> Result<End, CaptureError> {
-        self.writer.set_clock(clock());
+        self.writer.set_clock(monotonic_to_1970());
         let mut done = 0;
         for sent in self.waiting.take(until) {
             done += 1;
@@ -235,10 +217,7 @@ impl Capture {
             if self.writer.is_full(sent.head.time) && self.rotate(sent.head.time)? == End::Closed {
                 return Ok(End::Closed);
             }
-            let mut namer = Kernel {
-                packets: &mut self.packets,
-                namespace: self.namespace,
-            };
+            let mut namer = KernelNames::new(&mut self.packets, self.namespace);
             self.writer.add(&sent, &mut self.sites, &mut namer)?;
             self.left -= 1;
             if self.writer.is_heavy() {
@@ -257,10 +236,7 @@ impl Capture {
 
     /// Whether packets of a site are captured; if not, the programs are told at once.
     fn wants(&mut self, site: &Site) -> Result<bool, CaptureError> {
-        let mut namer = Kernel {
-            packets: &mut self.packets,
-            namespace: self.namespace,
-        };
+        let mut namer = KernelNames::new(&mut self.packets, self.namespace);
         let (known, is_new) = self.sites.get(site, &mut namer);
         if is_new && !known.passes {
             self.packets.refuse(*site)?;
@@ -288,13 +264,9 @@ impl Capture {
         Ok(end)
     }
 
-    /// Ends the file.
     fn end(&mut self, now: u64) -> Result<End, CaptureError> {
         let lost = self.packets.tail_drops()?;
-        let mut namer = Kernel {
-            packets: &mut self.packets,
-            namespace: self.namespace,
-        };
+        let mut namer = KernelNames::new(&mut self.packets, self.namespace);
         self.writer.count(&lost, &mut self.sites, &mut namer)?;
         let written = self.writer.end(now, &mut self.stop)?;
         self.ended(written)
@@ -302,7 +274,7 @@ impl Capture {
 
     /// Writes what the programs had sent when they were ended.
     fn drain(&mut self) -> Result<End, CaptureError> {
-        self.stop.hurry(PATIENCE);
+        self.stop.hurry();
         self.read();
         self.write(u64::MAX)
     }
@@ -337,12 +309,18 @@ fn tell(Total { captured, tail_drops }: Total, of_other_sites: u64, skipped: u64
 }
 
 /// Names of what the kernel numbers.
-struct Kernel<'a> {
+struct KernelNames<'a> {
     packets: &'a mut Packets,
     namespace: u32,
 }
 
-impl Namer for Kernel<'_> {
+impl<'a> KernelNames<'a> {
+    const fn new(packets: &'a mut Packets, namespace: u32) -> Self {
+        Self { packets, namespace }
+    }
+}
+
+impl Namer for KernelNames<'_> {
     fn names(&mut self, site: &Site) -> (String, String) {
         if let Err(error) = self.packets.learn(site) {
             tracing::warn!(%error, "a location stays unknown");

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     cli::{Output, TopArguments},
-    commands::live::{self, Ticker},
-    serve::{RunError, collect::Collector},
+    commands::live::{self, LiveError},
+    lifecycle::{clock::now, signals::ticker::Ticker},
+    serve::collect::Collector,
 };
 use ratatui::{
     DefaultTerminal, TerminalOptions, Viewport,
@@ -25,29 +26,26 @@ use std::{
     io::{self, IsTerminal, Write},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tcpvitals_config::{Config, TcpLabel};
+use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::{
-    drops::{Dropped, table::Table},
+    drops::{Dropped, table::SiteTable},
     flows::LiveFlow,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 /// Shows flows and drop sites until somebody ends it, or prints one table.
 ///
 /// # Errors
-/// [`RunError`]; nothing stays loaded, and the terminal is as it was.
-pub fn run(arguments: &TopArguments) -> Result<(), RunError> {
+/// [`LiveError`]; nothing stays loaded, and the terminal is as it was.
+pub fn run(arguments: &TopArguments) -> Result<(), LiveError> {
     if !arguments.once && !io::stdout().is_terminal() {
-        return Err(RunError::NoTerminal);
+        return Err(LiveError::NoTerminal);
     }
-    let mut config = Config::read_or_built_in(arguments.config_file.as_deref())?;
-    // Every screen is read anew.
-    config.collect.max_age = Duration::ZERO;
+    let config = live::config(arguments.config_file.as_deref())?;
     let has_drops = config.drops.enabled;
-    let collector = live::load(&config, arguments.btf.as_deref())?;
-    let runtime = live::runtime()?;
+    let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
     if arguments.once {
         runtime.block_on(once(&collector, arguments))
     } else {
@@ -56,14 +54,14 @@ pub fn run(arguments: &TopArguments) -> Result<(), RunError> {
 }
 
 /// What the kernel said at one moment.
-struct Reading {
+struct Moment {
     flows: Arc<Vec<LiveFlow>>,
     drops: Arc<Vec<Dropped>>,
     at: Instant,
 }
 
-impl Reading {
-    async fn new(collector: &Collector, has_drops: bool) -> Result<Self, RunError> {
+impl Moment {
+    async fn new(collector: &Collector, has_drops: bool) -> Result<Self, LiveError> {
         let drops = if has_drops {
             collector.drops().await?
         } else {
@@ -72,25 +70,25 @@ impl Reading {
         Ok(Self {
             flows: collector.flows().await?,
             drops,
-            at: Instant::now(),
+            at: now(),
         })
     }
 
     /// Rates since an earlier one.
-    fn since(&self, before: &Self) -> (Vec<FlowRow>, Table) {
+    fn since(&self, before: &Self) -> (Vec<FlowRow>, SiteTable) {
         let flows = rows::rows(&before.flows, &self.flows);
-        (flows, Table::new(&before.drops, &self.drops, self.at - before.at))
+        (flows, SiteTable::new(&before.drops, &self.drops, self.at - before.at))
     }
 }
 
-async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), RunError> {
-    let before = Reading::new(collector, false).await?;
-    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
+async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), LiveError> {
+    let before = Moment::new(collector, false).await?;
+    let mut ticker = Ticker::new(arguments.interval, None)?;
     ticker.advance();
-    if !ticker.is_due().await {
+    if ticker.tick().await.is_none() {
         return Ok(());
     }
-    let after = Reading::new(collector, false).await?;
+    let after = Moment::new(collector, false).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
     let (flows, drops) = after.since(&before);
     view.update(flows, drops);
@@ -101,7 +99,7 @@ async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), Run
     };
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Live(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -161,11 +159,7 @@ impl Screen {
         take().inspect_err(|_: &io::Error| ratatui::restore())
     }
 
-    fn draw(&mut self, view: &View, look: Look) -> Result<(), RunError> {
-        self.try_draw(view, look).map_err(RunError::Live)
-    }
-
-    fn try_draw(&mut self, view: &View, look: Look) -> io::Result<()> {
+    fn draw(&mut self, view: &View, look: Look) -> io::Result<()> {
         let area = area()?;
         if area != self.area {
             self.terminal.resize(area)?;
@@ -188,26 +182,26 @@ impl Drop for Screen {
     }
 }
 
-async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) -> Result<(), RunError> {
+async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) -> Result<(), LiveError> {
     let look = Look {
         has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    let mut ticker = Ticker::new(arguments.interval, None).map_err(RunError::Live)?;
-    let mut before = Reading::new(collector, has_drops).await?;
+    let mut ticker = Ticker::new(arguments.interval, None)?;
+    let mut before = Moment::new(collector, has_drops).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
     let (flows, drops) = before.since(&before);
     view.update(flows, drops);
-    let mut screen = Screen::take().map_err(RunError::Live)?;
-    let mut events = events().map_err(RunError::Live)?;
+    let mut screen = Screen::take()?;
+    let mut events = events()?;
     ticker.advance();
     loop {
         screen.draw(&view, look)?;
         tokio::select! {
-            is_due = ticker.is_due() => {
-                if !is_due {
+            tick = ticker.tick() => {
+                if tick.is_none() {
                     return Ok(());
                 }
-                let after = Reading::new(collector, has_drops).await?;
+                let after = Moment::new(collector, has_drops).await?;
                 let (flows, drops) = after.since(&before);
                 view.update(flows, drops);
                 before = after;
@@ -221,7 +215,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
                 }
                 // A resize is drawn like anything else.
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(RunError::Live(error)),
+                Some(Err(error)) => return Err(error.into()),
                 None => return Ok(()),
             },
         }

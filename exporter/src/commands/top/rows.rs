@@ -1,11 +1,12 @@
 //! Rows of the view of flows: rates and ratios from two readings of the same flow, order and filter.
 
+use crate::cli::FlowSort;
 use common::tcp::record::FlowRecord;
 use serde_json::{Map, Value, json};
 use std::{cmp::Ordering, collections::HashMap, time::Duration};
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::{
-    drops::table::{Site, per_second},
+    drops::table::{SiteRow, per_second},
     flows::LiveFlow,
 };
 
@@ -90,30 +91,6 @@ pub fn rows(before: &[LiveFlow], after: &[LiveFlow]) -> Vec<FlowRow> {
     after.iter().map(row).collect()
 }
 
-/// By what flows are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum FlowSort {
-    /// Payload in both directions
-    #[default]
-    Rate,
-    /// Payload sent
-    Out,
-    /// Payload received
-    In,
-    /// Retransmit ratio
-    Retransmits,
-    /// Smoothed round-trip time
-    Rtt,
-    /// Congestion window
-    Cwnd,
-    /// The oldest first
-    Age,
-    /// Subnet, by the alphabet
-    Subnet,
-    /// The other end's address
-    Remote,
-}
-
 impl FlowSort {
     /// Every key, in the order in which the key `s` goes through them.
     pub const ALL: [Self; 9] = [
@@ -165,8 +142,7 @@ pub fn sort(rows: &mut [FlowRow], key: FlowSort, reversed: bool) {
     rows.sort_by(|one, other| {
         let order = key.compare(one, other);
         let order = if reversed { order.reverse() } else { order };
-        let age = |row: &FlowRow| (row.flow.record.started, row.flow.record.cookie);
-        order.then_with(|| age(one).cmp(&age(other)))
+        order.then_with(|| one.flow.age().cmp(&other.flow.age()))
     });
 }
 
@@ -196,7 +172,7 @@ pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
 }
 
 /// Whether a filter chooses a drop site: by its names and subnets.
-pub fn site_matches(filter: &str, site: &Site) -> bool {
+pub fn site_matches(filter: &str, site: &SiteRow) -> bool {
     let names = [
         site.reason(),
         site.class(),

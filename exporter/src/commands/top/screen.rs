@@ -13,12 +13,11 @@ use ratatui::{
     widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState},
 };
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::rows::drops::{table::Site, text};
+use tcpvitals_metrics::rows::drops::{table::SiteRow, text};
 
 /// Lines of the pane of the selected row, its border included.
 const DETAIL: u16 = 8;
 
-/// How it looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// Colours are wanted: no `NO_COLOR`.
@@ -44,7 +43,6 @@ impl Look {
     }
 }
 
-/// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, view: &View, look: Look) {
     let detail = if view.has_detail { DETAIL } else { 0 };
     let parts = Layout::vertical([
@@ -195,7 +193,7 @@ fn sites(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
     );
 }
 
-fn site_row(site: &Site, look: Look) -> Row<'static> {
+fn site_row(site: &SiteRow, look: Look) -> Row<'static> {
     let way = if site.direction() == "transmit" { "out" } else { "in" };
     let texts = [
         text::rate(site.rate),
@@ -276,14 +274,11 @@ fn sparkline(frame: &mut Frame<'_>, samples: Vec<u64>, style: Style, area: Rect)
 fn facts_of(row: &FlowRow) -> Vec<Line<'static>> {
     let (flow, record) = (&row.flow, &row.flow.record);
     let seconds = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64();
-    let label = |label| flow.label(label).to_owned();
+    let labels: Vec<&str> = flow.labels.iter().map(|(_, value)| value.as_str()).collect();
     vec![
         Line::from(format!(
-            "{} {} {} {}  {}  cwnd {} ssthresh {} mss {}",
-            label(TcpLabel::Subnet),
-            label(TcpLabel::ConnectionType),
-            label(TcpLabel::AppProtocol),
-            label(TcpLabel::Role),
+            "{}  {}  cwnd {} ssthresh {} mss {}",
+            labels.join(" "),
             flow.algorithm(),
             record.snd_cwnd,
             if record.ssthresh >= common::tcp::INFINITE_SSTHRESH {

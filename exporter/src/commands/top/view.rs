@@ -1,16 +1,15 @@
 //! What the screen shows, and what keys do to it. It knows no terminal: keys and readings come in, rows go out.
 
-use super::rows::{self, FlowRow, FlowSort};
+use super::rows::{self, FlowRow};
+use crate::cli::FlowSort;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use std::collections::{HashMap, VecDeque};
-use tcpvitals_metrics::rows::drops::table::{Site, Table};
+use tcpvitals_metrics::rows::drops::table::{SiteRow, SiteTable};
 
 /// Which rows are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
-    /// Live flows.
     Flows,
-    /// Drop sites.
     Drops,
 }
 
@@ -19,7 +18,6 @@ pub enum Tab {
 pub enum Next {
     /// Draw and go on.
     Draw,
-    /// End.
     Quit,
 }
 
@@ -64,12 +62,11 @@ pub struct View {
     all_flows: Vec<FlowRow>,
     /// Cookie of the selected flow: the cursor stays with it while rows move.
     selected_flow: Option<u64>,
-    drops: Table,
+    drops: SiteTable,
     histories: HashMap<u64, History>,
 }
 
 impl View {
-    /// Nothing yet.
     pub fn new(sort: FlowSort, filter: &str) -> Self {
         Self {
             tab: Tab::Flows,
@@ -84,13 +81,13 @@ impl View {
             flows: Vec::new(),
             all_flows: Vec::new(),
             selected_flow: None,
-            drops: Table::default(),
+            drops: SiteTable::default(),
             histories: HashMap::new(),
         }
     }
 
     /// Takes a reading over, unless it is paused.
-    pub fn update(&mut self, flows: Vec<FlowRow>, drops: Table) {
+    pub fn update(&mut self, flows: Vec<FlowRow>, drops: SiteTable) {
         if self.is_paused {
             return;
         }
@@ -101,13 +98,13 @@ impl View {
     }
 
     /// Drop sites that match.
-    pub fn sites(&self) -> Vec<&Site> {
+    pub fn sites(&self) -> Vec<&SiteRow> {
         let sites = self.drops.sites.iter();
         sites.filter(|site| rows::site_matches(&self.filter, site)).collect()
     }
 
     /// Drops of all sites.
-    pub const fn drops(&self) -> &Table {
+    pub const fn drops(&self) -> &SiteTable {
         &self.drops
     }
 
@@ -302,7 +299,7 @@ pub(crate) mod tests {
         assert_eq!(view.selected_flow().unwrap().0.flow.record.cookie, 1);
         press(&mut view, "jjjj");
         assert_eq!(view.selected, 2);
-        view.update(Vec::new(), Table::default());
+        view.update(Vec::new(), SiteTable::default());
         assert!(view.selected_flow().is_none());
     }
 
@@ -310,10 +307,10 @@ pub(crate) mod tests {
     fn a_paused_view_shows_what_it_showed() {
         let mut view = view();
         press(&mut view, "p");
-        view.update(Vec::new(), Table::default());
+        view.update(Vec::new(), SiteTable::default());
         assert_eq!(view.flows.len(), 3);
         press(&mut view, " ");
-        view.update(Vec::new(), Table::default());
+        view.update(Vec::new(), SiteTable::default());
         assert_eq!(view.flows.len(), 0);
     }
 
@@ -342,7 +339,7 @@ pub(crate) mod tests {
         }
         let (_, history) = view.selected_flow().unwrap();
         assert_eq!((history.rate.len(), history.rate[0]), (SAMPLES, 4000));
-        view.update(Vec::new(), Table::default());
+        view.update(Vec::new(), SiteTable::default());
         assert!(view.histories.is_empty());
     }
 }

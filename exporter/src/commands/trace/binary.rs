@@ -4,8 +4,8 @@
 //! A field is never moved, and a version that was once written is read for ever.
 
 use super::{
-    item::{Item, Lost, Setting},
-    names::Names,
+    item::{Item, LostEvents, Setting},
+    names::TraceNames,
 };
 use common::{
     net::address::SubnetKey,
@@ -16,7 +16,6 @@ use tcpvitals_config::Fallback;
 
 /// How a trace begins.
 const MAGIC: [u8; 8] = *b"TCPVITAL";
-/// What is written.
 const VERSION: u16 = 1;
 /// Written as a number: a file in the other byte order has it reversed.
 const BYTE_ORDER: u16 = 0xfeff;
@@ -44,30 +43,18 @@ pub enum Fault {
     },
     /// A machine of the other byte order wrote it.
     #[error("byte 10: the byte order is {found:#06x} instead of {BYTE_ORDER:#06x}; the file is damaged")]
-    ByteOrder {
-        /// What stands there.
-        found: u16,
-    },
+    ByteOrder { found: u16 },
     /// Written by a newer program.
     #[error("byte 8: version {found} is not one that this tcpvitals reads (1 to {VERSION}); read it with a newer one")]
-    Version {
-        /// What stands there.
-        found: u16,
-    },
+    Version { found: u16 },
     /// The header contradicts itself.
     #[error("byte {at}: {what}; the file is damaged")]
-    Header {
-        /// Where.
-        at: u64,
-        /// What is wrong.
-        what: &'static str,
-    },
+    Header { at: u64, what: &'static str },
     /// The end is missing.
     #[error(
         "byte {at}: the file ends within the {part} that begins at byte {began}; what stands before it is complete"
     )]
     Truncated {
-        /// Where it ends.
         at: u64,
         /// Where the part begins.
         began: u64,
@@ -79,7 +66,6 @@ pub enum Fault {
     Kind {
         /// Where the record begins.
         at: u64,
-        /// What stands there.
         kind: u32,
     },
     /// The file cannot be read.
@@ -117,7 +103,7 @@ pub fn record(item: &Item) -> Vec<u8> {
             0u32.put(&mut out);
             record.put(&mut out);
         }
-        Item::Lost(Lost { now, count }) => {
+        Item::Lost(LostEvents { now, count }) => {
             LOST.put(&mut out);
             0u32.put(&mut out);
             now.put(&mut out);
@@ -210,7 +196,7 @@ impl<R: Read> Reader<R> {
         let _reserved = u32::take(&mut bytes);
         if kind == LOST {
             let (now, count) = (u64::take(&mut bytes), u64::take(&mut bytes));
-            return Ok(Some(Item::Lost(Lost { now, count })));
+            return Ok(Some(Item::Lost(LostEvents { now, count })));
         }
         let kind = EventKind::from_number(kind).ok_or(Fault::Kind { at: began, kind })?;
         Ok(Some(Item::Event(kind, FlowRecord::take(&mut bytes))))
@@ -229,9 +215,9 @@ fn fill(from: &mut impl Read, at: u64, length: u32) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// Names: the fallback, the subnets, the protocols. A text is its length in 16 bits and its bytes.
-fn encode_names(names: &Names) -> Vec<u8> {
-    let Names {
+/// TraceNames: the fallback, the subnets, the protocols. A text is its length in 16 bits and its bytes.
+fn encode_names(names: &TraceNames) -> Vec<u8> {
+    let TraceNames {
         subnets,
         protocols,
         fallback,
@@ -253,7 +239,7 @@ fn encode_names(names: &Names) -> Vec<u8> {
     out
 }
 
-fn decode_names(mut bytes: &[u8]) -> Option<Names> {
+fn decode_names(mut bytes: &[u8]) -> Option<TraceNames> {
     let bytes = &mut bytes;
     let (ipv4, ipv6) = (take_checked(bytes)?, take_checked(bytes)?);
     let name = take_text(bytes)?;
@@ -266,7 +252,7 @@ fn decode_names(mut bytes: &[u8]) -> Option<Names> {
         (0..count).map(|_| take_text(bytes)).collect::<Option<Vec<_>>>()
     };
     let (subnets, protocols) = (texts()?, texts()?);
-    Some(Names {
+    Some(TraceNames {
         subnets,
         protocols,
         fallback,

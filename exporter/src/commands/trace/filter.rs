@@ -1,55 +1,53 @@
 //! Which events are shown. All kinds of conditions must hold; of one kind any will do.
 
-use super::{item, names::Names};
-use common::{
-    net::connection::ConnectionType,
-    tcp::{event::EventKind, record::FlowRecord},
-};
+use super::{item, names::TraceNames};
+use crate::cli::labels::FlowValues;
+use common::tcp::{event::EventKind, record::FlowRecord};
 use ipnet::IpNet;
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::labels::KeyNames as _;
 
 /// Conditions; one that is empty always holds.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Names of the remote address's subnet.
-    pub subnets: Vec<String>,
+pub struct TraceFilter {
+    pub labels: FlowValues,
     /// Networks of which either address is.
     pub networks: Vec<IpNet>,
     /// Ports of which either end has one.
     pub ports: Vec<u16>,
-    /// Kinds of event.
     pub events: Vec<EventKind>,
-    /// What carries the flow.
-    pub connection_types: Vec<ConnectionType>,
     /// Least number of segments that the flow has sent again (`segs_retrans`).
     pub min_retransmits: u32,
 }
 
-impl Filter {
+impl TraceFilter {
     /// Whether an event is to be shown.
-    pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &Names) -> bool {
+    pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &TraceNames) -> bool {
         let Self {
-            subnets,
+            labels,
             networks,
             ports,
             events,
-            connection_types,
             min_retransmits,
         } = self;
         let ends = [item::local(record), item::remote(record)];
         record.segs_retrans >= *min_retransmits
             && (events.is_empty() || events.contains(&kind))
             && (ports.is_empty() || ends.iter().any(|end| ports.contains(&end.port())))
-            && (connection_types.is_empty() || connection_types.contains(&item::connection_type(record)))
             && (networks.is_empty()
                 || ends
                     .iter()
                     .any(|end| networks.iter().any(|network| network.contains(&end.ip()))))
-            && (subnets.is_empty() || subnets.contains(&names.subnet(record.labels.subnet)))
+            && labels
+                .iter()
+                .all(|(label, values)| values.is_empty() || values.contains(&names.value(*label, &record.labels)))
     }
 
     /// The first subnet that no record can have.
-    pub fn unknown_subnet(&self, names: &Names) -> Option<&str> {
-        self.subnets.iter().find(|name| !names.may_be(name)).map(String::as_str)
+    pub fn unknown_subnet(&self, names: &TraceNames) -> Option<&str> {
+        let subnets = self.labels.iter().filter(|(label, _)| *label == TcpLabel::Subnet);
+        let mut subnets = subnets.flat_map(|(_, names)| names);
+        subnets.find(|name| !names.may_be(name)).map(String::as_str)
     }
 }
 
@@ -57,7 +55,10 @@ impl Filter {
 mod tests {
     use super::*;
     use common::{
-        net::address::{Address, SubnetKey},
+        net::{
+            address::{Address, SubnetKey},
+            connection::ConnectionType,
+        },
         tcp::group::GroupKey,
     };
     use tcpvitals_config::{Config, numbering::Numbering};
@@ -79,11 +80,11 @@ mod tests {
         }
     }
 
-    fn check(change: impl FnOnce(&mut Filter), expected: bool) {
+    fn check(change: impl FnOnce(&mut TraceFilter), expected: bool) {
         let config = "subnets: [{name: a, cidrs: [10.1.0.0/16]}, {name: b, cidrs: [10.2.0.0/16]}]";
         let config = Config::from_yaml(config, "test.yaml").unwrap();
-        let names = Names::new(&config, &Numbering::new(&config));
-        let mut filter = Filter::default();
+        let names = TraceNames::new(&config, &Numbering::new(&config));
+        let mut filter = TraceFilter::default();
         change(&mut filter);
         assert_eq!(
             filter.shows(EventKind::Close, &record(), &names),
@@ -95,8 +96,9 @@ mod tests {
     #[test]
     fn each_condition_chooses() {
         check(|_| {}, true);
-        check(|filter| filter.subnets = vec!["a".to_owned(), "b".to_owned()], true);
-        check(|filter| filter.subnets = vec!["a".to_owned()], false);
+        let of = |label, values: &[&str]| vec![(label, values.iter().map(|value| String::from(*value)).collect())];
+        check(|filter| filter.labels = of(TcpLabel::Subnet, &["a", "b"]), true);
+        check(|filter| filter.labels = of(TcpLabel::Subnet, &["a"]), false);
         check(|filter| filter.networks = vec!["10.1.0.0/24".parse().unwrap()], true);
         check(|filter| filter.networks = vec!["10.2.0.0/24".parse().unwrap()], true);
         check(|filter| filter.networks = vec!["10.3.0.0/16".parse().unwrap()], false);
@@ -105,8 +107,8 @@ mod tests {
         check(|filter| filter.ports = vec![1], false);
         check(|filter| filter.events = vec![EventKind::Close], true);
         check(|filter| filter.events = vec![EventKind::Retrans], false);
-        check(|filter| filter.connection_types = vec![ConnectionType::Wifi], true);
-        check(|filter| filter.connection_types = vec![ConnectionType::Wired], false);
+        check(|filter| filter.labels = of(TcpLabel::ConnectionType, &["wifi"]), true);
+        check(|filter| filter.labels = of(TcpLabel::ConnectionType, &["wired"]), false);
         check(|filter| filter.min_retransmits = 3, true);
         check(|filter| filter.min_retransmits = 4, false);
     }
@@ -125,10 +127,10 @@ mod tests {
     #[test]
     fn a_subnet_that_no_record_can_have_is_told() {
         let config = Config::from_yaml("subnets: [{name: a, cidrs: [10.1.0.0/16]}]", "test.yaml").unwrap();
-        let names = Names::new(&config, &Numbering::new(&config));
-        let filter = |name: &str| Filter {
-            subnets: vec![name.to_owned()],
-            ..Filter::default()
+        let names = TraceNames::new(&config, &Numbering::new(&config));
+        let filter = |name: &str| TraceFilter {
+            labels: vec![(TcpLabel::Subnet, vec![name.to_owned()])],
+            ..TraceFilter::default()
         };
         assert_eq!(filter("a").unknown_subnet(&names), None);
         assert_eq!(filter("internet").unknown_subnet(&names), None);

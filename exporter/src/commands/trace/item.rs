@@ -1,8 +1,7 @@
 //! What a trace consists of, and the names and order in which its values are shown: the same in text and JSON.
 
-use super::names::Names;
+use super::names::TraceNames;
 use common::{
-    net::connection::ConnectionType,
     tcp::{
         congestion,
         event::EventKind,
@@ -13,6 +12,8 @@ use common::{
     text::Name,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::labels::KeyNames as _;
 
 /// One line of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +24,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub enum Item {
     /// Something happened to a flow.
     Event(EventKind, FlowRecord),
-    /// Events were lost.
-    Lost(Lost),
+    Lost(LostEvents),
 }
 
 /// Events that found no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostEvents {
     /// `CLOCK_MONOTONIC` in nanoseconds: when it was noticed.
     pub now: u64,
     /// How many, since it was last noticed.
@@ -39,11 +39,10 @@ pub struct Lost {
 /// What a line of lost events is called.
 pub const LOST: &str = "lost";
 
-/// Names, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
+/// TraceNames, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Names of numbers.
-    pub names: Names,
+    pub names: TraceNames,
     /// Since 1970, in nanoseconds.
     pub clock_base: u64,
 }
@@ -143,21 +142,17 @@ const fn age(record: &FlowRecord) -> u64 {
     }
 }
 
-/// The words that it did not have.
-pub fn words(record: &FlowRecord, names: &Names) -> [(&'static str, String); 8] {
-    [
+/// The words that it did not have, the labels among them.
+pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&'static str, String)> {
+    let own = [
         ("limit", Limit::from_number(record.limit).as_str().to_owned()),
         ("ca_state", congestion::name(record.ca_state).to_owned()),
         ("algorithm", Name(record.algorithm).to_string()),
         ("state", state::name(record.state.into()).to_owned()),
-        ("role", record.role().as_str().to_owned()),
-        ("subnet", names.subnet(record.labels.subnet)),
-        ("connection_type", connection_type(record).as_str().to_owned()),
-        ("app_protocol", names.protocol(record.labels.protocol).to_owned()),
-    ]
-}
-
-/// What carries the flow.
-pub fn connection_type(record: &FlowRecord) -> ConnectionType {
-    ConnectionType::from_number(record.labels.connection)
+    ];
+    // The role has its place before the others.
+    let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
+    let labels = [TcpLabel::Role].into_iter().chain(others);
+    own.into_iter()
+        .chain(labels.map(|label| (label.as_str(), names.value(label, &record.labels))))
 }

@@ -1,6 +1,6 @@
 //! One JSON object a line, with every value that text has, under the same names.
 
-use super::item::{self, Item, LOST, Lost, Setting};
+use super::item::{self, Item, LOST, LostEvents, Setting};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ impl Serialize for Line<'_> {
         let Self { item, setting } = self;
         let mut map = serializer.serialize_map(None)?;
         match item {
-            Item::Lost(Lost { now, count }) => {
+            Item::Lost(LostEvents { now, count }) => {
                 map.serialize_entry("event", LOST)?;
                 map.serialize_entry("timestamp", &timestamp(setting.wall_clock(*now)))?;
                 map.serialize_entry("count", count)?;

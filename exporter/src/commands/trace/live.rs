@@ -2,30 +2,32 @@
 
 use super::{
     Printer, TraceError,
-    item::{Item, Lost, Setting},
-    names::Names,
-    output::{Output, Written},
+    item::{Item, LostEvents, Setting},
+    names::TraceNames,
+    output::Output,
 };
-use crate::{cli::TraceArguments, lifecycle::setup, serve::RunError};
+use crate::{
+    cli::TraceArguments,
+    lifecycle::{
+        clock::{monotonic, monotonic_to_1970, now},
+        setup,
+        signals::stop::Written,
+        start::{Checked, StartError},
+    },
+};
 use common::tcp::{
     event::{Event, EventKind},
     record::FlowRecord,
 };
-use nix::{
-    poll::PollTimeout,
-    time::{ClockId, clock_gettime},
-};
 use std::{
     io::{self, Write},
     os::fd::AsFd,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
-    load::capabilities,
-    plan::{self, DUMP, Plan, purpose::Purpose},
-    probe::features,
+    plan::{DUMP, Planned, purpose::Purpose},
     read::events::{EVENTS, Events},
 };
 
@@ -34,61 +36,55 @@ const BATCH: usize = 1024;
 
 /// Traces until it is told to end.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(RunError::from)?;
+    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(StartError::from)?;
     let numbering = Numbering::new(&config);
     let setting = Setting {
-        names: Names::new(&config, &numbering),
-        clock_base: clock_base().map_err(TraceError::Wait)?,
+        names: TraceNames::new(&config, &numbering),
+        clock_base: monotonic_to_1970(),
     };
     let printer = Printer::new(arguments, setting)?;
-    let mut kernel = load(&config, &numbering, arguments)?;
-    let events = kernel.take_events()?;
+    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Trace)?;
+    let loaded = checked
+        .with_ring(EVENTS, arguments.buffer)
+        .keep_needed()?
+        .load(setup::tables(&config, &numbering), Kernel::load)?;
     // From here on signals end it in order.
-    let output = Output::new().map_err(TraceError::Wait)?;
-    capabilities::drop_all().map_err(RunError::from)?;
-    let off = |planned: &plan::Planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?));
+    let began = now();
+    let output = Output::new(arguments.duration).map_err(TraceError::Wait)?;
+    let mut kernel = loaded.drop_capabilities()?;
+    let events = kernel.take_events()?;
+    let off = |planned: &Planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?));
     let off: Vec<String> = kernel.plan().programs.iter().filter_map(off).collect();
     tracing::debug!(off = off.join("; "), "programs that do not run");
     let mut interval = arguments.interval.0;
     if let Some(reason) = kernel.plan().why_off(DUMP).filter(|_| interval.is_some()) {
-        tracing::warn!(reason, "there are no periodic events: {DUMP} does not run");
+        tracing::warn!(%reason, "there are no periodic events: {DUMP} does not run");
         interval = None;
     }
-    let began = monotonic().map_err(TraceError::Wait)?;
     let mut trace = Trace {
         kernel,
         events,
         output,
         printer,
         limit: arguments.count,
-        tally: Tally::default(),
+        tally: Counts::default(),
     };
     tracing::info!("tracing");
-    let ended = trace.run(interval, began, arguments.duration);
+    let ended = trace.run(interval, began);
     // Nobody is left to tell when stderr is closed.
     let _unread = writeln!(io::stderr(), "tcpvitals: {}", trace.tally);
     ended
 }
 
-fn load(config: &Config, numbering: &Numbering, arguments: &TraceArguments) -> Result<Kernel, RunError> {
-    let btf = setup::btf_file(arguments.btf.as_deref());
-    let (features, reasons) = features::read(&btf, &plan::tracepoints(), &plan::iterators())?;
-    let plan: Plan =
-        plan::plan(setup::selection(config), &features, Purpose::Trace)?.with_ring(EVENTS, arguments.buffer);
-    capabilities::keep_needed()?;
-    Ok(Kernel::load(&setup::setup(config, numbering, reasons, btf), plan)?)
-}
-
-/// What was traced.
 #[derive(Debug, Default)]
-struct Tally {
+struct Counts {
     received: u64,
     lost: u64,
     periodic: u64,
     shown: u64,
 }
 
-impl std::fmt::Display for Tally {
+impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             received,
@@ -110,35 +106,32 @@ struct Trace {
     output: Output,
     printer: Printer,
     limit: Option<u64>,
-    tally: Tally,
+    tally: Counts,
 }
 
 impl Trace {
-    fn run(&mut self, interval: Option<Duration>, began: Duration, length: Option<Duration>) -> Result<(), TraceError> {
+    fn run(&mut self, interval: Option<Duration>, began: Instant) -> Result<(), TraceError> {
         self.output.add(&self.printer.header());
-        let end = length.map(|length| began + length);
         let mut next = interval.map(|interval| began + interval);
-        while !self.output.is_stopped() {
+        while !self.output.is_asked_to_end() {
             let more = self.take_batch()?;
             self.look_for_losses()?;
-            let now = monotonic().map_err(TraceError::Wait)?;
+            let now = now();
             if let (Some(at), Some(interval)) = (next, interval)
                 && now >= at
             {
                 self.look_at_all()?;
-                next = Some(at.max(now.saturating_sub(interval)) + interval);
+                next = Some(now.max(at + interval));
             }
-            if self.write()? == Written::NotAll {
+            if self.write()? != Written::All {
                 return Ok(());
             }
-            if self.is_enough() || end.is_some_and(|end| now >= end) {
+            if self.is_enough() || self.output.is_due() {
                 break;
             }
             if !more {
-                let until = next.into_iter().chain(end).min();
-                let time = until.map_or(PollTimeout::NONE, |until| milliseconds(until.saturating_sub(now)));
-                // Whatever it was that woke it is found when it looks around.
-                let _woken = self.output.wait(self.events.as_fd(), time).map_err(TraceError::Wait)?;
+                let time = next.map(|next| next.saturating_duration_since(now));
+                self.output.wait(self.events.as_fd(), time).map_err(TraceError::Wait)?;
             }
         }
         self.finish()
@@ -192,8 +185,8 @@ impl Trace {
         let count = lost - self.tally.lost;
         if count > 0 {
             self.tally.lost = lost;
-            let now = u64::try_from(monotonic().map_err(TraceError::Wait)?.as_nanos()).unwrap_or(u64::MAX);
-            if let Some(bytes) = self.printer.print(&Item::Lost(Lost { now, count }))? {
+            let now = monotonic();
+            if let Some(bytes) = self.printer.print(&Item::Lost(LostEvents { now, count }))? {
                 self.output.add(&bytes);
             }
             tracing::warn!(count, "events lost: a larger --buffer or a faster reader loses fewer");
@@ -209,7 +202,7 @@ impl Trace {
             let mut left = most / BATCH + 1;
             while left > 0 && self.take_batch()? {
                 left -= 1;
-                if self.write()? == Written::NotAll {
+                if self.write()? != Written::All {
                     return Ok(());
                 }
             }
@@ -226,22 +219,4 @@ impl Trace {
     fn is_enough(&self) -> bool {
         self.limit.is_some_and(|limit| self.tally.shown >= limit)
     }
-}
-
-/// Rounded up: who wakes too early would sleep again.
-fn milliseconds(time: Duration) -> PollTimeout {
-    let rounded = time.as_millis() + 1;
-    PollTimeout::try_from(rounded).unwrap_or(PollTimeout::MAX)
-}
-
-/// The kernel's clock of records.
-fn monotonic() -> io::Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
-}
-
-/// When that clock was 0, in nanoseconds since 1970. A step of the wall clock during the trace is not followed.
-fn clock_base() -> io::Result<u64> {
-    let now: Duration = clock_gettime(ClockId::CLOCK_REALTIME)?.into();
-    let base = now.saturating_sub(monotonic()?);
-    Ok(u64::try_from(base.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,12 +1,11 @@
-//! Names for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
+//! TraceNames for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
 
-use common::net::address::SubnetKey;
 use tcpvitals_config::{Config, Fallback, numbering::Numbering};
-use tcpvitals_metrics::labels::{self, OTHER};
+use tcpvitals_metrics::labels;
 
 /// The names that records are shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct TraceNames {
     /// Subnets by their numbers.
     pub subnets: Vec<String>,
     /// Application protocols by their numbers.
@@ -15,7 +14,7 @@ pub struct Names {
     pub fallback: Fallback,
 }
 
-impl Names {
+impl TraceNames {
     /// Those of a configuration.
     pub fn new(config: &Config, numbering: &Numbering) -> Self {
         let name = |name: Option<&str>| name.map(str::to_owned);
@@ -26,17 +25,6 @@ impl Names {
         }
     }
 
-    /// Of a subnet.
-    pub fn subnet(&self, key: SubnetKey) -> String {
-        let named = |number| self.subnets.get(usize::try_from(number).ok()?).map(String::as_str);
-        labels::subnet_by(key, &self.fallback, named)
-    }
-
-    /// Of an application protocol.
-    pub fn protocol(&self, number: u16) -> &str {
-        self.protocols.get(usize::from(number)).map_or(OTHER, String::as_str)
-    }
-
     /// Whether a record may be of a subnet of this name.
     pub fn may_be(&self, subnet: &str) -> bool {
         match &self.fallback {
@@ -44,5 +32,19 @@ impl Names {
             // Any prefix may be a name.
             Fallback::Auto { .. } => true,
         }
+    }
+}
+
+impl labels::KeyNames for TraceNames {
+    fn subnet_number(&self, number: u32) -> Option<&str> {
+        self.subnets.get(usize::try_from(number).ok()?).map(String::as_str)
+    }
+
+    fn protocol_number(&self, number: u16) -> Option<&str> {
+        self.protocols.get(usize::from(number)).map(String::as_str)
+    }
+
+    fn fallback(&self) -> &Fallback {
+        &self.fallback
     }
 }

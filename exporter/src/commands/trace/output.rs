@@ -1,68 +1,34 @@
-//! Standard output, and the signals that end a trace. A reader that does not read holds the trace up, but never keeps a
-//! signal from ending it.
+//! Standard output, unbuffered but for what waits here, and the signals that end a trace.
 
-use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        signal::{SigSet, Signal},
-        signalfd::{SfdFlags, SignalFd},
-    },
-};
+use crate::lifecycle::signals::stop::{Grace, Stop, Written};
+use nix::poll::PollFlags;
 use std::{
     fs::File,
-    io::{self, ErrorKind, Write},
+    io,
     os::fd::{AsFd, BorrowedFd},
+    time::Duration,
 };
 
-/// What becomes of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// All are written.
-    All,
-    /// The reader went away, or did not read when it was time to end.
-    NotAll,
-}
-
-/// What waiting ended with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
-    /// There is something to read.
-    Ready,
-    /// It is time to end.
-    Stop,
-    /// The time is over.
-    Late,
-}
-
-/// Standard output, unbuffered but for what waits here.
+/// Bytes on their way to standard output.
 #[derive(Debug)]
 pub(super) struct Output {
     to: File,
     waiting: Vec<u8>,
-    signals: SignalFd,
-    is_stopped: bool,
+    stop: Stop,
 }
 
-/// A pipe that can be written at all takes so much at once (`PIPE_BUF`).
-const PIECE: usize = 4096;
 /// So much may wait.
 const FULL: usize = 64 << 10;
 /// For how long a reader may read nothing once it is time to end.
-const PATIENCE_MILLISECONDS: u16 = 1000;
+const GRACE: Grace = Grace::Idle(Duration::from_secs(1));
 
 impl Output {
-    /// From now on SIGINT, SIGTERM and SIGHUP are noticed here and do nothing else.
-    pub(super) fn new() -> io::Result<Self> {
-        let mut mask = SigSet::empty();
-        mask.add(Signal::SIGINT);
-        mask.add(Signal::SIGTERM);
-        mask.add(Signal::SIGHUP);
-        mask.thread_block()?;
+    /// From now on SIGINT, SIGTERM and SIGHUP are noticed here and do nothing else; after `duration` it is time to end, too.
+    pub(super) fn new(duration: Option<Duration>) -> io::Result<Self> {
         Ok(Self {
             to: io::stdout().as_fd().try_clone_to_owned()?.into(),
             waiting: Vec::new(),
-            signals: SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
-            is_stopped: false,
+            stop: Stop::new(duration, GRACE)?,
         })
     }
 
@@ -76,70 +42,25 @@ impl Output {
         self.waiting.len() >= FULL
     }
 
-    /// Whether a signal said to end.
-    pub(super) const fn is_stopped(&self) -> bool {
-        self.is_stopped
+    /// Whether a signal has ended it.
+    pub(super) const fn is_asked_to_end(&self) -> bool {
+        self.stop.is_asked()
     }
 
-    /// Writes all that waits.
+    /// Whether it is time to end.
+    pub(super) fn is_due(&self) -> bool {
+        self.stop.is_due()
+    }
+
+    /// Writes all that waits. What nobody reads is thrown away.
     pub(super) fn write(&mut self) -> io::Result<Written> {
-        let mut written = 0;
-        while let Some(piece) = self.waiting.get(written..).filter(|left| !left.is_empty()) {
-            let piece = piece.get(..PIECE).unwrap_or(piece);
-            let patience = if self.is_stopped {
-                PATIENCE_MILLISECONDS.into()
-            } else {
-                PollTimeout::NONE
-            };
-            let woken = wait(self.to.as_fd(), PollFlags::POLLOUT, &self.signals, patience)?;
-            match woken {
-                // It has come once; from now on there is little time.
-                Woken::Stop => self.take_signal()?,
-                Woken::Late => {
-                    self.waiting.clear();
-                    return Ok(Written::NotAll);
-                }
-                Woken::Ready => match (&self.to).write(piece) {
-                    Ok(count) => written += count,
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                        self.waiting.clear();
-                        return Ok(Written::NotAll);
-                    }
-                    Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-        self.waiting.clear();
-        Ok(Written::All)
+        self.stop.write(&self.to, &std::mem::take(&mut self.waiting))
     }
 
-    /// Waits until there is something to read from `from`, a signal comes, or the time is over.
-    pub(super) fn wait(&mut self, from: BorrowedFd<'_>, time: PollTimeout) -> io::Result<Woken> {
-        let woken = wait(from, PollFlags::POLLIN, &self.signals, time)?;
-        if woken == Woken::Stop {
-            self.take_signal()?;
-        }
-        Ok(woken)
+    /// Waits until there is something to read from `from`, or it is time to end or for something else.
+    pub(super) fn wait(&mut self, from: BorrowedFd<'_>, time: Option<Duration>) -> io::Result<()> {
+        let left = self.stop.left().into_iter().chain(time).min();
+        // Whatever it was that woke it is found when the caller looks around.
+        self.stop.wait(&[(from, PollFlags::POLLIN)], left).map(drop)
     }
-
-    fn take_signal(&mut self) -> io::Result<()> {
-        while self.signals.read_signal()?.is_some() {
-            self.is_stopped = true;
-        }
-        Ok(())
-    }
-}
-
-fn wait(fd: BorrowedFd<'_>, flags: PollFlags, signals: &SignalFd, time: PollTimeout) -> io::Result<Woken> {
-    let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(fd, flags)];
-    match poll(&mut fds, time) {
-        Ok(0) => return Ok(Woken::Late),
-        Ok(_) => {}
-        // Looked at again by the caller.
-        Err(nix::errno::Errno::EINTR) => return Ok(Woken::Ready),
-        Err(error) => return Err(error.into()),
-    }
-    let signalled = fds[0].any().unwrap_or(true);
-    Ok(if signalled { Woken::Stop } else { Woken::Ready })
 }

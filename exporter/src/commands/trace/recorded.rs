@@ -4,9 +4,12 @@ use super::{
     Printer, TraceError,
     binary::{Fault, Reader},
     item::Item,
-    output::{Output, Written},
+    output::Output,
 };
-use crate::{cli::TraceArguments, lifecycle::signals};
+use crate::{
+    cli::TraceArguments,
+    lifecycle::signals::{self, stop::Written},
+};
 use std::{
     fs::File,
     io::{self, BufReader, Read},
@@ -27,7 +30,7 @@ pub(super) fn print(path: &Path, arguments: &TraceArguments) -> Result<(), Trace
     let fault = |source: Fault| TraceError::Recorded { path: named(), source };
     let mut reader = Reader::new(BufReader::new(from)).map_err(fault)?;
     let printer = Printer::new(arguments, reader.setting().clone())?;
-    let mut output = Output::new().map_err(TraceError::Write)?;
+    let mut output = Output::new(None).map_err(TraceError::Write)?;
     output.add(&printer.header());
     let mut shown = 0;
     while arguments.count.is_none_or(|count| shown < count) {

@@ -1,6 +1,6 @@
 //! A line for people: the line of the TCP tracer of 2014, and behind it what that tracer lacked.
 
-use super::item::{self, Item, LOST, Lost, Setting};
+use super::item::{self, Item, LOST, LostEvents, Setting};
 use common::tcp::event::EventKind;
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub fn line(item: &Item, setting: &Setting) -> String {
     let mut line = String::new();
     match item {
-        Item::Lost(Lost { now: _, count }) => add(&mut line, format_args!("# {LOST} {count}")),
+        Item::Lost(LostEvents { now: _, count }) => add(&mut line, format_args!("# {LOST} {count}")),
         Item::Event(kind, record) => {
             let (local, remote) = (item::local(record), item::remote(record));
             add(&mut line, format_args!("{} {local} {remote}", kind.as_str()));

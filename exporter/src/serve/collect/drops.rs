@@ -1,16 +1,16 @@
 //! What was dropped, row by row, for those who want more than the metrics: no fold runs for it, and no other table is read.
 
-use super::{CollectError, Collector, Known, Source};
+use super::{CollectError, Collector, KernelState, Known};
 use common::drops::DropRow;
 use std::sync::Arc;
-use tcpvitals_config::DropLabel;
+use tcpvitals_config::{DropLabel, label::Label};
 use tcpvitals_kernel::{
     Kernel,
     read::{DropReading, ReadError},
 };
 use tcpvitals_metrics::{
     labels::{LabelSet, sites},
-    rows::drops::{Dropped, Place},
+    rows::drops::{CodeAddress, Dropped},
 };
 
 impl Collector {
@@ -21,12 +21,12 @@ impl Collector {
     pub async fn drops(&self) -> Result<Arc<Vec<Dropped>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
         let reader = Arc::clone(&self.reader);
-        let read = async move { reader.read(Source::dropped).await };
+        let read = async move { reader.read(KernelState::dropped).await };
         self.drops.get(max_age, read).await
     }
 }
 
-impl Source {
+impl KernelState {
     fn dropped(&mut self) -> Result<Vec<Dropped>, ReadError> {
         let readings = self.kernel.read_only_drops(&mut self.tables)?;
         self.learn_names(&readings)?;
@@ -51,10 +51,10 @@ impl Source {
     }
 }
 
-fn place(row: &DropRow, kernel: &Kernel) -> Option<Place> {
+fn place(row: &DropRow, kernel: &Kernel) -> Option<CodeAddress> {
     let DropRow::Software(key) = row else { return None };
     let symbol = kernel.symbol(key.location)?;
-    Some(Place {
+    Some(CodeAddress {
         offset: symbol.offset,
         module: symbol.module.clone(),
     })
@@ -63,14 +63,14 @@ fn place(row: &DropRow, kernel: &Kernel) -> Option<Place> {
 /// Places without a name have one in the metrics; people want to know how many they are.
 fn told_apart(labels: LabelSet, row: &DropRow, kernel: &Kernel) -> LabelSet {
     let DropRow::Software(key) = row else { return labels };
-    let location = DropLabel::Location.as_str();
-    let told_apart = |(name, value): &(&'static str, String)| {
-        let value = if *name == location {
+    let location = DropLabel::Location.label();
+    let told_apart = |(label, value): &(&'static Label, String)| {
+        let value = if *label == location {
             kernel.alias(key.location)
         } else {
             value.clone()
         };
-        (*name, value)
+        (*label, value)
     };
     labels.iter().map(told_apart).collect()
 }

@@ -1,6 +1,6 @@
 //! Live flows, one by one: the dump runs when somebody asks. The kernel's turn is the only thing that a scrape may wait for.
 
-use super::{CollectError, Collector, Source};
+use super::{CollectError, Collector, KernelState};
 use common::tcp::group::GroupKey;
 use std::{collections::HashMap, sync::Arc};
 use tcpvitals_kernel::read::ReadError;
@@ -14,12 +14,12 @@ impl Collector {
     pub async fn flows(&self) -> Result<Arc<Vec<LiveFlow>>, CollectError> {
         let max_age = self.last.lock().await.max_age;
         let reader = Arc::clone(&self.reader);
-        let read = async move { reader.read(Source::flows).await };
+        let read = async move { reader.read(KernelState::flows).await };
         self.flows.get(max_age, read).await
     }
 }
 
-impl Source {
+impl KernelState {
     fn flows(&mut self) -> Result<Vec<LiveFlow>, ReadError> {
         let records = self.kernel.dump()?;
         // Flows are many, sets of labels few.

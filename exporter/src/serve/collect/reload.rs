@@ -2,8 +2,8 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, Source, clock};
-use crate::lifecycle::{setup, worker::NotDone};
+use super::{CollectError, Collector, KernelState};
+use crate::lifecycle::{clock::since_1970, setup, worker::NotDone};
 use std::time::Duration;
 use tcpvitals_config::{Config, ConfigError};
 use tcpvitals_kernel::LoadError;
@@ -59,7 +59,7 @@ impl Collector {
         let mut last = self.last.lock().await;
         let result = self.reader.source.ask(move |source| {
             let result = config.and_then(|config| source.reload(config));
-            source.last_reload.tell(result.is_ok(), clock());
+            source.last_reload.record(result.is_ok(), since_1970());
             result
         });
         let result = result
@@ -81,14 +81,14 @@ impl Collector {
     }
 }
 
-impl Source {
+impl KernelState {
     /// Everything counted so far goes to the old labels, then tables and labels change, and a fold labels live
     /// flows anew.
     fn reload(&mut self, config: Config) -> Result<Reloaded, ReloadError> {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
         let snapshot = self.snapshot().map_err(CollectError::Read)?;
-        let (at, by_old) = (nanos(clock()), self.label(&snapshot));
+        let (at, by_old) = (nanos(since_1970()), self.label(&snapshot));
         self.kernel.configure(setup::lookups(&config, &numbering))?;
         self.labelling.configure(&config, &numbering);
         self.served.limit(config.limits.connections_per_peer);

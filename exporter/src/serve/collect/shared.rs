@@ -1,7 +1,8 @@
 //! What is read when somebody asks: who asks meanwhile waits for the same reading, and who asks soon afterwards gets it too.
 //! It must never keep a reading that nobody may get any more: flows may be many.
 
-use super::{CollectError, now};
+use super::error::CollectError;
+use crate::lifecycle::clock::now;
 use std::{sync::Arc, time::Duration, time::Instant};
 use tokio::sync::Mutex;
 

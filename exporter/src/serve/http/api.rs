@@ -2,14 +2,14 @@
 //!
 //! Nothing is read but when somebody asks, and those who ask together share one reading.
 
-pub mod access;
 pub mod drops;
 pub mod flows;
 pub mod query;
 pub mod rows;
 pub mod status;
 
-use crate::serve::{collect::CollectError, http::Service, web::own_pages_only};
+use super::{access, service::Service};
+use crate::serve::{collect::CollectError, web::own_pages_only};
 use axum::{
     Router,
     extract::{RawQuery, State},
@@ -26,7 +26,6 @@ use tokio::sync::Semaphore;
 /// Its paths: flows, drops, status.
 pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"];
 
-/// Its routes.
 pub fn routes() -> Router<Arc<Service>> {
     let [of_flows, of_drops, of_status] = PATHS;
     Router::new()
@@ -64,7 +63,7 @@ async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) 
     Query::parse(&query.unwrap_or_default(), &[])?;
     let collection = service.collector.collect(false).await?;
     let started = service.collector.started();
-    let answer = status::answer(&collection.status, &service.coverage, &service.release, started);
+    let answer = status::answer(&collection.status, &service.coverage, &service.host.release, started);
     Ok(json(StatusCode::OK, &answer))
 }
 

@@ -17,9 +17,7 @@ use tokio::{
 /// What is made of a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The metrics.
     Metrics(Format),
-    /// The page.
     Page,
 }
 
@@ -41,7 +39,6 @@ impl Form {
 /// Why there is nothing to send.
 #[derive(Debug, thiserror::Error)]
 pub enum Unmade {
-    /// An encoder failed.
     #[error("encode the answer: {0}")]
     Encode(#[source] io::Error),
     /// The thread that made it ended early.
@@ -66,7 +63,6 @@ struct Last {
 }
 
 impl Expositions {
-    /// Nothing yet.
     pub fn new(connections: Arc<Connections>) -> Self {
         Self {
             last: Arc::default(),

@@ -25,21 +25,14 @@ pub enum Answer {
     },
     /// It may be sent again, after a time that the receiver asked for.
     TryAgain {
-        /// The time.
         after: Option<Duration>,
         /// Why it was not taken.
         why: String,
     },
     /// There is none. It may be sent again, over another connection.
-    Silence {
-        /// Why.
-        why: String,
-    },
+    Silence { why: String },
     /// It must not be sent again as it is.
-    Refused {
-        /// Why.
-        why: String,
-    },
+    Refused { why: String },
 }
 
 impl Answer {

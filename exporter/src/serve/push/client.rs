@@ -3,6 +3,7 @@
 //! to the network.
 
 use super::{answer::Answer, tls};
+use crate::lifecycle::clock::since_1970;
 use flate2::{Compression as Level, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -228,12 +229,8 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a receiver may say by a date when to try again"
-)]
 fn now() -> SystemTime {
-    SystemTime::now()
+    SystemTime::UNIX_EPOCH + since_1970()
 }
 
 #[cfg(test)]

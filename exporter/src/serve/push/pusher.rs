@@ -7,11 +7,11 @@ use super::{
     client::{Client, Receiver},
 };
 use crate::{
-    lifecycle::throttle::{self, Throttle},
-    serve::{
-        collect::{CollectError, Collection, Collector, clock},
-        push::pushes::Tally,
+    lifecycle::{
+        clock::since_1970,
+        throttle::{self, Throttle},
     },
+    serve::collect::{CollectError, Collection, Collector, pushes::Tally},
 };
 use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
 use std::{sync::Arc, time::Duration};
@@ -240,7 +240,7 @@ impl Pusher {
                     encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))
                 }
                 Temporality::Delta => {
-                    let readings = reading::deltas(&part, &self.deltas, start, at);
+                    let readings = self.deltas.readings(&part, start, at);
                     encode::request(&self.resource, temporality, readings)
                 }
             };
@@ -326,7 +326,7 @@ impl Pusher {
     }
 
     fn taken(&mut self, rejected: u64, message: &str) -> Delivery {
-        self.tally.taken(clock().as_secs_f64());
+        self.tally.taken(since_1970().as_secs_f64());
         if rejected == 0 {
             self.tally.add(Push::Success, 1);
         } else {

@@ -2,6 +2,7 @@
 //! It must never hold what changes while the process runs. From the process, its host, and by the SDK's detectors from
 //! `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, which win; to the encoder.
 
+use crate::lifecycle::host::Host;
 use opentelemetry::Key;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::{
@@ -21,7 +22,10 @@ pub fn detect() -> Resource {
         (SERVICE_NAME.to_owned(), PREFIX.to_owned()),
         ("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
     ]);
-    let found = [("service.instance.id", instance()), ("host.name", host())];
+    let found = [
+        ("service.instance.id", instance()),
+        ("host.name", Some(Host::read().name).filter(|name| !name.is_empty())),
+    ];
     let found = found
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)));
@@ -53,11 +57,6 @@ fn texts(resource: &Detected) -> impl Iterator<Item = (String, String)> {
 fn instance() -> Option<String> {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").ok()?;
     Some(uuid.trim().to_owned())
-}
-
-fn host() -> Option<String> {
-    let name = nix::sys::utsname::uname().ok()?.nodename().to_str()?.to_owned();
-    Some(name).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

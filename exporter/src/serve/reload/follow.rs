@@ -9,7 +9,6 @@ use crate::{
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
-/// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Looks at the files now and then, if there are any; at the configuration itself if `config_too`.

@@ -15,7 +15,7 @@ use super::config::{Pem, WebConfig};
 use crate::{
     lifecycle::worker::Worker,
     serve::{
-        reload::watched::Watched,
+        watched::Watched,
         web::{
             access::{guard, login::Login, rate::Buckets},
             transport::tls,

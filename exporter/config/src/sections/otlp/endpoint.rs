@@ -2,7 +2,7 @@
 //! It must never accept a password: those belong in headers, which are not shown.
 //! From the file or a variable; to the settings.
 
-use super::Protocol;
+use crate::kinds::sets::Protocol;
 use http::Uri;
 use std::fmt::{self, Display};
 
@@ -18,7 +18,6 @@ pub(super) struct Endpoint(Uri);
 pub struct Target(Uri);
 
 impl Target {
-    /// The URL.
     pub const fn uri(&self) -> &Uri {
         &self.0
     }

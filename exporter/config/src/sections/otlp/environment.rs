@@ -3,7 +3,11 @@
 //! It must never read the environment itself, nor repeat the value of a variable that may be secret.
 
 use super::endpoint::{Endpoint, Target};
-use super::{Compression, ConfigError, Headers, Protocol, Temporality};
+use super::headers::Headers;
+use crate::{
+    file::ConfigError,
+    kinds::sets::{Compression, Protocol, Temporality},
+};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS,
     OTEL_EXPORTER_OTLP_INSECURE, OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,

@@ -12,6 +12,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
+use tcpvitals_config::label::Label;
 
 /// What was acknowledged, series by series.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Deltas {
 struct Series {
     metric: &'static str,
     labels: LabelSet,
-    own: Vec<(&'static str, String)>,
+    own: Vec<(&'static Label, String)>,
 }
 
 /// The cumulative value that was acknowledged, and when it was true.
@@ -49,7 +50,6 @@ struct Closed {
 /// One snapshot by the labels before and after a reload.
 #[derive(Clone, Debug)]
 pub struct Relabelled {
-    /// When.
     pub at: Nanos,
     /// All that was counted until then, under the old labels.
     pub by_old: Arc<Families>,
@@ -66,7 +66,6 @@ pub struct Relabelling {
 }
 
 impl Relabelling {
-    /// One change.
     pub const fn new(first: Relabelled) -> Self {
         Self { first, since: None }
     }
@@ -93,8 +92,29 @@ impl Deltas {
         }
     }
 
+    /// What counters and histograms of a part have grown by; the others as they are.
+    pub fn readings<'a>(&'a self, part: &'a [Slice<'a>], start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
+        let of = |Slice { metric, points }: &Slice<'a>| {
+            let readings = points.iter().filter_map(|point| {
+                if !is_additive(metric) {
+                    return Some(Reading::new(point, start, now));
+                }
+                let (value, since) = self.of(metric, point)?;
+                Some(Reading {
+                    point,
+                    value: Cow::Owned(value),
+                    // The clock may have been set back since.
+                    since: since.min(now.saturating_sub(1)),
+                    until: now,
+                })
+            });
+            (*metric, readings.collect())
+        };
+        part.iter().map(of).collect()
+    }
+
     /// What a series has grown by, and since when; nothing if it has not.
-    pub fn of(&self, metric: &Metric, point: &Point) -> Option<(Value, Nanos)> {
+    fn of(&self, metric: &Metric, point: &Point) -> Option<(Value, Nanos)> {
         match self.base.get(&Series::of(metric, point)) {
             Some(Base { value, at }) => Some((minus(&point.value, value), *at)),
             None => Some((point.value.clone(), self.opened)),
@@ -298,6 +318,7 @@ mod tests {
     use crate::families::METRICS;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use tcpvitals_config::TcpLabel;
 
     const ROWS: usize = 4;
     const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -333,7 +354,7 @@ mod tests {
                 points: merged
                     .iter()
                     .map(|(name, count)| Point {
-                        labels: [("subnet", String::from(*name))].into(),
+                        labels: [(TcpLabel::Subnet.label(), String::from(*name))].into(),
                         own: Vec::new(),
                         value: value(*count),
                     })
@@ -378,7 +399,6 @@ mod tests {
             }
         }
 
-        /// Over all names.
         fn total(&self, metric: &str) -> Value {
             let own = self.0.iter().filter(|((name, _), _)| *name == metric);
             own.map(|(_, value)| value.clone())
@@ -389,7 +409,7 @@ mod tests {
 
     fn push(deltas: &mut Deltas, families: &Families, now: Nanos, answered: bool, receiver: &mut Receiver) {
         for part in split(families, 3) {
-            let readings = super::super::reading::deltas(&part, deltas, 0, now);
+            let readings = deltas.readings(&part, 0, now);
             if answered {
                 readings
                     .iter()

@@ -1,7 +1,6 @@
 //! What one request holds: the series of some families, each with a value and the time that the value is for.
-//! It must never look at a clock. From families, and for delta temporality from the deltas; to the encoder.
+//! It must never look at a clock. From families; to the deltas and the encoder.
 
-use super::delta::Deltas;
 use crate::families::{Families, Family, Metric, Point, Value, semantic::Instrument};
 use std::{borrow::Cow, time::Duration};
 
@@ -16,9 +15,7 @@ pub fn nanos(since_1970: Duration) -> Nanos {
 /// Some series of one metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {
-    /// The metric.
     pub metric: &'static Metric,
-    /// Its series.
     pub points: &'a [Point],
 }
 
@@ -27,11 +24,9 @@ pub struct Slice<'a> {
 pub struct Reading<'a> {
     /// Whose labels it has.
     pub point: &'a Point,
-    /// The value.
     pub value: Cow<'a, Value>,
     /// Where that time begins.
     pub since: Nanos,
-    /// Where it ends.
     pub until: Nanos,
 }
 
@@ -67,28 +62,7 @@ pub fn split(families: &Families, most: usize) -> Vec<Vec<Slice<'_>>> {
 /// The values of a part as they are: all since the start.
 pub fn cumulative<'a>(part: &'a [Slice<'a>], start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
     let of = |Slice { metric, points }: &Slice<'a>| {
-        let readings = points.iter().map(|point| reading(point, start, now));
-        (*metric, readings.collect())
-    };
-    part.iter().map(of).collect()
-}
-
-/// What counters and histograms of a part have grown by; the others as they are.
-pub fn deltas<'a>(part: &'a [Slice<'a>], deltas: &'a Deltas, start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
-    let of = |Slice { metric, points }: &Slice<'a>| {
-        let readings = points.iter().filter_map(|point| {
-            if !is_additive(metric) {
-                return Some(reading(point, start, now));
-            }
-            let (value, since) = deltas.of(metric, point)?;
-            Some(Reading {
-                point,
-                value: Cow::Owned(value),
-                // The clock may have been set back since.
-                since: since.min(now.saturating_sub(1)),
-                until: now,
-            })
-        });
+        let readings = points.iter().map(|point| Reading::new(point, start, now));
         (*metric, readings.collect())
     };
     part.iter().map(of).collect()
@@ -99,12 +73,15 @@ pub fn is_additive(metric: &Metric) -> bool {
     matches!(metric.instrument(), Instrument::Counter | Instrument::Histogram)
 }
 
-fn reading(point: &Point, since: Nanos, until: Nanos) -> Reading<'_> {
-    Reading {
-        point,
-        value: Cow::Borrowed(&point.value),
-        since,
-        until,
+impl<'a> Reading<'a> {
+    /// The value as it is.
+    pub(super) const fn new(point: &'a Point, since: Nanos, until: Nanos) -> Self {
+        Self {
+            point,
+            value: Cow::Borrowed(&point.value),
+            since,
+            until,
+        }
     }
 }
 

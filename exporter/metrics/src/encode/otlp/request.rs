@@ -17,7 +17,6 @@ use opentelemetry_proto::tonic::{
 };
 use tcpvitals_config::Temporality;
 
-/// One request.
 pub fn request(
     resource: &Resource,
     temporality: Temporality,
@@ -83,17 +82,14 @@ fn metric(metric: &'static families::Metric, temporality: Temporality, readings:
         Instrument::UpDownCounter => sum(AggregationTemporality::Cumulative, false),
         Instrument::Gauge => Data::Gauge(Gauge { data_points: numbers() }),
         Instrument::Histogram => Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: readings
-                .iter()
-                .filter_map(|reading| histogram_point(metric, reading))
-                .collect(),
+            data_points: readings.iter().filter_map(histogram_point).collect(),
             aggregation_temporality: chosen.into(),
         }),
     };
     Metric {
         name: metric.dotted_name(),
-        description: format!("{}.", metric.help),
-        unit: metric.ucum().to_owned(),
+        description: metric.sentence() + ".",
+        unit: metric.unit.ucum().to_owned(),
         data: Some(data),
         ..Metric::default()
     }
@@ -107,7 +103,7 @@ fn number_point(metric: &families::Metric, reading: &Reading<'_>) -> NumberDataP
         Value::Histogram(histogram) => number_data_point::Value::AsDouble(number(histogram.count())),
     };
     NumberDataPoint {
-        attributes: attributes(metric, reading.point),
+        attributes: attributes(reading.point),
         // A gauge is for one moment.
         start_time_unix_nano: match metric.instrument() {
             Instrument::Gauge => 0,
@@ -120,7 +116,6 @@ fn number_point(metric: &families::Metric, reading: &Reading<'_>) -> NumberDataP
 }
 
 fn histogram_point(
-    metric: &families::Metric,
     Reading {
         point,
         value,
@@ -132,14 +127,12 @@ fn histogram_point(
         return None;
     };
     let mut data_point = histogram::data_point(value, *since, *until);
-    data_point.attributes = attributes(metric, point);
+    data_point.attributes = attributes(point);
     Some(data_point)
 }
 
 /// A label without a value is no attribute.
-fn attributes(metric: &families::Metric, Point { labels, own, value: _ }: &Point) -> Vec<KeyValue> {
-    let labels = labels.iter().chain(own).filter(|(_, value)| !value.is_empty());
-    labels
-        .map(|(label, value)| attribute(metric.attribute(label), value))
-        .collect()
+fn attributes(point: &Point) -> Vec<KeyValue> {
+    let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
+    labels.map(|(label, value)| attribute(label.attribute, value)).collect()
 }

@@ -55,7 +55,6 @@ pub(super) const METRICS: &[&str] = &[
     "tcpvitals_events_lost_total",
 ];
 
-/// The section.
 pub(super) fn section(coverage: &Coverage, families: &Families, now: Duration) -> Markup {
     html! {
         section aria-labelledby="health" {
@@ -133,7 +132,7 @@ fn lost(families: &Families) -> Markup {
                         li {
                             span.attention { (count) } " "
                             code { (family.metric.full_name()) @if !labels.is_empty() { " (" (labels) ")" } }
-                            ": " (family.metric.help) "."
+                            ": " (family.metric.sentence()) "."
                         }
                     }
                 }
@@ -152,7 +151,7 @@ fn nonzero(family: &Family) -> impl Iterator<Item = (String, String)> {
             .metric
             .labels
             .iter()
-            .filter_map(|name| model::label(point, name))
+            .filter_map(|label| model::label(point, label.word))
             .collect();
         Some((labels.join(", "), format!("{value:.0}")))
     })

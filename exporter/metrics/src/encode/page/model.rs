@@ -7,23 +7,17 @@ use std::collections::BTreeMap;
 
 /// Metrics that the page reads, by their full names.
 pub(super) mod name {
-    /// Live connections.
     pub(in crate::encode::page) const CONNECTIONS: &str = "tcpvitals_tcp_connections";
-    /// Segments with payload.
     pub(in crate::encode::page) const DATA_SEGMENTS: &str = "tcpvitals_tcp_data_segments_total";
-    /// Segments sent again.
     pub(in crate::encode::page) const RETRANSMITTED: &str = "tcpvitals_tcp_retransmitted_segments_total";
     /// Segments that this host dropped.
     pub(in crate::encode::page) const LOCALLY_DROPPED: &str = "tcpvitals_tcp_locally_dropped_segments_total";
-    /// Round-trip times.
     pub(in crate::encode::page) const RTT: &str = "tcpvitals_tcp_rtt_seconds";
-    /// Dropped packets.
     pub(in crate::encode::page) const DROPPED_PACKETS: &str = "tcpvitals_dropped_packets_total";
     /// Their bytes.
     pub(in crate::encode::page) const DROPPED_BYTES: &str = "tcpvitals_dropped_bytes_total";
 }
 
-/// All of them.
 #[cfg(test)]
 pub(super) const METRICS: &[&str] = &[
     name::CONNECTIONS,
@@ -68,7 +62,6 @@ pub(super) struct Rtt {
 /// Packets dropped at one site.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Drops {
-    /// Packets.
     pub(super) packets: u64,
     /// Their bytes, where they are known.
     pub(super) bytes: Option<u64>,
@@ -79,11 +72,9 @@ pub(super) struct Drops {
 pub(super) struct Site {
     /// Kernel function, trap, or XDP program.
     pub(super) location: String,
-    /// Why.
     pub(super) reason: String,
     /// What that means to an operator.
     pub(super) class: String,
-    /// Who dropped.
     pub(super) source: String,
 }
 
@@ -229,10 +220,8 @@ pub(super) fn single(families: &Families, full_name: &str) -> Option<f64> {
 
 /// The value of a label.
 pub(super) fn label<'a>(point: &'a Point, name: &str) -> Option<&'a str> {
-    let all = point.labels.iter().chain(&point.own);
-    all.into_iter()
-        .find(|(own, _)| *own == name)
-        .map(|(_, value)| value.as_str())
+    let mut all = point.all_labels();
+    all.find(|(label, _)| label.word == name).map(|(_, value)| value)
 }
 
 /// A value as a number; a histogram is none.

@@ -26,7 +26,7 @@ impl Collector for Encoding {
 fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let name = metric.name_without_unit();
     let unit = match metric.unit {
-        Unit::None => None,
+        Unit::Counted(_) => None,
         Unit::Seconds => Some(registry::Unit::Seconds),
         Unit::Bytes => Some(registry::Unit::Bytes),
         Unit::Segments => Some(registry::Unit::Other(metric.unit.as_str().to_owned())),
@@ -36,7 +36,7 @@ fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEnc
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
     };
-    let mut family = encoder.encode_descriptor(&name, &format!("{}.", metric.help), unit.as_ref(), kind)?;
+    let mut family = encoder.encode_descriptor(&name, &(metric.sentence() + "."), unit.as_ref(), kind)?;
     for point in points {
         let labels = Labels(point);
         let mut series = family.encode_family(&labels)?;
@@ -63,11 +63,10 @@ struct Labels<'a>(&'a Point);
 
 impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let Point { labels, own, value: _ } = self.0;
-        for (name, value) in labels.iter().chain(own) {
+        for (name, value) in self.0.all_labels() {
             let mut label = encoder.encode_label();
             let mut key = label.encode_label_key()?;
-            fmt::Write::write_str(&mut key, name)?;
+            fmt::Write::write_str(&mut key, name.word)?;
             let mut text = key.encode_label_value()?;
             fmt::Write::write_str(&mut text, value)?;
             text.finish()?;

@@ -1,37 +1,27 @@
-//! Which rows of drops are wanted.
+//! Which drops are wanted: rows of the command `drops` and of the API, and packets of `capture`.
 
-use super::Dropped;
-use common::drops::DropSource;
 use tcpvitals_config::{DropLabel, Glob};
 
-/// Rows match when they match every part; a part without values matches all.
+/// Drops match when they match every part; a part without values matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Who says that it was dropped.
-    pub source: Option<DropSource>,
+pub struct DropFilter {
     /// The value of a label is one of these.
     pub values: Vec<(DropLabel, Vec<String>)>,
     /// A label fits one of these patterns, as the configuration has them.
     pub patterns: Vec<(DropLabel, Vec<Glob>)>,
 }
 
-impl Filter {
-    /// Whether a row is wanted.
-    pub fn matches(&self, row: &Dropped) -> bool {
-        let Self {
-            source,
-            values,
-            patterns,
-        } = self;
+impl DropFilter {
+    /// Whether a drop with these labels is wanted.
+    pub fn matches<'a>(&self, value_of: impl Fn(DropLabel) -> &'a str) -> bool {
+        let Self { values, patterns } = self;
         let is_one_of = |(label, values): &(DropLabel, Vec<String>)| {
-            values.is_empty() || values.iter().any(|value| value == row.label(*label))
+            values.is_empty() || values.iter().any(|value| value == value_of(*label))
         };
         let fits_one_of = |(label, globs): &(DropLabel, Vec<Glob>)| {
-            globs.is_empty() || globs.iter().any(|glob| glob.matches(row.label(*label)))
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(value_of(*label)))
         };
-        source.is_none_or(|source| source == row.source)
-            && values.iter().all(is_one_of)
-            && patterns.iter().all(fits_one_of)
+        values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
     }
 }
 
@@ -43,16 +33,16 @@ mod tests {
     #[test]
     fn every_part_has_to_match() {
         let row = dropped(1, "tcp_v4_rcv NO_SOCKET error tcp receive office wired", 1);
-        let values = |label, values: &[&str]| Filter {
+        let values = |label, values: &[&str]| DropFilter {
             values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
-            ..Filter::default()
+            ..DropFilter::default()
         };
-        let patterns = |label, texts: &[&str]| Filter {
+        let patterns = |label, texts: &[&str]| DropFilter {
             patterns: vec![(label, texts.iter().map(|text| Glob::new(text).unwrap()).collect())],
-            ..Filter::default()
+            ..DropFilter::default()
         };
         for (filter, expected) in [
-            (Filter::default(), true),
+            (DropFilter::default(), true),
             (values(DropLabel::Subnet, &[]), true),
             (values(DropLabel::Subnet, &["lab", "office"]), true),
             (values(DropLabel::Subnet, &["lab"]), false),
@@ -62,21 +52,14 @@ mod tests {
             (patterns(DropLabel::Reason, &["TCP_*", "NO_*"]), true),
             (patterns(DropLabel::Reason, &[]), true),
             (
-                Filter {
-                    source: Some(DropSource::Xdp),
-                    ..Filter::default()
-                },
-                false,
-            ),
-            (
-                Filter {
+                DropFilter {
                     patterns: patterns(DropLabel::Location, &["tcp_*"]).patterns,
                     ..values(DropLabel::Class, &["policy"])
                 },
                 false,
             ),
         ] {
-            assert_eq!(filter.matches(&row), expected, "{filter:?}");
+            assert_eq!(filter.matches(|label| row.label(label)), expected, "{filter:?}");
         }
     }
 }

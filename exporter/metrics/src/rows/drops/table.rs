@@ -11,7 +11,7 @@ use std::{
 };
 use tcpvitals_config::DropLabel;
 
-/// Labels that tell sites apart, in the order of [`Site::key`].
+/// Labels that tell sites apart, in the order of [`SiteRow::key`].
 const KEY: [DropLabel; 5] = [
     DropLabel::Reason,
     DropLabel::Class,
@@ -22,8 +22,7 @@ const KEY: [DropLabel; 5] = [
 
 /// One site: a place, a reason and a kind of packet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Site {
-    /// Who says so.
+pub struct SiteRow {
     pub source: DropSource,
     key: [String; KEY.len()],
     /// In the interval.
@@ -36,7 +35,7 @@ pub struct Site {
     pub subnets: Vec<(String, u64)>,
 }
 
-impl Site {
+impl SiteRow {
     /// The kernel's reason, or what stands for it.
     pub fn reason(&self) -> &str {
         &self.key[0]
@@ -62,7 +61,6 @@ impl Site {
         &self.key[4]
     }
 
-    /// For programs.
     pub fn json(&self) -> Value {
         let subnets = self.subnets.iter();
         let subnets: Vec<Value> = subnets
@@ -87,14 +85,13 @@ impl Site {
 
 /// The sites of one interval, the busiest first, equal ones by what was dropped since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
-    /// The sites.
-    pub sites: Vec<Site>,
+pub struct SiteTable {
+    pub sites: Vec<SiteRow>,
     /// Length of the interval.
     pub interval: Duration,
 }
 
-impl Table {
+impl SiteTable {
     /// From what had been dropped at the beginning of the interval and at its end.
     pub fn new(before: &[Dropped], after: &[Dropped], interval: Duration) -> Self {
         let before: HashMap<u64, DropCount> = before.iter().map(|row| (row.id, row.count)).collect();
@@ -113,12 +110,12 @@ impl Table {
             subnet.0 += new.packets;
             subnet.1 += row.count.packets;
         }
-        let mut sites: Vec<Site> = sites
+        let mut sites: Vec<SiteRow> = sites
             .into_iter()
             .map(|((source, key), gathered)| gathered.site(source, key, interval))
             .collect();
         sites.sort_by(|one, other| {
-            let load = |site: &Site| (site.now.packets, site.total.packets);
+            let load = |site: &SiteRow| (site.now.packets, site.total.packets);
             load(other).cmp(&load(one))
         });
         Self { sites, interval }
@@ -142,7 +139,7 @@ impl Table {
             "packets_per_second": self.rate(),
             "total_packets": self.total(),
             "total_sites": self.sites.len(),
-            "sites": self.sites.iter().take(limit).map(Site::json).collect::<Vec<_>>(),
+            "sites": self.sites.iter().take(limit).map(SiteRow::json).collect::<Vec<_>>(),
         })
     }
 }
@@ -156,7 +153,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn site(self, source: DropSource, key: [String; KEY.len()], interval: Duration) -> Site {
+    fn site(self, source: DropSource, key: [String; KEY.len()], interval: Duration) -> SiteRow {
         let Self { now, total, subnets } = self;
         let live = now.packets != 0;
         let mut subnets: Vec<(String, u64)> = subnets
@@ -165,7 +162,7 @@ impl Gathered {
             .filter(|(_, packets)| *packets != 0)
             .collect();
         subnets.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
-        Site {
+        SiteRow {
             source,
             key,
             now,
@@ -218,7 +215,7 @@ mod tests {
     #[test]
     fn without_new_drops_subnets_are_those_since_the_start() {
         let rows = [dropped(1, &format!("{FILTER} office wired"), 5)];
-        let table = Table::new(&rows, &rows, Duration::from_secs(1));
+        let table = SiteTable::new(&rows, &rows, Duration::from_secs(1));
         assert_eq!(table.sites[0].now, DropCount::default());
         assert_eq!(table.sites[0].subnets, [("office".to_owned(), 5)]);
     }

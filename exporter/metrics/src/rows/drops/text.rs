@@ -1,19 +1,16 @@
 //! The table of drop sites as text, as wide and high as wanted. Pure.
 
-use super::table::{Site, Table};
+use super::table::{SiteRow, SiteTable};
 use std::{fmt::Write, time::Duration};
 
-/// How much fits.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// Columns of text.
     pub width: usize,
-    /// Sites.
     pub sites: usize,
 }
 
 /// Lines of text, each with its end. `elapsed` is the time since the start.
-pub fn lines(table: &Table, elapsed: Duration, size: Size) -> String {
+pub fn lines(table: &SiteTable, elapsed: Duration, size: Size) -> String {
     let sites = table.sites.len();
     let mut lines = vec![
         format!(
@@ -39,7 +36,7 @@ pub fn lines(table: &Table, elapsed: Duration, size: Size) -> String {
     })
 }
 
-fn columns(site: &Site) -> [String; 8] {
+fn columns(site: &SiteRow) -> [String; 8] {
     let way = if site.direction() == "transmit" { "out" } else { "in" };
     [
         rate(site.rate),

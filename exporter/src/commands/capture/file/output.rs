@@ -1,14 +1,11 @@
 //! Where captured packets go: a file, standard output or a pipe, and the next file when one is full.
-//!
-//! A pipe that nobody reads for a while must not keep a signal from being heard: before each write that could wait, the
-//! pipe and the signals are waited for together.
 
 use super::rotation::{Rotation, numbered};
-use crate::{commands::capture::stop::Stop, lifecycle::signals};
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+use crate::lifecycle::signals::{
+    self,
+    stop::{Grace, Stop, Written},
 };
+use nix::errno::Errno;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
@@ -36,17 +33,13 @@ pub enum OutputError {
     NotAFile,
     /// There has to be a name for the files.
     #[error("-w {path:?}: this names a folder; name a file, for example drops.pcapng in it")]
-    Folder {
-        /// What was given.
-        path: PathBuf,
-    },
+    Folder { path: PathBuf },
     /// Nothing begins the next file.
     #[error("--rotate-files needs --rotate-size or --rotate-duration")]
     NeverRotated,
     /// A file cannot be made.
     #[error("-w {}: {source}; name a file in a folder where this user may write", path.display())]
     Open {
-        /// Its path.
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
@@ -61,18 +54,6 @@ pub enum OutputError {
     },
 }
 
-/// How much of what was to be written is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// All.
-    All,
-    /// Nobody reads any more.
-    Closed,
-    /// Nobody read in the time that is left after a signal.
-    Stuck,
-}
-
-/// An open file.
 #[derive(Debug)]
 pub struct Output {
     file: File,
@@ -168,13 +149,13 @@ impl Output {
         Ok(())
     }
 
-    /// Writes all of it. Whoever reads slowly is waited for, but for [`PATIENCE`] only after a signal.
+    /// Writes all of it. Whoever reads slowly is waited for, but for [`GRACE`] only after a signal.
     ///
     /// # Errors
     /// [`OutputError::Write`] when it takes no more for another reason than that nobody reads.
     pub fn write(&mut self, bytes: &[u8], stop: &mut Stop) -> Result<Written, OutputError> {
         let result = if self.may_wait {
-            self.write_waiting(bytes, stop)
+            stop.write(&self.file, bytes)
         } else {
             self.file.write_all(bytes).map(|()| Written::All)
         };
@@ -190,44 +171,10 @@ impl Output {
             }),
         }
     }
-
-    fn write_waiting(&mut self, bytes: &[u8], stop: &mut Stop) -> io::Result<Written> {
-        /// `PIPE_BUF`: a pipe that is ready takes as much at once.
-        const AT_ONCE: usize = 4096;
-        /// How often it is looked whether the time is over, in milliseconds.
-        const STEP: u8 = 100;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            if stop.is_over() {
-                return Ok(Written::Stuck);
-            }
-            let mut waited = [
-                PollFd::new(self.file.as_fd(), PollFlags::POLLOUT),
-                PollFd::new(stop.signals(), PollFlags::POLLIN),
-            ];
-            if let Err(error) = poll(&mut waited, PollTimeout::from(STEP))
-                && error != Errno::EINTR
-            {
-                return Err(error.into());
-            }
-            let [output, signals] = waited.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
-            if !signals.is_empty() {
-                stop.take_signal(PATIENCE);
-            }
-            if output.contains(PollFlags::POLLERR) {
-                return Ok(Written::Closed);
-            }
-            if output.contains(PollFlags::POLLOUT) {
-                let written = self.file.write(&rest[..rest.len().min(AT_ONCE)])?;
-                rest = rest.get(written..).unwrap_or_default();
-            }
-        }
-        Ok(Written::All)
-    }
 }
 
 /// How long a reader is waited for once the capture has been told to end.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const GRACE: Grace = Grace::InAll(Duration::from_secs(5));
 
 /// Where the file `number` lies; 0 when there is only one.
 fn place(path: &Path, rotation: Rotation, number: u64) -> PathBuf {
@@ -318,7 +265,7 @@ mod tests {
     fn full_files_are_followed_by_the_next_and_the_oldest_goes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("drops.pcapng");
-        let mut stop = Stop::new(None).unwrap();
+        let mut stop = Stop::new(None, GRACE).unwrap();
         let mut output = Output::open(&path, rotated()).unwrap();
         for _ in 0..3 {
             assert!(!output.is_full(0, 0));

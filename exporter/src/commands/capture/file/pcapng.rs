@@ -18,14 +18,10 @@ use pcap_file::{
 };
 use std::{borrow::Cow, collections::HashMap, mem, time::Duration};
 
-/// Who captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The processor's architecture.
     pub hardware: String,
-    /// The kernel.
     pub os: String,
-    /// This program.
     pub application: String,
 }
 
@@ -40,7 +36,6 @@ pub struct Interface {
     pub link: Link,
 }
 
-/// A packet.
 #[derive(Clone, Debug)]
 pub struct Packet<'a> {
     /// Nanoseconds since 1970.
@@ -174,7 +169,7 @@ impl Section {
     }
 
     /// Counts packets of an interface that did not get there.
-    pub fn lost(&mut self, interface: u32, packets: u64) {
+    pub fn add_tail_drops(&mut self, interface: u32, packets: u64) {
         if let Some(counts) = self.counts.get_mut(interface as usize) {
             counts.tail_drops += packets;
         }
@@ -258,7 +253,7 @@ mod tests {
         }
         assert_eq!(section.find("eth0", "the device eth0"), Some(0));
         assert_eq!(section.find("eth0", "another"), None);
-        section.lost(1, 7);
+        section.add_tail_drops(1, 7);
         let mut bytes = section.take();
         section.end(BEGUN + 2).unwrap();
         bytes.extend(section.take());

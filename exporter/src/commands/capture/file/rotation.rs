@@ -1,5 +1,6 @@
 //! When the next file begins, and how the files are called. Pure.
 
+use crate::cli::capture::RotationArguments;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -32,6 +33,13 @@ impl Rotation {
     /// The file whose time is over when the file `number` begins.
     pub fn expired(&self, number: u64) -> Option<u64> {
         number.checked_sub(self.files?).filter(|expired| *expired > 0)
+    }
+}
+
+impl From<RotationArguments> for Rotation {
+    fn from(arguments: RotationArguments) -> Self {
+        let RotationArguments { size, duration, files } = arguments;
+        Self { size, duration, files }
     }
 }
 

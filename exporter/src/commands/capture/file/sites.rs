@@ -1,7 +1,7 @@
 //! What is known of each site: whether its packets pass the filter, and what the file says of them. Asks for names once.
 
 use super::{link::Link, pcapng::Interface};
-use crate::commands::capture::filter::{Filter, Names};
+use crate::commands::capture::filter::{CaptureFilter, SiteNames};
 use common::drops::{Direction, Protocol, capture::Site};
 use std::{collections::HashMap, rc::Rc};
 use tcpvitals_kernel::read::packets::device;
@@ -47,7 +47,7 @@ impl Known {
 /// All sites that were met.
 #[derive(Debug)]
 pub struct Sites {
-    filter: Filter,
+    filter: CaptureFilter,
     classes: Classes,
     known: HashMap<Site, Rc<Known>>,
     /// Namespace and ifindex to name: packets forget their device on their way through the kernel.
@@ -56,7 +56,7 @@ pub struct Sites {
 
 impl Sites {
     /// None yet.
-    pub fn new(filter: Filter, classes: Classes) -> Self {
+    pub fn new(filter: CaptureFilter, classes: Classes) -> Self {
         Self {
             filter,
             classes,
@@ -80,7 +80,7 @@ impl Sites {
         let interface = self.device(site, namer);
         let marks = site.marks() | coarse(&reason, |name| namer.has_reason(name));
         let is_packet = self.classes.is_packet(&reason, &location, marks);
-        let names = Names {
+        let names = SiteNames {
             class: self.classes.of(&reason, &location, marks),
             reason,
             location,
@@ -89,7 +89,7 @@ impl Sites {
             interface,
         };
         let passes = is_packet && self.filter.passes(&names);
-        let Names {
+        let SiteNames {
             reason,
             location,
             class,
@@ -183,13 +183,13 @@ mod tests {
         }
     }
 
-    fn sites(filter: Filter) -> Sites {
+    fn sites(filter: CaptureFilter) -> Sites {
         Sites::new(filter, Classes::new(&[]))
     }
 
     #[test]
     fn a_device_that_is_forgotten_is_remembered() {
-        let mut sites = sites(Filter::default());
+        let mut sites = sites(CaptureFilter::default());
         let mut check = |site: Site, name: &str, description: &str| {
             let (known, _) = sites.get(&site, &mut Kernel);
             assert_eq!(known.device, (name.to_owned(), description.to_owned()));
@@ -205,9 +205,12 @@ mod tests {
 
     #[test]
     fn a_site_is_new_once_and_its_comment_says_why() {
-        let mut sites = sites(Filter {
-            protocols: vec![Protocol::Tcp],
-            ..Filter::default()
+        let mut sites = sites(CaptureFilter {
+            labels: tcpvitals_metrics::rows::drops::filter::DropFilter {
+                values: vec![(tcpvitals_config::DropLabel::Protocol, vec!["tcp".to_owned()])],
+                ..Default::default()
+            },
+            ..CaptureFilter::default()
         });
         let (known, is_new) = sites.get(&site("eth0", 4, 9), &mut Kernel);
         assert_eq!(

@@ -2,13 +2,13 @@
 
 use super::{
     link::{frame, usual_link},
-    output::{Output, OutputError, Written},
+    output::{Output, OutputError},
     pcapng::{Origin, Packet, Section},
     sites::{Namer, Sites},
 };
-use crate::commands::capture::{
-    order::{Ordered, Timed},
-    stop::Stop,
+use crate::{
+    commands::capture::order::{Ordered, Timed},
+    lifecycle::signals::stop::{Stop, Written},
 };
 use common::drops::capture::{Head, Site};
 use pcap_file::PcapError;
@@ -21,7 +21,6 @@ pub enum WriteError {
     /// It takes no more, or the next one cannot be made.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The encoder refuses.
     #[error("encode pcapng: {0}")]
     Encode(#[from] PcapError),
 }
@@ -29,7 +28,6 @@ pub enum WriteError {
 /// A packet that was sent.
 #[derive(Debug)]
 pub struct Sent {
-    /// What precedes it.
     pub head: Head,
     /// Its bytes.
     pub bytes: Vec<u8>,
@@ -80,7 +78,6 @@ impl Writer {
         })
     }
 
-    /// Where it goes.
     pub const fn output(&self) -> &Output {
         &self.output
     }
@@ -160,7 +157,7 @@ impl Writer {
                 Some(interface) => interface,
                 None => self.section.interface(&known.interface(usual_link(site)))?,
             };
-            self.section.lost(interface, more);
+            self.section.add_tail_drops(interface, more);
             self.total.tail_drops += more;
         }
         Ok(())

@@ -5,7 +5,7 @@ use tcpvitals_config::{Config, numbering::Numbering};
 fn setting(yaml: &str) -> Setting {
     let config = Config::from_yaml(yaml, "test.yaml").unwrap();
     Setting {
-        names: Names::new(&config, &Numbering::new(&config)),
+        names: TraceNames::new(&config, &Numbering::new(&config)),
         clock_base: 1_700_000_000_000_000_000,
     }
 }
@@ -26,7 +26,7 @@ fn read_all(bytes: &[u8]) -> (Vec<Item>, Option<String>) {
 }
 
 fn lost(count: u64) -> Item {
-    Item::Lost(Lost { now: 7, count })
+    Item::Lost(LostEvents { now: 7, count })
 }
 
 fn file(items: &[Item]) -> Vec<u8> {

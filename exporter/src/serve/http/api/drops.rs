@@ -1,39 +1,30 @@
 //! `/api/v1/drops`: rows of drops as the metric has them, and where in the function. Pure: rows and parameters in, JSON out.
 
 use super::{
-    query::{Query, WrongParameter},
+    query::{Asked, ORDERING, Query, WrongParameter},
     rows::Page,
 };
-use common::{
-    drops::{Direction, DropSource, Protocol},
-    net::connection::ConnectionType,
-};
+use common::drops::DropSource;
 use serde_json::{Map, Value, json};
-use tcpvitals_config::{Class, DropLabel};
+use tcpvitals_config::DropLabel;
 use tcpvitals_metrics::{
     labels::OTHER,
-    rows::drops::{self, Dropped, SortKey, filter::Filter},
+    rows::drops::{self, Dropped, SortKey, filter::DropFilter},
 };
 
-/// Its parameters.
-pub const PARAMETERS: [&str; 11] = [
-    "source",
-    "location",
-    "reason",
-    "class",
-    "protocol",
-    "direction",
-    "subnet",
-    "connection_type",
-    "sort",
-    "order",
-    "limit",
-];
+pub fn parameters() -> Vec<&'static str> {
+    let labels = DropLabel::ALL.map(DropLabel::as_str);
+    [SOURCE].into_iter().chain(labels).chain(ORDERING).collect()
+}
+
+/// Who says that it was dropped.
+const SOURCE: &str = "source";
 
 /// What is wanted of the rows.
 #[derive(Debug)]
 pub struct Wanted {
-    filter: Filter,
+    source: Option<DropSource>,
+    filter: DropFilter,
     key: SortKey,
     reversed: bool,
     limit: usize,
@@ -45,38 +36,20 @@ impl Wanted {
     /// # Errors
     /// [`WrongParameter`].
     pub fn parse(text: &str) -> Result<Self, WrongParameter> {
-        let query = Query::parse(text, &PARAMETERS)?;
+        let query = Query::parse(text, &parameters())?;
         let sources = DropSource::ALL.map(|source| (source.as_str(), source));
-        let mut filter = Filter {
-            source: query.choice("source", &sources)?,
-            ..Filter::default()
-        };
+        let source = query.choice(SOURCE, &sources)?;
+        let mut filter = DropFilter::default();
         for label in DropLabel::ALL {
-            let name = label.as_str();
-            let closed = match label {
-                DropLabel::Location | DropLabel::Reason => {
-                    filter
-                        .patterns
-                        .extend(query.glob(name)?.map(|glob| (label, vec![glob])));
-                    continue;
-                }
-                DropLabel::Subnet => None,
-                DropLabel::Class => Some(Class::ALL.map(Class::as_str).to_vec()),
-                DropLabel::Protocol => Some(Protocol::ALL.map(Protocol::as_str).to_vec()),
-                DropLabel::Direction => Some(vec![Direction::Receive.as_str(), Direction::Transmit.as_str()]),
-                DropLabel::ConnectionType => Some(ConnectionType::ALL.map(ConnectionType::as_str).to_vec()),
-            };
-            if let Some(mut words) = closed {
-                words.extend((!words.contains(&OTHER)).then_some(OTHER));
-                let words: Vec<(&str, ())> = words.into_iter().map(|word| (word, ())).collect();
-                query.choice(name, &words)?;
+            match query.label(label.row(), &[OTHER])? {
+                Some(Asked::Pattern(glob)) => filter.patterns.push((label, vec![glob])),
+                Some(Asked::Value(value)) => filter.values.push((label, vec![value])),
+                None => {}
             }
-            filter
-                .values
-                .extend(query.text(name).map(|value| (label, vec![value.to_owned()])));
         }
         let key = query.choice("sort", &SortKey::all())?.unwrap_or(SortKey::Packets);
         Ok(Self {
+            source,
             filter,
             key,
             reversed: query.reversed(!matches!(key, SortKey::Label(_)))?,
@@ -84,15 +57,16 @@ impl Wanted {
         })
     }
 
-    /// The answer.
     pub fn answer(&self, rows: &[Dropped]) -> Value {
-        let mut wanted: Vec<Dropped> = rows.iter().filter(|row| self.filter.matches(row)).cloned().collect();
+        let is_wanted = |row: &&Dropped| {
+            self.source.is_none_or(|source| source == row.source) && self.filter.matches(|label| row.label(label))
+        };
+        let mut wanted: Vec<Dropped> = rows.iter().filter(is_wanted).cloned().collect();
         drops::sort(&mut wanted, self.key, self.reversed);
         Page::cut(wanted, self.limit).json("drops", row)
     }
 }
 
-/// One row.
 fn row(dropped: &Dropped) -> Value {
     let Dropped {
         id: _,
@@ -102,8 +76,12 @@ fn row(dropped: &Dropped) -> Value {
         count,
     } = dropped;
     let mut row: Map<String, Value> = Map::new();
-    row.insert("source".to_owned(), json!(source.as_str()));
-    row.extend(labels.iter().map(|(name, value)| (String::from(*name), json!(value))));
+    row.insert(SOURCE.to_owned(), json!(source.as_str()));
+    row.extend(
+        labels
+            .iter()
+            .map(|(label, value)| (label.word.to_owned(), json!(value))),
+    );
     let offset = place.as_ref().map(|place| place.offset);
     row.insert("offset_bytes".to_owned(), json!(offset));
     row.insert(
@@ -118,7 +96,7 @@ fn row(dropped: &Dropped) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tcpvitals_metrics::rows::{drops::Place, samples::dropped};
+    use tcpvitals_metrics::rows::{drops::CodeAddress, samples::dropped};
 
     fn rows() -> Vec<Dropped> {
         vec![
@@ -182,14 +160,17 @@ mod tests {
     #[test]
     fn a_place_is_told_by_function_offset_and_module_and_never_by_address() {
         let mut dropped = rows().remove(0);
-        let mut at = |place: Option<Place>| {
+        let mut at = |place: Option<CodeAddress>| {
             dropped.place = place;
             let row = row(&dropped);
             assert_eq!(row.get("address"), None);
             [&row["offset_bytes"], &row["module"]].map(Value::clone)
         };
         let module = Some("nf_tables".to_owned());
-        assert_eq!(at(Some(Place { offset: 16, module })), [json!(16), json!("nf_tables")]);
+        assert_eq!(
+            at(Some(CodeAddress { offset: 16, module })),
+            [json!(16), json!("nf_tables")]
+        );
         assert_eq!(at(None), [Value::Null, Value::Null]);
     }
 }

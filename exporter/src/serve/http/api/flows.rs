@@ -1,24 +1,17 @@
 //! `/api/v1/flows`: live flows. Pure: flows and parameters in, JSON out.
 
 use super::{
-    query::{Query, WrongParameter},
+    query::{Asked, ORDERING, Query, WrongParameter},
     rows::Page,
 };
-use common::{net::connection::ConnectionType, tcp::group::Role};
 use serde_json::Value;
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::flows::{self, LiveFlow, SortKey};
 
-/// Its parameters.
-pub const PARAMETERS: [&str; 7] = [
-    "subnet",
-    "connection_type",
-    "app_protocol",
-    "role",
-    "sort",
-    "order",
-    "limit",
-];
+pub fn parameters() -> Vec<&'static str> {
+    let labels = TcpLabel::ALL.map(TcpLabel::as_str);
+    labels.into_iter().chain(ORDERING).collect()
+}
 
 /// The key that is used unless another is asked for.
 const USUAL: &str = "transmitted_data_bytes";
@@ -38,26 +31,24 @@ impl Wanted {
     /// # Errors
     /// [`WrongParameter`].
     pub fn parse(text: &str) -> Result<Self, WrongParameter> {
-        let query = Query::parse(text, &PARAMETERS)?;
-        let types = ConnectionType::ALL.map(|kind| (kind.as_str(), ()));
-        query.choice("connection_type", &types)?;
-        let roles = [Role::Unknown, Role::Client, Role::Server].map(|role| (role.as_str(), ()));
-        query.choice("role", &roles)?;
+        let query = Query::parse(text, &parameters())?;
+        let mut values = Vec::new();
+        for label in TcpLabel::ALL {
+            if let Some(Asked::Value(value)) = query.label(label.row(), &[])? {
+                values.push((label, value));
+            }
+        }
         let keys = SortKey::all();
         let usual = || keys.iter().find(|(word, _)| *word == USUAL).map(|(_, key)| *key);
         let key = query.choice("sort", &keys)?.or_else(usual).unwrap_or(SortKey::Remote);
-        let values = TcpLabel::ALL
-            .iter()
-            .filter_map(|label| Some((*label, query.text(label.as_str())?.to_owned())));
         Ok(Self {
-            values: values.collect(),
+            values,
             key,
             reversed: query.reversed(key.falls())?,
             limit: query.limit()?,
         })
     }
 
-    /// The answer.
     pub fn answer(&self, flows: &[LiveFlow]) -> Value {
         self.page(flows).json("flows", |flow| Value::Object(flow.json()))
     }

@@ -4,17 +4,22 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tcpvitals_config::Glob;
+use tcpvitals_config::{
+    Glob,
+    label::{Row, Values},
+};
 
 /// How many rows an answer has unless it is asked for another number, and how many it has at most.
 pub const LIMIT: (usize, usize) = (100, 10_000);
+
+/// Parameters of every list of rows.
+pub const ORDERING: [&str; 3] = ["sort", "order", "limit"];
 
 /// What is wrong with a parameter: the body of an answer with status 400.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WrongParameter {
     /// One sentence: what is wrong, and what is allowed.
     pub error: String,
-    /// Its name.
     pub parameter: String,
     /// What it may be, or which parameters there are.
     pub allowed: Vec<String>,
@@ -28,6 +33,14 @@ impl WrongParameter {
             allowed,
         }
     }
+}
+
+/// What a label is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Value(String),
+    /// What a pattern fits.
+    Pattern(Glob),
 }
 
 /// The parameters of one request.
@@ -59,6 +72,25 @@ impl Query {
     /// The text of a parameter.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// What a label is asked to be; `further` are words besides those of a closed set.
+    ///
+    /// # Errors
+    /// [`WrongParameter`] when it cannot be that.
+    pub fn label(&self, row: &Row, further: &[&'static str]) -> Result<Option<Asked>, WrongParameter> {
+        let name = row.label.word;
+        match row.values {
+            Values::Patterns => return Ok(self.glob(name)?.map(Asked::Pattern)),
+            Values::Words(words) => {
+                let words = words();
+                let further = further.iter().filter(|word| !words.contains(*word));
+                let words: Vec<(&str, ())> = words.iter().chain(further).map(|word| (*word, ())).collect();
+                self.choice(name, &words)?;
+            }
+            Values::Names => {}
+        }
+        Ok(self.text(name).map(|text| Asked::Value(text.to_owned())))
     }
 
     /// One of a closed set of values.

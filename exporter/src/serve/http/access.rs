@@ -19,7 +19,6 @@ pub const REMEDY: &str = "flows name the peers of this host, so they are not sho
                           --web.enable-flows";
 
 impl FlowAccess {
-    /// For an address.
     pub fn new(enabled: bool, address: IpAddr) -> Self {
         Self {
             enabled,

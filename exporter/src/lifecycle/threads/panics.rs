@@ -72,7 +72,7 @@ mod tests {
         let output = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                &format!("lifecycle::panics::tests::{test}"),
+                &format!("lifecycle::threads::panics::tests::{test}"),
                 "--ignored",
                 "--nocapture",
             ])

@@ -1,15 +1,10 @@
-//! The command line of `capture`.
+//! The arguments of `capture`.
 
-use super::{extcap::ExtcapArguments, filter::Filter};
-use crate::commands::capture::file::rotation::Rotation;
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
-use common::drops::{Direction, Protocol};
+use super::labels::CaptureLabels;
+use clap::Args;
 use ipnet::IpNet;
 use std::{path::PathBuf, time::Duration};
-use tcpvitals_config::{self as config, Class, Drops, Glob};
+use tcpvitals_config::{self as config, Glob};
 
 /// Of `capture`.
 #[derive(Clone, Debug, Args)]
@@ -50,53 +45,45 @@ pub struct CaptureArguments {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Filters (a packet has to be one of each kind that is given)")]
 pub struct FilterArguments {
-    /// Drop reasons, with * for any text: NETFILTER_DROP or TCP_*
-    #[arg(long = "reason", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
-    pub reasons: Vec<Glob>,
-    /// Kernel functions, with * for any text: nft_*
-    #[arg(long = "location", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
-    pub locations: Vec<Glob>,
-    /// Classes
-    #[arg(long = "class", value_name = "CLASS", value_delimiter = ',', value_parser = one_of(&Class::ALL, Class::as_str))]
-    pub classes: Vec<Class>,
-    /// Protocols
-    #[arg(long = "protocol", value_name = "PROTOCOL", value_delimiter = ',', value_parser = one_of(&Protocol::ALL, Protocol::as_str))]
-    pub protocols: Vec<Protocol>,
+    /// Labels of drops.
+    #[command(flatten)]
+    pub labels: CaptureLabels,
     /// Networks or addresses of the source or the destination: 10.0.0.0/8 or 2001:db8::1
     #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = config::network)]
     pub addresses: Vec<IpNet>,
     /// Devices, with * for any text: eth*
     #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
     pub devices: Vec<Glob>,
-    /// Which way the packet went
-    #[arg(long = "direction", value_name = "DIRECTION", value_delimiter = ',', value_parser = one_of(&DIRECTIONS, Direction::as_str))]
-    pub directions: Vec<Direction>,
 }
 
-const DIRECTIONS: [Direction; 2] = [Direction::Receive, Direction::Transmit];
-
-impl FilterArguments {
-    /// The filter that they are together with the configuration, but for addresses.
-    pub fn filter(&self, drops: &Drops) -> Filter {
-        let Self {
-            reasons,
-            locations,
-            classes,
-            protocols,
-            addresses: _,
-            devices,
-            directions,
-        } = self.clone();
-        Filter {
-            reasons,
-            locations,
-            classes,
-            protocols,
-            directions,
-            interfaces: devices,
-            ignored: drops.ignore.clone(),
-        }
-    }
+/// What Wireshark asks.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Wireshark's extcap (called by Wireshark)")]
+pub struct ExtcapArguments {
+    /// Name the interfaces
+    #[arg(long = "extcap-interfaces")]
+    pub interfaces: bool,
+    /// Wireshark's version
+    #[arg(long = "extcap-version", value_name = "VERSION")]
+    pub wireshark: Option<String>,
+    /// The interface that the other questions are about
+    #[arg(long = "extcap-interface", value_name = "NAME")]
+    pub interface: Option<String>,
+    /// Name its link types
+    #[arg(long = "extcap-dlts")]
+    pub link_types: bool,
+    /// Name its options
+    #[arg(long = "extcap-config")]
+    pub options: bool,
+    /// Capture from it
+    #[arg(long = "capture", requires = "fifo")]
+    pub capture: bool,
+    /// Where Wireshark reads
+    #[arg(long = "fifo", value_name = "FILE")]
+    pub fifo: Option<PathBuf>,
+    /// A capture filter; there are options instead
+    #[arg(long = "extcap-capture-filter", value_name = "FILTER")]
+    pub filter: Option<String>,
 }
 
 /// How many files.
@@ -116,25 +103,6 @@ pub struct RotationArguments {
     pub files: Option<u64>,
 }
 
-impl From<RotationArguments> for Rotation {
-    fn from(arguments: RotationArguments) -> Self {
-        let RotationArguments { size, duration, files } = arguments;
-        Self { size, duration, files }
-    }
-}
-
 fn size(text: &str) -> Result<u64, String> {
     config::size(text, 1024..=1 << 50)
-}
-
-/// One of the words of a closed set.
-fn one_of<T: Copy + Send + Sync + 'static>(
-    all: &'static [T],
-    word: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> {
-    let words = all.iter().map(move |value| word(*value));
-    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(move |chosen| {
-        let value = all.iter().find(|value| word(**value) == chosen);
-        value.copied().ok_or("not one of them")
-    })
 }

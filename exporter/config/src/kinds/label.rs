@@ -1,0 +1,239 @@
+//! The labels that a configuration chooses from, one row each: the word, the OTLP attribute, what it may be, and who asks for it
+//! by a flag. Configuration, schema, API, command line, trace, OTLP and reference pages read the rows; `tcpvitals-metrics/labels`
+//! says what each is read from.
+
+use super::sets::Class;
+use common::{
+    drops::{Direction, Protocol},
+    net::connection::ConnectionType,
+    tcp::group::Role,
+};
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+};
+
+/// What a label is called, by Prometheus and by OTLP. Two of the same word are the same.
+#[derive(Debug)]
+pub struct Label {
+    /// The label.
+    pub word: &'static str,
+    /// The attribute: of OpenTelemetry's semantic conventions where they have one.
+    pub attribute: &'static str,
+}
+
+impl Label {
+    /// A label and its attribute.
+    pub const fn new(word: &'static str, attribute: &'static str) -> Self {
+        Self { word, attribute }
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Label {}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Label {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Sets of labels are compared often, and mostly hold the same ones.
+        if std::ptr::eq(self, other) {
+            Ordering::Equal
+        } else {
+            self.word.cmp(other.word)
+        }
+    }
+}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.word.hash(state);
+    }
+}
+
+/// What a label may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// Names of the configuration.
+    Names,
+    /// Names of the kernel, asked for by patterns.
+    Patterns,
+    /// These words.
+    Words(fn() -> Vec<&'static str>),
+}
+
+/// A command with flags that choose by labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// `capture`
+    Capture,
+    /// `drops`
+    Drops,
+    /// `trace`
+    Trace,
+}
+
+/// All that there is to know of a label.
+#[derive(Debug)]
+pub struct Row {
+    /// What it is called.
+    pub label: Label,
+    /// What it may be.
+    pub values: Values,
+    /// The flag that asks for it, if there is one.
+    pub flag: Option<Flag>,
+}
+
+/// A flag that chooses by a label.
+#[derive(Debug)]
+pub struct Flag {
+    /// The commands that have it.
+    pub of: &'static [Asker],
+    /// Its name.
+    pub name: &'static str,
+    /// What its values are called.
+    pub value: &'static str,
+    /// Its help.
+    pub help: &'static str,
+}
+
+impl Row {
+    const fn new(label: Label, values: Values) -> Self {
+        Self {
+            label,
+            values,
+            flag: None,
+        }
+    }
+
+    const fn flag(mut self, of: &'static [Asker], name: &'static str, value: &'static str, help: &'static str) -> Self {
+        self.flag = Some(Flag { of, name, value, help });
+        self
+    }
+}
+
+/// A set of labels: an enum of their rows, in the order of the documentation.
+macro_rules! labels {
+    ($(#[$about:meta])* $set:ident: $($(#[$what:meta])* $label:ident = $row:expr,)+) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $set {
+            $($(#[$what])* $label,)+
+        }
+
+        impl $set {
+            /// Every label, in the order of the documentation.
+            pub const ALL: [Self; [$(stringify!($label)),+].len()] = [$(Self::$label),+];
+
+            /// Its row.
+            pub fn row(self) -> &'static Row {
+                static ROWS: &[Row] = &[$($row),+];
+                &ROWS[self as usize]
+            }
+
+            /// What it is called.
+            pub fn label(self) -> &'static Label {
+                &self.row().label
+            }
+
+            /// Its word.
+            pub fn as_str(self) -> &'static str {
+                self.label().word
+            }
+        }
+    };
+}
+
+const SUBNET: Label = Label::new("subnet", "tcpvitals.subnet");
+const CONNECTION_TYPE: Label = Label::new("connection_type", "network.connection.type");
+const CONNECTION_TYPES: Values = Values::Words(|| ConnectionType::ALL.map(ConnectionType::as_str).to_vec());
+const ROLES: Values = Values::Words(|| [Role::Unknown, Role::Client, Role::Server].map(Role::as_str).to_vec());
+const CLASSES: Values = Values::Words(|| Class::ALL.map(Class::as_str).to_vec());
+const PROTOCOLS: Values = Values::Words(|| Protocol::ALL.map(Protocol::as_str).to_vec());
+const DIRECTIONS: Values = Values::Words(|| {
+    [Direction::Receive, Direction::Transmit]
+        .map(Direction::as_str)
+        .to_vec()
+});
+const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
+
+labels! {
+    /// A label of the TCP metrics.
+    TcpLabel:
+    /// The network of the remote address.
+    Subnet = Row::new(SUBNET, Values::Names).flag(
+        &[Asker::Trace],
+        "subnet",
+        "NAME",
+        "Only connections whose remote address is in one of these subnets; several are separated by commas, or the flag is repeated",
+    ),
+    /// What carries the flow.
+    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).flag(
+        &[Asker::Trace],
+        "connection-type",
+        "TYPE",
+        "Only connections over these types",
+    ),
+    /// The protocol, by the server's port.
+    AppProtocol = Row::new(Label::new("app_protocol", "network.protocol.name"), Values::Names),
+    /// Client or server.
+    Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES),
+}
+
+labels! {
+    /// A label of the drop metrics that can be switched off (`source` cannot).
+    DropLabel:
+    /// The kernel function that dropped.
+    Location = Row::new(Label::new("location", "tcpvitals.drop.location"), Values::Patterns).flag(
+        OF_DROPS,
+        "location",
+        "PATTERN",
+        "Only drops in these kernel functions, in which * stands for any text: nft_*",
+    ),
+    /// The kernel's reason.
+    Reason = Row::new(Label::new("reason", "tcpvitals.drop.reason"), Values::Patterns).flag(
+        OF_DROPS,
+        "reason",
+        "PATTERN",
+        "Only drops with these reasons, in which * stands for any text: NETFILTER_DROP or TCP_*",
+    ),
+    /// What the drop means to an operator.
+    Class = Row::new(Label::new("class", "tcpvitals.drop.class"), CLASSES).flag(
+        OF_DROPS,
+        "class",
+        "CLASS",
+        "Only drops of these classes; several are separated by commas, or the flag is repeated",
+    ),
+    /// The L3 and L4 protocol.
+    Protocol = Row::new(Label::new("protocol", "network.transport"), PROTOCOLS).flag(
+        &[Asker::Capture],
+        "protocol",
+        "PROTOCOL",
+        "Only drops of these protocols",
+    ),
+    /// Receive or transmit.
+    Direction = Row::new(Label::new("direction", "network.io.direction"), DIRECTIONS).flag(
+        &[Asker::Capture],
+        "direction",
+        "DIRECTION",
+        "Only drops in these directions",
+    ),
+    /// The network of the remote address.
+    Subnet = Row::new(SUBNET, Values::Names).flag(
+        &[Asker::Drops],
+        "subnet",
+        "NAME",
+        "Only drops of these subnets, by their names in the configuration",
+    ),
+    /// What carried the packet.
+    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
+}

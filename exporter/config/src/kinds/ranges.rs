@@ -1,0 +1,24 @@
+//! Ranges of numbers: what the parser takes and the schema says.
+
+use std::ops::RangeInclusive;
+
+type Range = RangeInclusive<u64>;
+
+/// `limits.memory`, in bytes.
+pub(crate) const MEMORY: Range = 16 << 10..=4 << 30;
+/// `limits.series`
+pub(crate) const SERIES: Range = 100..=10_000_000;
+/// `limits.connections_per_peer`
+pub(crate) const CONNECTIONS_PER_PEER: Range = 1..=400;
+/// `limits.subnets`: those of the largest list that a file can hold.
+pub(crate) const SUBNETS: Range = 1..=400_000;
+/// `collect.max_age`
+pub(crate) const MAX_AGE_MS: Range = 0..=3_600_000;
+/// `otlp.interval`
+pub(crate) const INTERVAL_MS: Range = 1_000..=3_600_000;
+/// `otlp.timeout`
+pub(crate) const TIMEOUT_MS: Range = 100..=600_000;
+pub(crate) const PORTS: Range = 1..=65535;
+/// Prefix lengths by which addresses may be named.
+pub(crate) const IPV4_BITS: Range = 1..=32;
+pub(crate) const IPV6_BITS: Range = 1..=128;

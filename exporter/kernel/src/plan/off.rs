@@ -1,0 +1,49 @@
+//! Why a program does not run. The sentence is the value of a label too: of a closed set, but for the kernel's own words.
+
+use common::map::detail::Detail;
+
+/// Why a program does not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Off {
+    /// This level of detail does without it.
+    #[error("tcp.detail is {}", .0.as_str())]
+    Detail(Detail),
+    /// Drops are not measured.
+    #[error("drops.enabled is false")]
+    Drops,
+    /// `trace` does not need it.
+    #[error("trace adds nothing up")]
+    Trace,
+    /// `capture` does not need it.
+    #[error("capture takes packets that the network stack drops")]
+    Capture,
+    /// The kernel lacks its hook.
+    #[error("this kernel has no tracepoint {0}")]
+    NoTracepoint(&'static str),
+    /// The kernel lacks its iterator.
+    #[error("this kernel has no iterator {0}")]
+    NoIterator(&'static str),
+    /// The kernel does not say for which listener a packet was.
+    #[error("this kernel's tracepoint kfree_skb has no argument rx_sk")]
+    NoListener,
+    /// Programs cannot give types to addresses.
+    #[error("this kernel gives no types to addresses (bpf_rdonly_cast)")]
+    NoCasts,
+    /// There is nothing for a second program to do.
+    #[error("this kernel skips no run of a program")]
+    NoSkips,
+    /// A second program would count twice.
+    #[error("this kernel does not tell whether a task can lose its processor within a tracepoint")]
+    NoPreemptCount,
+    /// The kernel lacks a field.
+    #[error("the field {global} is missing{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NoField {
+        /// The field's global.
+        global: &'static str,
+        /// What its type information says.
+        why: Option<String>,
+    },
+    /// The kernel does not take the program, in its own words.
+    #[error("{0}")]
+    Refused(String),
+}

@@ -1,0 +1,226 @@
+//! The metric table applied to a labelled snapshot.
+
+use super::{
+    metric::{Accessor, Metric, Points},
+    table::{self, METRICS},
+    value::{Value, number, seconds},
+};
+use crate::{
+    labels::{LabelSet, Labelled},
+    snapshot::{Group, Push, Refusal},
+};
+use common::{map::lost::Lost, tcp::group::Counter};
+use std::{sync::Arc, time::Duration};
+use tcpvitals_config::label::Label;
+
+/// All families of one snapshot, in the order of the table. A metric that is off has none.
+#[derive(Debug)]
+pub struct Families(pub Vec<Family>);
+
+impl Families {
+    /// When every counter was 0, as the time since 1970: at the start of the exporter, by `process_start_time_seconds`. A series that
+    /// appears later was 0 until then.
+    pub fn started(&self) -> Option<Duration> {
+        let Self(families) = self;
+        let own = |family: &&Family| family.metric.name == table::PROCESS_START;
+        let point = families.iter().find(own)?.points.first()?;
+        match point.value {
+            Value::Number(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            Value::Count(_) | Value::Histogram(_) => None,
+        }
+    }
+}
+
+/// A metric and its series.
+#[derive(Debug)]
+pub struct Family {
+    pub metric: &'static Metric,
+    pub points: Vec<Point>,
+}
+
+impl Family {
+    /// What the exporter does not know of itself is no metric, such as pushes when nothing is to be pushed.
+    fn says_nothing(&self) -> bool {
+        let may = matches!(
+            self.metric.source,
+            Accessor::Pushes(_) | Accessor::Answers | Accessor::Refused(_) | Accessor::Exporter(_)
+        );
+        may && self.points.is_empty()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Labels of the scope.
+    pub labels: LabelSet,
+    /// Names and values of the metric's own labels.
+    pub own: Vec<(&'static Label, String)>,
+    pub value: Value,
+}
+
+impl Point {
+    /// All labels and their values.
+    pub fn all_labels(&self) -> impl Iterator<Item = (&'static Label, &str)> {
+        let all = self.labels.iter().chain(&self.own);
+        all.map(|(label, value)| (*label, value.as_str()))
+    }
+}
+
+/// Applies the table to a labelled snapshot.
+pub fn build(labelled: &Labelled<'_>) -> Families {
+    let coverage = &labelled.snapshot.coverage;
+    let mut families: Vec<Family> = METRICS
+        .iter()
+        .filter(|metric| metric.why_off(coverage).is_none())
+        .map(|metric| Family {
+            metric,
+            points: points(metric, labelled),
+        })
+        .filter(|family| !family.says_nothing())
+        .collect();
+    let series = families.iter().map(|family| family.points.len()).sum::<usize>();
+    for family in &mut families {
+        if matches!(family.metric.source, Accessor::Series) {
+            family.points = vec![alone(Vec::new(), Value::Number(number(series as u64 + 1)))];
+        }
+    }
+    Families(families)
+}
+
+fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
+    let snapshot = labelled.snapshot;
+    let jiffy = snapshot.jiffy;
+    let of_groups = |value: &dyn Fn(&Group) -> Option<Value>| -> Vec<Point> {
+        let groups = labelled.groups.iter();
+        groups
+            .filter_map(|(labels, group)| Some(point(labels, Vec::new(), value(group)?)))
+            .collect()
+    };
+    let one = |value: f64| vec![alone(Vec::new(), Value::Number(value))];
+    match metric.source {
+        Accessor::Counters(points) => counters(metric, points, labelled, Value::Count),
+        Accessor::Jiffies(points) => counters(metric, points, labelled, |jiffies| {
+            Value::Number(seconds(jiffies, jiffy))
+        }),
+        Accessor::GroupGauge(gauge) => of_groups(&|group| gauge(group, jiffy).map(Value::Number)),
+        Accessor::GroupHistogram(histogram) => of_groups(&|group| {
+            let histogram = histogram(group, jiffy);
+            (histogram.count() != 0).then_some(Value::Histogram(histogram))
+        }),
+        Accessor::Drops(sources, count) => {
+            let known = labelled
+                .drops
+                .iter()
+                .filter(|((_, source), _)| sources.contains(source));
+            known
+                .map(|((labels, source), row)| point(labels, own(metric, &[source.as_str()]), Value::Count(count(row))))
+                .collect()
+        }
+        Accessor::Algorithms => {
+            let live = snapshot.algorithms.iter();
+            live.map(|(name, live)| alone(own(metric, &[name]), Value::Number(number(*live))))
+                .collect()
+        }
+        Accessor::Programs => {
+            let programs = snapshot.coverage.programs.iter();
+            programs
+                .map(|program| {
+                    let reason = program.off.as_deref().unwrap_or("");
+                    let attached = if program.off.is_none() { 1.0 } else { 0.0 };
+                    alone(
+                        own(metric, &[program.name, program.hook, reason]),
+                        Value::Number(attached),
+                    )
+                })
+                .collect()
+        }
+        Accessor::Misses => {
+            let misses = snapshot.misses.iter();
+            misses
+                .map(|(program, misses)| alone(own(metric, &[program]), Value::Count(misses.lost())))
+                .collect()
+        }
+        Accessor::Lost(points) => {
+            let count = |lost: Lost| snapshot.lost.get(lost as usize).copied().unwrap_or(0);
+            points
+                .iter()
+                .map(|(values, lost)| alone(own(metric, values), Value::Count(count(*lost))))
+                .collect()
+        }
+        Accessor::SeriesOverflow => {
+            let refused = ["tcp", "drops"].into_iter().zip(labelled.refused);
+            refused
+                .map(|(metrics, refused)| alone(own(metric, &[metrics]), Value::Count(refused as u64)))
+                .collect()
+        }
+        // Filled in when all others are known.
+        Accessor::Series => Vec::new(),
+        Accessor::Groups => {
+            let used = snapshot.groups.iter().filter(|row| row.key.is_some()).count();
+            one(number(used as u64))
+        }
+        // The slot `other` is no place for a group of its own.
+        Accessor::GroupCapacity => one(f64::from(snapshot.capacity.groups - 1)),
+        Accessor::Pushes(points) => {
+            let counts = snapshot.exporter.pushes.iter().flat_map(|pushes| {
+                let count = |push: Push| pushes.counts.get(push as usize).copied().unwrap_or(0);
+                points.iter().map(move |(values, push)| (values, count(*push)))
+            });
+            counts
+                .map(|(values, count)| alone(own(metric, values), Value::Count(count)))
+                .collect()
+        }
+        Accessor::Answers => {
+            let answers = snapshot.exporter.served.iter().flat_map(|served| &served.answers);
+            answers
+                .map(|(code, count)| alone(own(metric, &[&code.to_string()]), Value::Count(*count)))
+                .collect()
+        }
+        Accessor::Refused(points) => {
+            let counts = snapshot.exporter.served.iter().flat_map(|served| {
+                let count = |why: Refusal| served.refused.get(why as usize).copied().unwrap_or(0);
+                points.iter().map(move |(values, why)| (values, count(*why)))
+            });
+            counts
+                .map(|(values, count)| alone(own(metric, values), Value::Count(count)))
+                .collect()
+        }
+        Accessor::BuildInfo => vec![alone(own(metric, &[env!("CARGO_PKG_VERSION")]), Value::Number(1.0))],
+        Accessor::Exporter(value) | Accessor::Process(value) => value(&snapshot.exporter).map(one).unwrap_or_default(),
+    }
+}
+
+fn counters(
+    metric: &Metric,
+    points: Points<Counter>,
+    labelled: &Labelled<'_>,
+    value: impl Fn(u64) -> Value,
+) -> Vec<Point> {
+    let of_group = |(labels, group): (&LabelSet, &Group)| {
+        let row = points
+            .iter()
+            .map(|(values, counter)| point(labels, own(metric, values), value(group.counters.get(*counter))));
+        row.collect::<Vec<_>>()
+    };
+    labelled.groups.iter().flat_map(of_group).collect()
+}
+
+fn own(metric: &Metric, values: &[&str]) -> Vec<(&'static Label, String)> {
+    metric
+        .labels
+        .iter()
+        .zip(values.iter().map(|value| String::from(*value)))
+        .collect()
+}
+
+fn point(labels: &LabelSet, own: Vec<(&'static Label, String)>, value: Value) -> Point {
+    Point {
+        labels: Arc::clone(labels),
+        own,
+        value,
+    }
+}
+
+fn alone(own: Vec<(&'static Label, String)>, value: Value) -> Point {
+    point(&Arc::from([]), own, value)
+}

@@ -1,0 +1,461 @@
+//! What is counted of TCP, by label set and by algorithm.
+
+use super::metric;
+use crate::families::{
+    metric::{
+        Accessor,
+        Kind::{Counter as C, Gauge as G, Histogram as H},
+        Metric,
+        Unit::{Bytes, Counted, Seconds, Segments},
+    },
+    value::{HistogramValue, number, seconds},
+};
+use common::{
+    histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
+    kernel::{
+        fields::global,
+        programs::{
+            CONGESTION, DROPS, FOLD, FOLD_LISTENERS as LISTENERS, RESET_RECEIVED, RESET_SENT, RETRANSMIT, SEGMENTS,
+            STATE, SYNACK,
+        },
+    },
+    tcp::group::Counter,
+};
+use std::time::Duration;
+use tcpvitals_config::label::Label;
+
+const MICROSECOND: Duration = Duration::from_micros(1);
+const CHRONO: &[&str] = &[
+    global::TCP_SOCK_CHRONO_TYPE,
+    global::TCP_SOCK_CHRONO_START,
+    global::TCP_SOCK_CHRONO_BUSY,
+    global::TCP_SOCK_CHRONO_RECEIVE_WINDOW,
+    global::TCP_SOCK_CHRONO_SEND_BUFFER,
+];
+const DIRECTION: Label = Label::new("direction", "network.io.direction");
+const CAUSE: Label = Label::new("cause", "tcpvitals.tcp.cause");
+const SEGMENT: Label = Label::new("segment", "tcpvitals.tcp.segment");
+const LIMIT: Label = Label::new("limit", "tcpvitals.tcp.limit");
+const STATE_ENTERED: Label = Label::new("state", "tcpvitals.tcp.state");
+const ALGORITHM: Label = Label::new("algorithm", "tcpvitals.tcp.algorithm");
+/// Why an operation failed: the conventions have one attribute for it.
+const FAILURE: Label = Label::new("reason", "error.type");
+
+pub(super) const METRICS: &[Metric] = &[
+    metric(
+        "tcp_segments",
+        Counted("{segment}"),
+        C,
+        "TCP segments of established connections, the handshake's included but for a server's SYN-ACK, which is sent before there \
+         is a connection",
+        "tcp_sock.segs_out, segs_in",
+        Accessor::Counters(&[
+            (&["transmit"], Counter::SegmentsTransmitted),
+            (&["receive"], Counter::SegmentsReceived),
+        ]),
+    )
+    .by(&[DIRECTION])
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SEGS_OUT, global::TCP_SOCK_SEGS_IN]),
+    metric(
+        "tcp_data_segments",
+        Counted("{segment}"),
+        C,
+        "TCP segments with payload, retransmissions included",
+        "tcp_sock.data_segs_out, data_segs_in",
+        Accessor::Counters(&[
+            (&["transmit"], Counter::DataSegmentsTransmitted),
+            (&["receive"], Counter::DataSegmentsReceived),
+        ]),
+    )
+    .by(&[DIRECTION])
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DATA_SEGS_OUT, global::TCP_SOCK_DATA_SEGS_IN]),
+    metric(
+        "tcp_data",
+        Bytes,
+        C,
+        "TCP payload; on transmit with retransmissions, on receive what came in order, where a FIN counts as one byte",
+        "tcp_sock.bytes_sent, bytes_received",
+        Accessor::Counters(&[
+            (&["transmit"], Counter::DataBytesTransmitted),
+            (&["receive"], Counter::DataBytesReceived),
+        ]),
+    )
+    .by(&[DIRECTION])
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_BYTES_SENT, global::TCP_SOCK_BYTES_RECEIVED]),
+    metric(
+        "tcp_retransmitted_segments",
+        Counted("{segment}"),
+        C,
+        "TCP segments sent again, SYNs apart, those that this host then refused included: cause loss while the sender was in the \
+         state Loss (a time-out), other else",
+        "tcp_sock.total_retrans, split by inet_connection_sock.icsk_ca_state at tracepoints tcp_retransmit_skb, tcp_cong_state_set",
+        Accessor::Counters(&[
+            (&["loss"], Counter::RetransmittedSegmentsLoss),
+            (&["other"], Counter::RetransmittedSegmentsOther),
+        ]),
+    )
+    .by(&[CAUSE])
+    .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_TOTAL_RETRANS]),
+    metric(
+        "tcp_retransmitted",
+        Bytes,
+        C,
+        "TCP payload sent again, by cause as for segments",
+        "tcp_sock.bytes_retrans, split as the segments",
+        Accessor::Counters(&[
+            (&["loss"], Counter::RetransmittedBytesLoss),
+            (&["other"], Counter::RetransmittedBytesOther),
+        ]),
+    )
+    .by(&[CAUSE])
+    .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_BYTES_RETRANS]),
+    metric(
+        "tcp_handshake_retransmits",
+        Counted("{segment}"),
+        C,
+        "SYNs (as client) and SYN-ACKs (as server) sent again; SYNs that this host then refused are among them, such SYN-ACKs are \
+         not; the connection type of a SYN-ACK is not known yet",
+        "tracepoints tcp_retransmit_skb, tcp_retransmit_synack",
+        Accessor::Counters(&[
+            (&["syn"], Counter::SynRetransmits),
+            (&["synack"], Counter::SynAckRetransmits),
+        ]),
+    )
+    .by(&[SEGMENT])
+    .needs(&[RETRANSMIT, SYNACK], &[]),
+    metric(
+        "tcp_locally_dropped_segments",
+        Counted("{segment}"),
+        C,
+        "TCP segments of a local connection, SYNs and SYN-ACKs included, that this host itself dropped on their way out; data that \
+         TCP learns of at once is sent again without counting as retransmitted",
+        "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
+        Accessor::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
+    )
+    .needs(&[DROPS, STATE], &[global::SK_BUFF_SK]),
+    metric(
+        "tcp_duplicate_acks",
+        Counted("{segment}"),
+        C,
+        "Duplicate acknowledgments received (RFC 5681)",
+        "tracepoint tcp_probe: TCP header against tcp_sock.snd_una, snd_wnd, packets_out",
+        Accessor::Counters(&[(&[], Counter::DuplicateAcks)]),
+    )
+    .needs(
+        &[SEGMENTS],
+        &[global::TCP_SOCK_SND_UNA, global::TCP_SOCK_SND_WND, global::TCP_SOCK_PACKETS_OUT, global::TCP_SOCK_SND_WSCALE],
+    ),
+    metric(
+        "tcp_sacks",
+        Counted("{segment}"),
+        C,
+        "Segments received with a selective acknowledgment (RFC 2018)",
+        "tracepoint tcp_probe: TCP options",
+        Accessor::Counters(&[(&[], Counter::Sacks)]),
+    )
+    .needs(&[SEGMENTS], &[]),
+    metric(
+        "tcp_sack_blocks",
+        Counted("{block}"),
+        C,
+        "Blocks in received selective acknowledgments (RFC 2018)",
+        "tracepoint tcp_probe: TCP options",
+        Accessor::Counters(&[(&[], Counter::SackBlocks)]),
+    )
+    .needs(&[SEGMENTS], &[]),
+    metric(
+        "tcp_out_of_order_segments",
+        Counted("{segment}"),
+        C,
+        "Segments received beyond the next expected byte",
+        "tcp_sock.rcv_ooopack",
+        Accessor::Counters(&[(&[], Counter::OutOfOrderSegments)]),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_RCV_OOOPACK]),
+    metric(
+        "tcp_dsacks",
+        Counted("{segment}"),
+        C,
+        "Segments that the peer reported to have received twice, by duplicate SACK (RFC 2883): unnecessary retransmissions, and \
+         copies that the network made",
+        "tcp_sock.dsack_dups",
+        Accessor::Counters(&[(&[], Counter::Dsacks)]),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DSACK_DUPS]),
+    metric(
+        "tcp_reordering_events",
+        Counted("{event}"),
+        C,
+        "Times that the sender found its segments reordered by the network",
+        "tcp_sock.reord_seen",
+        Accessor::Counters(&[(&[], Counter::ReorderingEvents)]),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_REORD_SEEN]),
+    metric(
+        "tcp_ecn_marked_segments",
+        Counted("{segment}"),
+        C,
+        "Segments acknowledged with an echo of the mark of congestion: with RFC 3168 the peer echoes one mark until the sender has \
+         answered it, so this is no number of marks; with Accurate ECN and DCTCP it is close to one",
+        "tcp_sock.delivered_ce",
+        Accessor::Counters(&[(&[], Counter::EcnMarkedSegments)]),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_DELIVERED_CE]),
+    metric(
+        "tcp_rtt",
+        Seconds,
+        H,
+        "Round-trip time: with tcp.detail full every unambiguous sample, with essential the smoothed value at each collection \
+         and at close",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Accessor::GroupHistogram(|group, _| {
+            let sum = |micros| seconds(micros, MICROSECOND);
+            HistogramValue::new(&group.counters.rtt, 2, RTT_FIRST_EXPONENT, sum)
+        }),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_RACK_RTT_US, global::TCP_SOCK_RACK_MSTAMP, global::TCP_SOCK_SRTT_US]),
+    metric(
+        "tcp_rtt_min",
+        Seconds,
+        G,
+        "Smallest round-trip time in the lives of the live connections",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Accessor::GroupGauge(|group, _| micros(group.samples.rtt_min)),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_rtt_max",
+        Seconds,
+        G,
+        "Largest round-trip time in the lives of the live connections",
+        "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
+        Accessor::GroupGauge(|group, _| micros(group.samples.rtt_max)),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_rto_min",
+        Seconds,
+        G,
+        "Smallest retransmission time-out of the live connections, at their round-trip samples",
+        "inet_connection_sock.icsk_rto",
+        Accessor::GroupGauge(|group, jiffy| jiffies(group.samples.rto_min, jiffy)),
+    )
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
+    metric(
+        "tcp_rto_max",
+        Seconds,
+        G,
+        "Largest retransmission time-out of the live connections, at their round-trip samples",
+        "inet_connection_sock.icsk_rto",
+        Accessor::GroupGauge(|group, jiffy| jiffies(group.samples.rto_max, jiffy)),
+    )
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
+    metric(
+        "tcp_smoothed_rtt",
+        Seconds,
+        H,
+        "Smoothed round-trip time (RFC 6298), one observation per live connection and collection",
+        "tcp_sock.srtt_us",
+        Accessor::GroupHistogram(|group, _| time(&group.samples.smoothed_rtt, MICROSECOND)),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SRTT_US]),
+    metric(
+        "tcp_congestion_window",
+        Segments,
+        H,
+        "Congestion window, one observation per live connection and collection",
+        "tcp_sock.snd_cwnd",
+        Accessor::GroupHistogram(|group, _| size(&group.samples.congestion_window)),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SND_CWND]),
+    metric(
+        "tcp_slow_start_threshold",
+        Segments,
+        H,
+        "Slow-start threshold, one observation per collection and live connection that has one (none before the first congestion)",
+        "tcp_sock.snd_ssthresh",
+        Accessor::GroupHistogram(|group, _| size(&group.samples.slow_start_threshold)),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SND_SSTHRESH]),
+    metric(
+        "tcp_mss",
+        Bytes,
+        H,
+        "Maximum segment size in use, one observation per live connection and collection",
+        "tcp_sock.mss_cache",
+        Accessor::GroupHistogram(|group, _| size(&group.samples.mss)),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_MSS_CACHE]),
+    metric(
+        "tcp_rto",
+        Seconds,
+        H,
+        "Retransmission time-out (RFC 6298), one observation per live connection and collection",
+        "inet_connection_sock.icsk_rto",
+        Accessor::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy)),
+    )
+    .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
+    metric(
+        "tcp_sender_busy",
+        Seconds,
+        C,
+        "Time in which connections had data to send or in flight",
+        "tcp_sock.chrono_stat, as tcpi_busy_time",
+        Accessor::Jiffies(&[(&[], Counter::SenderBusyJiffies)]),
+    )
+    .needs(&[FOLD, STATE], CHRONO),
+    metric(
+        "tcp_sender_limited",
+        Seconds,
+        C,
+        "Part of the busy time in which the sender had to wait for the peer's receive window, or for room in its own send buffer",
+        "tcp_sock.chrono_stat, as tcpi_rwnd_limited and tcpi_sndbuf_limited",
+        Accessor::Jiffies(&[
+            (&["receive_window"], Counter::ReceiveWindowJiffies),
+            (&["send_buffer"], Counter::SendBufferJiffies),
+        ]),
+    )
+    .by(&[LIMIT])
+    .needs(&[FOLD, STATE], CHRONO),
+    metric(
+        "tcp_congestion_events",
+        Counted("{event}"),
+        C,
+        "Entries into a congestion state",
+        "tracepoint tcp_cong_state_set",
+        Accessor::Counters(&[
+            (&["disorder"], Counter::DisorderEntries),
+            (&["cwr"], Counter::CwrEntries),
+            (&["recovery"], Counter::RecoveryEntries),
+            (&["loss"], Counter::LossEntries),
+        ]),
+    )
+    .by(&[STATE_ENTERED])
+    .needs(&[CONGESTION], &[]),
+    metric(
+        "tcp_connections",
+        Counted("{connection}"),
+        G,
+        "Live connections",
+        "iterator bpf_sk_storage_map",
+        Accessor::GroupGauge(|group, _| Some(number(group.samples.live))),
+    )
+    .needs(&[FOLD, STATE], &[]),
+    metric(
+        "tcp_connections_by_algorithm",
+        Counted("{connection}"),
+        G,
+        "Live connections by congestion-control algorithm",
+        "tcp_congestion_ops.name",
+        Accessor::Algorithms,
+    )
+    .by(&[ALGORITHM])
+    .needs(&[FOLD, STATE], &[global::ICSK_CA_OPS, global::TCP_CONGESTION_OPS_NAME]),
+    metric(
+        "tcp_connections_opened",
+        Counted("{connection}"),
+        C,
+        "Connections established",
+        "tracepoint inet_sock_set_state",
+        Accessor::Counters(&[(&[], Counter::Opened)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connections_closed",
+        Counted("{connection}"),
+        C,
+        "Established connections that have ended; TIME-WAIT does not count as life",
+        "tracepoint inet_sock_set_state",
+        Accessor::Counters(&[(&[], Counter::Closed)]),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connections_failed",
+        Counted("{connection}"),
+        C,
+        "Active opens that failed; unanswered and cancelled are those that the application gave up, after a SYN was retransmitted \
+         and before; no_route and no_local_port failed before their SYN",
+        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft, tcp_sock.segs_out, total_retrans",
+        Accessor::Counters(&[
+            (&["refused"], Counter::FailedRefused),
+            (&["timed_out"], Counter::FailedTimedOut),
+            (&["unanswered"], Counter::FailedUnanswered),
+            (&["cancelled"], Counter::FailedCancelled),
+            (&["reset"], Counter::FailedReset),
+            (&["host_unreachable"], Counter::FailedHostUnreachable),
+            (&["network_unreachable"], Counter::FailedNetworkUnreachable),
+            (&["prohibited"], Counter::FailedProhibited),
+            (&["no_route"], Counter::FailedNoRoute),
+            (&["no_local_port"], Counter::FailedNoLocalPort),
+            (&["other"], Counter::FailedOther),
+        ]),
+    )
+    .by(&[FAILURE])
+    .needs(&[STATE], &[global::SOCK_ERR]),
+    metric(
+        "tcp_listen_drops",
+        Counted("{connection}"),
+        C,
+        "Handshakes that a listener of this host turned away, SYNs and last ACKs, each time they came; whose they were is not \
+         known, so the subnet is none",
+        "sock.sk_drops of listeners, without what tracepoint kfree_skb reports for them; sk_ack_backlog, icsk_accept_queue.qlen",
+        Accessor::Counters(&[
+            (&["accept_queue_full"], Counter::ListenDropsAcceptQueue),
+            (&["syn_queue_full"], Counter::ListenDropsSynQueue),
+            (&["other"], Counter::ListenDropsOther),
+        ]),
+    )
+    .by(&[CAUSE])
+    .needs(&[LISTENERS, DROPS, STATE], &[]),
+    metric(
+        "tcp_resets",
+        Counted("{segment}"),
+        C,
+        "TCP resets sent and received, those of handshakes that are not over included; older kernels (6.1) report neither those that \
+         are sent without a connection nor those that end a server's handshake",
+        "tracepoints tcp_send_reset, tcp_receive_reset; kfree_skb for a server's handshake",
+        Accessor::Counters(&[
+            (&["transmit"], Counter::ResetsTransmitted),
+            (&["receive"], Counter::ResetsReceived),
+        ]),
+    )
+    .by(&[DIRECTION])
+    .needs(&[RESET_SENT, RESET_RECEIVED], &[]),
+    metric(
+        "tcp_handshake",
+        Seconds,
+        H,
+        "Time of the handshake: from the first SYN to established as client; as server the round trip of the SYN-ACK that was \
+         answered (none without TCP timestamps if it was sent again)",
+        "tracepoint inet_sock_set_state; tcp_sock.srtt_us",
+        Accessor::GroupHistogram(|group, _| time(&group.counters.handshake, MICROSECOND)),
+    )
+    .needs(&[STATE], &[]),
+    metric(
+        "tcp_connection_duration",
+        Seconds,
+        H,
+        "Time from established to closed, of connections whose beginning was seen",
+        "tracepoint inet_sock_set_state",
+        Accessor::GroupHistogram(|group, _| time(&group.counters.duration, MICROSECOND)),
+    )
+    .needs(&[STATE], &[]),
+];
+
+/// 0 is no value.
+fn micros(value: u32) -> Option<f64> {
+    jiffies(value, MICROSECOND)
+}
+
+/// 0 is no value.
+fn jiffies(value: u32, jiffy: Duration) -> Option<f64> {
+    (value != 0).then(|| seconds(value.into(), jiffy))
+}
+
+fn time<const N: usize>(histogram: &Histogram<N>, unit: Duration) -> HistogramValue {
+    HistogramValue::new(histogram, 0, TIME_FIRST_EXPONENT, |sum| seconds(sum, unit))
+}
+
+fn size<const N: usize>(histogram: &Histogram<N>) -> HistogramValue {
+    HistogramValue::new(histogram, 0, SIZE_FIRST_EXPONENT, number)
+}

@@ -1,0 +1,76 @@
+//! Values of metrics, in base units.
+
+use common::histogram::Histogram;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A whole number that never falls.
+    Count(u64),
+    Number(f64),
+    Histogram(HistogramValue),
+}
+
+/// A histogram in base units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramValue {
+    /// Sum of the values.
+    pub sum: f64,
+    /// Prometheus schema and OpenTelemetry scale: 2^schema buckets per power of two.
+    pub schema: i32,
+    /// Index of the first bucket in a Prometheus native histogram: its upper bound is 2^(first / 2^schema).
+    pub first: i32,
+    /// Values per bucket, not cumulative; the last one also holds what is larger.
+    pub buckets: Vec<u64>,
+}
+
+impl HistogramValue {
+    pub(super) fn new<const N: usize>(
+        histogram: &Histogram<N>,
+        schema: i32,
+        first: i32,
+        sum: impl Fn(u64) -> f64,
+    ) -> Self {
+        Self {
+            sum: sum(histogram.sum),
+            schema,
+            first,
+            buckets: histogram.buckets.to_vec(),
+        }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Upper bound and count, not cumulative, of classic buckets: one per power of two, and one for the rest.
+    pub fn classic(&self) -> Vec<(f64, u64)> {
+        let per_octave = 1 << self.schema;
+        let mut classic = Vec::new();
+        let mut count = 0;
+        let last = self.buckets.len().saturating_sub(1);
+        for (exponent, (index, bucket)) in (self.first..).zip(self.buckets.iter().enumerate()) {
+            count += bucket;
+            if index != last && exponent.rem_euclid(per_octave) == 0 {
+                classic.push((f64::exp2(f64::from(exponent / per_octave)), count));
+                count = 0;
+            }
+        }
+        classic.push((f64::INFINITY, count));
+        classic
+    }
+}
+
+/// A count as a metric's number: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "metrics are f64")]
+pub const fn number(count: u64) -> f64 {
+    count as f64
+}
+
+/// `count` times a unit of time, in seconds. One division at the end, so that 105 us is 0.000105 s and not a little less.
+pub fn seconds(count: u64, unit: Duration) -> f64 {
+    const NANOSECONDS: f64 = 1e9;
+    #[expect(clippy::cast_precision_loss, reason = "units are far below a second")]
+    let unit = unit.as_nanos() as f64;
+    number(count) * unit / NANOSECONDS
+}

@@ -1,0 +1,19 @@
+//! The arguments of `doctor`.
+
+use super::values::Output;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArguments {
+    /// Configuration file; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}

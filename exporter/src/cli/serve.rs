@@ -1,0 +1,66 @@
+//! The arguments of `serve`.
+
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArguments {
+    /// Configuration file; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Address to serve on; `:PORT` is every address
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
+    pub listen_address: SocketAddr,
+    /// File that says who may ask, and how; without one everybody may, over plain HTTP
+    ///
+    /// It holds TLS, passwords and headers in the format of the Prometheus exporter-toolkit. It and the files that it names are
+    /// read again when they change.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+    /// Path of the metrics
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
+    pub telemetry_path: String,
+    /// Re-read the configuration file when it changes, as SIGHUP does
+    ///
+    /// The web configuration, and every key and certificate that either of them names, are read again in any case.
+    #[arg(long = "config.watch", requires = "config_file")]
+    pub config_watch: bool,
+    /// Let POST /-/reload re-read the configuration file, as SIGHUP does
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
+    /// Let /api/v1/flows show the addresses of peers to everybody who may ask
+    ///
+    /// Without it only where the address is a loopback address, or passwords or certificates of clients are asked for.
+    #[arg(long = "web.enable-flows")]
+    pub enable_flows: bool,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    full.parse().map_err(|_invalid| {
+        "expected an address and a port, for example 127.0.0.1:10717, [::1]:10717 or :10717".to_owned()
+    })
+}
+
+fn telemetry_path(text: &str) -> Result<String, String> {
+    let plain = text.starts_with('/')
+        && text.len() > 1
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
+    if !plain {
+        return Err("expected a path that begins with /, for example /metrics".to_owned());
+    }
+    if ["/healthz", "/readyz", "/-/reload"].contains(&text) || text.starts_with("/api/") {
+        return Err("this path is taken; expected another, for example /metrics".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,45 @@
+//! What the handlers share.
+
+use crate::{
+    lifecycle::host::Host,
+    serve::{
+        collect::Collector,
+        http::{access::FlowAccess, expositions::Expositions},
+        reload::Reloader,
+        web::Web,
+    },
+};
+use std::sync::Arc;
+use tcpvitals_metrics::{coverage::Coverage, encode::page};
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Service {
+    /// Collects when a scrape asks.
+    pub collector: Arc<Collector>,
+    /// Makes once what many ask for.
+    pub expositions: Expositions,
+    /// Re-reads the configuration, if that is allowed over HTTP.
+    pub reloader: Option<Arc<Reloader>>,
+    /// What runs, and what does not and why.
+    pub coverage: Coverage,
+    /// Path of the metrics.
+    pub telemetry_path: String,
+    /// Who may ask, besides what the guard before the routes lets through.
+    pub web: Arc<Web>,
+    /// Whether live flows may be shown.
+    pub flows: FlowAccess,
+    /// Which host and kernel.
+    pub host: Host,
+}
+
+impl Service {
+    /// What the page says of its host.
+    pub(super) fn about(&self) -> page::About<'_> {
+        page::About {
+            host: &self.host.name,
+            release: &self.host.release,
+            telemetry_path: &self.telemetry_path,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From arguments to a server, step by step: checked, bound, loaded, unprivileged, running. Each step takes the one before it, so
+//! that a step out of order does not compile: what needs privileges precedes their end, and their end the first thread.
+
+use crate::{
+    cli::ServeArguments,
+    lifecycle::{
+        clock::since_1970,
+        host::Host,
+        setup,
+        start::{self, StartError},
+        threads::{self, TooFew, panics},
+        worker::Worker,
+    },
+    serve::{
+        collect::{Collector, pushes::Tally},
+        error::ServeError,
+        http::{Service, access::FlowAccess, expositions::Expositions},
+        push,
+        reload::{self, Reloader, Sources, Wanted},
+        running::Running,
+        web::{Connections, Web, served::Served},
+    },
+};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tcpvitals_config::{Config, numbering::Numbering};
+use tcpvitals_kernel::{
+    Kernel,
+    plan::{Plan, purpose::Purpose},
+};
+use tokio::sync::watch;
+
+/// Arguments and files make sense, and the kernel has what they want.
+pub(super) struct Checked<'a> {
+    arguments: &'a ServeArguments,
+    sources: Sources,
+    wanted: Wanted,
+    kernel: start::Checked,
+}
+
+impl<'a> Checked<'a> {
+    /// Reads the files and the kernel's types.
+    pub(super) fn new(arguments: &'a ServeArguments) -> Result<Self, StartError> {
+        let (sources, wanted) = reload::read(arguments.config_file.as_deref());
+        let wanted = wanted?;
+        Web::read(arguments.web_config_file.as_deref())?;
+        Ok(Self {
+            kernel: start::Checked::new(&wanted.config, arguments.btf.as_deref(), Purpose::Serve)?,
+            arguments,
+            sources,
+            wanted,
+        })
+    }
+
+    /// Takes the address, while a port below 1024 may still be taken.
+    pub(super) fn bind(self) -> Result<Bound<'a>, ServeError> {
+        let address = self.arguments.listen_address;
+        let listener = bind(address).map_err(|source| ServeError::Listen { address, source })?;
+        Ok(Bound {
+            checked: self,
+            served_on: listener.local_addr().map_err(ServeError::Serve)?,
+            listener,
+        })
+    }
+}
+
+/// Every address means IPv4 alone where the kernel has no IPv6.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        bound => bound,
+    }
+}
+
+/// The address is taken.
+pub(super) struct Bound<'a> {
+    checked: Checked<'a>,
+    served_on: SocketAddr,
+    listener: TcpListener,
+}
+
+impl<'a> Bound<'a> {
+    /// Keeps only the capabilities that loading needs, and loads the programs.
+    pub(super) fn load(self) -> Result<Loaded<'a>, StartError> {
+        let Self {
+            checked,
+            served_on,
+            listener,
+        } = self;
+        let Checked {
+            arguments,
+            sources,
+            wanted,
+            kernel,
+        } = checked;
+        let permitted = kernel.keep_needed()?;
+        let server = Server {
+            arguments,
+            sources,
+            // Again, as it is read from now on: without the right to read what is for other users only.
+            web: Arc::new(Web::read(arguments.web_config_file.as_deref())?),
+            numbering: Numbering::new(&wanted.config),
+            wanted,
+            flows: FlowAccess::new(arguments.enable_flows, served_on.ip()),
+            listener,
+            started: since_1970(),
+        };
+        let contents = setup::tables(&server.wanted.config, &server.numbering);
+        Ok(Loaded {
+            kernel: permitted.load(contents, Kernel::load)?,
+            server,
+        })
+    }
+}
+
+/// All that a server has before it has threads, but for the programs.
+struct Server<'a> {
+    arguments: &'a ServeArguments,
+    sources: Sources,
+    wanted: Wanted,
+    listener: TcpListener,
+    flows: FlowAccess,
+    web: Arc<Web>,
+    numbering: Numbering,
+    /// When the programs began to count, since 1970.
+    started: Duration,
+}
+
+/// The programs run.
+pub(super) struct Loaded<'a> {
+    server: Server<'a>,
+    kernel: start::Loaded<Kernel>,
+}
+
+impl<'a> Loaded<'a> {
+    /// Gives up all capabilities.
+    pub(super) fn drop_capabilities(self) -> Result<Unprivileged<'a>, StartError> {
+        let Self { server, kernel } = self;
+        let kernel = kernel.drop_capabilities()?;
+        log(kernel.plan(), &server.wanted.config);
+        Ok(Unprivileged { server, kernel })
+    }
+}
+
+/// One line: what runs, and what does not and why.
+fn log(plan: &Plan, config: &Config) {
+    let attached = plan.programs.iter().filter(|planned| planned.off.is_none()).count();
+    let off = plan
+        .programs
+        .iter()
+        .filter_map(|planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?)));
+    let off: Vec<String> = off.collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        detail = config.tcp.detail.as_str(),
+        attached,
+        off = if off.is_empty() {
+            "none".to_owned()
+        } else {
+            off.join("; ")
+        },
+        "programs attached"
+    );
+}
+
+/// Nothing of the process needs privileges any more: it may have threads.
+pub(super) struct Unprivileged<'a> {
+    server: Server<'a>,
+    kernel: Kernel,
+}
+
+impl Unprivileged<'_> {
+    pub(super) fn start(self) -> Result<Running, StartError> {
+        let Self { server, kernel } = self;
+        let Server {
+            arguments,
+            sources,
+            wanted: Wanted { config, receiver },
+            listener,
+            flows,
+            web,
+            numbering,
+            started,
+        } = server;
+        let coverage = setup::coverage(kernel.plan());
+        let tally = Arc::new(Tally::default());
+        // Those that run tasks, and those for what takes long: an answer with many flows, a password.
+        let runtime = threads::runtime("tcpvitals", 2, 4)?;
+        let served = Arc::new(Served::new(config.limits.connections_per_peer));
+        let counted = (Arc::clone(&tally), Arc::clone(&served));
+        let collector = Arc::new(Collector::new(kernel, &config, numbering, counted, started)?);
+        let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
+        let (destination, pushed_to) = watch::channel(receiver);
+        let pushed = push::start(Arc::clone(&collector), tally, pushed_to)?;
+        let reloader = Arc::new(Reloader::new(
+            arguments.config_file.clone(),
+            Arc::clone(&files),
+            sources,
+            Arc::clone(&collector),
+            destination,
+        ));
+        let connections = Connections::new(served);
+        let last_push = {
+            let (reloader, pushed) = (Arc::clone(&reloader), Arc::clone(&pushed));
+            move || {
+                reloader.end();
+                pushed.wait();
+            }
+        };
+        panics::end_the_process(last_push).map_err(|error| TooFew::new(2, error))?;
+        let service = Service {
+            coverage,
+            collector,
+            expositions: Expositions::new(Arc::clone(&connections)),
+            reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
+            telemetry_path: arguments.telemetry_path.clone(),
+            web,
+            flows,
+            host: Host::read(),
+        };
+        Ok(Running {
+            runtime,
+            listener,
+            service,
+            connections,
+            reloader,
+            files,
+            pushed,
+            follows_config: arguments.config_watch,
+        })
+    }
+}
