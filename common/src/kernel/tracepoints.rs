@@ -53,6 +53,7 @@ tracepoints! {
     XdpCpumapEnqueue = "xdp_cpumap_enqueue";
     XdpCpumapKthread = "xdp_cpumap_kthread";
     TcpProbe = "tcp_probe";
+    TcpDestroySock = "tcp_destroy_sock";
 }
 
 impl Tracepoint {
@@ -88,6 +89,6 @@ mod tests {
             assert_eq!(Tracepoint::of_name(tracepoint.name()), Some(tracepoint));
             assert_eq!(tracepoint.nested().strip_suffix("_nested"), Some(tracepoint.name()));
         }
-        assert_eq!(Tracepoint::of_name("tcp_destroy_sock"), None);
+        assert_eq!(Tracepoint::of_name("iter_tcp"), None);
     }
 }

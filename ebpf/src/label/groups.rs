@@ -146,6 +146,13 @@ pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
     slot_of_labels(Address::NONE, ports, Some(Role::Server), connection)
 }
 
+/// The slot of an attempt that found no route to a remote address and port.
+#[inline(always)]
+pub(crate) fn slot_of_attempt(remote: Address, port: u16) -> u32 {
+    let ports = Ports { local: 0, remote: port };
+    slot_of_labels(remote, ports, Some(Role::Client), devices::UNKNOWN)
+}
+
 /// The slot of an event on a TCP packet that came in and belongs to no flow. Without a `role`, the ports tell it.
 #[inline(always)]
 pub(crate) fn slot_of_packet(packet: SkBuff, role: Option<Role>) -> u32 {

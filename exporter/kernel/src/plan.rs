@@ -67,19 +67,19 @@ const XDP_REDIRECT: &str = "xdp_redirect_err";
 
 /// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
 /// kernel does.
-const HELPERS: [&str; 2] = ["tcp_destroy_sock", "tcp_destroy_sock_again"];
+const HELPERS: [&str; 2] = ["delete_storage", "delete_storage_again"];
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
 pub static PROGRAMS: &[Program] = &[
     Program {
-        name: "tcp_destroy_sock",
+        name: "delete_storage",
         hook: Hook::Tracepoint("tcp_destroy_sock"),
         fields: &[],
         part: Part::Tcp,
     },
     Program {
-        name: "tcp_destroy_sock_again",
+        name: "delete_storage_again",
         hook: Hook::Tracepoint("tcp_destroy_sock"),
         fields: &[],
         part: Part::Tcp,
@@ -139,6 +139,12 @@ pub static PROGRAMS: &[Program] = &[
         name: "tcp_send_reset",
         hook: Hook::Tracepoint("tcp_send_reset"),
         fields: &[],
+        part: Part::Tcp,
+    },
+    Program {
+        name: "tcp_destroy_sock",
+        hook: Hook::Tracepoint("tcp_destroy_sock"),
+        fields: &["INET_SOCK_FLOW_DADDR", "TCP_SOCK_MSS_CLAMP", "TCP_SOCK_WRITE_SEQ"],
         part: Part::Tcp,
     },
     Program {
