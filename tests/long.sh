@@ -11,20 +11,22 @@ mkdir -p "$folder"
 rows=()
 status=0
 
-# long NAME COMMAND...: the last line that it says is its result.
+# long NAME COMMAND...: its result is what it says of kernels, of the tables of entries and of its end.
 long() {
     local name=$1 begin=$SECONDS code result
     shift
     printf '%s\n' "$*"
     "$@" 2>&1 | tee "$folder/$name.log"
     code=${PIPESTATUS[0]}
-    result=$(grep -E '^(vm: .*\): |soak: )' "$folder/$name.log" | sed 's/; boot .*//; s/|/\\|/g' | paste -sd ';' | sed 's/;/<br>/g')
+    result=$(grep -E '^(vm: .*\): |soak: | *note (healthy|losses)::)' "$folder/$name.log" |
+        sed -E 's/; boot .*//; s/^ *note (healthy|losses)::[a-z_]*/\1/; s/\|/\\|/g' | paste -sd ';' | sed 's/;/<br>/g')
     ((code == 0)) || status=1
     rows+=("| $name | \`$*\` | $((SECONDS - begin)) s | $( ((code == 0)) && echo passed || echo "failed, code $code")${result:+<br>$result} |")
 }
 
 long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
     hostile::
+long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.
 long interrupts cargo run --quiet --package tests --bin vm -- run --exporter target/release/tcpvitals --processors 2 --jobs 1 \

@@ -61,7 +61,9 @@ look_around() {
             return
         fi
     fi
-    if ! $as_root unshare --net true 2>/dev/null; then
+    if ! $as_root grep -Eq '^ *0 +0 +4294967295$' /proc/self/uid_map; then
+        leave_out 'root of a user namespace only, as in a rootless container' "${real[@]}"
+    elif ! $as_root unshare --net true 2>/dev/null; then
         leave_out 'network namespaces cannot be made here, as in a container' "${real[@]}"
     elif ! can 21 && ! { can 39 && can 38; }; then
         leave_out 'neither CAP_BPF with CAP_PERFMON nor CAP_SYS_ADMIN, as in a container' kernel '*' e2e '*'

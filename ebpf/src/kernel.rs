@@ -277,6 +277,13 @@ impl Sock {
         unsafe { load(load_pointer(self.0, &SOCK_COMMON_NET)?, &NET_INUM) }
     }
 
+    /// `sk_protocol` of a full socket.
+    #[inline(always)]
+    pub(crate) fn protocol(self) -> u16 {
+        // SAFETY: a member of `struct sock`.
+        unsafe { load(self.0, &SOCK_PROTOCOL) }.unwrap_or(0)
+    }
+
     /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {
@@ -409,6 +416,31 @@ impl TcpSock {
         match unsafe { load(self.0, &INET_SOCK_SPORT) } {
             Some(port) if port != 0 => u16::from_be(port),
             _ => self.as_sock().local_port(),
+        }
+    }
+
+    /// Where `connect()` wanted to go if no route led there: the destination of the route that was looked up, and its port, which is
+    /// only known of IPv4. None if the socket got beyond that, or was never to be connected. The kernel sets `mss_clamp` when it has
+    /// found a route, just before the connection's first state, and clears it again when it takes a connection back, but not
+    /// `write_seq`.
+    #[inline(always)]
+    pub(crate) fn unrouted(self) -> (Address, u16) {
+        // SAFETY: members of `struct tcp_sock` and of the structures that it begins with.
+        let (clamp, destination, port) = unsafe {
+            (
+                load(self.0, &TCP_SOCK_MSS_CLAMP),
+                load(self.0, &INET_SOCK_FLOW_DADDR).unwrap_or(0),
+                load(self.0, &INET_SOCK_FLOW_DPORT).unwrap_or(0),
+            )
+        };
+        if clamp != Some(0) || self.write_seq() != Some(0) {
+            return (Address::NONE, 0);
+        }
+        let remote = self.as_sock().remote();
+        match remote.family {
+            Address::V6 if remote.words != [0; 4] => (remote, 0),
+            Address::V4 if destination != 0 => (Address::from_v4(destination), u16::from_be(port)),
+            _ => (Address::NONE, 0),
         }
     }
 

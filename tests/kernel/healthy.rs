@@ -8,6 +8,7 @@ mod devices;
 mod echo;
 mod filters;
 mod link;
+mod options;
 mod sockets;
 mod streams;
 mod table;
@@ -35,6 +36,8 @@ struct Activity {
     benign: Benign,
     /// Counters of the kernel that count here, though nothing is lost.
     but: &'static [&'static str],
+    /// The type of its connections between hosts of the second subnet.
+    connections: Option<&'static str>,
 }
 
 /// How many packets of class `benign` an activity may have.
@@ -52,8 +55,13 @@ enum Benign {
 
 /// An entry of the table.
 const fn activity(name: &'static str, run: fn(&Stage) -> Result<()>) -> Entry<Activity> {
-    let benign = Benign::Once;
-    entry(name, Activity { run, benign, but: &[] })
+    let activity = Activity {
+        run,
+        benign: Benign::Once,
+        but: &[],
+        connections: None,
+    };
+    entry(name, activity)
 }
 
 impl Entry<Activity> {
@@ -64,6 +72,11 @@ impl Entry<Activity> {
 
     const fn but(mut self, counters: &'static [&'static str]) -> Self {
         self.case.but = counters;
+        self
+    }
+
+    const fn connections(mut self, connection_type: &'static str) -> Self {
+        self.case.connections = Some(connection_type);
         self
     }
 }
@@ -180,6 +193,12 @@ fn once(activity: &Activity, exporter: &Exporter<'_>, subnets: &[Subnet]) -> Res
         "nothing failed, but there is {}",
         failures.join(", ")
     );
+
+    if let Some(expected) = activity.connections {
+        let types = stage.opened_by_type(&scrape);
+        let is_right = types.keys().all(|found| found == expected) && types.values().sum::<f64>() > 0.0;
+        ensure!(is_right, "connections are {types:?}, not {expected}");
+    }
 
     let benign: f64 = own.iter().map(|row| row.packets).sum();
     #[expect(clippy::cast_precision_loss, reason = "a few packets")]

@@ -75,6 +75,8 @@ macro_rules! kernel_fields {
             SOCK_COMMON_NET: u64 = "sock_common" . "skc_net.net";
             INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
             INET_SOCK_MC_INDEX: u32 = "inet_sock" . "mc_index";
+            INET_SOCK_FLOW_DADDR: u32 = "inet_sock" . "cork.fl.u.ip4.daddr";
+            INET_SOCK_FLOW_DPORT: u16 = "inet_sock" . "cork.fl.u.ip4.uli.ports.dport";
             INET_SOCK_PINET6: u64 = "inet_sock" . "pinet6";
             IPV6_PINFO_MCAST_OIF: u32 = "ipv6_pinfo" . "mcast_oif";
             SOCK_PROTOCOL: u16 = "sock" . "sk_protocol";
@@ -109,6 +111,7 @@ macro_rules! kernel_fields {
             TCP_SOCK_RATE_DELIVERED: u32 = "tcp_sock" . "rate_delivered";
             TCP_SOCK_RATE_INTERVAL_US: u32 = "tcp_sock" . "rate_interval_us";
             TCP_SOCK_FASTOPEN_CONNECT: u8 = "tcp_sock" . "fastopen_connect";
+            TCP_SOCK_MSS_CLAMP: u16 = "tcp_sock" . "rx_opt.mss_clamp";
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
             ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
             ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";

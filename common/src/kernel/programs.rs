@@ -12,10 +12,10 @@ pub const FOLD_LISTENERS: &str = "fold_listeners";
 pub const ADOPT: &str = "adopt_flows";
 /// The program that finds the words by which the kernel knows that a first program is at work.
 pub const FIND: &str = "find_programs";
-/// The program that deletes a socket's storage before the kernel does; also the tracepoint.
-pub const DESTROY: &str = "tcp_destroy_sock";
+/// The program that deletes a socket's storage before the kernel does.
+pub const DELETE_STORAGE: &str = "delete_storage";
 /// The program that does so where the kernel skipped that.
-pub const DESTROY_AGAIN: &str = "tcp_destroy_sock_again";
+pub const DELETE_STORAGE_AGAIN: &str = "delete_storage_again";
 /// The program that sees connections open, fail and close.
 pub const STATE: &str = Tracepoint::InetSockSetState.name();
 /// The program that sees retransmissions.

@@ -61,6 +61,7 @@ tracepoints! {
     XdpCpumapEnqueue = "xdp" / "xdp_cpumap_enqueue";
     XdpCpumapKthread = "xdp" / "xdp_cpumap_kthread";
     TcpProbe = "tcp" / "tcp_probe";
+    TcpDestroySock = "tcp" / "tcp_destroy_sock";
 }
 
 impl Tracepoint {
@@ -96,6 +97,6 @@ mod tests {
             assert_eq!(Tracepoint::of_name(tracepoint.name()), Some(tracepoint));
             assert_eq!(tracepoint.nested().strip_suffix("_nested"), Some(tracepoint.name()));
         }
-        assert_eq!(Tracepoint::of_name("tcp_destroy_sock"), None);
+        assert_eq!(Tracepoint::of_name("iter_tcp"), None);
     }
 }

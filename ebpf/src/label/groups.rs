@@ -145,6 +145,13 @@ pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
     slot_of_labels(Address::NONE, ports, Role::Server, connection)
 }
 
+/// The slot of an attempt that found no route to a remote address and port.
+#[inline(always)]
+pub(crate) fn slot_of_attempt(remote: Address, port: u16) -> u32 {
+    let ports = Ports { local: 0, remote: port };
+    slot_of_labels(remote, ports, Role::Client, devices::UNKNOWN)
+}
+
 /// The slot of an event on a TCP packet that came in and belongs to no flow. The ports tell a role that is not known.
 #[inline(always)]
 pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {

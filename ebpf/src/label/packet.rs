@@ -128,7 +128,19 @@ pub(crate) fn protocol_and_remote(packet: SkBuff, direction: Direction) -> (Prot
     } else {
         packet.network_header()
     };
-    of_header(packet, header, direction)
+    let (protocol, remote) = of_header(packet, header, direction);
+    if matches!(direction, Direction::Transmit)
+        && remote.family == Address::NONE.family
+        && let Some(sock) = packet.socket()
+        && sock.is_internet()
+    {
+        // It has no header yet.
+        let protocol = Protocol::of_transport(sock.protocol() as u8) as ProtocolNumber;
+        let remote = sock.remote();
+        let is_known = remote.words != [0; 4];
+        return (protocol, if is_known { remote } else { Address::NONE });
+    }
+    (protocol, remote)
 }
 
 /// Protocol and source address of a packet that came in and that the network stack has not taken apart yet.

@@ -1,15 +1,50 @@
 //! `tcp_destroy_sock(struct sock *sk)`, 5.10 to 7.2: TCP has no more use for a socket. It is locked.
 //!
-//! Attached only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
+//! What `connect()` refuses for want of a route changes no state and has no event: the socket still shows it when it goes.
+//!
+//! Storage is deleted here only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
 //! iterator that stands on it: `bpf_selem_unlink_nofail()` clears `selem->local_storage`, which
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
-use crate::{flow::state::Flow, kernel::Sock, probes::inet_sock_set_state};
+use crate::{
+    flow::state::Flow,
+    kernel::Sock,
+    label::groups::{self, Group},
+    nested::programs,
+    probes::inet_sock_set_state,
+};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use common::{
+    net::address::Address,
+    tcp::{ConnectFailure, group::Counter},
+};
+
+programs!(
+    TcpDestroySock,
+    "tcp_destroy_sock",
+    tcp_destroy_sock,
+    tcp_destroy_sock_nested,
+    on_event
+);
+
+/// Counts the connection that never was: once for a socket, however often it was tried.
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext) {
+    let Some(tcp) = Sock::argument(context, 0).and_then(Sock::full_tcp) else {
+        return;
+    };
+    let (remote, port) = tcp.unrouted();
+    if remote.family == Address::NONE.family {
+        return;
+    }
+    if let Some(group) = Group::at(groups::slot_of_attempt(remote, port)) {
+        group.add(Counter::of_failure(ConnectFailure::NoRoute), 1);
+    }
+}
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
-fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
+fn delete_storage(context: BtfTracePointContext) -> i32 {
     delete(&context);
     0
 }
@@ -17,7 +52,7 @@ fn tcp_destroy_sock(context: BtfTracePointContext) -> i32 {
 /// The same once more, for what the kernel kept the first from doing: those kernels can take the processor from a program,
 /// and skip it there until it is back.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
-fn tcp_destroy_sock_again(context: BtfTracePointContext) -> i32 {
+fn delete_storage_again(context: BtfTracePointContext) -> i32 {
     delete(&context);
     0
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 use common::kernel::{
     fields::{fact, global},
-    programs::{DESTROY, DESTROY_AGAIN, DROPS},
+    programs::{DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS},
     tracepoints::{Run, Tracepoint},
 };
 
@@ -73,7 +73,7 @@ const FINDER: &[&str] = &[
 
 /// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
 /// kernel does.
-const HELPERS: [&str; 2] = [DESTROY, DESTROY_AGAIN];
+const HELPERS: [&str; 2] = [DELETE_STORAGE, DELETE_STORAGE_AGAIN];
 
 impl Program {
     /// The programs of a tracepoint that has two.
@@ -90,7 +90,7 @@ impl Program {
     const fn helper(name: &'static str) -> Self {
         Self {
             name,
-            hook: Hook::Tracepoint(DESTROY),
+            hook: Hook::Tracepoint(Tracepoint::TcpDestroySock.name()),
             fields: &[],
             part: Part::Tcp,
         }
@@ -112,8 +112,8 @@ const STORAGE: &str = "bpf_sk_storage_map";
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
 pub static PROGRAMS: &[Program] = &[
-    Program::helper(DESTROY),
-    Program::helper(DESTROY_AGAIN),
+    Program::helper(DELETE_STORAGE),
+    Program::helper(DELETE_STORAGE_AGAIN),
     Program::iterator(FOLD, STORAGE, Part::Fold, &[]),
     Program::iterator(
         FOLD_LISTENERS,
@@ -140,6 +140,15 @@ pub static PROGRAMS: &[Program] = &[
     Program::of(Tracepoint::TcpRetransmitSynack, Part::Tcp, &[]),
     Program::of(Tracepoint::TcpReceiveReset, Part::Tcp, &[]),
     Program::of(Tracepoint::TcpSendReset, Part::Tcp, &[]),
+    Program::of(
+        Tracepoint::TcpDestroySock,
+        Part::Tcp,
+        &[
+            global::INET_SOCK_FLOW_DADDR,
+            global::TCP_SOCK_MSS_CLAMP,
+            global::TCP_SOCK_WRITE_SEQ,
+        ],
+    ),
     Program::of(Tracepoint::TcpCongStateSet, Part::Tcp, &[global::ICSK_CA_STATE]),
     Program::of(
         Tracepoint::KfreeSkb,

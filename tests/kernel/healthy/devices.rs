@@ -1,15 +1,17 @@
 //! Devices on top of the cable, and the coming and going of devices and namespaces.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use socket2::{Domain, Socket, Type};
+use tests::machine::settings::patience;
 use tests::net::namespace::{Namespace, host};
 use tests::net::pair::DEVICE;
 use tests::net::subnet::{CLIENT, Family, SERVER};
 
-use super::talk::{ask, between, everything, flow, over};
+use super::talk::{ask, between, everything, flow, over, question_and_answer};
 use crate::suite::Stage;
 
 /// What a device on top of another is called.
@@ -30,6 +32,10 @@ fn stacked(stage: &Stage, words: &str) -> Result<()> {
     for (end, own, other) in [(stage.client(), CLIENT, SERVER), (stage.server(), SERVER, CLIENT)] {
         let words = filled(stage, words, own, other);
         end.exec(&format!("ip link add name {UPPER} {words}"))?;
+        if words.starts_with("link ") {
+            // The cable's neighbors are known, and what stands on it would take that for its own.
+            end.exec(&format!("ip link set dev {UPPER} arp on"))?;
+        }
     }
     for end in [stage.client(), stage.server()] {
         up(end, UPPER)?;
@@ -135,15 +141,24 @@ pub(super) fn routing_domain(stage: &Stage) -> Result<()> {
         end.exec("ip link set dev vrf0 up")?;
         end.exec(&format!("ip link set dev {DEVICE} master vrf0 arp on"))?;
         addressed(end, stage, DEVICE, own)?;
-        end.set("net.ipv4.tcp_l3mdev_accept=1")?;
-        end.set("net.ipv4.udp_l3mdev_accept=1")?;
     }
+    // An address is that of its domain, and only there can it be bound.
+    let bound = |end: &Namespace, at: SocketAddr| {
+        end.run(|| {
+            let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None)?;
+            socket.bind_device(Some(b"vrf0"))?;
+            socket.bind(&at.into())?;
+            socket.set_read_timeout(Some(patience()))?;
+            Ok(UdpSocket::from(socket))
+        })
+    };
     for family in Family::BOTH {
-        let to = (stage.second().address(family, SERVER), 9000).into();
-        let receiver = super::talk::datagrams(stage.server(), to)?;
-        let sender: UdpSocket = super::talk::any_port(stage.client(), family)?;
-        socket2::SockRef::from(&sender).bind_device(Some(b"vrf0"))?;
-        super::talk::question_and_answer(&sender, &receiver, to, 5, 600)?;
+        let at = |host, port| (stage.second().address(family, host), port).into();
+        let (receiver, sender) = (
+            bound(stage.server(), at(SERVER, 9000))?,
+            bound(stage.client(), at(CLIENT, 0))?,
+        );
+        question_and_answer(&sender, &receiver, at(SERVER, 9000), 5, 600)?;
     }
     Ok(())
 }

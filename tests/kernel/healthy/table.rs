@@ -5,9 +5,11 @@ use tests::net::subnet::Family;
 
 use super::datagrams::FOREIGN;
 use super::filters::{BYPASSED, TRACKED, TRANSLATED};
-use super::{Activity, Benign, activity, closing, datagrams, devices, echo, filters, link, sockets, streams, v6};
+use super::{
+    Activity, Benign, activity, closing, datagrams, devices, echo, filters, link, options, sockets, streams, v6,
+};
 use crate::suite::Entry;
-use crate::suite::Need::{Device, Filter, Ip, Queue, Ruleset, Setting, Streams, Tun};
+use crate::suite::Need::{Device, Filter, Ip, Queue, Ruleset, Setting, Streams, Tun, TypeName};
 
 /// A kernel for sandboxes, with few modules.
 const SANDBOX: &[&str] = &["6.18"];
@@ -69,6 +71,17 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("zero copy and files", streams::zero_copy),
     activity("several listeners on one port", streams::reuse_port),
     activity("the same port again", streams::same_port_again),
+    // Options of sockets, and copies.
+    activity("a socket that connects to itself", options::to_itself),
+    activity("segments that are signed", options::signed).needs(&[TypeName("tcp_md5sig_info")]),
+    activity("datagrams that are collected, and given up", options::corked).benign(Benign::Most(2)),
+    activity("options of IPv4", options::options).benign(Benign::None),
+    activity("a sniffer that is too slow", options::slow_sniffer),
+    activity("sniffers that share", options::fanout),
+    activity("a fragment that comes twice", options::fragments_twice).benign(Benign::Most(1)),
+    activity("a filter that copies to another device", options::copied)
+        .needs(&[Ruleset("table netdev probe {\n chain c {\n type filter hook ingress device veth0 priority 0;\n dup to \"veth0\"\n }\n}\n")])
+        .benign(Benign::Most(2000)),
     // Ends of connections.
     activity("a half-closed connection, answered in parts", closing::half),
     activity("a half-closed connection, answered with much", closing::half_and_much),
@@ -85,7 +98,7 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("unix sockets that are closed with unread data", sockets::unix),
     activity("a netlink socket that is closed with unread data", sockets::netlink),
     activity("a TUN device that is closed with packets", sockets::tun).needs(&[Tun]).benign(Benign::Most(7)),
-    activity("connections behind a TUN device", sockets::peer_behind_tun).needs(&[Tun]),
+    activity("connections behind a TUN device", sockets::peer_behind_tun).needs(&[Tun]).connections("tunnel"),
     // IPv6.
     activity("IPv6 behind a hop-by-hop header", v6::hop_by_hop).benign(Benign::None),
     activity("IPv6 behind destination options", v6::destination_options).benign(Benign::None),
@@ -127,42 +140,50 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("a classifier that accepts", |stage| filters::classified(stage, "matchall action ok"))
         .needs(&[Filter("matchall action ok")]).lacks(SANDBOX),
     // Devices.
-    activity("a bridge", devices::bridge).needs(&[Device("type bridge")]),
+    activity("a bridge", devices::bridge).needs(&[Device("type bridge")]).connections("virtual"),
     activity("a bridge with spanning tree", devices::bridge_with_spanning_tree)
-        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
+        .needs(&[Device("type bridge stp_state 1")]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]).connections("virtual"),
     activity("a bridge and unknown unicast", devices::bridge_with_unknown_unicast).needs(&[Device("type bridge")]),
     activity("macvlan", |stage| devices::stack(stage, "link veth0 type macvlan mode bridge"))
-        .needs(&[Device("link veth0 type macvlan mode bridge")]),
+        .needs(&[Device("link veth0 type macvlan mode bridge")]).connections("virtual"),
     activity("ipvlan", |stage| devices::stack(stage, "link veth0 type ipvlan mode l2"))
-        .needs(&[Device("link veth0 type ipvlan mode l2")]).lacks(SANDBOX),
+        .needs(&[Device("link veth0 type ipvlan mode l2")]).lacks(SANDBOX).connections("virtual"),
     activity("VLAN", |stage| devices::stack(stage, "link veth0 type vlan id 7"))
-        .needs(&[Device("link veth0 type vlan id 7")]).lacks(SANDBOX),
+        .needs(&[Device("link veth0 type vlan id 7")]).lacks(SANDBOX).connections("wired"),
+    activity("VLAN of a provider", |stage| devices::stack(stage, "link veth0 type vlan proto 802.1ad id 8"))
+        .needs(&[Device("link veth0 type vlan proto 802.1ad id 8")]).lacks(SANDBOX).connections("wired"),
+    activity("macvtap", |stage| devices::stack(stage, "link veth0 type macvtap mode bridge"))
+        .needs(&[Device("link veth0 type macvtap mode bridge")]).lacks(SANDBOX).connections("virtual"),
     activity("VRF", devices::routing_domain).needs(&[Device("type vrf table 10")]).lacks(SANDBOX),
-    activity("bond", devices::bond).needs(&[Device("type bond mode active-backup miimon 50")]).lacks(SANDBOX),
+    activity("bond", devices::bond).needs(&[Device("type bond mode active-backup miimon 50")]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]).lacks(SANDBOX).connections("wired"),
     activity("vxlan", |stage| devices::stack(stage, "mtu 1400 type vxlan id 7 remote {other} local {own} dstport 4789"))
-        .needs(&[Device("type vxlan id 7 remote 10.0.0.1 local 10.0.0.2 dstport 4789")]),
+        .needs(&[Device("type vxlan id 7 remote 10.0.0.1 local 10.0.0.2 dstport 4789")]).connections("tunnel"),
     activity("vxlan over IPv6", |stage| devices::stack(stage, "mtu 1400 type vxlan id 8 remote {other6} local {own6} dstport 4790"))
-        .needs(&[Device("type vxlan id 7 remote fd00::1 local fd00::2 dstport 4789")]),
+        .needs(&[Device("type vxlan id 7 remote fd00::1 local fd00::2 dstport 4789")]).connections("tunnel"),
     activity("geneve", |stage| devices::stack(stage, "mtu 1400 type geneve id 7 remote {other}"))
-        .needs(&[Device("type geneve id 7 remote 10.0.0.1")]).lacks(SANDBOX),
+        .needs(&[Device("type geneve id 7 remote 10.0.0.1")]).lacks(SANDBOX).connections("tunnel"),
     activity("gre", |stage| devices::stack(stage, "type gre remote {other} local {own}"))
-        .needs(&[Device("type gre remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
+        .needs(&[Device("type gre remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX).connections("tunnel"),
     activity("gretap", |stage| devices::stack(stage, "mtu 1400 type gretap remote {other} local {own}"))
-        .needs(&[Device("type gretap remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
+        .needs(&[Device("type gretap remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX).connections("tunnel"),
+    activity("gre over IPv6", |stage| devices::stack(stage, "type ip6gre remote {other6} local {own6}"))
+        .needs(&[Device("type ip6gre remote fd00::1 local fd00::2")]).lacks(SANDBOX).connections("tunnel"),
+    activity("erspan", |stage| devices::stack(stage, "mtu 1400 type erspan seq key 30 remote {other} local {own} erspan_ver 1 erspan 7"))
+        .needs(&[Device("type erspan seq key 30 remote 10.0.0.1 local 10.0.0.2 erspan_ver 1 erspan 7")]).lacks(SANDBOX).connections("tunnel"),
     activity("ipip", |stage| devices::stack_for(stage, Family::V4, "type ipip remote {other} local {own}"))
-        .needs(&[Device("type ipip remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
+        .needs(&[Device("type ipip remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX).connections("tunnel"),
     activity("sit", |stage| devices::stack_for(stage, Family::V6, "type sit remote {other} local {own}"))
-        .needs(&[Device("type sit remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
+        .needs(&[Device("type sit remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX).connections("tunnel"),
     activity("ip6tnl", |stage| devices::stack(stage, "type ip6tnl mode any remote {other6} local {own6}"))
-        .needs(&[Device("type ip6tnl mode any remote fd00::1 local fd00::2")]).lacks(SANDBOX),
+        .needs(&[Device("type ip6tnl mode any remote fd00::1 local fd00::2")]).lacks(SANDBOX).connections("tunnel"),
     activity("vxlan and veth come and go", |stage| devices::come_and_go(stage, &[
         "type vxlan id 9 remote {other} dstport 4791", "type veth peer name peer0", "type bridge",
     ])).needs(&[Device("type vxlan id 7 remote 10.0.0.1 dstport 4789")]),
     activity("tunnels come and go", |stage| devices::come_and_go(stage, &[
         "type gre remote {other} local {own}", "type geneve id 9 remote {other}", "type ip6tnl remote {other6} local {own6}",
     ])).needs(&[Device("type gre remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
-    activity("taps come and go", devices::taps).needs(&[Tun]),
+    activity("taps come and go", devices::taps).needs(&[Tun]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
     activity("a device goes over to NAPI and back", devices::receive_offload_switched),
-    activity("namespaces end with open connections", devices::namespace_ends).benign(Benign::Most(20)),
+    activity("namespaces end with open connections", devices::namespace_ends).benign(Benign::Most(20)).connections("virtual"),
     activity("addresses come and go", devices::addresses_change),
 ];

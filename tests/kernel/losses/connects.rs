@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use socket2::{Domain, Socket, Type};
 use tests::net::nft;
-use tests::net::subnet::{Family, SERVER};
-use tests::net::traffic::listen;
+use tests::net::subnet::{CLIENT, Family, SERVER};
+use tests::net::traffic::{Flow, listen, receive, send};
 
 use super::{Dropped, Told};
 use crate::suite::Stage;
@@ -40,9 +40,8 @@ fn refused(stage: &Stage, to: SocketAddr, error: i32) -> Result<()> {
     Ok(())
 }
 
-/// No route at all, or one that says no: `connect()` itself returns the error number. Of tracepoints only those of route look-ups see
-/// it, which every packet without a cached route passes, and which do not know the end of a look-up in several tables. The kernel
-/// counts no active open either.
+/// No route at all, or one that says no: `connect()` itself returns the error number, and the socket never leaves its first state. The
+/// kernel counts no active open.
 pub(super) fn without_a_route(stage: &Stage, family: Family, route: &str, error: i32) -> Result<Told> {
     let subnet = stage.second();
     if !route.is_empty() {
@@ -52,10 +51,61 @@ pub(super) fn without_a_route(stage: &Stage, family: Family, route: &str, error:
         };
         stage.client().ip(&[format!("route add {route} {network}")])?;
     }
-    refused(stage, (subnet.address(family, SERVER), 80).into(), error)?;
+    let to = (subnet.address(family, SERVER), 80).into();
+    // What is only made and closed, or bound, wanted to go nowhere.
+    stage.client().run(|| {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        let own: SocketAddr = (stage.subnet().address(family, CLIENT), 0).into();
+        Ok(socket.bind(&own.into())?)
+    })?;
+    refused(stage, to, error)?;
     let [client, _] = stage.at_rest()?;
     ensure!(client.get("TcpActiveOpens")? == 0, "the kernel counts them as attempts");
-    Ok(Told::default().and(FAILED, &[], 0))
+    // The port of IPv6 is nowhere in the socket.
+    let (port, counter) = match family {
+        Family::V4 => ("http", "IpOutNoRoutes"),
+        Family::V6 => ("other", "Ip6OutNoRoutes"),
+    };
+    if error == libc::ENETUNREACH {
+        let counted = client.get(counter)?;
+        ensure!(counted == i64::try_from(COUNT)?, "{counter} is {counted}");
+    }
+    Ok(Told::default()
+        .and(
+            FAILED,
+            &[("reason", "no_route"), ("role", "client"), ("app_protocol", port)],
+            COUNT,
+        )
+        .and(FAILED, &[], COUNT))
+}
+
+/// A connection whose route goes and comes back: the kernel frees its segments before they have an address.
+pub(super) fn route_gone(stage: &Stage, family: Family, reason: &'static [&'static str]) -> Result<Told> {
+    const DATA: usize = 100;
+    /// Of TCP, with timestamps.
+    const HEADER: u64 = 32;
+    let flow = Flow::open(&stage.pair, family, 80)?;
+    let [before, _] = stage.at_rest()?;
+    let device = tests::net::pair::DEVICE;
+    let (network, counter) = match family {
+        Family::V4 => (format!("{}/24", stage.subnet().v4(0)), "IpOutNoRoutes"),
+        Family::V6 => (format!("{}/64", stage.subnet().v6(0)), "Ip6OutNoRoutes"),
+    };
+    stage.client().ip(&[format!("route del {network} dev {device}")])?;
+    send(&flow.client, DATA)?;
+    stage.client().ip(&[format!("route add {network} dev {device}")])?;
+    receive(&flow.server, DATA)?;
+    let [client, _] = stage.at_rest()?;
+    let lost = u64::try_from(client.since(&before, counter)?)?;
+    ensure!(lost > 0, "{counter} counts nothing");
+    flow.finish()?;
+    let dropped = Dropped {
+        connection_type: "unknown",
+        ..Dropped::sent(stage, "error", lost, lost * (HEADER + DATA as u64))
+            .of("tcp")
+            .because(reason)
+    };
+    Ok(Told::drops([dropped]).and(OWN, &[("role", "client")], lost))
 }
 
 /// Connections from all local ports that there are, and more.

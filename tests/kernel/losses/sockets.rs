@@ -1,9 +1,12 @@
 //! Datagrams and segments that no socket takes.
 
+use std::net::UdpSocket;
+
 use anyhow::{Result, ensure};
-use socket2::{SockFilter, SockRef};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tests::net::packet::{Segment, datagram, flag, spoiled};
 use tests::net::peer::{Offer, Peer};
+use tests::net::socket::{set_option, sign};
 use tests::net::subnet::{CLIENT, Family, SERVER};
 use tests::net::traffic::{listen, send_datagrams, send_frames, small_udp_receiver};
 
@@ -143,9 +146,7 @@ pub(super) fn atomic_fragment(stage: &Stage, what: &'static str) -> Result<Told>
 /// Wrong checksums of UDP and TCP, from behind a TUN device.
 pub(super) fn wrong_checksums(stage: &Stage) -> Result<Told> {
     let peer = Peer::new(stage.server(), stage.second())?;
-    let receiver = stage
-        .server()
-        .run(|| Ok(std::net::UdpSocket::bind(peer.kernel_at(2000))?))?;
+    let receiver = stage.server().run(|| Ok(UdpSocket::bind(peer.kernel_at(2000))?))?;
     for _ in 0..13 {
         peer.inject(&spoiled(datagram(peer.at(1000), peer.kernel_at(2000), b"hello")))?;
     }
@@ -200,7 +201,7 @@ pub(super) fn half_open_resets(stage: &Stage) -> Result<Told> {
 pub(super) fn full_listener(stage: &Stage) -> Result<Told> {
     let to = stage.to(Family::V4, served_port());
     let listener = stage.server().run(|| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&to.into())?;
         socket.listen(1)?;
         Ok(socket)
@@ -208,7 +209,7 @@ pub(super) fn full_listener(stage: &Stage) -> Result<Told> {
     let clients = (0..6)
         .map(|_| {
             stage.client().run(|| {
-                let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
                 socket.set_nonblocking(true)?;
                 socket.connect(&to.into()).err();
                 Ok(socket)
@@ -233,6 +234,62 @@ pub(super) fn full_listener(stage: &Stage) -> Result<Told> {
         )
         .and(counter, &of_port, turned_away)
         .and(counter, &[], 0))
+}
+
+/// Connects to a listener that does not want what it gets, until a SYN or more is gone; `counter` is the kernel's word.
+fn unwanted(
+    stage: &Stage,
+    listener: impl FnOnce(&Socket) -> Result<()>,
+    counter: &str,
+    reason: &'static [&'static str],
+) -> Result<Told> {
+    let to = stage.to(Family::V4, 179);
+    let listener = stage
+        .server()
+        .run(|| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&to.into())?;
+            Ok(socket)
+        })
+        .and_then(|socket| {
+            listener(&socket)?;
+            socket.listen(8)?;
+            Ok(socket)
+        })?;
+    let client = stage.client().run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&to.into()).err();
+        Ok(socket)
+    })?;
+    let lost = counted(stage, counter)?;
+    drop((client, listener));
+    ensure!(lost > 0, "{counter} counts nothing");
+    Ok(Told::drops([Dropped::received(stage, "policy", lost, lost * SYN)
+        .of("tcp")
+        .because(reason)])
+    .and("tcpvitals_tcp_connections_failed_total", &[], 1))
+}
+
+/// A listener that wants signatures.
+pub(super) fn unsigned(stage: &Stage) -> Result<Told> {
+    let peer = stage.subnet().v4(CLIENT).into();
+    unwanted(
+        stage,
+        |listener| sign(listener, peer, b"secret"),
+        "TcpExtTCPMD5NotFound",
+        &["TCP_MD5NOTFOUND"],
+    )
+}
+
+/// A listener that only wants neighbors (RFC 5082).
+pub(super) fn too_far(stage: &Stage) -> Result<Told> {
+    unwanted(
+        stage,
+        |listener| set_option(listener, libc::IPPROTO_IP, libc::IP_MINTTL, 255),
+        "TcpExtTCPMinTTLDrop",
+        &["TCP_MINTTL", "NOT_SPECIFIED"],
+    )
 }
 
 /// A protocol that nobody here speaks.

@@ -15,12 +15,14 @@ use tests::net::pair::Pair;
 use tests::net::subnet::{Family, SERVER, Subnet};
 
 const PACKETS: &str = "tcpvitals_dropped_packets_total";
+const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
 const BYTES: &str = "tcpvitals_dropped_bytes_total";
 
 /// What tables look at.
-const FAMILIES: [&str; 7] = [
+const FAMILIES: [&str; 8] = [
     "tcpvitals_dropped_",
     "tcpvitals_tcp_connections_failed",
+    "tcpvitals_tcp_connections_opened",
     "tcpvitals_tcp_handshake_retransmits",
     "tcpvitals_tcp_listen_drops",
     "tcpvitals_tcp_locally_dropped_segments",
@@ -192,6 +194,19 @@ impl Stage {
     fn names(&self) -> Vec<String> {
         let both = |subnet: &Subnet| [subnet.name(), far(*subnet)];
         self.subnets.iter().flat_map(both).collect()
+    }
+
+    /// Connections that were opened between hosts of the second subnet, by connection type.
+    pub(crate) fn opened_by_type(&self, scrape: &Scrape) -> BTreeMap<String, f64> {
+        let names = [self.second().name(), far(self.second())];
+        let mut types = BTreeMap::new();
+        for (series, opened) in scrape.matching(OPENED, &[]).filter(|(_, opened)| *opened != 0.0) {
+            let label = |name: &str| series.labels.get(name).cloned().unwrap_or_default();
+            if names.contains(&label("subnet")) {
+                *types.entry(label("connection_type")).or_default() += opened;
+            }
+        }
+        types
     }
 
     /// The sum of a family over this entry's subnets; zero where there is no such family.

@@ -12,7 +12,7 @@ use crate::kernel::kernel_facts::note;
 /// The hook that sees connections open and close.
 const HOOK: &str = "inet_sock_set_state";
 /// A program that the exporter has only where tracepoints can be preempted.
-const OF_PREEMPTIBLE: &str = "tcp_destroy_sock_again";
+const OF_PREEMPTIBLE: &str = "delete_storage_again";
 
 const ATTACHED: &str = "tcpvitals_program_attached";
 

@@ -71,18 +71,24 @@ pub(crate) fn name_device(tun: &File, name: &str, flags: i16) -> Result<()> {
 
 /// Sets an option of a socket that is an integer.
 pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<()> {
-    // SAFETY: the kernel reads one integer, which outlives the call; the descriptor is borrowed for it.
+    set_option_bytes(socket, level, name, &value.to_ne_bytes())
+        .with_context(|| format!("set option {name} of level {level} to {value}"))
+}
+
+/// Sets an option of a socket to what these bytes are.
+pub(crate) fn set_option_bytes(socket: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads as many bytes as there are, which outlive the call; the descriptor is borrowed for it.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             name,
-            (&raw const value).cast(),
-            libc::socklen_t::try_from(size_of::<i32>())?,
+            value.as_ptr().cast(),
+            libc::socklen_t::try_from(value.len())?,
         )
     };
     if result != 0 {
-        return Err(Error::last_os_error()).with_context(|| format!("set option {name} of level {level} to {value}"));
+        bail!("setsockopt: {}", Error::last_os_error());
     }
     Ok(())
 }

@@ -41,6 +41,11 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "nf_hook_slow*", 0, Class::Policy),
     ("NOT_SPECIFIED", "run_lwt_bpf*", 0, Class::Policy),
     ("NOT_SPECIFIED", "input_action_end_bpf", 0, Class::Policy),
+    // A route that says no: of type blackhole, prohibit or unreachable. Over IPv6 the last is as if there were no route.
+    ("IP_INNOROUTES", "ip6_pkt_prohibit*", 0, Class::Policy),
+    ("IP_OUTNOROUTES", "ip6_pkt_prohibit*", 0, Class::Policy),
+    ("NOT_SPECIFIED", "ip_error", 0, Class::Policy),
+    ("NOT_SPECIFIED", "dst_discard*", 0, Class::Policy),
     // What ends a stream has no data: TCP has used it.
     ("NOT_SPECIFIED", "sk_psock_*", mark::EMPTY, Class::Benign),
     ("NOT_SPECIFIED", "sk_psock_verdict_*", 0, Class::Policy),
@@ -72,6 +77,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "*_destruct*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_queue_purge*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_kill_queues", 0, Class::Benign),
+    // What an application has collected for one datagram, and given up.
+    ("NOT_SPECIFIED", "*_flush_pending_frames*", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_disconnect", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_ptr_free", 0, Class::Benign),
     ("NOT_SPECIFIED", "*__skb_array_destroy_skb", 0, Class::Benign),
@@ -317,6 +324,7 @@ mod tests {
             ("NO_SOCKET", "ping_rcv"),
             ("NO_SOCKET", "icmp_rcv"),
             ("NOT_SPECIFIED", "udp_destruct_common"),
+            ("NOT_SPECIFIED", "__ip_flush_pending_frames"),
             ("NOT_SPECIFIED", "inet_sock_destruct"),
             ("NOT_SPECIFIED", "tun_queue_purge"),
             ("NOT_SPECIFIED", "veth_ptr_free"),
@@ -325,6 +333,8 @@ mod tests {
             check("", reason, location, Class::Benign);
         }
         check("", "NO_SOCKET", "__udp4_lib_rcv", Class::Error);
+        check("", "IP_INNOROUTES", "ip6_pkt_prohibit", Class::Policy);
+        check("", "IP_INNOROUTES", "ip6_pkt_discard", Class::Error);
     }
 
     #[test]
@@ -337,6 +347,8 @@ mod tests {
             "nf_reinject",
             "run_lwt_bpf",
             "sk_psock_verdict_apply",
+            "ip_error",
+            "dst_discard_out",
         ] {
             // Whomever the packet was for.
             check_marked(

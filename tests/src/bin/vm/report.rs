@@ -17,7 +17,7 @@ use crate::programs::{run, text};
 use crate::results::Results;
 
 /// A program that only kernels with preemptible tracepoints need.
-const OF_PREEMPTIBLE: &str = "tcp_destroy_sock_again";
+const OF_PREEMPTIBLE: &str = "delete_storage_again";
 /// The metric that counts what was skipped.
 const LOST: &str = "tcpvitals_events_lost_total";
 

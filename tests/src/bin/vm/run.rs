@@ -139,7 +139,7 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
     let machine = Machine {
         processors: arguments.processors,
         memory: 1024,
-        limit: Duration::from_secs(3000),
+        limit: Duration::from_secs(7200),
     };
     let name = &guest.kernel.name;
     let tell = |line: &str| {

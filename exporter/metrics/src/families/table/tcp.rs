@@ -375,7 +375,8 @@ pub(super) const METRICS: &[Metric] = &[
         C,
         "Active opens that failed; unanswered and cancelled are those that the application gave up, after a SYN was retransmitted \
          and before; no_route and no_local_port failed before their SYN",
-        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft, tcp_sock.segs_out, total_retrans",
+        "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft, tcp_sock.segs_out, total_retrans; tracepoint tcp_destroy_sock: \
+         inet_sock.cork, tcp_sock.rx_opt.mss_clamp",
         Accessor::Counters(&[
             (&["refused"], Counter::FailedRefused),
             (&["timed_out"], Counter::FailedTimedOut),
