@@ -253,7 +253,7 @@ fn every_metric_that_is_on_has_a_value_and_no_other_is_named() -> Result<()> {
 fn labels_stand_in_the_order_of_the_documentation_and_are_escaped() -> Result<()> {
     let families = CASES[0].families()?;
     let lines = [
-        r#"tcpvitals_tcp_segments_total{subnet="lab \"B\" \\ east",connection_type="wifi",app_protocol="orders",role="server",direction="receive"} 2001"#,
+        r#"tcpvitals_tcp_segments_total{subnet="lab \"B\" \\ east",connection_type="wifi",app_protocol="orders",role="server",direction="receive"} 2004"#,
         r#"tcpvitals_dropped_packets_total{location="nf_hook_slow",reason="NETFILTER_DROP",class="policy",protocol="tcp",direction="transmit",subnet="office",connection_type="wired",source="software"} 11"#,
     ];
     for format in [prometheus::Format::OpenMetrics, prometheus::Format::Text] {

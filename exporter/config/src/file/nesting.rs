@@ -234,12 +234,12 @@ mod tests {
     fn a_text_has_a_largest_number_of_words_and_room_for_100_000_networks() {
         let networks = "- {name: a, cidrs: [10.0.0.0/32]}\n";
         assert_eq!(excess(&("subnets:\n".to_owned() + &networks.repeat(100_000))), None);
-        for dense in ["x,", "{},", "[],", "a: b,", "'',", "\"\",", "*a,", "!,", "a,\n"] {
-            let text = "a:\n  [".to_owned() + &dense.repeat(MOST);
+        for dense in ["x,", "{},", "[],", "a: b,", "'',", "\"\",", "*a,", "! ,", "a,\n"] {
+            let text = "a:\n  [".to_owned() + &dense.repeat(MOST + 1);
             assert_eq!(excess(&text).map(|(excess, _)| excess), Some(Excess::Words), "{dense}");
         }
         for dense in ["-\n", "a:\n", "- |\n x\n", "? a\n", "- >\n\n"] {
-            let text = dense.repeat(MOST);
+            let text = dense.repeat(MOST + 1);
             assert_eq!(excess(&text).map(|(excess, _)| excess), Some(Excess::Words), "{dense}");
         }
     }
