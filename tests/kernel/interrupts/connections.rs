@@ -20,10 +20,10 @@ use tests::net::traffic::{Ending, churn};
 use super::{close, without_second_programs};
 use crate::account::End;
 
-const HOOKS: [(&str, Tracepoint); 3] = [
-    ("sock", Tracepoint::InetSockSetState),
-    ("tcp", Tracepoint::TcpSendReset),
-    ("tcp", Tracepoint::TcpReceiveReset),
+const HOOKS: [Tracepoint; 3] = [
+    Tracepoint::InetSockSetState,
+    Tracepoint::TcpSendReset,
+    Tracepoint::TcpReceiveReset,
 ];
 
 /// Time between two collections.
@@ -128,7 +128,7 @@ fn require_equal(pair: &Pair, storm: &Storm) -> Result<()> {
     ] {
         assert_eq!(u64::try_from(opened)?, storm.made, "{role}");
         let (counted, withheld) = (storm.counted[role], storm.withheld[role]);
-        let lost = storm.outcome.lost;
+        let lost = storm.outcome.lost();
         let opened = counted.opened + withheld.opened;
         assert!(
             (opened..=opened + lost).contains(&storm.made),
@@ -161,7 +161,7 @@ fn require_equal_segments(pair: &Pair, exporter: &Exporter<'_>, storm: &Storm) -
         - server.get("TcpOutRsts")?
         - server.get("TcpPassiveOpens")?
         - repeated;
-    let missing = i64::try_from((storm.withheld["server"].closed + storm.outcome.lost) * MOST_SEGMENTS)?;
+    let missing = i64::try_from((storm.withheld["server"].closed + storm.outcome.lost()) * MOST_SEGMENTS)?;
     assert!(
         (0..=missing).contains(&(sent - counted)),
         "{counted} of {sent} segments, at most {missing} with ends that were withheld"
@@ -208,9 +208,9 @@ pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
         .sum();
     assert!(missing > 0, "nothing is missing");
     assert!(
-        missing <= storm.outcome.lost,
+        missing <= storm.outcome.lost(),
         "{missing} openings are missing, {} lost",
-        storm.outcome.lost
+        storm.outcome.lost()
     );
     storm.outcome.require_lossy()
 }

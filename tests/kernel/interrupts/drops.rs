@@ -53,7 +53,7 @@ fn send_until(pair: &Pair, port: u16, is_over: &AtomicBool) -> Result<()> {
 
 fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
     nft::drop_matching(&pair.client, "output", &format!("udp dport {FILTERED}"))?;
-    let account = Account::open(exporter, &[("skb", Tracepoint::KfreeSkb)])?;
+    let account = Account::open(exporter, &[Tracepoint::KfreeSkb])?;
     let (before, drops_before) = (exporter.scrape()?, Counters::read(&pair.server)?);
     let (least, most, is_over) = (Deadline::after(STORM), Deadline::after(LONGEST), AtomicBool::new(false));
     let is_short = || anyhow::Ok(!least.passed() || !most.passed() && !account.is_provoked(Tracepoint::KfreeSkb)?);
@@ -103,7 +103,7 @@ pub(super) fn require_exact_over(pair: &Pair) -> Result<()> {
     let exporter = start(pair.config())?;
     let storm = storm(pair, &exporter)?;
     // A task drops at its own will: over threads of init there are none of these.
-    let Outcome { lost, withheld, .. } = storm.outcome;
+    let (lost, withheld) = (storm.outcome.lost(), storm.outcome.withheld);
     for (way, withheld) in [(0, 0), (1, withheld)] {
         let (counted, dropped) = (storm.counted[way], storm.dropped[way]);
         assert!(
@@ -121,9 +121,9 @@ pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
     let missing: u64 = (0..2).map(|way| storm.dropped[way] - storm.counted[way]).sum();
     assert!(missing > storm.outcome.withheld, "{missing} are missing");
     assert!(
-        missing <= storm.outcome.lost + storm.outcome.withheld,
+        missing <= storm.outcome.lost() + storm.outcome.withheld,
         "{missing} are missing, {} lost",
-        storm.outcome.lost
+        storm.outcome.lost()
     );
     storm.outcome.require_lossy()
 }

@@ -19,10 +19,10 @@ use tests::net::traffic::{Flow, settle};
 use super::close;
 use crate::account::{End, require_equal};
 
-const HOOKS: [(&str, Tracepoint); 3] = [
-    ("tcp", Tracepoint::TcpProbe),
-    ("tcp", Tracepoint::TcpRetransmitSkb),
-    ("tcp", Tracepoint::TcpCongStateSet),
+const HOOKS: [Tracepoint; 3] = [
+    Tracepoint::TcpProbe,
+    Tracepoint::TcpRetransmitSkb,
+    Tracepoint::TcpCongStateSet,
 ];
 
 /// Of a hundred packets so many are lost.
@@ -75,7 +75,7 @@ fn require_exact_over(pair: &Pair) -> Result<()> {
 
     let (scrape, subnet) = (exporter.scrape()?, pair.subnet()?.name());
     let retransmissions = outcomes[Tracepoint::TcpRetransmitSkb.name()];
-    let unseen = retransmissions.withheld + retransmissions.lost;
+    let unseen = retransmissions.withheld + retransmissions.lost();
     for (end, namespace) in End::BOTH.into_iter().zip([&pair.client, &pair.server]) {
         let repeated = u64::try_from(Counters::read(namespace)?.repeated_after_handshakes()?)?;
         let labels = [("subnet", &*subnet), ("role", end.role())];

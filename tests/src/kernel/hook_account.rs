@@ -30,9 +30,12 @@ struct Watched {
 /// What the kernel says of the first program of a hook, and the exporter of the second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Numbers {
+    /// Runs of the first program, and those that the kernel skipped.
     runs: u64,
     skipped: u64,
+    /// Of the skipped, those that the second program did.
     taken_over: u64,
+    /// What `events_lost` says.
     lost: u64,
 }
 
@@ -51,13 +54,7 @@ pub struct Outcome {
     events: u64,
     /// Events that the kernel kept from programs, over threads of the sandbox's init process.
     pub withheld: u64,
-    /// Runs of the first program, and those that the kernel skipped.
-    runs: u64,
-    skipped: u64,
-    /// Of the skipped, those that the second program did.
-    taken_over: u64,
-    /// What `events_lost` says.
-    pub lost: u64,
+    numbers: Numbers,
 }
 
 impl Display for Outcome {
@@ -65,10 +62,13 @@ impl Display for Outcome {
         let Self {
             events,
             withheld,
-            runs,
-            skipped,
-            taken_over,
-            lost,
+            numbers:
+                Numbers {
+                    runs,
+                    skipped,
+                    taken_over,
+                    lost,
+                },
         } = self;
         write!(
             formatter,
@@ -79,11 +79,11 @@ impl Display for Outcome {
 
 impl<'a> Account<'a> {
     /// Begins to watch.
-    pub fn open(exporter: &'a Exporter<'a>, tracepoints: &[(&str, Tracepoint)]) -> Result<Self> {
+    pub fn open(exporter: &'a Exporter<'a>, tracepoints: &[Tracepoint]) -> Result<Self> {
         let counted = count_runs()?;
         let mut watched = Vec::new();
-        for (group, tracepoint) in tracepoints {
-            let event = format!("{group}/{}", tracepoint.name());
+        for tracepoint in tracepoints {
+            let event = format!("{}/{}", tracepoint.system(), tracepoint.name());
             watched.push(Watched {
                 tracepoint: *tracepoint,
                 before: Numbers::of(exporter, *tracepoint)?,
@@ -127,24 +127,18 @@ impl<'a> Account<'a> {
         {
             // The buffers first: what happens from here on is in the numbers alone.
             let (events, withheld) = (all.count()?, of_init.count()?);
-            let after = Numbers::of(self.exporter, tracepoint)?;
-            let [runs, skipped, taken_over, lost] = [
-                after.runs - before.runs,
-                after.skipped - before.skipped,
-                after.taken_over - before.taken_over,
-                after.lost - before.lost,
-            ];
+            let numbers = Numbers::of(self.exporter, tracepoint)?.since(before);
             let name = tracepoint.name();
             let outcome = Outcome {
                 events,
                 withheld,
-                runs,
-                skipped,
-                taken_over,
-                lost,
+                numbers,
             };
-            ensure!(skipped == taken_over + lost, "{name} does not add up: {outcome}");
-            let seen = runs + skipped + withheld;
+            ensure!(
+                numbers.skipped == numbers.taken_over + numbers.lost,
+                "{name} does not add up: {outcome}"
+            );
+            let seen = numbers.runs + numbers.skipped + withheld;
             ensure!(
                 seen >= events && seen - events <= OF_ASKING,
                 "{name} does not add up: {outcome}"
@@ -156,19 +150,28 @@ impl<'a> Account<'a> {
 }
 
 impl Outcome {
+    /// Events that neither program saw, as `events_lost` says.
+    pub fn lost(self) -> u64 {
+        self.numbers.lost
+    }
+
     /// Requires that interrupts did land in the program, and that all of them were taken over, but for those by which a task that
     /// lost its processor kept others from it.
     pub fn require_exact(self) -> Result<()> {
         if has_threaded_softirqs() {
             note("softirqs are threads and cannot come upon a program, in which nobody loses the processor");
-            ensure!(self.skipped == 0, "the kernel skipped {} runs", self.skipped);
+            ensure!(
+                self.numbers.skipped == 0,
+                "the kernel skipped {} runs",
+                self.numbers.skipped
+            );
             return Ok(());
         }
         ensure!(
-            self.skipped >= PROVOKED && self.taken_over > 0,
+            self.numbers.skipped >= PROVOKED && self.numbers.taken_over > 0,
             "not provoked: the kernel skipped {} runs, the second program did {}",
-            self.skipped,
-            self.taken_over
+            self.numbers.skipped,
+            self.numbers.taken_over
         );
         self.require_taken_over()
     }
@@ -176,9 +179,9 @@ impl Outcome {
     /// Requires that all of those that did were taken over, however many.
     pub fn require_taken_over(self) -> Result<()> {
         ensure!(
-            self.lost == 0 || has_preemptible_tracepoints()?,
+            self.numbers.lost == 0 || has_preemptible_tracepoints()?,
             "{} events are lost",
-            self.lost
+            self.numbers.lost
         );
         Ok(())
     }
@@ -186,21 +189,30 @@ impl Outcome {
     /// Requires that interrupts did land in the program, and that nobody did its work.
     pub fn require_lossy(self) -> Result<()> {
         ensure!(
-            self.skipped >= PROVOKED,
+            self.numbers.skipped >= PROVOKED,
             "not provoked: the kernel skipped {} runs",
-            self.skipped
+            self.numbers.skipped
         );
         ensure!(
-            self.taken_over == 0 && self.lost == self.skipped,
+            self.numbers.taken_over == 0 && self.numbers.lost == self.numbers.skipped,
             "{} of {} were taken over",
-            self.taken_over,
-            self.skipped
+            self.numbers.taken_over,
+            self.numbers.skipped
         );
         Ok(())
     }
 }
 
 impl Numbers {
+    fn since(self, before: Self) -> Self {
+        Self {
+            runs: self.runs - before.runs,
+            skipped: self.skipped - before.skipped,
+            taken_over: self.taken_over - before.taken_over,
+            lost: self.lost - before.lost,
+        }
+    }
+
     fn of(exporter: &Exporter<'_>, tracepoint: Tracepoint) -> Result<Self> {
         // The kernel keeps 15 characters of a name, which two tracepoints may share; programs are loaded in the order of the
         // tracepoints, of two on one the second first.

@@ -27,14 +27,14 @@ use super::{receiver, reloads};
 const TRIES: usize = 10;
 
 /// The hooks whose events are all accounted for. Live flows are at work when the account ends, and have samples of their own.
-const HOOKS: [(&str, Tracepoint); 7] = [
-    ("sock", Tracepoint::InetSockSetState),
-    ("skb", Tracepoint::KfreeSkb),
-    ("tcp", Tracepoint::TcpSendReset),
-    ("tcp", Tracepoint::TcpReceiveReset),
-    ("tcp", Tracepoint::TcpRetransmitSkb),
-    ("tcp", Tracepoint::TcpRetransmitSynack),
-    ("tcp", Tracepoint::TcpCongStateSet),
+const HOOKS: [Tracepoint; 7] = [
+    Tracepoint::InetSockSetState,
+    Tracepoint::KfreeSkb,
+    Tracepoint::TcpSendReset,
+    Tracepoint::TcpReceiveReset,
+    Tracepoint::TcpRetransmitSkb,
+    Tracepoint::TcpRetransmitSynack,
+    Tracepoint::TcpCongStateSet,
 ];
 
 /// Those that come from tasks and from interrupts so often that interrupts must have landed in their programs.
