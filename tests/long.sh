@@ -29,8 +29,9 @@ long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --works
 long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.
-long interrupts cargo run --quiet --package tests --bin vm -- run --exporter target/release/tcpvitals --processors 2 --jobs 1 \
-    --kernel 6.1-cloud --kernel 6.1-rt --kernel 6.12-cloud --kernel 7.2-cloud interrupts::
+for kernel in 6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud; do
+    long "interrupts-$kernel" "$MAKE" --no-print-directory test-vm KERNEL="$kernel" PROCESSORS=2 TEST=interrupts::
+done
 long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"
 
 {
