@@ -156,14 +156,10 @@ macro_rules! labels {
 const SUBNET: Label = Label::new("subnet", "tcpvitals.subnet");
 const CONNECTION_TYPE: Label = Label::new("connection_type", "network.connection.type");
 const CONNECTION_TYPES: Values = Values::Words(|| ConnectionType::ALL.map(ConnectionType::as_str).to_vec());
-const ROLES: Values = Values::Words(|| [Role::Unknown, Role::Client, Role::Server].map(Role::as_str).to_vec());
+const ROLES: Values = Values::Words(|| Role::ALL.map(Role::as_str).to_vec());
 const CLASSES: Values = Values::Words(|| Class::ALL.map(Class::as_str).to_vec());
 const PROTOCOLS: Values = Values::Words(|| Protocol::ALL.map(Protocol::as_str).to_vec());
-const DIRECTIONS: Values = Values::Words(|| {
-    [Direction::Receive, Direction::Transmit]
-        .map(Direction::as_str)
-        .to_vec()
-});
+const DIRECTIONS: Values = Values::Words(|| Direction::ALL.map(Direction::as_str).to_vec());
 const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
 
 labels! {
