@@ -26,13 +26,13 @@ pub const SEGMENTS: &str = Tracepoint::TcpProbe.name();
 pub const DROPS: &str = Tracepoint::KfreeSkb.name();
 /// The program that sees drops of hardware.
 pub const TRAPS: &str = Tracepoint::DevlinkTrapReport.name();
-/// The program that is told why a queueing discipline drops.
+/// The program that sees drops of queueing disciplines, with their reason.
 pub const QDISC: &str = Tracepoint::QdiscDrop.name();
 /// The program that sees XDP programs fail.
 pub const XDP: &str = Tracepoint::XdpException.name();
 /// The program that sees redirects of XDP programs fail.
 pub const XDP_REDIRECT: &str = Tracepoint::XdpRedirectErr.name();
-/// The program that sees SYN-ACKs sent again.
+/// The program that sees retransmitted SYN-ACKs.
 pub const SYNACK: &str = Tracepoint::TcpRetransmitSynack.name();
 /// The program that sees resets sent.
 pub const RESET_SENT: &str = Tracepoint::TcpSendReset.name();

@@ -116,7 +116,7 @@ crate::kept_counters! { [counters]
     RetransmittedBytesLoss,
     /// SYNs sent again
     SynRetransmits,
-    /// SYN-ACKs sent again
+    /// retransmitted SYN-ACKs
     SynAckRetransmits,
     /// Segments of a local flow that this host dropped itself on their way out
     LocallyDroppedSegments,
