@@ -16,7 +16,7 @@ use common::{
         lost::Lost,
         recent::{RECENT, Recent},
         settings::Settings,
-        slots::Table,
+        slots::{Slot, Table},
     },
     tcp::{
         event::Event,

@@ -14,7 +14,7 @@ use crate::{
         lost::Lost,
         recent::{RECENT, Recent},
         settings::Settings,
-        slots::Table,
+        slots::{Slot, Table},
     },
     tcp::{
         event::Event,
@@ -115,17 +115,17 @@ macro_rules! kernel_maps {
             SAMPLES: Array[2] u32 => Samples;
             /// Labels ([`GroupKey::words`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot
             /// `other` and [`Lost::GroupOverflow`].
-            GROUP_SLOTS: HashMap[2] [u64; GroupKey::WORDS] => u32;
+            GROUP_SLOTS: HashMap[2] [u64; GroupKey::WORDS] => Slot;
             /// Labels of a drop ([`DropKey::words`]) -> slot. Written and read by `kfree_skb`, read by user space. When full: slot
             /// `other` and [`Lost::DropOverflow`].
-            DROP_SLOTS: HashMap[2] [u64; DropKey::WORDS] => u32;
+            DROP_SLOTS: HashMap[2] [u64; DropKey::WORDS] => Slot;
             /// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks.
             RECENT_GROUPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; GroupKey::WORDS]>;
             /// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`.
             RECENT_DROPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; DropKey::WORDS]>;
             /// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other`
             /// of the source and [`Lost::DropOverflow`].
-            NAMED_DROP_SLOTS: HashMap[2] NamedDropKey => u32;
+            NAMED_DROP_SLOTS: HashMap[2] NamedDropKey => Slot;
             /// [`NoteKind`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet before
             /// `kfree_skb` does, taken by it.
             NOTES: PerCpuArray[{ NoteKind::COUNT }] u32 => Note;

@@ -19,7 +19,7 @@ use common::{
             SLOTS_USED, TAKEN_OVER,
         },
         lost::{Lost, Misses},
-        slots::Table,
+        slots::{Slot, Table},
     },
     tcp::group::{ALGORITHMS as MOST_ALGORITHMS, GroupCounters, GroupKey, OTHER_SLOT, Samples},
     text::Name,
@@ -58,6 +58,8 @@ pub enum ReadError {
 pub struct GroupReading {
     /// Its labels; `None` is the slot `other`.
     pub key: Option<GroupKey>,
+    /// When the slot was given out, in nanoseconds of `CLOCK_BOOTTIME`; 0 for the slot `other`, which is there since the load.
+    pub born: u64,
     /// What hooks and folds added up.
     pub counters: GroupCounters,
     /// What this fold sampled.
@@ -69,6 +71,8 @@ pub struct GroupReading {
 pub struct DropReading {
     /// Where, why and what.
     pub row: DropRow,
+    /// When the slot was given out, in nanoseconds of `CLOCK_BOOTTIME`; 0 for the rows `other`, which are there since the load.
+    pub born: u64,
     /// How much.
     pub count: DropCount,
 }
@@ -91,11 +95,18 @@ pub struct Reading {
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
 const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
 
-/// The keys of slots as they were last read: slots are given out once and never taken back.
+/// The keys and births of slots as they were last read: slots are given out once and never taken back.
 #[derive(Debug, Default)]
 pub struct SlotKeys {
-    groups: HashMap<u32, GroupKey>,
-    drops: HashMap<u32, DropRow>,
+    groups: HashMap<u32, Known<GroupKey>>,
+    drops: HashMap<u32, Known<DropRow>>,
+}
+
+/// What is known of a slot.
+#[derive(Clone, Copy, Debug)]
+struct Known<K> {
+    key: K,
+    born: u64,
 }
 
 impl Kernel {
@@ -188,23 +199,31 @@ impl Kernel {
         &self,
         slots: u32,
         epoch: u64,
-        keys: &mut HashMap<u32, GroupKey>,
+        keys: &mut HashMap<u32, Known<GroupKey>>,
     ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
         let counters = self.object.sums(GROUPS, slots, GroupCounters::merge)?;
         let samples = self.object.values(SAMPLES, slots)?;
         // After the counters: whatever has been counted has its key.
         // The slot `other` has no key, and neither has one that two CPUs raced for.
         if keys.len() + 1 < slots as usize {
-            self.object.each_entry(GROUP_SLOTS, |words, slot| {
-                keys.insert(slot, GroupKey::from_words(words));
-            })?;
+            self.object
+                .each_entry(GROUP_SLOTS, |words, Slot { number, born, .. }| {
+                    let key = GroupKey::from_words(words);
+                    keys.insert(number, Known { key, born });
+                })?;
         }
         let rows = (0..slots).zip(counters.into_iter().zip(samples));
         Ok(rows
             .filter_map(|(slot, (counters, samples))| {
-                let key = key_of(slot, keys)?;
+                let Known { key, born } = of_slot(slot, keys)?;
                 let samples = samples.at(epoch);
-                Some((slot, GroupReading { key, counters, samples }))
+                let reading = GroupReading {
+                    key,
+                    born,
+                    counters,
+                    samples,
+                };
+                Some((slot, reading))
             })
             .collect())
     }
@@ -212,29 +231,33 @@ impl Kernel {
     fn read_drops(
         &self,
         slots: u32,
-        rows: &mut HashMap<u32, DropRow>,
+        rows: &mut HashMap<u32, Known<DropRow>>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let counts = self.object.sums(DROPS, slots, |sum: &mut DropCounts, more| {
             sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
         })?;
         for source in DropSource::ALL {
-            rows.insert(source.other_slot(), DropRow::Other(source));
+            let key = DropRow::Other(source);
+            rows.insert(source.other_slot(), Known { key, born: 0 });
         }
         if rows.len() < slots as usize {
-            self.object.each_entry(DROP_SLOTS, |words, slot| {
-                rows.insert(slot, DropRow::Software(DropKey::from_words(words)));
+            self.object.each_entry(DROP_SLOTS, |words, Slot { number, born, .. }| {
+                let key = DropRow::Software(DropKey::from_words(words));
+                rows.insert(number, Known { key, born });
             })?;
-            self.object.each_entry(NAMED_DROP_SLOTS, |key, slot| {
-                rows.insert(slot, DropRow::Named(key));
-            })?;
+            self.object
+                .each_entry(NAMED_DROP_SLOTS, |key, Slot { number, born, .. }| {
+                    let key = DropRow::Named(key);
+                    rows.insert(number, Known { key, born });
+                })?;
         }
         Ok((0..slots)
             .zip(counts)
             .filter_map(|(slot, counts)| {
-                let row = *rows.get(&slot)?;
+                let Known { key: row, born } = *rows.get(&slot)?;
                 let mut count = DropCount::default();
                 counts.iter().for_each(|of_run| count.merge(of_run));
-                Some((slot, DropReading { row, count }))
+                Some((slot, DropReading { row, born, count }))
             })
             .collect())
     }
@@ -288,11 +311,11 @@ impl Kernel {
     }
 }
 
-/// The key of a slot; `Some(None)` for the slot `other`, `None` when the slot has no key.
-fn key_of(slot: u32, keys: &HashMap<u32, GroupKey>) -> Option<Option<GroupKey>> {
+/// What is known of a slot: without a key the slot `other`; `None` when the slot has no key.
+fn of_slot(slot: u32, keys: &HashMap<u32, Known<GroupKey>>) -> Option<Known<Option<GroupKey>>> {
     if slot == OTHER_SLOT {
-        Some(None)
-    } else {
-        keys.get(&slot).copied().map(Some)
+        return Some(Known { key: None, born: 0 });
     }
+    keys.get(&slot)
+        .map(|&Known { key, born }| Known { key: Some(key), born })
 }

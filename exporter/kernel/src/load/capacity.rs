@@ -2,14 +2,15 @@
 
 use common::{
     drops::{DropCounts, DropKey, DropSource, NamedDropKey},
-    map::capacity::Capacity,
+    map::{capacity::Capacity, slots::Slot},
     tcp::group::{GroupCounters, GroupKey, Samples},
 };
 
 /// Divides `memory` bytes of kernel memory among the tables: an eighth for drops, the rest for groups.
 pub(crate) fn of_memory(memory: u64, cpus: usize) -> Capacity {
     /// What the kernel adds to an entry of a preallocated hash (`struct htab_elem` and its bucket).
-    const HASH_ENTRY: usize = 64;
+    const ADDED: usize = 56;
+    const HASH_ENTRY: usize = ADDED + size_of::<Slot>();
     let group = cpus * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY;
     // A slot has a key in one of two tables, which are both as large as the number of slots.
     let drop = cpus * size_of::<DropCounts>() + size_of::<DropKey>() + size_of::<NamedDropKey>() + 2 * HASH_ENTRY;
