@@ -94,13 +94,13 @@ impl Labelling {
     /// Gives a snapshot its names.
     pub fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
         self.groups.ledger.begin();
-        for Row { id, key, total } in &snapshot.groups {
+        for Row { id, key, total, .. } in &snapshot.groups {
             // The group `other` is shown when it has something to show.
             let labels = (key.is_some() || *total != Group::default()).then(|| self.of_group(key.as_ref()));
             self.groups.ledger.post(*id, *total, labels);
         }
         self.drops.ledger.begin();
-        for Row { id, key, total } in &snapshot.drops {
+        for Row { id, key, total, .. } in &snapshot.drops {
             let (source, site) = key;
             let shown = match site {
                 Some(site) => !self.ignores(site),

@@ -39,6 +39,8 @@ pub struct Row<K, T> {
     /// Which row: the same one for as long as the programs are loaded.
     pub id: u64,
     pub key: K,
+    /// When the kernel began to count there, since 1970: before the first count.
+    pub born: Duration,
     /// All that was counted there so far.
     pub total: T,
 }
@@ -228,7 +230,8 @@ pub(crate) mod tests {
 
     /// A row of a table.
     pub(crate) const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
-        Row { id, key, total }
+        let born = Duration::ZERO;
+        Row { id, key, born, total }
     }
 
     /// An empty snapshot of a kernel that has everything.

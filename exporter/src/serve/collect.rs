@@ -12,7 +12,7 @@ mod shared;
 
 use crate::{
     lifecycle::{
-        clock::{now, since_1970},
+        clock::{boottime_to_1970, now, since_1970},
         setup,
         threads::TooFew,
         throttle::{self, Throttle},
@@ -133,7 +133,11 @@ impl Collector {
             tables: SlotKeys::default(),
             epoch: 0,
             last_reload: LastReload::at_start(since_1970()),
-            started: None,
+            process_started: None,
+            births: Births {
+                loaded: started,
+                boottime_to_1970: boottime_to_1970(),
+            },
         };
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
         Ok(Self {
@@ -234,7 +238,27 @@ struct KernelState {
     epoch: u64,
     last_reload: LastReload,
     /// When the process began, in seconds since 1970, as others were told first.
-    started: Option<f64>,
+    process_started: Option<f64>,
+    births: Births,
+}
+
+/// Since when slots count, by the time of day as it was when the exporter started: a clock that is set later moves none of them.
+#[derive(Clone, Copy, Debug)]
+struct Births {
+    /// When the programs were loaded, since 1970.
+    loaded: Duration,
+    /// What added to nanoseconds of `CLOCK_BOOTTIME`, wrapping, makes those since 1970.
+    boottime_to_1970: u64,
+}
+
+impl Births {
+    /// When a slot was born, since 1970. `born` is in nanoseconds of `CLOCK_BOOTTIME`, and 0 where it is there since the load.
+    fn since_1970(&self, born: u64) -> Duration {
+        match born {
+            0 => self.loaded,
+            born => Duration::from_nanos(born.wrapping_add(self.boottime_to_1970)).max(self.loaded),
+        }
+    }
 }
 
 impl KernelState {
@@ -255,6 +279,7 @@ impl KernelState {
             lost,
             misses,
         } = self.kernel.read(self.epoch, &mut self.tables)?;
+        let births = self.births;
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
@@ -264,7 +289,7 @@ impl KernelState {
         exporter.pushes = self.tally.read();
         exporter.served = Some(self.served.read());
         Ok(Snapshot {
-            groups: groups.into_iter().map(row_of_group).collect(),
+            groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
             drops,
             algorithms,
             lost,
@@ -279,9 +304,9 @@ impl KernelState {
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
     /// It is replaced only when the clock is set back behind it.
     fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
-        let kept = self.started.filter(|kept| *kept <= since_1970().as_secs_f64());
-        self.started = kept.or(reckoned);
-        self.started
+        let kept = self.process_started.filter(|kept| *kept <= since_1970().as_secs_f64());
+        self.process_started = kept.or(reckoned);
+        self.process_started
     }
 
     fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {
@@ -301,9 +326,10 @@ impl KernelState {
         readings: BTreeMap<u32, DropReading>,
     ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
         self.learn_names(&readings)?;
-        let row = |(slot, DropReading { row, count }): (u32, DropReading)| Row {
+        let row = |(slot, DropReading { row, born, count }): (u32, DropReading)| Row {
             id: slot.into(),
             key: sites::name(&row, &Known(&self.kernel)),
+            born: self.births.since_1970(born),
             total: count,
         };
         Ok(readings.into_iter().map(row).collect())
@@ -327,11 +353,40 @@ impl sites::DropNames for Known<'_> {
     }
 }
 
-fn row_of_group((slot, reading): (u32, GroupReading)) -> Row<Option<GroupKey>, Group> {
-    let GroupReading { key, counters, samples } = reading;
+fn row_of_group((slot, reading): (u32, GroupReading), births: Births) -> Row<Option<GroupKey>, Group> {
+    let GroupReading {
+        key,
+        born,
+        counters,
+        samples,
+    } = reading;
     Row {
         id: slot.into(),
         key,
+        born: births.since_1970(born),
         total: Group { counters, samples },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_birth_is_moved_by_the_difference_of_the_clocks_and_never_before_the_load() {
+        const SECOND: u64 = 1_000_000_000;
+        let births = Births {
+            loaded: Duration::from_secs(1000),
+            boottime_to_1970: 900 * SECOND,
+        };
+        assert_eq!(births.since_1970(0), Duration::from_secs(1000));
+        assert_eq!(births.since_1970(150 * SECOND), Duration::from_secs(1050));
+        assert_eq!(births.since_1970(99 * SECOND), Duration::from_secs(1000));
+        // A clock that is behind the time since the boot.
+        let behind = Births {
+            loaded: Duration::from_secs(10),
+            boottime_to_1970: (50 * SECOND).wrapping_neg(),
+        };
+        assert_eq!(behind.since_1970(70 * SECOND), Duration::from_secs(20));
     }
 }

@@ -30,22 +30,24 @@ impl KernelState {
     fn dropped(&mut self) -> Result<Vec<Dropped>, ReadError> {
         let readings = self.kernel.read_only_drops(&mut self.tables)?;
         self.learn_names(&readings)?;
-        let rows = readings.into_iter().filter_map(|(slot, DropReading { row, count })| {
-            let (source, site) = sites::name(&row, &Known(&self.kernel));
-            let labels = self.labelling.of_site(site.as_ref())?;
-            let place = place(&row, &self.kernel);
-            Some(Dropped {
-                id: slot.into(),
-                source,
-                labels: if place.is_some() {
-                    labels
-                } else {
-                    told_apart(labels, &row, &self.kernel)
-                },
-                place,
-                count,
-            })
-        });
+        let rows = readings
+            .into_iter()
+            .filter_map(|(slot, DropReading { row, count, .. })| {
+                let (source, site) = sites::name(&row, &Known(&self.kernel));
+                let labels = self.labelling.of_site(site.as_ref())?;
+                let place = place(&row, &self.kernel);
+                Some(Dropped {
+                    id: slot.into(),
+                    source,
+                    labels: if place.is_some() {
+                        labels
+                    } else {
+                        told_apart(labels, &row, &self.kernel)
+                    },
+                    place,
+                    count,
+                })
+            });
         // The rows `other` exist from the start.
         Ok(rows.filter(|row| row.count.packets != 0).collect())
     }
