@@ -73,6 +73,7 @@ fn no_text_becomes_markup() -> Result<()> {
     snapshot.drops.push(Row {
         id: 99,
         key: (DropSource::Software, Some(evil)),
+        born: Duration::ZERO,
         total,
     });
     let about = About {
@@ -159,6 +160,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
         snapshot.groups.push(Row {
             id: u64::from(number) + 1,
             key: Some(key),
+            born: Duration::ZERO,
             total: group,
         });
         let site = DropSite {
@@ -173,6 +175,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
         snapshot.drops.push(Row {
             id: u64::from(number) + 1,
             key: (DropSource::Software, Some(site)),
+            born: Duration::ZERO,
             total: DropCount {
                 packets: u64::from(number) + 1,
                 bytes: 10,

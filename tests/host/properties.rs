@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use common::drops::{Direction, DropCount, DropSource, Protocol};
@@ -253,6 +254,7 @@ impl World {
                     None => self.drops.push(Row {
                         id: 2 * self.drops.len() as u64 + place,
                         key: (*source, site.clone()),
+                        born: Duration::ZERO,
                         total: more,
                     }),
                 }
@@ -272,6 +274,7 @@ fn row<'a>(rows: &'a mut Vec<Row<Option<GroupKey>, Group>>, key: &Option<GroupKe
         rows.push(Row {
             id: rows.len() as u64,
             key: *key,
+            born: Duration::ZERO,
             total: Group::default(),
         });
         rows.len() - 1

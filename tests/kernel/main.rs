@@ -8,6 +8,7 @@ use tests::kernel::account;
 mod acks;
 mod adoption;
 mod api;
+mod births;
 mod blocked;
 mod capture;
 mod churn;
