@@ -19,11 +19,11 @@ use tcpvitals::{
     },
     lifecycle::{
         exit::{Ends, Exit},
-        signals,
+        setup, signals,
     },
     serve::{self, push, web::Web},
 };
-use tcpvitals_config::{self as config, Config};
+use tcpvitals_config as config;
 use tcpvitals_metrics::families;
 use tracing_subscriber::{
     Layer as _,
@@ -84,7 +84,7 @@ fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
 
 fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
     if let Some(file) = file {
-        let config = Config::read(file).map_err(ended)?;
+        let config = setup::config(Some(file)).map_err(ended)?;
         push::receiver(&config).map_err(ended)?;
     }
     Web::read(web).map_err(ended)?;
@@ -110,7 +110,7 @@ fn docs(page: Docs) -> Result<(), ExitCode> {
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(ended)?;
+    let config = setup::config(arguments.config_file.as_deref()).map_err(ended)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis
         .print(arguments.output)

@@ -3,7 +3,7 @@
 //! `UPDATE=1 cargo test -p tests --test host` writes it there.
 
 use anyhow::Result;
-use tcpvitals_config::Config;
+use tcpvitals_config::{Config, MetricFilter};
 use tcpvitals_metrics::families;
 use tcpvitals_metrics::labels::Cost;
 
@@ -11,7 +11,7 @@ use crate::golden::require_section;
 
 #[test]
 fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
-    let Cost { group, drop } = families::cost();
+    let Cost { group, drop } = families::cost(&MetricFilter::default());
     let series = Config::built_in().limits.series;
     let of_drops = series / 5;
     let (groups, drops) = ((series - of_drops) / group, of_drops / drop);

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
+use tcpvitals_config::{Config, Histograms};
 use tcpvitals_metrics::coverage::Coverage;
 use tcpvitals_metrics::encode::prometheus;
 use tcpvitals_metrics::encode::prometheus::encode;
 use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::{Families, METRICS};
 use tcpvitals_metrics::labels::Labelling;
+use tcpvitals_metrics::snapshot::Snapshot;
 use tests::exporter::exposition;
 use tests::exporter::exposition::{Exposition, parse};
 
@@ -49,28 +50,38 @@ pub(crate) const CASES: [Case; 2] = [
     // One label set of TCP fits under the cap, besides `other`.
     Case {
         name: "few-labels-and-series",
-        config: "labels: {tcp: [role], drops: [reason, class]}\nlimits: {series: 200}\ntcp: {detail: essential}\n",
+        config: "labels: {tcp: [role], drops: [reason, class]}\nlimits: {series: 200}\ntcp: {detail: essential}\n\
+                 histograms: {native: false, classic: {tcpvitals_tcp_rtt_seconds: all, tcpvitals_tcp_mss_bytes: [1024]}}\n\
+                 metrics: {exclude: [tcpvitals_tcp_rto_min_seconds]}\n",
         lacking: &[],
         off: &[
             "tcpvitals_tcp_duplicate_acks_total",
             "tcpvitals_tcp_sacks_total",
             "tcpvitals_tcp_sack_blocks_total",
+            "tcpvitals_tcp_rto_min_seconds",
         ],
     },
 ];
 
 impl Case {
     pub(crate) fn families(&self) -> Result<Arc<Families>> {
-        let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
+        let config = self.config()?;
         let snapshot = full(&config, self.lacking)?;
-        Ok(Arc::new(families::build(
-            &Labelling::new(&config, &Numbering::new(&config), families::cost()).label(&snapshot),
-        )))
+        Ok(families_of(&config, &snapshot))
+    }
+
+    /// With which buckets it is shown.
+    pub(crate) fn histograms(&self) -> Result<Arc<Histograms>> {
+        Ok(Arc::new(self.config()?.shown.histograms))
+    }
+
+    fn config(&self) -> Result<Config> {
+        let text = format!("{SUBNETS}{}", self.config);
+        Ok(Config::from_yaml_checked(&text, "golden.yaml", families::check)?)
     }
 
     pub(crate) fn coverage(&self) -> Result<Coverage> {
-        let config = Config::from_yaml(&format!("{SUBNETS}{}", self.config), "golden.yaml")?;
-        coverage(&config, self.lacking)
+        coverage(&self.config()?, self.lacking)
     }
 
     pub(crate) fn file(&self, extension: &str) -> PathBuf {
@@ -84,21 +95,29 @@ impl Case {
     }
 }
 
-/// The text, with a version that does not change from release to release.
-fn render(families: &Arc<Families>, format: prometheus::Format) -> Result<String> {
-    let own = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
-    Ok(String::from_utf8(encode(families, format)?)?.replace(own, "version=\"0.0.0\""))
+/// What the metrics path shows of a snapshot.
+pub(crate) fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families> {
+    let mut labelling = Labelling::new(config, &Numbering::new(config));
+    labelling.post(snapshot);
+    let families = families::of_view(&mut labelling, snapshot, &config.shown);
+    Arc::new(families.chosen(&config.shown.metrics))
 }
 
-fn read(families: &Arc<Families>) -> Result<[Exposition; 2]> {
+/// The text, with a version that does not change from release to release.
+fn render(case: &Case, format: prometheus::Format) -> Result<String> {
+    let own = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+    Ok(String::from_utf8(encode(&case.families()?, format, &case.histograms()?)?)?.replace(own, "version=\"0.0.0\""))
+}
+
+fn read(case: &Case) -> Result<[Exposition; 2]> {
     Ok([
         parse(
-            &render(families, prometheus::Format::OpenMetrics)?,
+            &render(case, prometheus::Format::OpenMetrics)?,
             exposition::Format::OpenMetrics,
         )
         .context("OpenMetrics")?,
         parse(
-            &render(families, prometheus::Format::Text)?,
+            &render(case, prometheus::Format::Text)?,
             exposition::Format::Prometheus,
         )
         .context("Prometheus text")?,
@@ -134,12 +153,11 @@ pub(crate) fn require_section(page: &str, begin: &str, end: &str, text: &str) ->
 #[test]
 fn the_exposition_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {
-        let families = case.families()?;
         for (format, extension) in [
             (prometheus::Format::OpenMetrics, "om"),
             (prometheus::Format::Text, "prom"),
         ] {
-            require_golden(&case.file(extension), &render(&families, format)?)?;
+            require_golden(&case.file(extension), &render(case, format)?)?;
         }
     }
     Ok(())
@@ -186,7 +204,7 @@ fn a_text_that_differs_in_one_byte_is_told_by_its_line() {
 #[test]
 fn both_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
     for case in &CASES {
-        let [open_metrics, text] = read(&case.families()?)?;
+        let [open_metrics, text] = read(case)?;
         assert_eq!(open_metrics.samples, text.samples, "{}", case.name);
         for (name, family) in &open_metrics.families {
             let same = [name.clone(), format!("{name}_total")]
@@ -221,7 +239,7 @@ const COUNTED_BY_NAME: [&str; 6] = [
 #[test]
 fn every_metric_that_is_on_has_a_value_and_no_other_is_named() -> Result<()> {
     for case in &CASES {
-        let [_, text] = read(&case.families()?)?;
+        let [_, text] = read(case)?;
         let named: BTreeSet<String> = text.families.keys().cloned().collect();
         let on: BTreeSet<String> = METRICS
             .iter()
@@ -251,18 +269,18 @@ fn every_metric_that_is_on_has_a_value_and_no_other_is_named() -> Result<()> {
 
 #[test]
 fn labels_stand_in_the_order_of_the_documentation_and_are_escaped() -> Result<()> {
-    let families = CASES[0].families()?;
+    let case = &CASES[0];
     let lines = [
         r#"tcpvitals_tcp_segments_total{subnet="lab \"B\" \\ east",connection_type="wifi",app_protocol="orders",role="server",direction="receive"} 2004"#,
         r#"tcpvitals_dropped_packets_total{location="nf_hook_slow",reason="NETFILTER_DROP",class="policy",protocol="tcp",direction="transmit",subnet="office",connection_type="wired",source="software"} 11"#,
     ];
     for format in [prometheus::Format::OpenMetrics, prometheus::Format::Text] {
-        let text = render(&families, format)?;
+        let text = render(case, format)?;
         for line in lines {
             assert!(text.lines().any(|own| own == line), "{format:?} has no line {line}");
         }
     }
-    for exposition in read(&families)? {
+    for exposition in read(case)? {
         let subnets: BTreeSet<&str> = exposition
             .samples
             .keys()

@@ -1,6 +1,5 @@
 //! The page at `/`: what it shows of a snapshot, that it escapes every text, and that it says what it leaves out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,15 +8,11 @@ use common::net::connection::ConnectionType;
 use common::tcp::group::{Counter, GroupKey, Role};
 use serde_json::Value;
 use tcpvitals_config::Config;
-use tcpvitals_config::numbering::Numbering;
 use tcpvitals_metrics::encode::page::{About, policy, render, render_failure};
-use tcpvitals_metrics::families;
-use tcpvitals_metrics::families::Families;
-use tcpvitals_metrics::labels::Labelling;
 use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::readers::browser::web_page::{REST, rows, site, unescape};
 
-use crate::golden::{CASES, require_golden};
+use crate::golden::{CASES, families_of, require_golden};
 use crate::sample::{QUOTED, coverage, empty};
 
 /// Two hours after the start that the sample knows.
@@ -28,11 +23,6 @@ const ABOUT: About<'_> = About {
     release: "6.18.0",
     telemetry_path: "/metrics",
 };
-
-fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families> {
-    let mut labelling = Labelling::new(config, &Numbering::new(config), families::cost());
-    Arc::new(families::build(&labelling.label(snapshot)))
-}
 
 /// One element a line, without style and script, which are files, and with a version that never changes.
 fn lines(page: &str) -> Result<String> {

@@ -16,9 +16,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestCaseError;
-use tcpvitals_config::Config;
 use tcpvitals_config::label::Label;
 use tcpvitals_config::numbering::Numbering;
+use tcpvitals_config::{Config, MetricFilter};
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
 use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::{Accessor, Families, HistogramValue, Kind, METRICS, Point, Scope, Value, number};
@@ -27,7 +27,7 @@ use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Group, Row, Snapshot};
 use tests::exporter::exposition;
 use tests::exporter::exposition::protobuf;
 
-use crate::sample::{JIFFY, coverage, empty, observe};
+use crate::sample::{JIFFY, all_buckets, coverage, empty, observe};
 
 const SUBNETS: u32 = 6;
 const REASONS: [&str; 4] = ["NOT_SPECIFIED", "NETFILTER_DROP", "TCP_OLD_DATA", ""];
@@ -180,6 +180,7 @@ struct World {
     drops: Vec<Row<DropOrigin, DropCount>>,
     /// What was dropped while it was not ignored.
     not_ignored: BTreeMap<DropSource, DropCount>,
+    config: Config,
     numbering: Numbering,
     labelling: Labelling,
 }
@@ -194,7 +195,8 @@ impl World {
             groups: Vec::new(),
             drops: Vec::new(),
             not_ignored: BTreeMap::new(),
-            labelling: Labelling::new(&config, &numbering, families::cost()),
+            labelling: Labelling::new(&config, &numbering),
+            config,
             numbering,
         })
     }
@@ -206,7 +208,8 @@ impl World {
         }
         self.snapshot.groups.clone_from(&self.groups);
         self.snapshot.drops.clone_from(&self.drops);
-        families::build(&self.labelling.label(&self.snapshot))
+        self.labelling.post(&self.snapshot);
+        families::of_view(&mut self.labelling, &self.snapshot, &self.config.shown)
     }
 
     /// As the collector does: what was counted until now is posted, then the configuration changes.
@@ -215,6 +218,7 @@ impl World {
         let config = choices.config()?;
         self.numbering = self.numbering.with(&config).context("out of numbers")?;
         self.labelling.configure(&config, &self.numbering);
+        self.config = config;
         self.choices = choices.clone();
         Ok(())
     }
@@ -473,16 +477,18 @@ fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
             of_scope.map(|family| family.points.len()).sum::<usize>()
         };
         let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
+        let cost = families::cost(&MetricFilter::default());
         // Each kind has its row `other` on top, drops one for each source.
-        let others = families::cost().group + DropSource::ALL.len() * families::cost().drop;
+        let others = cost.group + DropSource::ALL.len() * cost.drop;
         prop_assert!(tcp + drops <= most + others, "{tcp} and {drops}");
         prop_assert_eq!(
             sum(&families, "tcpvitals_series", &[]),
             number((tcp + drops + own) as u64)
         );
 
+        let histograms = Arc::new(all_buckets());
         // Whatever was chosen, every format is correct and says the same.
-        let encode = |format| encode(&families, format).map_err(|error| TestCaseError::fail(error.to_string()));
+        let encode = |format| encode(&families, format, &histograms).map_err(|error| TestCaseError::fail(error.to_string()));
         let read = |format, strict| {
             let text = String::from_utf8(encode(format)?).map_err(|error| TestCaseError::fail(error.to_string()))?;
             exposition::parse(&text, strict).map_err(|error| TestCaseError::fail(format!("{error:#}")))

@@ -1,6 +1,7 @@
 //! The protobuf exposition, read by messages of our own: golden as text, since when its counters count, and native histograms.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
@@ -9,6 +10,7 @@ use tests::exporter::exposition::protobuf::{
 };
 
 use crate::golden::{CASES, require_golden};
+use crate::sample::all_buckets;
 
 /// Halfway through the first second of the sample's exporter.
 const STARTED: Timestamp = Timestamp {
@@ -17,7 +19,7 @@ const STARTED: Timestamp = Timestamp {
 };
 
 fn full() -> Result<Vec<MetricFamily>> {
-    decode(&encode(&CASES[0].families()?, Format::Protobuf)?)
+    decode(&encode(&CASES[0].families()?, Format::Protobuf, &Arc::new(all_buckets()))?)
 }
 
 #[test]
@@ -45,13 +47,14 @@ fn counters_have_counted_since_the_start_and_nothing_else_says_since_when() -> R
 #[test]
 fn an_exporter_that_does_not_know_its_start_says_none() -> Result<()> {
     let mut families = CASES[0].families()?;
-    let known = std::sync::Arc::get_mut(&mut families).context("somebody else has the families")?;
+    let known = Arc::get_mut(&mut families).context("somebody else has the families")?;
     for family in &mut known.0 {
+        let family = Arc::get_mut(family).context("somebody else has a family")?;
         if family.metric.full_name() == "process_start_time_seconds" {
             family.points.clear();
         }
     }
-    for family in decode(&encode(&families, Format::Protobuf)?)? {
+    for family in decode(&encode(&families, Format::Protobuf, &Arc::default())?)? {
         for metric in &family.metric {
             assert_eq!(
                 metric.counter.and_then(|counter| counter.start),

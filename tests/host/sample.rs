@@ -12,13 +12,14 @@ use common::net::address::SubnetKey;
 use common::net::connection::ConnectionType;
 use common::tcp::group::{GroupKey, Role};
 use tcpvitals::lifecycle::setup;
-use tcpvitals_config::Config;
+use tcpvitals_config::{ClassicBuckets, Config, Histograms};
 use tcpvitals_kernel::load::kfuncs::Casts;
 use tcpvitals_kernel::plan;
 use tcpvitals_kernel::plan::plan;
 use tcpvitals_kernel::plan::purpose::Purpose;
 use tcpvitals_kernel::probe::features::Features;
 use tcpvitals_metrics::coverage::Coverage;
+use tcpvitals_metrics::families::{Kind, METRICS};
 use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
 
 /// A subnet with everything in its name that a text format has to escape.
@@ -282,4 +283,13 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
             DropCount { packets: 16, bytes: 0 },
         ),
     ]
+}
+
+/// Native buckets, and all classic ones.
+pub(crate) fn all_buckets() -> Histograms {
+    let histograms = METRICS.iter().filter(|metric| metric.kind == Kind::Histogram);
+    Histograms {
+        classic: histograms.map(|metric| (metric.full_name(), ClassicBuckets::All)).collect(),
+        ..Histograms::default()
+    }
 }

@@ -10,7 +10,8 @@ pub(crate) mod values;
 pub(crate) mod words;
 
 pub(crate) use values::{
-    ClassWord, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord, Endpoint, File,
-    Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes, ProtocolWord, Series,
-    TcpLabelWord, TemporalityWord, Timeout, certificate_with_key, gives_a_part, measures_something, name_or_auto,
+    ClassWord, ClassicBuckets, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord,
+    Endpoint, File, Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes,
+    ProtocolWord, Series, TcpLabelWord, TemporalityWord, Timeout, ViewName, ViewPath, certificate_with_key,
+    gives_a_part, measures_something, name_or_auto,
 };

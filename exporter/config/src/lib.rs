@@ -13,7 +13,7 @@ pub mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use common::net::connection::{ConnectionType, NamePattern};
 
@@ -32,19 +32,23 @@ pub use crate::{
         otlp::{Headers, Otlp, OtlpSettings, Target, Tls},
         protocols::AppProtocols,
         subnets::{Fallback, Subnets, network},
+        views::{ClassicBuckets, Histograms, MetricFilter, View},
     },
 };
 
-pub use crate::file::ConfigError;
+pub use crate::file::{ConfigError, Problem};
 
-use crate::file::{Problem, Quote, Source};
+use crate::file::{Quote, Source};
 use raw::{RawConfig, RawTcp};
 
 /// A configuration file with every key, its default and an example; it means the same as no file.
 pub const SAMPLE: &str = include_str!("sample.yaml");
 
+/// What a value names is looked for where it is known: the names of metrics, and the bounds of their buckets.
+pub type Check = fn(&Config) -> Result<(), Problem>;
+
 /// Everything that a configuration file decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Names of remote networks.
     pub subnets: Subnets,
@@ -56,8 +60,10 @@ pub struct Config {
     pub tcp: Tcp,
     /// What is measured of dropped packets.
     pub drops: Drops,
-    /// Which labels the metrics carry.
-    pub labels: Labels,
+    /// What the metrics path shows.
+    pub shown: View,
+    /// What other paths show.
+    pub views: Vec<View>,
     /// Bounds of memory and series.
     pub limits: Limits,
     /// How old a snapshot may be.
@@ -75,7 +81,8 @@ impl Config {
             connection_types: Vec::new(),
             tcp: Tcp::default(),
             drops: Drops::default(),
-            labels: Labels::default(),
+            shown: View::built_in(),
+            views: Vec::new(),
             limits: Limits::default(),
             collect: Collect::default(),
             otlp: Otlp::default(),
@@ -97,10 +104,20 @@ impl Config {
         self.otlp.settings(file::variable)
     }
 
+    /// The same, with a check of what only others know.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as a sentence with place and remedy.
+    pub fn from_yaml_checked(text: &str, file: &str, check: Check) -> Result<Self, ConfigError> {
+        let config = Self::from_yaml(text, file)?;
+        check(&config).map_err(|problem| Source::new(text, file).error(&problem))?;
+        Ok(config)
+    }
+
     /// The configuration in the file at `path`. Files that it names lie beside it, unless their paths are absolute.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub fn read(path: &Path, check: Check) -> Result<Self, ConfigError> {
         let text = file::text(path, "run without a file to use the built-in configuration")?;
-        let mut config = Self::from_yaml(&text, &path.display().to_string())?;
+        let mut config = Self::from_yaml_checked(&text, &path.display().to_string(), check)?;
         if let Some(folder) = path.parent() {
             config.otlp.resolve_paths(folder);
         }
@@ -111,8 +128,18 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] as a sentence with place and remedy.
-    pub fn read_or_built_in(file: Option<&Path>) -> Result<Self, ConfigError> {
-        file.map_or_else(|| Ok(Self::built_in()), Self::read)
+    pub fn read_or_built_in(file: Option<&Path>, check: Check) -> Result<Self, ConfigError> {
+        file.map_or_else(|| Ok(Self::built_in()), |file| Self::read(file, check))
+    }
+
+    /// The metrics path, then all views.
+    pub fn all_views(&self) -> impl Iterator<Item = &View> {
+        std::iter::once(&self.shown).chain(&self.views)
+    }
+
+    /// The labels of drops that any view shows.
+    pub fn drop_labels(&self) -> BTreeSet<DropLabel> {
+        self.all_views().flat_map(|view| &view.labels.drops).copied().collect()
     }
 }
 
@@ -128,11 +155,30 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             labels,
+            metrics,
+            histograms,
+            views,
             limits,
             collect,
             otlp,
         } = raw;
         let limits = Limits::parse(&limits.unwrap_or_default())?;
+        let built_in = View::built_in();
+        let shown = View {
+            labels: Labels::parse("labels", &labels.unwrap_or_default(), built_in.labels)?,
+            metrics: MetricFilter::parse("metrics", &metrics.unwrap_or_default(), built_in.metrics)?,
+            histograms: Histograms::parse("histograms", &histograms.unwrap_or_default(), built_in.histograms)?,
+            series: limits.series,
+            ..built_in
+        };
+        let views = View::parse_all(&views.unwrap_or_default(), &shown)?;
+        let otlp = Otlp::parse(&otlp.unwrap_or_default())?;
+        if let Some(name) = otlp.view()
+            && views.iter().all(|view| view.name != name)
+        {
+            let what = format!("{name:?} is no view; add it to views, or remove the key");
+            return Err(Problem::new("otlp.view", what));
+        }
         Subnets::refuse_too_many(subnets.as_deref(), limits.subnets)?;
         let tcp = Tcp::parse(&tcp.unwrap_or_default())?;
         let drops = Drops::parse(&drops.unwrap_or_default())?;
@@ -146,10 +192,11 @@ impl TryFrom<RawConfig> for Config {
             connection_types: sections::connection_types::parse(&connection_types.unwrap_or_default())?,
             tcp,
             drops,
-            labels: Labels::parse(&labels.unwrap_or_default())?,
+            shown,
+            views,
             limits,
             collect: Collect::parse(&collect.unwrap_or_default())?,
-            otlp: Otlp::parse(&otlp.unwrap_or_default())?,
+            otlp,
         })
     }
 }

@@ -7,14 +7,17 @@ use common::map::settings::OVERRIDES;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize,
-    de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        Deserializer, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 
 use crate::kinds::{
     self,
     label::{DropLabel, TcpLabel},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 /// The whole file. A key that is absent or has no value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -40,6 +43,13 @@ pub(crate) struct RawConfig {
     pub(crate) drops: Option<RawDrops>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
+    /// Which metrics are shown. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.
+    pub(crate) metrics: Option<RawMetrics>,
+    /// Which buckets histograms have in the answer to a scrape. Example: `{native: false}`.
+    pub(crate) histograms: Option<RawHistograms>,
+    /// More expositions of the same counts, each on a path of its own. What an entry does not say is as for the metrics path.
+    /// Default: `[]`. Example: `[{name: fleet, labels: {tcp: [subnet], drops: [class]}}]`.
+    pub(crate) views: Option<Vec<RawView>>,
     /// Bounds of memory, series and connections. Example: `{memory: 64MiB}`.
     pub(crate) limits: Option<RawLimits>,
     /// When to collect. Example: `{max_age: 5s}`.
@@ -184,6 +194,63 @@ pub(crate) struct RawLabels {
     pub(crate) drops: Option<Vec<String>>,
 }
 
+/// `metrics`: those that a pattern of `include` matches and none of `exclude`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys include and exclude")]
+pub(crate) struct RawMetrics {
+    /// Patterns of full names, as a query has them. Default: `["*"]`. Example: `["tcpvitals_tcp_*"]`.
+    #[schemars(with = "Option<Vec<kinds::Glob>>", length(min = 1))]
+    pub(crate) include: Option<Vec<String>>,
+    /// Patterns of full names. Default: `[]`. Example: `["tcpvitals_tcp_rto*"]`.
+    #[schemars(with = "Option<Vec<kinds::Glob>>")]
+    pub(crate) exclude: Option<Vec<String>>,
+}
+
+/// `histograms`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys native and classic")]
+pub(crate) struct RawHistograms {
+    /// Native buckets, in protobuf. Default: `true`. Example: `false`.
+    pub(crate) native: Option<bool>,
+    /// Upper bounds of the classic buckets by metric, or all that there are. A metric that is not named has the bucket of infinity alone.
+    /// Example: `{tcpvitals_tcp_rto_seconds: all, tcpvitals_tcp_handshake_seconds: [0.0625, 1]}`.
+    #[schemars(with = "Option<kinds::ClassicBuckets>")]
+    pub(crate) classic: Option<Pairs<RawBounds>>,
+}
+
+/// The classic buckets of one metric.
+#[derive(Clone, Debug)]
+pub(crate) enum RawBounds {
+    /// A word.
+    Word(String),
+    /// Upper bounds in the unit of the metric.
+    These(Vec<String>),
+}
+
+/// One entry of `views`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys name, path, labels, metrics, histograms and series"
+)]
+pub(crate) struct RawView {
+    /// What it is called, for `otlp.view` and in messages. Required. Example: `fleet`.
+    #[schemars(with = "kinds::ViewName")]
+    pub(crate) name: String,
+    /// Where it is served; /metrics/ and the name without it. Example: `/fleet`.
+    #[schemars(with = "Option<kinds::ViewPath>")]
+    pub(crate) path: Option<String>,
+    /// As `labels`. Example: `{tcp: [subnet], drops: [class]}`.
+    pub(crate) labels: Option<RawLabels>,
+    /// As `metrics`. Example: `{include: ["tcpvitals_tcp_*"]}`.
+    pub(crate) metrics: Option<RawMetrics>,
+    /// As `histograms`. Example: `{classic: {}}`.
+    pub(crate) histograms: Option<RawHistograms>,
+    /// As `limits.series`. Example: `500`.
+    #[schemars(with = "Option<kinds::Series>")]
+    pub(crate) series: Option<String>,
+}
+
 /// `limits`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
@@ -219,7 +286,7 @@ pub(crate) struct RawCollect {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls"
+    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality, view and tls"
 )]
 pub(crate) struct RawOtlp {
     /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
@@ -243,6 +310,9 @@ pub(crate) struct RawOtlp {
     /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
     #[schemars(with = "Option<kinds::TemporalityWord>")]
     pub(crate) temporality: Option<String>,
+    /// Name of the view that is pushed; without one it is what the metrics path shows. Default: none. Example: `fleet`.
+    #[schemars(with = "Option<kinds::ViewName>")]
+    pub(crate) view: Option<String>,
     /// Keys and certificates. Example: `{ca_file: ca.pem}`.
     pub(crate) tls: Option<RawTls>,
 }
@@ -266,31 +336,65 @@ pub(crate) struct RawTls {
     pub(crate) key_file: Option<String>,
 }
 
-/// `otlp.headers`: a list, so that a name given twice is seen.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RawHeaders(pub(crate) Vec<(String, String)>);
+/// `otlp.headers`.
+pub(crate) type RawHeaders = Pairs<String>;
 
-impl<'de> Deserialize<'de> for RawHeaders {
+/// A mapping of free keys, as a list, so that one given twice is seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Pairs<V>(pub(crate) Vec<(String, V)>);
+
+impl<V> Default for Pairs<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
+        struct Mapping<V>(PhantomData<V>);
 
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = RawHeaders;
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Mapping<V> {
+            type Value = Pairs<V>;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("a mapping of names to values")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeaders, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(RawHeaders(pairs))
+                Ok(Pairs(pairs))
             }
         }
 
-        deserializer.deserialize_map(Pairs)
+        deserializer.deserialize_map(Mapping(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawBounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Told apart by shape, as a name and a mapping are below.
+        struct WordOrList;
+
+        impl<'de> Visitor<'de> for WordOrList {
+            type Value = RawBounds;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a list of upper bounds or the word all")
+            }
+
+            fn visit_str<E>(self, word: &str) -> Result<RawBounds, E> {
+                Ok(RawBounds::Word(word.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawBounds, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(RawBounds::These)
+            }
+        }
+
+        deserializer.deserialize_any(WordOrList)
     }
 }
 

@@ -7,3 +7,4 @@ pub(crate) mod limits;
 pub(crate) mod otlp;
 pub(crate) mod protocols;
 pub(crate) mod subnets;
+pub(crate) mod views;

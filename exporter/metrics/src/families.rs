@@ -1,10 +1,11 @@
 //! Metric families: the metric table applied to a labelled snapshot. Both exporters read the result and nothing else.
 //!
 //! - `metric`, `value`: what a metric is, and what it may say; `table`: every metric
-//! - `build`: families of a snapshot; `cost`: how many series a label set takes
+//! - `build`: families of a snapshot; `choice`: what a view shows of them; `cost`: how many series a label set takes
 //! - `semantic`, `reference`: names over OTLP; the reference page
 
 mod build;
+mod choice;
 mod cost;
 mod metric;
 pub mod reference;
@@ -12,7 +13,9 @@ pub mod semantic;
 mod table;
 mod value;
 
-pub use build::{Families, Family, Point, build};
+pub use build::{Families, Family, Point, build, of_view};
+pub(crate) use choice::buckets_of;
+pub use choice::check;
 pub use cost::cost;
 pub use metric::{Accessor, Kind, Metric, PREFIX, Points, Scope, Unit};
 pub use table::METRICS;
@@ -23,6 +26,7 @@ mod tests {
     use super::*;
     use common::{kernel::fields::FIELDS, map::lost::Lost, tcp::group::Counter};
     use std::collections::HashSet;
+    use tcpvitals_config::ClassicBuckets;
 
     #[test]
     fn every_counter_of_a_group_has_exactly_one_series() {
@@ -92,9 +96,12 @@ mod tests {
         };
         // Exponents -2 to 5 in quarters: 0 and 4 are powers of two.
         assert_eq!(
-            value.classic(),
+            value.classic(&ClassicBuckets::All),
             [(1.0, 1 + 2 + 4), (2.0, 8 + 16 + 32 + 64), (f64::INFINITY, 128)]
         );
+        let up_to = |bounds: &[f64]| value.classic(&ClassicBuckets::UpTo(bounds.to_vec()));
+        assert_eq!(up_to(&[]), [(f64::INFINITY, 255)]);
+        assert_eq!(up_to(&[2.0]), [(2.0, 127), (f64::INFINITY, 128)]);
         assert_eq!(value.count(), 255);
     }
 }

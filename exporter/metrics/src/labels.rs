@@ -24,7 +24,7 @@ use common::{
     tcp::group::{GroupKey, Role},
 };
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
-use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, label::Label, numbering::Numbering};
+use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Label, numbering::Numbering};
 
 /// The value of every label of a row that could not be told apart.
 pub const OTHER: &str = "other";
@@ -32,15 +32,14 @@ pub const OTHER: &str = "other";
 /// The subnet of a packet without an IP address.
 pub const NO_SUBNET: &str = "none";
 
-/// KeyNames and values of one row's labels, in the order of the documentation.
+/// Names and values of one row's labels, in the order of the documentation.
 pub type LabelSet = Arc<[(&'static Label, String)]>;
 
-/// KeyNames what a snapshot holds, and remembers under which labels it was counted.
+/// Names what a snapshot holds, and remembers under which labels it was counted.
 #[derive(Debug)]
 pub struct Labelling {
     config: Config,
     numbering: Numbering,
-    cost: Cost,
     classes: Classes,
     groups: LabelTable<LabelSet, Group>,
     drops: LabelTable<(LabelSet, DropSource), DropCount>,
@@ -69,11 +68,10 @@ pub struct Labelled<'a> {
 }
 
 impl Labelling {
-    pub fn new(config: &Config, numbering: &Numbering, cost: Cost) -> Self {
+    pub fn new(config: &Config, numbering: &Numbering) -> Self {
         Self {
             config: config.clone(),
             numbering: numbering.clone(),
-            cost,
             classes: Classes::new(&config.drops.classes),
             groups: LabelTable::new(),
             drops: LabelTable::new(),
@@ -83,16 +81,18 @@ impl Labelling {
     /// Labels as configured now. What was counted stays where it was counted; a label that is switched off or on changes the
     /// name of every series, so there everything is shown under the new names.
     pub fn configure(&mut self, config: &Config, numbering: &Numbering) {
-        let (of_groups, of_drops) = limits(config);
-        self.groups.limit(of_groups);
-        self.drops.limit(of_drops);
+        let limits = config.all_views().map(|view| (view.name.as_str(), limits(view)));
+        let limits: BTreeMap<&str, (usize, usize)> = limits.collect();
+        self.groups
+            .limit(|view| limits.get(view).map(|(of_groups, _)| *of_groups));
+        self.drops.limit(|view| limits.get(view).map(|(_, of_drops)| *of_drops));
         self.classes = Classes::new(&config.drops.classes);
         self.config = config.clone();
         self.numbering = numbering.clone();
     }
 
-    /// Gives a snapshot its names.
-    pub fn label<'a>(&mut self, snapshot: &'a Snapshot) -> Labelled<'a> {
+    /// Posts what a snapshot has counted to its names.
+    pub fn post(&mut self, snapshot: &Snapshot) {
         self.groups.ledger.begin();
         for Row { id, key, total, .. } in &snapshot.groups {
             // The group `other` is shown when it has something to show.
@@ -109,16 +109,21 @@ impl Labelling {
             let labels = shown.then(|| (self.of_drop(site.as_ref()), *source));
             self.drops.ledger.post(*id, *total, labels);
         }
-        let (of_groups, of_drops) = self.shown();
-        let (group_limit, drop_limit) = limits(&self.config);
+    }
+
+    /// What was posted, as a view shows it; a label set takes `cost` series there.
+    pub fn show<'a>(&mut self, snapshot: &'a Snapshot, view: &View, cost: Cost) -> Labelled<'a> {
+        let (group_limit, drop_limit) = limits(view);
         let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
-        let groups = self.groups.show(of_groups, group_limit, self.cost.group, &other_group);
-        let drops = self.drops.show(of_drops, drop_limit, self.cost.drop, &other_drop);
+        let name = view.name.as_str();
+        let Labels { tcp, drops } = &view.labels;
+        let of_groups = tcp.iter().map(|label| label.label()).collect();
+        let of_drops = drops.iter().map(|label| label.label()).collect();
         Labelled {
             snapshot,
-            groups,
-            drops,
-            refused: [self.groups.refusals(), self.drops.refusals()],
+            groups: self.groups.show(name, of_groups, group_limit, cost.group, &other_group),
+            drops: self.drops.show(name, of_drops, drop_limit, cost.drop, &other_drop),
+            refused: [self.groups.refusals(name), self.drops.refusals(name)],
         }
     }
 
@@ -131,15 +136,6 @@ impl Labelling {
     pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
         let ignored = site.is_some_and(|site| self.ignores(site));
         (!ignored).then(|| self.of_drop(site))
-    }
-
-    /// KeyNames of the labels that are shown: of groups, of drops.
-    fn shown(&self) -> (Shown, Shown) {
-        let Labels { tcp, drops } = &self.config.labels;
-        (
-            tcp.iter().map(|label| label.label()).collect(),
-            drops.iter().map(|label| label.label()).collect(),
-        )
     }
 
     /// Whether the configuration leaves a drop out, or it is none by itself.
@@ -246,22 +242,22 @@ fn subnet<'a>(
     }
 }
 
-/// How many series the metrics may have: of groups, of drops. Drops can have many more label sets, of few series each: a share
-/// of their own, so that neither crowds out the other.
-const fn limits(config: &Config) -> (usize, usize) {
-    let of_drops = config.limits.series / 5;
-    (config.limits.series - of_drops, of_drops)
+/// How many series a view may have: of groups, of drops. Drops can have many more label sets, of few series each: a share of their
+/// own, so that neither crowds out the other.
+const fn limits(view: &View) -> (usize, usize) {
+    let of_drops = view.series / 5;
+    (view.series - of_drops, of_drops)
 }
 
-/// KeyNames of the labels that are shown, in the order of the documentation.
+/// Names of the labels that are shown, in the order of the documentation.
 type Shown = Vec<&'static Label>;
 
 /// What was counted by all labels, and how it is shown by some of them.
 #[derive(Debug)]
 struct LabelTable<L, T> {
     ledger: Ledger<L, T>,
-    /// By the labels that were or are shown: their series have names of their own.
-    views: BTreeMap<Shown, Cardinality<L, T>>,
+    /// By the view and the labels that it showed or shows: their series have names of their own.
+    views: BTreeMap<(String, Shown), Cardinality<L, T>>,
 }
 
 /// What tells rows apart, some of it by labels.
@@ -300,17 +296,24 @@ impl<L: RowLabels, T: Total> LabelTable<L, T> {
         }
     }
 
-    fn show(&mut self, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, T> {
+    fn show(&mut self, view: &str, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, T> {
         let (rows, other) = (self.rows(&shown), project(other, &shown));
-        let view = self.views.entry(shown).or_insert_with(|| Cardinality::new(limit));
+        let view = self.views.entry((view.to_owned(), shown));
+        let view = view.or_insert_with(|| Cardinality::new(limit));
         view.cap(rows, cost, |refused| refused.with(Arc::clone(&other)))
     }
 
-    fn limit(&mut self, limit: usize) {
-        let shown: Vec<Shown> = self.views.keys().cloned().collect();
-        for shown in shown {
-            let rows = self.rows(&shown);
-            if let Some(view) = self.views.get_mut(&shown) {
+    /// Gives each view its limit; one without is no more.
+    fn limit(&mut self, limit: impl Fn(&str) -> Option<usize>) {
+        let known: Vec<(String, Shown)> = self.views.keys().cloned().collect();
+        for known in known {
+            let (name, shown) = &known;
+            let Some(limit) = limit(name) else {
+                self.views.remove(&known);
+                continue;
+            };
+            let rows = self.rows(shown);
+            if let Some(view) = self.views.get_mut(&known) {
                 view.limit(limit, &rows);
             }
         }
@@ -326,8 +329,9 @@ impl<L: RowLabels, T: Total> LabelTable<L, T> {
         rows
     }
 
-    fn refusals(&self) -> usize {
-        self.views.values().map(Cardinality::refusals).sum()
+    fn refusals(&self, view: &str) -> usize {
+        let of_view = self.views.iter().filter(|((name, _), _)| name == view);
+        of_view.map(|(_, cardinality)| cardinality.refusals()).sum()
     }
 }
 
@@ -350,9 +354,14 @@ mod tests {
     use std::net::Ipv6Addr;
 
     fn labelling(config: &str) -> Labelling {
-        let cost = Cost { group: 40, drop: 2 };
         let config = Config::from_yaml(config, "test.yaml").unwrap();
-        Labelling::new(&config, &Numbering::new(&config), cost)
+        Labelling::new(&config, &Numbering::new(&config))
+    }
+
+    fn shown<'a>(labelling: &mut Labelling, snapshot: &'a Snapshot) -> Labelled<'a> {
+        labelling.post(snapshot);
+        let view = labelling.config.shown.clone();
+        labelling.show(snapshot, &view, Cost { group: 40, drop: 2 })
     }
 
     fn key(subnet: SubnetKey, role: Role) -> GroupKey {
@@ -406,7 +415,7 @@ mod tests {
         ];
         let labelled = |config: &str| -> Vec<(Vec<String>, u64)> {
             let mut labelling = labelling(config);
-            let labelled = labelling.label(&snapshot);
+            let labelled = shown(&mut labelling, &snapshot);
             let rows = labelled.groups.iter();
             rows.map(|(labels, group)| {
                 (
@@ -464,7 +473,7 @@ mod tests {
             row(0, (DropSource::Software, None), DropCount::default()),
         ];
         let mut labelling = labelling("drops: {ignore: [{reason: NOT_SPECIFIED, location: unix_*}]}");
-        let labelled = labelling.label(&snapshot);
+        let labelled = shown(&mut labelling, &snapshot);
         let rows: Vec<_> = labelled.drops.keys().map(|(labels, _)| values(labels)).collect();
         assert_eq!(
             rows,

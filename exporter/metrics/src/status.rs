@@ -101,8 +101,9 @@ mod tests {
         snapshot.drops = vec![row(0, (DropSource::Software, None), DropCount::default())];
         snapshot.lost = [1, 2, 3, 4];
         let config = Config::built_in();
-        let mut labelling = Labelling::new(&config, &Numbering::new(&config), families::cost());
-        let families = families::build(&labelling.label(&snapshot));
+        let mut labelling = Labelling::new(&config, &Numbering::new(&config));
+        labelling.post(&snapshot);
+        let families = families::of_view(&mut labelling, &snapshot, &config.shown);
         let status = Status::new(&snapshot, &families);
         assert_eq!((status.groups, status.drops), ((0, 15), (0, 13)));
         assert_eq!(status.lost, [1, 2, 3, 4]);

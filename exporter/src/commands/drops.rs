@@ -23,7 +23,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
     // Of the exporter's programs only those that see drops.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
-    config.labels = Labels::default();
+    config.shown.labels = Labels::default();
     let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
     runtime.block_on(show(&collector, arguments))
 }

@@ -49,7 +49,7 @@ impl Ends for LiveError {
 /// # Errors
 /// [`StartError::Config`]
 pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
-    let mut config = Config::read_or_built_in(file)?;
+    let mut config = setup::config(file)?;
     config.collect.max_age = std::time::Duration::ZERO;
     Ok(config)
 }

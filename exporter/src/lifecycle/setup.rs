@@ -6,13 +6,24 @@ use common::{
     map::settings::{OVERRIDES, Override, Settings},
 };
 use std::{collections::BTreeSet, path::Path};
-use tcpvitals_config::{Config, DropLabel, Fallback, file::files, numbering::Numbering};
+use tcpvitals_config::{Config, ConfigError, DropLabel, Fallback, file::files, numbering::Numbering};
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{Plan, purpose::Selection},
     probe::btf_file::BtfFile,
 };
-use tcpvitals_metrics::coverage::{Coverage, Program};
+use tcpvitals_metrics::{
+    coverage::{Coverage, Program},
+    families,
+};
+
+/// The configuration in a file, or the built-in one without.
+///
+/// # Errors
+/// [`ConfigError`] as a sentence with place and remedy.
+pub fn config(file: Option<&Path>) -> Result<Config, ConfigError> {
+    Config::read_or_built_in(file, families::check)
+}
 
 /// What a configuration chooses to measure.
 pub const fn selection(config: &Config) -> Selection {
@@ -68,7 +79,7 @@ fn settings(config: &Config) -> Settings {
             connection: *connection as u64,
         };
     }
-    settings.skipped_of_drops = skipped_of(&config.labels.drops).into();
+    settings.skipped_of_drops = skipped_of(&config.drop_labels()).into();
     settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
     settings
 }

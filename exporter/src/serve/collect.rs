@@ -9,6 +9,7 @@ mod flows;
 pub mod pushes;
 mod reload;
 mod shared;
+pub mod shown;
 
 use crate::{
     lifecycle::{
@@ -36,7 +37,6 @@ use tcpvitals_kernel::{
 };
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
-    families::{self, Families},
     labels::{Labelling, sites},
     rows::{drops::Dropped, flows::LiveFlow},
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
@@ -46,6 +46,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use pushes::Tally;
 use shared::Shared;
+use shown::Shown;
 
 pub use error::CollectError;
 pub use reload::{ReloadError, Reloaded};
@@ -104,7 +105,8 @@ struct Last {
 pub struct Collection {
     /// Since 1970.
     pub at: Duration,
-    pub families: Arc<Families>,
+    /// What is shown of it.
+    pub shown: Arc<Shown>,
     /// How the exporter does.
     pub status: Arc<Status>,
 }
@@ -128,7 +130,7 @@ impl Collector {
             tally,
             served,
             config: config.clone(),
-            labelling: Labelling::new(config, &numbering, families::cost()),
+            labelling: Labelling::new(config, &numbering),
             numbering,
             tables: SlotKeys::default(),
             epoch: 0,
@@ -161,18 +163,10 @@ impl Collector {
         self.started
     }
 
-    /// The families of a snapshot that is not older than `collect.max_age`.
+    /// A collection that is not older than `collect.max_age`; `fresh` asks for one that nobody has seen yet.
     ///
     /// # Errors
     /// [`CollectError`] when the kernel could not be read; the next call tries again.
-    pub async fn families(&self) -> Result<Arc<Families>, CollectError> {
-        Ok(self.collect(false).await?.families)
-    }
-
-    /// The same with the time that they are for; `fresh` asks for a snapshot that nobody has seen yet.
-    ///
-    /// # Errors
-    /// As for [`Self::families`].
     pub async fn collect(&self, fresh: bool) -> Result<Collection, CollectError> {
         let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
@@ -182,7 +176,7 @@ impl Collector {
     /// The same with the changes of labels since this was last asked. From the first time on they are kept.
     ///
     /// # Errors
-    /// As for [`Self::families`].
+    /// As for [`Self::collect`].
     pub async fn to_push(&self, fresh: bool) -> Result<(Collection, Option<Relabelling>), CollectError> {
         let asked = now();
         let last = Arc::clone(&self.last).lock_owned().await;
@@ -216,9 +210,9 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (families, status) = reader.read(KernelState::collect).await?;
+            let (shown, status) = reader.read(KernelState::collect).await?;
             let at = since_1970();
-            let collection = Collection { at, families, status };
+            let collection = Collection { at, shown, status };
             last.collection = Some((began, now(), collection.clone()));
             Ok((collection, last))
         });
@@ -262,11 +256,11 @@ impl Births {
 }
 
 impl KernelState {
-    fn collect(&mut self) -> Result<(Arc<Families>, Arc<Status>), ReadError> {
+    fn collect(&mut self) -> Result<(Arc<Shown>, Arc<Status>), ReadError> {
         let snapshot = self.snapshot()?;
-        let families = self.label(&snapshot);
-        let status = Status::new(&snapshot, &families);
-        Ok((families, Arc::new(status)))
+        let shown = self.show(&snapshot);
+        let status = Status::new(&snapshot, &shown.all);
+        Ok((Arc::new(shown), Arc::new(status)))
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
@@ -309,8 +303,9 @@ impl KernelState {
         self.process_started
     }
 
-    fn label(&mut self, snapshot: &Snapshot) -> Arc<Families> {
-        Arc::new(families::build(&self.labelling.label(snapshot)))
+    fn show(&mut self, snapshot: &Snapshot) -> Shown {
+        self.labelling.post(snapshot);
+        Shown::new(&mut self.labelling, snapshot, &self.config)
     }
 
     fn learn_names(&mut self, readings: &BTreeMap<u32, DropReading>) -> Result<(), ReadError> {

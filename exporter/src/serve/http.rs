@@ -27,6 +27,7 @@ pub fn router(service: Service) -> Router {
         )
         .route("/", get(pages::index))
         .merge(api::routes())
+        .fallback(get(pages::view))
         .layer(middleware::from_fn(web::compress))
         .with_state(Arc::new(service))
 }

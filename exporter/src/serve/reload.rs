@@ -5,7 +5,7 @@
 pub mod follow;
 
 use crate::{
-    lifecycle::worker::Worker,
+    lifecycle::{setup, worker::Worker},
     serve::{
         collect::{Collector, ReloadError},
         push::{self, client::Receiver},
@@ -77,7 +77,7 @@ pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
         keys: Watched::default(),
     };
     let mut read = || {
-        let config = Config::read_or_built_in(file)?;
+        let config = setup::config(file)?;
         sources.keys = Watched::look(config.otlp.files(), files::PEM);
         let receiver = push::receiver(&config)?;
         Ok(Wanted { config, receiver })

@@ -41,7 +41,7 @@ pub async fn stay_alive(collector: &Collector) -> Infallible {
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             turn.tick().await;
-            match collector.families().await {
+            match collector.collect(false).await {
                 Ok(_) => tell(&[NotifyState::Watchdog]),
                 Err(error) => tracing::debug!(%error, "the collection failed, so the watchdog is told nothing"),
             }

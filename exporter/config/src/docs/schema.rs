@@ -3,7 +3,7 @@
 //! From the mappings of `raw` (their keys, texts, defaults and examples) and `values` (what a key may hold).
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{SAMPLE, raw::RawConfig};
 
@@ -17,16 +17,32 @@ pub fn schema() -> Schema {
     schema.insert("title".to_owned(), "tcpvitals configuration".into());
     // An empty file is one too.
     schema.insert("type".to_owned(), serde_json::json!(["object", "null"]));
-    default_from_sample(&mut schema, "subnets");
+    default_from_sample(&mut schema, &["subnets"]);
+    default_from_sample(&mut schema, &["histograms", "classic"]);
+    if let Some(view) = schema.pointer_mut("/properties/views/items") {
+        without_defaults(view);
+    }
     schema
 }
 
+/// The keys of a view have no defaults of their own.
+fn without_defaults(property: &mut Value) {
+    let Value::Object(property) = property else { return };
+    property.remove("default");
+    let properties = property.get_mut("properties").and_then(Value::as_object_mut);
+    properties
+        .into_iter()
+        .flat_map(Map::values_mut)
+        .for_each(without_defaults);
+}
+
 /// A default that is too long for a comment is in the sample, which has the default of every key.
-fn default_from_sample(schema: &mut Schema, key: &str) {
+fn default_from_sample(schema: &mut Schema, keys: &[&str]) {
     let sample = serde_yaml::from_str::<Value>(SAMPLE).ok();
-    let property = schema.pointer_mut(&format!("/properties/{key}"));
-    if let (Some(default), Some(Value::Object(property))) = (sample.as_ref().and_then(|all| all.get(key)), property) {
-        property.insert("default".to_owned(), default.clone());
+    let default = sample.and_then(|all| all.pointer(&format!("/{}", keys.join("/"))).cloned());
+    let property = schema.pointer_mut(&format!("/properties/{}", keys.join("/properties/")));
+    if let (Some(default), Some(Value::Object(property))) = (default, property) {
+        property.insert("default".to_owned(), default);
     }
 }
 

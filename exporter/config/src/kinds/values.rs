@@ -17,7 +17,7 @@ use super::{
     },
     sets::{Class, Compression, Protocol, Temporality},
     units::{COUNT, DURATION, Quantity, SIZE},
-    words::{LONGEST, OTHER},
+    words::{ALL, LONGEST, OTHER},
 };
 use common::map::detail::Detail;
 
@@ -63,6 +63,9 @@ values! {
     TemporalityWord: word(&Temporality::ALL, Temporality::as_str),
     File: text("path", ".", "the path of a PEM file"),
     Device: text("pattern", DEVICE, "1 to 15 ASCII characters without a slash; ? is any one character, * at the end any rest"),
+    ViewName: text("name", VIEW_NAME, "letters, digits, - and _"),
+    ViewPath: text("path", VIEW_PATH, "/ and letters, digits, ., -, _ and /"),
+    ClassicBuckets: classic_buckets(),
     Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
 }
 
@@ -73,6 +76,9 @@ const NAME: &str = concat!(
     "[^\\s\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]",
     "[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*$"
 );
+/// What may stand in a path as it is.
+const VIEW_NAME: &str = "^[A-Za-z0-9_-]+$";
+const VIEW_PATH: &str = "^(?!/(?:metrics|healthz|readyz)$|/api/|/-/)(?:/[A-Za-z0-9._-]+)+$";
 /// ASCII without NUL, the star and the slash.
 const DEVICE: &str = r"^(?:[\x01-)+-.0-\x7f]{0,15}\*|[\x01-)+-.0-\x7f]{1,15})$";
 /// Printable ASCII without the question mark, brackets, braces and the backslash.
@@ -124,6 +130,21 @@ fn headers() -> Schema {
         "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
         "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": "^[ -~]*$"},
         "patternErrorMessage": "names of HTTP headers, and values of printable ASCII",
+    })
+}
+
+/// Bounds by metric. Which bounds a metric has only the parser says.
+fn classic_buckets() -> Schema {
+    json_schema!({
+        "title": "buckets",
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string", "enum": [ALL]},
+                {"type": "array", "items": {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": "^[0-9.eE+-]+$"}},
+            ],
+        },
+        "patternErrorMessage": "names of histograms, and a list of upper bounds or the word all for each",
     })
 }
 

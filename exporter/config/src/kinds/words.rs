@@ -8,6 +8,9 @@ use common::text::is_unprintable;
 /// What the exporter calls everything that fits nowhere else.
 pub(crate) const OTHER: &str = "other";
 
+/// All classic buckets of a histogram.
+pub(crate) const ALL: &str = "all";
+
 /// Most bytes of a name: series, traces and dashboards repeat it.
 pub(crate) const LONGEST: usize = 256;
 

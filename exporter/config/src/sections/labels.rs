@@ -29,16 +29,17 @@ impl Default for Labels {
 }
 
 impl Labels {
-    pub(crate) fn parse(raw: &RawLabels) -> Result<Self, Problem> {
+    /// Under `key`; what is absent is as in `default`.
+    pub(crate) fn parse(key: &str, raw: &RawLabels, default: Self) -> Result<Self, Problem> {
         let RawLabels { tcp, drops } = raw;
-        let mut labels = Self::default();
+        let mut labels = default;
         if let Some(list) = tcp {
             let noun = "a label of the TCP metrics";
-            labels.tcp = set("labels.tcp", list, noun, &TcpLabel::ALL, TcpLabel::as_str)?;
+            labels.tcp = set(&format!("{key}.tcp"), list, noun, &TcpLabel::ALL, TcpLabel::as_str)?;
         }
         if let Some(list) = drops {
             let noun = "a label of the drop metrics";
-            labels.drops = set("labels.drops", list, noun, &DropLabel::ALL, DropLabel::as_str)?;
+            labels.drops = set(&format!("{key}.drops"), list, noun, &DropLabel::ALL, DropLabel::as_str)?;
         }
         Ok(labels)
     }

@@ -9,6 +9,7 @@ mod headers;
 pub use endpoint::Target;
 pub use headers::Headers;
 
+use super::views::view_name;
 use crate::{
     file::{self, ConfigError, Problem},
     kinds::{
@@ -39,6 +40,7 @@ pub struct Otlp {
     compression: Option<Compression>,
     headers: Option<Headers>,
     temporality: Option<Temporality>,
+    view: Option<String>,
     tls: Tls,
 }
 
@@ -80,6 +82,7 @@ impl Otlp {
             compression,
             headers,
             temporality,
+            view,
             tls,
         } = raw;
         let milliseconds = |key, text: &Option<String>, allowed: RangeInclusive<u64>| {
@@ -115,6 +118,7 @@ impl Otlp {
                 &Temporality::ALL,
                 Temporality::as_str,
             )?,
+            view: view.as_deref().map(|name| view_name("otlp.view", name)).transpose()?,
             tls: Tls::parse(tls.as_ref())?,
         };
         if let Some(endpoint) = &otlp.endpoint {
@@ -136,7 +140,11 @@ impl Otlp {
         Ok(())
     }
 
-    /// Files of the section lie in this folder.
+    /// The name of the view that is pushed, if it is not what the metrics path shows.
+    pub fn view(&self) -> Option<&str> {
+        self.view.as_deref()
+    }
+
     /// The files that it names.
     pub fn files(&self) -> Vec<PathBuf> {
         let Tls { ca_file, client } = &self.tls;

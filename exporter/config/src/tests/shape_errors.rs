@@ -38,7 +38,7 @@ fn keys_are_known_given_once_and_complete() {
     check(
         "\nsubnet: []",
         "t.yaml:2: unknown key \"subnet\"; use one of subnets, subnets_fallback, app_protocols, connection_types, \
-         tcp, drops, labels, limits, collect, otlp",
+         tcp, drops, labels, metrics, histograms, views, limits, collect, otlp",
     );
     check(
         "subnets:\n  - name: a\n    cidr: [10.0.0.0/8]",
@@ -71,7 +71,7 @@ fn keys_are_known_given_once_and_complete() {
     check(
         "? |\n  a`, expected `b\n: 1",
         "t.yaml:1: unknown key \"a`, expected `b\\n\"; use one of subnets, subnets_fallback, app_protocols, \
-         connection_types, tcp, drops, labels, limits, collect, otlp",
+         connection_types, tcp, drops, labels, metrics, histograms, views, limits, collect, otlp",
     );
 }
 
@@ -112,7 +112,7 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         ("collect", "key max_age"),
         (
             "otlp",
-            "keys endpoint, protocol, interval, timeout, compression, headers, temporality and tls",
+            "keys endpoint, protocol, interval, timeout, compression, headers, temporality, view and tls",
         ),
     ] {
         check(
@@ -161,7 +161,7 @@ fn an_error_stays_on_one_line_whatever_the_file_is_called() {
 fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let check = |path: &Path, rest: &str| {
-        let error = Config::read(path).unwrap_err();
+        let error = Config::read(path, |_| Ok(())).unwrap_err();
         assert_eq!(error.to_string(), format!("{}{rest}", path.display()));
     };
     check(

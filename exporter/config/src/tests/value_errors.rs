@@ -209,3 +209,79 @@ fn something_is_left_to_measure() {
         "t.yaml:2: tcp.detail: nothing is left to measure, as drops.enabled is false too; switch one of them on",
     );
 }
+
+#[test]
+fn views_have_names_and_paths_of_their_own() {
+    for (yaml, fault) in [
+        (
+            "views: [{name: a b}]",
+            "views[0].name: \"a b\" is not the name of a view; write letters, digits, - and _ alone",
+        ),
+        (
+            "views: [{name: a, path: fleet}]",
+            "views[0].path: \"fleet\" is not a path; write / and letters, digits, ., -, _ and more of /, for example \
+             /metrics/fleet",
+        ),
+        (
+            "views: [{name: a, path: /a//b}]",
+            "views[0].path: \"/a//b\" is not a path; write / and letters, digits, ., -, _ and more of /, for example \
+             /metrics/fleet",
+        ),
+        (
+            "views: [{name: a, path: /api/v1/flows}]",
+            "views[0].path: \"/api/v1/flows\" is served already; choose another path, for example /metrics/fleet",
+        ),
+        (
+            "views: [{name: a}, {name: a, path: /a}]",
+            "views[1].name: \"a\" is another view's too; give each view its own",
+        ),
+        (
+            "views: [{name: a}, {name: b, path: /metrics/a}]",
+            "views[1].path: \"/metrics/a\" is another view's too; give each view its own",
+        ),
+        (
+            "views: [{name: a, labels: {tcp: [x]}}]",
+            "views[0].labels.tcp[0]: \"x\" is not a label of the TCP metrics; use one of subnet, connection_type, \
+             app_protocol, role",
+        ),
+        (
+            "otlp: {view: fleet}",
+            "otlp.view: \"fleet\" is no view; add it to views, or remove the key",
+        ),
+    ] {
+        check(yaml, &format!("t.yaml:1: {fault}"));
+    }
+}
+
+#[test]
+fn metrics_and_buckets_have_a_form() {
+    for (yaml, fault) in [
+        (
+            "metrics: {include: []}",
+            "metrics.include: the list is empty, so no metric would be shown; name some, or remove the key",
+        ),
+        (
+            "metrics: {exclude: [a b]}",
+            "metrics.exclude[0]: \"a b\" is not a pattern; write a name without spaces, in which * stands for any text and \
+             nothing else is special, for example tcp_*",
+        ),
+        (
+            "histograms: {classic: {m: none}}",
+            "histograms.classic[\"m\"]: \"none\" is neither a list of upper bounds nor the word all; write one of the two",
+        ),
+        (
+            "histograms: {classic: {m: [1, x]}}",
+            "histograms.classic[\"m\"][1]: \"x\" is not an upper bound; write a number above 0",
+        ),
+        (
+            "histograms: {classic: {m: [1, 1.0]}}",
+            "histograms.classic[\"m\"][1]: \"1.0\" is not above the bound before it; write bounds in rising order",
+        ),
+        (
+            "histograms: {classic: {m: [], m: all}}",
+            "histograms.classic[\"m\"]: the metric is named twice; keep one of the two",
+        ),
+    ] {
+        check(yaml, &format!("t.yaml:1: {fault}"));
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config;
 use crate::{
-    Class, Config, Detail, DropLabel, Fallback, TcpLabel,
+    Class, ClassicBuckets, Config, Detail, DropLabel, Fallback, TcpLabel,
     kinds::units::{DURATION, SIZE},
     sections::protocols::BUILT_IN,
 };
@@ -101,6 +101,33 @@ fn connection_types_keep_their_order() {
 }
 
 #[test]
+fn a_view_is_as_the_metrics_path_but_for_what_it_says() {
+    let shown = |yaml: &str, index: usize| Config::from_yaml(yaml, "t.yaml").unwrap().views[index].clone();
+    let yaml = "{labels: {tcp: [role]}, histograms: {native: false}, limits: {series: 500}, views: [\
+        {name: a}, \
+        {name: b, path: /b, labels: {drops: [class]}, metrics: {include: [x_*], exclude: [x_y]}, \
+        histograms: {classic: {m: all, n: [0.5, 1]}}, series: 200}]}";
+    let a = shown(yaml, 0);
+    assert_eq!((a.path.as_str(), a.series), ("/metrics/a", 500));
+    assert_eq!(a.labels.tcp, [TcpLabel::Role].into());
+    assert!(!a.histograms.native && a.metrics.shows("anything"));
+    let b = shown(yaml, 1);
+    assert_eq!((b.path.as_str(), b.series), ("/b", 200));
+    assert_eq!(b.labels.tcp, [TcpLabel::Role].into());
+    assert_eq!(b.labels.drops, [DropLabel::Class].into());
+    assert_eq!(
+        ["x_z", "x_y", "y"].map(|name| b.metrics.shows(name)),
+        [true, false, false]
+    );
+    let classic = [
+        ("m".to_owned(), ClassicBuckets::All),
+        ("n".to_owned(), ClassicBuckets::UpTo(vec![0.5, 1.0])),
+    ];
+    assert_eq!(b.histograms.classic, classic.into());
+    assert!(!b.histograms.native);
+}
+
+#[test]
 fn detail_switches_and_labels_are_words() {
     for detail in Detail::ALL {
         check(
@@ -110,16 +137,16 @@ fn detail_switches_and_labels_are_words() {
         );
     }
     check("drops: {enabled: false}", |config| config.drops.enabled, false);
-    check("labels: {tcp: []}", |config| config.labels.tcp.len(), 0);
-    check("labels: {drops: []}", |config| config.labels.drops.len(), 0);
-    check("labels: {drops: []}", |config| config.labels.tcp.len(), 4);
+    check("labels: {tcp: []}", |config| config.shown.labels.tcp.len(), 0);
+    check("labels: {drops: []}", |config| config.shown.labels.drops.len(), 0);
+    check("labels: {drops: []}", |config| config.shown.labels.tcp.len(), 4);
     for label in TcpLabel::ALL {
         let yaml = format!("labels: {{tcp: [{}]}}", label.as_str());
-        check(&yaml, |config| config.labels.tcp.clone(), [label].into());
+        check(&yaml, |config| config.shown.labels.tcp.clone(), [label].into());
     }
     for label in DropLabel::ALL {
         let yaml = format!("labels: {{drops: [{}]}}", label.as_str());
-        check(&yaml, |config| config.labels.drops.clone(), [label].into());
+        check(&yaml, |config| config.shown.labels.drops.clone(), [label].into());
     }
     for class in Class::ALL {
         let yaml = format!("drops: {{classes: [{{class: {}, location: x}}]}}", class.as_str());

@@ -11,6 +11,7 @@ mod series;
 use crate::families::Families;
 use prometheus_client::{encoding::text, registry::Registry};
 use std::{fmt, sync::Arc};
+use tcpvitals_config::Histograms;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -43,13 +44,16 @@ impl Format {
     }
 }
 
-/// Encodes families.
+/// Encodes families, with the buckets that `histograms` says.
 ///
 /// # Errors
 /// None but the encoder's own.
-pub fn encode(families: &Arc<Families>, format: Format) -> Result<Vec<u8>, fmt::Error> {
+pub fn encode(families: &Arc<Families>, format: Format, histograms: &Arc<Histograms>) -> Result<Vec<u8>, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(series::Encoding(Arc::clone(families))));
+    registry.register_collector(Box::new(series::Encoding {
+        families: Arc::clone(families),
+        histograms: Arc::clone(histograms),
+    }));
     let mut body = String::new();
     match format {
         Format::Protobuf => return protobuf::encode(&registry, families.started()),

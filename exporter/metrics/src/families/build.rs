@@ -1,28 +1,42 @@
 //! The metric table applied to a labelled snapshot.
 
 use super::{
+    cost::cost,
     metric::{Accessor, Metric, Points},
     table::{self, METRICS},
     value::{Value, number, seconds},
 };
 use crate::{
-    labels::{LabelSet, Labelled},
-    snapshot::{Group, Push, Refusal},
+    labels::{LabelSet, Labelled, Labelling},
+    snapshot::{Group, Push, Refusal, Snapshot},
 };
 use common::{map::lost::Lost, tcp::group::Counter};
 use std::{sync::Arc, time::Duration};
-use tcpvitals_config::label::Label;
+use tcpvitals_config::{View, label::Label};
 
 /// All families of one snapshot, in the order of the table. A metric that is off has none.
 #[derive(Debug)]
-pub struct Families(pub Vec<Family>);
+pub struct Families(pub Vec<Arc<Family>>);
 
 impl Families {
+    /// These families, with the number of their series if that is among them.
+    pub(super) fn counted(mut families: Vec<Arc<Family>>) -> Self {
+        let is_number = |family: &Arc<Family>| matches!(family.metric.source, Accessor::Series);
+        if let Some(place) = families.iter().position(is_number) {
+            let others = families.iter().filter(|family| !is_number(family));
+            let series = 1 + others.map(|family| family.points.len()).sum::<usize>();
+            let metric = families[place].metric;
+            let points = vec![alone(Vec::new(), Value::Number(number(series as u64)))];
+            families[place] = Arc::new(Family { metric, points });
+        }
+        Self(families)
+    }
+
     /// When every counter was 0, as the time since 1970: at the start of the exporter, by `process_start_time_seconds`. A series that
     /// appears later was 0 until then.
     pub fn started(&self) -> Option<Duration> {
         let Self(families) = self;
-        let own = |family: &&Family| family.metric.name == table::PROCESS_START;
+        let own = |family: &&Arc<Family>| family.metric.name == table::PROCESS_START;
         let point = families.iter().find(own)?.points.first()?;
         match point.value {
             Value::Number(seconds) => Duration::try_from_secs_f64(seconds).ok(),
@@ -66,25 +80,23 @@ impl Point {
     }
 }
 
+/// All families of what a view shows; which of them it shows is its own choice.
+pub fn of_view(labelling: &mut Labelling, snapshot: &Snapshot, view: &View) -> Families {
+    build(&labelling.show(snapshot, view, cost(&view.metrics)))
+}
+
 /// Applies the table to a labelled snapshot.
 pub fn build(labelled: &Labelled<'_>) -> Families {
     let coverage = &labelled.snapshot.coverage;
-    let mut families: Vec<Family> = METRICS
+    let families = METRICS
         .iter()
         .filter(|metric| metric.why_off(coverage).is_none())
         .map(|metric| Family {
             metric,
             points: points(metric, labelled),
         })
-        .filter(|family| !family.says_nothing())
-        .collect();
-    let series = families.iter().map(|family| family.points.len()).sum::<usize>();
-    for family in &mut families {
-        if matches!(family.metric.source, Accessor::Series) {
-            family.points = vec![alone(Vec::new(), Value::Number(number(series as u64 + 1)))];
-        }
-    }
-    Families(families)
+        .filter(|family| !family.says_nothing());
+    Families::counted(families.map(Arc::new).collect())
 }
 
 fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
@@ -153,7 +165,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                 .map(|(metrics, refused)| alone(own(metric, &[metrics]), Value::Count(refused as u64)))
                 .collect()
         }
-        // Filled in when all others are known.
+        // `Families::counted` fills it in.
         Accessor::Series => Vec::new(),
         Accessor::Groups => {
             let used = snapshot.groups.iter().filter(|row| row.key.is_some()).count();

@@ -5,19 +5,20 @@ use super::{
     table::METRICS,
 };
 use crate::labels::Cost;
+use tcpvitals_config::MetricFilter;
 
-/// Series that one label set takes.
-pub fn cost() -> Cost {
+/// Series that one label set takes of the metrics that are shown.
+pub fn cost(shown: &MetricFilter) -> Cost {
     Cost {
-        group: series_of(Scope::Tcp),
-        drop: series_of(Scope::Drops),
+        group: series_of(Scope::Tcp, shown),
+        drop: series_of(Scope::Drops, shown),
     }
 }
 
-fn series_of(scope: Scope) -> usize {
+fn series_of(scope: Scope, shown: &MetricFilter) -> usize {
     METRICS
         .iter()
-        .filter(|metric| metric.source.scope() == scope)
+        .filter(|metric| metric.source.scope() == scope && shown.shows(&metric.full_name()))
         .map(|metric| metric.source.width())
         .sum()
 }
@@ -27,7 +28,7 @@ impl Metric {
     pub fn sentence(&self) -> String {
         let mut sentence = self.help.to_owned();
         if matches!(self.source, Accessor::SeriesOverflow) {
-            let Cost { group, drop } = cost();
+            let Cost { group, drop } = cost(&MetricFilter::default());
             sentence += &format!(" (a label set of the TCP metrics takes {group} series, of drops {drop})");
         }
         sentence

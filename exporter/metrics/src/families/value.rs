@@ -43,8 +43,8 @@ impl HistogramValue {
         self.buckets.iter().sum()
     }
 
-    /// Upper bound and count, not cumulative, of classic buckets: one per power of two, and one for the rest.
-    pub fn classic(&self) -> Vec<(f64, u64)> {
+    /// Upper bound and count, not cumulative: one bucket per power of two, and one for the rest.
+    pub(super) fn octaves(&self) -> Vec<(f64, u64)> {
         let per_octave = 1 << self.schema;
         let mut classic = Vec::new();
         let mut count = 0;

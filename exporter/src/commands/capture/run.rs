@@ -12,7 +12,7 @@ use crate::{
     lifecycle::{
         clock::{monotonic, monotonic_to_1970},
         host::{Host, network_namespace},
-        setup::MapContents,
+        setup::{self, MapContents},
         signals::stop::{Stop, Written},
         start::{Checked, StartError},
     },
@@ -27,7 +27,6 @@ use std::{
     path::Path,
     time::Duration,
 };
-use tcpvitals_config::Config;
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{Plan, purpose::Purpose},
@@ -59,7 +58,7 @@ enum Voice {
 }
 
 fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), CaptureError> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config(arguments.config_file.as_deref()).map_err(StartError::from)?;
     let sites = Sites::new(
         arguments.filters.filter(&config.drops),
         Classes::new(&config.drops.classes),

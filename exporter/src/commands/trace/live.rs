@@ -24,7 +24,7 @@ use std::{
     os::fd::AsFd,
     time::{Duration, Instant},
 };
-use tcpvitals_config::{Config, numbering::Numbering};
+use tcpvitals_config::numbering::Numbering;
 use tcpvitals_kernel::{
     Kernel,
     plan::{DUMP, Planned, purpose::Purpose},
@@ -36,7 +36,7 @@ const BATCH: usize = 1024;
 
 /// Traces until it is told to end.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
-    let config = Config::read_or_built_in(arguments.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config(arguments.config_file.as_deref()).map_err(StartError::from)?;
     let numbering = Numbering::new(&config);
     let setting = Setting {
         names: TraceNames::new(&config, &numbering),

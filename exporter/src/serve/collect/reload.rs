@@ -88,12 +88,12 @@ impl KernelState {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
         let snapshot = self.snapshot().map_err(CollectError::Read)?;
-        let (at, by_old) = (nanos(since_1970()), self.label(&snapshot));
+        let (at, by_old) = (nanos(since_1970()), self.show(&snapshot).pushed);
         self.kernel.configure(setup::lookups(&config, &numbering))?;
         self.labelling.configure(&config, &numbering);
         self.served.limit(config.limits.connections_per_peer);
         (self.config, self.numbering) = (config.clone(), numbering);
-        let by_new = self.label(&snapshot);
+        let by_new = self.show(&snapshot).pushed;
         if let Err(error) = self.collect() {
             tracing::warn!(%error, "live flows take their new labels at the next collection");
         }

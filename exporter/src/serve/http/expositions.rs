@@ -1,14 +1,17 @@
-//! What many ask for, made once: the metrics of one collection in each format, and the page, each plain and as gzip.
+//! What many ask for, made once: the metrics of one collection for each path and in each format, and the page, plain and as gzip.
 //! It must never hold more than the last collection's, nor make the same thing twice.
 //! Asked by the routes of `http`; the encoders of `prometheus` and `page` do the work, one at a time, on threads that may block.
 
-use crate::serve::web::{Body, Connections, gzip};
+use crate::serve::{
+    collect::shown::Shown,
+    web::{Body, Connections, gzip},
+};
 use axum::body::Bytes;
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
-use tcpvitals_metrics::{encode::prometheus::Format, families::Families};
+use tcpvitals_metrics::encode::prometheus::Format;
 use tokio::{
     sync::{OnceCell, Semaphore},
     task::JoinError,
@@ -17,20 +20,28 @@ use tokio::{
 /// What is made of a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    Metrics(Format),
+    /// The metrics of the path at this place of the list.
+    Metrics(usize, Format),
     Page,
 }
 
-/// How many there are, plain and as gzip.
-const FORMS: usize = 2 * (Format::ALL.len() + 1);
-
 impl Form {
+    /// How many there are, plain and as gzip, for so many paths.
+    const fn count(paths: usize) -> usize {
+        2 * (1 + Format::ALL.len() * paths)
+    }
+
     fn place(self, gzip: bool) -> usize {
         let form = match self {
-            Self::Metrics(Format::Text) => 0,
-            Self::Metrics(Format::OpenMetrics) => 1,
-            Self::Metrics(Format::Protobuf) => 2,
-            Self::Page => 3,
+            Self::Page => 0,
+            Self::Metrics(path, format) => {
+                let format = match format {
+                    Format::Text => 0,
+                    Format::OpenMetrics => 1,
+                    Format::Protobuf => 2,
+                };
+                1 + Format::ALL.len() * path + format
+            }
         };
         2 * form + usize::from(gzip)
     }
@@ -54,11 +65,11 @@ pub struct Expositions {
     connections: Arc<Connections>,
 }
 
-type Made = [OnceCell<Arc<Body>>; FORMS];
+type Made = Vec<OnceCell<Arc<Body>>>;
 
 #[derive(Debug, Default)]
 struct Last {
-    of: Weak<Families>,
+    of: Weak<Shown>,
     made: Arc<Made>,
 }
 
@@ -71,21 +82,15 @@ impl Expositions {
         }
     }
 
-    /// This form of these families; `encode` makes it, plain, unless it has been made.
+    /// This form of a collection; `encode` makes it, plain, unless it has been made.
     ///
     /// # Errors
     /// [`Unmade`]; the next call tries again.
-    pub async fn get<E>(
-        &self,
-        families: &Arc<Families>,
-        form: Form,
-        packed: bool,
-        encode: E,
-    ) -> Result<Arc<Body>, Unmade>
+    pub async fn get<E>(&self, shown: &Arc<Shown>, form: Form, packed: bool, encode: E) -> Result<Arc<Body>, Unmade>
     where
         E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
     {
-        let made = self.of(families);
+        let made = self.of(shown);
         let place = form.place(packed);
         if let Some(body) = made.get(place).and_then(OnceCell::get) {
             return Ok(Arc::clone(body));
@@ -123,13 +128,31 @@ impl Expositions {
         make.await?
     }
 
-    /// What was made of these families so far.
-    fn of(&self, families: &Arc<Families>) -> Arc<Made> {
+    /// What only one asks for, made in turn with the rest.
+    ///
+    /// # Errors
+    /// [`Unmade`]
+    pub async fn once<E>(&self, packed: bool, encode: E) -> Result<Arc<Body>, Unmade>
+    where
+        E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let work = move || {
+            let _turn = turn;
+            let plain = Bytes::from(exact(encode()?));
+            if packed { gzip(&plain) } else { Ok(plain) }
+        };
+        let bytes = tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)?;
+        Ok(Body::shared(bytes, &self.connections))
+    }
+
+    /// What was made of this collection so far.
+    fn of(&self, shown: &Arc<Shown>) -> Arc<Made> {
         let mut last = lock(&self.last);
-        if last.of.as_ptr() != Arc::as_ptr(families) {
+        if last.of.as_ptr() != Arc::as_ptr(shown) {
             let new = Last {
-                of: Arc::downgrade(families),
-                made: Arc::default(),
+                of: Arc::downgrade(shown),
+                made: Arc::new(vec![OnceCell::new(); Form::count(shown.expositions.len())]),
             };
             let old = std::mem::replace(&mut *last, new);
             old.made
@@ -155,23 +178,37 @@ fn exact(mut bytes: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::web::served::Served;
+    use crate::serve::{collect::shown::Exposition, web::served::Served};
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tcpvitals_metrics::families::Families;
 
     #[tokio::test]
     async fn a_form_is_made_once_for_all_who_ask_and_anew_for_the_next_collection() {
         let expositions = Expositions::new(Connections::new(Arc::new(Served::new(16))));
         let times = Arc::new(AtomicUsize::new(0));
-        let ask = async |families: &Arc<Families>, form, packed| {
+        let ask = async |shown: &Arc<Shown>, form, packed| {
             let times = Arc::clone(&times);
             let encode = move || {
                 times.fetch_add(1, Ordering::Relaxed);
                 Ok(b"a body".repeat(1000))
             };
-            expositions.get(families, form, packed, encode).await.unwrap()
+            expositions.get(shown, form, packed, encode).await.unwrap()
         };
-        let text = Form::Metrics(Format::Text);
-        let (first, second) = (Arc::new(Families(Vec::new())), Arc::new(Families(Vec::new())));
+        let text = Form::Metrics(0, Format::Text);
+        let collection = || {
+            let families = Arc::new(Families(Vec::new()));
+            let exposition = Exposition {
+                path: String::new(),
+                families: Arc::clone(&families),
+                histograms: Arc::default(),
+            };
+            Arc::new(Shown {
+                all: Arc::clone(&families),
+                expositions: vec![exposition],
+                pushed: families,
+            })
+        };
+        let (first, second) = (collection(), collection());
         let (one, two) = tokio::join!(ask(&first, text, false), ask(&first, text, false));
         assert!(Arc::ptr_eq(&one, &two));
         let packed = ask(&first, text, true).await;

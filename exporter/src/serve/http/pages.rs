@@ -2,14 +2,14 @@
 
 use super::{expositions::Form, service::Service};
 use crate::serve::{
-    collect::{CollectError, Collection},
+    collect::{CollectError, Collection, shown::Exposition},
     reload::Reason,
     web,
 };
 use axum::{
     body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
 use std::{fmt::Write, io, sync::Arc};
@@ -21,23 +21,68 @@ use tcpvitals_metrics::{
     families::METRICS,
 };
 
-pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+/// The metrics path.
+pub(super) async fn metrics(state: State<Arc<Service>>, query: RawQuery, headers: HeaderMap) -> Response {
+    exposition(state, "", query, headers).await
+}
+
+/// The paths of views; nothing else is served here.
+pub(super) async fn view(state: State<Arc<Service>>, uri: Uri, query: RawQuery, headers: HeaderMap) -> Response {
+    exposition(state, uri.path(), query, headers).await
+}
+
+async fn exposition(
+    State(service): State<Arc<Service>>,
+    path: &str,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let shown = match service.collector.collect(false).await {
+        Ok(Collection { shown, .. }) => shown,
+        Err(error) => return collection_failed(&error),
+    };
+    let Some((place, exposition)) = shown.at(path) else {
+        return (StatusCode::NOT_FOUND, NOT_FOUND).into_response();
+    };
+    let Exposition {
+        families, histograms, ..
+    } = exposition.clone();
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let format = Format::accepted(&accept);
-    let families = match service.collector.families().await {
-        Ok(families) => families,
-        Err(error) => return collection_failed(&error),
-    };
     let gzip = web::accepts_gzip(&headers);
-    let encoded = Arc::clone(&families);
-    let encode = move || prometheus::encode(&encoded, format).map_err(io::Error::other);
-    let body = service.expositions.get(&families, Form::Metrics(format), gzip, encode);
+    let names = names(&query.unwrap_or_default());
+    let body = if names.is_empty() {
+        let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+        let form = Form::Metrics(place, format);
+        service.expositions.get(&shown, form, gzip, encode).await
+    } else {
+        let families = match families.named(&names) {
+            Ok(families) => Arc::new(families),
+            Err(name) => {
+                let what =
+                    format!("name[]: no metric is called {name:?}; the metrics path without a query has all names\n");
+                return (StatusCode::BAD_REQUEST, what).into_response();
+            }
+        };
+        let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+        service.expositions.once(gzip, encode).await
+    };
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
-    match body.await {
+    match body {
         Ok(body) => (of_type, shared(body, gzip)).into_response(),
         Err(error) => failed(&error.to_string()),
     }
+}
+
+/// What is said where nothing is.
+const NOT_FOUND: &str = "there is no such path; the page at / names those that there are\n";
+
+/// The metrics that a query asks for, by `name[]`; other parameters are the scraper's own.
+fn names(query: &str) -> Vec<String> {
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    let names = parameters.filter(|(name, _)| name == "name[]");
+    names.map(|(_, value)| value.into_owned()).collect()
 }
 
 /// A body that others may be waiting for, too.
@@ -54,7 +99,7 @@ fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
-    if let Err(error) = service.collector.families().await {
+    if let Err(error) = service.collector.collect(false).await {
         return collection_failed(&error);
     }
     let mut body = String::from("ready\n");
@@ -93,12 +138,11 @@ pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap)
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     match service.collector.collect(false).await {
-        Ok(Collection { at, families, .. }) => {
+        Ok(Collection { at, shown, .. }) => {
             let gzip = web::accepts_gzip(&asked);
-            let (service, shown) = (Arc::clone(&service), Arc::clone(&families));
-            let making = Arc::clone(&service);
-            let render = move || Ok(page::render(making.about(), &making.coverage, &shown, at).into_bytes());
-            let body = service.expositions.get(&families, Form::Page, gzip, render);
+            let (making, families) = (Arc::clone(&service), Arc::clone(&shown.all));
+            let render = move || Ok(page::render(making.about(), &making.coverage, &families, at).into_bytes());
+            let body = service.expositions.get(&shown, Form::Page, gzip, render);
             match body.await {
                 Ok(body) => (headers, Html(shared(body, gzip))).into_response(),
                 Err(error) => failed(&error.to_string()),

@@ -146,10 +146,10 @@ impl Pusher {
         if temporality == Temporality::Cumulative {
             self.collector.forget_labels().await;
         } else if before == Some(Temporality::Cumulative)
-            && let Ok((Collection { at, families, .. }, _)) = self.collector.to_push(false).await
+            && let Ok((Collection { at, shown, .. }, _)) = self.collector.to_push(false).await
         {
             self.deltas = Deltas::new(nanos(at));
-            for part in split(&families, LARGEST_REQUEST) {
+            for part in split(&shown.pushed, LARGEST_REQUEST) {
                 self.deltas.acknowledge(&part, nanos(at));
             }
         }
@@ -224,7 +224,7 @@ impl Pusher {
 
     async fn push_all(
         &mut self,
-        Collection { at, families, .. }: &Collection,
+        Collection { at, shown, .. }: &Collection,
         receiver: &Receiver,
         client: &mut Client,
         due: Instant,
@@ -234,7 +234,7 @@ impl Pusher {
         let at = nanos(*at);
         let start = self.start_before(at);
         let mut all = Delivery::Taken;
-        for part in split(families, LARGEST_REQUEST) {
+        for part in split(&shown.pushed, LARGEST_REQUEST) {
             let request = match temporality {
                 Temporality::Cumulative => {
                     encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))

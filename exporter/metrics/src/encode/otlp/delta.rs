@@ -133,7 +133,8 @@ impl Deltas {
     }
 
     fn acknowledge_all(&mut self, Families(families): &Families, at: Nanos) {
-        for Family { metric, points } in families {
+        for family in families {
+            let Family { metric, points } = &**family;
             self.acknowledge(&[Slice { metric, points }], at);
         }
     }
@@ -275,7 +276,7 @@ impl Series {
 
 fn additive(Families(families): &Families) -> impl Iterator<Item = (&'static Metric, &Point)> {
     let additive = families.iter().filter(|family| is_additive(family.metric));
-    additive.flat_map(|Family { metric, points }| points.iter().map(move |point| (*metric, point)))
+    additive.flat_map(|family| family.points.iter().map(|point| (family.metric, point)))
 }
 
 /// Wrapping: a base may lie above the value when a series goes on under new labels.
@@ -349,16 +350,16 @@ mod tests {
             for (row, name) in self.rows.iter().zip(self.names) {
                 *merged.entry(NAMES[name]).or_default() += row;
             }
-            let family = |name, value: fn(u64) -> Value| Family {
-                metric: metric(name),
-                points: merged
-                    .iter()
-                    .map(|(name, count)| Point {
-                        labels: [(TcpLabel::Subnet.label(), String::from(*name))].into(),
-                        own: Vec::new(),
-                        value: value(*count),
-                    })
-                    .collect(),
+            let family = |name, value: fn(u64) -> Value| {
+                let point = |(name, count): (&&str, &u64)| Point {
+                    labels: [(TcpLabel::Subnet.label(), String::from(*name))].into(),
+                    own: Vec::new(),
+                    value: value(*count),
+                };
+                Arc::new(Family {
+                    metric: metric(name),
+                    points: merged.iter().map(point).collect(),
+                })
             };
             Families(vec![
                 family("tcp_sacks", Value::Count),

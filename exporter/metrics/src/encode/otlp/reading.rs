@@ -40,7 +40,8 @@ pub fn split(families: &Families, most: usize) -> Vec<Vec<Slice<'_>>> {
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut room = most;
-    for Family { metric, points } in families {
+    for family in families {
+        let Family { metric, points } = &**family;
         let mut rest = points.as_slice();
         while !rest.is_empty() {
             let (points, after) = rest.split_at(rest.len().min(room));
@@ -98,9 +99,11 @@ mod tests {
             own: Vec::new(),
             value: Value::Count(value),
         };
-        let family = |index: usize, values: std::ops::Range<u64>| Family {
-            metric: &METRICS[index],
-            points: values.map(point).collect(),
+        let family = |index: usize, values: std::ops::Range<u64>| {
+            Arc::new(Family {
+                metric: &METRICS[index],
+                points: values.map(point).collect(),
+            })
         };
         let families = Families(vec![family(0, 0..3), family(1, 0..0), family(2, 3..10)]);
         let parts = split(&families, 4);

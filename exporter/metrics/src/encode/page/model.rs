@@ -209,7 +209,8 @@ fn site(point: &Point) -> Site {
 /// The family of a metric that is on.
 pub(super) fn find<'a>(families: &'a Families, full_name: &str) -> Option<&'a Family> {
     let Families(families) = families;
-    families.iter().find(|family| family.metric.full_name() == full_name)
+    let mut families = families.iter().map(|family| &**family);
+    families.find(|family| family.metric.full_name() == full_name)
 }
 
 /// The value of the one series of a metric without labels.

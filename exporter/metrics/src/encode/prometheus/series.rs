@@ -1,7 +1,7 @@
 //! Families as values for the encoders of prometheus-client. It knows no format: those without native buckets leave them out.
 
 use super::native::Native;
-use crate::families::{Families, Family, Kind, Point, Unit, Value};
+use crate::families::{Families, Family, Kind, Point, Unit, Value, buckets_of};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, NoLabelSet},
@@ -9,21 +9,27 @@ use prometheus_client::{
     registry,
 };
 use std::{fmt, sync::Arc};
+use tcpvitals_config::Histograms;
 
 /// Collects what was collected.
 #[derive(Debug)]
-pub(super) struct Encoding(pub(super) Arc<Families>);
+pub(super) struct Encoding {
+    pub(super) families: Arc<Families>,
+    pub(super) histograms: Arc<Histograms>,
+}
 
 impl Collector for Encoding {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Families(families) = &*self.0;
+        let Families(families) = &*self.families;
         families
             .iter()
-            .try_for_each(|family| encode_family(family, &mut encoder))
+            .try_for_each(|family| encode_family(family, &self.histograms, &mut encoder))
     }
 }
 
-fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn encode_family(family: &Family, histograms: &Histograms, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let Family { metric, points } = family;
+    let buckets = buckets_of(histograms, family);
     let name = metric.name_without_unit();
     let unit = match metric.unit {
         Unit::Counted(_) => None,
@@ -36,20 +42,24 @@ fn encode_family(Family { metric, points }: &Family, encoder: &mut DescriptorEnc
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
     };
-    let mut family = encoder.encode_descriptor(&name, &(metric.sentence() + "."), unit.as_ref(), kind)?;
+    let mut encoded = encoder.encode_descriptor(&name, &(metric.sentence() + "."), unit.as_ref(), kind)?;
     for point in points {
         let labels = Labels(point);
-        let mut series = family.encode_family(&labels)?;
+        let mut series = encoded.encode_family(&labels)?;
         match (&point.value, metric.kind) {
             (Value::Count(count), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(count, None)?,
             (Value::Number(number), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(number, None)?,
             (Value::Count(count), _) => series.encode_gauge(count)?,
             (Value::Number(number), _) => series.encode_gauge(number)?,
+            (Value::Histogram(value), _) if !histograms.native => {
+                let classic = value.classic(buckets);
+                series.encode_histogram::<NoLabelSet>(value.sum, value.count(), &classic, None)?;
+            }
             (Value::Histogram(value), _) => {
                 series.encode_histogram_with_native::<NoLabelSet>(
                     value.sum,
                     value.count(),
-                    &value.classic(),
+                    &value.classic(buckets),
                     None,
                     Native::from(value).borrowed(),
                 )?;

@@ -1,0 +1,142 @@
+//! What a view shows of all families: metrics by name, and the bounds of classic buckets. Names that no metric has are refused.
+
+use super::{
+    build::{Families, Family},
+    metric::{Accessor, Metric},
+    table::METRICS,
+    value::HistogramValue,
+};
+use crate::snapshot::Group;
+use std::{sync::Arc, time::Duration};
+use tcpvitals_config::{ClassicBuckets, Config, Histograms, MetricFilter, Problem};
+
+/// Whether a configuration names metrics and bounds that there are.
+///
+/// # Errors
+/// [`Problem`] with place and remedy.
+pub fn check(config: &Config) -> Result<(), Problem> {
+    for view in config.all_views() {
+        let MetricFilter { include, exclude } = &view.metrics;
+        for (key, glob) in include.iter().chain(exclude) {
+            if !METRICS.iter().any(|metric| glob.matches(&metric.full_name())) {
+                return Err(Problem::new(
+                    key.as_str(),
+                    "no metric has such a name; docs/metrics.md has them all",
+                ));
+            }
+        }
+        if !METRICS.iter().any(|metric| view.metrics.shows(&metric.full_name())) {
+            let (key, _) = include
+                .first()
+                .ok_or_else(|| Problem::new("metrics", "no metric is left"))?;
+            return Err(Problem::new(key.as_str(), "no metric is left to show; exclude fewer"));
+        }
+        check_buckets(&view.histograms)?;
+    }
+    Ok(())
+}
+
+fn check_buckets(Histograms { classic, key, .. }: &Histograms) -> Result<(), Problem> {
+    for (name, buckets) in classic {
+        let key = format!("{key}[\"{name}\"]");
+        let metric = METRICS.iter().find(|metric| metric.full_name() == *name);
+        let Some(bounds) = metric.and_then(Metric::bounds) else {
+            let histograms = METRICS.iter().filter(|metric| metric.bounds().is_some());
+            let names: Vec<String> = histograms.map(Metric::full_name).collect();
+            return Err(Problem::new(
+                key,
+                format!("this is no histogram; use one of {}", names.join(", ")),
+            ));
+        };
+        let ClassicBuckets::UpTo(wanted) = buckets else {
+            continue;
+        };
+        for (index, bound) in wanted.iter().enumerate() {
+            if !bounds.contains(bound) {
+                let near = |other: &f64| (other.log2() - bound.log2()).abs();
+                let nearest = bounds.iter().min_by(|a, b| near(a).total_cmp(&near(b)));
+                let nearest = nearest.map_or_else(String::new, |nearest| format!("; the nearest one is {nearest}"));
+                let what = format!("{bound} is no bound of a bucket of it: those are powers of two{nearest}");
+                return Err(Problem::new(format!("{key}[{index}]"), what));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Metric {
+    /// Upper bounds of all classic buckets of a histogram but the bucket of infinity.
+    pub fn bounds(&self) -> Option<Vec<f64>> {
+        let Accessor::GroupHistogram(histogram) = self.source else {
+            return None;
+        };
+        let all = histogram(&Group::default(), Duration::from_millis(1)).classic(&ClassicBuckets::All);
+        Some(
+            all.into_iter()
+                .map(|(bound, _)| bound)
+                .filter(|bound| bound.is_finite())
+                .collect(),
+        )
+    }
+
+    /// Whether a query may name it so: by its full name, or by that of one of its series.
+    pub fn is_called(&self, name: &str) -> bool {
+        let full = self.full_name();
+        let Some(rest) = name.strip_prefix(full.as_str()) else {
+            return false;
+        };
+        let of_histogram = matches!(self.source, Accessor::GroupHistogram(_));
+        rest.is_empty() || (of_histogram && ["_bucket", "_sum", "_count"].contains(&rest))
+    }
+}
+
+impl Families {
+    /// Those that a filter shows.
+    pub fn chosen(&self, filter: &MetricFilter) -> Self {
+        self.those(|metric| filter.shows(&metric.full_name()))
+    }
+
+    /// Those that are called so; the first name that no metric has, if there is one.
+    ///
+    /// # Errors
+    /// That name.
+    pub fn named<'a>(&self, names: &'a [String]) -> Result<Self, &'a str> {
+        let unknown = |name: &&String| !METRICS.iter().any(|metric| metric.is_called(name));
+        match names.iter().find(unknown) {
+            Some(name) => Err(name),
+            None => Ok(self.those(|metric| names.iter().any(|name| metric.is_called(name)))),
+        }
+    }
+
+    fn those(&self, shown: impl Fn(&Metric) -> bool) -> Self {
+        let Self(families) = self;
+        let kept = families.iter().filter(|family| shown(family.metric)).map(Arc::clone);
+        Self::counted(kept.collect())
+    }
+}
+
+impl HistogramValue {
+    /// Upper bound and count, not cumulative, of classic buckets, and one for the rest.
+    pub fn classic(&self, buckets: &ClassicBuckets) -> Vec<(f64, u64)> {
+        let all = self.octaves();
+        let ClassicBuckets::UpTo(bounds) = buckets else {
+            return all;
+        };
+        let mut all = all.into_iter().peekable();
+        let mut up_to = |bound: f64| {
+            let mut count = 0;
+            while let Some((_, more)) = all.next_if(|(upper, _)| *upper <= bound) {
+                count += more;
+            }
+            (bound, count)
+        };
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+        bounds.map(&mut up_to).collect()
+    }
+}
+
+/// The classic buckets of a metric.
+pub(crate) fn buckets_of<'a>(histograms: &'a Histograms, family: &Family) -> &'a ClassicBuckets {
+    const NONE: &ClassicBuckets = &ClassicBuckets::UpTo(Vec::new());
+    histograms.classic.get(&family.metric.full_name()).unwrap_or(NONE)
+}

@@ -1,0 +1,69 @@
+//! What is shown of one collection: all of it to people, and to each path and the push what its view chooses.
+//! It must never read the kernel or a clock. From the labels and the configuration; to the routes and the pusher.
+
+use std::sync::Arc;
+use tcpvitals_config::{Config, Histograms};
+use tcpvitals_metrics::{
+    families::{Families, of_view},
+    labels::Labelling,
+    snapshot::Snapshot,
+};
+
+/// What is shown of one collection.
+#[derive(Debug)]
+pub struct Shown {
+    /// Every metric, by the labels of the metrics path.
+    pub all: Arc<Families>,
+    /// The metrics path, then the views in the order of the file.
+    pub expositions: Vec<Exposition>,
+    /// What is pushed.
+    pub pushed: Arc<Families>,
+}
+
+/// What one path shows.
+#[derive(Clone, Debug)]
+pub struct Exposition {
+    /// The path; "" for that of the command line.
+    pub path: String,
+    /// What is encoded.
+    pub families: Arc<Families>,
+    /// With which buckets.
+    pub histograms: Arc<Histograms>,
+}
+
+impl Shown {
+    /// Of a snapshot that was posted.
+    pub fn new(labelling: &mut Labelling, snapshot: &Snapshot, config: &Config) -> Self {
+        let all = Arc::new(of_view(labelling, snapshot, &config.shown));
+        let mut pushed = None;
+        let mut expositions = Vec::new();
+        for view in config.all_views() {
+            let is_main = view.name.is_empty();
+            let whole = if is_main {
+                Arc::clone(&all)
+            } else {
+                Arc::new(of_view(labelling, snapshot, view))
+            };
+            let families = Arc::new(whole.chosen(&view.metrics));
+            if config.otlp.view().unwrap_or_default() == view.name {
+                pushed = Some(Arc::clone(&families));
+            }
+            expositions.push(Exposition {
+                path: view.path.clone(),
+                families,
+                histograms: Arc::new(view.histograms.clone()),
+            });
+        }
+        Self {
+            pushed: pushed.unwrap_or_else(|| Arc::clone(&all)),
+            expositions,
+            all,
+        }
+    }
+
+    /// What a path shows, and its place in the list.
+    pub fn at(&self, path: &str) -> Option<(usize, &Exposition)> {
+        let mut expositions = self.expositions.iter().enumerate();
+        expositions.find(|(_, exposition)| exposition.path == path)
+    }
+}
