@@ -116,11 +116,7 @@ fn read(case: &Case) -> Result<[Exposition; 2]> {
             exposition::Format::OpenMetrics,
         )
         .context("OpenMetrics")?,
-        parse(
-            &render(case, prometheus::Format::Text)?,
-            exposition::Format::Prometheus,
-        )
-        .context("Prometheus text")?,
+        parse(&render(case, prometheus::Format::Text)?, exposition::Format::Prometheus).context("Prometheus text")?,
     ])
 }
 

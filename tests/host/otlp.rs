@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test -p tests --test host` writes what the exporter says now; look at the difference before you keep it.
 
+use std::collections::BTreeSet;
 use std::fs::{read_to_string, write};
 
 use anyhow::{Context as _, Result};
@@ -10,7 +11,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 use tcpvitals_config::Temporality;
 use tcpvitals_metrics::encode::otlp::delta::Deltas;
-use tcpvitals_metrics::encode::otlp::reading::{cumulative, split};
+use tcpvitals_metrics::encode::otlp::reading::{Starts, cumulative, split};
 use tcpvitals_metrics::encode::otlp::request::{attribute, request};
 use tcpvitals_metrics::families::{Families, Kind};
 use tests::exporter::otlp::{Number, Received};
@@ -29,9 +30,13 @@ fn resource() -> Resource {
 
 fn told(families: &Families) -> Vec<ExportMetricsServiceRequest> {
     let parts = split(families, usize::MAX);
-    let told = parts
-        .iter()
-        .map(|part| request(&resource(), Temporality::Cumulative, cumulative(part, START, NOW)));
+    let told = parts.iter().map(|part| {
+        request(
+            &resource(),
+            Temporality::Cumulative,
+            cumulative(part, Starts::new(START), NOW),
+        )
+    });
     told.collect()
 }
 
@@ -71,10 +76,23 @@ fn a_request_has_every_series_once_with_its_time() -> Result<()> {
         let received = Received::new(&told(&families)[0]);
         let series: usize = all.iter().map(|family| family.points.len()).sum();
         assert_eq!(received.samples.len(), series);
+        let mut starts = BTreeSet::new();
         for sample in &received.samples {
-            let start = if sample.kind == "gauge" { 0 } else { START };
-            assert_eq!(sample.time, (start, NOW), "{}", sample.name);
+            let (start, end) = sample.time;
+            assert_eq!(end, NOW, "{}", sample.name);
+            match sample.kind {
+                "gauge" => assert_eq!(start, 0, "{}", sample.name),
+                _ if sample.name.starts_with("tcpvitals.tcp") || sample.name.contains("dropped") => {
+                    starts.insert(start - START);
+                }
+                _ => assert_eq!(start, START, "{}", sample.name),
+            }
         }
+        // Each row of the sample began in a second of its own.
+        assert!(
+            starts.len() > 2 && starts.iter().all(|start| start % 1_000_000_000 == 0),
+            "{starts:?}"
+        );
     }
     Ok(())
 }
@@ -87,7 +105,11 @@ fn parts_of_a_request_say_together_what_the_whole_says() -> Result<()> {
         let parts = split(&families, 7);
         assert!(parts.len() > 10);
         let samples = parts.iter().flat_map(|part| {
-            let request = request(&resource(), Temporality::Cumulative, cumulative(part, START, NOW));
+            let request = request(
+                &resource(),
+                Temporality::Cumulative,
+                cumulative(part, Starts::new(START), NOW),
+            );
             let received = Received::new(&request);
             assert!(received.samples.len() <= 7 && received.resource == whole.resource);
             received.samples
@@ -109,7 +131,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
             let first = Received::new(&request(
                 &resource(),
                 Temporality::Delta,
-                base.readings(&part, START, NOW),
+                base.readings(&part, Starts::new(START), NOW),
             ));
             let is_nothing = |value: &Number| matches!(value, Number::One(0.0) | Number::Many(0, ..));
             assert!(
@@ -124,7 +146,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
         let again = request(
             &resource(),
             Temporality::Delta,
-            base.readings(&parts[0], START, NOW + 1),
+            base.readings(&parts[0], Starts::new(START), NOW + 1),
         );
         let gauges = all.iter().filter(|family| family.metric.kind == Kind::Gauge);
         let gauges: usize = gauges.map(|family| family.points.len()).sum();

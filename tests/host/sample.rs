@@ -74,6 +74,7 @@ pub(crate) fn coverage(config: &Config, lacking: &[&str]) -> Result<Coverage> {
 /// A snapshot in which nothing has happened yet.
 pub(crate) fn empty(coverage: Coverage) -> Snapshot {
     Snapshot {
+        at: Duration::from_secs(1_700_000_100),
         groups: Vec::new(),
         drops: Vec::new(),
         algorithms: [].into(),
@@ -147,8 +148,9 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
+/// Each row is some seconds younger than the exporter.
 const fn row<K, T>(id: u64, key: K, total: T) -> Row<K, T> {
-    let born = Duration::from_secs(1_700_000_000);
+    let born = Duration::from_secs(1_700_000_000 + id);
     Row { id, key, born, total }
 }
 
@@ -289,7 +291,9 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
 pub(crate) fn all_buckets() -> Histograms {
     let histograms = METRICS.iter().filter(|metric| metric.kind == Kind::Histogram);
     Histograms {
-        classic: histograms.map(|metric| (metric.full_name(), ClassicBuckets::All)).collect(),
+        classic: histograms
+            .map(|metric| (metric.full_name(), ClassicBuckets::All))
+            .collect(),
         ..Histograms::default()
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     labels::{
         cardinality::Cardinality,
         classes::Classes,
-        ledger::{Ledger, Total},
+        ledger::{Aged, Ledger, Total},
     },
     snapshot::{DropSite, Group, Row, Snapshot},
 };
@@ -23,7 +23,11 @@ use common::{
     },
     tcp::group::{GroupKey, Role},
 };
-use std::{collections::BTreeMap, hash::Hash, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    hash::Hash,
+    sync::Arc,
+};
 use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Label, numbering::Numbering};
 
 /// The value of every label of a row that could not be told apart.
@@ -60,9 +64,9 @@ pub struct Labelled<'a> {
     /// Where it comes from.
     pub snapshot: &'a Snapshot,
     /// Groups by their labels.
-    pub groups: BTreeMap<LabelSet, Group>,
+    pub groups: BTreeMap<LabelSet, Aged<Group>>,
     /// Drops by their labels.
-    pub drops: BTreeMap<(LabelSet, DropSource), DropCount>,
+    pub drops: BTreeMap<(LabelSet, DropSource), Aged<DropCount>>,
     /// Label sets that the series cap has refused so far: of groups, of drops.
     pub refused: [usize; 2],
 }
@@ -93,21 +97,21 @@ impl Labelling {
 
     /// Posts what a snapshot has counted to its names.
     pub fn post(&mut self, snapshot: &Snapshot) {
-        self.groups.ledger.begin();
-        for Row { id, key, total, .. } in &snapshot.groups {
+        self.groups.ledger.begin(snapshot.at);
+        for Row { id, key, born, total } in &snapshot.groups {
             // The group `other` is shown when it has something to show.
             let labels = (key.is_some() || *total != Group::default()).then(|| self.of_group(key.as_ref()));
-            self.groups.ledger.post(*id, *total, labels);
+            self.groups.ledger.post(*id, *born, *total, labels);
         }
-        self.drops.ledger.begin();
-        for Row { id, key, total, .. } in &snapshot.drops {
+        self.drops.ledger.begin(snapshot.at);
+        for Row { id, key, born, total } in &snapshot.drops {
             let (source, site) = key;
             let shown = match site {
                 Some(site) => !self.ignores(site),
                 None => *total != DropCount::default(),
             };
             let labels = shown.then(|| (self.of_drop(site.as_ref()), *source));
-            self.drops.ledger.post(*id, *total, labels);
+            self.drops.ledger.post(*id, *born, *total, labels);
         }
     }
 
@@ -296,7 +300,7 @@ impl<L: RowLabels, T: Total> LabelTable<L, T> {
         }
     }
 
-    fn show(&mut self, view: &str, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, T> {
+    fn show(&mut self, view: &str, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, Aged<T>> {
         let (rows, other) = (self.rows(&shown), project(other, &shown));
         let view = self.views.entry((view.to_owned(), shown));
         let view = view.or_insert_with(|| Cardinality::new(limit));
@@ -314,17 +318,21 @@ impl<L: RowLabels, T: Total> LabelTable<L, T> {
             };
             let rows = self.rows(shown);
             if let Some(view) = self.views.get_mut(&known) {
-                view.limit(limit, &rows);
+                view.limit(limit, &rows, self.ledger.now());
             }
         }
     }
 
     /// Merges what does not differ in the labels that are shown.
-    fn rows(&self, shown: &Shown) -> BTreeMap<L, T> {
-        let mut rows: BTreeMap<L, T> = BTreeMap::new();
-        for (row, total) in self.ledger.totals() {
-            let row = row.with(project(row.labels(), shown));
-            rows.entry(row).or_default().merge(total);
+    fn rows(&self, shown: &Shown) -> BTreeMap<L, Aged<T>> {
+        let mut rows: BTreeMap<L, Aged<T>> = BTreeMap::new();
+        for (row, aged) in self.ledger.totals() {
+            match rows.entry(row.with(project(row.labels(), shown))) {
+                Entry::Occupied(entry) => entry.into_mut().merge(aged),
+                Entry::Vacant(entry) => {
+                    entry.insert(aged.clone());
+                }
+            }
         }
         rows
     }
@@ -417,7 +425,7 @@ mod tests {
             let mut labelling = labelling(config);
             let labelled = shown(&mut labelling, &snapshot);
             let rows = labelled.groups.iter();
-            rows.map(|(labels, group)| {
+            rows.map(|(labels, Aged { total: group, .. })| {
                 (
                     values(labels).into_iter().map(str::to_owned).collect(),
                     group.counters.get(Counter::Opened),

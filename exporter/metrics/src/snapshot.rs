@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// When it was taken, since 1970, by the clock of [`Row::born`].
+    pub at: Duration,
     /// All groups; without a key the group `other`.
     pub groups: Vec<Row<Option<GroupKey>, Group>>,
     /// All rows of drops.
@@ -237,6 +239,7 @@ pub(crate) mod tests {
     /// An empty snapshot of a kernel that has everything.
     pub(crate) fn snapshot() -> Snapshot {
         Snapshot {
+            at: Duration::ZERO,
             groups: Vec::new(),
             drops: Vec::new(),
             algorithms: BTreeMap::new(),

@@ -29,13 +29,14 @@ pub fn monotonic_to_1970() -> u64 {
     nanoseconds(since_1970()).wrapping_sub(monotonic())
 }
 
-/// The same for the kernel's clock that counts the time asleep, `CLOCK_BOOTTIME`.
-pub fn boottime_to_1970() -> u64 {
+/// The kernel's clock that counts the time asleep too, `CLOCK_BOOTTIME`, in nanoseconds.
+pub fn boottime() -> u64 {
     // Every Linux has this clock, too.
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
-    nanoseconds(since_1970()).wrapping_sub(nanoseconds(time))
+    nanoseconds(time)
 }
 
-fn nanoseconds(time: Duration) -> u64 {
+/// A time in nanoseconds.
+pub fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,7 @@ pub mod shown;
 
 use crate::{
     lifecycle::{
-        clock::{boottime_to_1970, now, since_1970},
+        clock::{boottime, nanoseconds, now, since_1970},
         setup,
         threads::TooFew,
         throttle::{self, Throttle},
@@ -138,7 +138,7 @@ impl Collector {
             process_started: None,
             births: Births {
                 loaded: started,
-                boottime_to_1970: boottime_to_1970(),
+                boottime_to_1970: nanoseconds(since_1970()).wrapping_sub(boottime()),
             },
         };
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
@@ -283,6 +283,7 @@ impl KernelState {
         exporter.pushes = self.tally.read();
         exporter.served = Some(self.served.read());
         Ok(Snapshot {
+            at: births.since_1970(boottime()),
             groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
             drops,
             algorithms,

@@ -56,7 +56,7 @@ pub fn encode(families: &Arc<Families>, format: Format, histograms: &Arc<Histogr
     }));
     let mut body = String::new();
     match format {
-        Format::Protobuf => return protobuf::encode(&registry, families.started()),
+        Format::Protobuf => return protobuf::encode(&registry, families),
         Format::OpenMetrics => text::encode(&mut body, &registry)?,
         Format::Text => {
             let mut openmetrics = String::new();

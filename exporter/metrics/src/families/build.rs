@@ -7,7 +7,7 @@ use super::{
     value::{Value, number, seconds},
 };
 use crate::{
-    labels::{LabelSet, Labelled, Labelling},
+    labels::{LabelSet, Labelled, Labelling, ledger::Aged},
     snapshot::{Group, Push, Refusal, Snapshot},
 };
 use common::{map::lost::Lost, tcp::group::Counter};
@@ -69,6 +69,8 @@ pub struct Point {
     pub labels: LabelSet,
     /// Names and values of the metric's own labels.
     pub own: Vec<(&'static Label, String)>,
+    /// When a count was zero, since 1970; before the exporter started if it is as old as that.
+    pub since: Duration,
     pub value: Value,
 }
 
@@ -105,7 +107,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
     let of_groups = |value: &dyn Fn(&Group) -> Option<Value>| -> Vec<Point> {
         let groups = labelled.groups.iter();
         groups
-            .filter_map(|(labels, group)| Some(point(labels, Vec::new(), value(group)?)))
+            .filter_map(|(labels, Aged { since, total })| Some(point(labels, Vec::new(), *since, value(total)?)))
             .collect()
     };
     let one = |value: f64| vec![alone(Vec::new(), Value::Number(value))];
@@ -125,7 +127,14 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                 .iter()
                 .filter(|((_, source), _)| sources.contains(source));
             known
-                .map(|((labels, source), row)| point(labels, own(metric, &[source.as_str()]), Value::Count(count(row))))
+                .map(|((labels, source), Aged { since, total })| {
+                    point(
+                        labels,
+                        own(metric, &[source.as_str()]),
+                        *since,
+                        Value::Count(count(total)),
+                    )
+                })
                 .collect()
         }
         Accessor::Algorithms => {
@@ -208,10 +217,11 @@ fn counters(
     labelled: &Labelled<'_>,
     value: impl Fn(u64) -> Value,
 ) -> Vec<Point> {
-    let of_group = |(labels, group): (&LabelSet, &Group)| {
+    let of_group = |(labels, Aged { since, total }): (&LabelSet, &Aged<Group>)| {
+        let value = |counter| value(total.counters.get(counter));
         let row = points
             .iter()
-            .map(|(values, counter)| point(labels, own(metric, values), value(group.counters.get(*counter))));
+            .map(|(values, counter)| point(labels, own(metric, values), *since, value(*counter)));
         row.collect::<Vec<_>>()
     };
     labelled.groups.iter().flat_map(of_group).collect()
@@ -225,14 +235,15 @@ fn own(metric: &Metric, values: &[&str]) -> Vec<(&'static Label, String)> {
         .collect()
 }
 
-fn point(labels: &LabelSet, own: Vec<(&'static Label, String)>, value: Value) -> Point {
+fn point(labels: &LabelSet, own: Vec<(&'static Label, String)>, since: Duration, value: Value) -> Point {
     Point {
         labels: Arc::clone(labels),
         own,
+        since,
         value,
     }
 }
 
 fn alone(own: Vec<(&'static Label, String)>, value: Value) -> Point {
-    point(&Arc::from([]), own, value)
+    point(&Arc::from([]), own, Duration::ZERO, value)
 }

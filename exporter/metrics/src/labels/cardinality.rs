@@ -3,10 +3,11 @@
 //! Admission is sticky. A label set that was shown stays, and what was counted while it was refused stays in `other`, so
 //! that neither it nor `other` ever falls.
 
-use crate::labels::ledger::Total;
+use crate::labels::ledger::{Aged, Total};
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
     hash::Hash,
+    time::Duration,
 };
 
 /// What was admitted so far. A series is one metric of one label set; a histogram counts as one.
@@ -14,11 +15,12 @@ use std::{
 pub struct Cardinality<L, T> {
     limit: usize,
     used: usize,
-    admitted: HashSet<L>,
+    /// Since when it is shown, as others were told first.
+    admitted: HashMap<L, Duration>,
     refused: HashSet<L>,
     refusals: usize,
-    /// By label set: what was counted in `other` before the limit was raised.
-    settled: BTreeMap<L, T>,
+    /// By label set: what was counted in `other` before the limit was raised, and when that was.
+    settled: BTreeMap<L, Aged<T>>,
 }
 
 impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
@@ -27,7 +29,7 @@ impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
         Self {
             limit,
             used: 0,
-            admitted: HashSet::new(),
+            admitted: HashMap::new(),
             refused: HashSet::new(),
             refusals: 0,
             settled: BTreeMap::new(),
@@ -35,38 +37,44 @@ impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
     }
 
     /// Folds the rows whose label set is not admitted into the row `other` of that label set; a label set costs `cost` series.
-    pub fn cap(&mut self, mut rows: BTreeMap<L, T>, cost: usize, other: impl Fn(&L) -> L) -> BTreeMap<L, T> {
-        for (labels, settled) in &self.settled {
+    pub fn cap(
+        &mut self,
+        mut rows: BTreeMap<L, Aged<T>>,
+        cost: usize,
+        other: impl Fn(&L) -> L,
+    ) -> BTreeMap<L, Aged<T>> {
+        let mut shown: BTreeMap<L, Aged<T>> = BTreeMap::new();
+        let mut show = |labels: L, row: Aged<T>| match shown.entry(labels) {
+            Entry::Occupied(entry) => entry.into_mut().merge(&row),
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+            }
+        };
+        for (labels, Aged { since, total }) in &self.settled {
             if let Some(row) = rows.get_mut(labels) {
-                *row = std::mem::take(row).since(settled);
-                rows.entry(other(labels)).or_default().merge(settled);
+                row.since = *since;
+                row.total = std::mem::take(&mut row.total).since(total);
+                show(other(labels), of_old(total.clone()));
             }
         }
-        let mut shown: BTreeMap<L, T> = BTreeMap::new();
         for (labels, row) in rows {
             let other = other(&labels);
-            let labels = if self.admits(&labels, cost, &other) {
-                labels
-            } else {
-                other
-            };
-            match shown.get_mut(&labels) {
-                Some(sum) => sum.merge(&row),
-                None => {
-                    shown.insert(labels, row);
-                }
+            match self.admits(&labels, row.since, cost, &other) {
+                Some(since) => show(labels, Aged { since, ..row }),
+                None => show(other, of_old(row.total)),
             }
         }
         shown
     }
 
     /// Changes the limit. If there is more room now, what was refused can come in with what it counts from now on;
-    /// `rows` is what was counted until now. Nothing that was admitted goes.
-    pub fn limit(&mut self, limit: usize, rows: &BTreeMap<L, T>) {
+    /// `rows` is what was counted until `now`. Nothing that was admitted goes.
+    pub fn limit(&mut self, limit: usize, rows: &BTreeMap<L, Aged<T>>, now: Duration) {
         if limit > self.limit {
             for labels in self.refused.drain() {
                 if let Some(row) = rows.get(&labels) {
-                    self.settled.insert(labels, row.clone().without_moment());
+                    let total = row.total.clone().without_moment();
+                    self.settled.insert(labels, Aged { since: now, total });
                 }
             }
         }
@@ -78,21 +86,33 @@ impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
         self.refusals
     }
 
-    fn admits(&mut self, labels: &L, cost: usize, other: &L) -> bool {
-        if labels == other || self.admitted.contains(labels) {
-            return true;
+    /// Since when a label set is shown, if it is.
+    fn admits(&mut self, labels: &L, since: Duration, cost: usize, other: &L) -> Option<Duration> {
+        if labels == other {
+            return Some(Duration::ZERO);
+        }
+        if let Some(since) = self.admitted.get(labels) {
+            return Some(*since);
         }
         if self.refused.contains(labels) {
-            return false;
+            return None;
         }
         if self.used + cost > self.limit {
             self.refused.insert(labels.clone());
             self.refusals += 1;
-            return false;
+            return None;
         }
         self.used += cost;
-        self.admitted.insert(labels.clone());
-        true
+        self.admitted.insert(labels.clone(), since);
+        Some(since)
+    }
+}
+
+/// What is in `other`, which is as old as the exporter.
+const fn of_old<T>(total: T) -> Aged<T> {
+    Aged {
+        since: Duration::ZERO,
+        total,
     }
 }
 
@@ -104,11 +124,23 @@ mod tests {
 
     const OTHER: u32 = u32::MAX;
 
-    fn rows(counts: impl IntoIterator<Item = (u32, u64)>) -> BTreeMap<u32, DropCount> {
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn aged(since: u64, packets: u64) -> Aged<DropCount> {
+        Aged {
+            since: Duration::from_secs(since),
+            total: DropCount { packets, bytes: 0 },
+        }
+    }
+
+    /// Label sets that began in the second of their number, but for `OTHER`.
+    fn rows(counts: impl IntoIterator<Item = (u32, u64)>) -> BTreeMap<u32, Aged<DropCount>> {
         let counts = counts.into_iter();
-        counts
-            .map(|(label, packets)| (label, DropCount { packets, bytes: 0 }))
-            .collect()
+        let row = |(label, packets): (u32, u64)| {
+            let since = if label == OTHER { 0 } else { label.into() };
+            (label, aged(since, packets))
+        };
+        counts.map(row).collect()
     }
 
     #[test]
@@ -127,15 +159,20 @@ mod tests {
             cardinality.cap(before.clone(), 10, |_| OTHER),
             rows([(0, 5), (OTHER, 7)])
         );
-        cardinality.limit(20, &before);
+        cardinality.limit(20, &before, NOW);
+        let admitted_later = |counts: &[(u32, u64)], later: u64| {
+            let mut rows = rows(counts.iter().copied());
+            rows.insert(1, aged(NOW.as_secs(), later));
+            rows
+        };
         assert_eq!(
             cardinality.cap(rows([(0, 6), (1, 9)]), 10, |_| OTHER),
-            rows([(0, 6), (1, 2), (OTHER, 7)])
+            admitted_later(&[(0, 6), (OTHER, 7)], 2)
         );
-        cardinality.limit(10, &rows([(0, 6), (1, 9)]));
+        cardinality.limit(10, &rows([(0, 6), (1, 9)]), NOW);
         assert_eq!(
             cardinality.cap(rows([(0, 6), (1, 10), (2, 1)]), 10, |_| OTHER),
-            rows([(0, 6), (1, 3), (OTHER, 8)])
+            admitted_later(&[(0, 6), (OTHER, 8)], 3)
         );
     }
 
@@ -147,19 +184,20 @@ mod tests {
         ) {
             let mut cardinality = Cardinality::new(limits[0]);
             let mut counted: BTreeMap<u32, u64> = BTreeMap::new();
-            let mut before: BTreeMap<u32, DropCount> = BTreeMap::new();
+            let mut before: BTreeMap<u32, Aged<DropCount>> = BTreeMap::new();
             let mut most = 0;
             for (limit, growth) in limits.into_iter().zip(collections) {
-                cardinality.limit(limit, &rows(counted.clone()));
+                cardinality.limit(limit, &rows(counted.clone()), NOW);
                 most = most.max(limit);
                 for (label, more) in growth {
                     *counted.entry(label).or_default() += more;
                 }
                 let shown = cardinality.cap(rows(counted.clone()), 3, |_| OTHER);
-                prop_assert_eq!(shown.values().map(|row| row.packets).sum::<u64>(), counted.values().sum::<u64>());
+                prop_assert_eq!(shown.values().map(|row| row.total.packets).sum::<u64>(), counted.values().sum::<u64>());
                 prop_assert!(shown.keys().filter(|label| **label != OTHER).count() * 3 <= most);
                 for (label, value) in &before {
-                    prop_assert!(shown.get(label).is_some_and(|now| now.packets >= value.packets), "{} fell", label);
+                    prop_assert!(shown.get(label).is_some_and(|now| now.total.packets >= value.total.packets), "{} fell", label);
+                    prop_assert_eq!(shown.get(label).map(|now| now.since), Some(value.since));
                 }
                 before = shown;
             }

@@ -5,7 +5,10 @@
 
 use crate::snapshot::Group;
 use common::drops::DropCount;
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, btree_map::Entry},
+    time::Duration,
+};
 
 /// What can be posted: totals that grow, and possibly something that holds for the moment only.
 pub trait Total: Clone + Default + PartialEq {
@@ -20,12 +23,30 @@ pub trait Total: Clone + Default + PartialEq {
     fn without_moment(self) -> Self;
 }
 
+/// A total, and when it was zero, since 1970: then its series began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aged<T> {
+    pub since: Duration,
+    pub total: T,
+}
+
+impl<T: Total> Aged<T> {
+    /// The sum of both began with the older one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.since = self.since.min(other.since);
+        self.total.merge(&other.total);
+    }
+}
+
 /// Totals by label set.
 #[derive(Debug)]
 pub struct Ledger<L, T> {
     /// By row: the total that was posted.
     posted: HashMap<u64, T>,
-    totals: BTreeMap<L, T>,
+    totals: BTreeMap<L, Aged<T>>,
+    /// When this snapshot was taken and the one before, since 1970.
+    now: Duration,
+    before: Duration,
 }
 
 impl<L: Ord, T: Total> Ledger<L, T> {
@@ -37,30 +58,49 @@ impl<L: Ord, T: Total> Ledger<L, T> {
         Self {
             posted: HashMap::new(),
             totals: BTreeMap::new(),
+            now: Duration::ZERO,
+            before: Duration::ZERO,
         }
     }
 
-    /// Begins a snapshot: what held for the moment of the last one is no more.
-    pub fn begin(&mut self) {
-        for total in self.totals.values_mut() {
+    /// Begins a snapshot of the time `now`, since 1970: what held for the moment of the last one is no more.
+    pub fn begin(&mut self, now: Duration) {
+        (self.before, self.now) = (self.now, now);
+        for Aged { total, .. } in self.totals.values_mut() {
             *total = std::mem::take(total).without_moment();
         }
     }
 
-    /// Posts the total of a row to `labels`; what grows while they are `None` counts for nobody.
-    pub fn post(&mut self, row: u64, mut total: T, labels: Option<L>) {
+    /// Posts the total of a row that began at `born` to `labels`; what grows while they are `None` counts for nobody.
+    pub fn post(&mut self, row: u64, born: Duration, mut total: T, labels: Option<L>) {
+        // What a row had before went to other labels, unless it is new.
+        let since = if self.posted.contains_key(&row) {
+            self.before
+        } else {
+            born
+        };
         let posted = self.posted.entry(row).or_default();
         total.clamp(posted);
         if let Some(labels) = labels {
             let growth = total.clone().since(posted);
-            self.totals.entry(labels).or_default().merge(&growth);
+            match self.totals.entry(labels) {
+                Entry::Occupied(entry) => entry.into_mut().total.merge(&growth),
+                Entry::Vacant(entry) => {
+                    entry.insert(Aged { since, total: growth });
+                }
+            }
         }
         *posted = total;
     }
 
     /// All label sets that something was posted to.
-    pub const fn totals(&self) -> &BTreeMap<L, T> {
+    pub const fn totals(&self) -> &BTreeMap<L, Aged<T>> {
         &self.totals
+    }
+
+    /// When the last snapshot was taken, since 1970.
+    pub const fn now(&self) -> Duration {
+        self.now
     }
 }
 
@@ -113,6 +153,7 @@ impl Total for Group {
 mod tests {
     use super::*;
     use crate::labels::LabelSet;
+    use std::sync::Arc;
 
     fn labels(name: &str) -> LabelSet {
         [(tcpvitals_config::TcpLabel::Subnet.label(), name.to_owned())].into()
@@ -126,10 +167,15 @@ mod tests {
     fn check(posts: &[(u64, u64, Option<&str>)], expected: &[(&str, u64)]) {
         let mut ledger = Ledger::new();
         for (row, total, name) in posts {
-            ledger.post(*row, packets(*total), name.map(labels));
+            ledger.post(*row, Duration::ZERO, packets(*total), name.map(labels));
         }
         let expected = expected.iter().map(|(name, total)| (labels(name), packets(*total)));
-        assert_eq!(*ledger.totals(), expected.collect::<BTreeMap<_, _>>(), "{posts:?}");
+        let totals = ledger
+            .totals()
+            .iter()
+            .map(|(labels, aged)| (Arc::clone(labels), aged.total));
+        let totals: BTreeMap<_, _> = totals.collect();
+        assert_eq!(totals, expected.collect(), "{posts:?}");
     }
 
     #[test]
@@ -154,6 +200,20 @@ mod tests {
     }
 
     #[test]
+    fn a_label_set_begins_with_its_first_row_or_when_an_older_row_came_to_it() {
+        let at = Duration::from_secs;
+        let mut ledger = Ledger::new();
+        ledger.begin(at(10));
+        ledger.post(1, at(3), packets(5), Some(labels("a")));
+        ledger.begin(at(20));
+        ledger.post(1, at(3), packets(6), Some(labels("b")));
+        ledger.post(2, at(15), packets(1), Some(labels("a")));
+        ledger.post(3, at(16), packets(1), Some(labels("c")));
+        let since = |name| ledger.totals().get(&labels(name)).map(|aged| aged.since);
+        assert_eq!(["a", "b", "c"].map(since), [Some(at(3)), Some(at(10)), Some(at(16))]);
+    }
+
+    #[test]
     fn what_holds_for_the_moment_is_that_of_the_last_snapshot() {
         let live = |live| {
             let mut group = Group::default();
@@ -161,12 +221,13 @@ mod tests {
             group
         };
         let mut ledger = Ledger::new();
-        ledger.begin();
-        ledger.post(1, live(3), Some(labels("a")));
-        ledger.post(2, live(4), Some(labels("a")));
-        ledger.begin();
-        ledger.post(1, live(2), Some(labels("b")));
-        let live = |name| ledger.totals().get(&labels(name)).map(|group| group.samples.live);
+        let at = Duration::from_secs;
+        ledger.begin(at(10));
+        ledger.post(1, at(1), live(3), Some(labels("a")));
+        ledger.post(2, at(2), live(4), Some(labels("a")));
+        ledger.begin(at(20));
+        ledger.post(1, at(1), live(2), Some(labels("b")));
+        let live = |name| ledger.totals().get(&labels(name)).map(|aged| aged.total.samples.live);
         assert_eq!((live("a"), live("b")), (Some(0), Some(2)));
     }
 }

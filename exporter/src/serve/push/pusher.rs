@@ -19,7 +19,7 @@ use tcpvitals_config::Temporality;
 use tcpvitals_metrics::{
     encode::otlp::{
         delta::Deltas,
-        reading::{self, Nanos, nanos, split},
+        reading::{self, Starts, nanos, split},
         request as encode,
     },
     snapshot::Push,
@@ -45,8 +45,7 @@ pub struct Pusher {
     collector: Arc<Collector>,
     tally: Arc<Tally>,
     resource: Resource,
-    /// When all series began, as receivers are told.
-    start: Nanos,
+    starts: Starts,
     deltas: Deltas,
     /// As it was last told, if it was.
     temporality: Option<Temporality>,
@@ -102,7 +101,7 @@ impl Pusher {
         let start = nanos(collector.started());
         let deltas = Deltas::new(start);
         Self {
-            start,
+            starts: Starts::new(start),
             collector,
             tally,
             resource,
@@ -232,15 +231,20 @@ impl Pusher {
     ) -> Delivery {
         let temporality = receiver.settings().temporality;
         let at = nanos(*at);
-        let start = self.start_before(at);
+        if self.starts.fit(&shown.pushed, at) {
+            self.tally.add(Push::StartResets, 1);
+            tracing::warn!(
+                "push over OTLP: the clock was set back behind the start of series, which begin anew for receivers"
+            );
+        }
         let mut all = Delivery::Taken;
         for part in split(&shown.pushed, LARGEST_REQUEST) {
             let request = match temporality {
                 Temporality::Cumulative => {
-                    encode::request(&self.resource, temporality, reading::cumulative(&part, start, at))
+                    encode::request(&self.resource, temporality, reading::cumulative(&part, self.starts, at))
                 }
                 Temporality::Delta => {
-                    let readings = self.deltas.readings(&part, start, at);
+                    let readings = self.deltas.readings(&part, self.starts, at);
                     encode::request(&self.resource, temporality, readings)
                 }
             };
@@ -259,20 +263,6 @@ impl Pusher {
             }
             not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => not_taken,
         }
-    }
-
-    /// When all series began. Receivers refuse points that end before they begin, and take another beginning for a reset: so it
-    /// stays, unless the clock is set back behind it.
-    fn start_before(&mut self, at: Nanos) -> Nanos {
-        let start = begun_before(self.start, at);
-        if start != self.start {
-            self.start = start;
-            self.tally.add(Push::StartResets, 1);
-            tracing::warn!(
-                "push over OTLP: the clock was set back behind the start of all series, which begin anew for receivers"
-            );
-        }
-        self.start
     }
 
     /// Sends one request, and again as long as there is hope and time.
@@ -370,28 +360,4 @@ async fn interrupted(destination: &Destination, grace: Duration) {
     // An error is the end, which is a change too.
     let _ended = destination.clone().changed().await;
     sleep(grace).await;
-}
-
-/// The beginning of series that is before `at`: the one there was, if it is one. It is unknown, 0, while the clock is before 1970.
-const fn begun_before(start: Nanos, at: Nanos) -> Nanos {
-    if start == 0 || start >= at {
-        at.saturating_sub(1)
-    } else {
-        start
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_keep_their_beginning_unless_the_clock_is_set_back_behind_it() {
-        let begun = [100, 50, 7000, 0, 0, 9000, 9500];
-        let starts = begun.into_iter().scan(10, |start, at| {
-            *start = begun_before(*start, at);
-            Some(*start)
-        });
-        assert_eq!(starts.collect::<Vec<_>>(), [10, 10, 10, 0, 0, 8999, 8999]);
-    }
 }

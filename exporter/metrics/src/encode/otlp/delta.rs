@@ -2,7 +2,7 @@
 //! It must never forget what was not acknowledged: the base moves on acknowledgement only, so the next push holds it again.
 //! From cumulative families; to the readings of a request.
 
-use super::reading::{Nanos, Reading, Readings, Slice, is_additive};
+use super::reading::{Nanos, Reading, Readings, Slice, Starts, is_additive, nanos};
 use crate::{
     families::{Families, Family, HistogramValue, Metric, Point, Value},
     labels::LabelSet,
@@ -93,13 +93,13 @@ impl Deltas {
     }
 
     /// What counters and histograms of a part have grown by; the others as they are.
-    pub fn readings<'a>(&'a self, part: &'a [Slice<'a>], start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
+    pub fn readings<'a>(&'a self, part: &'a [Slice<'a>], starts: Starts, now: Nanos) -> Vec<Readings<'a>> {
         let of = |Slice { metric, points }: &Slice<'a>| {
             let readings = points.iter().filter_map(|point| {
                 if !is_additive(metric) {
-                    return Some(Reading::new(point, start, now));
+                    return Some(Reading::new(point, starts.of(point), now));
                 }
-                let (value, since) = self.of(metric, point)?;
+                let (value, since) = self.of(metric, point, starts.of(point))?;
                 Some(Reading {
                     point,
                     value: Cow::Owned(value),
@@ -113,11 +113,11 @@ impl Deltas {
         part.iter().map(of).collect()
     }
 
-    /// What a series has grown by, and since when; nothing if it has not.
-    fn of(&self, metric: &Metric, point: &Point) -> Option<(Value, Nanos)> {
+    /// What a series that began at `born` has grown by, and since when; nothing if it has not.
+    fn of(&self, metric: &Metric, point: &Point, born: Nanos) -> Option<(Value, Nanos)> {
         match self.base.get(&Series::of(metric, point)) {
             Some(Base { value, at }) => Some((minus(&point.value, value), *at)),
-            None => Some((point.value.clone(), self.opened)),
+            None => Some((point.value.clone(), born.max(self.opened))),
         }
         .filter(|(value, _)| !is_zero(value))
     }
@@ -150,7 +150,7 @@ impl Deltas {
             base.insert(Series::of(metric, point), Base { value, at });
         }
         for (metric, point) in additive(old) {
-            let Some((value, since)) = self.of(metric, point) else {
+            let Some((value, since)) = self.of(metric, point, nanos(point.since)) else {
                 continue;
             };
             match base.get_mut(&Series::of(metric, point)) {
@@ -265,7 +265,7 @@ impl Deltas {
 }
 
 impl Series {
-    fn of(metric: &Metric, Point { labels, own, value: _ }: &Point) -> Self {
+    fn of(metric: &Metric, Point { labels, own, .. }: &Point) -> Self {
         Self {
             metric: metric.name,
             labels: LabelSet::clone(labels),
@@ -354,6 +354,7 @@ mod tests {
                 let point = |(name, count): (&&str, &u64)| Point {
                     labels: [(TcpLabel::Subnet.label(), String::from(*name))].into(),
                     own: Vec::new(),
+                    since: std::time::Duration::ZERO,
                     value: value(*count),
                 };
                 Arc::new(Family {
@@ -410,7 +411,7 @@ mod tests {
 
     fn push(deltas: &mut Deltas, families: &Families, now: Nanos, answered: bool, receiver: &mut Receiver) {
         for part in split(families, 3) {
-            let readings = deltas.readings(&part, 0, now);
+            let readings = deltas.readings(&part, Starts::new(0), now);
             if answered {
                 readings
                     .iter()

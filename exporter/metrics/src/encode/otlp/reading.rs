@@ -60,10 +60,42 @@ pub fn split(families: &Families, most: usize) -> Vec<Vec<Slice<'_>>> {
     parts
 }
 
-/// The values of a part as they are: all since the start.
-pub fn cumulative<'a>(part: &'a [Slice<'a>], start: Nanos, now: Nanos) -> Vec<Readings<'a>> {
+/// When series began, as receivers are told. Receivers refuse points that end before they begin, and take another beginning for a
+/// reset: so it stays, unless the clock is set back behind one of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Starts {
+    /// When the counters of the exporter began.
+    started: Nanos,
+    /// How much earlier all are said to have begun, since the clock was set back.
+    earlier: Nanos,
+}
+
+impl Starts {
+    /// Of an exporter whose counters began at `started`.
+    pub const fn new(started: Nanos) -> Self {
+        Self { started, earlier: 0 }
+    }
+
+    /// When a series began.
+    pub fn of(&self, point: &Point) -> Nanos {
+        nanos(point.since).max(self.started).saturating_sub(self.earlier)
+    }
+
+    /// Lets all series of these families begin before `at`; says whether that moved them.
+    pub fn fit(&mut self, Families(families): &Families, at: Nanos) -> bool {
+        let points = families.iter().flat_map(|family| &family.points);
+        let latest = points.map(|point| self.of(point)).max().unwrap_or(0);
+        // While the clock is before 1970, nothing is known.
+        let excess = (latest + 1).saturating_sub(at).min(latest);
+        self.earlier += excess;
+        excess != 0
+    }
+}
+
+/// The values of a part as they are: all since they began.
+pub fn cumulative<'a>(part: &'a [Slice<'a>], starts: Starts, now: Nanos) -> Vec<Readings<'a>> {
     let of = |Slice { metric, points }: &Slice<'a>| {
-        let readings = points.iter().map(|point| Reading::new(point, start, now));
+        let readings = points.iter().map(|point| Reading::new(point, starts.of(point), now));
         (*metric, readings.collect())
     };
     part.iter().map(of).collect()
@@ -93,10 +125,44 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
+    fn series_keep_their_beginnings_unless_the_clock_is_set_back_behind_one() {
+        let point = |since| Point {
+            labels: Arc::from([]),
+            own: Vec::new(),
+            since: Duration::from_nanos(since),
+            value: Value::Count(1),
+        };
+        let points: Vec<Point> = [0, 7, 40].map(point).into();
+        let metric = &METRICS[0];
+        let families = Families(vec![Arc::new(Family { metric, points })]);
+        let mut starts = Starts::new(10);
+        let told: Vec<(bool, Vec<Nanos>)> = [100, 41, 50, 31, 100, 5, 0]
+            .map(|at| {
+                let moved = starts.fit(&families, at);
+                (
+                    moved,
+                    families.0[0].points.iter().map(|point| starts.of(point)).collect(),
+                )
+            })
+            .into();
+        let expected = [
+            (false, [10, 10, 40]),
+            (false, [10, 10, 40]),
+            (false, [10, 10, 40]),
+            (true, [0, 0, 30]),
+            (false, [0, 0, 30]),
+            (true, [0, 0, 4]),
+            (true, [0, 0, 0]),
+        ];
+        assert_eq!(told, expected.map(|(moved, told)| (moved, told.to_vec())));
+    }
+
+    #[test]
     fn parts_hold_every_series_once_and_in_order_and_none_is_too_large() {
         let point = |value| Point {
             labels: Arc::from([]),
             own: Vec::new(),
+            since: Duration::ZERO,
             value: Value::Count(value),
         };
         let family = |index: usize, values: std::ops::Range<u64>| {

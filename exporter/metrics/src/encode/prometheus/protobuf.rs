@@ -1,5 +1,6 @@
 //! Prometheus protobuf: one `io.prometheus.client.MetricFamily` after the other, each after its length.
 
+use crate::families::{Families, Family};
 use prometheus_client::{
     encoding::prometheus_protobuf::{self, prometheus_data_model::Counter},
     registry::Registry,
@@ -7,21 +8,22 @@ use prometheus_client::{
 use prost::Message;
 use std::{fmt, time::Duration};
 
-/// All families of the registry. Counters have counted since `started`, given as the time since 1970.
+/// All families of the registry, which are `families`. A counter has counted since its series began.
 ///
 /// # Errors
 /// None but the encoder's own.
-pub(super) fn encode(registry: &Registry, started: Option<Duration>) -> Result<Vec<u8>, fmt::Error> {
-    let mut families = prometheus_protobuf::encode(registry)?;
+pub(super) fn encode(registry: &Registry, families: &Families) -> Result<Vec<u8>, fmt::Error> {
+    let started = families.started();
+    let Families(families) = families;
     let mut body = Vec::new();
-    for family in &mut families {
-        if let Some(started) = started {
-            let metrics = family.metric.iter_mut();
-            metrics
-                .filter_map(|metric| metric.counter.as_mut())
-                .for_each(|counter| set_start(counter, started));
+    for (mut encoded, family) in prometheus_protobuf::encode(registry)?.into_iter().zip(families) {
+        let Family { points, .. } = &**family;
+        for (metric, point) in encoded.metric.iter_mut().zip(points) {
+            if let (Some(counter), Some(started)) = (&mut metric.counter, started) {
+                set_start(counter, point.since.max(started));
+            }
         }
-        body.append(&mut family.encode_length_delimited_to_vec());
+        body.append(&mut encoded.encode_length_delimited_to_vec());
     }
     Ok(body)
 }
