@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod capture;
+pub mod cardinality;
 mod doctor;
 mod drops;
 pub mod labels;
@@ -12,6 +13,7 @@ mod trace;
 mod values;
 
 use capture::CaptureArguments;
+use cardinality::CardinalityArguments;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -95,6 +97,13 @@ Examples:
         #[arg(long = "web.config.file", value_name = "FILE", id = "web")]
         web: Option<PathBuf>,
     },
+    /// Say what each label and each metric of a running exporter costs
+    #[command(after_help = "\
+Examples:
+  tcpvitals cardinality
+  tcpvitals cardinality --from https://node-7:10717 --login-file login --ca-file ca.pem
+  tcpvitals cardinality --output json | jq '.labels[] | select(.without < .label_sets / 2)'")]
+    Cardinality(CardinalityArguments),
     /// Say what this kernel offers, what would be attached, what is missing and why
     #[command(after_help = "\
 Examples:

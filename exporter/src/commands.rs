@@ -1,8 +1,10 @@
-//! The commands beside `serve`. Each loads programs of its own, or none.
+//! The commands beside `serve`. Each loads programs of its own, or none; `remote` asks an exporter that runs.
 
 pub mod capture;
+pub mod cardinality;
 pub mod doctor;
 pub mod drops;
 pub mod live;
+pub mod remote;
 pub mod top;
 pub mod trace;

@@ -14,6 +14,7 @@ use tcpvitals::{
     cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments, manual},
     commands::{
         capture::{self, extcap},
+        cardinality,
         doctor::Diagnosis,
         drops, top, trace,
     },
@@ -58,6 +59,10 @@ fn main() -> ExitCode {
         Command::Drops(arguments) => drops::run(&arguments).map_err(ended),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
+        Command::Cardinality(arguments) => {
+            let text = cardinality::ask(&arguments).map_err(ended);
+            text.and_then(|text| print(&text))
+        }
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Capture(arguments) => capture(&arguments),
         Command::Docs(page) => docs(page),
@@ -86,6 +91,7 @@ fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode>
     if let Some(file) = file {
         let config = setup::config(Some(file)).map_err(ended)?;
         push::receiver(&config).map_err(ended)?;
+        setup::warn_of_missed(&config);
     }
     Web::read(web).map_err(ended)?;
     for file in [file, web].into_iter().flatten() {

@@ -4,10 +4,29 @@
 
 use anyhow::Result;
 use tcpvitals_config::{Config, MetricFilter};
-use tcpvitals_metrics::families;
+use tcpvitals_metrics::families::{self, METRICS, Scope};
 use tcpvitals_metrics::labels::Cost;
 
-use crate::golden::require_section;
+use crate::golden::{CASES, Case, require_section};
+
+/// Lines of text of one label set in which everything was observed, by the default configuration: those of the golden file, and one
+/// for each metric that its kernel lacks.
+fn lines_of_a_label_set() -> Result<usize> {
+    let Case { off, .. } = &CASES[0];
+    let text = CASES[0].text()?;
+    let labels = r#"subnet="office",connection_type="wired",app_protocol="https",role="client""#;
+    let of_set = |line: &&str| line.contains(labels) && line.starts_with("tcpvitals_tcp_");
+    let lines: Vec<&str> = text.lines().filter(of_set).collect();
+    let mut missing = 0;
+    for metric in METRICS.iter().filter(|metric| metric.source.scope() == Scope::Tcp) {
+        let name = metric.full_name();
+        if !lines.iter().any(|line| line.starts_with(&name)) {
+            assert!(off.contains(&name.as_str()), "{name} has no line");
+            missing += 1;
+        }
+    }
+    Ok(lines.len() + missing)
+}
 
 #[test]
 fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
@@ -15,8 +34,11 @@ fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
     let series = Config::built_in().limits.series;
     let of_drops = series / 5;
     let (groups, drops) = ((series - of_drops) / group, of_drops / drop);
+    let lines = lines_of_a_label_set()?;
+    // What receivers of a fleet are planned for.
+    assert!(lines <= 120 && group <= 60, "{lines} lines, {group} series");
     let sentence = format!(
-        "A label set of the TCP metrics takes {group} series, one of drops {drop}. The default of `limits.series`, {series}, holds \
+        "A label set of the TCP metrics takes {group} series, as text at most {lines} lines, one of drops {drop}. The default of `limits.series`, {series}, holds \
          {groups} label sets of\nconnections and {drops} of drops.\n"
     );
     require_section(

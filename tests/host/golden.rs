@@ -16,6 +16,7 @@ use tcpvitals_metrics::encode::prometheus::encode;
 use tcpvitals_metrics::families;
 use tcpvitals_metrics::families::{Families, METRICS};
 use tcpvitals_metrics::labels::Labelling;
+use tcpvitals_metrics::rows::cardinality::Cardinality;
 use tcpvitals_metrics::snapshot::Snapshot;
 use tests::exporter::exposition;
 use tests::exporter::exposition::{Exposition, parse};
@@ -68,6 +69,16 @@ impl Case {
         let config = self.config()?;
         let snapshot = full(&config, self.lacking)?;
         Ok(families_of(&config, &snapshot))
+    }
+
+    /// What it costs.
+    pub(crate) fn cost(&self) -> Result<Cardinality> {
+        Ok(Cardinality::new(&*self.families()?, &*self.histograms()?))
+    }
+
+    /// As text.
+    pub(crate) fn text(&self) -> Result<String> {
+        render(self, prometheus::Format::Text)
     }
 
     /// With which buckets it is shown.

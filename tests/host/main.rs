@@ -12,6 +12,7 @@ mod otlp;
 mod page;
 mod properties;
 mod protobuf;
+mod readers;
 mod reference;
 mod runbooks;
 mod sample;

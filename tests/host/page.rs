@@ -9,6 +9,7 @@ use common::tcp::group::{Counter, GroupKey, Role};
 use serde_json::Value;
 use tcpvitals_config::Config;
 use tcpvitals_metrics::encode::page::{About, policy, render, render_failure};
+use tcpvitals_metrics::rows::cardinality::Cardinality;
 use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::readers::browser::web_page::{REST, rows, site, unescape};
 
@@ -39,7 +40,7 @@ fn lines(page: &str) -> Result<String> {
 #[test]
 fn the_page_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {
-        let page = render(ABOUT, &case.coverage()?, &*case.families()?, NOW);
+        let page = render(ABOUT, &case.coverage()?, &*case.families()?, &case.cost()?, NOW);
         require_golden(&case.file("html"), &lines(&page)?)?;
     }
     Ok(())
@@ -71,7 +72,13 @@ fn no_text_becomes_markup() -> Result<()> {
         release: EVIL,
         telemetry_path: "/\"><b>",
     };
-    let page = render(about, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
+    let page = render(
+        about,
+        &snapshot.coverage,
+        &families_of(&config, &snapshot),
+        &Cardinality::default(),
+        NOW,
+    );
     let failure = render_failure(about, EVIL);
     for page in [&page, &failure] {
         assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
@@ -93,7 +100,13 @@ fn fresh(config: &Config) -> Result<Snapshot> {
 fn a_host_on_which_nothing_happened_has_a_page() -> Result<()> {
     let config = Config::built_in();
     let snapshot = fresh(&config)?;
-    let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
+    let page = render(
+        ABOUT,
+        &snapshot.coverage,
+        &families_of(&config, &snapshot),
+        &Cardinality::default(),
+        NOW,
+    );
     for sentence in [
         "No connection has been seen yet.",
         "No packet has been dropped yet.",
@@ -120,7 +133,13 @@ fn what_is_off_is_said_with_its_reason() -> Result<()> {
     ] {
         let config = Config::from_yaml(yaml, "test.yaml")?;
         let snapshot = fresh(&config)?;
-        let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
+        let page = render(
+            ABOUT,
+            &snapshot.coverage,
+            &families_of(&config, &snapshot),
+            &Cardinality::default(),
+            NOW,
+        );
         assert!(page.contains(sentence) && page.contains(reason), "{yaml}: {page}");
     }
     Ok(())
@@ -172,7 +191,13 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             },
         });
     }
-    let page = render(ABOUT, &snapshot.coverage, &families_of(&config, &snapshot), NOW);
+    let page = render(
+        ABOUT,
+        &snapshot.coverage,
+        &families_of(&config, &snapshot),
+        &Cardinality::default(),
+        NOW,
+    );
     assert!(
         page.contains("10 more subnets") && page.contains("10 more sites"),
         "{page}"
@@ -204,7 +229,13 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
 
 #[test]
 fn labels_that_are_off_leave_one_row() -> Result<()> {
-    let page = render(ABOUT, &CASES[1].coverage()?, &*CASES[1].families()?, NOW);
+    let page = render(
+        ABOUT,
+        &CASES[1].coverage()?,
+        &*CASES[1].families()?,
+        &CASES[1].cost()?,
+        NOW,
+    );
     let subnets = rows(&page, "subnets")?;
     assert_eq!(subnets.keys().collect::<Vec<_>>(), ["", "all"]);
     assert_eq!(subnets[""], subnets["all"]);

@@ -41,6 +41,7 @@ mod top;
 mod totals;
 mod trace;
 mod trace_losses;
+mod views;
 mod watch;
 mod web;
 mod xdp;

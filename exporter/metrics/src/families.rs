@@ -2,12 +2,13 @@
 //!
 //! - `metric`, `value`: what a metric is, and what it may say; `table`: every metric
 //! - `build`: families of a snapshot; `choice`: what a view shows of them; `cost`: how many series a label set takes
-//! - `semantic`, `reference`: names over OTLP; the reference page
+//! - `semantic`, `reference`: names over OTLP; the reference page; `readers`: which rules and dashboards read a metric
 
 mod build;
 mod choice;
 mod cost;
 mod metric;
+mod readers;
 pub mod reference;
 pub mod semantic;
 mod table;
@@ -18,6 +19,7 @@ pub(crate) use choice::buckets_of;
 pub use choice::check;
 pub use cost::cost;
 pub use metric::{Accessor, Kind, Metric, PREFIX, Points, Scope, Unit};
+pub use readers::missed;
 pub use table::METRICS;
 pub use value::{HistogramValue, Value, number, seconds};
 

@@ -1,5 +1,6 @@
-//! Rows of drops and of live flows, for people and programs that want more than metrics.
+//! Rows of drops and of live flows, and what an exposition costs, for people and programs that want more than metrics.
 
+pub mod cardinality;
 pub mod drops;
 pub mod flows;
 #[cfg(any(test, feature = "samples"))]

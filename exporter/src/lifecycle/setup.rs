@@ -25,6 +25,13 @@ pub fn config(file: Option<&Path>) -> Result<Config, ConfigError> {
     Config::read_or_built_in(file, families::check)
 }
 
+/// Says in the log what of ours reads metrics that a configuration leaves out.
+pub fn warn_of_missed(config: &Config) {
+    for warning in families::missed(config) {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// What a configuration chooses to measure.
 pub const fn selection(config: &Config) -> Selection {
     Selection {

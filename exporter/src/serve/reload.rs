@@ -80,6 +80,7 @@ pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
         let config = setup::config(file)?;
         sources.keys = Watched::look(config.otlp.files(), files::PEM);
         let receiver = push::receiver(&config)?;
+        setup::warn_of_missed(&config);
         Ok(Wanted { config, receiver })
     };
     let result = read();

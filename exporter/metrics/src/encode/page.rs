@@ -9,7 +9,7 @@ mod model;
 mod tables;
 mod words;
 
-use crate::{coverage::Coverage, families::Families};
+use crate::{coverage::Coverage, families::Families, rows::cardinality::Cardinality};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
@@ -48,7 +48,7 @@ pub fn policy() -> &'static str {
 }
 
 /// The page for a collection of the time `now`, since 1970.
-pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, now: Duration) -> String {
+pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, cost: &Cardinality, now: Duration) -> String {
     let started = families.started();
     let uptime = started.map(|started| now.saturating_sub(started));
     let since = uptime.map_or_else(
@@ -65,7 +65,7 @@ pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, now: D
             (tables::overview(families, seconds))
             (tables::subnets(families))
             (tables::drops(families, seconds))
-            (health::section(coverage, families, now))
+            (health::section(coverage, families, cost, now))
         }
     };
     let facts = uptime.map(|uptime| format!("up {}", words::duration(uptime)));

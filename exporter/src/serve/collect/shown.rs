@@ -6,6 +6,7 @@ use tcpvitals_config::{Config, Histograms};
 use tcpvitals_metrics::{
     families::{Families, of_view},
     labels::Labelling,
+    rows::cardinality::Cardinality,
     snapshot::Snapshot,
 };
 
@@ -59,6 +60,17 @@ impl Shown {
             expositions,
             all,
         }
+    }
+
+    /// What the metrics path costs.
+    pub fn cost(&self) -> Cardinality {
+        let main = self.expositions.first();
+        main.map_or_else(
+            Cardinality::default,
+            |Exposition {
+                 families, histograms, ..
+             }| { Cardinality::new(families, histograms) },
+        )
     }
 
     /// What a path shows, and its place in the list.

@@ -23,15 +23,19 @@ use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Its paths: flows, drops, status.
-pub const PATHS: [&str; 3] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status"];
+/// Its paths: flows, drops, status, cardinality.
+pub const PATHS: [&str; 4] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status", CARDINALITY];
+
+/// What each label and metric costs.
+pub const CARDINALITY: &str = "/api/v1/cardinality";
 
 pub fn routes() -> Router<Arc<Service>> {
-    let [of_flows, of_drops, of_status] = PATHS;
+    let [of_flows, of_drops, of_status, of_cost] = PATHS;
     Router::new()
         .route(of_flows, get(flows).layer(middleware::from_fn(own_pages_only)))
         .route(of_drops, get(drops))
         .route(of_status, get(status))
+        .route(of_cost, get(cardinality))
 }
 
 async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -50,7 +54,7 @@ async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
     Ok(encoded(StatusCode::OK, answer.await.map_err(CollectError::from)?))
 }
 
-/// One answer of flows at a time: it takes memory while it is made.
+/// One such answer at a time: it takes memory while it is made.
 static TURN: Semaphore = Semaphore::const_new(1);
 
 async fn drops(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -65,6 +69,17 @@ async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) 
     let started = service.collector.started();
     let answer = status::answer(&collection.status, &service.coverage, &service.host.release, started);
     Ok(json(StatusCode::OK, &answer))
+}
+
+async fn cardinality(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    Query::parse(&query.unwrap_or_default(), &[])?;
+    let collection = service.collector.collect(false).await?;
+    let turn = TURN.acquire().await;
+    let cost = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        collection.shown.cost()
+    });
+    Ok(json(StatusCode::OK, &cost.await.map_err(CollectError::from)?))
 }
 
 /// Why there is no answer.

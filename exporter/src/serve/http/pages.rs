@@ -140,8 +140,10 @@ pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap)
     match service.collector.collect(false).await {
         Ok(Collection { at, shown, .. }) => {
             let gzip = web::accepts_gzip(&asked);
-            let (making, families) = (Arc::clone(&service), Arc::clone(&shown.all));
-            let render = move || Ok(page::render(making.about(), &making.coverage, &families, at).into_bytes());
+            let (making, showing) = (Arc::clone(&service), Arc::clone(&shown));
+            let render = move || {
+                Ok(page::render(making.about(), &making.coverage, &showing.all, &showing.cost(), at).into_bytes())
+            };
             let body = service.expositions.get(&shown, Form::Page, gzip, render);
             match body.await {
                 Ok(body) => (headers, Html(shared(body, gzip))).into_response(),

@@ -30,7 +30,7 @@ use tonic::{codec::CompressionEncoding, codegen::Body, metadata::MetadataMap};
 const LARGEST_ANSWER: usize = 1 << 20;
 const USER_AGENT: &str = concat!("tcpvitals/", env!("CARGO_PKG_VERSION"));
 
-type Http<B> = legacy::Client<HttpsConnector<HttpConnector>, B>;
+pub(crate) type Http<B> = legacy::Client<HttpsConnector<HttpConnector>, B>;
 
 /// A receiver that is ready to be asked: settings that work.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Receiver {
 }
 
 /// HTTP/2 without asking for gRPC, HTTP/1.1 else.
-fn http<B>(is_http2: bool, tls: ClientConfig) -> Http<B>
+pub(crate) fn http<B>(is_http2: bool, tls: ClientConfig) -> Http<B>
 where
     B: Body + Send,
     B::Data: Send,

@@ -12,7 +12,7 @@ use tcpvitals_config::{ConfigError, OtlpSettings, file::files};
 /// What a client needs to know for its connections; without TLS, nothing is read.
 pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigError> {
     let roots = if settings.target.is_encrypted() {
-        roots(settings.tls.ca_file.as_deref())?
+        roots("otlp.tls.ca_file", settings.tls.ca_file.as_deref())?
     } else {
         RootCertStore::empty()
     };
@@ -34,13 +34,24 @@ pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigErro
     }
 }
 
-fn roots(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
-    const KEY: &str = "otlp.tls.ca_file";
+/// Without a certificate of our own; `ca` is `None` where there is no TLS, and the file of the setting `key` that may be given.
+///
+/// # Errors
+/// [`ConfigError`] when a file cannot be used.
+pub fn trusting(key: &str, ca: Option<Option<&Path>>) -> Result<ClientConfig, ConfigError> {
+    let roots = ca.map_or_else(|| Ok(RootCertStore::empty()), |file| roots(key, file))?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| ConfigError::of_setting(key, error))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn roots(key: &str, file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = file {
-        for certificate in certificates(KEY, file)? {
+        for certificate in certificates(key, file)? {
             let added = roots.add(certificate);
-            added.map_err(|error| unusable(KEY, file, &error, CERTIFICATES))?;
+            added.map_err(|error| unusable(key, file, &error, CERTIFICATES))?;
         }
         return Ok(roots);
     }
@@ -52,7 +63,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
             .first()
             .map_or_else(|| "none found".to_owned(), ToString::to_string);
         return Err(ConfigError::of_setting(
-            KEY,
+            key,
             format!("not set, and the system has no certificates to trust ({what}); name a file"),
         ));
     }

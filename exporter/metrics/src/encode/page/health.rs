@@ -7,6 +7,7 @@ use super::{
 use crate::{
     coverage::Coverage,
     families::{self, Families, Family, Metric},
+    rows::cardinality::Cardinality,
 };
 use maud::{Markup, html};
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub(super) const METRICS: &[&str] = &[
     "tcpvitals_events_lost_total",
 ];
 
-pub(super) fn section(coverage: &Coverage, families: &Families, now: Duration) -> Markup {
+pub(super) fn section(coverage: &Coverage, families: &Families, cost: &Cardinality, now: Duration) -> Markup {
     html! {
         section aria-labelledby="health" {
             h2 id="health" { "Health" }
@@ -71,8 +72,56 @@ pub(super) fn section(coverage: &Coverage, families: &Families, now: Duration) -
             h3 { "What is attached" }
             (programs(coverage))
             (metrics_off(coverage))
+            (costs(cost))
         }
     }
+}
+
+/// What the exposition costs, by label and by metric.
+fn costs(
+    Cardinality {
+        lines, labels, metrics, ..
+    }: &Cardinality,
+) -> Markup {
+    /// Metrics that are named; the rest cost less.
+    const MOST: usize = 10;
+    html! {
+        details {
+            summary { "What labels and metrics cost: " (lines) " lines of text" }
+            div.scroll {
+                table {
+                    caption { span { "Label sets, and how many there would be without a label" } }
+                    (head(["Metrics", "Label", "Values", "Label sets", "Without it"]))
+                    tbody {
+                        @for cost in labels {
+                            tr {
+                                td { (cost.of) }
+                                th scope="row" { (cost.label) }
+                                td { (cost.values) }
+                                td { (cost.label_sets) }
+                                td { (cost.without) }
+                            }
+                        }
+                    }
+                }
+            }
+            div.scroll {
+                table {
+                    caption { span { "Metrics with the most lines" } }
+                    (head(["Metric", "Series", "Lines"]))
+                    tbody {
+                        @for cost in metrics.iter().take(MOST) {
+                            tr { th scope="row" { (cost.metric) } td { (cost.series) } td { (cost.lines) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn head<const N: usize>(titles: [&str; N]) -> Markup {
+    html! { thead { tr { @for title in titles { th scope="col" { (title) } } } } }
 }
 
 fn configuration(families: &Families, now: Duration) -> Markup {

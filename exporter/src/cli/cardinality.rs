@@ -1,0 +1,22 @@
+//! The arguments of `cardinality`.
+
+use super::values::Output;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Of `cardinality`.
+#[derive(Clone, Debug, Args)]
+pub struct CardinalityArguments {
+    /// Where the exporter serves
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10717")]
+    pub from: String,
+    /// File with user:password, where the exporter asks for a password
+    #[arg(long, value_name = "FILE")]
+    pub login_file: Option<PathBuf>,
+    /// PEM file of the certificates to trust over https, instead of those of the system
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
