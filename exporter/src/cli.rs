@@ -101,7 +101,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   tcpvitals cardinality
-  tcpvitals cardinality --from https://node-7:10717 --login-file login --ca-file ca.pem
+  tcpvitals cardinality --from https://localhost:10717 --login-file login --ca-file ca.pem
   tcpvitals cardinality --output json | jq '.labels[] | select(.without < .label_sets / 2)'")]
     Cardinality(CardinalityArguments),
     /// Say what this kernel offers, what would be attached, what is missing and why

@@ -28,7 +28,7 @@ pub(crate) struct Case {
     name: &'static str,
     config: &'static str,
     lacking: &'static [&'static str],
-    off: &'static [&'static str],
+    pub(crate) off: &'static [&'static str],
 }
 
 const SUBNETS: &str = "\

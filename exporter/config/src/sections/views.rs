@@ -8,7 +8,7 @@ use super::{drops::Glob, labels::Labels, limits::Limits};
 use crate::{
     file::Problem,
     kinds::{ranges::SERIES, units::COUNT, words::ALL},
-    raw::{Pairs, RawBounds, RawHistograms, RawMetrics, RawView},
+    raw::{RawBounds, RawHistograms, RawMetrics, RawView, shapes::Pairs},
 };
 
 /// Paths that are taken, and what begins with these.
