@@ -48,6 +48,7 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    connection.turn().await;
     let running = connection.begin();
     let current = gate.web.current();
     let (parts, body) = request.into_parts();

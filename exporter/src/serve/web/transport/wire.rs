@@ -2,12 +2,12 @@
 //! for as long as the client likes.
 //! From the listener; TLS and HTTP read and write it, and whoever has accepted it sees to its end.
 
-use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt::Linger};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, setsockopt, shutdown, sockopt::Linger};
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd as _, AsRawFd as _},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::connections::Ending;
+use super::connections::{Ending, Unread};
 
 /// A socket that is reset when nobody holds it any more, if its connection was cut off or does not take what is sent.
 #[derive(Debug)]
@@ -29,7 +29,10 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, ending: Arc<Ending>) -> Arc<Self> {
-        Arc::new(Self { stream, ending })
+        let socket = Arc::new(Self { stream, ending });
+        let weak: Weak<Self> = Arc::downgrade(&socket);
+        socket.ending.belongs_to(weak);
+        socket
     }
 
     /// Until there is something to read.
@@ -54,6 +57,13 @@ impl Socket {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
+    }
+}
+
+impl Unread for Socket {
+    fn has_unread(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
     }
 }
 

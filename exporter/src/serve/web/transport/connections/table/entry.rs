@@ -34,6 +34,10 @@ pub(super) struct Entry {
     /// Since when it does nothing, if it does.
     pub(super) since: Instant,
     pub(super) requests: BTreeMap<u64, Request>,
+    /// Since when it is known that its client has sent something that is not read yet.
+    pub(super) asks: Option<Instant>,
+    /// Its next request waits for its turn; meanwhile nothing is read.
+    pub(super) presses: bool,
     pub(super) ending: Arc<Ending>,
 }
 
@@ -56,8 +60,13 @@ impl Request {
     }
 }
 
-/// Who goes first: those that have said nothing, then those that wait longest. More is sooner.
-pub(super) type Rank = (bool, Duration);
+/// How many connections a peer has at most before it is the first to lose one, where all places are taken: enough for a scraper, a
+/// probe and a person, and no gain for whoever has as many addresses as there are places.
+pub(super) const FEW: usize = 4;
+
+/// Who goes first: those that keep the server waiting and whose peer has more than [`FEW`], then those that have said nothing, then
+/// those that wait longest. More is sooner.
+pub(super) type Rank = (bool, bool, Duration);
 
 impl Entry {
     /// One that has just been opened.
@@ -71,6 +80,8 @@ impl Entry {
             served: false,
             since: now,
             requests: BTreeMap::new(),
+            asks: None,
+            presses: false,
             ending: Arc::default(),
         }
     }
@@ -93,16 +104,28 @@ impl Entry {
         if self.ending.is_untaken() {
             return idle / BUSY;
         }
-        if self.heard && !self.served {
-            (idle / PART).max(idle.saturating_sub(OWN))
-        } else {
-            idle
-        }
+        let asks = self.asks.or((self.heard && !self.served).then_some(self.since));
+        let Some(asks) = asks else { return idle };
+        let asks = now.saturating_duration_since(asks);
+        (asks / PART).max(asks.saturating_sub(OWN))
     }
 
-    /// Its place among strangers.
-    pub(super) fn rank(&self, now: Instant) -> Rank {
-        (!self.heard && !self.served, self.waits(now))
+    /// Its place among strangers, if its peer has so many connections.
+    pub(super) fn rank(&self, now: Instant, share: usize) -> Rank {
+        let waits = self.waits(now);
+        let silent = !self.heard && !self.served && self.asks.is_none();
+        (share > FEW && !waits.is_zero(), silent, waits)
+    }
+
+    /// Asks the socket of one that seems to do nothing, and tells whether that has changed its rank: its client has sent something, and
+    /// it is the server that has not read it. That counts once for each request, and not while the server reads nothing on purpose.
+    pub(super) fn is_found_asking(&mut self, now: Instant) -> bool {
+        let is_known_to_ask = self.asks.is_some() || (self.heard && !self.served);
+        if is_known_to_ask || self.presses || self.is_busy() || !self.ending.has_unread() {
+            return false;
+        }
+        self.asks = Some(if self.served { now } else { self.since });
+        true
     }
 
     pub(super) const fn is_strange(&self) -> bool {

@@ -7,6 +7,8 @@ use super::{
 };
 use std::net::Ipv4Addr;
 
+mod attackers;
+
 const PER_PEER: usize = 16;
 
 fn peer(number: u32) -> Peer {
@@ -43,7 +45,9 @@ impl Run {
     }
 
     fn first_stranger(&mut self) -> Option<u64> {
-        self.table.order.first(&self.table.entries, self.now)
+        self.table
+            .order
+            .first(&mut self.table.entries, &self.table.shares, self.now)
     }
 
     fn is_open(&self, number: u64) -> bool {
