@@ -153,7 +153,10 @@ impl<'a> Loaded<'a> {
 fn tell_large_maps(bytes: u64) {
     const LARGE: u64 = 512 << 20;
     if bytes >= LARGE {
-        tracing::info!(MiB = bytes >> 20, "the kernel makes large maps (limits.memory), which takes a while");
+        tracing::info!(
+            MiB = bytes >> 20,
+            "the kernel makes large maps (limits.memory), which takes a while"
+        );
     }
 }
 

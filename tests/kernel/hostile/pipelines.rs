@@ -67,8 +67,8 @@ fn send_rows(address: SocketAddr, row: &[u8], stop: &Stop, count: &AtomicU64) ->
             continue;
         };
         stream.set_nonblocking(true)?;
-        // It may have been closed already.
-        stream.write(row).ok();
+        // It takes what there is room for, if it has not been closed already.
+        stream.write_all(row).ok();
         held.push_back(stream);
         if held.len() > MOST {
             held.pop_front();

@@ -175,8 +175,10 @@ impl Connection {
 
     /// Until it is the turn of a request. The first of a connection does not wait, nor one after a pause. Others go one at a time, and
     /// behind everything that is ready to run: who sends a thousand requests at once does not hold up who sends one.
-    pub(crate) async fn turn(&self) {
-        let presses = self.all.table().presses(self.number, Instant::now());
+    /// Where a connection has one request at a time, more that has come already is the next one.
+    pub(crate) async fn turn(&self, one_at_a_time: bool) {
+        let row = one_at_a_time && self.ending.has_unread();
+        let presses = self.all.table().presses(self.number, row, Instant::now());
         if presses {
             let _turn = self.all.turns.lock().await;
             yield_now().await;

@@ -199,12 +199,13 @@ impl Visit {
                 heard = connection.first_byte(&socket, peer) => if !heard { return },
                 _ = stopped.changed() => return,
             }
-            let stream = Wire(Arc::clone(&socket));
+            let stream = Wire::new(Arc::clone(&socket));
             let Some(tls) = current.tls.clone() else {
-                return self.serve(stream, false, watcher).await;
+                // Only who has said something takes the memory for it.
+                return Box::pin(self.serve(stream, false, watcher)).await;
             };
             let stream = tokio::select! {
-                stream = connection.handshake(tls.into(), stream, peer) => stream,
+                stream = Box::pin(connection.handshake(tls.into(), stream, peer)) => stream,
                 _ = stopped.changed() => return,
             };
             if let Some(stream) = stream {
@@ -213,7 +214,7 @@ impl Visit {
                     connection.certify();
                 }
                 let http2 = session.alpn_protocol() == Some(b"h2");
-                self.serve(stream, http2, watcher).await;
+                Box::pin(self.serve(stream, http2, watcher)).await;
             }
         };
         let serve_and_deliver = async {

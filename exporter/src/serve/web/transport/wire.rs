@@ -6,7 +6,7 @@ use nix::sys::socket::{MsgFlags, Shutdown, recv, setsockopt, shutdown, sockopt::
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd as _, AsRawFd as _},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::Duration,
@@ -15,6 +15,7 @@ use tcpvitals_kernel::sys::socket::unacknowledged;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::yield_now,
     time::sleep,
 };
 
@@ -81,18 +82,30 @@ impl Drop for Socket {
     }
 }
 
+/// Most bytes that are read without a pause, in which all others have their turn: more than a request has, and less than a client
+/// of HTTP/2 sends in frames that cost it nothing.
+const AT_ONCE: usize = 32 << 10;
+
 /// What reads and writes a socket.
 #[derive(Debug)]
-pub(crate) struct Wire(pub(crate) Arc<Socket>);
+pub(crate) struct Wire {
+    socket: Arc<Socket>,
+    /// How many bytes have been read since there was nothing to read, or a pause.
+    read: usize,
+}
 
 impl Wire {
+    pub(crate) const fn new(socket: Arc<Socket>) -> Self {
+        Self { socket, read: 0 }
+    }
+
     /// Writes once there is room. Meanwhile the client leaves bytes that the kernel has no more room for.
     fn poll(
         &self,
         context: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Socket { stream, ending } = &*self.0;
+        let Socket { stream, ending } = &*self.socket;
         loop {
             let room = stream.poll_write_ready(context);
             ending.stall(room.is_pending());
@@ -107,12 +120,25 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let stream = &self.0.stream;
+        let Self { socket, read } = self.get_mut();
+        if *read >= AT_ONCE {
+            *read = 0;
+            // It wakes this task once the others have been seen to, whether it is asked again or not.
+            return pin!(yield_now()).poll(context).map(Ok);
+        }
         loop {
-            ready!(stream.poll_read_ready(context))?;
-            match stream.try_read_buf(into) {
+            let Poll::Ready(ready) = socket.stream.poll_read_ready(context) else {
+                *read = 0;
+                return Poll::Pending;
+            };
+            ready?;
+            match socket.stream.try_read_buf(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(bytes) => {
+                    *read += bytes;
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -140,7 +166,50 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.end();
+        self.socket.end();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, io::Write as _, net::Ipv4Addr, thread};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn who_sends_without_a_pause_lets_others_have_their_turn() {
+        const ALL: usize = 3 * AT_ONCE;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let client = thread::spawn(move || {
+            let mut stream = std::net::TcpStream::connect(to).unwrap();
+            stream.write_all(&[1; ALL]).unwrap();
+            stream
+        });
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::new(Socket::new(stream, Arc::default()));
+        // Let more come than is read at once.
+        sleep(Duration::from_millis(200)).await;
+        let (mut read, mut pauses) = (0, 0);
+        poll_fn(|context| {
+            while read < ALL {
+                let mut buffer = [0; 8 << 10];
+                let mut into = ReadBuf::new(&mut buffer);
+                match Pin::new(&mut wire).poll_read(context, &mut into) {
+                    Poll::Ready(result) => result.unwrap(),
+                    Poll::Pending => {
+                        pauses += usize::from(wire.socket.has_unread());
+                        return Poll::Pending;
+                    }
+                }
+                read += into.filled().len();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(pauses > 0, "all was read at once");
+        assert!(!wire.socket.has_unread());
+        client.join().unwrap();
     }
 }

@@ -135,6 +135,7 @@ impl Table {
         let goes = self
             .order
             .first(&mut self.entries, &self.shares, now)
+            .or_else(|| self.first(now, |entry| !entry.only_health && entry.is_silent()))
             .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
@@ -238,12 +239,14 @@ impl Table {
         }
     }
 
-    /// Whether the next request of a connection follows the last one so soon that it has to wait for its turn.
-    pub(super) fn presses(&mut self, number: u64, now: Instant) -> bool {
+    /// Whether the next request of a connection follows the last one so soon that it has to wait for its turn; `row` if there is more
+    /// behind it already.
+    pub(super) fn presses(&mut self, number: u64, row: bool, now: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(&number) else {
             return false;
         };
         let is_soon = now.saturating_duration_since(entry.since) < PAUSE;
+        entry.rows |= row;
         entry.presses = entry.served && (is_soon || !entry.requests.is_empty());
         entry.presses
     }

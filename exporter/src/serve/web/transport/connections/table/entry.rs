@@ -17,6 +17,10 @@ pub(super) const OWN: Duration = Duration::from_secs(1);
 /// meanwhile, so it is the time between connecting and writing and no more.
 pub(super) const YOUNG: Duration = Duration::from_millis(10);
 
+/// Nor is one that has said something, which takes its time on a busy machine: to be read, to be answered, and to be taken. It is as
+/// short as that, since the next ones wait meanwhile.
+pub(super) const FRESH: Duration = Duration::from_millis(30);
+
 /// A request of which only a part has come is closed before one that has come whole, within [`OWN`] too.
 pub(super) const PART: u32 = 64;
 
@@ -36,6 +40,8 @@ pub(super) struct Entry {
     pub(super) requests: BTreeMap<u64, Request>,
     /// Since when it is known that its client has sent something that is not read yet.
     pub(super) asks: Option<Instant>,
+    /// Its client has sent more before it had its answer, as no scraper does.
+    pub(super) rows: bool,
     /// Its next request waits for its turn; meanwhile nothing is read.
     pub(super) presses: bool,
     pub(super) ending: Arc<Ending>,
@@ -64,9 +70,9 @@ impl Request {
 /// probe and a person, and no gain for whoever has as many addresses as there are places.
 pub(super) const FEW: usize = 4;
 
-/// Who goes first: those that keep the server waiting and whose peer has more than [`FEW`], then those that have said nothing, then
-/// those that wait longest. More is sooner.
-pub(super) type Rank = (bool, bool, Duration);
+/// Who goes first: of those that keep the server waiting, whoever sends requests in a row, and then those whose peer has more than
+/// [`FEW`]; then those that have said nothing, then those that wait longest. More is sooner.
+pub(super) type Rank = (bool, bool, bool, Duration);
 
 impl Entry {
     /// One that has just been opened.
@@ -81,6 +87,7 @@ impl Entry {
             since: now,
             requests: BTreeMap::new(),
             asks: None,
+            rows: false,
             presses: false,
             ending: Arc::default(),
         }
@@ -113,8 +120,9 @@ impl Entry {
     /// Its place among strangers, if its peer has so many connections.
     pub(super) fn rank(&self, now: Instant, share: usize) -> Rank {
         let waits = self.waits(now);
-        let silent = !self.heard && !self.served && self.asks.is_none();
-        (share > FEW && !waits.is_zero(), silent, waits)
+        let silent = self.is_silent();
+        let keeps_waiting = !waits.is_zero();
+        (self.rows && keeps_waiting, share > FEW && keeps_waiting, silent, waits)
     }
 
     /// Asks the socket of one that seems to do nothing, and tells whether that has changed its rank: its client has sent something, and
@@ -132,8 +140,15 @@ impl Entry {
         !self.known && !self.only_health
     }
 
+    /// Nothing has come of its client, as far as is known.
+    pub(super) const fn is_silent(&self) -> bool {
+        !self.heard && !self.served && self.asks.is_none()
+    }
+
+    /// It is not closed for another yet, unless there is nobody else.
     pub(super) fn is_young(&self, now: Instant) -> bool {
-        !self.served && now.saturating_duration_since(self.opened) < YOUNG
+        let young = if self.is_silent() { YOUNG } else { FRESH };
+        now.saturating_duration_since(self.opened) < young
     }
 
     /// An answer is under way: it is made, or the client takes it slowly.

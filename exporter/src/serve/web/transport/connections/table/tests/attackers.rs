@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::serve::web::transport::connections::{
     ending::Unread,
-    table::entry::{FEW, YOUNG},
+    table::entry::{FEW, FRESH, YOUNG},
 };
 
 /// The places of strangers.
@@ -71,7 +71,7 @@ fn whose_bytes_nobody_has_read_has_not_been_silent() {
     assert_eq!(run.first_stranger(), Some(idle));
     run.table.close(idle);
     // Where there is nobody else, it is no reason to turn others away.
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(honest));
     line.is_read();
     run.table.heard(honest, run.now);
@@ -92,7 +92,7 @@ fn a_request_on_a_kept_connection_that_nobody_has_read_counts_once() {
     run.now += OWN * 2;
     assert_eq!(run.first_stranger(), Some(idle));
     run.table.heard(idle, run.now);
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(kept));
 }
 
@@ -101,13 +101,13 @@ fn requests_that_wait_for_their_turn_keep_no_place() {
     let mut run = Run::new();
     let presses = run.idle(peer(1));
     let _line = Line::of(&run, presses);
-    assert!(run.table.presses(presses, run.now));
-    run.now += YOUNG;
+    assert!(run.table.presses(presses, false, run.now));
+    run.now += FRESH;
     let idle = run.idle(peer(2));
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(presses));
     run.table.begin(presses, run.now);
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(idle), "its turn has come");
 }
 
@@ -118,14 +118,17 @@ fn only_requests_without_a_pause_wait_for_their_turn() {
     run.table.heard(number, run.now);
     let start = run.now;
     let after = |part| start + part;
-    assert!(!run.table.presses(number, start), "the first one");
+    assert!(!run.table.presses(number, false, start), "the first one");
     let request = run.table.begin(number, start);
-    assert!(run.table.presses(number, after(10 * PAUSE)), "beside another stream");
+    assert!(
+        run.table.presses(number, false, after(10 * PAUSE)),
+        "beside another stream"
+    );
     run.table.end(number, request, after(PAUSE));
-    assert!(run.table.presses(number, after(PAUSE + PAUSE / 2)));
-    assert!(!run.table.presses(number, after(2 * PAUSE)));
+    assert!(run.table.presses(number, false, after(PAUSE + PAUSE / 2)));
+    assert!(!run.table.presses(number, false, after(2 * PAUSE)));
     run.table.remove(number);
-    assert!(!run.table.presses(number, start), "one that is gone");
+    assert!(!run.table.presses(number, false, start), "one that is gone");
 }
 
 #[test]
@@ -173,17 +176,68 @@ fn as_many_addresses_as_places_drive_out_no_client_that_asks() {
 }
 
 #[test]
+fn whoever_has_just_said_something_does_not_go_for_a_flood_of_silent_ones() {
+    const STEP: Duration = Duration::from_micros(20);
+    let mut run = Run::new();
+    let loopback = Peer::new(Ipv4Addr::LOCALHOST.into());
+    for _ in 0..PLACES {
+        run.table.admit(loopback, PER_PEER, run.now);
+    }
+    // One that waits for its answer to be taken, while others come so fast that none gets old.
+    run.now += YOUNG;
+    let honest = run.table.admit(loopback, PER_PEER, run.now).number;
+    run.table.heard(honest, run.now);
+    let request = run.table.begin(honest, run.now);
+    run.table.answer(honest, request, None, run.now + STEP);
+    let (end, mut taken) = (run.now + FRESH, 0);
+    while run.now < end {
+        run.now += STEP;
+        run.table.leaving = 0;
+        if run.table.has_room(run.now) {
+            run.table.admit(loopback, PER_PEER, run.now);
+            taken += 1;
+        }
+        assert!(run.is_open(honest), "closed {:?} before the end", end - run.now);
+    }
+    assert!(taken > 2 * PLACES, "only {taken} were taken in");
+}
+
+#[test]
 fn of_many_connections_those_whose_answers_are_made_stay() {
     let mut run = Run::new();
     let busy = run.busy(peer(0), PER_PEER);
     let idle = run.idle(peer(1));
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(idle));
     run.table.close(idle);
     let request = *run.table.entries[&busy[3]].requests.keys().next().unwrap();
     run.table.answer(busy[3], request, None, run.now);
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(busy[3]));
+}
+
+#[test]
+fn whoever_sends_requests_in_a_row_goes_first() {
+    let mut run = Run::new();
+    let honest = run.busy(peer(1), FEW + 1);
+    let idle = run.idle(peer(2));
+    run.now += OWN;
+    let rows = run.admit(peer(2)).number;
+    run.table.heard(rows, run.now);
+    assert!(
+        !run.table.presses(rows, true, run.now),
+        "its first one is answered at once"
+    );
+    let request = run.table.begin(rows, run.now);
+    run.now += FRESH;
+    assert_eq!(run.first_stranger(), Some(idle), "its answer is made");
+    for number in honest {
+        let request = *run.table.entries[&number].requests.keys().next().unwrap();
+        run.table.answer(number, request, None, run.now);
+    }
+    run.table.answer(rows, request, None, run.now);
+    run.now += FRESH;
+    assert_eq!(run.first_stranger(), Some(rows));
 }
 
 #[test]
