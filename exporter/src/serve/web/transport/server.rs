@@ -278,14 +278,16 @@ impl Service<Request<Incoming>> for Visit {
 impl Connection {
     /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
     async fn first_byte(&self, socket: &Socket, peer: SocketAddr) -> bool {
-        if timeout(FIRST_BYTE, socket.readable()).await.is_err() {
+        let Ok(speaks) = timeout(FIRST_BYTE, socket.first_byte()).await else {
             tracing::debug!(%peer, "nothing came in time");
             self.all().report.served.refused(Refusal::Handshake);
             self.ending.reset();
             return false;
+        };
+        if speaks {
+            self.heard();
         }
-        self.heard();
-        true
+        speaks
     }
 
     /// TLS on a connection.

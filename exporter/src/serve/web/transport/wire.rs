@@ -36,9 +36,9 @@ impl Socket {
         socket
     }
 
-    /// Until there is something to read.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+    /// Until the first byte comes, if one does before the client ends the connection.
+    pub(crate) async fn first_byte(&self) -> bool {
+        self.stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
     }
 
     /// Nothing more is sent.
@@ -176,6 +176,19 @@ mod tests {
     use super::*;
     use std::{future::poll_fn, io::Write as _, net::Ipv4Addr, thread};
     use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn who_connects_and_goes_has_said_nothing() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        for (words, speaks) in [(&b""[..], false), (b"G", true)] {
+            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let socket = Socket::new(listener.accept().await.unwrap().0, Arc::default());
+            client.write_all(words).unwrap();
+            drop(client);
+            assert_eq!(socket.first_byte().await, speaks);
+            assert_eq!(socket.has_unread(), speaks);
+        }
+    }
 
     #[tokio::test]
     async fn who_sends_without_a_pause_lets_others_have_their_turn() {
