@@ -9,6 +9,7 @@ mod files;
 mod http2;
 mod logins;
 mod machine;
+mod pipelines;
 mod protocols;
 mod signals;
 

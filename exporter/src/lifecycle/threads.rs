@@ -70,7 +70,7 @@ pub fn runtime(name: &str, workers: usize, blocking: usize) -> Result<Runtime, T
 
 /// Starts so many threads and ends them again.
 fn at_once(count: usize) -> io::Result<()> {
-    let before = running()?;
+    let before = running();
     let (arrived, all) = channel();
     let mut gates = Vec::new();
     for _ in 0..count {
@@ -87,7 +87,7 @@ fn at_once(count: usize) -> io::Result<()> {
     }
     // One that has ended counts until the kernel lets go of it, a moment later.
     for _ in 0..1000 {
-        if running()? <= before {
+        if running() <= before {
             break;
         }
         thread::sleep(Duration::from_millis(1));
@@ -95,9 +95,9 @@ fn at_once(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// How many threads the kernel counts for this process.
-fn running() -> io::Result<usize> {
-    Ok(fs::read_dir("/proc/self/task")?.count())
+/// How many threads the kernel counts for this process; none where there is no /proc, which is no lack of threads.
+fn running() -> Option<usize> {
+    Some(fs::read_dir("/proc/self/task").ok()?.count())
 }
 
 /// Says that this thread is there, and stays until its gate is gone.

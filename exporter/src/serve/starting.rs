@@ -112,6 +112,7 @@ impl<'a> Bound<'a> {
             started: since_1970(),
         };
         let contents = setup::tables(&server.wanted.config, &server.numbering);
+        tell_large_maps(server.wanted.config.limits.memory);
         Ok(Loaded {
             kernel: permitted.load(contents, Kernel::load)?,
             server,
@@ -145,6 +146,17 @@ impl<'a> Loaded<'a> {
         let kernel = kernel.drop_capabilities()?;
         log(kernel.plan(), &server.wanted.config);
         Ok(Unprivileged { server, kernel })
+    }
+}
+
+/// The kernel takes seconds for some gigabytes of maps, and does nothing else meanwhile.
+fn tell_large_maps(bytes: u64) {
+    const LARGE: u64 = 512 << 20;
+    if bytes >= LARGE {
+        tracing::info!(
+            MiB = bytes >> 20,
+            "the kernel makes large maps (limits.memory), which takes a while"
+        );
     }
 }
 

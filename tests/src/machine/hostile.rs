@@ -84,6 +84,21 @@ pub const ATTACKS: &[Attack] = &[
         "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
     ),
     attack(
+        "rows_of_requests_that_nobody_reads",
+        "thousands of connections that send 1000 requests each at once and read nothing",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "rows_of_requests_without_an_end",
+        "300 connections that send request after request, whole or in pieces, and read what comes",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "rows_of_streams",
+        "60 connections of HTTP/2 that ask for four answers at once, again and again",
+        "scrapes over TLS within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
         "a_peer_with_many_connections",
         "one address opens 100 connections, then keeps all of its own busy",
         "it has `limits.connections_per_peer` of them; beyond, only `/healthz` and `/readyz` are answered, the rest gets 503; other addresses notice nothing",

@@ -11,7 +11,7 @@ use std::{
 
 /// Most bytes of a configuration.
 pub const CONFIGURATION: u64 = 16 << 20;
-/// Most bytes of a key, or of a file with certificates or revocation lists.
+/// Most bytes of a key, or of a file with certificates.
 pub const PEM: u64 = 1 << 20;
 /// Most bytes of a kernel's type information (BTF).
 pub const BTF: u64 = 64 << 20;

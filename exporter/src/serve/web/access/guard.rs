@@ -6,7 +6,7 @@
 use axum::{
     body::{Body as AxumBody, to_bytes},
     extract::{Extension, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -48,6 +48,7 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    connection.turn(request.version() <= Version::HTTP_11).await;
     let running = connection.begin();
     let current = gate.web.current();
     let (parts, body) = request.into_parts();

@@ -16,7 +16,8 @@ use std::{
 };
 use tcpvitals_metrics::snapshot::Refusal;
 use tokio::{
-    sync::Notify,
+    sync::{Mutex as Turns, Notify},
+    task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 
@@ -25,7 +26,7 @@ use crate::serve::web::{
     body::{BodyId, Budget, Kind},
     report::Report,
 };
-pub(crate) use ending::Ending;
+pub(crate) use ending::{Ending, Unread};
 use table::{Admission, Table};
 use tcpvitals_kernel::sys::memory;
 
@@ -44,6 +45,8 @@ pub struct Connections {
     table: Mutex<Table>,
     /// A descriptor is free.
     gone: Notify,
+    /// Whose turn it is, of requests that follow each other without a pause.
+    turns: Turns<()>,
     pub(crate) report: Report,
     pub(crate) budget: Budget,
 }
@@ -54,6 +57,7 @@ impl Connections {
         Arc::new(Self {
             table: Mutex::default(),
             gone: Notify::new(),
+            turns: Turns::default(),
             report: Report::new(served),
             budget: Budget::default(),
         })
@@ -167,6 +171,18 @@ impl Connection {
     /// The peer has a reserved place for an hour.
     pub(crate) fn logged_in(&self) {
         self.all.table().learn(self.peer, Instant::now());
+    }
+
+    /// Until it is the turn of a request. The first of a connection does not wait, nor one after a pause. Others go one at a time, and
+    /// behind everything that is ready to run: who sends a thousand requests at once does not hold up who sends one.
+    /// Where a connection has one request at a time, more that has come already is the next one.
+    pub(crate) async fn turn(&self, one_at_a_time: bool) {
+        let row = one_at_a_time && self.ending.has_unread();
+        let presses = self.all.table().presses(self.number, row, Instant::now());
+        if presses {
+            let _turn = self.all.turns.lock().await;
+            yield_now().await;
+        }
     }
 
     /// A request begins; it ends when what is given is dropped.

@@ -13,14 +13,13 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use nix::sys::socket::{
-    Backlog, MsgFlags, listen, recv, setsockopt,
+    Backlog, listen, setsockopt,
     sockopt::{RcvBuf, SndBuf, TcpNoDelay},
 };
 use std::{
     io::{self, ErrorKind},
     mem,
     net::SocketAddr,
-    os::fd::AsRawFd as _,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -34,7 +33,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    connections::{Connection, Connections},
+    connections::{Connection, Connections, Unread as _},
     wire::{Socket, Wire},
 };
 use crate::serve::web::{
@@ -117,11 +116,13 @@ pub async fn serve(
                     routes: routes.clone(),
                     connection: connections.admit(peer.ip()),
                 };
-                if has_spoken(&stream) {
+                let socket = Socket::new(stream, Arc::clone(&visit.connection.ending));
+                // The connection's own task may see it late, where the machine is busy.
+                if socket.has_unread() {
                     visit.connection.heard();
                 }
                 let (current, watcher) = (web.current(), graceful.watcher());
-                tokio::spawn(visit.run(stream, peer, current, watcher, stopped.clone()));
+                tokio::spawn(visit.run(socket, peer, current, watcher, stopped.clone()));
             }
         }
     }
@@ -168,12 +169,6 @@ fn tune(listener: &TcpListener) {
     }
 }
 
-/// Whether something has come already. The connection's own task may see it late, where the machine is busy.
-fn has_spoken(stream: &TcpStream) -> bool {
-    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    recv(stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
-}
-
 /// Whether it was the connection that failed before it was taken, not the listener.
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
@@ -191,7 +186,7 @@ struct Visit {
 impl Visit {
     async fn run(
         self,
-        stream: TcpStream,
+        socket: Arc<Socket>,
         peer: SocketAddr,
         current: Arc<Current>,
         watcher: Watcher,
@@ -199,18 +194,18 @@ impl Visit {
     ) {
         let connection = Arc::clone(&self.connection);
         let ending = Arc::clone(&connection.ending);
-        let socket = Socket::new(stream, Arc::clone(&ending));
         let serve = async {
             tokio::select! {
                 heard = connection.first_byte(&socket, peer) => if !heard { return },
                 _ = stopped.changed() => return,
             }
-            let stream = Wire(Arc::clone(&socket));
+            let stream = Wire::new(Arc::clone(&socket));
             let Some(tls) = current.tls.clone() else {
-                return self.serve(stream, false, watcher).await;
+                // Only who has said something takes the memory for it.
+                return Box::pin(self.serve(stream, false, watcher)).await;
             };
             let stream = tokio::select! {
-                stream = connection.handshake(tls.into(), stream, peer) => stream,
+                stream = Box::pin(connection.handshake(tls.into(), stream, peer)) => stream,
                 _ = stopped.changed() => return,
             };
             if let Some(stream) = stream {
@@ -219,7 +214,7 @@ impl Visit {
                     connection.certify();
                 }
                 let http2 = session.alpn_protocol() == Some(b"h2");
-                self.serve(stream, http2, watcher).await;
+                Box::pin(self.serve(stream, http2, watcher)).await;
             }
         };
         let serve_and_deliver = async {
@@ -283,14 +278,16 @@ impl Service<Request<Incoming>> for Visit {
 impl Connection {
     /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
     async fn first_byte(&self, socket: &Socket, peer: SocketAddr) -> bool {
-        if timeout(FIRST_BYTE, socket.readable()).await.is_err() {
+        let Ok(speaks) = timeout(FIRST_BYTE, socket.first_byte()).await else {
             tracing::debug!(%peer, "nothing came in time");
             self.all().report.served.refused(Refusal::Handshake);
             self.ending.reset();
             return false;
+        };
+        if speaks {
+            self.heard();
         }
-        self.heard();
-        true
+        speaks
     }
 
     /// TLS on a connection.

@@ -2,12 +2,12 @@
 //! for as long as the client likes.
 //! From the listener; TLS and HTTP read and write it, and whoever has accepted it sees to its end.
 
-use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt::Linger};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, setsockopt, shutdown, sockopt::Linger};
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd as _, AsRawFd as _},
-    pin::Pin,
-    sync::Arc,
+    pin::{Pin, pin},
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,10 +15,11 @@ use tcpvitals_kernel::sys::socket::unacknowledged;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::yield_now,
     time::sleep,
 };
 
-use super::connections::Ending;
+use super::connections::{Ending, Unread};
 
 /// A socket that is reset when nobody holds it any more, if its connection was cut off or does not take what is sent.
 #[derive(Debug)]
@@ -29,12 +30,15 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, ending: Arc<Ending>) -> Arc<Self> {
-        Arc::new(Self { stream, ending })
+        let socket = Arc::new(Self { stream, ending });
+        let weak: Weak<Self> = Arc::downgrade(&socket);
+        socket.ending.belongs_to(weak);
+        socket
     }
 
-    /// Until there is something to read.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+    /// Until the first byte comes, if one does before the client ends the connection.
+    pub(crate) async fn first_byte(&self) -> bool {
+        self.stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
     }
 
     /// Nothing more is sent.
@@ -57,6 +61,13 @@ impl Socket {
     }
 }
 
+impl Unread for Socket {
+    fn has_unread(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         const AT_ONCE: libc::linger = libc::linger {
@@ -71,18 +82,30 @@ impl Drop for Socket {
     }
 }
 
+/// Most bytes that are read without a pause, in which all others have their turn: more than a request has, and less than a client
+/// of HTTP/2 sends in frames that cost it nothing.
+const AT_ONCE: usize = 32 << 10;
+
 /// What reads and writes a socket.
 #[derive(Debug)]
-pub(crate) struct Wire(pub(crate) Arc<Socket>);
+pub(crate) struct Wire {
+    socket: Arc<Socket>,
+    /// How many bytes have been read since there was nothing to read, or a pause.
+    read: usize,
+}
 
 impl Wire {
+    pub(crate) const fn new(socket: Arc<Socket>) -> Self {
+        Self { socket, read: 0 }
+    }
+
     /// Writes once there is room. Meanwhile the client leaves bytes that the kernel has no more room for.
     fn poll(
         &self,
         context: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Socket { stream, ending } = &*self.0;
+        let Socket { stream, ending } = &*self.socket;
         loop {
             let room = stream.poll_write_ready(context);
             ending.stall(room.is_pending());
@@ -97,12 +120,25 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let stream = &self.0.stream;
+        let Self { socket, read } = self.get_mut();
+        if *read >= AT_ONCE {
+            *read = 0;
+            // It wakes this task once the others have been seen to, whether it is asked again or not.
+            return pin!(yield_now()).poll(context).map(Ok);
+        }
         loop {
-            ready!(stream.poll_read_ready(context))?;
-            match stream.try_read_buf(into) {
+            let Poll::Ready(ready) = socket.stream.poll_read_ready(context) else {
+                *read = 0;
+                return Poll::Pending;
+            };
+            ready?;
+            match socket.stream.try_read_buf(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(bytes) => {
+                    *read += bytes;
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -130,7 +166,63 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.end();
+        self.socket.end();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, io::Write as _, net::Ipv4Addr, thread};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn who_connects_and_goes_has_said_nothing() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        for (words, speaks) in [(&b""[..], false), (b"G", true)] {
+            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let socket = Socket::new(listener.accept().await.unwrap().0, Arc::default());
+            client.write_all(words).unwrap();
+            drop(client);
+            assert_eq!(socket.first_byte().await, speaks);
+            assert_eq!(socket.has_unread(), speaks);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_without_a_pause_lets_others_have_their_turn() {
+        const ALL: usize = 3 * AT_ONCE;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let client = thread::spawn(move || {
+            let mut stream = std::net::TcpStream::connect(to).unwrap();
+            stream.write_all(&[1; ALL]).unwrap();
+            stream
+        });
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::new(Socket::new(stream, Arc::default()));
+        // Let more come than is read at once.
+        sleep(Duration::from_millis(200)).await;
+        let (mut read, mut pauses) = (0, 0);
+        poll_fn(|context| {
+            while read < ALL {
+                let mut buffer = [0; 8 << 10];
+                let mut into = ReadBuf::new(&mut buffer);
+                match Pin::new(&mut wire).poll_read(context, &mut into) {
+                    Poll::Ready(result) => result.unwrap(),
+                    Poll::Pending => {
+                        pauses += usize::from(wire.socket.has_unread());
+                        return Poll::Pending;
+                    }
+                }
+                read += into.filled().len();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(pauses > 0, "all was read at once");
+        assert!(!wire.socket.has_unread());
+        client.join().unwrap();
     }
 }

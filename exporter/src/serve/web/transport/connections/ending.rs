@@ -1,8 +1,20 @@
 //! What a connection, its place in the table and its socket know together: how it ends. It must never wait for a lock.
 //! From the table and the server; to the socket.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    fmt::Debug,
+    sync::{
+        OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::sync::Notify;
+
+/// A socket, as far as the table asks it.
+pub(crate) trait Unread: Debug + Send + Sync {
+    /// Whether bytes have come that nobody has read yet. It does not wait.
+    fn has_unread(&self) -> bool;
+}
 
 /// How a connection comes to an end that its client does not choose.
 #[derive(Debug, Default)]
@@ -11,9 +23,22 @@ pub(crate) struct Ending {
     reset: AtomicBool,
     stalled: AtomicBool,
     delivering: AtomicBool,
+    socket: OnceLock<Weak<dyn Unread>>,
 }
 
 impl Ending {
+    /// The socket of the connection; only the first one counts.
+    pub(crate) fn belongs_to(&self, socket: Weak<dyn Unread>) {
+        // A connection has one.
+        let _again = self.socket.set(socket);
+    }
+
+    /// Whether the client has sent something that the server has not read yet.
+    pub(super) fn has_unread(&self) -> bool {
+        let socket = self.socket.get().and_then(Weak::upgrade);
+        socket.is_some_and(|socket| socket.has_unread())
+    }
+
     /// It has to make room for another.
     pub(super) fn tell(&self) {
         self.told.notify_one();

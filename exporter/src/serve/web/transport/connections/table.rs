@@ -3,6 +3,7 @@
 mod entry;
 mod known;
 mod order;
+mod shares;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_metrics::snapshot::Refusal;
@@ -16,6 +17,7 @@ use crate::serve::web::{
 use entry::{Entry, Request};
 use known::Known;
 use order::Order;
+use shares::Shares;
 
 /// Most connections at a time, besides those for [`HEALTH`]. In all well below the usual limit of open files, 1024.
 pub(super) const MOST: usize = 496;
@@ -30,6 +32,9 @@ const HEALTH_PER_PEER: usize = 4;
 /// Connections that were told to close and still have their descriptor. With more, no other is taken in.
 const MOST_LEAVING: usize = 32;
 
+/// A request that comes sooner after the last one of its connection has to wait for its turn. Scrapers take a longer pause.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Memory is given back once so many connections have gone that only half of them are left.
 const MANY: usize = 32;
 
@@ -38,6 +43,7 @@ const MANY: usize = 32;
 pub(super) struct Table {
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    shares: Shares,
     /// How many are strangers', and in which order these go.
     strange: usize,
     order: Order,
@@ -70,8 +76,7 @@ impl Table {
         let own = |entry: &Entry| entry.peer == peer && !entry.only_health;
         let mut refused = None;
         let mut only_health = false;
-        // Where there are fewer in all, nobody has to be counted.
-        if self.entries.len() >= most && self.count(own) >= most {
+        if self.shares.of(peer) >= most {
             refused = Some((Refusal::ConnectionsPerPeer, peer));
             match self.first(now, |entry| own(entry) && !entry.is_busy()) {
                 Some(idle) => drop(self.close(idle)),
@@ -92,6 +97,7 @@ impl Table {
         };
         let ending = Arc::clone(&entry.ending);
         self.strange += usize::from(entry.is_strange());
+        self.shares.add(&entry);
         self.entries.insert(number, entry);
         self.highest = self.highest.max(self.entries.len());
         Admission {
@@ -128,7 +134,8 @@ impl Table {
         }
         let goes = self
             .order
-            .first(&self.entries, now)
+            .first(&mut self.entries, &self.shares, now)
+            .or_else(|| self.first(now, |entry| !entry.only_health && entry.is_silent()))
             .or_else(|| self.first(now, |entry| !entry.only_health))?;
         let loser = self.entries.get(&goes)?.peer;
         self.close(goes);
@@ -140,21 +147,27 @@ impl Table {
     }
 
     /// The one that goes first of these.
-    fn first(&self, now: Instant, which: impl Fn(&Entry) -> bool) -> Option<u64> {
-        let entries = self.entries.iter().rev().filter(|(_, entry)| which(entry));
-        let (number, _) = entries.max_by_key(|(_, entry)| entry.waits(now))?;
-        Some(*number)
+    fn first(&mut self, now: Instant, which: impl Fn(&Entry) -> bool) -> Option<u64> {
+        loop {
+            let entries = self.entries.iter_mut().rev().filter(|(_, entry)| which(entry));
+            let (number, entry) = entries.max_by_key(|(_, entry)| entry.waits(now))?;
+            // One whose socket says so comes later.
+            if !entry.is_found_asking(now) {
+                return Some(*number);
+            }
+        }
     }
 
     /// Whether a stranger may be taken in without that anybody goes who has just come, or that too many are about to go.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         self.leaving < MOST_LEAVING
-            && (self.strange < MOST - RESERVED || self.order.first(&self.entries, now).is_some())
+            && (self.strange < MOST - RESERVED || self.order.first(&mut self.entries, &self.shares, now).is_some())
     }
 
     fn take_out(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         self.strange -= usize::from(entry.is_strange());
+        self.shares.remove(&entry);
         Some(entry)
     }
 
@@ -221,8 +234,21 @@ impl Table {
     pub(super) fn heard(&mut self, number: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.heard = true;
+            entry.asks = None;
             entry.since = now;
         }
+    }
+
+    /// Whether the next request of a connection follows the last one so soon that it has to wait for its turn; `row` if there is more
+    /// behind it already.
+    pub(super) fn presses(&mut self, number: u64, row: bool, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return false;
+        };
+        let is_soon = now.saturating_duration_since(entry.since) < PAUSE;
+        entry.rows |= row;
+        entry.presses = entry.served && (is_soon || !entry.requests.is_empty());
+        entry.presses
     }
 
     pub(super) fn begin(&mut self, number: u64, now: Instant) -> u64 {
@@ -230,6 +256,7 @@ impl Table {
         self.next += 1;
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.served = true;
+            (entry.asks, entry.presses) = (None, false);
             entry.requests.insert(request, Request::new(now));
         }
         request

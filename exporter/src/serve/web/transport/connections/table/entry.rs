@@ -17,6 +17,10 @@ pub(super) const OWN: Duration = Duration::from_secs(1);
 /// meanwhile, so it is the time between connecting and writing and no more.
 pub(super) const YOUNG: Duration = Duration::from_millis(10);
 
+/// Nor is one that has said something, which takes its time on a busy machine: to be read, to be answered, and to be taken. It is as
+/// short as that, since the next ones wait meanwhile.
+pub(super) const FRESH: Duration = Duration::from_millis(30);
+
 /// A request of which only a part has come is closed before one that has come whole, within [`OWN`] too.
 pub(super) const PART: u32 = 64;
 
@@ -34,6 +38,12 @@ pub(super) struct Entry {
     /// Since when it does nothing, if it does.
     pub(super) since: Instant,
     pub(super) requests: BTreeMap<u64, Request>,
+    /// Since when it is known that its client has sent something that is not read yet.
+    pub(super) asks: Option<Instant>,
+    /// Its client has sent more before it had its answer, as no scraper does.
+    pub(super) rows: bool,
+    /// Its next request waits for its turn; meanwhile nothing is read.
+    pub(super) presses: bool,
     pub(super) ending: Arc<Ending>,
 }
 
@@ -56,8 +66,13 @@ impl Request {
     }
 }
 
-/// Who goes first: those that have said nothing, then those that wait longest. More is sooner.
-pub(super) type Rank = (bool, Duration);
+/// How many connections a peer has at most before it is the first to lose one, where all places are taken: enough for a scraper, a
+/// probe and a person, and no gain for whoever has as many addresses as there are places.
+pub(super) const FEW: usize = 4;
+
+/// Who goes first: of those that keep the server waiting, whoever sends requests in a row, and then those whose peer has more than
+/// [`FEW`]; then those that have said nothing, then those that wait longest. More is sooner.
+pub(super) type Rank = (bool, bool, bool, Duration);
 
 impl Entry {
     /// One that has just been opened.
@@ -71,6 +86,9 @@ impl Entry {
             served: false,
             since: now,
             requests: BTreeMap::new(),
+            asks: None,
+            rows: false,
+            presses: false,
             ending: Arc::default(),
         }
     }
@@ -93,24 +111,44 @@ impl Entry {
         if self.ending.is_untaken() {
             return idle / BUSY;
         }
-        if self.heard && !self.served {
-            (idle / PART).max(idle.saturating_sub(OWN))
-        } else {
-            idle
-        }
+        let asks = self.asks.or((self.heard && !self.served).then_some(self.since));
+        let Some(asks) = asks else { return idle };
+        let asks = now.saturating_duration_since(asks);
+        (asks / PART).max(asks.saturating_sub(OWN))
     }
 
-    /// Its place among strangers.
-    pub(super) fn rank(&self, now: Instant) -> Rank {
-        (!self.heard && !self.served, self.waits(now))
+    /// Its place among strangers, if its peer has so many connections.
+    pub(super) fn rank(&self, now: Instant, share: usize) -> Rank {
+        let waits = self.waits(now);
+        let silent = self.is_silent();
+        let keeps_waiting = !waits.is_zero();
+        (self.rows && keeps_waiting, share > FEW && keeps_waiting, silent, waits)
+    }
+
+    /// Asks the socket of one that seems to do nothing, and tells whether that has changed its rank: its client has sent something, and
+    /// it is the server that has not read it. That counts once for each request, and not while the server reads nothing on purpose.
+    pub(super) fn is_found_asking(&mut self, now: Instant) -> bool {
+        let is_known_to_ask = self.asks.is_some() || (self.heard && !self.served);
+        if is_known_to_ask || self.presses || self.is_busy() || !self.ending.has_unread() {
+            return false;
+        }
+        self.asks = Some(if self.served { now } else { self.since });
+        true
     }
 
     pub(super) const fn is_strange(&self) -> bool {
         !self.known && !self.only_health
     }
 
+    /// Nothing has come of its client, as far as is known.
+    pub(super) const fn is_silent(&self) -> bool {
+        !self.heard && !self.served && self.asks.is_none()
+    }
+
+    /// It is not closed for another yet, unless there is nobody else.
     pub(super) fn is_young(&self, now: Instant) -> bool {
-        !self.served && now.saturating_duration_since(self.opened) < YOUNG
+        let young = if self.is_silent() { YOUNG } else { FRESH };
+        now.saturating_duration_since(self.opened) < young
     }
 
     /// An answer is under way: it is made, or the client takes it slowly.

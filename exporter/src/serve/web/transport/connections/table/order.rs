@@ -4,7 +4,10 @@
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
-use super::entry::{Entry, Rank, YOUNG};
+use super::{
+    entry::{Entry, Rank, YOUNG},
+    shares::Shares,
+};
 
 /// How old the order may be; and where nobody is left in it, how long one waits before one looks again.
 const OLDEST: Duration = YOUNG;
@@ -20,36 +23,39 @@ pub(super) struct Order {
 
 impl Order {
     /// The stranger that goes first; none if all have just come.
-    pub(super) fn first(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) -> Option<u64> {
+    pub(super) fn first(&mut self, entries: &mut BTreeMap<u64, Entry>, shares: &Shares, now: Instant) -> Option<u64> {
         let age = self.made.map(|made| now.saturating_duration_since(made));
         let is_old = |oldest| age.is_none_or(|age| age >= oldest);
         if is_old(OLDEST) {
-            self.make(entries, now);
+            self.make(entries, shares, now);
         }
-        let first = self.next(entries, now);
+        let first = self.next(entries, shares, now);
         if first.is_some() || !is_old(PAUSE) {
             return first;
         }
-        self.make(entries, now);
-        self.next(entries, now)
+        self.make(entries, shares, now);
+        self.next(entries, shares, now)
     }
 
-    fn make(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) {
+    fn make(&mut self, entries: &BTreeMap<u64, Entry>, shares: &Shares, now: Instant) {
         self.made = Some(now);
         let strangers = entries
             .iter()
             .filter(|(_, entry)| entry.is_strange() && !entry.is_young(now));
         self.turns.clear();
         self.turns
-            .extend(strangers.map(|(number, entry)| (entry.rank(now), Reverse(*number))));
+            .extend(strangers.map(|(number, entry)| (entry.rank(now, shares.of(entry.peer)), Reverse(*number))));
         self.turns.sort_unstable();
     }
 
-    /// The first that has done nothing since.
-    fn next(&mut self, entries: &BTreeMap<u64, Entry>, now: Instant) -> Option<u64> {
+    /// The first that has done nothing since, as far as its socket knows too.
+    fn next(&mut self, entries: &mut BTreeMap<u64, Entry>, shares: &Shares, now: Instant) -> Option<u64> {
         while let Some((rank, Reverse(number))) = self.turns.last() {
-            let entry = entries.get(number);
-            if entry.is_some_and(|entry| entry.is_strange() && entry.rank(now) >= *rank) {
+            let entry = entries.get_mut(number).filter(|entry| entry.is_strange());
+            if let Some(entry) = entry
+                && entry.rank(now, shares.of(entry.peer)) >= *rank
+                && !entry.is_found_asking(now)
+            {
                 return Some(*number);
             }
             self.turns.pop();

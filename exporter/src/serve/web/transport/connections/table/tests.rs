@@ -1,11 +1,13 @@
 //! Who gets a place, and who goes for it.
 
 use super::{
-    entry::{BUSY, OWN, PART, YOUNG},
+    entry::{BUSY, FRESH, OWN, PART, YOUNG},
     known::KNOWN,
     *,
 };
 use std::net::Ipv4Addr;
+
+mod attackers;
 
 const PER_PEER: usize = 16;
 
@@ -43,7 +45,9 @@ impl Run {
     }
 
     fn first_stranger(&mut self) -> Option<u64> {
-        self.table.order.first(&self.table.entries, self.now)
+        self.table
+            .order
+            .first(&mut self.table.entries, &self.table.shares, self.now)
     }
 
     fn is_open(&self, number: u64) -> bool {
@@ -202,7 +206,7 @@ fn strangers_that_have_said_nothing_go_first_and_are_counted() {
 fn the_order_in_which_strangers_go_is_of_a_moment_and_skips_who_has_done_something_since() {
     let mut run = Run::new();
     let numbers: Vec<u64> = (0..4).map(|number| run.admit(peer(number)).number).collect();
-    run.now += YOUNG;
+    run.now += FRESH;
     assert_eq!(run.first_stranger(), Some(numbers[0]));
     // Whoever says something, asks for something or goes is not the first any more.
     run.table.heard(numbers[0], run.now);
