@@ -89,6 +89,12 @@ pub const fn is_for_others(packet_type: u8) -> bool {
     OTHERS >> (packet_type & 7) & 1 != 0
 }
 
+/// `PACKET_OUTGOING` of `sk_buff.pkt_type`: the copy for sniffers of a packet that goes out.
+#[inline(always)]
+pub const fn is_outgoing_copy(packet_type: u8) -> bool {
+    packet_type == 4
+}
+
 closed_set! {
     /// Which way a packet went: the value of the `direction` label.
     Direction {

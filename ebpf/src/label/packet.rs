@@ -7,7 +7,7 @@ use crate::kernel::{
     words_at,
 };
 use common::{
-    drops::{Direction, Protocol, ethertype, is_for_others, mark},
+    drops::{Direction, Protocol, ethertype, is_for_others, is_outgoing_copy, mark},
     kernel::verifier::veiled,
     net::{address::Address, connection, extension},
 };
@@ -37,8 +37,13 @@ fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
     let Some(device) = packet.nearest_device() else {
         return false;
     };
+    let packet_type = packet.packet_type();
+    // It has lost socket and route, and a sniffer may have taken the link-layer header off.
+    if is_outgoing_copy(packet_type) {
+        return false;
+    }
     // A socket that is left is that of a tun device, which its packets come from.
-    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet.packet_type()) {
+    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet_type) {
         return true;
     }
     // Before a driver has looked at it; or within an XDP program of a veth, which has put the link-layer header back. Whatever else
