@@ -3,7 +3,7 @@
 
 use crate::kernel::{
     Device, SkBuff,
-    offsets::{Fact, REASON_CPU_BACKLOG, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
+    offsets::{Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
     words_at,
 };
 use common::{
@@ -75,6 +75,8 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         if is_said_by_the_stack(packet, protocol) {
             marks |= mark::OTHERS;
         }
+    } else if is(reason, &REASON_DEV_READY) && is_said_by_the_stack(packet, protocol) {
+        marks |= mark::OTHERS;
     }
     veiled(marks as u32, packet.length() as u64) as u8
 }

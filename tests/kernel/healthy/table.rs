@@ -184,6 +184,7 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
         "type gre remote {other} local {own}", "type geneve id 9 remote {other}", "type ip6tnl remote {other6} local {own6}",
     ])).needs(&[Device("type gre remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
     activity("taps come and go", devices::taps).needs(&[Tun]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
+    activity("a tap whose only queue is away", devices::tap_without_a_queue).needs(&[Tun]).but(&["Ip6OutDiscards"]),
     activity("a device goes over to NAPI and back", devices::receive_offload_switched),
     activity("namespaces end with open connections", devices::namespace_ends).benign(Benign::Most(20)).connections("virtual"),
     activity("addresses come and go", devices::addresses_change),

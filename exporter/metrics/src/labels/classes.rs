@@ -158,6 +158,7 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("PROTO_MEM", "*", 0, Class::Capacity),
     // No queue is too short where no cable is plugged in. What the stack says by itself to a group, it says again once there is one.
     ("QDISC_DROP", "*", mark::OTHERS | mark::NO_CARRIER, Class::Benign),
+    ("DEV_READY", "*", mark::OTHERS, Class::Benign),
     ("QDISC_DROP", "*", mark::NO_CARRIER, Class::Error),
     ("QDISC_*", "*", 0, Class::Capacity),
     ("FQ_*", "*", 0, Class::Capacity),
@@ -418,6 +419,8 @@ mod tests {
             (mark::NO_CARRIER | mark::OTHERS, Class::Benign),
         ];
         check_marked("QDISC_DROP", "__dev_queue_xmit", &by_carrier);
+        let by_sender = [(0, Class::Error), (mark::OTHERS, Class::Benign)];
+        check_marked("DEV_READY", "tun_net_xmit", &by_sender);
     }
 
     #[test]
