@@ -65,7 +65,7 @@ pub mod ethertype {
 pub mod mark {
     /// Not for this host alone: broadcast, multicast or another host's (`sk_buff.pkt_type`, and where the kernel gives no reason
     /// also a multicast address). Of packets that go out only those with which the network stack itself speaks to a group, over a
-    /// device at which nobody is ([`NO_CARRIER`]).
+    /// device at which nobody is ([`NO_CARRIER`], or a tap without a program).
     pub const OTHERS: u8 = 1;
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;
@@ -87,6 +87,12 @@ pub const fn is_for_others(packet_type: u8) -> bool {
     /// `PACKET_BROADCAST`, `PACKET_MULTICAST`, `PACKET_OTHERHOST`, and `PACKET_LOOPBACK`, the own copy of one of the first two.
     const OTHERS: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
     OTHERS >> (packet_type & 7) & 1 != 0
+}
+
+/// `PACKET_OUTGOING` of `sk_buff.pkt_type`: the copy for sniffers of a packet that goes out.
+#[inline(always)]
+pub const fn is_outgoing_copy(packet_type: u8) -> bool {
+    packet_type == 4
 }
 
 closed_set! {

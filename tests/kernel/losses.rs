@@ -131,13 +131,13 @@ fn judge(loss: &Loss, exporter: &Exporter<'_>, subnets: Vec<Subnet>) -> Result<(
     let stage = Stage::new(subnets).context("set up two namespaces")?;
     let (scrape, told) = stage.watch(exporter, loss).context("the loss itself failed")?;
     let is_ours = |row: &Row| stage.owns(row) || told.drops.iter().any(|expected| expected.takes(row));
-    let rows: Vec<Row> = stage.rows(&scrape).into_iter().filter(is_ours).collect();
+    let (rows, others): (Vec<Row>, Vec<Row>) = stage.rows(&scrape).into_iter().partition(is_ours);
     let wrong = [
         faults_of_drops(&told.drops, &rows),
         faults_of_sums(&stage, &told.sums, &scrape),
     ]
     .concat();
-    let lines: Vec<String> = rows.iter().map(Row::line).collect();
+    let lines: Vec<String> = rows.iter().chain(&others).map(Row::line).collect();
     ensure!(
         wrong.is_empty(),
         "{}\n    all rows:\n    {}",

@@ -233,6 +233,8 @@ macro_rules! kernel_facts {
             REASON_XDP;
             /// Number of the drop reason `QDISC_DROP`.
             REASON_QDISC_DROP;
+            /// Number of the drop reason `DEV_READY`.
+            REASON_DEV_READY;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
             /// Number of the drop reason `TCP_FLAGS`.

@@ -3,11 +3,11 @@
 
 use crate::kernel::{
     Device, SkBuff,
-    offsets::{Fact, REASON_CPU_BACKLOG, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
+    offsets::{Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
     words_at,
 };
 use common::{
-    drops::{Direction, Protocol, ethertype, is_for_others, mark},
+    drops::{Direction, Protocol, ethertype, is_for_others, is_outgoing_copy, mark},
     kernel::verifier::veiled,
     net::{address::Address, connection, extension},
 };
@@ -37,8 +37,13 @@ fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
     let Some(device) = packet.nearest_device() else {
         return false;
     };
+    let packet_type = packet.packet_type();
+    // It has lost socket and route, and a sniffer may have taken the link-layer header off.
+    if is_outgoing_copy(packet_type) {
+        return false;
+    }
     // A socket that is left is that of a tun device, which its packets come from.
-    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet.packet_type()) {
+    if packet.socket().is_some() || packet.is_behind_link_header() || is_for_others(packet_type) {
         return true;
     }
     // Before a driver has looked at it; or within an XDP program of a veth, which has put the link-layer header back. Whatever else
@@ -70,6 +75,8 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         if is_said_by_the_stack(packet, protocol) {
             marks |= mark::OTHERS;
         }
+    } else if is(reason, &REASON_DEV_READY) && is_said_by_the_stack(packet, protocol) {
+        marks |= mark::OTHERS;
     }
     veiled(marks as u32, packet.length() as u64) as u8
 }

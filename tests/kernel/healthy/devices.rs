@@ -204,6 +204,20 @@ pub(super) fn taps(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// A tap whose only queue is away: what the stack says to its groups has nobody to read it.
+pub(super) fn tap_without_a_queue(stage: &Stage) -> Result<()> {
+    /// Longer than until a new device has asked for its address, and said which groups it is in.
+    const TOLD: Duration = Duration::from_millis(1500);
+    const FLAGS: i32 = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE;
+    let tap = stage
+        .client()
+        .run(|| tests::net::socket::tap("tap0", i16::try_from(FLAGS)?))?;
+    tests::net::socket::detach_queue(&tap)?;
+    stage.client().exec("ip link set dev tap0 up")?;
+    sleep(TOLD);
+    Ok(())
+}
+
 /// A veth's receiving side goes over to NAPI and back.
 pub(super) fn receive_offload_switched(stage: &Stage) -> Result<()> {
     use tests::net::socket::{Offload, set_offload};

@@ -77,7 +77,8 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("datagrams that are collected, and given up", options::corked).benign(Benign::Most(2)),
     activity("options of IPv4", options::options).benign(Benign::None),
     activity("a sniffer that is too slow", options::slow_sniffer),
-    activity("sniffers that share", options::fanout),
+    // Where sniffers are of no namespace until a packet comes, those of the server are also offered what the client sends.
+    activity("sniffers that share", options::fanout).benign(Benign::Most(60)),
     activity("a fragment that comes twice", options::fragments_twice).benign(Benign::Most(1)),
     activity("a filter that copies to another device", options::copied)
         .needs(&[Ruleset("table netdev probe {\n chain c {\n type filter hook ingress device veth0 priority 0;\n dup to \"veth0\"\n }\n}\n")])
@@ -183,6 +184,7 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
         "type gre remote {other} local {own}", "type geneve id 9 remote {other}", "type ip6tnl remote {other6} local {own6}",
     ])).needs(&[Device("type gre remote 10.0.0.1 local 10.0.0.2")]).lacks(SANDBOX),
     activity("taps come and go", devices::taps).needs(&[Tun]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
+    activity("a tap whose only queue is away", devices::tap_without_a_queue).needs(&[Tun]).but(&["Ip6OutDiscards"]),
     activity("a device goes over to NAPI and back", devices::receive_offload_switched),
     activity("namespaces end with open connections", devices::namespace_ends).benign(Benign::Most(20)).connections("virtual"),
     activity("addresses come and go", devices::addresses_change),

@@ -97,12 +97,12 @@ pub(super) fn no_neighbour(stage: &Stage) -> Result<Told> {
         .ip(&[format!("address del {}/24 dev {DEVICE}", stage.subnet().v4(SERVER))])?;
     let count: u64 = 12;
     send_datagrams(client, stage.to(Family::V4, 9), count.try_into()?, 100)?;
-    let given_up = until("the neighbour to be given up", || {
-        let told = Counters::read(client)?.get("IcmpOutDestUnreachs")?;
-        Ok((told > 0).then_some(told))
+    // One after another: a processor that is busy may take its time between them.
+    until("the neighbour to be given up", || {
+        Ok((Counters::read(client)?.get("IcmpOutDestUnreachs")? > 0).then_some(()))
     })?;
     let [after, _] = stage.at_rest()?;
-    ensure!(after.get("IcmpOutDestUnreachs")? == given_up, "not given up at once");
+    let given_up = after.get("IcmpOutDestUnreachs")?;
     let given_up = u64::try_from(given_up)?;
     ensure!((1..count).contains(&given_up), "{given_up} were given up");
     let each = 100 + 28;

@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use tests::kernel::counters::Counters;
 use tests::net::pair::DEVICE;
 use tests::net::socket::set_option;
 use tests::net::subnet::{CLIENT, Family, SERVER};
@@ -17,8 +18,9 @@ use crate::suite::packets::{ethernet, ethertype, hardware, ipv4, ipv6, protocol,
 /// How many are lost in each way.
 const COUNT: u32 = 5;
 
-/// The server forwards to a second subnet, behind a device whose MTU is smaller and where nobody is.
-fn router(stage: &Stage) -> Result<()> {
+/// The server forwards to a second subnet, behind a device whose MTU is smaller and where nobody is. Gives the counters of its stack:
+/// what a new device says to groups may come before the other end of its cable has a route for them, and is counted.
+fn router(stage: &Stage) -> Result<Counters> {
     let (near, far) = (stage.subnet(), stage.second());
     let server = stage.server();
     for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
@@ -36,7 +38,9 @@ fn router(stage: &Stage) -> Result<()> {
     stage.client().ip(&[
         format!("route add default via {}", near.v4(SERVER)),
         format!("route add ::/0 via {}", near.v6(SERVER)),
-    ])
+    ])?;
+    let [_, server] = stage.at_rest()?;
+    Ok(server)
 }
 
 /// Sends datagrams of a size to a host, with a lifetime and whole.
@@ -87,24 +91,24 @@ fn headers(family: Family) -> u64 {
     }
 }
 
-/// Requires that the server's stack counts each, and tells of them as of received packets.
-fn told(stage: &Stage, counter: &str, class: &'static str, each: u64) -> Result<Told> {
+/// Requires that the server's stack counts each since `before`, and tells of them as of received packets.
+fn told(stage: &Stage, before: &Counters, counter: &str, class: &'static str, each: u64) -> Result<Told> {
     let [_, server] = stage.at_rest()?;
-    let lost = u64::try_from(server.get(counter)?)?;
+    let lost = u64::try_from(server.since(before, counter)?)?;
     ensure!(lost == u64::from(COUNT), "the kernel counts {lost} of {counter}");
     Ok(Told::drops([Dropped::received(stage, class, lost, lost * each)]))
 }
 
 pub(super) fn lifetime_over(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
-    router(stage)?;
+    let before = router(stage)?;
     sent(stage, family, stage.second().address(family, 9), 1, 100)?;
-    told(stage, counter, "error", 100 + headers(family))
+    told(stage, &before, counter, "error", 100 + headers(family))
 }
 
 pub(super) fn too_big(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
-    router(stage)?;
+    let before = router(stage)?;
     sent(stage, family, stage.second().address(family, 9), 64, 1400)?;
-    let told = told(stage, counter, "error", 1400 + headers(family))?;
+    let told = told(stage, &before, counter, "error", 1400 + headers(family))?;
     // Over IPv6 the packet already has the device through which it would leave: the one that it came through is only a number.
     let connection_type = match family {
         Family::V4 => "virtual",
@@ -118,15 +122,15 @@ pub(super) fn too_big(stage: &Stage, family: Family, counter: &str) -> Result<To
 }
 
 pub(super) fn no_route(stage: &Stage, family: Family, counter: &str) -> Result<Told> {
-    router(stage)?;
+    let before = router(stage)?;
     sent(stage, family, stage.subnets[2].address(family, 9), 64, 100)?;
-    told(stage, counter, "error", 100 + headers(family))
+    told(stage, &before, counter, "error", 100 + headers(family))
 }
 
 /// A route of the router that says no, which the kernel does not count over IPv4. Over IPv6 it is for it as if there were no route,
 /// but for one that prohibits, which has a function of its own.
 pub(super) fn refused_by_a_route(stage: &Stage, family: Family, route: &str) -> Result<Told> {
-    router(stage)?;
+    let before = router(stage)?;
     let network = match family {
         Family::V4 => format!("{}/24", stage.subnets[2].v4(0)),
         Family::V6 => format!("{}/64", stage.subnets[2].v6(0)),
@@ -136,7 +140,7 @@ pub(super) fn refused_by_a_route(stage: &Stage, family: Family, route: &str) -> 
     let each = 100 + headers(family);
     if family == Family::V6 && route != "blackhole" {
         let class = if route == "prohibit" { "policy" } else { "error" };
-        return told(stage, "Ip6InNoRoutes", class, each);
+        return told(stage, &before, "Ip6InNoRoutes", class, each);
     }
     stage.at_rest()?;
     let lost = u64::from(COUNT);
@@ -176,6 +180,7 @@ pub(super) fn wrong_way(stage: &Stage) -> Result<Told> {
         "link set dev far1 up".to_owned(),
         format!("address add {}/24 dev far0", stage.second().v4(CLIENT)),
     ])?;
+    let [_, before] = stage.at_rest()?;
     let (from, to) = (stage.second().v4(9), stage.subnet().v4(SERVER));
     let packet = ipv4(from, to, protocol::UDP, 64, &udp_v4(1, 9, &[0; 72]));
     send_frames(
@@ -184,7 +189,7 @@ pub(super) fn wrong_way(stage: &Stage) -> Result<Told> {
         COUNT,
         &ethernet(hardware(SERVER), hardware(CLIENT), ethertype::IPV4, &packet),
     )?;
-    let told = told(stage, "TcpExtIPReversePathFilter", "policy", 100)?;
+    let told = told(stage, &before, "TcpExtIPReversePathFilter", "policy", 100)?;
     let drops = told.drops.into_iter().map(|dropped| Dropped {
         subnet: stage.second().name(),
         ..dropped.because(&["IP_RPFILTER"])

@@ -122,7 +122,7 @@ pub(super) const LOSSES: &[Entry<Loss>] = &[
     loss("a connect over a route that is unreachable over IPv6", |stage| connects::without_a_route(stage, V6, "unreachable", libc::EHOSTUNREACH)),
     loss("a connect over a route into a black hole", |stage| connects::without_a_route(stage, V4, "blackhole", libc::EINVAL)),
     loss("a connection whose route goes", |stage| connects::route_gone(stage, V4, &["IP_OUTNOROUTES"])),
-    loss("a connection whose route goes over IPv6", |stage| connects::route_gone(stage, V6, &["NOT_SPECIFIED"])),
+    loss("a connection whose route goes over IPv6", |stage| connects::route_gone(stage, V6, &["NOT_SPECIFIED", "IP_OUTNOROUTES"])),
     loss("a connect without a local port", connects::without_a_port),
     loss("a client that gives up before the SYN was sent again", |stage| connects::given_up(stage, V4, BEFORE_A_SYN, "cancelled")),
     loss("a client that gives up after the SYN was sent again", |stage| connects::given_up(stage, V4, AFTER_A_SYN, "unanswered")),

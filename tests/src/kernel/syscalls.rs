@@ -54,6 +54,19 @@ pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
 
 /// The same, with other flags.
 pub(crate) fn name_device(tun: &File, name: &str, flags: i16) -> Result<()> {
+    // TUNSETIFF reads and writes one `struct ifreq`.
+    request_of_device(tun, libc::TUNSETIFF, name, flags).with_context(|| format!("make the TUN device {name}"))
+}
+
+/// Takes a queue of a device with several away from it.
+pub(crate) fn detach_queue(tun: &File) -> Result<()> {
+    // TUNSETQUEUE reads one `struct ifreq`.
+    let flags = i16::try_from(libc::IFF_DETACH_QUEUE)?;
+    request_of_device(tun, libc::TUNSETQUEUE, "", flags).context("take a queue away from a TUN device")
+}
+
+/// A request that takes one `struct ifreq`.
+fn request_of_device(tun: &File, number: libc::Ioctl, name: &str, flags: i16) -> Result<()> {
     let mut request = DeviceRequest {
         name: [0; 16],
         flags,
@@ -61,10 +74,10 @@ pub(crate) fn name_device(tun: &File, name: &str, flags: i16) -> Result<()> {
     };
     ensure!(name.len() < request.name.len(), "the device name {name} is too long");
     request.name[..name.len()].copy_from_slice(name.as_bytes());
-    // SAFETY: TUNSETIFF reads and writes one `struct ifreq`, whose size `request` has; it outlives the call.
-    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+    // SAFETY: both requests that come here read and write one `struct ifreq` at most, whose size `request` has; it outlives the call.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), number, &raw mut request) };
     if result != 0 {
-        return Err(Error::last_os_error()).with_context(|| format!("make the TUN device {name}"));
+        return Err(Error::last_os_error().into());
     }
     Ok(())
 }

@@ -42,6 +42,11 @@ pub fn tap(name: &str, flags: i16) -> Result<File> {
     Ok(file)
 }
 
+/// Takes the queue of a TUN or TAP device away, which has been made with several: what it sends has nobody to read it.
+pub fn detach_queue(tap: &File) -> Result<()> {
+    syscalls::detach_queue(tap)
+}
+
 /// Something that a device does for the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offload {

@@ -44,6 +44,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
         (fact::REASON_CPU_BACKLOG, reason("SKB_DROP_REASON_CPU_BACKLOG")),
         (fact::REASON_XDP, if xdp { reason("SKB_DROP_REASON_XDP") } else { 0 }),
         (fact::REASON_QDISC_DROP, reason("SKB_DROP_REASON_QDISC_DROP")),
+        (fact::REASON_DEV_READY, reason("SKB_DROP_REASON_DEV_READY")),
         (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (

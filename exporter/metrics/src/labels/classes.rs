@@ -77,6 +77,9 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "*_destruct*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_queue_purge*", 0, Class::Benign),
     ("NOT_SPECIFIED", "*_kill_queues", 0, Class::Benign),
+    // Messages that the kernel wrote and has read: a rule of VRF, and records of audit, which counts itself what it loses.
+    ("NOT_SPECIFIED", "vrf_fib_rule*", 0, Class::Benign),
+    ("NOT_SPECIFIED", "kauditd_*", 0, Class::Benign),
     // What an application has collected for one datagram, and given up.
     ("NOT_SPECIFIED", "*_flush_pending_frames*", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_disconnect", 0, Class::Benign),
@@ -155,6 +158,7 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("PROTO_MEM", "*", 0, Class::Capacity),
     // No queue is too short where no cable is plugged in. What the stack says by itself to a group, it says again once there is one.
     ("QDISC_DROP", "*", mark::OTHERS | mark::NO_CARRIER, Class::Benign),
+    ("DEV_READY", "*", mark::OTHERS, Class::Benign),
     ("QDISC_DROP", "*", mark::NO_CARRIER, Class::Error),
     ("QDISC_*", "*", 0, Class::Capacity),
     ("FQ_*", "*", 0, Class::Capacity),
@@ -328,6 +332,9 @@ mod tests {
             ("NOT_SPECIFIED", "inet_sock_destruct"),
             ("NOT_SPECIFIED", "tun_queue_purge"),
             ("NOT_SPECIFIED", "veth_ptr_free"),
+            ("NOT_SPECIFIED", "vrf_fib_rule"),
+            ("NOT_SPECIFIED", "kauditd_hold_skb"),
+            ("NOT_SPECIFIED", "packet_rcv_fanout"),
             ("NOT_SPECIFIED", "__skb_queue_purge_reason"),
         ] {
             check("", reason, location, Class::Benign);
@@ -412,6 +419,8 @@ mod tests {
             (mark::NO_CARRIER | mark::OTHERS, Class::Benign),
         ];
         check_marked("QDISC_DROP", "__dev_queue_xmit", &by_carrier);
+        let by_sender = [(0, Class::Error), (mark::OTHERS, Class::Benign)];
+        check_marked("DEV_READY", "tun_net_xmit", &by_sender);
     }
 
     #[test]
