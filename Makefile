@@ -92,8 +92,9 @@ endif
 # Guests of another architecture need more; this machine's exporter is for the others.
 FOR_VM := $(if $(filter all %-arm64,$(KERNEL)),setup-vm-aarch64) $(if $(filter-out %-arm64,$(or $(KERNEL),own)),build,setup-build)
 
-test-vm: setup-test setup-vm $(FOR_VM) ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::, PROCESSORS=2
-	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(addprefix --processors ,$(PROCESSORS)) $(TEST)
+test-vm: setup-test setup-vm $(FOR_VM) ## run the real-kernel tests on other kernels, in QEMU; KERNEL=6.12 or KERNEL=all, TEST=drops::, PROCESSORS=2, POSSIBLE=128
+	$(VM) run --exporter $(BIN) $(addprefix --kernel ,$(KERNEL)) $(addprefix --processors ,$(PROCESSORS)) \
+		$(addprefix --possible ,$(POSSIBLE)) $(TEST)
 ifeq ($(KERNEL)$(TEST),)
 	$(VM) types --exporter $(BIN)
 	$(VM) report --exporter $(BIN) --against docs/kernels.md

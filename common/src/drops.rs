@@ -306,7 +306,7 @@ pub struct Note {
     pub reason: u64,
 }
 
-/// The value of the map `DROPS`: what was dropped under one key, on one CPU, by the program that counted it
+/// The value of the map `DROPS`: what was dropped under one key, in one shard, by the program that counted it
 /// ([`crate::kernel::tracepoints::Run`]). Either writes its own alone, so that it needs no atomics.
 pub type DropCounts = [DropCount; Run::COUNT];
 

@@ -6,5 +6,6 @@ pub mod detail;
 pub mod lost;
 pub mod recent;
 pub mod settings;
+pub mod shards;
 pub mod shared;
 pub mod slots;

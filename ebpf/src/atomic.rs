@@ -29,16 +29,16 @@ pub(crate) fn add_to<T: Number>(shared: &Shared<T>, value: T) {
     unsafe { add(shared.as_ptr(), value) };
 }
 
-/// Adds to a counter of this CPU that no other program writes, wrapping. Where the kernel runs a program once at a time on a CPU,
-/// nobody can come between, and what an atomic operation costs is saved.
+/// Adds to a counter that one program alone writes, wrapping. Where it is this CPU's own and the kernel runs a program once at a time
+/// on a CPU, nobody can come between, and what an atomic operation costs is saved.
 ///
 /// # Safety
-/// As for [`add`]; besides, the counter is this CPU's own, and one program alone writes it.
+/// As for [`add`]; besides, one program alone writes the counter, and no other CPU does if `is_own`.
 #[inline(always)]
-pub(crate) unsafe fn add_own(counter: *mut u64, value: u64) {
+pub(crate) unsafe fn add_of_program(counter: *mut u64, value: u64, is_own: bool) {
     // SAFETY: by the contract of this function.
     unsafe {
-        if HAS_ONE_RUN_PER_CPU.is_set() {
+        if is_own && HAS_ONE_RUN_PER_CPU.is_set() {
             write_volatile(counter, read_volatile(counter).wrapping_add(value));
         } else {
             add(counter, value);

@@ -6,9 +6,10 @@ pub(crate) mod notes;
 
 use crate::{
     atomic,
-    kernel::offsets::DROP_CAPACITY,
+    kernel::offsets::{DROP_CAPACITY, DROP_STRIDE},
     label::{groups::count_lost, recent, slots},
     maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS},
+    shards::Entry,
 };
 use common::{
     drops::{DropCount, DropKey, DropSource, NamedDropKey},
@@ -23,12 +24,12 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
-    if let Some(count) = row(slot, DropSource::Software, run) {
-        // SAFETY: members of a value of this CPU. The programs of `kfree_skb` alone count what the network stack drops, each in a
-        // count of its own: rows of other sources have slots of their own.
+    if let Some((count, is_own)) = row(slot, DropSource::Software, run) {
+        // SAFETY: members of a map value, of this CPU if `is_own`. The programs of `kfree_skb` alone count what the network stack
+        // drops, each in a count of its own: rows of other sources have slots of their own.
         unsafe {
-            atomic::add_own(&raw mut (*count).packets, 1);
-            atomic::add_own(&raw mut (*count).bytes, bytes as u64);
+            atomic::add_of_program(&raw mut (*count).packets, 1, is_own);
+            atomic::add_of_program(&raw mut (*count).bytes, bytes as u64, is_own);
         }
     }
 }
@@ -37,7 +38,7 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
 #[inline(always)]
 pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
-    if let Some(count) = row(slot, source, Run::First) {
+    if let Some((count, _)) = row(slot, source, Run::First) {
         // SAFETY: members of a map value.
         unsafe {
             atomic::add(&raw mut (*count).packets, packets);
@@ -46,14 +47,15 @@ pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, 
     }
 }
 
-/// The count of a slot on this CPU that `run` writes; without a slot the row `other` of the source.
+/// The count of a slot that `run` writes on this CPU, and whether no other CPU does; without a slot the row `other` of the source.
 #[inline(always)]
-fn row(slot: Option<u32>, source: DropSource, run: Run) -> Option<*mut DropCount> {
+fn row(slot: Option<u32>, source: DropSource, run: Run) -> Option<(*mut DropCount, bool)> {
     let slot = slot.unwrap_or_else(|| {
         count_lost(Lost::DropOverflow);
         source.other_slot()
     });
-    let counts = DROPS.get_ptr_mut(slot)?;
+    let Entry { index, is_own } = Entry::of_slot(slot, DROP_STRIDE.get());
+    let counts = DROPS.get_ptr_mut(index)?;
     // SAFETY: one of the counts of the map value.
-    Some(unsafe { counts.cast::<DropCount>().add(run as usize) })
+    Some((unsafe { counts.cast::<DropCount>().add(run as usize) }, is_own))
 }

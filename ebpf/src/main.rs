@@ -19,6 +19,7 @@ mod label;
 mod maps;
 mod nested;
 mod probes;
+mod shards;
 
 /// The helpers that read kernel memory are for GPL-compatible programs only.
 #[expect(unsafe_code, reason = "the kernel reads the licence from a section of this name")]

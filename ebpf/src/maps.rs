@@ -12,7 +12,7 @@ use common::{
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{
-        catalog::{IsPrefix, NO_PREALLOC, Prefix, SUBNETS},
+        catalog::{IsPrefix, MAPPABLE, NO_PREALLOC, Prefix, SUBNETS},
         lost::Lost,
         recent::{RECENT, Recent},
         settings::Settings,
@@ -30,6 +30,7 @@ use common::{
 /// The type of a map of some kind.
 macro_rules! of_kind {
     (Array[$($size:tt)*] $key:ty => $value:ty) => { Array<$value, $($size)*> };
+    (ShardedArray[$($size:tt)*] $key:ty => $value:ty) => { Array<$value, $($size)*, { MAPPABLE }> };
     (PerCpuArray[$($size:tt)*] $key:ty => $value:ty) => { PerCpuArray<$value, $($size)*> };
     (HashMap[$($size:tt)*] $key:ty => $value:ty) => { HashMap<$key, $value, $($size)*> };
     (LpmTrie[$($size:tt)*] $key:ty => $value:ty) => { LpmTrie<<$key as IsPrefix>::Bits, $value, $($size)*> };

@@ -1,9 +1,11 @@
-//! How many series a label set takes, as `docs/capacity.md` says it: computed from the metric table.
+//! How much memory and how many series a label set takes, as `docs/capacity.md` says it: computed from the tables.
 //!
 //! `UPDATE=1 cargo test -p tests --test host` writes it there.
 
 use anyhow::Result;
+use common::map::shards::Shards;
 use tcpvitals_config::{Config, MetricFilter};
+use tcpvitals_kernel::load::capacity::{bytes_of_drop, bytes_of_group, of_memory};
 use tcpvitals_metrics::families::{self, METRICS, Scope};
 use tcpvitals_metrics::labels::Cost;
 
@@ -46,5 +48,47 @@ fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
         "<!-- Computed from the metric table: tests/host/capacity.rs -->\n",
         "<!-- End -->\n",
         &sentence,
+    )
+}
+
+/// Processors that there are, and that there may be.
+const MACHINES: [(u32, u32); 6] = [(2, 2), (8, 8), (16, 16), (2, 128), (64, 64), (512, 512)];
+
+#[test]
+fn the_page_on_capacity_says_how_many_label_sets_the_memory_holds() -> Result<()> {
+    let memory = Config::built_in().limits.memory;
+    let shards: Vec<_> = MACHINES
+        .iter()
+        .map(|&(online, possible)| Shards::of_machine(possible, online))
+        .collect();
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let name = |&(online, possible): &(u32, u32)| {
+        if online == possible {
+            format!("{online} processors")
+        } else {
+            format!("{online} of {possible}")
+        }
+    };
+    let mut head = vec!["table".to_owned(), "bytes of a slot".to_owned()];
+    head.extend(MACHINES.iter().map(name));
+    let mut table = line(head) + &line(vec!["---".to_owned(); MACHINES.len() + 2]);
+    let mut copies = vec!["copies of a counter".to_owned(), String::new()];
+    copies.extend(shards.iter().map(|shards| shards.count().to_string()));
+    table += &line(copies);
+    let formula = |bytes: fn(u32) -> usize| format!("{} × copies + {}", bytes(1) - bytes(0), bytes(0));
+    let mut groups = vec!["groups".to_owned(), formula(bytes_of_group)];
+    // One is for `other`.
+    groups.extend(
+        shards
+            .iter()
+            .map(|&shards| (of_memory(memory, shards).groups - 1).to_string()),
+    );
+    let mut drops = vec!["drops".to_owned(), formula(bytes_of_drop)];
+    drops.extend(shards.iter().map(|&shards| of_memory(memory, shards).drops.to_string()));
+    require_section(
+        "docs/capacity.md",
+        "<!-- Computed from the tables: tests/host/capacity.rs -->\n",
+        "<!-- End of the tables -->\n",
+        &(table + &line(groups) + &line(drops)),
     )
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tests::exporter::scrape::Scrape;
-use tests::exporter::{Exporter, start};
+use tests::exporter::{Exporter, Launch, start};
 use tests::kernel::counters::Counters;
 use tests::kernel::skipped::Skipped;
 use tests::machine::settings::{rest, scaled};
@@ -18,6 +18,7 @@ use tests::net::subnet::Family;
 use tests::net::traffic::{Ending, churn};
 
 use crate::account::End;
+use crate::shards::ONE_SHARD;
 
 /// Two ports of both families, so that ports do not run out.
 fn targets(pair: &Pair) -> Result<Vec<SocketAddr>> {
@@ -161,9 +162,19 @@ fn check_segments(exporter: &Exporter<'_>, pair: &Pair, made: u64) -> Result<()>
 
 #[test]
 fn twenty_thousand_short_connections_are_counted_exactly_while_scrapes_run() -> Result<()> {
+    check_churn(&[])
+}
+
+/// What machines with more than sixteen processors do: several add to the same counters.
+#[test]
+fn twenty_thousand_short_connections_are_counted_exactly_where_processors_share_counters() -> Result<()> {
+    check_churn(&[ONE_SHARD])
+}
+
+fn check_churn(variables: &[(&str, &str)]) -> Result<()> {
     let _turn = turn::alone()?;
     let pair = Pair::new()?;
-    let exporter = start(pair.config())?;
+    let exporter = Launch::new(pair.config()).variables(variables).start()?;
     let many = scaled(20_000);
     let made = churn_under_scrapes(&exporter, &pair, Ending::Orderly, |number| number < many)?;
     assert!(made >= many, "{made}");

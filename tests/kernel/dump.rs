@@ -68,6 +68,7 @@ fn load(config: &Config) -> Result<Kernel> {
     let setup::MapContents { memory, lookups } = setup::tables(config, &Numbering::new(config));
     let setup = Setup {
         memory,
+        has_one_shard: false,
         lookups,
         reasons,
         btf,

@@ -36,6 +36,7 @@ mod reasons;
 mod reload;
 mod retransmits;
 mod rtt;
+mod shards;
 mod sniffers;
 mod suite;
 mod top;

@@ -259,6 +259,18 @@ macro_rules! kernel_facts {
             GROUP_CAPACITY;
             /// Number of slots of `DROPS`.
             DROP_CAPACITY;
+            /// Entries of `GROUPS` from a shard to the next.
+            GROUP_STRIDE;
+            /// Entries of `DROPS` from a shard to the next.
+            DROP_STRIDE;
+            /// `Shards::own`
+            SHARDS_OWN;
+            /// `Shards::shared`
+            SHARDS_SHARED;
+            /// `Shards::spread`
+            SHARDS_SPREAD;
+            /// Entries of `RECENT_GROUPS` and of `RECENT_DROPS` on a CPU, less one.
+            RECENT_MASK;
             /// Nanoseconds in a jiffy.
             JIFFY_NANOSECONDS;
         }

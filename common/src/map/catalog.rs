@@ -58,6 +58,10 @@ impl<K, V> Map<K, V> {
 #[derive(Clone, Copy, Debug)]
 pub struct PerCpu<V>(PhantomData<V>);
 
+/// The value of a map in shards ([`crate::map::shards`]): one for each slot in each of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharded<V>(PhantomData<V>);
+
 /// The key of a trie: a prefix, as the kernel wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -97,6 +101,9 @@ pub const SUBNETS: usize = 1 << 20;
 /// `BPF_F_NO_PREALLOC`: memory is taken for entries in use only.
 pub const NO_PREALLOC: usize = 1;
 
+/// `BPF_F_MMAPABLE`: the memory of an array can be mapped.
+pub const MAPPABLE: usize = 1 << 10;
+
 /// Calls `$callback!` with every map: documentation, `NAME: Kind[entries, flags] Key => Value;`.
 #[macro_export]
 macro_rules! kernel_maps {
@@ -108,10 +115,11 @@ macro_rules! kernel_maps {
             /// Socket -> state of its listener, from when it listens or is first seen until it listens no more. Written by hooks and
             /// `fold_listeners`, walked by `fold_listeners`. When the kernel gives no storage, the listener turns away uncounted.
             LISTENERS: SkStorage[] i32 => ListenerState;
-            /// Slot -> counters of the group, per CPU. Written by hooks and the fold, read by user space. As large as the number of
-            /// slots, so never full.
-            GROUPS: PerCpuArray[2] u32 => GroupCounters;
-            /// Slot -> what the fold saw of the group's live flows. Written by the fold, read by user space. As large as `GROUPS`.
+            /// Slot -> counters of the group, in shards. Written by hooks and the fold, read by user space. As large as the number of
+            /// slots times that of shards, so never full.
+            GROUPS: ShardedArray[2] u32 => GroupCounters;
+            /// Slot -> what the fold saw of the group's live flows. Written by the fold, read by user space. As large as the
+            /// number of slots.
             SAMPLES: Array[2] u32 => Samples;
             /// Labels ([`GroupKey::words`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot
             /// `other` and [`Lost::GroupOverflow`].
@@ -119,9 +127,11 @@ macro_rules! kernel_maps {
             /// Labels of a drop ([`DropKey::words`]) -> slot. Written and read by `kfree_skb`, read by user space. When full: slot
             /// `other` and [`Lost::DropOverflow`].
             DROP_SLOTS: HashMap[2] [u64; DropKey::WORDS] => Slot;
-            /// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks.
+            /// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks. Smaller where
+            /// processors are many.
             RECENT_GROUPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; GroupKey::WORDS]>;
-            /// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`.
+            /// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`. Smaller
+            /// where processors are many.
             RECENT_DROPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; DropKey::WORDS]>;
             /// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other`
             /// of the source and [`Lost::DropOverflow`].
@@ -129,12 +139,14 @@ macro_rules! kernel_maps {
             /// [`NoteKind`] -> what the next run of `kfree_skb` on this CPU has to know. Written by the hooks that see a packet before
             /// `kfree_skb` does, taken by it.
             NOTES: PerCpuArray[{ NoteKind::COUNT }] u32 => Note;
-            /// Slot -> drops, per CPU. Written by all hooks on drops, read by user space. As large as the number of slots.
-            DROPS: PerCpuArray[2] u32 => DropCounts;
+            /// Slot -> drops, in shards. Written by all hooks on drops, read by user space. As large as the number of slots times that
+            /// of shards.
+            DROPS: ShardedArray[2] u32 => DropCounts;
             /// CPU -> the buffer of dropped packets for `capture`. Written by `kfree_skb`, read by user space. When full: `tail_drops` of
             /// the site.
             CAPTURE_PACKETS: PerfEventByteArray[] u32 => u32;
-            /// [`Run`] -> the event that is being prepared, per CPU. Written and read by `kfree_skb`.
+            /// [`Run`] -> the event that is being prepared, per CPU. Written and read by `kfree_skb`. As small as can be when nobody
+            /// reads.
             CAPTURE_DRAFTS: PerCpuArray[{ Run::COUNT }] u32 => Draft;
             /// Site -> whether a filter refuses it, and how many packets found the queue full. Written by `kfree_skb` and user space.
             /// When full, the packets count in `CAPTURE_QUEUE`.
@@ -148,9 +160,9 @@ macro_rules! kernel_maps {
             /// Entry -> live flows of a congestion-control algorithm; [`AlgorithmCount`] says which one is whose. Written by the fold,
             /// read by user space. When full the algorithm is not shown.
             ALGORITHMS: Array[{ ALGORITHM_COUNT as usize }] u32 => AlgorithmCount;
-            /// 0 -> the record that the dump is writing, per CPU: it is too large for the stack. Written and read by the dump, which
-            /// user space runs once at a time.
-            SCRATCH: PerCpuArray[1] u32 => FlowRecord;
+            /// 0 -> the record that the dump is writing: it is too large for the stack. Written and read by the dump, which user space
+            /// runs once at a time.
+            SCRATCH: Array[1] u32 => FlowRecord;
             /// Events of flows, in the order in which they happened on each CPU. Written by hooks when `trace` runs, read by user space.
             /// When full: `EVENTS_LOST`. As small as can be when nobody reads.
             EVENTS: RingBuf[4096] () => Event;
@@ -189,6 +201,7 @@ macro_rules! kernel_maps {
 /// The constant's type, and the layout that the kernel shows, by the kind of map.
 macro_rules! of_kind {
     (PerCpuArray, $key:ty, $value:ty) => { Map<$key, PerCpu<$value>> };
+    (ShardedArray, $key:ty, $value:ty) => { Map<$key, Sharded<$value>> };
     ($kind:ident, $key:ty, $value:ty) => { Map<$key, $value> };
     (layout PerCpuArray, $name:expr, $key:ty, $value:ty) => { Layout::of::<$key, $value>($name, true) };
     // What it holds is not said to the kernel.

@@ -7,8 +7,22 @@
 
 /// Entries in a table, as a power of two.
 const BITS: u32 = 6;
-/// Entries in a table.
+/// Most entries in a table.
 pub const RECENT: u32 = 1 << BITS;
+
+/// Entries in a table on each of so many possible processors, a power of two: fewer where there are many, so that all tables
+/// together stay small.
+pub const fn entries(processors: u32) -> u32 {
+    /// Of one table, on all processors.
+    const ALL: u32 = 4096;
+    /// Still of use: drops and connections come in runs.
+    const LEAST: u32 = 8;
+    let mut entries = RECENT;
+    while entries > LEAST && entries * processors > ALL {
+        entries /= 2;
+    }
+    entries
+}
 
 /// The value of the maps `RECENT_GROUPS` and `RECENT_DROPS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +69,7 @@ impl Stamp {
     }
 }
 
-/// The entry for a key of these words, below [`RECENT`].
+/// The entry for a key of these words in the largest table, below [`RECENT`]; a smaller one uses the lower bits.
 #[inline(always)]
 pub fn place<const N: usize>(words: [u64; N]) -> u32 {
     /// 2^64 divided by the golden ratio: its multiples spread over the upper bits (Knuth, 6.4).
@@ -86,6 +100,13 @@ mod tests {
         let filled = claimed.filled(7);
         assert_eq!(filled.slot(), Some(7));
         assert_ne!(filled.claimed().unwrap().filled(7), filled);
+    }
+
+    #[test]
+    fn tables_shrink_where_processors_are_many() {
+        for (processors, expected) in [(1, 64), (2, 64), (64, 64), (65, 32), (128, 32), (512, 8), (8192, 8)] {
+            assert_eq!(entries(processors), expected, "{processors}");
+        }
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Counter {
     }
 }
 
-/// What the hooks and the fold add up for one group, on one CPU: the value of the map `GROUPS`.
+/// What the hooks and the fold add up for one group, in one shard: the value of the map `GROUPS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct GroupCounters {

@@ -3,12 +3,16 @@
 
 use crate::{
     atomic,
-    kernel::{SkBuff, Sock, TcpSock, offsets::GROUP_CAPACITY},
+    kernel::{
+        SkBuff, Sock, TcpSock,
+        offsets::{GROUP_CAPACITY, GROUP_STRIDE},
+    },
     label::{
         devices::{self, Connection},
         packet, recent, slots,
     },
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
+    shards::Entry,
 };
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use common::{
@@ -250,7 +254,7 @@ fn labels(subnet: SubnetKey, ports: Ports, role: Role, connection: Connection) -
     }
 }
 
-/// The counters of a group on this CPU.
+/// The counters of a group in this CPU's shard: other CPUs may add to them, and interrupts do, so every addition is atomic.
 #[derive(Clone, Copy)]
 pub(crate) struct Group(*mut GroupCounters);
 
@@ -258,7 +262,8 @@ impl Group {
     /// The group in a slot.
     #[inline(always)]
     pub(crate) fn at(slot: u32) -> Option<Self> {
-        GROUPS.get_ptr_mut(slot).map(Self)
+        let Entry { index, .. } = Entry::of_slot(slot, GROUP_STRIDE.get());
+        GROUPS.get_ptr_mut(index).map(Self)
     }
 
     /// Adds to a counter.

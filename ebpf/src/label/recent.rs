@@ -4,7 +4,7 @@
     reason = "reads and writes map values that other runs on this CPU use as well"
 )]
 
-use crate::atomic;
+use crate::{atomic, kernel::offsets::RECENT_MASK};
 use aya_ebpf::btf_maps::PerCpuArray;
 use common::map::recent::{RECENT, Recent, Stamp, place};
 use core::ptr::{read_volatile, write_volatile};
@@ -16,7 +16,7 @@ pub(crate) fn slot_of<const N: usize>(
     key: [u64; N],
     look_up: impl FnOnce() -> Option<u32>,
 ) -> Option<u32> {
-    let Some(entry) = recent.get_ptr_mut(place(key)) else {
+    let Some(entry) = recent.get_ptr_mut(place(key) & RECENT_MASK.get() as u32) else {
         return look_up();
     };
     // SAFETY: members of a map value.

@@ -139,7 +139,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: a map value of this CPU that only this program uses; user space runs it once at a time. The kernel gives every run a
+    // SAFETY: a map value that only this program uses; user space runs it once at a time. The kernel gives every run a
     // file; what does not fit into it is written once more by another run.
     unsafe {
         record::fill(scratch, sock, tcp, &flow);

@@ -7,6 +7,8 @@ mod configure;
 pub mod error;
 pub mod kfuncs;
 pub mod lookups;
+mod processors;
+mod sizes;
 mod write;
 
 use super::plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
@@ -14,6 +16,8 @@ use crate::{
     load::{
         error::{object_error, refused},
         lookups::Lookups,
+        processors::Processors,
+        sizes::Sizes,
     },
     plan::off::Off,
     probe::{btf_file::BtfFile, reasons::Reasons, symbols::Symbols},
@@ -25,15 +29,13 @@ use crate::{
 use aya::{
     Btf, BtfError, EbpfLoader, Endianness,
     programs::{BtfTracePoint, Iter, ProgramError},
-    util::nr_cpus,
 };
 use common::{
     kernel::{fields::fact, tracepoints::Run},
     map::{
         capacity::Capacity,
-        catalog::{
-            CAPTURE_SITES, DROP_SLOTS, DROPS, FLOWS, GROUP_SLOTS, GROUPS, LISTENERS, Map, NAMED_DROP_SLOTS, SAMPLES,
-        },
+        catalog::{FLOWS, LISTENERS, Map},
+        shards::Shards,
     },
 };
 pub use error::LoadError;
@@ -47,6 +49,8 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_
 pub struct Setup {
     /// Bytes of kernel memory for the tables.
     pub memory: u64,
+    /// Whether all processors count in one shard. For tests: it is slow, and must not be less exact.
+    pub has_one_shard: bool,
     /// What the programs look up.
     pub lookups: Lookups,
     /// Names of drop reasons.
@@ -72,6 +76,7 @@ pub struct Kernel {
     pub(super) btf: BtfFile,
     end_is_asked: fn() -> bool,
     pub(super) capacity: Capacity,
+    pub(super) shards: Shards,
     pub(super) jiffy_nanoseconds: u64,
     /// Programs that the kernel refused, and why.
     refusals: Vec<(&'static str, String)>,
@@ -112,20 +117,18 @@ impl Kernel {
     ) -> Result<Self, LoadError> {
         let Setup {
             memory,
+            has_one_shard,
             lookups,
             reasons,
             btf: file,
             end_is_asked,
         } = setup.clone();
-        let cpus = nr_cpus().map_err(|(what, source)| LoadError::Cpus(what, source))?;
-        let capacity = capacity::of_memory(memory, cpus);
+        let processors = Processors::read().map_err(|(what, source)| LoadError::Cpus(what, source))?;
+        let sizes = Sizes::new(memory, processors, has_one_shard);
         let jiffy_nanoseconds = jiffy_nanoseconds();
-        plan.facts.extend([
-            (fact::GROUP_CAPACITY, u64::from(capacity.groups)),
-            (fact::DROP_CAPACITY, u64::from(capacity.drops)),
-            (fact::JIFFY_NANOSECONDS, jiffy_nanoseconds),
-        ]);
-        let mut object = load_object(&plan, capacity)?;
+        plan.facts.extend(sizes.facts());
+        plan.facts.push((fact::JIFFY_NANOSECONDS, jiffy_nanoseconds));
+        let mut object = load_object(&plan, sizes)?;
         write::reserve(&mut object)?;
         write::lookups(&mut object, &Lookups::empty(), &lookups)?;
         prepare(&mut object)?;
@@ -142,7 +145,8 @@ impl Kernel {
             reasons,
             btf: file,
             end_is_asked,
-            capacity,
+            capacity: sizes.capacity,
+            shards: sizes.shards,
             jiffy_nanoseconds,
             refusals: Vec::new(),
         };
@@ -350,7 +354,7 @@ fn read_btf(file: &BtfFile) -> Result<Btf, BtfError> {
     Btf::parse(&read?, Endianness::default())
 }
 
-fn load_object(plan: &Plan, capacity: Capacity) -> Result<Object, LoadError> {
+fn load_object(plan: &Plan, sizes: Sizes) -> Result<Object, LoadError> {
     let mut loader = EbpfLoader::new();
     // The object has no relocations for it: the exporter finds fields itself.
     loader.btf(None);
@@ -360,17 +364,9 @@ fn load_object(plan: &Plan, capacity: Capacity) -> Result<Object, LoadError> {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
     }
-    for map in [GROUPS.name(), SAMPLES.name(), GROUP_SLOTS.name()] {
-        loader.map_max_entries(map, capacity.groups);
-    }
-    for map in [DROPS.name(), DROP_SLOTS.name(), NAMED_DROP_SLOTS.name()] {
-        loader.map_max_entries(map, capacity.drops);
-    }
+    sizes.set(&mut loader, plan.facts.contains(&(fact::HAS_PACKETS, 1)));
     for (map, bytes) in &plan.rings {
         loader.map_max_entries(map, *bytes);
-    }
-    if !plan.facts.contains(&(fact::HAS_PACKETS, 1)) {
-        loader.map_max_entries(CAPTURE_SITES.name(), 1);
     }
     let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
     let loaded = loader.load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count));

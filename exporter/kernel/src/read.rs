@@ -53,7 +53,7 @@ pub enum ReadError {
     Symbols(#[source] io::Error),
 }
 
-/// A group, summed over CPUs.
+/// A group, summed over shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupReading {
     /// Its labels; `None` is the slot `other`.
@@ -66,7 +66,7 @@ pub struct GroupReading {
     pub samples: Samples,
 }
 
-/// A row of drops, summed over CPUs.
+/// A row of drops, summed over shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropReading {
     /// Where, why and what.
@@ -201,7 +201,8 @@ impl Kernel {
         epoch: u64,
         keys: &mut HashMap<u32, Known<GroupKey>>,
     ) -> Result<BTreeMap<u32, GroupReading>, ReadError> {
-        let counters = self.object.sums(GROUPS, slots, GroupCounters::merge)?;
+        let size = (self.shards.count(), self.capacity.groups);
+        let counters = self.object.sums_of_shards(GROUPS, size, slots, GroupCounters::merge)?;
         let samples = self.object.values(SAMPLES, slots)?;
         // After the counters: whatever has been counted has its key.
         // The slot `other` has no key, and neither has one that two CPUs raced for.
@@ -233,9 +234,12 @@ impl Kernel {
         slots: u32,
         rows: &mut HashMap<u32, Known<DropRow>>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
-        let counts = self.object.sums(DROPS, slots, |sum: &mut DropCounts, more| {
-            sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
-        })?;
+        let size = (self.shards.count(), self.capacity.drops);
+        let counts = self
+            .object
+            .sums_of_shards(DROPS, size, slots, |sum: &mut DropCounts, more| {
+                sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
+            })?;
         for source in DropSource::ALL {
             let key = DropRow::Other(source);
             rows.insert(source.other_slot(), Known { key, born: 0 });

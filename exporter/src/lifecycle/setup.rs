@@ -62,6 +62,11 @@ pub fn tables(config: &Config, numbering: &Numbering) -> MapContents {
     }
 }
 
+/// Whether tests want all processors to count in one shard: few machines with tests have so many that they would.
+pub fn has_one_shard() -> bool {
+    std::env::var_os("TCPVITALS_TEST_ONE_SHARD").is_some()
+}
+
 /// What the programs look up by a configuration.
 pub fn lookups(config: &Config, numbering: &Numbering) -> Lookups {
     Lookups {

@@ -134,6 +134,7 @@ impl Permitted {
         let setup::MapContents { memory, lookups } = tables;
         let setup = Setup {
             memory,
+            has_one_shard: setup::has_one_shard(),
             lookups,
             reasons,
             btf,

@@ -66,6 +66,18 @@ pub fn links_of(process: u32) -> Result<usize> {
     Ok(descriptors(process)?.iter().filter(|text| is_link(text)).count())
 }
 
+/// Bytes of kernel memory that the maps of a process take, as the kernel accounts them: since Linux 6.4 all that they take.
+pub fn maps_memory_of(process: u32) -> Result<u64> {
+    let mut maps = BTreeMap::new();
+    for text in descriptors(process)? {
+        let of = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        if let (Some(map), Some(memory)) = (of("map_id"), of("memlock")) {
+            maps.insert(map.trim().to_owned(), memory.trim().parse::<u64>()?);
+        }
+    }
+    Ok(maps.values().sum())
+}
+
 /// What the kernel says of each descriptor of a process.
 fn descriptors(process: u32) -> Result<Vec<String>> {
     let path = format!("/proc/{process}/fdinfo");

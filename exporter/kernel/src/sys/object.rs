@@ -2,14 +2,20 @@
 //! that a row tells the types of what is read and written from then on.
 #![expect(unsafe_code, reason = "reads maps as the types that their rows name")]
 
-use super::syscall::{self, Batch};
+use super::{
+    mapped::Mapped,
+    syscall::{self, Batch},
+};
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, LpmTrie, Map as Untyped, MapData, MapError, MapInfo, MapType},
     programs::Program,
     util::nr_cpus,
 };
-use common::map::catalog::{LAYOUTS, Layout, Map, PerCpu, Prefix};
+use common::map::{
+    catalog::{LAYOUTS, Layout, Map, PerCpu, Prefix, Sharded},
+    shards,
+};
 use std::{
     error::Error,
     io,
@@ -184,6 +190,34 @@ impl Object {
         Ok(sums)
     }
 
+    /// The first `slots` values of an array in shards, summed over these. In each shard the array has room for `capacity` slots.
+    ///
+    /// # Errors
+    /// [`MapFault`] when the kernel does not let it be mapped.
+    pub(crate) fn sums_of_shards<V: FromBytes + Copy>(
+        &self,
+        map: Map<u32, Sharded<V>>,
+        (shards, capacity): (u32, u32),
+        slots: u32,
+        add: impl Fn(&mut V, &V),
+    ) -> Result<Vec<V>, MapFault> {
+        let words = size_of::<V>() / size_of::<u64>();
+        let (slots, stride) = (slots as usize, shards::stride(capacity) as usize);
+        let mut sums = vec![V::new_zeroed(); slots];
+        let descriptor = self.descriptor(map)?;
+        for shard in 0..shards as usize {
+            let mapped = Mapped::new(descriptor, shard * stride * words, slots * words);
+            let mapped = mapped.map_err(|error| MapFault::new(map, error))?;
+            let mut sums = sums.iter_mut();
+            mapped.each_value(|value| {
+                if let Some(sum) = sums.next() {
+                    add(sum, &value);
+                }
+            });
+        }
+        Ok(sums)
+    }
+
     /// Calls `each` with the `per_key` values of each of the first `entries` entries of an array: of one that is per CPU as many as
     /// there are CPUs.
     fn each_value<M, V: FromBytes + Copy>(
@@ -334,7 +368,7 @@ fn fault(map: &'static str, error: impl Into<Box<dyn Error + Send + Sync>>) -> M
 mod tests {
     use super::*;
     use crate::load::OBJECT;
-    use common::map::catalog::GROUPS;
+    use common::map::catalog::LOST;
 
     #[test]
     fn the_object_has_every_map_as_its_row_says() {
@@ -357,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_map_of_another_size_or_kind_is_refused() {
-        let layout = LAYOUTS.iter().find(|layout| layout.name == GROUPS.name()).unwrap();
+        let layout = LAYOUTS.iter().find(|layout| layout.name == LOST.name()).unwrap();
         let found = Found {
             key: 4,
             value: u32::try_from(layout.value).unwrap(),

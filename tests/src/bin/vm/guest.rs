@@ -38,6 +38,8 @@ const LAST_WORDS: usize = 3000;
 pub(crate) struct Machine {
     /// Virtual processors.
     pub(crate) processors: u32,
+    /// Those that it may get, these included.
+    pub(crate) possible: u32,
     /// MiB.
     pub(crate) memory: u32,
     /// Longest that the job may take.
@@ -152,7 +154,11 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
         .args(["-M", model, "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
         .args([
             "-smp",
-            &machine.processors.to_string(),
+            // Each in a socket of its own: of a socket where some are, Linux expects no more to come.
+            &format!(
+                "{},sockets={},cores=1,maxcpus={1}",
+                machine.processors, machine.possible
+            ),
             "-m",
             &machine.memory.to_string(),
         ])

@@ -1,0 +1,89 @@
+//! How large the maps are on this machine, and what programs are told of that.
+
+use super::{capacity, processors::Processors};
+use aya::EbpfLoader;
+use common::{
+    kernel::fields::fact,
+    map::{
+        capacity::Capacity,
+        catalog::{
+            CAPTURE_DRAFTS, CAPTURE_SITES, DROP_SLOTS, DROPS, GROUP_SLOTS, GROUPS, NAMED_DROP_SLOTS, RECENT_DROPS,
+            RECENT_GROUPS, SAMPLES,
+        },
+        recent,
+        shards::{self, Shards},
+    },
+};
+
+/// The sizes of maps that depend on memory and processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Slots of the tables.
+    pub(super) capacity: Capacity,
+    /// Copies of their counters.
+    pub(super) shards: Shards,
+    /// Entries of `RECENT_GROUPS` and of `RECENT_DROPS` on a CPU.
+    recent: u32,
+}
+
+impl Sizes {
+    /// What fits into `memory` bytes. Tests may want one shard for all processors.
+    pub(super) fn new(memory: u64, processors: Processors, has_one_shard: bool) -> Self {
+        let shards = if has_one_shard {
+            Shards::ONE
+        } else {
+            processors.shards()
+        };
+        Self {
+            capacity: capacity::of_memory(memory, shards),
+            shards,
+            recent: recent::entries(processors.possible),
+        }
+    }
+
+    /// What the programs have to know, by the names of their globals.
+    pub(super) fn facts(self) -> [(&'static str, u64); 8] {
+        let Self {
+            capacity: Capacity { groups, drops },
+            shards: Shards { own, shared, spread },
+            recent,
+        } = self;
+        [
+            (fact::GROUP_CAPACITY, groups),
+            (fact::DROP_CAPACITY, drops),
+            (fact::GROUP_STRIDE, shards::stride(groups)),
+            (fact::DROP_STRIDE, shards::stride(drops)),
+            (fact::SHARDS_OWN, own),
+            (fact::SHARDS_SHARED, shared),
+            (fact::SHARDS_SPREAD, spread),
+            (fact::RECENT_MASK, recent - 1),
+        ]
+        .map(|(fact, number)| (fact, u64::from(number)))
+    }
+
+    /// Gives the maps their numbers of entries. Those of packets are as small as can be where nobody reads any.
+    pub(super) fn set(self, loader: &mut EbpfLoader<'_>, has_packets: bool) {
+        let Self {
+            capacity: Capacity { groups, drops },
+            shards,
+            recent,
+        } = self;
+        let copies = shards.count();
+        for (map, entries) in [
+            (GROUPS.name(), copies * shards::stride(groups)),
+            (SAMPLES.name(), groups),
+            (GROUP_SLOTS.name(), groups),
+            (DROPS.name(), copies * shards::stride(drops)),
+            (DROP_SLOTS.name(), drops),
+            (NAMED_DROP_SLOTS.name(), drops),
+            (RECENT_GROUPS.name(), recent),
+            (RECENT_DROPS.name(), recent),
+        ] {
+            loader.map_max_entries(map, entries);
+        }
+        if !has_packets {
+            loader.map_max_entries(CAPTURE_SITES.name(), 1);
+            loader.map_max_entries(CAPTURE_DRAFTS.name(), 1);
+        }
+    }
+}
