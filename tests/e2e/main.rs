@@ -10,6 +10,7 @@ mod prometheus;
 mod push;
 mod rotel;
 mod rules;
+mod starts;
 mod text;
 mod top;
 mod victoria_metrics;

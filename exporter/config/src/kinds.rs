@@ -12,6 +12,6 @@ pub(crate) mod words;
 pub(crate) use values::{
     ClassWord, ClassicBuckets, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord,
     Endpoint, File, Glob, Headers, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, Network, Port, Prefixes,
-    ProtocolWord, Series, TcpLabelWord, TemporalityWord, Timeout, ViewName, ViewPath, certificate_with_key,
+    ProtocolWord, Series, SubnetFile, TcpLabelWord, TemporalityWord, Timeout, ViewName, ViewPath, certificate_with_key,
     gives_a_part, measures_something, name_or_auto,
 };

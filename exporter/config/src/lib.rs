@@ -31,7 +31,7 @@ pub use crate::{
         limits::{Collect, Limits},
         otlp::{Headers, Otlp, OtlpSettings, Target, Tls},
         protocols::AppProtocols,
-        subnets::{Fallback, Subnets, network},
+        subnets::{Fallback, Subnets, files::SubnetFiles, network},
         views::{ClassicBuckets, Histograms, MetricFilter, View},
     },
 };
@@ -52,6 +52,8 @@ pub type Check = fn(&Config) -> Result<(), Problem>;
 pub struct Config {
     /// Names of remote networks.
     pub subnets: Subnets,
+    /// Where more of them come from.
+    pub subnets_files: SubnetFiles,
     /// Names of server ports.
     pub app_protocols: AppProtocols,
     /// Connection types by device name; the first match wins, without a match the device decides.
@@ -77,6 +79,7 @@ impl Config {
     pub fn built_in() -> Self {
         Self {
             subnets: Subnets::built_in(),
+            subnets_files: SubnetFiles::default(),
             app_protocols: AppProtocols::built_in(),
             connection_types: Vec::new(),
             tcp: Tcp::default(),
@@ -120,8 +123,19 @@ impl Config {
         let mut config = Self::from_yaml_checked(&text, &path.display().to_string(), check)?;
         if let Some(folder) = path.parent() {
             config.otlp.resolve_paths(folder);
+            config.subnets_files.resolve(folder);
         }
         Ok(config)
+    }
+
+    /// The same with the networks of the files that it names. Blocks.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as a sentence with place and remedy.
+    pub fn with_networks_of_files(mut self) -> Result<Self, ConfigError> {
+        let files = self.subnets_files.expand()?;
+        sections::subnets::files::join(&mut self.subnets, &files, self.limits.subnets)?;
+        Ok(self)
     }
 
     /// The same, or the built-in configuration without a file.
@@ -149,6 +163,7 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, Problem> {
         let RawConfig {
             subnets,
+            subnets_files,
             subnets_fallback,
             app_protocols,
             connection_types,
@@ -188,6 +203,7 @@ impl TryFrom<RawConfig> for Config {
         }
         Ok(Self {
             subnets: Subnets::parse(subnets.as_deref(), subnets_fallback.as_ref())?,
+            subnets_files: SubnetFiles::parse(&subnets_files.unwrap_or_default())?,
             app_protocols: AppProtocols::parse(&app_protocols.unwrap_or_default())?,
             connection_types: sections::connection_types::parse(&connection_types.unwrap_or_default())?,
             tcp,

@@ -24,6 +24,10 @@ pub(crate) struct RawConfig {
     /// Named remote networks; the longest prefix wins.
     /// Example: `[{name: dc-east, cidrs: [10.1.0.0/16]}]`.
     pub(crate) subnets: Option<Vec<RawSubnet>>,
+    /// Files of more named networks: CSV lines `cidr,name`, or YAML in the form of `subnets`; * in the last part of a path stands for any
+    /// text. They are read again when they change. Default: `[]`. Example: `[networks.csv, "sites/*.yaml"]`.
+    #[schemars(with = "Option<Vec<kinds::SubnetFile>>")]
+    pub(crate) subnets_files: Option<Vec<String>>,
     /// What an address outside all subnets is called. Default: `internet`. Example: `{auto: {ipv4: 24, ipv6: 48}}`.
     #[schemars(with = "RawFallback")]
     #[serde(default)]

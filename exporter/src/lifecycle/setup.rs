@@ -22,6 +22,14 @@ use tcpvitals_metrics::{
 /// # Errors
 /// [`ConfigError`] as a sentence with place and remedy.
 pub fn config(file: Option<&Path>) -> Result<Config, ConfigError> {
+    own_config(file)?.with_networks_of_files()
+}
+
+/// The same without the networks of the files that it names.
+///
+/// # Errors
+/// The same.
+pub fn own_config(file: Option<&Path>) -> Result<Config, ConfigError> {
     Config::read_or_built_in(file, families::check)
 }
 

@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tcpvitals_config::{Config, ConfigError, file::files};
+use tcpvitals_config::{Config, ConfigError, SubnetFiles, file::files};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, watch},
     time::timeout,
@@ -64,7 +64,18 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     file: Watched,
+    /// Files of networks, and where others may come.
+    networks: Watched,
+    files: SubnetFiles,
     keys: Watched,
+}
+
+impl Sources {
+    /// Whether the configuration, or a file of networks, is another now. Blocks.
+    fn have_changed(&self) -> bool {
+        let files = self.files.expand().unwrap_or_default();
+        self.file.have_changed() || !self.networks.are_of(&files) || self.networks.have_changed()
+    }
 }
 
 /// Reads a configuration; without a file there is only the built-in one. Blocks.
@@ -74,10 +85,13 @@ pub struct Sources {
 pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
     let mut sources = Sources {
         file: Watched::look(file.map(Path::to_owned), files::CONFIGURATION),
-        keys: Watched::default(),
+        ..Sources::default()
     };
     let mut read = || {
-        let config = setup::config(file)?;
+        let config = setup::own_config(file)?;
+        sources.networks = Watched::look(config.subnets_files.expand()?, files::SUBNETS);
+        sources.files = config.subnets_files.clone();
+        let config = config.with_networks_of_files()?;
         sources.keys = Watched::look(config.otlp.files(), files::PEM);
         let receiver = push::receiver(&config)?;
         setup::warn_of_missed(&config);
@@ -159,10 +173,10 @@ impl Reloader {
 
     /// Follows files that have changed: the configuration if `config_too`, keys and certificates in any case.
     pub async fn follow(self: &Arc<Self>, config_too: bool) {
-        let Sources { file, keys } = self.state().sources.clone();
+        let sources = self.state().sources.clone();
         let looked = self
             .files
-            .ask(move |_| (config_too && file.have_changed(), keys.have_changed()));
+            .ask(move |_| (config_too && sources.have_changed(), sources.keys.have_changed()));
         match looked.await {
             // How it went stands in the log and in the metrics.
             Ok((true, _)) | Ok((_, true)) if config_too => drop(self.reload(Reason::Change).await),

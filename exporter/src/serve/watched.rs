@@ -43,6 +43,11 @@ impl Watched {
         self.look_again() == now
     }
 
+    /// Whether it is these files that it knows.
+    pub fn are_of(&self, paths: &[PathBuf]) -> bool {
+        self.0.iter().map(|(path, ..)| path).eq(paths)
+    }
+
     /// These files and others.
     pub fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);

@@ -3,7 +3,10 @@
 //! Made by `document`, `read` and the functions that judge values; shown by whoever asked for the configuration.
 
 use common::text::is_unprintable;
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    path::Path,
+};
 
 /// Why there is no configuration; its `Display` is all there is to say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +21,11 @@ impl ConfigError {
     /// What is wrong with a setting, wherever it was made; `setting` is its key, or the variable's name.
     pub fn of_setting(setting: &str, what: impl Display) -> Self {
         Self::new(setting, None, what)
+    }
+
+    /// What is wrong with a file that the configuration names, in a line if that is known.
+    pub(crate) fn at(file: &Path, line: Option<usize>, what: impl Display) -> Self {
+        Self::new(&file.display().to_string(), line, what)
     }
 
     pub(super) fn new(file: &str, line: Option<usize>, what: impl Display) -> Self {
@@ -87,6 +95,13 @@ impl Problem {
             key: key.into(),
             what: what.into(),
         }
+    }
+}
+
+impl Problem {
+    /// What is wrong, without the key.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
     }
 }
 

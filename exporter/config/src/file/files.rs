@@ -11,6 +11,8 @@ use std::{
 
 /// Most bytes of a configuration.
 pub const CONFIGURATION: u64 = 16 << 20;
+/// Most bytes of a file of networks: some million.
+pub const SUBNETS: u64 = 64 << 20;
 /// Most bytes of a key, or of a file with certificates.
 pub const PEM: u64 = 1 << 20;
 /// Most bytes of a kernel's type information (BTF).

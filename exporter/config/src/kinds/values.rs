@@ -63,6 +63,7 @@ values! {
     TemporalityWord: word(&Temporality::ALL, Temporality::as_str),
     File: text("path", ".", "the path of a PEM file"),
     Device: text("pattern", DEVICE, "1 to 15 ASCII characters without a slash; ? is any one character, * at the end any rest"),
+    SubnetFile: text("path", SUBNET_FILE, "the path of a .csv, .yaml or .yml file, with stars in its last part"),
     ViewName: text("name", VIEW_NAME, "letters, digits, - and _"),
     ViewPath: text("path", VIEW_PATH, "/ and letters, digits, ., -, _ and /"),
     ClassicBuckets: classic_buckets(),
@@ -76,6 +77,8 @@ const NAME: &str = concat!(
     "[^\\s\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]",
     "[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*$"
 );
+/// The path of a file of networks.
+const SUBNET_FILE: &str = r"^(?:[^*]*/)?[^/]*\.(?:csv|ya?ml)$";
 /// What may stand in a path as it is.
 const VIEW_NAME: &str = "^[A-Za-z0-9_-]+$";
 const VIEW_PATH: &str = "^(?!/(?:metrics|healthz|readyz)$|/api/|/-/)(?:/[A-Za-z0-9._-]+)+$";

@@ -2,6 +2,8 @@
 //! It must never hold a network twice, a network with host bits, or two names that look the same.
 //! From `subnets` and `subnets_fallback` of the file; to the kernel's prefix tries and the labelling of snapshots.
 
+pub(crate) mod files;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +26,8 @@ pub struct Subnets {
     /// In the order of the file, each with the id of its subnet.
     networks: Vec<(IpNet, u32)>,
     fallback: Fallback,
+    /// How many of the networks are those that are built in: files may name them.
+    built_in: usize,
 }
 
 /// What an address outside all named networks is called.
@@ -63,6 +67,7 @@ impl Subnets {
             subnets.names.push((*name).to_owned());
             subnets.networks.extend(networks.iter().map(|network| (*network, id)));
         }
+        subnets.built_in = subnets.networks.len();
         subnets
     }
 
@@ -71,12 +76,13 @@ impl Subnets {
             names: Vec::new(),
             networks: Vec::new(),
             fallback: Fallback::Name("internet".to_owned()),
+            built_in: 0,
         }
     }
 
     pub(crate) fn parse(list: Option<&[RawSubnet]>, fallback: Option<&RawFallback>) -> Result<Self, Problem> {
         let mut subnets = match list {
-            Some(list) => Self::parse_list(list)?,
+            Some(list) => Self::parse_list("subnets", list)?,
             None => Self::built_in(),
         };
         if let Some(raw) = fallback {
@@ -97,25 +103,27 @@ impl Subnets {
         Err(Problem::new("subnets", what))
     }
 
-    fn parse_list(list: &[RawSubnet]) -> Result<Self, Problem> {
+    /// A list at `key`.
+    fn parse_list(key: &str, list: &[RawSubnet]) -> Result<Self, Problem> {
+        let at = key;
         let mut subnets = Self::none();
         let mut ids: HashMap<&str, u32> = HashMap::new();
         let mut places: HashMap<IpNet, String> = HashMap::new();
         for (id, RawSubnet { name, cidrs }) in (0u32..).zip(list) {
-            let key = format!("subnets[{id}].name");
+            let key = format!("{at}[{id}].name");
             let name = words::name(&key, name)?;
             if let Some(twin) = ids.insert(name, id) {
                 let what =
-                    format!("{name:?} is already the name of subnets[{twin}]; join their cidrs or choose another name");
+                    format!("{name:?} is already the name of {at}[{twin}]; join their cidrs or choose another name");
                 return Err(Problem::new(key, what));
             }
             subnets.names.push(name.to_owned());
             if cidrs.is_empty() {
                 let what = "the list is empty; give at least one network, for example 10.1.0.0/16";
-                return Err(Problem::new(format!("subnets[{id}].cidrs"), what));
+                return Err(Problem::new(format!("{at}[{id}].cidrs"), what));
             }
             for (index, text) in cidrs.iter().enumerate() {
-                let key = format!("subnets[{id}].cidrs[{index}]");
+                let key = format!("{at}[{id}].cidrs[{index}]");
                 let network = parse_network(text).map_err(|what| Problem::new(&key, what))?;
                 if let Some(first) = places.insert(network, key.clone()) {
                     let what = format!("the network {network} is already in {first}; remove one of the two");

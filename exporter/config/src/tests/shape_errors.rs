@@ -37,7 +37,7 @@ fn a_text_that_is_no_document_is_refused_with_its_line() {
 fn keys_are_known_given_once_and_complete() {
     check(
         "\nsubnet: []",
-        "t.yaml:2: unknown key \"subnet\"; use one of subnets, subnets_fallback, app_protocols, connection_types, \
+        "t.yaml:2: unknown key \"subnet\"; use one of subnets, subnets_files, subnets_fallback, app_protocols, connection_types, \
          tcp, drops, labels, metrics, histograms, views, limits, collect, otlp",
     );
     check(
@@ -70,7 +70,7 @@ fn keys_are_known_given_once_and_complete() {
     );
     check(
         "? |\n  a`, expected `b\n: 1",
-        "t.yaml:1: unknown key \"a`, expected `b\\n\"; use one of subnets, subnets_fallback, app_protocols, \
+        "t.yaml:1: unknown key \"a`, expected `b\\n\"; use one of subnets, subnets_files, subnets_fallback, app_protocols, \
          connection_types, tcp, drops, labels, metrics, histograms, views, limits, collect, otlp",
     );
 }
