@@ -26,8 +26,6 @@ pub struct Subnets {
     /// In the order of the file, each with the id of its subnet.
     networks: Vec<(IpNet, u32)>,
     fallback: Fallback,
-    /// How many of the networks are those that are built in: files may name them.
-    built_in: usize,
 }
 
 /// What an address outside all named networks is called.
@@ -67,7 +65,6 @@ impl Subnets {
             subnets.names.push((*name).to_owned());
             subnets.networks.extend(networks.iter().map(|network| (*network, id)));
         }
-        subnets.built_in = subnets.networks.len();
         subnets
     }
 
@@ -76,7 +73,6 @@ impl Subnets {
             names: Vec::new(),
             networks: Vec::new(),
             fallback: Fallback::Name("internet".to_owned()),
-            built_in: 0,
         }
     }
 

@@ -72,8 +72,8 @@ fn numbers_have_a_form_and_a_range() {
         );
     }
     for (text, fault) in [
-        ("0", "is out of range; allowed are 1 to 400000"),
-        ("400001", "is out of range; allowed are 1 to 400000"),
+        ("0", "is out of range; allowed are 1 to 1000000"),
+        ("1000001", "is out of range; allowed are 1 to 1000000"),
         ("none", digits),
     ] {
         number("limits: {subnets: ", "}", text, "limits.subnets", fault);

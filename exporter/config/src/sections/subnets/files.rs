@@ -129,13 +129,16 @@ impl SubnetFiles {
 
 /// Adds the networks of files, one after the other, to those of a configuration; `most` in all.
 pub(crate) fn join(subnets: &mut Subnets, files: &[PathBuf], most: usize) -> Result<(), ConfigError> {
+    // A file that names a network that is built in means it.
+    let is_built_in = subnets.networks == Subnets::built_in().networks;
+    let built_in = if is_built_in { subnets.networks.len() } else { 0 };
     let mut joining = Joining {
         most,
         ids: (0..).zip(&subnets.names).map(|(id, name)| (name.clone(), id)).collect(),
         own: subnets
             .networks
             .iter()
-            .skip(subnets.built_in)
+            .skip(built_in)
             .map(|(network, _)| *network)
             .collect(),
         places: HashMap::new(),
@@ -146,11 +149,10 @@ pub(crate) fn join(subnets: &mut Subnets, files: &[PathBuf], most: usize) -> Res
         joining.read(number, path)?;
     }
     let Joining { places, subnets, .. } = joining;
-    // A file that names a network that is built in means it.
     let mut index = 0;
     subnets.networks.retain(|(network, _)| {
         index += 1;
-        index > subnets.built_in || !places.contains_key(network)
+        index > built_in || !places.contains_key(network)
     });
     Ok(())
 }
@@ -188,21 +190,14 @@ impl Joining<'_> {
             .from_reader(bytes);
         let mut record = csv::StringRecord::new();
         loop {
-            let line = u32::try_from(reader.position().line()).unwrap_or(u32::MAX);
             let is_record = reader.read_record(&mut record).map_err(|error| {
-                let line = error.position().map_or(u64::from(line), csv::Position::line);
-                ConfigError::at(
-                    path,
-                    usize::try_from(line).ok(),
-                    "the line is not CSV in UTF-8; save it as such",
-                )
+                let line = error.position().and_then(|at| usize::try_from(at.line()).ok());
+                ConfigError::at(path, line, "the line is not CSV in UTF-8; save it as such")
             })?;
             if !is_record {
                 return Ok(());
             }
-            let line = record
-                .position()
-                .map_or(line, |at| u32::try_from(at.line()).unwrap_or(u32::MAX));
+            let line = last_line(bytes, reader.position());
             let wrong = |what: String| ConfigError::at(path, Some(line as usize), what);
             let (Some(network), Some(name), None) = (record.get(0), record.get(1), record.get(2)) else {
                 return Err(wrong(
@@ -278,6 +273,13 @@ impl Joining<'_> {
         self.subnets.networks.push((network, id));
         Ok(())
     }
+}
+
+/// The line that was read last, when the reader is at this position: lines without a record are not told.
+fn last_line(bytes: &[u8], at: &csv::Position) -> u32 {
+    let byte = usize::try_from(at.byte()).unwrap_or(usize::MAX);
+    let ended = byte.checked_sub(1).and_then(|last| bytes.get(last)) == Some(&b'\n');
+    u32::try_from(at.line().saturating_sub(ended.into())).unwrap_or(u32::MAX)
 }
 
 /// Where a network stands.
