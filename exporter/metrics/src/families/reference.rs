@@ -12,7 +12,8 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          Made from the metric table (`exporter/metrics/src/families/table.rs`) by `make docs`; do not edit.\n\n\
-         A counter never falls while the exporter runs. A histogram has one classic bucket per power of two. A metric whose \
+         A counter never falls while the exporter runs. A histogram has classic buckets whose bounds are powers of two, those that \
+         the configuration names (`histograms`). A metric whose \
          kernel program or field is missing is left out, and `tcpvitals doctor` says why. The metrics `tcpvitals_otlp_*` \
          are there while there is a receiver to push to.\n\n\
          `/metrics` answers in the format that the Accept header likes best: Prometheus protobuf, OpenMetrics 1.0, or, for \
@@ -20,8 +21,8 @@ pub fn markdown() -> String {
          - Histograms have native buckets beside the classic ones, four per power of two (schema 2) for `tcp_rtt_seconds`, one \
          (schema 0) for the others. What exceeds their last bound is in the bucket of infinity, and as it is in the sum: a \
          quantile that falls there is infinite by the native buckets, the last bound by the classic ones.\n\
-         - Counters have the time at which they began, which for all of them is the start of the exporter: a series that appears \
-         later was 0 until then. Histograms have none, because such a time, once it is an hour old, ends Prometheus 3.2 to 3.5 \
+         - Counters have the time at which they began: when the kernel first counted under their labels, or the start of the exporter. \
+         Histograms have none, because such a time, once it is an hour old, ends Prometheus 3.2 to 3.5 \
          that has both features below (prometheus/prometheus#16318). OpenMetrics would say it in a line `_created` for each \
          series, which databases keep as one more; here it has none.\n\n\
          Prometheus asks for protobuf with `--enable-feature=native-histograms` or `created-timestamp-zero-ingestion`, and keeps \
