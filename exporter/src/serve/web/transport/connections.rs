@@ -97,7 +97,7 @@ impl Connections {
                     format_args!("a peer has {per_peer} connections, as many as limits.connections_per_peer allows");
                 self.report.refuse(why, peer, limit);
             } else {
-                let limit = format_args!("all {most} connections are taken; the longest idle one is closed");
+                let limit = format_args!("all {most} connections are taken; another one is closed");
                 self.report.refuse(why, peer, limit);
             }
         }

@@ -13,12 +13,18 @@ use super::{
 const OLDEST: Duration = YOUNG;
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// With so many that have said nothing and are about to be old enough to go, those that have said something stay: who comes waits for
+/// [`YOUNG`] at most. With fewer, whoever opens some now and then would keep others waiting for more.
+pub(super) const MANY_SILENT: usize = 128;
+
 /// The order of a moment.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     made: Option<Instant>,
     /// Who goes first is last.
     turns: Vec<(Rank, Reverse<u64>)>,
+    /// There were [`MANY_SILENT`].
+    soon: bool,
 }
 
 impl Order {
@@ -39,9 +45,10 @@ impl Order {
 
     fn make(&mut self, entries: &BTreeMap<u64, Entry>, shares: &Shares, now: Instant) {
         self.made = Some(now);
-        let strangers = entries
-            .iter()
-            .filter(|(_, entry)| entry.is_strange() && !entry.is_young(now));
+        let strangers = || entries.iter().filter(|(_, entry)| entry.is_strange());
+        let silent = strangers().filter(|(_, entry)| entry.is_silent() && entry.is_young(now));
+        self.soon = silent.count() >= MANY_SILENT;
+        let strangers = strangers().filter(|(_, entry)| !entry.is_young(now));
         self.turns.clear();
         self.turns
             .extend(strangers.map(|(number, entry)| (entry.rank(now, shares.of(entry.peer)), Reverse(*number))));
@@ -56,7 +63,8 @@ impl Order {
                 && entry.rank(now, shares.of(entry.peer)) >= *rank
                 && !entry.is_found_asking(now)
             {
-                return Some(*number);
+                let stays = self.soon && !entry.is_silent() && !entry.rows;
+                return (!stays).then_some(*number);
             }
             self.turns.pop();
         }

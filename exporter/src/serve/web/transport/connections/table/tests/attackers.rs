@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::serve::web::transport::connections::{
     ending::Unread,
-    table::entry::{FEW, FRESH, YOUNG},
+    table::{
+        entry::{FEW, FRESH, YOUNG},
+        order::MANY_SILENT,
+    },
 };
 
 /// The places of strangers.
@@ -189,7 +192,7 @@ fn whoever_has_just_said_something_does_not_go_for_a_flood_of_silent_ones() {
     run.table.heard(honest, run.now);
     let request = run.table.begin(honest, run.now);
     run.table.answer(honest, request, None, run.now + STEP);
-    let (end, mut taken) = (run.now + FRESH, 0);
+    let (end, mut taken) = (run.now + 5 * FRESH, 0);
     while run.now < end {
         run.now += STEP;
         run.table.leaving = 0;
@@ -199,7 +202,29 @@ fn whoever_has_just_said_something_does_not_go_for_a_flood_of_silent_ones() {
         }
         assert!(run.is_open(honest), "closed {:?} before the end", end - run.now);
     }
-    assert!(taken > 2 * PLACES, "only {taken} were taken in");
+    assert!(taken > 10 * PLACES, "only {taken} were taken in");
+}
+
+#[test]
+fn a_few_silent_ones_keep_no_place_for_others() {
+    for (silent, rows, goes) in [
+        (MANY_SILENT - 1, false, true),
+        (MANY_SILENT, false, false),
+        (MANY_SILENT, true, true),
+    ] {
+        let mut run = Run::new();
+        let idle = run.idle(peer(0));
+        run.table.presses(idle, rows, run.now);
+        run.now += FRESH;
+        for _ in 0..silent {
+            run.table.admit(peer(1), MOST, run.now);
+        }
+        assert_eq!(
+            run.first_stranger(),
+            goes.then_some(idle),
+            "{silent} silent ones, {rows}"
+        );
+    }
 }
 
 #[test]
