@@ -1,9 +1,13 @@
 //! Whether files have changed. What counts is what is in them, not when or how it came there.
-//! It must never be asked where somebody waits for an answer: it reads every file whole. From whoever re-reads files.
+//! It must never be asked where somebody waits for an answer: it reads every file whole that somebody may have written. From whoever
+//! re-reads files.
 
+use crate::lifecycle::clock::since_1970;
 use ring::digest::{Context, SHA256};
 use std::{
+    fs,
     io::{self, ErrorKind, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -12,22 +16,75 @@ use tcpvitals_config::file::files;
 
 /// Files as they were when somebody looked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Watched(Vec<(PathBuf, u64, Print)>);
+pub struct Watched(Vec<Look>);
+
+/// A file as it was.
+#[derive(Clone, Debug)]
+struct Look {
+    path: PathBuf,
+    /// Most bytes that are looked at.
+    most: u64,
+    /// What says that nobody has written since.
+    stamp: Option<Stamp>,
+    print: Print,
+}
+
+impl Look {
+    fn at(path: PathBuf, most: u64) -> Self {
+        // Before it is read: whoever writes meanwhile changes the next stamp.
+        let stamp = Stamp::of(&path);
+        let print = print(&path, most);
+        Self {
+            path,
+            most,
+            stamp,
+            print,
+        }
+    }
+
+    /// The same file now. It is read only if somebody may have written.
+    fn again(&self) -> Self {
+        if self.stamp.is_some() && self.stamp == Stamp::of(&self.path) {
+            self.clone()
+        } else {
+            Self::at(self.path.clone(), self.most)
+        }
+    }
+}
+
+impl PartialEq for Look {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, self.print) == (&other.path, other.print)
+    }
+}
+
+impl Eq for Look {}
+
+/// What a write to a file changes in any case: device, inode, length and time of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp(u64, u64, u64, (i64, i64));
+
+impl Stamp {
+    /// None of a file that was changed a moment ago: the next change may have the same time.
+    fn of(path: &Path) -> Option<Self> {
+        const MOMENT: Duration = Duration::from_secs(2);
+        let metadata = fs::metadata(path).ok()?;
+        let changed = Duration::from_secs(metadata.ctime().try_into().ok()?);
+        let settled = since_1970().checked_sub(changed).is_some_and(|age| age > MOMENT);
+        let time = (metadata.ctime(), metadata.ctime_nsec());
+        settled.then_some(Self(metadata.dev(), metadata.ino(), metadata.len(), time))
+    }
+}
 
 impl Watched {
     /// Files as they are now, each of at most so many bytes. Blocks.
     pub fn look(paths: impl IntoIterator<Item = PathBuf>, most: u64) -> Self {
-        let look = |path: PathBuf| {
-            let print = print(&path, most);
-            (path, most, print)
-        };
-        Self(paths.into_iter().map(look).collect())
+        Self(paths.into_iter().map(|path| Look::at(path, most)).collect())
     }
 
     /// The same files as they are now. Blocks.
     pub fn look_again(&self) -> Self {
-        let look = |(path, most, _): &(PathBuf, u64, Print)| (path.clone(), *most, print(path, *most));
-        Self(self.0.iter().map(look).collect())
+        Self(self.0.iter().map(Look::again).collect())
     }
 
     /// Whether they are others now, and nobody is writing any more. Blocks.
@@ -45,7 +102,7 @@ impl Watched {
 
     /// Whether it is these files that it knows.
     pub fn are_of(&self, paths: &[PathBuf]) -> bool {
-        self.0.iter().map(|(path, ..)| path).eq(paths)
+        self.0.iter().map(|look| &look.path).eq(paths)
     }
 
     /// These files and others.
