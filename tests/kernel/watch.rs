@@ -1,6 +1,6 @@
 //! Files that change are read again: by their bytes, whatever changes them and however.
 
-use std::fs::{create_dir, read, rename, write};
+use std::fs::{create_dir, read, remove_file, rename, write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread::sleep;
@@ -12,6 +12,9 @@ use tests::exporter::{Exporter, Launch};
 use tests::machine::certificates::Authority;
 use tests::machine::turn;
 use tests::machine::wait::until;
+use tests::net::pair::Pair;
+use tests::net::subnet::{Family, SERVER};
+use tests::net::traffic::Flow;
 
 /// Two looks at a file, and more.
 const SOME_LOOKS: Duration = Duration::from_secs(6);
@@ -110,5 +113,58 @@ fn without_the_flag_only_keys_and_certificates_are_followed() -> Result<()> {
     write(path("config.yaml"), "{}")?;
     sleep(SOME_LOOKS);
     assert_eq!(reloads(&exporter), 0, "{}", exporter.stderr());
+    Ok(())
+}
+
+#[test]
+fn files_of_networks_are_followed_when_they_change_come_and_go() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let folder = TempDir::new()?;
+    let config = folder.path().join("config.yaml");
+    write(
+        &config,
+        "{subnets: [], subnets_files: [\"*.csv\"], collect: {max_age: 1ms}}\n",
+    )?;
+    let [first, second, third, _] = pair.subnet()?.v4(SERVER).octets();
+    let (wide, narrow) = (
+        format!("{first}.{second}.0.0/16"),
+        format!("{first}.{second}.{third}.0/24"),
+    );
+    write(folder.path().join("a.csv"), format!("cidr,name\n{wide},far\n"))?;
+    let exporter = Launch::new("")
+        .config_at(&config)
+        .arguments(&["--config.watch"])
+        .start()?;
+    let opened = || {
+        Flow::open(&pair, Family::V4, 443)?.finish()?;
+        exporter
+            .scrape()?
+            .by("tcpvitals_tcp_connections_opened_total", "subnet", &[])
+    };
+    assert_eq!(opened()?.get("far"), Some(&2.0));
+
+    write(folder.path().join("b.csv"), format!("{narrow},\"near, by\"\n"))?;
+    wait_for_reload(&exporter, 1)?;
+    assert_eq!(opened()?.get("near, by"), Some(&2.0));
+
+    write(folder.path().join("b.csv"), format!("{narrow},next\n"))?;
+    wait_for_reload(&exporter, 2)?;
+    assert_eq!(opened()?.get("next"), Some(&2.0));
+
+    // Wrong in its second line: named, and nothing changes.
+    write(folder.path().join("b.csv"), format!("{narrow},other-name\nnowhere,x\n"))?;
+    until("the log to say what is wrong", || {
+        Ok(exporter
+            .stderr()
+            .contains("b.csv:2: \"nowhere\" is not a network")
+            .then_some(()))
+    })?;
+    assert_eq!(opened()?.get("next"), Some(&4.0));
+
+    remove_file(folder.path().join("b.csv"))?;
+    wait_for_reload(&exporter, 3)?;
+    let opened = opened()?;
+    assert_eq!([opened.get("far"), opened.get("next")], [Some(&4.0), Some(&4.0)]);
     Ok(())
 }
