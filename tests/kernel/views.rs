@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tests::exporter::exposition::{Exposition, Format, parse, protobuf};
 use tests::exporter::scrape::Scrape;
-use tests::exporter::{Exporter, Launch, PROMETHEUS_TEXT, PROTOBUF, start};
+use tests::exporter::{Exporter, Launch, PROMETHEUS_TEXT, PROTOBUF, free_address, run, start};
 use tests::machine::turn;
 use tests::net::pair::Pair;
 use tests::net::subnet::{Family, Subnet, config};
 use tests::net::traffic::Flow;
+use tests::readers::openapi;
 
 const VIEWS: &str = "\
 collect: {max_age: 1h}
@@ -134,5 +136,55 @@ fn a_reload_changes_views_and_refuses_names_that_no_metric_has() -> Result<()> {
         "{refused:?}"
     );
     assert_eq!(status("/metrics/b")?, 200);
+    Ok(())
+}
+
+#[test]
+fn the_command_says_what_labels_and_metrics_of_a_running_exporter_cost() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    // All that follows is said of one snapshot.
+    let config = pair.config().replace("max_age: 1ms", "max_age: 1h");
+    let exporter = Launch::new(config.as_str())
+        .arguments(&["--web.enable-lifecycle"])
+        .start()?;
+    Flow::open(&pair, Family::V4, 443)?.exchange(1_000, 1_000)?;
+    exporter.reload(&config)?;
+    let url = format!("http://{}", exporter.address());
+    let json = run(&["cardinality", "--from", &url, "--output", "json"])?;
+    assert_eq!(json.code, Some(0), "{json:?}");
+    let cost: Value = serde_json::from_str(&json.stdout)?;
+    openapi::require(&cost, "Cardinality")?;
+    let role = |label: &&Value| label["label"] == "role" && label["of"] == "tcp";
+    let labels = cost["labels"].as_array().context("no labels")?;
+    let role = labels.iter().find(role).context("no label role")?;
+    let number = |key: &str| role[key].as_u64().unwrap_or_default();
+    // Both ends are ours, and differ in nothing else.
+    assert!(number("without") < number("label_sets"), "{role}");
+    let lines = exporter.get("/metrics", PROMETHEUS_TEXT)?.body;
+    let lines = lines.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(cost["lines"], lines);
+
+    let text = run(&["cardinality", "--from", &url])?;
+    assert!(
+        text.stdout.contains("WITHOUT IT") && text.stdout.contains("tcpvitals_tcp_rtt_seconds"),
+        "{text:?}"
+    );
+    for (from, code, says) in [
+        (
+            format!("http://{}", free_address()?),
+            1,
+            "is an exporter running there?",
+        ),
+        (
+            "localhost:10717".to_owned(),
+            2,
+            "write for example http://127.0.0.1:10717",
+        ),
+    ] {
+        let refused = run(&["cardinality", "--from", &from])?;
+        assert_eq!(refused.code, Some(code), "{refused:?}");
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    }
     Ok(())
 }
