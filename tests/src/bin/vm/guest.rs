@@ -36,9 +36,9 @@ const LAST_WORDS: usize = 3000;
 /// What a guest is given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
-    /// Virtual processors.
+    /// Virtual processors that the kernel starts.
     pub(crate) processors: u32,
-    /// Those that it may get, these included.
+    /// Those that it could start.
     pub(crate) possible: u32,
     /// MiB.
     pub(crate) memory: u32,
@@ -138,8 +138,8 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
     // What a kernel does not know it puts into the environment of its first process: that is for init.sh.
     let command_line = format!(
         "console={line} panic=-1 oops=panic quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on \
-         job_line={job_line} {boot} {}",
-        kernel.boot
+         maxcpus={} job_line={job_line} {boot} {}",
+        machine.processors, kernel.boot
     );
     Command::new(qemu)
         .args([
@@ -152,16 +152,7 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
             "none",
         ])
         .args(["-M", model, "-accel", "tcg,thread=multi", "-cpu", &kernel.cpu])
-        .args([
-            "-smp",
-            // Each in a socket of its own: of a socket where some are, Linux expects no more to come.
-            &format!(
-                "{},sockets={},cores=1,maxcpus={1}",
-                machine.processors, machine.possible
-            ),
-            "-m",
-            &machine.memory.to_string(),
-        ])
+        .args(["-smp", &machine.possible.to_string(), "-m", &machine.memory.to_string()])
         .args(CARDS)
         .arg("-kernel")
         .arg(vmlinux)

@@ -64,7 +64,7 @@ struct Run {
     /// Virtual processors of a guest
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     processors: u32,
-    /// Processors that a guest may get, though it has fewer
+    /// Processors that a guest could start; without it none but those that it does
     #[arg(long, value_name = "NUMBER")]
     possible: Option<u32>,
     /// Show what the guests say

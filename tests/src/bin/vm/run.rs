@@ -138,7 +138,7 @@ fn decompressed(unpacked: &Unpacked, folder: &Path) -> Result<PathBuf> {
 fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
     let machine = Machine {
         processors: arguments.processors,
-        possible: arguments.possible.unwrap_or(arguments.processors),
+        possible: arguments.possible.unwrap_or(0).max(arguments.processors),
         memory: 1024,
         limit: Duration::from_secs(7200),
     };
