@@ -30,9 +30,9 @@ use core::{
     slice::from_raw_parts,
 };
 
-/// Sends a packet that is dropped at `location` for `reason`.
+/// Sends a packet that is dropped at `location` for `reason`; `said` is the reason of `kfree_skb`.
 #[inline(always)]
-pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direction, run: Run) {
+pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction, run: Run) {
     let Some(offsets) = packet.offsets() else { return };
     let beginning = offsets.beginning();
     let ethertype = if beginning.has_header { packet.ethertype() } else { 0 };
@@ -50,7 +50,7 @@ pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, direction: Direct
         location,
         reason,
         protocol,
-        way: Site::way_of(direction, packet::marks(packet, reason, direction, protocol)),
+        way: Site::way_of(direction, packet::marks(packet, said, direction, protocol)),
         ..site_of_device(packet, direction)
     };
     // SAFETY: a member of the map value of this CPU.

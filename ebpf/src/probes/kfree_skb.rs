@@ -48,26 +48,27 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
         return;
     };
     let location = context.arg(1);
-    let reason = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
-    let Some(reason) = notes::reason_of(packet, reason) else {
+    let said = if HAS_DROP_REASON.is_set() { context.arg(2) } else { 0 };
+    let Some(reason) = notes::reason_of(packet, said) else {
         return;
     };
-    let direction = packet::direction(packet, reason);
+    // By what `kfree_skb` says: that a queue has dropped it, whatever the queue says besides.
+    let direction = packet::direction(packet, said);
     if HAS_PACKETS.is_set() {
-        capture::send(packet, location, reason, direction, run);
+        capture::send(packet, location, reason, said, direction, run);
         return;
     }
     if packet.received_through() == 0 {
         count_for_flow(packet);
     } else if HAS_RECEIVING_SOCKET.is_set() {
-        count_for_listener(context, packet, reason);
+        count_for_listener(context, packet, said);
     }
-    drops::count(&key(packet, location, reason, direction), packet.length(), run);
+    drops::count(&key(packet, location, reason, said, direction), packet.length(), run);
 }
 
-/// Under which labels a packet is counted.
+/// Under which labels a packet is counted for `reason`; `said` is that of `kfree_skb`.
 #[inline(always)]
-fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> DropKey {
+fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction) -> DropKey {
     let skipped = SETTINGS.get(0).map_or(0, |settings| settings.skipped_of_drops as u8);
     let (protocol, subnet) = if skipped & skip::HEADERS != 0 {
         (Protocol::Other as u8, SubnetKey::NONE)
@@ -96,7 +97,7 @@ fn key(packet: SkBuff, location: u64, reason: u32, direction: Direction) -> Drop
         direction: direction as u8,
         connection,
         skipped,
-        marks: packet::marks(packet, reason, direction, protocol),
+        marks: packet::marks(packet, said, direction, protocol),
         padding: [0; 3],
     }
 }

@@ -23,11 +23,13 @@ const EACH: Benign = Benign::NoneOr(FOREIGN as u64);
 pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     // Echo.
     activity("ping over a raw socket", echo::raw),
-    activity("ping over a raw socket beside other raw sockets", echo::raw_beside_raw).benign(Benign::Most(30)),
+    // Each question and answer once, and twenty copies.
+    activity("ping over a raw socket beside other raw sockets", echo::raw_beside_raw).benign(Benign::Most(40)),
     activity("ping over a ping socket", echo::datagram),
     activity("ping without data and with a full packet", echo::empty_and_full),
-    activity("ping of many fragments over a raw socket", echo::in_fragments).benign(Benign::Most(12)),
-    activity("ping of many fragments over a ping socket", echo::datagram_in_fragments).benign(Benign::Most(12)),
+    // Each question and answer once, and no fragment.
+    activity("ping of many fragments over a raw socket", echo::in_fragments).benign(Benign::Most(24)),
+    activity("ping of many fragments over a ping socket", echo::datagram_in_fragments).benign(Benign::Most(24)),
     activity("ping of an own address", echo::oneself),
     // Datagrams.
     activity("DNS", datagrams::dns).benign(Benign::None),
@@ -79,7 +81,9 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("a sniffer that is too slow", options::slow_sniffer),
     // Where sniffers are of no namespace until a packet comes, those of the server are also offered what the client sends.
     activity("sniffers that share", options::fanout).benign(Benign::Most(60)),
-    activity("a fragment that comes twice", options::fragments_twice).benign(Benign::Most(1)),
+    // Without that reason it is freed as what is wrong with a fragment is.
+    activity("a fragment that comes twice", options::fragments_twice)
+        .needs(&[TypeName("SKB_DROP_REASON_DUP_FRAG")]).lacks(&["6.1"]).benign(Benign::Most(1)),
     activity("a filter that copies to another device", options::copied)
         .needs(&[Ruleset("table netdev probe {\n chain c {\n type filter hook ingress device veth0 priority 0;\n dup to \"veth0\"\n }\n}\n")])
         .benign(Benign::Most(2000)),

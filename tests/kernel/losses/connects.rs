@@ -84,6 +84,8 @@ pub(super) fn route_gone(stage: &Stage, family: Family, reason: &'static [&'stat
     const DATA: usize = 100;
     /// Of TCP, with timestamps.
     const HEADER: u64 = 32;
+    /// Until the data have been sent again.
+    const AWAY: Duration = Duration::from_millis(1200);
     let flow = Flow::open(&stage.pair, family, 80)?;
     let [before, _] = stage.at_rest()?;
     let device = tests::net::pair::DEVICE;
@@ -93,6 +95,7 @@ pub(super) fn route_gone(stage: &Stage, family: Family, reason: &'static [&'stat
     };
     stage.client().ip(&[format!("route del {network} dev {device}")])?;
     send(&flow.client, DATA)?;
+    sleep(AWAY);
     stage.client().ip(&[format!("route add {network} dev {device}")])?;
     receive(&flow.server, DATA)?;
     let [client, _] = stage.at_rest()?;

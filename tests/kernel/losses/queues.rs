@@ -71,16 +71,21 @@ pub(super) fn full_tun(stage: &Stage) -> Result<Told> {
     .because(&["FULL_RING"])]))
 }
 
-/// The other end of the cable is not up.
+/// The other end of the cable is not up, and the kernel has taken the device's queue away, which it does some time later.
 pub(super) fn no_carrier(stage: &Stage) -> Result<Told> {
     stage.server().ip(&[format!("link set dev {DEVICE} down")])?;
+    until("the device to be down", || {
+        let device = stage.client().exec(&format!("ip link show dev {DEVICE}"))?;
+        Ok((!device.contains("state UP")).then_some(()))
+    })?;
     send_datagrams(stage.client(), stage.to(Family::V4, 9), 5, 100)?;
     Ok(Told::drops([Dropped::sent(
         stage,
         "error",
         5,
         5 * (100 + headers(Family::V4)),
-    )]))
+    )
+    .because(&["QDISC_DROP"])]))
 }
 
 /// A neighbour that does not answer: some datagrams wait for it, and each of them is answered by an ICMP message when it is given

@@ -288,7 +288,7 @@ pub(super) fn too_far(stage: &Stage) -> Result<Told> {
         stage,
         |listener| set_option(listener, libc::IPPROTO_IP, libc::IP_MINTTL, 255),
         "TcpExtTCPMinTTLDrop",
-        &["TCP_MINTTL", "NOT_SPECIFIED"],
+        &["TCP_MINTTL"],
     )
 }
 

@@ -48,7 +48,8 @@ pub(super) const LOSSES: &[Entry<Loss>] = &[
     loss("half-open connections that are reset", sockets::half_open_resets).needs(&[Tun, TypeName(RECEIVER)]).lacks(&["6.1"]),
     loss("a listener whose queue is full", sockets::full_listener).needs(&[TypeName(RECEIVER)]).lacks(&["6.1"]),
     loss("a SYN without the signature that is asked for", sockets::unsigned).needs(&[TypeName("tcp_md5sig_info")]),
-    loss("a SYN that has come too far", sockets::too_far),
+    // Without that reason it is freed as what a TIME-WAIT socket has answered is.
+    loss("a SYN that has come too far", sockets::too_far).needs(&[TypeName("SKB_DROP_REASON_TCP_MINTTL")]).lacks(&["6.1"]),
     // Headers that are wrong.
     loss("a wrong checksum of IPv4", headers::wrong_checksum),
     loss("a wrong version in IPv4", headers::wrong_version),
