@@ -77,6 +77,9 @@ pub mod mark {
     pub const NO_CARRIER: u8 = 1 << 4;
     /// A neighbor advertisement (RFC 4861). Only where the kernel gives no reason.
     pub const NEIGHBOR: u8 = 1 << 5;
+    /// The route of the packet says no (`dst_entry.error`): it is of type prohibit or unreachable. Only where the kernel's reason is
+    /// that there is no route.
+    pub const REFUSED: u8 = 1 << 6;
     /// This kernel's reason also stands for what newer kernels call by another name. Set by user space, which knows the names.
     pub const COARSE: u8 = 1 << 7;
 }

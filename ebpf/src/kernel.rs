@@ -1015,16 +1015,29 @@ impl SkBuff {
         }
     }
 
-    /// The device of the packet's route, `_skb_refdst->dev`.
+    /// The packet's route, `_skb_refdst` without its flags.
     #[inline(always)]
-    pub(crate) fn route_device(self) -> Option<Device> {
+    fn route(self) -> Option<u64> {
         /// `SKB_DST_NOREF` and the bit above it: flags in the low bits of the pointer.
         const FLAGS: u64 = 3;
         // SAFETY: a member of `struct sk_buff`.
         let route = unsafe { load(self.0, &SK_BUFF_REFDST) }? & !FLAGS;
-        if route == 0 {
-            return None;
-        }
+        if route == 0 { None } else { Some(route) }
+    }
+
+    /// Whether the packet's route is of type prohibit or unreachable. A route that is none has another error.
+    #[inline(always)]
+    pub(crate) fn is_refused_by_route(self) -> bool {
+        /// `-EACCES` and `-EHOSTUNREACH`.
+        const REFUSALS: [u16; 2] = [(-13_i16).cast_unsigned(), (-113_i16).cast_unsigned()];
+        let error = || address_at(self.route()? + DST_ENTRY_ERROR.offset()? as u64);
+        error().is_some_and(|error| error as u16 == REFUSALS[0] || error as u16 == REFUSALS[1])
+    }
+
+    /// The device of the packet's route, `_skb_refdst->dev`.
+    #[inline(always)]
+    pub(crate) fn route_device(self) -> Option<Device> {
+        let route = self.route()?;
         if let Some(route) = cast(route, &TYPE_DST_ENTRY) {
             // SAFETY: a typed pointer from `struct dst_entry` to `struct net_device`.
             return unsafe { load_pointer(route, &DST_ENTRY_DEV) }.map(Device::Typed);

@@ -137,6 +137,7 @@ macro_rules! kernel_fields {
             SKB_SHARED_INFO_GSO_SEGS: u16 = "skb_shared_info" . "gso_segs";
 
             DST_ENTRY_DEV: u64 = "dst_entry" . "dev";
+            DST_ENTRY_ERROR: u16 = "dst_entry" . "error";
             NET_DEVICE_IFINDEX: u32 = "net_device" . "ifindex";
             NET_DEVICE_TYPE: u16 = "net_device" . "type";
             NET_DEVICE_FLAGS: u32 = "net_device" . "flags";
@@ -235,6 +236,10 @@ macro_rules! kernel_facts {
             REASON_QDISC_DROP;
             /// Number of the drop reason `DEV_READY`.
             REASON_DEV_READY;
+            /// Number of the drop reason `IP_INNOROUTES`.
+            REASON_IP_INNOROUTES;
+            /// Number of the drop reason `IP_OUTNOROUTES`.
+            REASON_IP_OUTNOROUTES;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
             /// Number of the drop reason `TCP_FLAGS`.

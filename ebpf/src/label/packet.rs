@@ -3,7 +3,10 @@
 
 use crate::kernel::{
     Device, SkBuff,
-    offsets::{Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
+    offsets::{
+        Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NOT_SPECIFIED,
+        REASON_QDISC_DROP, REASON_XDP,
+    },
     words_at,
 };
 use common::{
@@ -77,6 +80,9 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         }
     } else if is(reason, &REASON_DEV_READY) && is_said_by_the_stack(packet, protocol) {
         marks |= mark::OTHERS;
+    } else if (is(reason, &REASON_IP_INNOROUTES) || is(reason, &REASON_IP_OUTNOROUTES)) && packet.is_refused_by_route()
+    {
+        marks |= mark::REFUSED;
     }
     veiled(marks as u32, packet.length() as u64) as u8
 }

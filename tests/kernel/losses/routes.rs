@@ -126,8 +126,7 @@ pub(super) fn no_route(stage: &Stage, family: Family, counter: &str) -> Result<T
     told(stage, &before, counter, "error", 100 + headers(family))
 }
 
-/// A route of the router that says no, which the kernel does not count over IPv4. Over IPv6 it is for it as if there were no route,
-/// but for one that prohibits, which has a function of its own.
+/// A route of the router that says no, which the kernel does not count over IPv4. Over IPv6 it counts it as if there were no route.
 pub(super) fn refused_by_a_route(stage: &Stage, family: Family, route: &str) -> Result<Told> {
     let before = router(stage)?;
     let network = match family {
@@ -138,8 +137,7 @@ pub(super) fn refused_by_a_route(stage: &Stage, family: Family, route: &str) -> 
     sent(stage, family, stage.subnets[2].address(family, 9), 64, 100)?;
     let each = 100 + headers(family);
     if family == Family::V6 && route != "blackhole" {
-        let class = if route == "prohibit" { "policy" } else { "error" };
-        return told(stage, &before, "Ip6InNoRoutes", class, each);
+        return told(stage, &before, "Ip6InNoRoutes", "policy", each);
     }
     stage.at_rest()?;
     let lost = u64::from(COUNT);

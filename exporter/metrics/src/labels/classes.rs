@@ -41,9 +41,10 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "nf_hook_slow*", 0, Class::Policy),
     ("NOT_SPECIFIED", "run_lwt_bpf*", 0, Class::Policy),
     ("NOT_SPECIFIED", "input_action_end_bpf", 0, Class::Policy),
-    // A route that says no: of type blackhole, prohibit or unreachable. Over IPv6 the last is as if there were no route.
-    ("IP_INNOROUTES", "ip6_pkt_prohibit*", 0, Class::Policy),
-    ("IP_OUTNOROUTES", "ip6_pkt_prohibit*", 0, Class::Policy),
+    // A route that says no: of type blackhole, prohibit or unreachable. Over IPv6 the last two are for the kernel as if there were no
+    // route.
+    ("IP_INNOROUTES", "*", mark::REFUSED, Class::Policy),
+    ("IP_OUTNOROUTES", "*", mark::REFUSED, Class::Policy),
     ("NOT_SPECIFIED", "ip_error", 0, Class::Policy),
     ("NOT_SPECIFIED", "dst_discard*", 0, Class::Policy),
     // What ends a stream has no data: TCP has used it.
@@ -340,7 +341,11 @@ mod tests {
             check("", reason, location, Class::Benign);
         }
         check("", "NO_SOCKET", "__udp4_lib_rcv", Class::Error);
-        check("", "IP_INNOROUTES", "ip6_pkt_prohibit", Class::Policy);
+        check_marked(
+            "IP_INNOROUTES",
+            "ip6_pkt_drop",
+            &[(0, Class::Error), (mark::REFUSED, Class::Policy)],
+        );
         check("", "IP_INNOROUTES", "ip6_pkt_discard", Class::Error);
     }
 
