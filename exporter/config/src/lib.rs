@@ -13,7 +13,10 @@ pub mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use common::net::connection::{ConnectionType, NamePattern};
 
@@ -43,6 +46,11 @@ use raw::{RawConfig, RawTcp};
 
 /// A configuration file with every key, its default and an example; it means the same as no file.
 pub const SAMPLE: &str = include_str!("sample.yaml");
+
+/// Attributes of the resource that the environment says, and what to warn of.
+pub fn resource_attributes() -> (BTreeMap<String, String>, Option<String>) {
+    sections::otlp::resource::attributes(file::variable)
+}
 
 /// What a value names is looked for where it is known: the names of metrics, and the bounds of their buckets.
 pub type Check = fn(&Config) -> Result<(), Problem>;
@@ -102,7 +110,7 @@ impl Config {
     /// Where and how metrics are pushed, by this configuration and the environment, and what to warn of.
     ///
     /// # Errors
-    /// [`ConfigError`] when the endpoint cannot be one.
+    /// [`ConfigError`] when the file's endpoint does not fit the protocol.
     pub fn otlp_settings(&self) -> Result<(Option<OtlpSettings>, Vec<String>), ConfigError> {
         self.otlp.settings(file::variable)
     }

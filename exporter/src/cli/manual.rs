@@ -97,6 +97,14 @@ fn tail(command: &Command) -> Roff {
             "OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME",
             "Where serve pushes to over OTLP, and as whom; the configuration file wins.",
         ),
+        (
+            "OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER",
+            "Nothing is pushed with true in the first, or with none in the second, whatever the configuration file says.",
+        ),
+        (
+            "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+            "The proxy for pushes with TLS, and the hosts that need none.",
+        ),
     ] {
         roff.control("TP", []);
         roff.text([bold(variable)]).text([roman(meaning)]);

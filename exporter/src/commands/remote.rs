@@ -100,7 +100,7 @@ impl Remote {
         let request = request
             .body(Empty::<Bytes>::new())
             .map_err(|error| self.failed(&error))?;
-        let answer = client::http(false, self.tls.clone()).request(request).await;
+        let answer = client::http(false, self.tls.clone(), None).request(request).await;
         let answer = answer.map_err(|error| self.failed(&causes(&error)))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;

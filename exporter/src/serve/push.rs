@@ -1,12 +1,14 @@
 //! Push over OTLP: the same families as a scrape shows, as OpenTelemetry has them.
 //!
-//! `client` asks a receiver once, `answer` says what its answer means, and `pusher` decides when. It has a thread of its own,
+//! `client` asks a receiver once, `answer` says what its answer means, `hint` what may be wrong, and `pusher` decides when. It has a thread of its own,
 //! so that nothing of it can hold up a scrape.
 
 pub mod answer;
 pub mod client;
+mod hint;
 pub mod pusher;
 pub mod resource;
+mod route;
 pub mod tls;
 
 use crate::{
@@ -48,14 +50,24 @@ pub fn start(
     Ok(ended)
 }
 
-/// Where to push, if anywhere, by a configuration and the environment.
+/// Where to push, if anywhere, by a configuration and the environment. What is wrong with the environment is logged, and nothing
+/// is pushed.
 ///
 /// # Errors
-/// [`ConfigError`] when the endpoint cannot be one, or a file cannot be used.
+/// [`ConfigError`] when the file's endpoint cannot be one, or a file that it names cannot be used.
 pub fn receiver(config: &Config) -> Result<Option<Arc<Receiver>>, ConfigError> {
     let (settings, warnings) = config.otlp_settings()?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(settings.map(Receiver::new).transpose()?.map(Arc::new))
+    let Some(settings) = settings else { return Ok(None) };
+    let is_by_environment = settings.is_by_environment;
+    match Receiver::new(settings) {
+        Ok(receiver) => Ok(Some(Arc::new(receiver))),
+        Err(error) if is_by_environment => {
+            tracing::warn!("OTEL_EXPORTER_OTLP_*: {error}; until then nothing is pushed");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tests::exporter::otlp::{Failure, Recorder, Transport};
-use tests::exporter::{Launch, config_file, run_command, start};
+use tests::exporter::{Launch, start};
 use tests::machine::settings::patience;
 use tests::machine::turn;
 use tests::machine::wait::{timed, until};
@@ -71,7 +71,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
             ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
             (
                 "OTEL_RESOURCE_ATTRIBUTES",
-                "deployment.environment.name=lab,service.name=other,host.name=h1",
+                "deployment.environment.name=lab%2C%201,service.name=other,host.name=h1",
             ),
             ("OTEL_SERVICE_NAME", "vitals"),
         ])
@@ -79,7 +79,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
     let received = recorder.wait_for_another()?;
     for (key, value) in [
         ("service.name", "vitals"),
-        ("deployment.environment.name", "lab"),
+        ("deployment.environment.name", "lab, 1"),
         ("host.name", "h1"),
     ] {
         assert_eq!(received.resource.get(key).map(String::as_str), Some(value));
@@ -117,19 +117,41 @@ fn the_file_wins_over_variables() -> Result<()> {
 }
 
 #[test]
-fn an_endpoint_in_a_variable_that_cannot_be_one_ends_the_start() -> Result<()> {
+fn what_is_wrong_in_a_variable_is_warned_of_and_metrics_are_served() -> Result<()> {
     let _turn = turn::shared()?;
-    let config = config_file("")?;
-    let mut command = std::process::Command::new(tests::exporter::binary()?);
-    command
-        .args(["serve", "--web.listen-address=127.0.0.1:0", "--config.file"])
-        .arg(config.path());
-    let finished = run_command(command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"))?;
-    assert_eq!(finished.code, Some(2), "{finished:?}");
-    assert!(
-        finished.stderr.contains("OTEL_EXPORTER_OTLP_ENDPOINT: \"collector\""),
-        "{finished:?}"
-    );
+    let recorder = Recorder::start()?;
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", recorder.url());
+    let encrypted = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1".to_owned());
+    let variable = |name: &'static str, value: &str| (name, value.to_owned());
+    for (variables, warning) in [
+        (
+            vec![variable("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318")],
+            "write for example http://localhost:4318; until then nothing is pushed",
+        ),
+        (
+            vec![
+                encrypted,
+                variable("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent.pem"),
+            ],
+            "/nonexistent.pem",
+        ),
+        (
+            vec![endpoint.clone(), variable("OTEL_METRICS_EXPORTER", "none")],
+            "OTEL_METRICS_EXPORTER: none, so nothing is pushed over OTLP",
+        ),
+        (
+            vec![endpoint, variable("OTEL_SDK_DISABLED", "true")],
+            "OTEL_SDK_DISABLED: true, so nothing is pushed over OTLP",
+        ),
+    ] {
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let exporter = Launch::new("").variables(&variables).start()?;
+        let scrape = exporter.scrape()?;
+        assert!(!scrape.exposition().families.keys().any(|name| name.contains("otlp")));
+        let (status, told) = exporter.stop(Signal::SIGTERM)?;
+        assert!(status.success() && told.contains(warning), "{status} {told}");
+    }
+    assert!(recorder.requests().is_empty());
     Ok(())
 }
 

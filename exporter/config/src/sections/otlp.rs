@@ -5,6 +5,7 @@
 mod endpoint;
 mod environment;
 mod headers;
+pub(crate) mod resource;
 
 pub use endpoint::Target;
 pub use headers::Headers;
@@ -61,6 +62,8 @@ pub struct OtlpSettings {
     pub temporality: Temporality,
     /// Files with keys and certificates.
     pub tls: Tls,
+    /// Whether variables chose the endpoint or one of these files: then a fault in them must not end the exporter.
+    pub is_by_environment: bool,
 }
 
 /// Files for TLS, in PEM.
@@ -89,18 +92,20 @@ impl Otlp {
             let read = text.as_deref().map(|text| DURATION.read(key, text, allowed));
             Ok(read.transpose()?.map(Duration::from_millis))
         };
+        let protocol = word(
+            "otlp.protocol",
+            protocol,
+            "a protocol",
+            &Protocol::ALL,
+            Protocol::as_str,
+        )?;
+        let url = |text| {
+            let endpoint = Endpoint::parse(text, protocol.unwrap_or(Protocol::Grpc));
+            endpoint.map_err(|what| Problem::new("otlp.endpoint", what))
+        };
         let otlp = Self {
-            endpoint: endpoint
-                .as_deref()
-                .map(|text| Endpoint::parse(text).map_err(|what| Problem::new("otlp.endpoint", what)))
-                .transpose()?,
-            protocol: word(
-                "otlp.protocol",
-                protocol,
-                "a protocol",
-                &Protocol::ALL,
-                Protocol::as_str,
-            )?,
+            endpoint: endpoint.as_deref().map(url).transpose()?,
+            protocol,
             interval: milliseconds("otlp.interval", interval, INTERVAL_MS)?,
             timeout: milliseconds("otlp.timeout", timeout, TIMEOUT_MS)?,
             compression: word(
@@ -164,12 +169,18 @@ impl Otlp {
     /// The settings that the file and the environment make, the file winning, and what to warn of; no endpoint, no settings.
     ///
     /// # Errors
-    /// [`ConfigError`] when the endpoint cannot be one, with the setting it comes from as place.
+    /// [`ConfigError`] when the file's endpoint does not fit the protocol.
     pub fn settings(
         &self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(Option<OtlpSettings>, Vec<String>), ConfigError> {
         let mut environment = Environment::new(&variable);
+        if self.endpoint.is_none() && !environment.has_endpoint() {
+            return Ok((None, Vec::new()));
+        }
+        if environment.is_off() {
+            return Ok((None, environment.warnings()));
+        }
         let said = environment.protocol();
         let target = if let Some(endpoint) = &self.endpoint {
             let protocol = self.protocol.or(said).unwrap_or(Protocol::Grpc);
@@ -181,10 +192,14 @@ impl Otlp {
         } else {
             // By the specification HTTP is what an endpoint in the environment means if nothing else is said.
             let protocol = self.protocol.or(said).unwrap_or(Protocol::HttpProtobuf);
-            environment.target(protocol)?.map(|target| (protocol, target))
+            environment.target(protocol).map(|target| (protocol, target))
         };
         let Some((protocol, target)) = target else {
-            return Ok((None, Vec::new()));
+            return Ok((None, environment.warnings()));
+        };
+        let tls = Tls {
+            ca_file: self.tls.ca_file.clone().or_else(|| environment.ca_file()),
+            client: self.tls.client.clone().or_else(|| environment.client()),
         };
         let settings = OtlpSettings {
             protocol,
@@ -199,10 +214,8 @@ impl Otlp {
                 .temporality
                 .or_else(|| environment.temporality())
                 .unwrap_or(Temporality::Cumulative),
-            tls: Tls {
-                ca_file: self.tls.ca_file.clone().or_else(|| environment.ca_file()),
-                client: self.tls.client.clone().or_else(|| environment.client()),
-            },
+            is_by_environment: self.endpoint.is_none() || tls != self.tls,
+            tls,
             target,
         };
         Ok((Some(settings), environment.warnings()))

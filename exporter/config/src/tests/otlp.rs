@@ -134,8 +134,8 @@ fn the_variables_for_metrics_win_over_the_general_ones() {
             ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=2"),
         ),
         (
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
-            ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "2"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "200"),
         ),
         (
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "a"),
@@ -200,7 +200,18 @@ fn a_variable_that_cannot_be_understood_is_ignored_with_a_warning() {
         (
             "OTEL_METRIC_EXPORT_INTERVAL",
             "0",
-            "\"0\" is ignored; write milliseconds, digits only",
+            "\"0\" is ignored; allowed are 1s to 1h, in milliseconds",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+            "600001",
+            "\"600001\" is ignored; allowed are 100ms to 10m, in milliseconds",
+        ),
+        ("OTEL_SDK_DISABLED", "yes", "\"yes\" is ignored; use one of true, false"),
+        (
+            "OTEL_METRICS_EXPORTER",
+            "console",
+            "\"console\" is ignored; use one of otlp, prometheus, none",
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "geheim", "an entry without = is ignored"),
         (
@@ -223,25 +234,89 @@ fn a_variable_that_cannot_be_understood_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn an_endpoint_that_cannot_be_one_is_an_error_of_where_it_comes_from() {
-    let check = |yaml: &str, name: &str, value: &str, sentence: &str| {
-        let variable = |own: &str| (own == name).then(|| value.to_owned());
-        let error = config(yaml).otlp.settings(variable).unwrap_err();
-        assert_eq!(error.to_string(), sentence);
+fn an_endpoint_of_a_variable_that_cannot_be_one_is_warned_of_and_nothing_is_pushed() {
+    let url = |text: &str, port: &str| {
+        format!(
+            "{text:?} does not begin with http:// or https:// and a host; write for example http://localhost:{port}; until \
+             then nothing is pushed"
+        )
     };
-    check(
-        "",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "collector",
-        "OTEL_EXPORTER_OTLP_ENDPOINT: \"collector\" does not begin with http:// or https:// and a host; write for example \
-         http://localhost:4317",
+    for (protocol, value, warning) in [
+        ("", "collector", url("collector", "4318")),
+        ("", "127.0.0.1:4318", url("127.0.0.1:4318", "4318")),
+        ("grpc", "ftp://a", url("ftp://a", "4317")),
+        (
+            "grpc",
+            "http://localhost/v1/metrics",
+            "gRPC has no path, but the URL has \"/v1/metrics\"; remove it, or write protocol: http/protobuf; until then \
+             nothing is pushed"
+                .to_owned(),
+        ),
+    ] {
+        let variables = [("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", value), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let warning = format!("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: {warning}");
+        assert_eq!(resolve("", &variables), (None, vec![warning]));
+        // The file's wins.
+        let file = "otlp: {endpoint: \"http://localhost:4317\", protocol: grpc}";
+        assert_eq!(settings(file, &variables).target.uri(), "http://localhost:4317/");
+    }
+}
+
+#[test]
+fn an_endpoint_of_the_file_that_does_not_fit_the_protocol_is_an_error() {
+    let error = config("otlp: {endpoint: \"http://localhost/x\"}")
+        .otlp
+        .settings(|_| None)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "otlp.endpoint: gRPC has no path, but the URL has \"/x\"; remove it, or write protocol: http/protobuf"
     );
-    check(
-        "otlp: {endpoint: \"http://localhost/x\"}",
-        "",
-        "",
-        "otlp.endpoint: gRPC has no path, but the URL has \"/x\"; remove it, or write protocol: http/protobuf",
-    );
+}
+
+#[test]
+fn variables_switch_the_push_off_and_say_so() {
+    let file = "otlp: {endpoint: \"http://localhost:4317\"}";
+    for (name, value) in [
+        ("OTEL_SDK_DISABLED", "True"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ] {
+        let warning = format!("{name}: {}, so nothing is pushed over OTLP", value.to_lowercase());
+        assert_eq!(resolve(file, &[(name, value)]), (None, vec![warning.clone()]));
+        assert_eq!(resolve("", &[METRICS, (name, value)]), (None, vec![warning]));
+        // Nothing would be pushed anyway.
+        assert_eq!(resolve("", &[(name, value)]), (None, Vec::new()));
+    }
+    for (name, value) in [
+        ("OTEL_SDK_DISABLED", "false"),
+        ("OTEL_SDK_DISABLED", " "),
+        ("OTEL_METRICS_EXPORTER", "prometheus, otlp"),
+        ("OTEL_METRICS_EXPORTER", ""),
+    ] {
+        assert_eq!(settings(file, &[(name, value)]), settings(file, &[]));
+    }
+}
+
+#[test]
+fn what_the_environment_has_a_part_in_is_marked() {
+    let file = "otlp: {endpoint: \"https://localhost:4317\", tls: {ca_file: a}}";
+    let certificate = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "b");
+    let client = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "c"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "k"),
+    ];
+    for (yaml, variables, expected) in [
+        (file, vec![certificate, METRICS], false),
+        (file, client.to_vec(), true),
+        ("", vec![METRICS], true),
+    ] {
+        assert_eq!(
+            settings(yaml, &variables).is_by_environment,
+            expected,
+            "{yaml} {variables:?}"
+        );
+    }
 }
 
 #[test]

@@ -75,6 +75,16 @@ impl Answer {
         }
     }
 
+    /// With the likely mistake behind a bad answer, if one is known.
+    pub fn with(mut self, hint: Option<&str>) -> Self {
+        if let (Some(hint), Self::TryAgain { why, .. } | Self::Silence { why } | Self::Refused { why }) =
+            (hint, &mut self)
+        {
+            *why = format!("{why}; {hint}");
+        }
+        self
+    }
+
     /// An answer over HTTP.
     pub fn of_http(status: u16, after: Option<Duration>, body: &[u8]) -> Self {
         if (200..300).contains(&status) {

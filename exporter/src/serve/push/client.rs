@@ -2,7 +2,12 @@
 //! It must never try twice or wait longer than the time-out; what an answer means, `answer` says. From settings and requests
 //! to the network.
 
-use super::{answer::Answer, tls};
+use super::{
+    answer::Answer,
+    hint::Spoken,
+    route::{self, Route},
+    tls,
+};
 use crate::lifecycle::clock::since_1970;
 use flate2::{Compression as Level, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header};
@@ -10,7 +15,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use httpdate::parse_http_date;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::{
+        legacy,
+        proxy::matcher::{Intercept, Matcher},
+    },
     rt::TokioExecutor,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -30,23 +38,34 @@ use tonic::{codec::CompressionEncoding, codegen::Body, metadata::MetadataMap};
 const LARGEST_ANSWER: usize = 1 << 20;
 const USER_AGENT: &str = concat!("tcpvitals/", env!("CARGO_PKG_VERSION"));
 
-pub(crate) type Http<B> = legacy::Client<HttpsConnector<HttpConnector>, B>;
+pub(crate) type Http<B> = legacy::Client<HttpsConnector<Route>, B>;
 
 /// A receiver that is ready to be asked: settings that work.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     settings: OtlpSettings,
     tls: ClientConfig,
+    proxy: Option<Intercept>,
 }
 
 impl Receiver {
-    /// Reads the files that the settings name. Nothing is sent yet.
+    /// Reads the files that the settings name, and the environment for a proxy. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ConfigError`] when a file cannot be used.
     pub fn new(settings: OtlpSettings) -> Result<Self, ConfigError> {
+        Self::behind(&Matcher::from_env(), settings)
+    }
+
+    fn behind(proxies: &Matcher, settings: OtlpSettings) -> Result<Self, ConfigError> {
         let tls = tls::config(&settings)?;
-        Ok(Self { settings, tls })
+        let proxy = route::proxy(proxies, &settings.target);
+        Ok(Self { settings, tls, proxy })
+    }
+
+    /// The proxy that it is reached through.
+    pub(super) fn proxy(&self) -> Option<&http::Uri> {
+        self.proxy.as_ref().map(Intercept::uri)
     }
 
     /// How to push to it.
@@ -59,13 +78,13 @@ impl Receiver {
         let settings = self.settings.clone();
         let wire = match settings.protocol {
             Protocol::Grpc => Wire::Grpc(self.grpc()),
-            Protocol::HttpProtobuf => Wire::Http(http(false, self.tls.clone())),
+            Protocol::HttpProtobuf => Wire::Http(http(false, self.tls.clone(), self.proxy.as_ref())),
         };
         Client { settings, wire }
     }
 
     fn grpc(&self) -> MetricsServiceClient<Http<tonic::body::Body>> {
-        let http = http(true, self.tls.clone());
+        let http = http(true, self.tls.clone(), self.proxy.as_ref());
         let client = MetricsServiceClient::with_origin(http, self.settings.target.uri().clone());
         match self.settings.compression {
             Compression::Gzip => client
@@ -77,16 +96,12 @@ impl Receiver {
 }
 
 /// HTTP/2 without asking for gRPC, HTTP/1.1 else.
-pub(crate) fn http<B>(is_http2: bool, tls: ClientConfig) -> Http<B>
+pub(crate) fn http<B>(is_http2: bool, tls: ClientConfig, proxy: Option<&Intercept>) -> Http<B>
 where
     B: Body + Send,
     B::Data: Send,
 {
-    let mut tcp = HttpConnector::new();
-    // The scheme is the other connector's to look at.
-    tcp.enforce_http(false);
-    // HTTP/2 writes a small request in parts, and the last would wait for the receiver's delayed acknowledgment, 40 ms.
-    tcp.set_nodelay(true);
+    let tcp = Route::new(proxy);
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     if is_http2 {
@@ -159,8 +174,12 @@ async fn call(
         Ok(response) => Answer::taken(response.into_inner()),
         // Made here of a connection that failed, not by the receiver.
         Err(status) => match status.source() {
-            Some(source) => Answer::Silence { why: chain(source) },
-            None => Answer::of_status(&status),
+            Some(source) => {
+                let why = chain(source);
+                let hint = spoken(settings).of_error(&why);
+                Answer::Silence { why }.with(hint)
+            }
+            None => Answer::of_status(&status).with(spoken(settings).of_status(status.message())),
         },
     }
 }
@@ -182,13 +201,25 @@ async fn post(client: &Http<Full<Bytes>>, settings: &OtlpSettings, body: Bytes) 
     };
     let (parts, body) = match response {
         Ok(response) => response.into_parts(),
-        Err(error) => return Answer::Silence { why: chain(&error) },
+        Err(error) => {
+            let why = chain(&error);
+            let hint = spoken(settings).of_error(&why);
+            return Answer::Silence { why }.with(hint);
+        }
     };
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
     let body = body.map(|collected| collected.to_bytes()).unwrap_or_default();
     let retry_after = parts.headers.get(header::RETRY_AFTER);
     let after = retry_after.and_then(|value| delay(value.to_str().ok()?, now()));
-    Answer::of_http(parts.status.as_u16(), after, &body)
+    let status = parts.status.as_u16();
+    Answer::of_http(status, after, &body).with(spoken(settings).of_answer(status, &body))
+}
+
+fn spoken(settings: &OtlpSettings) -> Spoken {
+    Spoken {
+        protocol: settings.protocol,
+        is_encrypted: settings.target.is_encrypted(),
+    }
 }
 
 /// `Retry-After`: seconds, or a date.
@@ -234,27 +265,4 @@ fn now() -> SystemTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_says_by_seconds_or_a_date_when_to_try_again() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
-        for (text, seconds) in [
-            ("120", Some(120)),
-            // 784111777 seconds after 1970.
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("soon", None),
-        ] {
-            assert_eq!(delay(text, now), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_error_is_told_down_to_its_cause() {
-        let cause = std::io::Error::other("refused");
-        let error = std::io::Error::other(cause);
-        assert_eq!(chain(&error), "refused");
-    }
-}
+mod tests;

@@ -129,6 +129,7 @@ impl Pusher {
                 protocol = settings.protocol.as_str(),
                 interval = ?settings.interval,
                 temporality = settings.temporality.as_str(),
+                proxy = receiver.proxy().map(tracing::field::display),
                 "pushing over OTLP"
             );
             self.begin(settings.temporality).await;

@@ -38,11 +38,15 @@ impl Display for Target {
 }
 
 impl Endpoint {
-    /// The URL that `text` is, or what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// The URL that `text` is, or what is wrong with it; the protocol is for the example.
+    pub(super) fn parse(text: &str, protocol: Protocol) -> Result<Self, String> {
+        let example = match protocol {
+            Protocol::Grpc => "http://localhost:4317",
+            Protocol::HttpProtobuf => "http://localhost:4318",
+        };
         let uri: Uri = text
             .parse()
-            .map_err(|error| format!("this is no URL ({error}); write for example http://localhost:4317"))?;
+            .map_err(|error| format!("this is no URL ({error}); write for example {example}"))?;
         let authority = uri.authority().map(|authority| authority.as_str());
         match (uri.scheme_str(), authority) {
             (_, Some(authority)) if authority.contains('@') => {
@@ -54,7 +58,7 @@ impl Endpoint {
             }
             (Some("http" | "https"), Some(_)) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(Self(uri)),
             _ => Err(format!(
-                "{text:?} does not begin with http:// or https:// and a host; write for example http://localhost:4317"
+                "{text:?} does not begin with http:// or https:// and a host; write for example {example}"
             )),
         }
     }
@@ -113,11 +117,11 @@ mod tests {
     use super::*;
 
     fn target(text: &str, protocol: Protocol) -> Result<String, String> {
-        Ok(Endpoint::parse(text)?.target(protocol)?.uri().to_string())
+        Ok(Endpoint::parse(text, protocol)?.target(protocol)?.uri().to_string())
     }
 
     fn below(text: &str) -> String {
-        let endpoint = Endpoint::parse(text).unwrap();
+        let endpoint = Endpoint::parse(text, Protocol::HttpProtobuf).unwrap();
         endpoint.target_below(Protocol::HttpProtobuf).unwrap().uri().to_string()
     }
 
@@ -175,21 +179,23 @@ mod tests {
             "/v1/metrics",
         ] {
             assert!(
-                Endpoint::parse(text).unwrap_err().contains("http://localhost:4317"),
+                Endpoint::parse(text, Protocol::Grpc)
+                    .unwrap_err()
+                    .contains("http://localhost:4317"),
                 "{text}"
             );
         }
         for port in ["0", "65536", "99999", ""] {
-            let refused = Endpoint::parse(&format!("http://localhost:{port}/x")).unwrap_err();
+            let refused = Endpoint::parse(&format!("http://localhost:{port}/x"), Protocol::Grpc).unwrap_err();
             assert!(refused.contains("from 1 to 65535"), "{refused}");
         }
-        let secret = Endpoint::parse(&format!("http://{}@localhost", "me:geheim")).unwrap_err();
+        let secret = Endpoint::parse(&format!("http://{}@localhost", "me:geheim"), Protocol::Grpc).unwrap_err();
         assert!(secret.contains("headers") && !secret.contains("geheim"), "{secret}");
     }
 
     #[test]
     fn the_log_does_not_show_the_query() {
-        let target = Endpoint::parse("http://localhost/x?key=geheim")
+        let target = Endpoint::parse("http://localhost/x?key=geheim", Protocol::Grpc)
             .unwrap()
             .target(Protocol::HttpProtobuf);
         assert_eq!(target.unwrap().to_string(), "http://localhost/x");

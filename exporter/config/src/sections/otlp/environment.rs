@@ -1,12 +1,13 @@
 //! What `OTEL_*` variables say, by the rules of OpenTelemetry: those for metrics win over those for all signals, an empty
-//! one is none, and a value that cannot be understood is ignored with a warning, but for an endpoint.
+//! one counts as unset, and a value that cannot be understood is ignored with a warning. None of them is an error.
 //! It must never read the environment itself, nor repeat the value of a variable that may be secret.
 
 use super::endpoint::{Endpoint, Target};
 use super::headers::Headers;
-use crate::{
-    file::ConfigError,
-    kinds::sets::{Compression, Protocol, Temporality},
+use crate::kinds::{
+    ranges::{INTERVAL_MS, TIMEOUT_MS},
+    sets::{Compression, Protocol, Temporality},
+    units::DURATION,
 };
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS,
@@ -16,7 +17,7 @@ use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_TIMEOUT,
 };
 use percent_encoding::percent_decode_str;
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 // Those for which opentelemetry-otlp has no constant.
 const CERTIFICATE: [&str; 2] = [
@@ -29,6 +30,9 @@ const CLIENT_CERTIFICATE: [&str; 2] = [
 ];
 const CLIENT_KEY: [&str; 2] = ["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+const ENDPOINT: [&str; 2] = [OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
 
 /// The variables, and what there was to warn of.
 pub(super) struct Environment<'a> {
@@ -68,12 +72,42 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// An endpoint that cannot be one is an error: to push nowhere in silence helps nobody.
-    pub(super) fn target(&self, protocol: Protocol) -> Result<Option<Target>, ConfigError> {
-        let names = [OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
-        let Some((name, text)) = self.first(&names) else {
-            return Ok(None);
+    /// Whether a variable switches the push off; then there is a warning that says so.
+    pub(super) fn is_off(&mut self) -> bool {
+        if let Some((name, text)) = self.first(&[SDK_DISABLED]) {
+            if text.eq_ignore_ascii_case("true") {
+                self.warn(name, "true, so nothing is pushed over OTLP");
+                return true;
+            }
+            if !text.eq_ignore_ascii_case("false") {
+                self.warn(name, &format!("{text:?} is ignored; use one of true, false"));
+            }
+        }
+        let Some((name, text)) = self.first(&[EXPORTER]) else {
+            return false;
         };
+        let mut others = Vec::new();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "otlp" => return false,
+                "none" | "prometheus" => others.push(word),
+                _ => self.warn(name, &format!("{word:?} is ignored; use one of otlp, prometheus, none")),
+            }
+        }
+        if !others.is_empty() {
+            self.warn(name, &format!("{}, so nothing is pushed over OTLP", others.join(",")));
+        }
+        !others.is_empty()
+    }
+
+    /// Whether there is an endpoint, a right or a wrong one.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.first(&ENDPOINT).is_some()
+    }
+
+    /// None, and a warning, for an endpoint that cannot be one.
+    pub(super) fn target(&mut self, protocol: Protocol) -> Option<Target> {
+        let (name, text) = self.first(&ENDPOINT)?;
         // gRPC may leave out the scheme; a variable of its own then says whether TLS is used.
         let text = if protocol == Protocol::Grpc && !text.contains("://") {
             let scheme = if self.is_insecure() { "http" } else { "https" };
@@ -81,19 +115,24 @@ impl<'a> Environment<'a> {
         } else {
             text
         };
-        let target = Endpoint::parse(&text).and_then(|endpoint| match name {
+        let target = Endpoint::parse(&text, protocol).and_then(|endpoint| match name {
             OTEL_EXPORTER_OTLP_ENDPOINT => endpoint.target_below(protocol),
             _ => endpoint.target(protocol),
         });
-        Ok(Some(target.map_err(|what| ConfigError::of_setting(name, what))?))
+        target
+            .map_err(|what| self.warn(name, &format!("{what}; until then nothing is pushed")))
+            .ok()
     }
 
     pub(super) fn interval(&mut self) -> Option<Duration> {
-        self.milliseconds(&[INTERVAL])
+        self.milliseconds(&[INTERVAL], INTERVAL_MS)
     }
 
     pub(super) fn timeout(&mut self) -> Option<Duration> {
-        self.milliseconds(&[OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT])
+        self.milliseconds(
+            &[OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT],
+            TIMEOUT_MS,
+        )
     }
 
     /// `name=value,name=value`, the values percent-encoded.
@@ -154,13 +193,22 @@ impl<'a> Environment<'a> {
         found
     }
 
-    fn milliseconds(&mut self, names: &[&'static str]) -> Option<Duration> {
+    /// The same range as in the file.
+    fn milliseconds(&mut self, names: &[&'static str], allowed: RangeInclusive<u64>) -> Option<Duration> {
         let (name, text) = self.first(names)?;
-        let positive = text.parse::<u32>().ok().filter(|milliseconds| *milliseconds > 0);
-        if positive.is_none() {
-            self.warn(name, &format!("{text:?} is ignored; write milliseconds, digits only"));
+        match text.parse::<u64>() {
+            Ok(milliseconds) if allowed.contains(&milliseconds) => Some(Duration::from_millis(milliseconds)),
+            Ok(_) => {
+                let [least, most] = [*allowed.start(), *allowed.end()].map(|bound| DURATION.format(bound));
+                let what = format!("{text:?} is ignored; allowed are {least} to {most}, in milliseconds");
+                self.warn(name, &what);
+                None
+            }
+            Err(_not_digits) => {
+                self.warn(name, &format!("{text:?} is ignored; write milliseconds, digits only"));
+                None
+            }
         }
-        positive.map(|milliseconds| Duration::from_millis(milliseconds.into()))
     }
 
     /// The first that is set and not empty.

@@ -17,6 +17,9 @@ use opentelemetry_proto::tonic::{
 };
 use tcpvitals_config::Temporality;
 
+/// The version of the semantic conventions that names, units and attributes follow.
+pub const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
+
 pub fn request(
     resource: &Resource,
     temporality: Temporality,
@@ -33,13 +36,13 @@ pub fn request(
             ..InstrumentationScope::default()
         }),
         metrics,
-        ..ScopeMetrics::default()
+        schema_url: SCHEMA.to_owned(),
     };
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
             resource: Some(resource.clone()),
             scope_metrics: vec![scope_metrics],
-            ..ResourceMetrics::default()
+            schema_url: SCHEMA.to_owned(),
         }],
     }
 }
