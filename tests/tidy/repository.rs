@@ -128,6 +128,7 @@ const HOSTS: &[&str] = &[
     "LOCALHOST",
     "[::1]",
     "a",
+    "collector.invalid",
     "crates.io",
     "docs.rs",
     "evil.example",

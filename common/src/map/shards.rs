@@ -10,7 +10,7 @@ pub struct Shards {
     pub own: u32,
     /// How many shards follow for all other processors: none, or a power of two.
     pub shared: u32,
-    /// How many of those, times [`Self::SCALE`], lie between two neighbouring processors.
+    /// How many of those, times `SCALE`, lie between two neighbouring processors.
     pub spread: u32,
 }
 

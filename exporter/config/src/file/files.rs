@@ -34,6 +34,19 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The names of what lies in a folder, in order; those that are no text are left out.
+///
+/// # Errors
+/// What the system says.
+pub fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Opens a regular file: looks before it opens, as opening alone may do something to a device, and again at what it has opened.
 ///
 /// # Errors

@@ -12,7 +12,6 @@ use crate::{
 use ipnet::IpNet;
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -61,23 +60,15 @@ impl Pattern {
         } else {
             &self.folder
         };
-        let list = || -> io::Result<Vec<PathBuf>> {
-            let mut found = Vec::new();
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                let is_wanted = |name: &str| glob.matches(name) && name.starts_with('.') == self.name.starts_with('.');
-                if name.to_str().is_some_and(is_wanted) {
-                    found.push(entry.path());
-                }
-            }
-            found.sort();
-            Ok(found)
-        };
-        list().map_err(|error| {
+        let names = files::names_in(folder).map_err(|error| {
             let what = format!("the folder cannot be read: {error}; check subnets_files");
             ConfigError::at(folder, None, what)
-        })
+        })?;
+        let is_hidden = |name: &str| name.starts_with('.');
+        let wanted = names
+            .iter()
+            .filter(|name| glob.matches(name) && is_hidden(name) == is_hidden(&self.name));
+        Ok(wanted.map(|name| folder.join(name)).collect())
     }
 }
 
@@ -303,17 +294,22 @@ impl Place<'_> {
 mod tests {
     use crate::Config;
     use std::fs::write;
+    use tempfile::TempDir;
+
+    /// A folder with a configuration and these files.
+    fn folder(config: &str, files: &[(&str, &str)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files.iter().chain([&("config.yaml", config)]) {
+            write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
 
     /// What a configuration with these files means, or why not.
     fn read(config: &str, files: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            write(folder.path().join(name), text).unwrap();
-        }
-        let path = folder.path().join("config.yaml");
-        write(&path, config).unwrap();
-        let config = Config::read(&path, |_| Ok(())).and_then(Config::with_networks_of_files);
-        let config = config.map_err(|error| {
+        let folder = folder(config, files);
+        let config = Config::read(&folder.path().join("config.yaml"), |_| Ok(()));
+        let config = config.and_then(Config::with_networks_of_files).map_err(|error| {
             let folder = format!("{}/", folder.path().display());
             error.to_string().replace(&folder, "")
         })?;

@@ -138,6 +138,8 @@ fn a_failed_push_names_the_likely_mistake() {
     }
 }
 
+const LOGIN: &str = "me:geheim";
+
 #[test]
 fn a_receiver_with_tls_is_reached_through_the_tunnel_of_a_proxy() {
     let ca = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -146,7 +148,7 @@ fn a_receiver_with_tls_is_reached_through_the_tunnel_of_a_proxy() {
     let through = |scheme: &str, host: &str| {
         let (port, came) = server(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
         let proxies = Matcher::builder()
-            .all(format!("{scheme}://me:geheim@127.0.0.1:{port}"))
+            .all(format!("{scheme}://{LOGIN}@127.0.0.1:{port}"))
             .no("127.0.0.0/8, .internal")
             .build();
         let tls = format!("tls: {{ca_file: {}}}", file.path().display());
