@@ -1,6 +1,7 @@
 //! Every panel shows something: each query of each dashboard returns data from a real Prometheus that scrapes the exporter
 //! under scripted loss, with classic histograms only and with native ones only. The recording rules do too.
 
+mod otlp;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use tests::exporter::start;
 use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::readers::dashboards::{Query, dashboards, expand};
-use tests::readers::prometheus::{Job, Line, Prometheus};
+use tests::readers::prometheus::{Api, Job, Line, Prometheus};
 use tests::readers::rules::{rule_files, rules};
 use traffic::Traffic;
 
@@ -43,7 +44,7 @@ fn shows_data(lines: &[Line]) -> bool {
 }
 
 /// What a query lacks, if it lacks something.
-fn lacks(prometheus: &Prometheus, query: &Query, variables: &BTreeMap<String, String>) -> Result<Option<String>> {
+fn lacks(prometheus: &Api, query: &Query, variables: &BTreeMap<String, String>) -> Result<Option<String>> {
     let expression = expand(&query.expression, variables)?;
     let lines = if query.instant {
         let points = prometheus.query(&expression)?;
@@ -124,7 +125,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
 }
 
 /// Waits until each of these queries has shown data once.
-fn wait_for_data(prometheus: &Prometheus, mut waiting: Vec<Query>, variables: &BTreeMap<String, String>) -> Result<()> {
+fn wait_for_data(prometheus: &Api, mut waiting: Vec<Query>, variables: &BTreeMap<String, String>) -> Result<()> {
     let mut said = Vec::new();
     let shown = until("every panel of a dashboard to show something", || {
         said.clear();

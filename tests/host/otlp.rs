@@ -12,7 +12,7 @@ use prost::Message as _;
 use tcpvitals_config::Temporality;
 use tcpvitals_metrics::encode::otlp::delta::Deltas;
 use tcpvitals_metrics::encode::otlp::reading::{Starts, cumulative, split};
-use tcpvitals_metrics::encode::otlp::request::{attribute, request};
+use tcpvitals_metrics::encode::otlp::request::{Style, attribute, request};
 use tcpvitals_metrics::families::{Families, Kind};
 use tests::exporter::otlp::{Number, Received};
 
@@ -33,7 +33,7 @@ fn told(families: &Families) -> Vec<ExportMetricsServiceRequest> {
     let told = parts.iter().map(|part| {
         request(
             &resource(),
-            Temporality::Cumulative,
+            Style::conventional(Temporality::Cumulative),
             cumulative(part, Starts::new(START), NOW),
         )
     });
@@ -107,7 +107,7 @@ fn parts_of_a_request_say_together_what_the_whole_says() -> Result<()> {
         let samples = parts.iter().flat_map(|part| {
             let request = request(
                 &resource(),
-                Temporality::Cumulative,
+                Style::conventional(Temporality::Cumulative),
                 cumulative(part, Starts::new(START), NOW),
             );
             let received = Received::new(&request);
@@ -130,7 +130,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
         for part in split(&families, 1000) {
             let first = Received::new(&request(
                 &resource(),
-                Temporality::Delta,
+                Style::conventional(Temporality::Delta),
                 base.readings(&part, Starts::new(START), NOW),
             ));
             let is_nothing = |value: &Number| matches!(value, Number::One(0.0) | Number::Many(0, ..));
@@ -145,7 +145,7 @@ fn with_deltas_only_what_grew_and_gauges_are_told() -> Result<()> {
         let parts = split(&families, usize::MAX);
         let again = request(
             &resource(),
-            Temporality::Delta,
+            Style::conventional(Temporality::Delta),
             base.readings(&parts[0], Starts::new(START), NOW + 1),
         );
         let gauges = all.iter().filter(|family| family.metric.kind == Kind::Gauge);

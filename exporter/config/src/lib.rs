@@ -25,7 +25,7 @@ pub use common::map::detail::Detail;
 pub use crate::{
     kinds::{
         label::{self, DropLabel, TcpLabel},
-        sets::{Class, Compression, Protocol, Temporality},
+        sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality},
         units::{duration, length, size},
     },
     sections::{

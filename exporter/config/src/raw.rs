@@ -287,7 +287,7 @@ pub(crate) struct RawCollect {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality, view and tls"
+    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls"
 )]
 pub(crate) struct RawOtlp {
     /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
@@ -311,6 +311,14 @@ pub(crate) struct RawOtlp {
     /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
     #[schemars(with = "Option<kinds::TemporalityWord>")]
     pub(crate) temporality: Option<String>,
+    /// What metrics and labels are called: as the semantic conventions have it, or as in a scrape. Default: `conventions`. Example:
+    /// `prometheus`.
+    #[schemars(with = "Option<kinds::NamesWord>")]
+    pub(crate) names: Option<String>,
+    /// What histograms are: with buckets that grow exponentially, or with the classic ones of a scrape. Default: `exponential`.
+    /// Example: `explicit`.
+    #[schemars(with = "Option<kinds::HistogramWord>")]
+    pub(crate) histograms: Option<String>,
     /// Name of the view that is pushed; without one it is what the metrics path shows. Default: none. Example: `fleet`.
     #[schemars(with = "Option<kinds::ViewName>")]
     pub(crate) view: Option<String>,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 pub use authority::{Authority, Identity};
-pub use compare::{Values, of_request, of_scrape, require_same};
+pub use compare::{Values, as_scraped, of_request, of_scrape, require_same};
 pub use metrics::{Attributes, Number, Received, Sample};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 pub use page::{Documented, documented};

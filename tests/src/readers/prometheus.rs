@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::write;
 use std::net::SocketAddr;
+use std::ops::Deref;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -64,8 +65,20 @@ impl Job {
 #[derive(Debug)]
 pub struct Prometheus {
     program: Program,
-    api: String,
+    api: Api,
     jobs: usize,
+}
+
+/// What Prometheus, and whatever does as it does, answers to queries.
+#[derive(Clone, Debug)]
+pub struct Api(String);
+
+impl Deref for Prometheus {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// What Prometheus says of the target of a job.
@@ -118,7 +131,7 @@ impl Prometheus {
             arguments.push(format!("--enable-feature={}", features.join(",")));
         }
         let program = Program::start(&brought("debian/prometheus")?, &arguments, folder)?;
-        let api = format!("http://{address}/api/v1");
+        let api = Api(format!("http://{address}/api/v1"));
         let mut started = Self {
             program,
             api,
@@ -133,7 +146,7 @@ impl Prometheus {
         let Self { program, api, .. } = self;
         program.until("scrape", || {
             // Nobody answers until it has read its store.
-            let Ok(targets) = targets(api) else { return Ok(None) };
+            let Ok(targets) = targets(&api.0) else { return Ok(None) };
             let scraped = |job: &Job| targets.get(&job.name).is_some_and(|target| target.health != "unknown");
             Ok(jobs.iter().all(scraped).then_some(()))
         })
@@ -144,62 +157,14 @@ impl Prometheus {
         self.program.said()
     }
 
-    /// Evaluates an expression now.
-    pub fn query(&self, expression: &str) -> Result<Vec<Point>> {
-        self.evaluate(&[("query", expression)])
-    }
-
-    /// Evaluates an expression at a moment.
-    pub fn query_at(&self, at: &str, expression: &str) -> Result<Vec<Point>> {
-        self.evaluate(&[("query", expression), ("time", at)])
-    }
-
-    fn evaluate(&self, parameters: &[(&str, &str)]) -> Result<Vec<Point>> {
-        let said = data(&self.api, "query", parameters)?;
-        let points = said["result"].as_array().context("no vector")?;
-        // A native histogram has no value.
-        let points = points.iter().filter(|result| result.get("value").is_some()).map(point);
-        points
-            .collect::<Result<_>>()
-            .with_context(|| format!("evaluate {parameters:?}"))
-    }
-
-    /// Evaluates an expression every `step` of the last seconds, at whole multiples of it, as Grafana does.
-    pub fn query_range(&self, expression: &str, seconds: u32, step: u32) -> Result<Vec<Line>> {
-        let step = f64::from(step);
-        let last = (self.now()? / step).floor() * step;
-        let [start, end, step] = [last - f64::from(seconds), last, step].map(|number| number.to_string());
-        let parameters = [
-            ("query", expression),
-            ("start", &*start),
-            ("end", &*end),
-            ("step", &*step),
-        ];
-        let said = data(&self.api, "query_range", &parameters)?;
-        let series = said["result"].as_array().context("no matrix")?;
-        series.iter().map(line).collect()
-    }
-
-    /// Prometheus' own clock, in seconds since 1970.
-    fn now(&self) -> Result<f64> {
-        let said = data(&self.api, "query", &[("query", "time()")])?;
-        Ok(text(&said["result"][1])?.parse()?)
-    }
-
-    /// The values of a label among the selected series.
-    pub fn label_values(&self, selector: &str, label: &str) -> Result<Vec<String>> {
-        let said = data(&self.api, &format!("label/{label}/values"), &[("match[]", selector)])?;
-        Ok(serde_json::from_value(said)?)
-    }
-
     /// What an expression consists of, as Prometheus parses it.
     pub fn parse(&self, expression: &str) -> Result<Value> {
-        data(&self.api, "parse_query", &[("query", expression)])
+        data(&self.api.0, "parse_query", &[("query", expression)])
     }
 
     /// Rules that are unwell, and why.
     pub fn unwell_rules(&self) -> Result<Vec<String>> {
-        let said = data(&self.api, "rules", &[])?;
+        let said = data(&self.api.0, "rules", &[])?;
         let groups = said["groups"].as_array().context("no groups of rules")?;
         let rules = groups.iter().filter_map(|group| group["rules"].as_array()).flatten();
         let unwell = rules.filter(|rule| rule["health"] == "err");
@@ -215,7 +180,7 @@ impl Prometheus {
 
     /// Everything that is stored of one series: seconds since 1970, and values.
     pub fn samples(&self, selector: &str) -> Result<Vec<(f64, f64)>> {
-        let said = data(&self.api, "query", &[("query", &format!("{selector}[1h]"))])?;
+        let said = data(&self.api.0, "query", &[("query", &format!("{selector}[1h]"))])?;
         let series = said["result"].as_array().context("no series")?;
         ensure!(series.len() == 1, "{selector} selects {said}");
         let samples: Vec<(f64, String)> = serde_json::from_value(series[0]["values"].clone())?;
@@ -227,7 +192,7 @@ impl Prometheus {
 
     /// The target of a job.
     pub fn target(&self, job: &str) -> Result<Target> {
-        let mut targets = targets(&self.api)?;
+        let mut targets = targets(&self.api.0)?;
         targets
             .remove(job)
             .with_context(|| format!("no target of the job {job} among {targets:?}"))
@@ -269,7 +234,7 @@ impl Prometheus {
     fn stored(&self, job: &str, at: &str) -> Result<Scrape> {
         let selector = format!("{{job=\"{job}\"}}");
         let mut exposition = Exposition::default();
-        let metadata = data(&self.api, "targets/metadata", &[("match_target", &selector)])?;
+        let metadata = data(&self.api.0, "targets/metadata", &[("match_target", &selector)])?;
         for family in metadata.as_array().context("metadata that is no list")? {
             let kind = match family["type"].as_str() {
                 Some("counter") => Kind::Counter,
@@ -296,6 +261,63 @@ impl Prometheus {
             }
         }
         Ok(Scrape::new(exposition))
+    }
+}
+
+impl Api {
+    /// At a URL, which ends in `/api/v1`.
+    pub fn at(url: String) -> Self {
+        Self(url)
+    }
+
+    /// Evaluates an expression now.
+    pub fn query(&self, expression: &str) -> Result<Vec<Point>> {
+        self.evaluate(&[("query", expression)])
+    }
+
+    /// Evaluates an expression at a moment.
+    pub fn query_at(&self, at: &str, expression: &str) -> Result<Vec<Point>> {
+        self.evaluate(&[("query", expression), ("time", at)])
+    }
+
+    fn evaluate(&self, parameters: &[(&str, &str)]) -> Result<Vec<Point>> {
+        let said = data(&self.0, "query", parameters)?;
+        let points = said["result"].as_array().context("no vector")?;
+        // A native histogram has no value.
+        let points = points.iter().filter(|result| result.get("value").is_some()).map(point);
+        points
+            .collect::<Result<_>>()
+            .with_context(|| format!("evaluate {parameters:?}"))
+    }
+
+    /// Evaluates an expression every `step` of the last seconds, at whole multiples of it, as Grafana does.
+    pub fn query_range(&self, expression: &str, seconds: u32, step: u32) -> Result<Vec<Line>> {
+        let step = f64::from(step);
+        let last = (self.now()? / step).floor() * step;
+        let [start, end, step] = [last - f64::from(seconds), last, step].map(|number| number.to_string());
+        let parameters = [
+            ("query", expression),
+            ("start", &*start),
+            ("end", &*end),
+            ("step", &*step),
+        ];
+        let said = data(&self.0, "query_range", &parameters)?;
+        let series = said["result"].as_array().context("no matrix")?;
+        series.iter().map(line).collect()
+    }
+
+    /// Prometheus' own clock, in seconds since 1970.
+    fn now(&self) -> Result<f64> {
+        let said = data(&self.0, "query", &[("query", "time()")])?;
+        // VictoriaMetrics makes a vector of it.
+        let scalar = said["result"][0].get("value").unwrap_or(&said["result"]);
+        Ok(text(&scalar[1])?.parse()?)
+    }
+
+    /// The values of a label among the selected series.
+    pub fn label_values(&self, selector: &str, label: &str) -> Result<Vec<String>> {
+        let said = data(&self.0, &format!("label/{label}/values"), &[("match[]", selector)])?;
+        Ok(serde_json::from_value(said)?)
     }
 }
 

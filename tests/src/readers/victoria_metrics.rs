@@ -1,6 +1,7 @@
 //! A real VictoriaMetrics that takes OTLP over HTTP, and what it holds afterwards.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -8,11 +9,13 @@ use tempfile::TempDir;
 
 use crate::exporter::free_address;
 use crate::exporter::program::{Program, brought, fetch};
+use crate::readers::prometheus::{Api, Job};
 
 /// A running VictoriaMetrics with an empty store.
 #[derive(Debug)]
 pub struct VictoriaMetrics {
     program: Program,
+    address: SocketAddr,
     base: String,
 }
 
@@ -37,16 +40,31 @@ impl VictoriaMetrics {
             "-opentelemetry.usePrometheusNaming".to_owned(),
             "-memory.allowedBytes=256MB".to_owned(),
             "-retentionPeriod=1d".to_owned(),
+            // Else queries do not see the last half minute.
+            "-search.latencyOffset=0s".to_owned(),
+            "-search.disableCache".to_owned(),
         ];
         let mut program = Program::start(&brought("debian/victoria-metrics")?, &arguments, TempDir::new()?)?;
         let base = format!("http://{address}");
         program.until("be ready", || Ok(fetch(&format!("{base}/health"), &[]).ok()))?;
-        Ok(Self { program, base })
+        Ok(Self { program, address, base })
     }
 
     /// Where it takes metrics over OTLP.
     pub fn endpoint(&self) -> String {
         format!("{}/opentelemetry/v1/metrics", self.base)
+    }
+
+    /// A job for a Prometheus that takes over all that it holds, with the labels that it has.
+    pub fn federation(&self) -> Job {
+        let job = Job::new("federation", self.address).with("metrics_path: /federate");
+        job.with("honor_labels: true")
+            .with("params: {\"match[]\": [\"{__name__!=\\\"\\\"}\"]}")
+    }
+
+    /// Where it answers as Prometheus does.
+    pub fn api(&self) -> Api {
+        Api::at(format!("{}/api/v1", self.base))
     }
 
     /// What it has said so far.

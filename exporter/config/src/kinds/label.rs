@@ -210,7 +210,7 @@ labels! {
         "Only drops of these classes; several are separated by commas, or the flag is repeated",
     ),
     /// The L3 and L4 protocol.
-    Protocol = Row::new(Label::new("protocol", "network.transport"), PROTOCOLS).flag(
+    Protocol = Row::new(Label::new("protocol", "tcpvitals.drop.protocol"), PROTOCOLS).flag(
         &[Asker::Capture],
         "protocol",
         "PROTOCOL",

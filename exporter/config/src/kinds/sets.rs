@@ -55,4 +55,18 @@ words! {
     Cumulative = "cumulative",
     /// What came since the last push that the receiver took.
     Delta = "delta",;
+
+    /// What metrics and labels are called over OTLP.
+    Names:
+    /// Dotted, as OpenTelemetry's semantic conventions have it.
+    Conventions = "conventions",
+    /// As in a scrape.
+    Prometheus = "prometheus",;
+
+    /// What histograms are over OTLP.
+    HistogramForm:
+    /// With buckets that grow exponentially.
+    Exponential = "exponential",
+    /// With the classic buckets of a scrape.
+    Explicit = "explicit",;
 }

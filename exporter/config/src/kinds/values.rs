@@ -15,7 +15,7 @@ use super::{
     ranges::{
         CONNECTIONS_PER_PEER, INTERVAL_MS, IPV4_BITS, IPV6_BITS, MAX_AGE_MS, MEMORY, PORTS, SERIES, SUBNETS, TIMEOUT_MS,
     },
-    sets::{Class, Compression, Protocol, Temporality},
+    sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality},
     units::{COUNT, DURATION, Quantity, SIZE},
     words::{ALL, LONGEST, OTHER},
 };
@@ -61,6 +61,8 @@ values! {
     CompressionWord: word(&Compression::ALL, Compression::as_str),
     Headers: headers(),
     TemporalityWord: word(&Temporality::ALL, Temporality::as_str),
+    NamesWord: word(&Names::ALL, Names::as_str),
+    HistogramWord: word(&HistogramForm::ALL, HistogramForm::as_str),
     File: text("path", ".", "the path of a PEM file"),
     Device: text("pattern", DEVICE, "1 to 15 ASCII characters without a slash; ? is any one character, * at the end any rest"),
     SubnetFile: text("path", SUBNET_FILE, "the path of a .csv, .yaml or .yml file, with stars in its last part"),

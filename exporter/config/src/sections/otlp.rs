@@ -15,7 +15,7 @@ use crate::{
     file::{self, ConfigError, Problem},
     kinds::{
         ranges::{INTERVAL_MS, TIMEOUT_MS},
-        sets::{Compression, Protocol, Temporality},
+        sets::{Compression, HistogramForm, Names, Protocol, Temporality},
         units::DURATION,
     },
     raw::{RawOtlp, RawTls},
@@ -41,6 +41,8 @@ pub struct Otlp {
     compression: Option<Compression>,
     headers: Option<Headers>,
     temporality: Option<Temporality>,
+    names: Option<Names>,
+    histograms: Option<HistogramForm>,
     view: Option<String>,
     tls: Tls,
 }
@@ -60,6 +62,10 @@ pub struct OtlpSettings {
     pub headers: Headers,
     /// What counters and histograms mean.
     pub temporality: Temporality,
+    /// What metrics and labels are called.
+    pub names: Names,
+    /// What histograms are.
+    pub histograms: HistogramForm,
     /// Files with keys and certificates.
     pub tls: Tls,
     /// Whether variables chose the endpoint or one of these files: then a fault in them must not end the exporter.
@@ -85,6 +91,8 @@ impl Otlp {
             compression,
             headers,
             temporality,
+            names,
+            histograms,
             view,
             tls,
         } = raw;
@@ -122,6 +130,14 @@ impl Otlp {
                 "a temporality",
                 &Temporality::ALL,
                 Temporality::as_str,
+            )?,
+            names: word("otlp.names", names, "a set of names", &Names::ALL, Names::as_str)?,
+            histograms: word(
+                "otlp.histograms",
+                histograms,
+                "a form of histograms",
+                &HistogramForm::ALL,
+                HistogramForm::as_str,
             )?,
             view: view.as_deref().map(|name| view_name("otlp.view", name)).transpose()?,
             tls: Tls::parse(tls.as_ref())?,
@@ -214,6 +230,11 @@ impl Otlp {
                 .temporality
                 .or_else(|| environment.temporality())
                 .unwrap_or(Temporality::Cumulative),
+            names: self.names.unwrap_or(Names::Conventions),
+            histograms: self
+                .histograms
+                .or_else(|| environment.histograms())
+                .unwrap_or(HistogramForm::Exponential),
             is_by_environment: self.endpoint.is_none() || tls != self.tls,
             tls,
             target,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{config, refused as check};
-use crate::{Compression, Config, OtlpSettings, Protocol, Temporality};
+use crate::{Compression, Config, HistogramForm, Names, OtlpSettings, Protocol, Temporality};
 
 /// What a file and variables make, and the warnings.
 fn resolve(yaml: &str, variables: &[(&str, &str)]) -> (Option<OtlpSettings>, Vec<String>) {
@@ -44,6 +44,10 @@ fn an_endpoint_alone_gets_the_documented_defaults() {
     );
     assert_eq!(settings.compression, Compression::Gzip);
     assert_eq!(settings.temporality, Temporality::Cumulative);
+    assert_eq!(
+        (settings.names, settings.histograms),
+        (Names::Conventions, HistogramForm::Exponential)
+    );
     assert!(settings.headers.map().is_empty() && settings.tls.ca_file.is_none() && settings.tls.client.is_none());
 }
 
@@ -51,7 +55,7 @@ fn an_endpoint_alone_gets_the_documented_defaults() {
 fn a_full_section_is_taken_over() {
     let settings = settings(
         "otlp: {endpoint: \"https://localhost/x\", protocol: http/protobuf, interval: 1m, timeout: 500ms, compression: none,\n\
-         headers: {Authorization: Bearer geheim, x-a: \"1\"}, temporality: delta, tls: {ca_file: a, cert_file: b, key_file: c}}",
+         headers: {Authorization: Bearer geheim, x-a: \"1\"}, temporality: delta, names: prometheus, histograms: exponential, tls: {ca_file: a, cert_file: b, key_file: c}}",
         &[
             GENERAL,
             METRICS,
@@ -62,6 +66,10 @@ fn a_full_section_is_taken_over() {
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "z"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                "explicit_bucket_histogram",
+            ),
         ],
     );
     assert_eq!(settings.target.uri(), "https://localhost/x");
@@ -73,6 +81,10 @@ fn a_full_section_is_taken_over() {
     assert_eq!(
         (settings.compression, settings.temporality),
         (Compression::None, Temporality::Delta)
+    );
+    assert_eq!(
+        (settings.names, settings.histograms),
+        (Names::Prometheus, HistogramForm::Exponential)
     );
     assert_eq!(settings.headers.map().len(), 2);
     assert_eq!(settings.headers.map()["authorization"], "Bearer geheim");
@@ -96,8 +108,13 @@ fn variables_say_what_the_file_does_not() {
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "client.key"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "60000"),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                "explicit_bucket_histogram",
+            ),
         ],
     );
+    assert_eq!(settings.histograms, HistogramForm::Explicit);
     assert_eq!(
         (settings.target.uri().to_string().as_str(), settings.protocol),
         ("https://localhost:4317/", Protocol::Grpc)
@@ -354,6 +371,14 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
         (
             "temporality: lowmemory",
             "otlp.temporality: \"lowmemory\" is not a temporality; use one of cumulative, delta",
+        ),
+        (
+            "names: dotted",
+            "otlp.names: \"dotted\" is not a set of names; use one of conventions, prometheus",
+        ),
+        (
+            "histograms: native",
+            "otlp.histograms: \"native\" is not a form of histograms; use one of exponential, explicit",
         ),
         (
             "headers: {content-type: text/plain}",

@@ -1,7 +1,7 @@
 //! What a view shows of all families: metrics by name, and the bounds of classic buckets. Names that no metric has are refused.
 
 use super::{
-    build::{Families, Family},
+    build::Families,
     metric::{Accessor, Metric},
     table::METRICS,
     value::HistogramValue,
@@ -136,7 +136,7 @@ impl HistogramValue {
 }
 
 /// The classic buckets of a metric.
-pub(crate) fn buckets_of<'a>(histograms: &'a Histograms, family: &Family) -> &'a ClassicBuckets {
+pub(crate) fn buckets_of<'a>(histograms: &'a Histograms, metric: &Metric) -> &'a ClassicBuckets {
     const NONE: &ClassicBuckets = &ClassicBuckets::UpTo(Vec::new());
-    histograms.classic.get(&family.metric.full_name()).unwrap_or(NONE)
+    histograms.classic.get(&metric.full_name()).unwrap_or(NONE)
 }

@@ -25,6 +25,8 @@ pub struct Metric {
     /// The name over OTLP where the semantic conventions have one.
     pub dotted: Option<&'static str>,
     pub kind: Kind,
+    /// Whether the values of a gauge add up, over labels and hosts.
+    pub adds_up: bool,
     /// One sentence without a full stop.
     pub help: &'static str,
     /// Labels of its own, besides those of its scope.
@@ -44,7 +46,7 @@ pub struct Metric {
 /// Base unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A count of what OTLP names in braces, and the name says; "1" of nothing.
+    /// A count of what OTLP names in braces, and the name says.
     Counted(&'static str),
     /// Seconds.
     Seconds,

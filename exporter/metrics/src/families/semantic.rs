@@ -40,12 +40,12 @@ impl Metric {
         }
     }
 
-    /// What it is over OTLP. Gauges of the conventions are up-down counters.
+    /// What it is over OTLP.
     pub const fn instrument(&self) -> Instrument {
         match self.kind {
             Kind::Counter => Instrument::Counter,
             Kind::Histogram => Instrument::Histogram,
-            Kind::Gauge if self.dotted.is_some() => Instrument::UpDownCounter,
+            Kind::Gauge if self.adds_up => Instrument::UpDownCounter,
             Kind::Gauge => Instrument::Gauge,
         }
     }
@@ -53,7 +53,10 @@ impl Metric {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::METRICS, *};
+    use super::{
+        super::{METRICS, metric::Unit},
+        *,
+    };
     use std::collections::HashSet;
     use tcpvitals_config::label::Label;
 
@@ -92,7 +95,7 @@ mod tests {
                 "tcpvitals_tcp_connections",
                 "tcpvitals.tcp.connections",
                 "{connection}",
-                Instrument::Gauge,
+                Instrument::UpDownCounter,
             ),
             (
                 "tcpvitals_dropped_packets_total",
@@ -100,7 +103,12 @@ mod tests {
                 "{packet}",
                 Instrument::Counter,
             ),
-            ("tcpvitals_build_info", "tcpvitals.build_info", "1", Instrument::Gauge),
+            (
+                "tcpvitals_build_info",
+                "tcpvitals.build_info",
+                "{exporter}",
+                Instrument::Gauge,
+            ),
             (
                 "process_cpu_seconds_total",
                 "process.cpu.time",
@@ -117,7 +125,7 @@ mod tests {
                 "process_max_fds",
                 "tcpvitals.process.max_fds",
                 "{file_descriptor}",
-                Instrument::Gauge,
+                Instrument::UpDownCounter,
             ),
         ] {
             let metric = of(name);
@@ -129,10 +137,21 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_of_whole_things_says_what_it_counts() {
-        for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Counter) {
-            let nameless = ["group_overflow"].contains(&metric.name);
-            assert_eq!(metric.unit.ucum() == "1", nameless, "{}", metric.name);
+    fn no_metric_is_a_fraction_and_all_say_what_they_count() {
+        // Receivers that name as Prometheus does would call a gauge with the unit 1 a ratio.
+        for metric in METRICS {
+            assert!(!["", "1"].contains(&metric.unit.ucum()), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn only_gauges_add_up_and_no_time_does() {
+        for metric in METRICS.iter().filter(|metric| metric.adds_up) {
+            assert!(
+                metric.kind == Kind::Gauge && metric.unit != Unit::Seconds,
+                "{}",
+                metric.name
+            );
         }
     }
 

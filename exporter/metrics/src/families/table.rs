@@ -45,6 +45,7 @@ const fn metric(
         unit,
         dotted: None,
         kind,
+        adds_up: false,
         help,
         labels: &[],
         from,
@@ -59,6 +60,12 @@ impl Metric {
     /// A name of the semantic conventions.
     const fn dotted(mut self, name: &'static str) -> Self {
         self.dotted = Some(name);
+        self
+    }
+
+    /// A gauge whose values add up.
+    const fn adding_up(mut self) -> Self {
+        self.adds_up = true;
         self
     }
 

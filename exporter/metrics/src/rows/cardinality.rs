@@ -111,7 +111,7 @@ impl Display for Cardinality {
 }
 
 fn lines(family: &Family, histograms: &Histograms) -> usize {
-    let buckets = buckets_of(histograms, family);
+    let buckets = buckets_of(histograms, family.metric);
     let of_value = |value: &Value| match value {
         // Sum and count come on top.
         Value::Histogram(histogram) => histogram.classic(buckets).len() + 2,

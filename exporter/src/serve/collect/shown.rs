@@ -19,6 +19,8 @@ pub struct Shown {
     pub expositions: Vec<Exposition>,
     /// What is pushed.
     pub pushed: Arc<Families>,
+    /// With which buckets, where they are explicit.
+    pub pushed_histograms: Arc<Histograms>,
 }
 
 /// What one path shows.
@@ -36,7 +38,7 @@ impl Shown {
     /// Of a snapshot that was posted.
     pub fn new(labelling: &mut Labelling, snapshot: &Snapshot, config: &Config) -> Self {
         let all = Arc::new(of_view(labelling, snapshot, &config.shown));
-        let mut pushed = None;
+        let mut pushed = (Arc::clone(&all), Arc::new(config.shown.histograms.clone()));
         let mut expositions = Vec::new();
         for view in config.all_views() {
             let is_main = view.name.is_empty();
@@ -46,17 +48,20 @@ impl Shown {
                 Arc::new(of_view(labelling, snapshot, view))
             };
             let families = Arc::new(whole.chosen(&view.metrics));
+            let histograms = Arc::new(view.histograms.clone());
             if config.otlp.view().unwrap_or_default() == view.name {
-                pushed = Some(Arc::clone(&families));
+                pushed = (Arc::clone(&families), Arc::clone(&histograms));
             }
             expositions.push(Exposition {
                 path: view.path.clone(),
                 families,
-                histograms: Arc::new(view.histograms.clone()),
+                histograms,
             });
         }
+        let (pushed, pushed_histograms) = pushed;
         Self {
-            pushed: pushed.unwrap_or_else(|| Arc::clone(&all)),
+            pushed,
+            pushed_histograms,
             expositions,
             all,
         }

@@ -206,6 +206,7 @@ mod tests {
                 all: Arc::clone(&families),
                 expositions: vec![exposition],
                 pushed: families,
+                pushed_histograms: Arc::default(),
             })
         };
         let (first, second) = (collection(), collection());

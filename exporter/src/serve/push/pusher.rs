@@ -15,12 +15,12 @@ use crate::{
 };
 use opentelemetry_proto::tonic::{collector::metrics::v1::ExportMetricsServiceRequest, resource::v1::Resource};
 use std::{sync::Arc, time::Duration};
-use tcpvitals_config::Temporality;
+use tcpvitals_config::{HistogramForm, Temporality};
 use tcpvitals_metrics::{
     encode::otlp::{
         delta::Deltas,
         reading::{self, Starts, nanos, split},
-        request as encode,
+        request::{self as encode, Style},
     },
     snapshot::Push,
 };
@@ -230,7 +230,16 @@ impl Pusher {
         due: Instant,
         destination: &Destination,
     ) -> Delivery {
-        let temporality = receiver.settings().temporality;
+        let settings = receiver.settings();
+        let temporality = settings.temporality;
+        let style = |temporality| Style {
+            temporality,
+            names: settings.names,
+            explicit: match settings.histograms {
+                HistogramForm::Exponential => None,
+                HistogramForm::Explicit => Some(&*shown.pushed_histograms),
+            },
+        };
         let at = nanos(*at);
         if self.starts.fit(&shown.pushed, at) {
             self.tally.add(Push::StartResets, 1);
@@ -240,15 +249,11 @@ impl Pusher {
         }
         let mut all = Delivery::Taken;
         for part in split(&shown.pushed, LARGEST_REQUEST) {
-            let request = match temporality {
-                Temporality::Cumulative => {
-                    encode::request(&self.resource, temporality, reading::cumulative(&part, self.starts, at))
-                }
-                Temporality::Delta => {
-                    let readings = self.deltas.readings(&part, self.starts, at);
-                    encode::request(&self.resource, temporality, readings)
-                }
+            let readings = match temporality {
+                Temporality::Cumulative => reading::cumulative(&part, self.starts, at),
+                Temporality::Delta => self.deltas.readings(&part, self.starts, at),
             };
+            let request = encode::request(&self.resource, style(temporality), readings);
             match self.deliver(request, receiver, client, due, destination).await {
                 Delivery::Taken if temporality == Temporality::Delta => self.deltas.acknowledge(&part, at),
                 Delivery::Taken => {}
@@ -256,7 +261,7 @@ impl Pusher {
                 given_up @ Delivery::GivenUp(_) => return given_up,
             }
         }
-        let closed = encode::request(&self.resource, Temporality::Delta, self.deltas.closed(at));
+        let closed = encode::request(&self.resource, style(Temporality::Delta), self.deltas.closed(at));
         match self.deliver(closed, receiver, client, due, destination).await {
             Delivery::Taken => {
                 self.deltas.acknowledge_closed();

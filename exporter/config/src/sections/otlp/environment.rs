@@ -6,7 +6,7 @@ use super::endpoint::{Endpoint, Target};
 use super::headers::Headers;
 use crate::kinds::{
     ranges::{INTERVAL_MS, TIMEOUT_MS},
-    sets::{Compression, Protocol, Temporality},
+    sets::{Compression, HistogramForm, Protocol, Temporality},
     units::DURATION,
 };
 use opentelemetry_otlp::{
@@ -30,6 +30,7 @@ const CLIENT_CERTIFICATE: [&str; 2] = [
 ];
 const CLIENT_KEY: [&str; 2] = ["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 const ENDPOINT: [&str; 2] = [OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
@@ -70,6 +71,15 @@ impl<'a> Environment<'a> {
             Some((_, text)) if text.eq_ignore_ascii_case(LOW_MEMORY) => Some(Temporality::Cumulative),
             _ => self.word(&names, &Temporality::ALL, Temporality::as_str),
         }
+    }
+
+    /// The variable has words of its own.
+    pub(super) fn histograms(&mut self) -> Option<HistogramForm> {
+        let word = |form| match form {
+            HistogramForm::Exponential => "base2_exponential_bucket_histogram",
+            HistogramForm::Explicit => "explicit_bucket_histogram",
+        };
+        self.word(&[HISTOGRAMS], &HistogramForm::ALL, word)
     }
 
     /// Whether a variable switches the push off; then there is a warning that says so.

@@ -1,4 +1,4 @@
-//! A histogram as an exponential histogram of OpenTelemetry, bucket by bucket.
+//! A histogram as an exponential histogram of OpenTelemetry, bucket by bucket, or as one with explicit bounds.
 //!
 //! Both count values above a bucket's lower bound and up to its upper one, the upper one included, and the scale is the
 //! schema. They number the buckets differently: Prometheus by the upper bound, base^index, OpenTelemetry by the lower one,
@@ -8,8 +8,9 @@
 use super::reading::Nanos;
 use crate::families::HistogramValue;
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, exponential_histogram_data_point::Buckets,
+    ExponentialHistogramDataPoint, HistogramDataPoint, exponential_histogram_data_point::Buckets,
 };
+use tcpvitals_config::ClassicBuckets;
 
 /// The data point without attributes.
 pub fn data_point(value: &HistogramValue, since: Nanos, until: Nanos) -> ExponentialHistogramDataPoint {
@@ -21,6 +22,26 @@ pub fn data_point(value: &HistogramValue, since: Nanos, until: Nanos) -> Exponen
         scale: value.schema,
         positive: Some(buckets(value)),
         ..ExponentialHistogramDataPoint::default()
+    }
+}
+
+/// With the bounds of classic buckets; without attributes too.
+pub fn explicit_data_point(
+    value: &HistogramValue,
+    buckets: &ClassicBuckets,
+    since: Nanos,
+    until: Nanos,
+) -> HistogramDataPoint {
+    let (bounds, counts): (Vec<f64>, Vec<u64>) = value.classic(buckets).into_iter().unzip();
+    HistogramDataPoint {
+        start_time_unix_nano: since,
+        time_unix_nano: until,
+        count: value.count(),
+        sum: Some(value.sum),
+        bucket_counts: counts,
+        // That of the last bucket is infinite, and goes without saying.
+        explicit_bounds: bounds.into_iter().filter(|bound| bound.is_finite()).collect(),
+        ..HistogramDataPoint::default()
     }
 }
 
@@ -98,6 +119,24 @@ mod tests {
         );
         let largest = histogram(2, RTT_FIRST_EXPONENT, RTT_BUCKETS, &[rtt_bucket(u32::MAX)]);
         assert_eq!(data_point(&largest, 1, 2).positive.unwrap().offset, 28);
+    }
+
+    #[test]
+    fn explicit_bounds_are_those_of_classic_buckets() {
+        let value = histogram(0, -2, 6, &[0, 2, 2, 5]);
+        let of = |buckets: &ClassicBuckets| {
+            let point = explicit_data_point(&value, buckets, 3, 4);
+            assert_eq!((point.count, point.sum), (4, Some(1.5)));
+            assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (3, 4));
+            (point.explicit_bounds, point.bucket_counts)
+        };
+        let all = vec![0.25, 0.5, 1.0, 2.0, 4.0];
+        assert_eq!(of(&ClassicBuckets::All), (all, vec![1, 0, 2, 0, 0, 1]));
+        assert_eq!(
+            of(&ClassicBuckets::UpTo(vec![0.5, 2.0])),
+            (vec![0.5, 2.0], vec![1, 2, 1])
+        );
+        assert_eq!(of(&ClassicBuckets::UpTo(Vec::new())), (Vec::new(), vec![4]));
     }
 
     #[test]

@@ -5,30 +5,78 @@ use super::{
     histogram,
     reading::{Reading, Readings},
 };
-use crate::families::{self, Point, Value, number, semantic::Instrument};
+use crate::families::{self, Point, Value, buckets_of, number, semantic::Instrument};
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
     metrics::v1::{
-        AggregationTemporality, ExponentialHistogram, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
-        Sum, metric::Data, number_data_point,
+        AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Metric, NumberDataPoint, ResourceMetrics,
+        ScopeMetrics, Sum, metric::Data, number_data_point,
     },
     resource::v1::Resource,
 };
-use tcpvitals_config::Temporality;
+use tcpvitals_config::{Histograms, Names, Temporality, label::Label};
 
 /// The version of the semantic conventions that names, units and attributes follow.
 pub const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
-pub fn request(
-    resource: &Resource,
-    temporality: Temporality,
-    readings: Vec<Readings<'_>>,
-) -> ExportMetricsServiceRequest {
+/// How readings are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Style<'a> {
+    pub temporality: Temporality,
+    pub names: Names,
+    /// The classic buckets that histograms have; without them they are exponential.
+    pub explicit: Option<&'a Histograms>,
+}
+
+impl Style<'_> {
+    /// By the conventions, with exponential histograms.
+    pub const fn conventional(temporality: Temporality) -> Self {
+        Self {
+            temporality,
+            names: Names::Conventions,
+            explicit: None,
+        }
+    }
+
+    fn name(&self, metric: &families::Metric) -> String {
+        match self.names {
+            Names::Conventions => metric.dotted_name(),
+            // Receivers add unit and `_total` only where they are missing.
+            Names::Prometheus => metric.full_name(),
+        }
+    }
+
+    /// A label without a value is no attribute.
+    fn attributes(&self, point: &Point) -> Vec<KeyValue> {
+        let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
+        labels
+            .map(|(label, value)| match self.names {
+                Names::Conventions => attribute(label.attribute, conventional(label, value)),
+                Names::Prometheus => attribute(label.word, value),
+            })
+            .collect()
+    }
+
+    fn aggregation(&self) -> AggregationTemporality {
+        match self.temporality {
+            Temporality::Cumulative => AggregationTemporality::Cumulative,
+            Temporality::Delta => AggregationTemporality::Delta,
+        }
+    }
+}
+
+/// The conventions have a word of their own for an error that is none of the others.
+fn conventional<'a>(label: &Label, value: &'a str) -> &'a str {
+    match (label.attribute, value) {
+        ("error.type", "other") => "_OTHER",
+        _ => value,
+    }
+}
+
+pub fn request(resource: &Resource, style: Style<'_>, readings: Vec<Readings<'_>>) -> ExportMetricsServiceRequest {
     let told = readings.into_iter().filter(|(_, readings)| !readings.is_empty());
-    let metrics = told
-        .map(|(own, readings)| metric(own, temporality, &readings))
-        .collect();
+    let metrics = told.map(|(own, readings)| metric(own, style, &readings)).collect();
     let scope_metrics = ScopeMetrics {
         scope: Some(InstrumentationScope {
             name: families::PREFIX.to_owned(),
@@ -36,15 +84,40 @@ pub fn request(
             ..InstrumentationScope::default()
         }),
         metrics,
-        schema_url: SCHEMA.to_owned(),
+        schema_url: match style.names {
+            Names::Conventions => SCHEMA.to_owned(),
+            Names::Prometheus => String::new(),
+        },
+    };
+    let resource = match style.names {
+        Names::Conventions => resource.clone(),
+        Names::Prometheus => targeted(resource),
     };
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
-            resource: Some(resource.clone()),
+            resource: Some(resource),
             scope_metrics: vec![scope_metrics],
             schema_url: SCHEMA.to_owned(),
         }],
     }
+}
+
+/// With the labels of a target of Prometheus. That makes them itself, the same way; others make labels of a resource's attributes.
+fn targeted(resource: &Resource) -> Resource {
+    let mut resource = resource.clone();
+    for (label, key) in [("job", "service.name"), ("instance", "service.instance.id")] {
+        let of = |key: &str| resource.attributes.iter().find(|attribute| attribute.key == key);
+        if of(label).is_none()
+            && let Some(value) = of(key).and_then(|attribute| attribute.value.clone())
+        {
+            resource.attributes.push(KeyValue {
+                key: label.to_owned(),
+                value: Some(value),
+                ..KeyValue::default()
+            });
+        }
+    }
+    resource
 }
 
 /// Whether there is anything in it.
@@ -67,12 +140,11 @@ pub fn attribute(key: impl Into<String>, value: impl Into<String>) -> KeyValue {
     }
 }
 
-fn metric(metric: &'static families::Metric, temporality: Temporality, readings: &[Reading<'_>]) -> Metric {
-    let chosen = match temporality {
-        Temporality::Cumulative => AggregationTemporality::Cumulative,
-        Temporality::Delta => AggregationTemporality::Delta,
+fn metric(metric: &'static families::Metric, style: Style<'_>, readings: &[Reading<'_>]) -> Metric {
+    let numbers = || {
+        let point = |reading| number_point(metric, style, reading);
+        readings.iter().map(point).collect()
     };
-    let numbers = || readings.iter().map(|reading| number_point(metric, reading)).collect();
     let sum = |temporality: AggregationTemporality, is_monotonic| {
         Data::Sum(Sum {
             data_points: numbers(),
@@ -81,16 +153,13 @@ fn metric(metric: &'static families::Metric, temporality: Temporality, readings:
         })
     };
     let data = match metric.instrument() {
-        Instrument::Counter => sum(chosen, true),
+        Instrument::Counter => sum(style.aggregation(), true),
         Instrument::UpDownCounter => sum(AggregationTemporality::Cumulative, false),
         Instrument::Gauge => Data::Gauge(Gauge { data_points: numbers() }),
-        Instrument::Histogram => Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: readings.iter().filter_map(histogram_point).collect(),
-            aggregation_temporality: chosen.into(),
-        }),
+        Instrument::Histogram => histograms(metric, style, readings),
     };
     Metric {
-        name: metric.dotted_name(),
+        name: style.name(metric),
         description: metric.sentence() + ".",
         unit: metric.unit.ucum().to_owned(),
         data: Some(data),
@@ -98,7 +167,7 @@ fn metric(metric: &'static families::Metric, temporality: Temporality, readings:
     }
 }
 
-fn number_point(metric: &families::Metric, reading: &Reading<'_>) -> NumberDataPoint {
+fn number_point(metric: &families::Metric, style: Style<'_>, reading: &Reading<'_>) -> NumberDataPoint {
     let value = match &*reading.value {
         Value::Count(count) => number_data_point::Value::AsInt(i64::try_from(*count).unwrap_or(i64::MAX)),
         Value::Number(number) => number_data_point::Value::AsDouble(*number),
@@ -106,7 +175,7 @@ fn number_point(metric: &families::Metric, reading: &Reading<'_>) -> NumberDataP
         Value::Histogram(histogram) => number_data_point::Value::AsDouble(number(histogram.count())),
     };
     NumberDataPoint {
-        attributes: attributes(reading.point),
+        attributes: style.attributes(reading.point),
         // A gauge is for one moment.
         start_time_unix_nano: match metric.instrument() {
             Instrument::Gauge => 0,
@@ -118,24 +187,33 @@ fn number_point(metric: &families::Metric, reading: &Reading<'_>) -> NumberDataP
     }
 }
 
-fn histogram_point(
-    Reading {
-        point,
-        value,
-        since,
-        until,
-    }: &Reading<'_>,
-) -> Option<opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint> {
-    let Value::Histogram(value) = &**value else {
-        return None;
-    };
-    let mut data_point = histogram::data_point(value, *since, *until);
-    data_point.attributes = attributes(point);
-    Some(data_point)
-}
-
-/// A label without a value is no attribute.
-fn attributes(point: &Point) -> Vec<KeyValue> {
-    let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
-    labels.map(|(label, value)| attribute(label.attribute, value)).collect()
+fn histograms(metric: &families::Metric, style: Style<'_>, readings: &[Reading<'_>]) -> Data {
+    let values = readings.iter().filter_map(|reading| match &*reading.value {
+        Value::Histogram(value) => Some((reading, value)),
+        Value::Count(_) | Value::Number(_) => None,
+    });
+    let aggregation_temporality = style.aggregation().into();
+    match style.explicit.map(|histograms| buckets_of(histograms, metric)) {
+        None => Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: values
+                .map(|(reading, value)| {
+                    let mut data_point = histogram::data_point(value, reading.since, reading.until);
+                    data_point.attributes = style.attributes(reading.point);
+                    data_point
+                })
+                .collect(),
+            aggregation_temporality,
+        }),
+        Some(buckets) => Data::Histogram(Histogram {
+            data_points: values
+                .map(|(reading, value)| {
+                    let (since, until) = (reading.since, reading.until);
+                    let mut data_point = histogram::explicit_data_point(value, buckets, since, until);
+                    data_point.attributes = style.attributes(reading.point);
+                    data_point
+                })
+                .collect(),
+            aggregation_temporality,
+        }),
+    }
 }

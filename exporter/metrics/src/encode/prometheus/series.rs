@@ -29,7 +29,7 @@ impl Collector for Encoding {
 
 fn encode_family(family: &Family, histograms: &Histograms, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let Family { metric, points } = family;
-    let buckets = buckets_of(histograms, family);
+    let buckets = buckets_of(histograms, family.metric);
     let name = metric.name_without_unit();
     let unit = match metric.unit {
         Unit::Counted(_) => None,

@@ -28,7 +28,7 @@ const VERSION: Label = Label::new("version", "tcpvitals.version");
 pub(super) const METRICS: &[Metric] = &[
     metric(
         "program_attached",
-        Counted("1"),
+        Counted("{program}"),
         G,
         "Whether a kernel program runs (1), else the reason why not",
         "the plan",
@@ -55,7 +55,7 @@ pub(super) const METRICS: &[Metric] = &[
     .needs(&[STATE], &[]),
     metric(
         "group_overflow",
-        Counted("1"),
+        Counted("{event}"),
         C,
         "Connections and events counted in the group other because all slots were taken (limits.memory)",
         "the map GROUP_SLOTS",
@@ -87,7 +87,8 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Misses,
     )
     .by(&[PROGRAM]),
-    metric("groups", Counted("{group}"), G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Accessor::Groups),
+    metric("groups", Counted("{group}"), G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Accessor::Groups)
+    .adding_up(),
     metric(
         "groups_capacity",
         Counted("{group}"),
@@ -95,8 +96,10 @@ pub(super) const METRICS: &[Metric] = &[
         "Groups that fit (limits.memory and the number of processors)",
         "the map GROUPS",
         Accessor::GroupCapacity,
-    ),
-    metric("series", Counted("{series}"), G, "Series in this exposition; a histogram counts as one", "the metric table", Accessor::Series),
+    )
+    .adding_up(),
+    metric("series", Counted("{series}"), G, "Series in this exposition; a histogram counts as one", "the metric table", Accessor::Series)
+    .adding_up(),
     metric(
         "collections",
         Counted("{collection}"),
@@ -115,7 +118,7 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     metric(
         "config_last_reload_successful",
-        Counted("1"),
+        Counted("{reload}"),
         G,
         "Whether the last reload of the configuration succeeded (1); the start counts as one",
         "SIGHUP, POST /-/reload",
@@ -183,7 +186,8 @@ pub(super) const METRICS: &[Metric] = &[
         "Open connections of the HTTP server",
         "the HTTP server",
         Accessor::Exporter(|exporter| Some(number(exporter.served.as_ref()?.connections))),
-    ),
+    )
+    .adding_up(),
     metric(
         "http_requests",
         Counted("{request}"),
@@ -213,7 +217,7 @@ pub(super) const METRICS: &[Metric] = &[
         ]),
     )
     .by(&[REFUSAL]),
-    metric("build_info", Counted("1"), G, "The version of the exporter; the value is always 1", "Cargo.toml", Accessor::BuildInfo)
+    metric("build_info", Counted("{exporter}"), G, "The version of the exporter; the value is always 1", "Cargo.toml", Accessor::BuildInfo)
         .by(&[VERSION]),
     metric(
         "process_cpu",
@@ -232,6 +236,7 @@ pub(super) const METRICS: &[Metric] = &[
         "/proc/self/stat",
         Accessor::Process(|exporter| exporter.resident_bytes),
     )
+    .adding_up()
     .dotted("process.memory.usage"),
     metric(
         "process_virtual_memory",
@@ -241,6 +246,7 @@ pub(super) const METRICS: &[Metric] = &[
         "/proc/self/stat",
         Accessor::Process(|exporter| exporter.virtual_bytes),
     )
+    .adding_up()
     .dotted("process.memory.virtual"),
     metric(
         "process_open_fds",
@@ -250,6 +256,7 @@ pub(super) const METRICS: &[Metric] = &[
         "/proc/self/fd",
         Accessor::Process(|exporter| exporter.open_descriptors),
     )
+    .adding_up()
     .dotted("process.unix.file_descriptor.count"),
     metric(
         "process_max_fds",
@@ -258,7 +265,8 @@ pub(super) const METRICS: &[Metric] = &[
         "Most file descriptors that the exporter may open",
         "/proc/self/limits",
         Accessor::Process(|exporter| exporter.most_descriptors),
-    ),
+    )
+    .adding_up(),
     metric(
         PROCESS_START,
         Seconds,

@@ -340,6 +340,7 @@ pub(super) const METRICS: &[Metric] = &[
         "iterator bpf_sk_storage_map",
         Accessor::GroupGauge(|group, _| Some(number(group.samples.live))),
     )
+    .adding_up()
     .needs(&[FOLD, STATE], &[]),
     metric(
         "tcp_connections_by_algorithm",
@@ -350,6 +351,7 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Algorithms,
     )
     .by(&[ALGORITHM])
+    .adding_up()
     .needs(&[FOLD, STATE], &[global::ICSK_CA_OPS, global::TCP_CONGESTION_OPS_NAME]),
     metric(
         "tcp_connections_opened",
