@@ -93,7 +93,7 @@ pub struct Target {
 /// What a job has stored of one scrape.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// When that was, for [`Prometheus::query_at`].
+    /// When that was, for a query at a moment.
     pub at: String,
     /// Everything, without what Prometheus itself says about the job.
     pub scrape: Scrape,
