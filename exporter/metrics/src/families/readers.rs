@@ -34,7 +34,7 @@ mod tests {
         let warnings = missed(&config);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(
-            warnings[0].contains("rule cluster_subnet:tcpvitals_tcp_retransmitted_segments:ratio_rate5m"),
+            warnings[0].contains("rule cluster_subnet:tcpvitals_tcp_retransmitted_segments:rate5m"),
             "{warnings:?}"
         );
         assert_eq!(missed(&Config::built_in()), [""; 0]);
