@@ -56,10 +56,12 @@ fn at_moment(stored: &[Stored], moment: i64, page: &[Documented]) -> Result<Valu
         };
         let (documented, suffix) =
             metric(&series.name, page).with_context(|| format!("{} is not documented", series.name))?;
-        let mut labels = BTreeMap::new();
+        let (mut labels, mut is_by_mode) = (BTreeMap::new(), false);
         for (label, value) in &series.labels {
             if let Some((_, upper)) = value.split_once("...").filter(|_| label == "vmrange") {
                 labels.insert("le".to_owned(), upper.to_owned());
+            } else if label == "cpu_mode" {
+                is_by_mode = true;
             } else if !WHO.contains(&label.as_str()) {
                 let own = documented
                     .labels
@@ -73,6 +75,10 @@ fn at_moment(stored: &[Stored], moment: i64, page: &[Documented]) -> Result<Valu
             name: format!("{}{suffix}", documented.name),
             labels,
         };
+        if is_by_mode {
+            *values.entry(series).or_default() += value;
+            continue;
+        }
         ensure!(values.insert(series.clone(), value).is_none(), "{series:?} twice");
     }
     Ok(values)

@@ -299,6 +299,7 @@ fn amount(value: &Value) -> f64 {
     match value {
         Value::Count(count) => number(*count),
         Value::Number(number) => *number,
+        Value::CpuTime(time) => time.seconds(),
         Value::Histogram(histogram) => histogram.sum,
     }
 }
@@ -346,7 +347,7 @@ fn check_sums(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> 
                 let all = groups().map(|group| histogram(&group, JIFFY));
                 let shown = points(&families, &name).filter_map(|point| match &point.value {
                     Value::Histogram(histogram) => Some(histogram.clone()),
-                    Value::Count(_) | Value::Number(_) => None,
+                    Value::Count(_) | Value::Number(_) | Value::CpuTime(_) => None,
                 });
                 let (all, shown) = (add(all), add(shown));
                 prop_assert_eq!(&shown.0, &all.0, "{}", name);

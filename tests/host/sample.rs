@@ -20,7 +20,9 @@ use tcpvitals_kernel::plan::purpose::Purpose;
 use tcpvitals_kernel::probe::features::Features;
 use tcpvitals_metrics::coverage::Coverage;
 use tcpvitals_metrics::families::{Kind, METRICS};
-use tcpvitals_metrics::snapshot::{DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot};
+use tcpvitals_metrics::snapshot::{
+    CpuTime, DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot,
+};
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -125,7 +127,10 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.exporter = Exporter {
         collections: 7,
         collect_duration: Duration::from_micros(1500),
-        cpu_seconds: Some(0.25),
+        cpu_time: Some(CpuTime {
+            user: 150_000_000,
+            system: 100_000_000,
+        }),
         resident_bytes: Some(8_388_608.0),
         virtual_bytes: Some(1e9),
         open_descriptors: Some(33.0),

@@ -96,8 +96,8 @@ pub struct Exporter {
     pub collections: u64,
     /// How long the collection took.
     pub collect_duration: Duration,
-    /// User and system time, in seconds.
-    pub cpu_seconds: Option<f64>,
+    /// User and system time.
+    pub cpu_time: Option<CpuTime>,
     /// Resident memory, in bytes.
     pub resident_bytes: Option<f64>,
     /// Virtual memory, in bytes.
@@ -110,6 +110,13 @@ pub struct Exporter {
     pub pushes: Option<Pushes>,
     /// What the HTTP server did; `None` where none serves.
     pub served: Option<Served>,
+}
+
+/// Time on processors, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    pub user: u64,
+    pub system: u64,
 }
 
 /// What the HTTP server did so far.

@@ -8,7 +8,7 @@ use procfs::{
     ProcResult,
     process::{LimitValue, Process},
 };
-use tcpvitals_metrics::snapshot::Exporter;
+use tcpvitals_metrics::snapshot::{CpuTime, Exporter};
 
 /// Reads `/proc/self`. What cannot be read is left out.
 pub fn read() -> Exporter {
@@ -19,7 +19,11 @@ pub fn read() -> Exporter {
     if let Ok(stat) = process.stat() {
         #[expect(clippy::cast_precision_loss, reason = "metrics are f64")]
         let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
-        exporter.cpu_seconds = Some(seconds(stat.utime + stat.stime));
+        let nanoseconds = |ticks: u64| ticks.saturating_mul(1_000_000_000 / procfs::ticks_per_second());
+        exporter.cpu_time = Some(CpuTime {
+            user: nanoseconds(stat.utime),
+            system: nanoseconds(stat.stime),
+        });
         #[expect(clippy::cast_precision_loss, reason = "metrics are f64")]
         {
             exporter.virtual_bytes = Some(stat.vsize as f64);

@@ -67,7 +67,7 @@ values! {
     Device: text("pattern", DEVICE, "1 to 15 ASCII characters without a slash; ? is any one character, * at the end any rest"),
     SubnetFile: text("path", SUBNET_FILE, "the path of a .csv, .yaml or .yml file, with stars in its last part"),
     ViewName: text("name", VIEW_NAME, "letters, digits, - and _"),
-    ViewPath: text("path", VIEW_PATH, "/ and letters, digits, ., -, _ and /"),
+    ViewPath: view_path(),
     ClassicBuckets: classic_buckets(),
     Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
 }
@@ -83,7 +83,9 @@ const NAME: &str = concat!(
 const SUBNET_FILE: &str = r"^(?:[^*]*/)?[^/]*\.(?:csv|ya?ml)$";
 /// What may stand in a path as it is.
 const VIEW_NAME: &str = "^[A-Za-z0-9_-]+$";
-const VIEW_PATH: &str = "^(?!/(?:metrics|healthz|readyz)$|/api/|/-/)(?:/[A-Za-z0-9._-]+)+$";
+const VIEW_PATH: &str = "^(?:/[A-Za-z0-9._-]+)+$";
+/// Paths that are served already. A pattern of its own, since Helm's regular expressions cannot look ahead.
+const TAKEN_PATH: &str = "^/(?:metrics|healthz|readyz)$|^/(?:api|-)/";
 /// ASCII without NUL, the star and the slash.
 const DEVICE: &str = r"^(?:[\x01-)+-.0-\x7f]{0,15}\*|[\x01-)+-.0-\x7f]{1,15})$";
 /// Printable ASCII without the question mark, brackets, braces and the backslash.
@@ -101,6 +103,13 @@ fn text(title: &str, pattern: &str, meaning: &str) -> Schema {
         schema.insert("not".to_owned(), serde_json::json!({"const": OTHER}));
         schema.insert("maxLength".to_owned(), LONGEST.into());
     }
+    schema
+}
+
+fn view_path() -> Schema {
+    let mut schema = text("path", VIEW_PATH, "/ and letters, digits, ., -, _ and /");
+    let taken = serde_json::json!({"type": "string", "pattern": TAKEN_PATH});
+    schema.insert("not".to_owned(), taken);
     schema
 }
 

@@ -40,7 +40,7 @@ impl Families {
         let point = families.iter().find(own)?.points.first()?;
         match point.value {
             Value::Number(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-            Value::Count(_) | Value::Histogram(_) => None,
+            Value::Count(_) | Value::Histogram(_) | Value::CpuTime(_) => None,
         }
     }
 }
@@ -207,6 +207,10 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                 .collect()
         }
         Accessor::BuildInfo => vec![alone(own(metric, &[env!("CARGO_PKG_VERSION")]), Value::Number(1.0))],
+        Accessor::ProcessTime => {
+            let time = snapshot.exporter.cpu_time.into_iter();
+            time.map(|time| alone(Vec::new(), Value::CpuTime(time))).collect()
+        }
         Accessor::Exporter(value) | Accessor::Process(value) => value(&snapshot.exporter).map(one).unwrap_or_default(),
     }
 }

@@ -164,6 +164,8 @@ pub enum Accessor {
     Exporter(fn(&Exporter) -> Option<f64>),
     /// The same, under a standard name without prefix.
     Process(fn(&Exporter) -> Option<f64>),
+    /// Its time on processors, under a standard name too.
+    ProcessTime,
 }
 
 impl Accessor {
@@ -185,7 +187,8 @@ impl Accessor {
             | Self::Refused(_)
             | Self::BuildInfo
             | Self::Exporter(_)
-            | Self::Process(_) => Scope::Exporter,
+            | Self::Process(_)
+            | Self::ProcessTime => Scope::Exporter,
         }
     }
 
@@ -217,7 +220,7 @@ impl Accessor {
 impl Metric {
     /// The name with its prefix; encoders add the unit and the suffix.
     pub fn name_without_unit(&self) -> String {
-        if matches!(self.source, Accessor::Process(_)) {
+        if matches!(self.source, Accessor::Process(_) | Accessor::ProcessTime) {
             self.name.to_owned()
         } else {
             format!("{PREFIX}_{}", self.name)

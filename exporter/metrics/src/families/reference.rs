@@ -29,7 +29,8 @@ pub fn markdown() -> String {
          the classic buckets too with `always_scrape_classic_histograms`.\n\n\
          Under each name stand its name over OTLP, the unit in UCUM, and what it is there if that differs; in brackets the \
          attribute that a label is over OTLP. An exponential histogram has scale 2 for `tcpvitals.tcp.rtt`, else 0; its \
-         first bucket also holds what is smaller, its last one what is larger.\n\n",
+         first bucket also holds what is smaller, its last one what is larger. `process.cpu.time` has the attribute `cpu.mode` (user, \
+         system). With `otlp.names: prometheus` names and labels are those of a scrape.\n\n",
     );
     let scopes = [
         (Scope::Tcp, "TCP"),

@@ -1,5 +1,6 @@
 //! Values of metrics, in base units.
 
+use crate::snapshot::CpuTime;
 use common::histogram::Histogram;
 use std::time::Duration;
 
@@ -9,6 +10,24 @@ pub enum Value {
     Count(u64),
     Number(f64),
     Histogram(HistogramValue),
+    /// Over OTLP the conventions tell user and system time apart, a scrape does not.
+    CpuTime(CpuTime),
+}
+
+impl CpuTime {
+    /// Both together.
+    pub fn seconds(self) -> f64 {
+        nanoseconds(self.user + self.system)
+    }
+
+    /// Words of the conventions, and seconds.
+    pub fn by_mode(self) -> [(&'static str, f64); 2] {
+        [("user", nanoseconds(self.user)), ("system", nanoseconds(self.system))]
+    }
+}
+
+fn nanoseconds(count: u64) -> f64 {
+    seconds(count, Duration::from_nanos(1))
 }
 
 /// A histogram in base units.

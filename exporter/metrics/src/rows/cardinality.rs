@@ -115,7 +115,7 @@ fn lines(family: &Family, histograms: &Histograms) -> usize {
     let of_value = |value: &Value| match value {
         // Sum and count come on top.
         Value::Histogram(histogram) => histogram.classic(buckets).len() + 2,
-        Value::Count(_) | Value::Number(_) => 1,
+        Value::Count(_) | Value::Number(_) | Value::CpuTime(_) => 1,
     };
     family.points.iter().map(|point| of_value(&point.value)).sum()
 }

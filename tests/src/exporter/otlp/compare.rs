@@ -18,6 +18,9 @@ pub fn require_same(scrape: &Scrape, received: &Received) -> Result<()> {
     Ok(())
 }
 
+/// The attribute by which only the conventions tell the time of processors.
+const CPU_MODE: &str = "cpu.mode";
+
 /// Values as a scrape shows them.
 pub type Values = BTreeMap<Series, f64>;
 
@@ -51,6 +54,12 @@ pub fn of_request(received: &Received, page: &[Documented]) -> Result<Values> {
                 name: format!("{}{suffix}", documented.name),
                 labels: labels(sample, documented)?,
             };
+            if sample.attributes.contains_key(CPU_MODE) {
+                let sum = values.entry(series).or_default();
+                // Whole hundredths of a second, which a scrape shows as one.
+                *sum = ((*sum + value) * 100.0).round() / 100.0;
+                return Ok(());
+            }
             ensure!(values.insert(series.clone(), value).is_none(), "{series:?} twice");
             Ok(())
         };
@@ -71,7 +80,11 @@ fn labels(sample: &Sample, documented: &Documented) -> Result<BTreeMap<String, S
         let label = label.with_context(|| format!("{}: {attribute} is not documented", sample.name))?;
         Ok((label.clone(), as_scraped(label, value).to_owned()))
     };
-    sample.attributes.iter().map(label).collect()
+    let labels = sample.attributes.iter();
+    labels
+        .filter(|(attribute, _)| *attribute != CPU_MODE)
+        .map(label)
+        .collect()
 }
 
 /// The value of a label in a scrape: the conventions have a word of their own for another error.

@@ -6,6 +6,7 @@ use super::reading::{Nanos, Reading, Readings, Slice, Starts, is_additive, nanos
 use crate::{
     families::{Families, Family, HistogramValue, Metric, Point, Value},
     labels::LabelSet,
+    snapshot::CpuTime,
 };
 use std::{
     borrow::Cow,
@@ -300,6 +301,10 @@ fn combine(left: &Value, right: &Value, whole: fn(u64, u64) -> u64, real: fn(f64
                 ..*left
             })
         }
+        (Value::CpuTime(left), Value::CpuTime(right)) => Value::CpuTime(CpuTime {
+            user: whole(left.user, right.user),
+            system: whole(left.system, right.system),
+        }),
         // A metric has values of one kind.
         (left, _) => left.clone(),
     }
@@ -309,6 +314,7 @@ fn is_zero(value: &Value) -> bool {
     match value {
         Value::Count(count) => *count == 0,
         Value::Number(number) => *number == 0.0,
+        Value::CpuTime(time) => *time == CpuTime::default(),
         Value::Histogram(histogram) => histogram.buckets.iter().all(|bucket| *bucket == 0),
     }
 }

@@ -20,6 +20,9 @@ use tcpvitals_config::{Histograms, Names, Temporality, label::Label};
 /// The version of the semantic conventions that names, units and attributes follow.
 pub const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
+/// Whether time was spent in the process or in the kernel for it.
+const CPU_MODE: &str = "cpu.mode";
+
 /// How readings are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Style<'a> {
@@ -142,8 +145,8 @@ pub fn attribute(key: impl Into<String>, value: impl Into<String>) -> KeyValue {
 
 fn metric(metric: &'static families::Metric, style: Style<'_>, readings: &[Reading<'_>]) -> Metric {
     let numbers = || {
-        let point = |reading| number_point(metric, style, reading);
-        readings.iter().map(point).collect()
+        let points = |reading| number_points(metric, style, reading);
+        readings.iter().flat_map(points).collect()
     };
     let sum = |temporality: AggregationTemporality, is_monotonic| {
         Data::Sum(Sum {
@@ -167,30 +170,41 @@ fn metric(metric: &'static families::Metric, style: Style<'_>, readings: &[Readi
     }
 }
 
-fn number_point(metric: &families::Metric, style: Style<'_>, reading: &Reading<'_>) -> NumberDataPoint {
-    let value = match &*reading.value {
-        Value::Count(count) => number_data_point::Value::AsInt(i64::try_from(*count).unwrap_or(i64::MAX)),
-        Value::Number(number) => number_data_point::Value::AsDouble(*number),
-        // No metric of numbers has one.
-        Value::Histogram(histogram) => number_data_point::Value::AsDouble(number(histogram.count())),
+/// One point, but for the time on processors, which the conventions tell by mode.
+fn number_points(metric: &families::Metric, style: Style<'_>, reading: &Reading<'_>) -> Vec<NumberDataPoint> {
+    use number_data_point::Value::{AsDouble, AsInt};
+    let point = |mode: Option<&str>, value| {
+        let mut attributes = style.attributes(reading.point);
+        attributes.extend(mode.map(|mode| attribute(CPU_MODE, mode)));
+        NumberDataPoint {
+            attributes,
+            // A gauge is for one moment.
+            start_time_unix_nano: match metric.instrument() {
+                Instrument::Gauge => 0,
+                Instrument::Counter | Instrument::UpDownCounter | Instrument::Histogram => reading.since,
+            },
+            time_unix_nano: reading.until,
+            value: Some(value),
+            ..NumberDataPoint::default()
+        }
     };
-    NumberDataPoint {
-        attributes: style.attributes(reading.point),
-        // A gauge is for one moment.
-        start_time_unix_nano: match metric.instrument() {
-            Instrument::Gauge => 0,
-            Instrument::Counter | Instrument::UpDownCounter | Instrument::Histogram => reading.since,
-        },
-        time_unix_nano: reading.until,
-        value: Some(value),
-        ..NumberDataPoint::default()
+    match (&*reading.value, style.names) {
+        (Value::Count(count), _) => vec![point(None, AsInt(i64::try_from(*count).unwrap_or(i64::MAX)))],
+        (Value::Number(number), _) => vec![point(None, AsDouble(*number))],
+        (Value::CpuTime(time), Names::Prometheus) => vec![point(None, AsDouble(time.seconds()))],
+        (Value::CpuTime(time), Names::Conventions) => {
+            let modes = time.by_mode();
+            modes.map(|(mode, seconds)| point(Some(mode), AsDouble(seconds))).into()
+        }
+        // No metric of numbers has one.
+        (Value::Histogram(histogram), _) => vec![point(None, AsDouble(number(histogram.count())))],
     }
 }
 
 fn histograms(metric: &families::Metric, style: Style<'_>, readings: &[Reading<'_>]) -> Data {
     let values = readings.iter().filter_map(|reading| match &*reading.value {
         Value::Histogram(value) => Some((reading, value)),
-        Value::Count(_) | Value::Number(_) => None,
+        Value::Count(_) | Value::Number(_) | Value::CpuTime(_) => None,
     });
     let aggregation_temporality = style.aggregation().into();
     match style.explicit.map(|histograms| buckets_of(histograms, metric)) {

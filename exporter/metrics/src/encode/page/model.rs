@@ -230,6 +230,7 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Count(count) => Some(crate::families::number(*count)),
         Value::Number(number) => Some(*number),
+        Value::CpuTime(time) => Some(time.seconds()),
         Value::Histogram(_) => None,
     }
 }
@@ -237,6 +238,6 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 const fn count(value: &Value) -> Option<u64> {
     match value {
         Value::Count(count) => Some(*count),
-        Value::Number(_) | Value::Histogram(_) => None,
+        Value::Number(_) | Value::Histogram(_) | Value::CpuTime(_) => None,
     }
 }

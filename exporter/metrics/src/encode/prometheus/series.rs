@@ -49,6 +49,7 @@ fn encode_family(family: &Family, histograms: &Histograms, encoder: &mut Descrip
         match (&point.value, metric.kind) {
             (Value::Count(count), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(count, None)?,
             (Value::Number(number), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(number, None)?,
+            (Value::CpuTime(time), _) => series.encode_counter::<NoLabelSet, _, f64>(&time.seconds(), None)?,
             (Value::Count(count), _) => series.encode_gauge(count)?,
             (Value::Number(number), _) => series.encode_gauge(number)?,
             (Value::Histogram(value), _) if !histograms.native => {

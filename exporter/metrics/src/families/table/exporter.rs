@@ -225,7 +225,7 @@ pub(super) const METRICS: &[Metric] = &[
         C,
         "User and system time of the exporter",
         "/proc/self/stat",
-        Accessor::Process(|exporter| exporter.cpu_seconds),
+        Accessor::ProcessTime,
     )
     .dotted("process.cpu.time"),
     metric(
