@@ -78,7 +78,7 @@ fn points(families: &Families, which: impl Fn(&Metric) -> bool) -> impl Iterator
                 reason = "a number of series"
             )]
             Value::Number(number) => *number as u64,
-            Value::CpuTime(time) => time.seconds() as u64,
+            Value::CpuTime(time) => (time.user + time.system) / 1_000_000_000,
             Value::Histogram(histogram) => histogram.count(),
         };
         (own, value)
