@@ -7,9 +7,11 @@ use std::fs::{read_to_string, write};
 
 use anyhow::{Context as _, Result};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
-use tcpvitals_config::Temporality;
+use tcpvitals_config::{Histograms, Names, Temporality};
 use tcpvitals_metrics::encode::otlp::delta::Deltas;
 use tcpvitals_metrics::encode::otlp::reading::{Starts, cumulative, split};
 use tcpvitals_metrics::encode::otlp::request::{Style, attribute, request};
@@ -94,6 +96,47 @@ fn a_request_has_every_series_once_with_its_time() -> Result<()> {
             starts.len() > 2 && starts.iter().all(|start| start % 1_000_000_000 == 0),
             "{starts:?}"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn with_the_names_of_prometheus_names_and_labels_are_those_of_a_scrape() -> Result<()> {
+    let histograms = Histograms::default();
+    let style = Style {
+        temporality: Temporality::Cumulative,
+        names: Names::Prometheus,
+        explicit: Some(&histograms),
+    };
+    for case in &CASES {
+        let families = case.families()?;
+        let Families(all) = &*families;
+        let parts = split(&families, usize::MAX);
+        let readings = cumulative(&parts[0], Starts::new(START), NOW);
+        let request = request(&resource(), style, readings);
+        let resource = request.resource_metrics[0].resource.as_ref().context("no resource")?;
+        let job = attribute("job", "tcpvitals");
+        assert!(resource.attributes.contains(&job), "{resource:?}");
+        let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
+        for (metric, family) in metrics
+            .iter()
+            .zip(all.iter().filter(|family| !family.points.is_empty()))
+        {
+            assert_eq!(metric.name, family.metric.full_name());
+            let attributes: Vec<&[KeyValue]> = match metric.data.as_ref().context("no data")? {
+                Data::Gauge(gauge) => gauge.data_points.iter().map(|point| &*point.attributes).collect(),
+                Data::Sum(sum) => sum.data_points.iter().map(|point| &*point.attributes).collect(),
+                Data::Histogram(histogram) => histogram.data_points.iter().map(|point| &*point.attributes).collect(),
+                data => anyhow::bail!("{}: {data:?}", metric.name),
+            };
+            let labels = family.points.iter().map(|point| {
+                let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
+                labels
+                    .map(|(label, value)| attribute(label.word, value))
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(attributes, labels.collect::<Vec<_>>(), "{}", metric.name);
+        }
     }
     Ok(())
 }
