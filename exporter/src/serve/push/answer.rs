@@ -93,6 +93,9 @@ impl Answer {
         }
         let said = pb::Status::decode(body)
             .map(|status| printable(&status.message))
+            .ok()
+            .filter(|said| !said.is_empty())
+            .or_else(|| plain(body))
             .unwrap_or_default();
         let why = if said.is_empty() {
             format!("HTTP status {status}")
@@ -113,6 +116,13 @@ pub fn pause(asked: Option<Duration>, attempt: u32, random: f64) -> Duration {
     }
     let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16));
     doubled.min(LONGEST_PAUSE).mul_f64(0.5 + random / 2.0)
+}
+
+/// A text that is no page.
+fn plain(body: &[u8]) -> Option<String> {
+    let text = str::from_utf8(body).ok()?.trim();
+    let is_plain = !text.is_empty() && !text.starts_with('<');
+    is_plain.then(|| printable(text))
 }
 
 /// One line of at most so many characters, since it ends up in a log.
@@ -184,6 +194,10 @@ mod tests {
         let answer = Answer::of_http(400, None, &status.encode_to_vec());
         let why = "HTTP status 400: no\\nroom".to_owned();
         assert_eq!(answer, Answer::Refused { why });
+        for (body, said) in [("no\nroom\n", ": no\\nroom"), ("<html>no</html>", ""), ("", "")] {
+            let why = format!("HTTP status 400{said}");
+            assert_eq!(Answer::of_http(400, None, body.as_bytes()), Answer::Refused { why });
+        }
         let partial = ExportMetricsServiceResponse {
             partial_success: Some(ExportMetricsPartialSuccess {
                 rejected_data_points: 3,

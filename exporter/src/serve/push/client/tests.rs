@@ -28,6 +28,7 @@ fn an_error_is_told_down_to_its_cause() {
 }
 
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const NO_PATH: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nunsupported path\n";
 const HTTPS_SERVER: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// A frame with settings, then one that says goodbye for a protocol error.
 const HTTP2: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01";
@@ -104,26 +105,27 @@ fn a_failed_push_names_the_likely_mistake() {
         (
             "http",
             "http/protobuf",
+            NO_PATH,
+            "unsupported path; check the path of the endpoint",
+        ),
+        (
+            "http",
+            "http/protobuf",
             HTTPS_SERVER,
             "the port wants TLS; write https://",
         ),
-        (
-            "https",
-            "grpc",
-            BAD_REQUEST,
-            "the port seems to speak no TLS; write http://",
-        ),
+        ("https", "grpc", BAD_REQUEST, "the port may speak no TLS; write http://"),
         (
             "https",
             "http/protobuf",
             HTTP2,
-            "the port seems to speak no TLS; write http://",
+            "the port may speak no TLS; write http://",
         ),
         (
             "https",
             "http/protobuf",
             b"",
-            "the port seems to speak no TLS; write http://",
+            "the port may speak no TLS; write http://",
         ),
     ] {
         let (port, came) = server(answer);
@@ -162,7 +164,10 @@ fn a_receiver_with_tls_is_reached_through_the_tunnel_of_a_proxy() {
     let Answer::Silence { why } = &answer else {
         panic!("{answer:?}")
     };
-    assert!(why.contains("proxy authorization required"), "{why}");
+    assert!(
+        why.contains("proxy authorization required") && why.contains("name the receiver in NO_PROXY"),
+        "{why}"
+    );
     let came = String::from_utf8(came.join().unwrap()).unwrap();
     assert!(
         came.starts_with("CONNECT collector.invalid:4317 HTTP/1.1\r\n"),
