@@ -127,7 +127,7 @@ fn with_the_names_of_prometheus_names_and_labels_are_those_of_a_scrape() -> Resu
                 Data::Gauge(gauge) => gauge.data_points.iter().map(|point| &*point.attributes).collect(),
                 Data::Sum(sum) => sum.data_points.iter().map(|point| &*point.attributes).collect(),
                 Data::Histogram(histogram) => histogram.data_points.iter().map(|point| &*point.attributes).collect(),
-                data => anyhow::bail!("{}: {data:?}", metric.name),
+                data @ (Data::ExponentialHistogram(_) | Data::Summary(_)) => anyhow::bail!("{}: {data:?}", metric.name),
             };
             let labels = family.points.iter().map(|point| {
                 let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
