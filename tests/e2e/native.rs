@@ -77,7 +77,8 @@ fn quantiles_of_native_and_classic_histograms_agree_with_each_other_and_with_the
     let namespace = Namespace::new()?;
     let subnet = Subnet::take()?;
     let guard = Guard::new()?;
-    let exporter = guard.start(config(&[subnet]))?;
+    let all_bounds = "histograms: {classic: {tcpvitals_tcp_rtt_seconds: all}}\n";
+    let exporter = guard.start(config(&[subnet]) + all_bounds)?;
     let samples = round_trips(&namespace, subnet)?;
     let prometheus = prometheus(&guard, &exporter)?;
     let at = &prometheus.held()?[JOB].at;

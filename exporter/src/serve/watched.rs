@@ -170,7 +170,7 @@ mod tests {
             let path = paths[1].clone();
             move || {
                 for more in 0..40 {
-                    write(&path, "x".repeat(more % 9)).unwrap();
+                    write(&path, more.to_string()).unwrap();
                     thread::sleep(Duration::from_millis(10));
                 }
             }
