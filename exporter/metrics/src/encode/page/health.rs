@@ -91,12 +91,12 @@ fn costs(
             div.scroll {
                 table {
                     caption { span { "Label sets, and how many there would be without a label" } }
-                    (head(["Metrics", "Label", "Values", "Label sets", "Without it"]))
+                    (head(["Label", "Of", "Values", "Label sets", "Without it"]))
                     tbody {
                         @for cost in labels {
                             tr {
-                                td { (cost.of) }
                                 th scope="row" { (cost.label) }
+                                td { (cost.of) " metrics" }
                                 td { (cost.values) }
                                 td { (cost.label_sets) }
                                 td { (cost.without) }
