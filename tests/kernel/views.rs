@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::exporter::exposition::{Exposition, Format, parse, protobuf};
 use tests::exporter::scrape::Scrape;
-use tests::exporter::{Exporter, Launch, PROMETHEUS_TEXT, PROTOBUF, free_address, run, start};
+use tests::exporter::{Exporter, Launch, PROMETHEUS_TEXT, PROTOBUF, config_file, free_address, run, start};
 use tests::machine::turn;
 use tests::net::pair::Pair;
 use tests::net::subnet::{Family, Subnet, config};
@@ -136,6 +136,12 @@ fn a_reload_changes_views_and_refuses_names_that_no_metric_has() -> Result<()> {
         "{refused:?}"
     );
     assert_eq!(status("/metrics/b")?, 200);
+
+    let file = config_file("views: [{name: a, path: /x}]\n")?;
+    let file = file.path().to_str().context("a path that is no text")?;
+    let refused = run(&["--config.file", file, "--web.telemetry-path", "/x"])?;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("the path of the view \"a\" too"), "{refused:?}");
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tcpvitals_config::{Config, numbering::Numbering};
+use tcpvitals_config::{Config, ConfigError, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
     plan::{Plan, purpose::Purpose},
@@ -47,6 +47,7 @@ impl<'a> Checked<'a> {
     pub(super) fn new(arguments: &'a ServeArguments) -> Result<Self, StartError> {
         let (sources, wanted) = reload::read(arguments.config_file.as_deref());
         let wanted = wanted?;
+        refuse_path_of_a_view(&arguments.telemetry_path, &wanted.config)?;
         Web::read(arguments.web_config_file.as_deref())?;
         Ok(Self {
             kernel: start::Checked::new(&wanted.config, arguments.btf.as_deref(), Purpose::Serve)?,
@@ -65,6 +66,20 @@ impl<'a> Checked<'a> {
             served_on: listener.local_addr().map_err(ServeError::Serve)?,
             listener,
         })
+    }
+}
+
+/// What the metrics path shows would hide the view.
+fn refuse_path_of_a_view(path: &str, config: &Config) -> Result<(), ConfigError> {
+    match config.views.iter().find(|view| view.path == path) {
+        Some(view) => {
+            let what = format!(
+                "{path} is the path of the view {:?} too; give one of them another path",
+                view.name
+            );
+            Err(ConfigError::of_setting("--web.telemetry-path", what))
+        }
+        None => Ok(()),
     }
 }
 
