@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use prost::bytes::Bytes;
-use std::{error::Error, fmt::Display, path::Path, time::Duration};
+use std::{fmt::Display, path::Path, time::Duration};
 use tcpvitals_config::{ConfigError, file::files};
 use tokio::{runtime, time::timeout};
 
@@ -65,7 +65,7 @@ impl Remote {
         Ok(Self {
             from: from.trim_end_matches('/').to_owned(),
             login: login.map(read_login).transpose()?,
-            tls: tls::trusting("--ca-file", from.starts_with("https").then_some(ca))?,
+            tls: tls::trusting(from.starts_with("https"), "--ca-file", ca)?.with_no_client_auth(),
         })
     }
 
@@ -101,7 +101,10 @@ impl Remote {
             .body(Empty::<Bytes>::new())
             .map_err(|error| self.failed(&error))?;
         let answer = client::http(false, self.tls.clone(), None).request(request).await;
-        let answer = answer.map_err(|error| self.failed(&causes(&error)))?;
+        let answer = answer.map_err(|error| {
+            let what = format!("{}; is an exporter running there?", client::chain(&error));
+            self.failed(&what)
+        })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;
         let body = body.map_err(|error| self.failed(&error))?.to_bytes();
@@ -140,15 +143,4 @@ fn read_login(file: &Path) -> Result<HeaderValue, ConfigError> {
     let mut value = value.map_err(|error| ConfigError::of_setting(FLAG, format!("{shown}: {error}")))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// An error and what caused it: the first alone says little.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text + "; is an exporter running there?"
 }

@@ -247,7 +247,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What went wrong, down to the cause.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -2,7 +2,8 @@
 //! It must never accept a certificate that leads to none of those. Reads the files that the settings name; to the clients.
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
@@ -11,16 +12,9 @@ use tcpvitals_config::{ConfigError, OtlpSettings, file::files};
 
 /// What a client needs to know for its connections; without TLS, nothing is read.
 pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigError> {
-    let roots = if settings.target.is_encrypted() {
-        roots("otlp.tls.ca_file", settings.tls.ca_file.as_deref())?
-    } else {
-        RootCertStore::empty()
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| mismatched(&error))?
-        .with_root_certificates(roots);
-    match settings.tls.client.as_ref().filter(|_| settings.target.is_encrypted()) {
+    let is_encrypted = settings.target.is_encrypted();
+    let builder = trusting(is_encrypted, "otlp.tls.ca_file", settings.tls.ca_file.as_deref())?;
+    match settings.tls.client.as_ref().filter(|_| is_encrypted) {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
             let chain = certificates("otlp.tls.cert_file", certificate)?;
@@ -34,16 +28,24 @@ pub(super) fn config(settings: &OtlpSettings) -> Result<ClientConfig, ConfigErro
     }
 }
 
-/// Without a certificate of our own; `ca` is `None` where there is no TLS, and the file of the setting `key` that may be given.
+/// Whom a client trusts: the certificates of the file that the setting `key` names, or those of the system; nobody without TLS.
 ///
 /// # Errors
 /// [`ConfigError`] when a file cannot be used.
-pub fn trusting(key: &str, ca: Option<Option<&Path>>) -> Result<ClientConfig, ConfigError> {
-    let roots = ca.map_or_else(|| Ok(RootCertStore::empty()), |file| roots(key, file))?;
+pub fn trusting(
+    is_encrypted: bool,
+    key: &str,
+    file: Option<&Path>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ConfigError> {
+    let roots = if is_encrypted {
+        roots(key, file)?
+    } else {
+        RootCertStore::empty()
+    };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| ConfigError::of_setting(key, error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder.with_root_certificates(roots))
 }
 
 fn roots(key: &str, file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
