@@ -17,7 +17,7 @@ use super::{
     },
     sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality},
     units::{COUNT, DURATION, Quantity, SIZE},
-    words::{ALL, LONGEST, OTHER},
+    words::{ALL, LONGEST, OTHER, TAKEN, TAKEN_BEGINNINGS},
 };
 use common::map::detail::Detail;
 
@@ -84,8 +84,6 @@ const SUBNET_FILE: &str = r"^(?:[^*]*/)?[^/]*\.(?:csv|ya?ml)$";
 /// What may stand in a path as it is.
 const VIEW_NAME: &str = "^[A-Za-z0-9_-]+$";
 const VIEW_PATH: &str = "^(?:/[A-Za-z0-9._-]+)+$";
-/// Paths that are served already. A pattern of its own, since Helm's regular expressions cannot look ahead.
-const TAKEN_PATH: &str = "^/(?:metrics|healthz|readyz)$|^/(?:api|-)/";
 /// ASCII without NUL, the star and the slash.
 const DEVICE: &str = r"^(?:[\x01-)+-.0-\x7f]{0,15}\*|[\x01-)+-.0-\x7f]{1,15})$";
 /// Printable ASCII without the question mark, brackets, braces and the backslash.
@@ -108,7 +106,9 @@ fn text(title: &str, pattern: &str, meaning: &str) -> Schema {
 
 fn view_path() -> Schema {
     let mut schema = text("path", VIEW_PATH, "/ and letters, digits, ., -, _ and /");
-    let taken = serde_json::json!({"type": "string", "pattern": TAKEN_PATH});
+    // A pattern of its own, since Helm's regular expressions cannot look ahead.
+    let taken = format!("^/(?:{})$|^/(?:{})/", TAKEN.join("|"), TAKEN_BEGINNINGS.join("|"));
+    let taken = serde_json::json!({"type": "string", "pattern": taken});
     schema.insert("not".to_owned(), taken);
     schema
 }

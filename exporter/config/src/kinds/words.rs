@@ -8,6 +8,10 @@ use common::text::is_unprintable;
 /// What the exporter calls everything that fits nowhere else.
 pub(crate) const OTHER: &str = "other";
 
+/// First parts of paths that the server keeps for itself: those alone, and those with more behind them.
+pub(crate) const TAKEN: &[&str] = &["metrics", "healthz", "readyz"];
+pub(crate) const TAKEN_BEGINNINGS: &[&str] = &["api", "-"];
+
 /// All classic buckets of a histogram.
 pub(crate) const ALL: &str = "all";
 

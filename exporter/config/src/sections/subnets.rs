@@ -99,9 +99,8 @@ impl Subnets {
         Err(Problem::new("subnets", what))
     }
 
-    /// A list at `key`.
-    fn parse_list(key: &str, list: &[RawSubnet]) -> Result<Self, Problem> {
-        let at = key;
+    /// The list at a key.
+    fn parse_list(at: &str, list: &[RawSubnet]) -> Result<Self, Problem> {
         let mut subnets = Self::none();
         let mut ids: HashMap<&str, u32> = HashMap::new();
         let mut places: HashMap<IpNet, String> = HashMap::new();

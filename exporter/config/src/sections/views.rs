@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{drops::Glob, labels::Labels, limits::Limits};
 use crate::{
     file::Problem,
-    kinds::{ranges::SERIES, units::COUNT, words::ALL},
+    kinds::{
+        ranges::SERIES,
+        units::COUNT,
+        words::{ALL, TAKEN, TAKEN_BEGINNINGS},
+    },
     raw::{RawBounds, RawHistograms, RawMetrics, RawView, shapes::Pairs},
 };
-
-/// Paths that are taken, and what begins with these.
-const TAKEN: &[&str] = &["/metrics", "/healthz", "/readyz"];
-const TAKEN_BEGINNINGS: &[&str] = &["/api/", "/-/"];
 
 /// What a path or a push shows of what is counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,11 +106,12 @@ pub(crate) fn view_name(key: &str, text: &str) -> Result<String, Problem> {
 }
 
 fn view_path(key: &str, text: &str) -> Result<String, Problem> {
-    let taken = TAKEN.contains(&text) || TAKEN_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
-    let parts = text
-        .strip_prefix('/')
-        .map(|rest| rest.split('/').all(|part| is_made_of(part, ".-_")));
-    let what = if parts != Some(true) {
+    let rest = text.strip_prefix('/').unwrap_or_default();
+    let taken = match rest.split_once('/') {
+        Some((beginning, _)) => TAKEN_BEGINNINGS.contains(&beginning),
+        None => TAKEN.contains(&rest),
+    };
+    let what = if !rest.split('/').all(|part| is_made_of(part, ".-_")) {
         format!(
             "{text:?} is not a path; write / and letters, digits, ., -, _ and more of /, for example /metrics/fleet"
         )
