@@ -23,11 +23,7 @@ use common::{
     },
     tcp::group::{GroupKey, Role},
 };
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Label, numbering::Numbering};
 
 /// The value of every label of a row that could not be told apart.
@@ -327,12 +323,7 @@ impl<L: RowLabels, T: Total> LabelTable<L, T> {
     fn rows(&self, shown: &Shown) -> BTreeMap<L, Aged<T>> {
         let mut rows: BTreeMap<L, Aged<T>> = BTreeMap::new();
         for (row, aged) in self.ledger.totals() {
-            match rows.entry(row.with(project(row.labels(), shown))) {
-                Entry::Occupied(entry) => entry.into_mut().merge(aged),
-                Entry::Vacant(entry) => {
-                    entry.insert(aged.clone());
-                }
-            }
+            aged.add_to(&mut rows, row.with(project(row.labels(), shown)));
         }
         rows
     }

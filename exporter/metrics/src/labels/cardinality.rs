@@ -5,7 +5,7 @@
 
 use crate::labels::ledger::{Aged, Total};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::Hash,
     time::Duration,
 };
@@ -44,24 +44,18 @@ impl<L: Clone + Eq + Hash + Ord, T: Total> Cardinality<L, T> {
         other: impl Fn(&L) -> L,
     ) -> BTreeMap<L, Aged<T>> {
         let mut shown: BTreeMap<L, Aged<T>> = BTreeMap::new();
-        let mut show = |labels: L, row: Aged<T>| match shown.entry(labels) {
-            Entry::Occupied(entry) => entry.into_mut().merge(&row),
-            Entry::Vacant(entry) => {
-                entry.insert(row);
-            }
-        };
         for (labels, Aged { since, total }) in &self.settled {
             if let Some(row) = rows.get_mut(labels) {
                 row.since = *since;
                 row.total = std::mem::take(&mut row.total).since(total);
-                show(other(labels), of_old(total.clone()));
+                of_old(total.clone()).add_to(&mut shown, other(labels));
             }
         }
         for (labels, row) in rows {
             let other = other(&labels);
             match self.admits(&labels, row.since, cost, &other) {
-                Some(since) => show(labels, Aged { since, ..row }),
-                None => show(other, of_old(row.total)),
+                Some(since) => Aged { since, ..row }.add_to(&mut shown, labels),
+                None => of_old(row.total).add_to(&mut shown, other),
             }
         }
         shown

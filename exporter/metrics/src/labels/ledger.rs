@@ -31,10 +31,18 @@ pub struct Aged<T> {
 }
 
 impl<T: Total> Aged<T> {
-    /// The sum of both began with the older one.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.since = self.since.min(other.since);
-        self.total.merge(&other.total);
+    /// Adds to what a label set has already: the sum of both began with the older one.
+    pub(super) fn add_to<L: Ord>(&self, rows: &mut BTreeMap<L, Self>, labels: L) {
+        match rows.entry(labels) {
+            Entry::Occupied(entry) => {
+                let sum = entry.into_mut();
+                sum.since = sum.since.min(self.since);
+                sum.total.merge(&self.total);
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(self.clone());
+            }
+        }
     }
 }
 
