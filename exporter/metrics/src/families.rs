@@ -14,7 +14,7 @@ pub mod semantic;
 mod table;
 mod value;
 
-pub use build::{Families, Family, Point, build, of_view};
+pub use build::{Families, Family, Point, of_view};
 pub(crate) use choice::buckets_of;
 pub use choice::check;
 pub use cost::cost;

@@ -88,7 +88,7 @@ pub fn of_view(labelling: &mut Labelling, snapshot: &Snapshot, view: &View) -> F
 }
 
 /// Applies the table to a labelled snapshot.
-pub fn build(labelled: &Labelled<'_>) -> Families {
+fn build(labelled: &Labelled<'_>) -> Families {
     let coverage = &labelled.snapshot.coverage;
     let families = METRICS
         .iter()

@@ -2,12 +2,12 @@
 
 use super::{
     build::Families,
-    metric::{Accessor, Metric},
+    metric::{Accessor, Kind, Metric},
     table::METRICS,
     value::HistogramValue,
 };
 use crate::snapshot::Group;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tcpvitals_config::{ClassicBuckets, Config, Histograms, MetricFilter, Problem};
 
 /// Whether a configuration names metrics and bounds that there are.
@@ -26,10 +26,8 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             }
         }
         if !METRICS.iter().any(|metric| view.metrics.shows(&metric.full_name())) {
-            let (key, _) = include
-                .first()
-                .ok_or_else(|| Problem::new("metrics", "no metric is left"))?;
-            return Err(Problem::new(key.as_str(), "no metric is left to show; exclude fewer"));
+            let key = include.first().map_or("metrics", |(key, _)| key);
+            return Err(Problem::new(key, "no metric is left to show; exclude fewer"));
         }
         check_buckets(&view.histograms)?;
     }
@@ -79,14 +77,19 @@ impl Metric {
         )
     }
 
-    /// Whether a query may name it so: by its full name, or by that of one of its series.
-    pub fn is_called(&self, name: &str) -> bool {
-        let full = self.full_name();
-        let Some(rest) = name.strip_prefix(full.as_str()) else {
-            return false;
+    /// What a query may call it: its full name, and those of its series.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let endings: &[&str] = match self.kind {
+            Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+            Kind::Counter | Kind::Gauge => &[""],
         };
-        let of_histogram = matches!(self.source, Accessor::GroupHistogram(_));
-        rest.is_empty() || (of_histogram && ["_bucket", "_sum", "_count"].contains(&rest))
+        let full = self.full_name();
+        endings.iter().map(move |ending| format!("{full}{ending}"))
+    }
+
+    /// Whether a query may call it so.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|own| own == name)
     }
 }
 
@@ -101,11 +104,12 @@ impl Families {
     /// # Errors
     /// That name.
     pub fn named<'a>(&self, names: &'a [String]) -> Result<Self, &'a str> {
-        let unknown = |name: &&String| !METRICS.iter().any(|metric| metric.is_called(name));
-        match names.iter().find(unknown) {
-            Some(name) => Err(name),
-            None => Ok(self.those(|metric| names.iter().any(|name| metric.is_called(name)))),
+        let known: HashSet<String> = METRICS.iter().flat_map(Metric::names).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(*name)) {
+            return Err(unknown);
         }
+        let asked: HashSet<&str> = names.iter().map(String::as_str).collect();
+        Ok(self.those(|metric| metric.names().any(|name| asked.contains(name.as_str()))))
     }
 
     fn those(&self, shown: impl Fn(&Metric) -> bool) -> Self {
