@@ -94,6 +94,8 @@ impl Reader {
 #[derive(Debug)]
 struct Last {
     max_age: Duration,
+    /// Where views are served.
+    paths: Vec<String>,
     /// When it began, when it ended, and what it gave.
     collection: Option<(Instant, Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
@@ -149,6 +151,7 @@ impl Collector {
             }),
             last: Arc::new(AsyncMutex::new(Last {
                 max_age: config.collect.max_age,
+                paths: paths(config),
                 collection: None,
                 relabelled: None,
             })),
@@ -161,6 +164,11 @@ impl Collector {
     /// When its counters began, since 1970.
     pub fn started(&self) -> Duration {
         self.started
+    }
+
+    /// Whether a view is served at a path: whoever asks for another costs no collection.
+    pub async fn has_view(&self, path: &str) -> bool {
+        self.last.lock().await.paths.iter().any(|own| own == path)
     }
 
     /// A collection that is not older than `collect.max_age`; `fresh` asks for one that nobody has seen yet.
@@ -218,6 +226,11 @@ impl Collector {
         });
         run.await?
     }
+}
+
+/// Where views are served.
+fn paths(config: &Config) -> Vec<String> {
+    config.views.iter().map(|view| view.path.clone()).collect()
 }
 
 #[derive(Debug)]

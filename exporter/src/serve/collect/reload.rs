@@ -2,7 +2,7 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, KernelState};
+use super::{CollectError, Collector, KernelState, paths};
 use crate::lifecycle::{clock::since_1970, setup, worker::NotDone};
 use std::time::Duration;
 use tcpvitals_config::{Config, ConfigError};
@@ -69,6 +69,7 @@ impl Collector {
         last.collection = None;
         if let Ok(reloaded) = &result {
             last.max_age = reloaded.config.collect.max_age;
+            last.paths = paths(&reloaded.config);
             // However many reloads there are between two pushes, the pusher learns of them at once.
             if let Some(relabelled) = &mut last.relabelled {
                 match relabelled {

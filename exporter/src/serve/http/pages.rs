@@ -28,6 +28,9 @@ pub(super) async fn metrics(state: State<Arc<Service>>, query: RawQuery, headers
 
 /// The paths of views; nothing else is served here.
 pub(super) async fn view(state: State<Arc<Service>>, uri: Uri, query: RawQuery, headers: HeaderMap) -> Response {
+    if !state.collector.has_view(uri.path()).await {
+        return (StatusCode::NOT_FOUND, NOT_FOUND).into_response();
+    }
     exposition(state, uri.path(), query, headers).await
 }
 
@@ -52,20 +55,23 @@ async fn exposition(
     let format = Format::accepted(&accept);
     let gzip = web::accepts_gzip(&headers);
     let names = names(&query.unwrap_or_default());
-    let body = if names.is_empty() {
-        let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
-        let form = Form::Metrics(place, format);
-        service.expositions.get(&shown, form, gzip, encode).await
+    let families = if names.is_empty() {
+        families
     } else {
-        let families = match families.named(&names) {
-            Ok(families) => Arc::new(families),
+        match families.named(&names) {
+            Ok(named) => Arc::new(named),
             Err(name) => {
                 let what =
                     format!("name[]: no metric is called {name:?}; the metrics path without a query has all names\n");
                 return (StatusCode::BAD_REQUEST, what).into_response();
             }
-        };
-        let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+        }
+    };
+    let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+    let body = if names.is_empty() {
+        let form = Form::Metrics(place, format);
+        service.expositions.get(&shown, form, gzip, encode).await
+    } else {
         service.expositions.once(gzip, encode).await
     };
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
