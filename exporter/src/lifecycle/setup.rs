@@ -6,7 +6,11 @@ use common::{
     map::settings::{OVERRIDES, Override, Settings},
 };
 use std::{collections::BTreeSet, path::Path};
-use tcpvitals_config::{Config, ConfigError, DropLabel, Fallback, file::files, numbering::Numbering};
+use tcpvitals_config::{
+    Config, ConfigError, DropLabel, Fallback,
+    file::{files, variable},
+    numbering::Numbering,
+};
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{Plan, purpose::Selection},
@@ -72,7 +76,7 @@ pub fn tables(config: &Config, numbering: &Numbering) -> MapContents {
 
 /// Whether tests want all processors to count in one shard: few machines with tests have so many that they would.
 pub fn has_one_shard() -> bool {
-    std::env::var_os("TCPVITALS_TEST_ONE_SHARD").is_some()
+    variable("TCPVITALS_TEST_ONE_SHARD").is_some()
 }
 
 /// What the programs look up by a configuration.
