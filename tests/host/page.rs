@@ -72,13 +72,7 @@ fn no_text_becomes_markup() -> Result<()> {
         release: EVIL,
         telemetry_path: "/\"><b>",
     };
-    let page = render(
-        about,
-        &snapshot.coverage,
-        &families_of(&config, &snapshot),
-        &Cardinality::default(),
-        NOW,
-    );
+    let page = page_of(about, &config, &snapshot);
     let failure = render_failure(about, EVIL);
     for page in [&page, &failure] {
         assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
@@ -92,6 +86,12 @@ fn no_text_becomes_markup() -> Result<()> {
     Ok(())
 }
 
+/// The page of a snapshot, without what it costs.
+fn page_of(about: About<'_>, config: &Config, snapshot: &Snapshot) -> String {
+    let families = families_of(config, snapshot);
+    render(about, &snapshot.coverage, &families, &Cardinality::default(), NOW)
+}
+
 fn fresh(config: &Config) -> Result<Snapshot> {
     Ok(empty(coverage(config, &[])?))
 }
@@ -100,13 +100,7 @@ fn fresh(config: &Config) -> Result<Snapshot> {
 fn a_host_on_which_nothing_happened_has_a_page() -> Result<()> {
     let config = Config::built_in();
     let snapshot = fresh(&config)?;
-    let page = render(
-        ABOUT,
-        &snapshot.coverage,
-        &families_of(&config, &snapshot),
-        &Cardinality::default(),
-        NOW,
-    );
+    let page = page_of(ABOUT, &config, &snapshot);
     for sentence in [
         "No connection has been seen yet.",
         "No packet has been dropped yet.",
@@ -133,13 +127,7 @@ fn what_is_off_is_said_with_its_reason() -> Result<()> {
     ] {
         let config = Config::from_yaml(yaml, "test.yaml")?;
         let snapshot = fresh(&config)?;
-        let page = render(
-            ABOUT,
-            &snapshot.coverage,
-            &families_of(&config, &snapshot),
-            &Cardinality::default(),
-            NOW,
-        );
+        let page = page_of(ABOUT, &config, &snapshot);
         assert!(page.contains(sentence) && page.contains(reason), "{yaml}: {page}");
     }
     Ok(())
@@ -191,13 +179,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             },
         });
     }
-    let page = render(
-        ABOUT,
-        &snapshot.coverage,
-        &families_of(&config, &snapshot),
-        &Cardinality::default(),
-        NOW,
-    );
+    let page = page_of(ABOUT, &config, &snapshot);
     assert!(
         page.contains("10 more subnets") && page.contains("10 more sites"),
         "{page}"
