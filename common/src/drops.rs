@@ -2,7 +2,10 @@
 
 pub mod capture;
 
-use crate::{closed::closed_set, histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text};
+use crate::{
+    closed::closed_set, histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text,
+    workload::Number,
+};
 use zerocopy::{FromBytes, transmute};
 
 closed_set! {
@@ -151,6 +154,8 @@ pub mod skip {
     pub const SUBNET: u8 = 2;
     /// [`super::DropKey::connection`].
     pub const CONNECTION: u8 = 4;
+    /// [`super::DropKey::workload`].
+    pub const WORKLOAD: u8 = 8;
 }
 
 /// The key of the map `DROP_SLOTS`.
@@ -174,7 +179,9 @@ pub struct DropKey {
     /// What else its class is decided by, bits of [`mark`].
     pub marks: u8,
     /// Explicit padding, zero: the kernel compares keys byte by byte.
-    pub padding: [u8; 3],
+    pub padding: u8,
+    /// Whose the packet is.
+    pub workload: Number,
 }
 
 const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
@@ -202,6 +209,7 @@ impl DropKey {
             skipped,
             marks,
             padding: _,
+            workload,
         } = *self;
         [
             location,
@@ -212,7 +220,8 @@ impl DropKey {
                 | (direction as u64) << 8
                 | (connection as u64) << 16
                 | (skipped as u64) << 24
-                | (marks as u64) << 32,
+                | (marks as u64) << 32
+                | (workload as u64) << 48,
         ]
     }
 }
@@ -375,7 +384,8 @@ mod tests {
             connection: 0x23,
             skipped: 0x24,
             marks: 0x25,
-            padding: [0; 3],
+            padding: 0,
+            workload: 0x2627,
         };
         assert_eq!(DropKey::from_words(key.words()), key);
     }

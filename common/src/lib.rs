@@ -15,6 +15,7 @@ pub mod map;
 pub mod net;
 pub mod tcp;
 pub mod text;
+pub mod workload;
 
 #[cfg(test)]
 extern crate std;

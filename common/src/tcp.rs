@@ -19,6 +19,8 @@ pub mod state {
     pub const FIN_WAIT1: u32 = 4;
     /// `TCP_FIN_WAIT2`
     pub const FIN_WAIT2: u32 = 5;
+    /// `TCP_TIME_WAIT`: what is left of a closed connection, not a full socket.
+    pub const TIME_WAIT: u32 = 6;
     /// `TCP_CLOSE`
     pub const CLOSE: u32 = 7;
     /// `TCP_CLOSE_WAIT`
@@ -40,7 +42,7 @@ pub mod state {
             SYN_RECV => "syn_recv",
             FIN_WAIT1 => "fin_wait1",
             FIN_WAIT2 => "fin_wait2",
-            6 => "time_wait",
+            TIME_WAIT => "time_wait",
             CLOSE => "close",
             CLOSE_WAIT => "close_wait",
             LAST_ACK => "last_ack",

@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
 pub(crate) mod cast;
+pub(crate) mod cgroup;
 pub(crate) mod offsets;
 
 use crate::kernel::{cast::cast, offsets::*};

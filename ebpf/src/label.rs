@@ -5,3 +5,4 @@ pub(crate) mod groups;
 pub(crate) mod packet;
 pub(crate) mod recent;
 pub(crate) mod slots;
+pub(crate) mod workloads;

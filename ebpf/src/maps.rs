@@ -2,7 +2,7 @@
 
 use crate::nested::task_storage::TaskStorage;
 use aya_ebpf::{
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use common::{
@@ -25,6 +25,7 @@ use common::{
         listener::ListenerState,
         record::FlowRecord,
     },
+    workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
 };
 
 /// The type of a map of some kind.
@@ -33,6 +34,7 @@ macro_rules! of_kind {
     (ShardedArray[$($size:tt)*] $key:ty => $value:ty) => { Array<$value, $($size)*, { MAPPABLE }> };
     (PerCpuArray[$($size:tt)*] $key:ty => $value:ty) => { PerCpuArray<$value, $($size)*> };
     (HashMap[$($size:tt)*] $key:ty => $value:ty) => { HashMap<$key, $value, $($size)*> };
+    (LruHashMap[$($size:tt)*] $key:ty => $value:ty) => { LruHashMap<$key, $value, $($size)*> };
     (LpmTrie[$($size:tt)*] $key:ty => $value:ty) => { LpmTrie<<$key as IsPrefix>::Bits, $value, $($size)*> };
     (RingBuf[$($size:tt)*] $key:ty => $value:ty) => { RingBuf<$value, $($size)*> };
     (SkStorage[] $key:ty => $value:ty) => { SkStorage<$value> };

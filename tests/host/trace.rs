@@ -68,7 +68,9 @@ fn record() -> FlowRecord {
             protocol: 1,
             connection: ConnectionType::Wifi as u8,
             role: Role::Client as u8,
-        },
+            ..GroupKey::default()
+        }
+        .words(),
         slot: 108,
         snd_cwnd: 10,
         mss: 1448,
@@ -129,7 +131,9 @@ fn items() -> Vec<Item> {
             protocol: 0,
             connection: ConnectionType::Wired as u8,
             role: Role::Server as u8,
-        },
+            ..GroupKey::default()
+        }
+        .words(),
         ca_state: congestion::LOSS,
         limit: Limit::Network as u8,
         flags: u8::try_from(ESTABLISHED | ADOPTED).unwrap_or_default(),
@@ -142,8 +146,9 @@ fn items() -> Vec<Item> {
         limit: Limit::Idle as u8,
         labels: GroupKey {
             subnet: SubnetKey::FALLBACK,
-            ..record().labels
-        },
+            ..record().key()
+        }
+        .words(),
         ..record()
     };
     vec![

@@ -88,6 +88,15 @@ macro_rules! kernel_fields {
             SOCK_MAX_ACK_BACKLOG: u32 = "sock" . "sk_max_ack_backlog";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
+            SOCK_CGROUP: u64 = "sock" . "sk_cgrp_data.cgroup";
+            SOCK_COMMON_LISTENER: u64 = "sock_common" . "skc_listener";
+            CGROUP_KN: u64 = "cgroup" . "kn";
+            CGROUP_ROOT: u64 = "cgroup" . "root";
+            CGROUP_ROOT_HIERARCHY_ID: u32 = "cgroup_root" . "hierarchy_id";
+            KERNFS_NODE_ID: u64 = "kernfs_node" . "id";
+            KERNFS_NODE_NAME: u64 = "kernfs_node" . "name";
+            KERNFS_NODE_PARENT: u64 = "kernfs_node" . "__parent";
+            KERNFS_NODE_PARENT_BEFORE_6_15: u64 = "kernfs_node" . "parent";
 
             TCP_SOCK_CHRONO_BUSY: u32 = "tcp_sock" . "chrono_stat[0]";
             TCP_SOCK_CHRONO_RECEIVE_WINDOW: u32 = "tcp_sock" . "chrono_stat[1]";
@@ -155,6 +164,7 @@ macro_rules! kernel_fields {
             NETDEV_ADJACENT_DEV: u64 = "netdev_adjacent" . "dev";
             NETDEV_ADJACENT_NEXT: u64 = "netdev_adjacent" . "list.next";
             NET_INUM: u32 = "net" . "ns.inum";
+            NET_COOKIE: u64 = "net" . "net_cookie";
             NET_SYN_COOKIES: u8 = "net" . "ipv4.sysctl_tcp_syncookies";
             NET_SYN_BACKLOG: u32 = "net" . "ipv4.sysctl_max_syn_backlog";
             RTNL_LINK_OPS_KIND: u64 = "rtnl_link_ops" . "kind";
@@ -171,6 +181,10 @@ macro_rules! kernel_fields {
             BPF_PROG_AUX_ID: u32 = "bpf_prog_aux" . "id";
             BPF_ARRAY_PPTRS: [u64; 0] = "bpf_array" . "pptrs";
             TASK_PREEMPT_COUNT: u32 = "task_struct" . "thread_info.preempt.count";
+            TASK_PID: u32 = "task_struct" . "pid";
+            TASK_PARENT: u64 = "task_struct" . "real_parent";
+            TASK_NAMESPACES: u64 = "task_struct" . "nsproxy";
+            NSPROXY_NETWORK: u64 = "nsproxy" . "net_ns";
             BPF_PROG_AUX_NAME: [u64; 2] = "bpf_prog_aux" . "name";
         }
     };
@@ -209,6 +223,10 @@ macro_rules! kernel_facts {
             HAS_RECEIVING_SOCKET;
             /// `xdp_redirect_err` runs.
             HAS_REDIRECT_ERRORS;
+            /// The tracepoint `kfree_skb` has the argument `rx_sk`.
+            NAMES_RECEIVING_SOCKET;
+            /// Workloads are told apart: the programs ask for the cgroup of a socket.
+            HAS_WORKLOADS;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
             /// A task can lose its processor within a tracepoint.

@@ -16,6 +16,10 @@ pub const FIND: &str = "find_programs";
 pub const DELETE_STORAGE: &str = "delete_storage";
 /// The program that does so where the kernel skipped that.
 pub const DELETE_STORAGE_AGAIN: &str = "delete_storage_again";
+/// The program that sees a cgroup made.
+pub const CGROUP_MADE: &str = "cgroup_mkdir";
+/// The program that sees that nothing holds on to a cgroup any more.
+pub const CGROUP_GONE: &str = "cgroup_release";
 /// The program that sees connections open, fail and close.
 pub const STATE: &str = Tracepoint::InetSockSetState.name();
 /// The program that sees retransmissions.

@@ -23,6 +23,7 @@ use crate::{
         listener::ListenerState,
         record::FlowRecord,
     },
+    workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
 };
 use core::marker::PhantomData;
 
@@ -184,6 +185,18 @@ macro_rules! kernel_maps {
             /// the programs where a task can lose its CPU meanwhile. When the kernel gives no storage, the event is not taken over: it
             /// is lost, and counted as such.
             TASK_NOTES: TaskStorage[] i32 => [u32; Tracepoint::COUNT];
+            /// `kernfs_node.id` of a cgroup -> whose its sockets are. An entry is made when the cgroup is or when its first socket is
+            /// met, and goes when the last socket of the cgroup has gone. Made and deleted by hooks, filled in by user space. When full:
+            /// [`Lost::CgroupsUntracked`].
+            CGROUPS: HashMap[{ MOST_CGROUPS }, { NO_PREALLOC }] u64 => CgroupState;
+            /// Cgroups that user space has not seen yet. Written by hooks, read by user space. When full:
+            /// [`Lost::CgroupsUntracked`], and the next socket tries again.
+            CGROUP_BIRTHS: RingBuf[4096] () => CgroupBirth;
+            /// `net.net_cookie` of a network namespace -> whose the sockets in it are. Written and read by hooks. When full, the one that
+            /// was not asked for longest is forgotten.
+            NETWORKS: LruHashMap[{ MOST_NETWORKS }] u64 => Number;
+            /// 0 -> `net.net_cookie` of the first network namespace; 0 until it was needed. Written and read by hooks.
+            INITIAL_NETWORK: Array[1] u32 => u64;
             /// 0 -> number of the running fold. Written by user space before each fold.
             EPOCH: Array[1] u32 => u64;
             /// 0 -> settings. Written by user space, last of all that a configuration changes.

@@ -12,11 +12,16 @@ pub enum Lost {
     DropOverflow = 2,
     /// A closing flow's last delta was given up because another processor kept folding it.
     FoldsContended = 3,
+    /// A cgroup could not be told to user space, or found no room in the table of cgroups. What it sends counts as not resolved until
+    /// that works.
+    CgroupsUntracked = 4,
+    /// Something was counted for a cgroup before user space had told whose it is.
+    Unresolved = 5,
 }
 
 impl Lost {
     /// Number of counters.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 6;
 }
 /// Runs of a program that the kernel skipped, because the program was already running on that CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use crate::{
     map::recent::RECENT,
     net::{address::SubnetKey, connection::Name},
     tcp::ConnectFailure,
+    workload::Number,
 };
-use zerocopy::{FromBytes, transmute};
+use zerocopy::FromBytes;
 
 closed_set! {
     /// Who opened a connection: the value of the `role` label.
@@ -34,7 +35,7 @@ impl Role {
     }
 }
 
-/// The labels of a flow: the key of the map `GROUP_SLOTS`.
+/// The labels of a flow. The key of the map `GROUP_SLOTS` is [`GroupKey::words`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
 #[repr(C)]
 pub struct GroupKey {
@@ -46,20 +47,33 @@ pub struct GroupKey {
     pub connection: u8,
     /// A [`Role`].
     pub role: u8,
+    /// Whose the flow is.
+    pub workload: Number,
+    /// 0.
+    pub reserved: u16,
 }
 
-const _: () = assert!(size_of::<GroupKey>() == 24);
-
 impl GroupKey {
-    /// Its length in words.
-    pub const WORDS: usize = size_of::<Self>() / 8;
+    /// How many words hold it.
+    pub const WORDS: usize = 3;
 
     /// The key of these words.
-    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
-        transmute!(words)
+    #[expect(clippy::cast_possible_truncation, reason = "takes words apart")]
+    pub const fn from_words([first, second, third]: [u64; Self::WORDS]) -> Self {
+        Self {
+            subnet: SubnetKey {
+                words: [first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32],
+                kind: third as u32 & 0xffff,
+            },
+            workload: (third >> 16) as u16,
+            protocol: (third >> 32) as u16,
+            connection: (third >> 48) as u8,
+            role: (third >> 56) as u8,
+            reserved: 0,
+        }
     }
 
-    /// The key as it lies in memory, for the reason that [`crate::drops::DropKey::words`] gives.
+    /// The key as the map has it, in as few words as hold it; as words for the reason that [`crate::drops::DropKey::words`] gives.
     #[inline(always)]
     pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
@@ -67,11 +81,18 @@ impl GroupKey {
             protocol,
             connection,
             role,
+            workload,
+            reserved: _,
         } = *self;
         [
             words[0] as u64 | (words[1] as u64) << 32,
             words[2] as u64 | (words[3] as u64) << 32,
-            kind as u64 | (protocol as u64) << 32 | (connection as u64) << 48 | (role as u64) << 56,
+            // Kinds of subnets are a handful.
+            kind as u64
+                | (workload as u64) << 16
+                | (protocol as u64) << 32
+                | (connection as u64) << 48
+                | (role as u64) << 56,
         ]
     }
 }
@@ -419,11 +440,13 @@ mod tests {
         let key = GroupKey {
             subnet: SubnetKey {
                 words: [0x0102_0304, 0x0506_0708, 0x090a_0b0c, 0x0d0e_0f10],
-                kind: 0x1112_1314,
+                kind: 0x1314,
             },
             protocol: 0x1516,
             connection: 0x17,
             role: 0x18,
+            workload: 0x191a,
+            reserved: 0,
         };
         assert_eq!(GroupKey::from_words(key.words()), key);
     }

@@ -64,8 +64,8 @@ crate::kept_counters! { [record]
     pub local: [u32; 4],
     /// The remote address as in [`Address::words`].
     pub remote: [u32; 4],
-    /// Subnet, application protocol, connection type and role, as numbers of the configuration.
-    pub labels: GroupKey,
+    /// Subnet, application protocol, connection type, role and workload by their numbers: [`GroupKey::words`].
+    pub labels: [u64; GroupKey::WORDS],
     /// `tcp_sock.snd_cwnd`, in segments.
     pub snd_cwnd: u32,
     /// `tcp_sock.mss_cache`, in bytes.
@@ -145,9 +145,14 @@ impl FlowRecord {
         }
     }
 
+    /// The labels of its group, if that has a slot.
+    pub const fn key(&self) -> GroupKey {
+        GroupKey::from_words(self.labels)
+    }
+
     /// Who opened the connection.
     pub const fn role(&self) -> Role {
-        Role::from_number(self.labels.role)
+        Role::from_number(self.key().role)
     }
 }
 

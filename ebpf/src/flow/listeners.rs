@@ -4,10 +4,7 @@ use crate::{
     atomic,
     flow::storage::{Storage, Stored},
     kernel::{Sock, TcpSock},
-    label::{
-        devices,
-        groups::{self, Group},
-    },
+    label::groups::{self, Group},
     maps::LISTENERS,
 };
 use aya_ebpf::btf_maps::SkStorage;
@@ -30,7 +27,7 @@ impl Listener {
     /// Adds the handshakes that were turned away since the last time to the group of the served port. The kernel does not say
     /// whose they were, so the subnet is none.
     #[inline(always)]
-    pub(crate) fn fold(self, tcp: TcpSock) {
+    pub(crate) fn fold(self, sock: Sock, tcp: TcpSock) {
         // In this order: what is freed meanwhile is counted by the next fold, not twice.
         let Some(drops) = tcp.drops() else { return };
         let Some(queues) = tcp.queues() else { return };
@@ -40,7 +37,7 @@ impl Listener {
         if more == 0 || !atomic::replace(&self.counted, counted, now) {
             return;
         }
-        let slot = groups::slot_of_port(tcp.local_port(), devices::UNKNOWN);
+        let slot = groups::slot_of_listener(sock, tcp.local_port());
         if let Some(group) = Group::at(slot) {
             group.add(queues.cause(), more as u64);
         }
@@ -65,7 +62,7 @@ pub(crate) fn begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
 #[inline(always)]
 pub(crate) fn end(sock: Sock, tcp: TcpSock) {
     if let Some(listener) = Listener::find(sock) {
-        listener.fold(tcp);
+        listener.fold(sock, tcp);
         Listener::delete(sock);
     }
 }

@@ -51,7 +51,7 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
         family = remote.family as u8;
         local_port = tcp.local_port();
         remote_port = sock.remote_port();
-        labels = groups::labels_of_flow(sock, tcp, flow);
+        labels = groups::labels_of_flow(sock, tcp, flow).words();
         slot = flow.slot.get();
         state = sock.state() as u8;
         flags = flow.flags.get() as u8;

@@ -9,7 +9,7 @@ use crate::{
     },
     label::{
         devices::{self, Connection},
-        packet, recent, slots,
+        packet, recent, slots, workloads,
     },
     maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
     shards::Entry,
@@ -23,6 +23,7 @@ use common::{
         flow::FlowState,
         group::{Counter, GroupCounters, GroupKey, OTHER_SLOT, Role},
     },
+    workload::Number,
 };
 
 /// Counts what could not be done.
@@ -58,7 +59,12 @@ pub(crate) fn slot_of_socket(sock: Sock, role: Role, connection: Connection) -> 
         local: sock.local_port(),
         remote: sock.remote_port(),
     };
-    slot_of_labels(sock.remote(), ports, role, connection)
+    let others = Others {
+        role,
+        connection,
+        workload: workloads::of_socket(sock),
+    };
+    slot_of_labels(sock.remote(), ports, others)
 }
 
 /// The slot of an event on a flow: as above, with the type of its route's device.
@@ -142,18 +148,28 @@ fn generation() -> u16 {
     }
 }
 
-/// The slot of what happens to the served port itself, not to a flow: no subnet.
+/// The slot of what happens to the port that a listener serves, not to a flow: no subnet, and nothing that carries it.
 #[inline(always)]
-pub(crate) fn slot_of_port(port: u16, connection: Connection) -> u32 {
+pub(crate) fn slot_of_listener(sock: Sock, port: u16) -> u32 {
     let ports = Ports { local: port, remote: 0 };
-    slot_of_labels(Address::NONE, ports, Role::Server, connection)
+    let others = Others {
+        role: Role::Server,
+        connection: devices::UNKNOWN,
+        workload: workloads::of_full_socket(sock),
+    };
+    slot_of_labels(Address::NONE, ports, others)
 }
 
-/// The slot of an attempt that found no route to a remote address and port.
+/// The slot of a socket's attempt that found no route to a remote address and port.
 #[inline(always)]
-pub(crate) fn slot_of_attempt(remote: Address, port: u16) -> u32 {
+pub(crate) fn slot_of_attempt(sock: Sock, remote: Address, port: u16) -> u32 {
     let ports = Ports { local: 0, remote: port };
-    slot_of_labels(remote, ports, Role::Client, devices::UNKNOWN)
+    let others = Others {
+        role: Role::Client,
+        connection: devices::UNKNOWN,
+        workload: workloads::of_full_socket(sock),
+    };
+    slot_of_labels(remote, ports, others)
 }
 
 /// The slot of an event on a TCP packet that came in and belongs to no flow. The ports tell a role that is not known.
@@ -167,7 +183,12 @@ pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {
         local: ports as u16,
         remote: (ports >> 16) as u16,
     };
-    slot_of_labels(packet::source(packet), ports, role, devices::of_received(packet))
+    let others = Others {
+        role,
+        connection: devices::of_received(packet),
+        workload: workloads::of_packet(packet, None),
+    };
+    slot_of_labels(packet::source(packet), ports, others)
 }
 
 /// Both ports, in host byte order.
@@ -177,22 +198,34 @@ struct Ports {
     remote: u16,
 }
 
+/// Labels that do not come from addresses and ports.
+#[derive(Clone, Copy)]
+struct Others {
+    role: Role,
+    connection: Connection,
+    workload: Number,
+}
+
 #[inline(always)]
-fn slot_of_labels(remote: Address, ports: Ports, role: Role, connection: Connection) -> u32 {
+fn slot_of_labels(remote: Address, ports: Ports, others: Others) -> u32 {
     let [a, b, c, d] = remote.words.map(u64::from);
     let ports = (ports.local as u64) << 16 | ports.remote as u64;
-    let role = role as u64;
+    let Others {
+        role,
+        connection,
+        workload,
+    } = others;
     slot_of(
         b << 32 | a,
         d << 32 | c,
         remote.family as u64,
         ports,
-        role << 8 | connection as u64,
+        (workload as u64) << 16 | (role as u64) << 8 | connection as u64,
     )
 }
 
-/// [`slot_of_labels`] by numbers: the words of the address, its family, both ports, role and connection type. The verifier checks a
-/// function with global linkage once, and not again on every path that leads to it.
+/// [`slot_of_labels`] by numbers: the words of the address, its family, both ports, workload, role and connection type. The verifier
+/// checks a function with global linkage once, and not again on every path that leads to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn slot_of(first: u64, second: u64, family: u64, ports: u64, others: u64) -> u32 {
@@ -204,8 +237,12 @@ extern "C" fn slot_of(first: u64, second: u64, family: u64, ports: u64, others: 
         local: (ports >> 16) as u16,
         remote: ports as u16,
     };
-    let role = Role::from_number((others >> 8) as u8);
-    let key = labels(subnet_of(address), ports, role, others as Connection).words();
+    let others = Others {
+        role: Role::from_number((others >> 8) as u8),
+        connection: others as Connection,
+        workload: (others >> 16) as Number,
+    };
+    let key = labels(subnet_of(address), ports, others).words();
     let slot = recent::slot_of(&RECENT_GROUPS, key, || {
         slots::slot_of(&GROUP_SLOTS, &key, Table::Groups, GROUP_CAPACITY.get())
     });
@@ -225,17 +262,22 @@ pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> Grou
         local: tcp.local_port(),
         remote: sock.remote_port(),
     };
-    labels(
-        subnet_of(sock.remote()),
-        ports,
-        Role::from_number(flow.role.get()),
-        flow.connection.get(),
-    )
+    let others = Others {
+        role: Role::from_number(flow.role.get()),
+        connection: flow.connection.get(),
+        workload: workloads::of_full_socket(sock),
+    };
+    labels(subnet_of(sock.remote()), ports, others)
 }
 
 #[inline(always)]
-fn labels(subnet: SubnetKey, ports: Ports, role: Role, connection: Connection) -> GroupKey {
+fn labels(subnet: SubnetKey, ports: Ports, others: Others) -> GroupKey {
     let Ports { local, remote } = ports;
+    let Others {
+        role,
+        connection,
+        workload,
+    } = others;
     let protocol_of = |port: u16| PORTS.get(u32::from(port)).copied().unwrap_or(0);
     let (role, protocol) = match role {
         Role::Server => (Role::Server, protocol_of(local)),
@@ -251,6 +293,8 @@ fn labels(subnet: SubnetKey, ports: Ports, role: Role, connection: Connection) -
         protocol,
         connection,
         role: role as u8,
+        workload,
+        reserved: 0,
     }
 }
 

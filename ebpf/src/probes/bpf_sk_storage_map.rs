@@ -115,7 +115,7 @@ extern "C" fn fold_listeners(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
-    listener.fold(tcp);
+    listener.fold(sock, tcp);
     0
 }
 

@@ -8,13 +8,14 @@ use crate::{
     kernel::{
         SkBuff, Sock, TcpSock,
         offsets::{
-            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
+            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, NAMES_RECEIVING_SOCKET, REASON_NOT_SPECIFIED,
+            REASON_TCP_CSUM, REASON_TCP_FLAGS,
         },
     },
     label::{
         devices,
         groups::{self, Group},
-        packet,
+        packet, workloads,
     },
     maps::SETTINGS,
     nested::programs,
@@ -28,6 +29,7 @@ use common::{
         group::{Counter, Role},
         state,
     },
+    workload::{Number, number::UNRESOLVED},
 };
 
 programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, first, nested);
@@ -63,12 +65,35 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     } else if HAS_RECEIVING_SOCKET.is_set() {
         count_for_listener(context, packet, said);
     }
-    drops::count(&key(packet, location, reason, said, direction), packet.length(), run);
+    let receiver = if NAMES_RECEIVING_SOCKET.is_set() {
+        Sock::argument(context, 3)
+    } else {
+        None
+    };
+    let whose = |skipped| {
+        if skipped & skip::WORKLOAD != 0 {
+            UNRESOLVED
+        } else {
+            workloads::of_packet(packet, receiver)
+        }
+    };
+    drops::count(
+        &key(packet, location, reason, said, direction, whose),
+        packet.length(),
+        run,
+    );
 }
 
 /// Under which labels a packet is counted for `reason`; `said` is that of `kfree_skb`.
 #[inline(always)]
-fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction) -> DropKey {
+fn key(
+    packet: SkBuff,
+    location: u64,
+    reason: u32,
+    said: u32,
+    direction: Direction,
+    whose: impl Fn(u8) -> Number,
+) -> DropKey {
     let skipped = SETTINGS.get(0).map_or(0, |settings| settings.skipped_of_drops as u8);
     let (protocol, subnet) = if skipped & skip::HEADERS != 0 {
         (Protocol::Other as u8, SubnetKey::NONE)
@@ -98,7 +123,8 @@ fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Directi
         connection,
         skipped,
         marks: packet::marks(packet, said, direction, protocol),
-        padding: [0; 3],
+        padding: 0,
+        workload: whose(skipped),
     }
 }
 

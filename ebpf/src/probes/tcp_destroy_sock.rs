@@ -31,14 +31,15 @@ programs!(
 /// Counts the connection that never was: once for a socket, however often it was tried.
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext) {
-    let Some(tcp) = Sock::argument(context, 0).and_then(Sock::full_tcp) else {
+    let Some(sock) = Sock::argument(context, 0) else {
         return;
     };
+    let Some(tcp) = sock.full_tcp() else { return };
     let (remote, port) = tcp.unrouted();
     if remote.family == Address::NONE.family {
         return;
     }
-    if let Some(group) = Group::at(groups::slot_of_attempt(remote, port)) {
+    if let Some(group) = Group::at(groups::slot_of_attempt(sock, remote, port)) {
         group.add(Counter::of_failure(ConnectFailure::NoRoute), 1);
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod words;
 
 pub(crate) use values::{
     ClassWord, ClassicBuckets, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord,
-    Endpoint, File, Glob, Headers, HistogramWord, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, Name, NamesWord,
-    Network, Port, Prefixes, ProtocolWord, Series, SubnetFile, TcpLabelWord, TemporalityWord, Timeout, ViewName,
-    ViewPath, certificate_with_key, gives_a_part, measures_something, name_or_auto,
+    Endpoint, File, Folder, Glob, Headers, HistogramWord, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, MostWorkloads,
+    Name, NamesWord, Network, Port, Prefixes, ProtocolWord, Series, SourceWord, SubnetFile, TcpLabelWord,
+    TemporalityWord, Timeout, ViewName, ViewPath, certificate_with_key, gives_a_part, measures_something, name_or_auto,
 };

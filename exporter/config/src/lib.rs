@@ -25,7 +25,7 @@ pub use common::map::detail::Detail;
 pub use crate::{
     kinds::{
         label::{self, DropLabel, TcpLabel},
-        sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality},
+        sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality, WorkloadSource},
         units::{duration, length, size},
     },
     sections::{
@@ -36,6 +36,7 @@ pub use crate::{
         protocols::AppProtocols,
         subnets::{Fallback, Subnets, files::SubnetFiles, network},
         views::{ClassicBuckets, Histograms, MetricFilter, View},
+        workloads::Workloads,
     },
 };
 
@@ -74,6 +75,8 @@ pub struct Config {
     pub shown: View,
     /// What other paths show.
     pub views: Vec<View>,
+    /// Whose traffic it is.
+    pub workloads: Workloads,
     /// Bounds of memory and series.
     pub limits: Limits,
     /// How old a snapshot may be.
@@ -94,6 +97,7 @@ impl Config {
             drops: Drops::default(),
             shown: View::built_in(),
             views: Vec::new(),
+            workloads: Workloads::default(),
             limits: Limits::default(),
             collect: Collect::default(),
             otlp: Otlp::default(),
@@ -181,6 +185,7 @@ impl TryFrom<RawConfig> for Config {
             metrics,
             histograms,
             views,
+            workloads,
             limits,
             collect,
             otlp,
@@ -195,6 +200,15 @@ impl TryFrom<RawConfig> for Config {
             ..built_in
         };
         let views = View::parse_all(&views.unwrap_or_default(), &shown)?;
+        let workloads = Workloads::parse(&workloads.unwrap_or_default())?;
+        if !workloads.are_told_apart()
+            && std::iter::once(&shown)
+                .chain(&views)
+                .any(|view| view.labels.name_workloads())
+        {
+            let what = "is none, but a list of labels has one of workloads; set it to auto, or take the label out";
+            return Err(Problem::new("workloads.source", what));
+        }
         let otlp = Otlp::parse(&otlp.unwrap_or_default())?;
         if let Some(name) = otlp.view()
             && views.iter().all(|view| view.name != name)
@@ -218,6 +232,7 @@ impl TryFrom<RawConfig> for Config {
             drops,
             shown,
             views,
+            workloads,
             limits,
             collect: Collect::parse(&collect.unwrap_or_default())?,
             otlp,

@@ -51,6 +51,8 @@ pub(crate) struct RawConfig {
     /// More expositions of the same counts, each on a path of its own. What an entry does not say is as for the metrics path.
     /// Default: `[]`. Example: `[{name: fleet, labels: {tcp: [subnet], drops: [class]}}]`.
     pub(crate) views: Option<Vec<RawView>>,
+    /// Whose traffic it is: where the names of workloads come from. Example: `{source: auto}`.
+    pub(crate) workloads: Option<RawWorkloads>,
     /// Bounds of memory, series and connections. Example: `{memory: 64MiB}`.
     pub(crate) limits: Option<RawLimits>,
     /// When to collect. Example: `{max_age: 5s}`.
@@ -187,12 +189,17 @@ pub(crate) struct RawClass {
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys tcp and drops")]
 pub(crate) struct RawLabels {
     /// Labels of the TCP metrics. Example: `[subnet, role]`.
-    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("default" = TcpLabel::ALL.map(TcpLabel::as_str), "uniqueItems" = true))]
+    #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("default" = words(TcpLabel::defaults(), TcpLabel::as_str), "uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
     /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
     /// Example: `[reason, class]`.
-    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("default" = DropLabel::ALL.map(DropLabel::as_str), "uniqueItems" = true))]
+    #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("default" = words(DropLabel::defaults(), DropLabel::as_str), "uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
+}
+
+/// Words of a set.
+fn words<T>(set: impl Iterator<Item = T>, word: fn(T) -> &'static str) -> Vec<&'static str> {
+    set.map(word).collect()
 }
 
 /// `metrics`: those that a pattern of `include` matches and none of `exclude`.
@@ -252,11 +259,33 @@ pub(crate) struct RawView {
     pub(crate) series: Option<String>,
 }
 
+/// `workloads`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys source, node, pod_logs and merge_templates"
+)]
+pub(crate) struct RawWorkloads {
+    /// Where names come from: none, and nobody is told apart; cgroup, the paths of cgroups alone; pod-logs, the names of the folders of
+    /// pods' logs besides; kubernetes, the API server besides; auto, kubernetes within a pod with a token and cgroup elsewhere.
+    /// Default: `none`. Example: `cgroup`.
+    #[schemars(with = "Option<kinds::SourceWord>")]
+    pub(crate) source: Option<String>,
+    /// The own node's name in Kubernetes. Default: the variable `NODE_NAME`. Example: `node-1`.
+    #[schemars(with = "Option<kinds::Name>")]
+    pub(crate) node: Option<String>,
+    /// The folder that has a folder for each pod's logs. Default: `/var/log/pods`. Example: `/host/var/log/pods`.
+    #[schemars(with = "Option<kinds::Folder>")]
+    pub(crate) pod_logs: Option<String>,
+    /// Whether units of one systemd template are one workload: worker@.service. Default: `true`. Example: `false`.
+    pub(crate) merge_templates: Option<bool>,
+}
+
 /// `limits`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with the keys memory, series, connections_per_peer and subnets"
+    expecting = "a mapping with the keys memory, series, connections_per_peer, subnets and workloads"
 )]
 pub(crate) struct RawLimits {
     /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
@@ -272,6 +301,9 @@ pub(crate) struct RawLimits {
     /// Most networks (`cidrs`) of all subnets together; each takes memory of the kernel and of the exporter. Default: `100000`. Example: `200000`.
     #[schemars(with = "Option<kinds::Prefixes>")]
     pub(crate) subnets: Option<String>,
+    /// Most workloads that are told apart, as long as the exporter runs; those beyond count as `other`. Default: `1024`. Example: `4096`.
+    #[schemars(with = "Option<kinds::MostWorkloads>")]
+    pub(crate) workloads: Option<String>,
 }
 
 /// `collect`.

@@ -8,3 +8,4 @@ pub(crate) mod otlp;
 pub(crate) mod protocols;
 pub(crate) mod subnets;
 pub(crate) mod views;
+pub mod workloads;

@@ -16,9 +16,10 @@ use crate::{
 };
 use common::kernel::{
     fields::{fact, global},
-    programs::{DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS},
+    programs::{CGROUP_GONE, CGROUP_MADE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS},
     tracepoints::{Run, Tracepoint},
 };
+use common::map::catalog::CGROUP_BIRTHS;
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,18 @@ const SOCKET: &[&str] = &[
     global::SOCK_COMMON_NUM,
 ];
 
+/// What tells whose a socket is.
+const WORKLOADS: &[&str] = &[
+    global::SOCK_CGROUP,
+    global::CGROUP_KN,
+    global::CGROUP_ROOT,
+    global::CGROUP_ROOT_HIERARCHY_ID,
+    global::KERNFS_NODE_ID,
+    global::KERNFS_NODE_NAME,
+    global::SOCK_COMMON_NET,
+    global::NET_COOKIE,
+];
+
 pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
 
 /// What [`FIND`] iterates over: all programs.
@@ -96,6 +109,16 @@ impl Program {
         }
     }
 
+    /// A program that is alone on its tracepoint: it runs in tasks only.
+    const fn of_tasks(name: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            hook: Hook::Tracepoint(name),
+            fields,
+            part,
+        }
+    }
+
     const fn iterator(name: &'static str, target: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name,
@@ -105,6 +128,9 @@ impl Program {
         }
     }
 }
+
+/// Bytes for cgroups that user space has not seen yet: some 500 of them.
+const BIRTHS: u32 = 512 << 10;
 
 /// What the iterators over flows and listeners walk.
 const STORAGE: &str = "bpf_sk_storage_map";
@@ -131,6 +157,9 @@ pub static PROGRAMS: &[Program] = &[
         ],
     ),
     Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
+    // Before whatever asks for a cgroup.
+    Program::of_tasks(CGROUP_MADE, Part::Workloads, WORKLOADS),
+    Program::of_tasks(CGROUP_GONE, Part::Workloads, WORKLOADS),
     Program::of(Tracepoint::InetSockSetState, Part::Tcp, &[]),
     Program::of(
         Tracepoint::TcpRetransmitSkb,
@@ -316,6 +345,14 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
             Err(reason) => missing_fields.push((*global, reason.clone())),
         }
     }
+    let tells_workloads = programs
+        .iter()
+        .any(|planned| planned.name() == CGROUP_MADE && planned.off.is_none());
+    let rings = if tells_workloads {
+        vec![(CGROUP_BIRTHS.name(), BIRTHS)]
+    } else {
+        Vec::new()
+    };
     Ok(Plan {
         fields,
         missing_fields,
@@ -323,7 +360,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
         programs,
         casts: features.casts.clone(),
         preempt_count: features.preempt_count,
-        rings: Vec::new(),
+        rings,
     })
 }
 
@@ -348,9 +385,20 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
     }
     let of_part = match program.part {
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
-        Part::Drops | Part::OtherDrops => &[],
+        Part::Drops | Part::OtherDrops | Part::Workloads => &[],
     };
-    why_missing(features, &[of_part, program.fields])
+    let missing = why_missing(features, &[of_part, program.fields]);
+    if program.part == Part::Workloads && missing.is_none() {
+        // One name after the other, as kernels are newer.
+        let above = [global::KERNFS_NODE_PARENT, global::KERNFS_NODE_PARENT_BEFORE_6_15];
+        let mut missing = above.map(|global| why_missing(features, &[&[global]])).into_iter();
+        return if missing.any(|missing| missing.is_none()) {
+            None
+        } else {
+            why_missing(features, &[&[above[0]]])
+        };
+    }
+    missing
 }
 
 /// Why the first programs have no second ones; `None` when they do.
@@ -471,6 +519,13 @@ pub(crate) mod tests {
     };
     use std::collections::BTreeMap;
 
+    /// All that can be selected.
+    pub(crate) const EVERYTHING: Selection = Selection {
+        detail: Detail::Full,
+        drops: true,
+        workloads: true,
+    };
+
     /// A kernel that has everything.
     pub(crate) fn everything() -> Features {
         Features {
@@ -534,15 +589,12 @@ pub(crate) mod tests {
     }
 
     fn by_detail(detail: Detail) -> Selection {
-        Selection {
-            detail,
-            ..Selection::default()
-        }
+        Selection { detail, ..EVERYTHING }
     }
 
     #[test]
     fn a_kernel_that_has_everything_runs_everything() {
-        assert_eq!(off(Selection::default(), &everything()), []);
+        assert_eq!(off(EVERYTHING, &everything()), []);
     }
 
     #[test]
@@ -554,7 +606,7 @@ pub(crate) mod tests {
         let without_drops = off(
             Selection {
                 drops: false,
-                ..Selection::default()
+                ..EVERYTHING
             },
             &everything(),
         );
@@ -579,7 +631,7 @@ pub(crate) mod tests {
             Err("struct sk_buff has no member skb_iif".to_owned()),
         );
         assert_eq!(
-            off(Selection::default(), &features),
+            off(EVERYTHING, &features),
             [
                 (
                     "tcp_cong_state_set_nested",
@@ -607,7 +659,7 @@ pub(crate) mod tests {
         let mut features = everything();
         features.tracepoints.insert("kfree_skb".to_owned(), 3);
         assert_eq!(
-            off(Selection::default(), &features),
+            off(EVERYTHING, &features),
             [(
                 FOLD_LISTENERS,
                 "this kernel's tracepoint kfree_skb has no argument rx_sk".to_owned()
@@ -622,7 +674,7 @@ pub(crate) mod tests {
             preemptible_tracepoints: false,
             ..everything()
         };
-        let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+        let plan = plan(EVERYTHING, &features, Purpose::Serve).unwrap();
         assert_eq!(plan.programs.len(), ALL - HELPERS.len());
         let mut names = plan.programs.iter().map(Planned::name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
@@ -633,7 +685,7 @@ pub(crate) mod tests {
         let alone = |change: &dyn Fn(&mut Features)| {
             let mut features = everything();
             change(&mut features);
-            let mut off = off(Selection::default(), &features);
+            let mut off = off(EVERYTHING, &features);
             off.dedup_by(|(_, one), (_, other)| one == other);
             off
         };
@@ -667,7 +719,7 @@ pub(crate) mod tests {
     #[test]
     fn only_what_a_command_reads_runs() {
         let runs = |purpose| {
-            let plan = plan(Selection::default(), &everything(), purpose).unwrap();
+            let plan = plan(EVERYTHING, &everything(), purpose).unwrap();
             let on = plan.programs.iter().filter(|planned| planned.off.is_none());
             let on: Vec<_> = on.map(Planned::name).collect();
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
@@ -686,7 +738,7 @@ pub(crate) mod tests {
         let facts = |arguments| {
             let mut features = everything();
             features.tracepoints.insert("kfree_skb".to_owned(), arguments);
-            plan(Selection::default(), &features, Purpose::Serve).unwrap().facts[0]
+            plan(EVERYTHING, &features, Purpose::Serve).unwrap().facts[0]
         };
         assert_eq!(facts(2), ("HAS_DROP_REASON", 0));
         assert_eq!(facts(3), ("HAS_DROP_REASON", 1));
@@ -699,7 +751,7 @@ pub(crate) mod tests {
                 one_run_per_cpu,
                 ..everything()
             };
-            let plan = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+            let plan = plan(EVERYTHING, &features, Purpose::Serve).unwrap();
             plan.facts.contains(&(fact::HAS_ONE_RUN_PER_CPU, 1))
         };
         assert_eq!([fact(false), fact(true)], [false, true]);
@@ -707,14 +759,14 @@ pub(crate) mod tests {
 
     #[test]
     fn types_are_given_to_addresses_until_the_kernel_refuses_that() {
-        let typed = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        let typed = plan(EVERYTHING, &everything(), Purpose::Serve).unwrap();
         assert!(typed.facts.contains(&(fact::TYPE_IN6_ADDR, 300)));
         assert!(typed.runs(FOLD_LISTENERS));
         let features = Features {
             casts: None,
             ..everything()
         };
-        let untyped = plan(Selection::default(), &features, Purpose::Serve).unwrap();
+        let untyped = plan(EVERYTHING, &features, Purpose::Serve).unwrap();
         let refused = typed.without_casts();
         assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
         assert!(!refused.runs(FOLD_LISTENERS));
@@ -726,7 +778,7 @@ pub(crate) mod tests {
         let facts = |lacking: &[&str]| {
             let mut features = everything();
             features.tracepoints.retain(|hook, _| !lacking.contains(&hook.as_str()));
-            let facts: BTreeMap<_, _> = plan(Selection::default(), &features, Purpose::Serve)
+            let facts: BTreeMap<_, _> = plan(EVERYTHING, &features, Purpose::Serve)
                 .unwrap()
                 .facts
                 .into_iter()
@@ -741,7 +793,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_refused_segment_path_is_told_to_the_other_programs() {
-        let mut plan = plan(Selection::default(), &everything(), Purpose::Serve).unwrap();
+        let mut plan = plan(EVERYTHING, &everything(), Purpose::Serve).unwrap();
         assert!(!plan.needs_reload_without_segment_path());
         plan.give_up("tcp_probe", Off::Refused("refused".to_owned()));
         assert!(plan.needs_reload_without_segment_path());
@@ -755,7 +807,7 @@ pub(crate) mod tests {
             ..everything()
         };
         assert_eq!(
-            plan(Selection::default(), &features, Purpose::Serve).unwrap_err(),
+            plan(EVERYTHING, &features, Purpose::Serve).unwrap_err(),
             Unsupported::NoSocketStorage
         );
     }

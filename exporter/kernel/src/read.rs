@@ -1,5 +1,6 @@
 //! One reading: run the fold and read the maps. Names are asked for later, by number.
 
+pub mod cgroups;
 pub(crate) mod dump;
 pub mod events;
 pub mod packets;
@@ -272,6 +273,14 @@ impl Kernel {
         Ok(counted
             .map(|count| (Name(count.name).to_string(), count.live))
             .collect())
+    }
+
+    /// What could not be done so far.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`]
+    pub fn lost(&self, which: Lost) -> Result<u64, ReadError> {
+        Ok(self.read_lost()?[which as usize])
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a handful of counters")]

@@ -14,6 +14,7 @@ use crate::{
         ledger::{Aged, Ledger, Total},
     },
     snapshot::{DropSite, Group, Row, Snapshot},
+    workloads::Workload,
 };
 use common::{
     drops::{DropCount, DropSource},
@@ -22,6 +23,7 @@ use common::{
         connection::ConnectionType,
     },
     tcp::group::{GroupKey, Role},
+    workload::Number,
 };
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Label, numbering::Numbering};
@@ -40,6 +42,7 @@ pub type LabelSet = Arc<[(&'static Label, String)]>;
 pub struct Labelling {
     config: Config,
     numbering: Numbering,
+    workloads: Arc<[Workload]>,
     classes: Classes,
     groups: LabelTable<LabelSet, Group>,
     drops: LabelTable<(LabelSet, DropSource), DropCount>,
@@ -72,6 +75,7 @@ impl Labelling {
         Self {
             config: config.clone(),
             numbering: numbering.clone(),
+            workloads: Arc::new([]),
             classes: Classes::new(&config.drops.classes),
             groups: LabelTable::new(),
             drops: LabelTable::new(),
@@ -91,8 +95,14 @@ impl Labelling {
         self.numbering = numbering.clone();
     }
 
+    /// What the numbers of workloads mean from now on: more of them.
+    pub fn learn(&mut self, workloads: &Arc<[Workload]>) {
+        self.workloads = Arc::clone(workloads);
+    }
+
     /// Posts what a snapshot has counted to its names.
     pub fn post(&mut self, snapshot: &Snapshot) {
+        self.learn(&snapshot.workloads);
         self.groups.ledger.begin(snapshot.at);
         for Row { id, key, born, total } in &snapshot.groups {
             // The group `other` is shown when it has something to show.
@@ -175,6 +185,8 @@ impl Labelling {
                 DropLabel::Direction => site.direction.as_str().to_owned(),
                 DropLabel::Subnet => self.subnet(site.subnet?),
                 DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
+                DropLabel::Workload => self.workload(site.workload?)?.name.clone(),
+                DropLabel::WorkloadNamespace => self.workload(site.workload?)?.namespace.clone(),
             })
         };
         let value = |label: DropLabel| (label.label(), value(label).unwrap_or_else(|| OTHER.to_owned()));
@@ -191,6 +203,10 @@ impl KeyNames for Labelling {
         self.numbering.protocol(number)
     }
 
+    fn workload(&self, number: Number) -> Option<&Workload> {
+        self.workloads.get(usize::from(number))
+    }
+
     fn fallback(&self) -> &Fallback {
         self.config.subnets.fallback()
     }
@@ -202,16 +218,22 @@ pub trait KeyNames {
 
     fn protocol_number(&self, number: u16) -> Option<&str>;
 
+    fn workload(&self, number: Number) -> Option<&Workload>;
+
     /// What an address in no subnet is called.
     fn fallback(&self) -> &Fallback;
 
     /// The value of a label of a flow or a group.
     fn value(&self, label: TcpLabel, key: &GroupKey) -> String {
+        let of_workload = |part: fn(&Workload) -> &str| self.workload(key.workload).map_or(OTHER, part).to_owned();
         match label {
             TcpLabel::Subnet => self.subnet(key.subnet),
             TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
             TcpLabel::AppProtocol => self.protocol_number(key.protocol).unwrap_or(OTHER).to_owned(),
             TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
+            TcpLabel::Workload => of_workload(|workload| workload.name.as_str()),
+            TcpLabel::WorkloadKind => of_workload(|workload| workload.kind.as_str()),
+            TcpLabel::WorkloadNamespace => of_workload(|workload| workload.namespace.as_str()),
         }
     }
 

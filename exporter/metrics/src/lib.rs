@@ -12,3 +12,4 @@ pub mod labels;
 pub mod rows;
 pub mod snapshot;
 pub mod status;
+pub mod workloads;

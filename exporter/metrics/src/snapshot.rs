@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::coverage::Coverage;
+use crate::{coverage::Coverage, workloads::Workload};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     map::{
@@ -9,8 +9,9 @@ use common::{
     },
     net::{address::SubnetKey, connection::ConnectionType},
     tcp::group::{GroupCounters, GroupKey, Samples},
+    workload::Number,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub groups: Vec<Row<Option<GroupKey>, Group>>,
     /// All rows of drops.
     pub drops: Vec<Row<DropOrigin, DropCount>>,
+    /// Workloads by the numbers that groups and drops have.
+    pub workloads: Arc<[Workload]>,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
     /// By [`Lost`].
@@ -83,6 +86,8 @@ pub struct DropSite {
     pub direction: Direction,
     /// What carried it; none if nobody looked.
     pub connection: Option<ConnectionType>,
+    /// Whose it was; none if nobody looked.
+    pub workload: Option<Number>,
     /// What else its class is decided by, bits of [`common::drops::mark`].
     pub marks: u8,
 }
@@ -249,6 +254,7 @@ pub(crate) mod tests {
             at: Duration::ZERO,
             groups: Vec::new(),
             drops: Vec::new(),
+            workloads: Arc::new([]),
             algorithms: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),

@@ -8,9 +8,12 @@ use crate::{
         start::{Checked, StartError},
         threads,
     },
-    serve::collect::{CollectError, Collector},
+    serve::{
+        collect::{CollectError, Collector, Others},
+        workloads::{self, Book},
+    },
 };
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path};
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
 use tokio::runtime::Runtime;
@@ -66,8 +69,9 @@ pub fn start(config: &Config, btf: Option<&Path>) -> Result<(Collector, Runtime)
     let loaded = checked
         .keep_needed()?
         .load(setup::tables(config, &numbering), Kernel::load)?;
-    let kernel = loaded.drop_capabilities()?;
-    let counted = (Arc::default(), Arc::default());
-    let collector = Collector::new(kernel, config, numbering, counted, started)?;
+    let mut kernel = loaded.drop_capabilities()?;
+    let others = Others::default();
+    workloads::follow(&mut kernel, Book::new(), &others.workloads)?;
+    let collector = Collector::new(kernel, config, numbering, others, started)?;
     Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
 }

@@ -45,10 +45,11 @@ pub fn warn_of_missed(config: &Config) {
 }
 
 /// What a configuration chooses to measure.
-pub const fn selection(config: &Config) -> Selection {
+pub fn selection(config: &Config) -> Selection {
     Selection {
         detail: config.tcp.detail,
         drops: config.drops.enabled,
+        workloads: config.workloads.are_told_apart(),
     }
 }
 
@@ -113,7 +114,8 @@ fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
     let of = |label: DropLabel, bit: u8| if labels.contains(&label) { 0 } else { bit };
     // Whoever looks for the subnet has found the protocol.
     let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
-    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION)
+    let workload = of(DropLabel::Workload, skip::WORKLOAD) & of(DropLabel::WorkloadNamespace, skip::WORKLOAD);
+    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION) | workload
 }
 
 /// What a plan covers.

@@ -22,7 +22,7 @@ use tcpvitals_kernel::{
         features::{self, FeaturesError},
         reasons::Reasons,
     },
-    read::packets::Packets,
+    read::{ReadError, packets::Packets},
 };
 
 /// Why the programs do not run.
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The programs could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// What is loaded cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The system gives too few threads.
     #[error(transparent)]
     Threads(#[from] TooFew),
@@ -53,7 +56,9 @@ impl Ends for StartError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Load(LoadError::EndAsked) => Exit::Asked,
-            Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) => Exit::Kernel,
+            Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) | Self::Read(_) => {
+                Exit::Kernel
+            }
             Self::Threads(_) => Exit::Failed,
         }
     }

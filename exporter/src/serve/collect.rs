@@ -3,6 +3,7 @@
 //! The kernel is read by a thread that owns what is loaded; nothing wakes up between
 //! collections.
 
+mod anew;
 mod drops;
 mod error;
 mod flows;
@@ -19,10 +20,11 @@ use crate::{
         throttle::{self, Throttle},
         worker::Worker,
     },
-    serve::{process, web::served::Served},
+    serve::{process, web::served::Served, workloads::Known as KnownWorkloads},
 };
 use common::{
     drops::{DropCount, DropRow},
+    map::lost::Lost,
     tcp::group::GroupKey,
 };
 use std::{
@@ -44,6 +46,7 @@ use tcpvitals_metrics::{
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use anew::Anew;
 use pushes::Tally;
 use shared::Shared;
 use shown::Shown;
@@ -58,6 +61,17 @@ pub struct Collector {
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
+}
+
+/// Of whom others write what a collection reads.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// What became of pushes.
+    pub tally: Arc<Tally>,
+    /// What the HTTP server did.
+    pub served: Arc<Served>,
+    /// Names of workloads.
+    pub workloads: Arc<KnownWorkloads>,
 }
 
 /// The thread that reads the kernel, and what the log knows of it.
@@ -124,7 +138,11 @@ impl Collector {
         kernel: Kernel,
         config: &Config,
         numbering: Numbering,
-        (tally, served): (Arc<Tally>, Arc<Served>),
+        Others {
+            tally,
+            served,
+            workloads,
+        }: Others,
         started: Duration,
     ) -> Result<Self, TooFew> {
         let source = KernelState {
@@ -135,6 +153,8 @@ impl Collector {
             labelling: Labelling::new(config, &numbering),
             numbering,
             tables: SlotKeys::default(),
+            workloads,
+            anew: Anew::default(),
             epoch: 0,
             last_reload: LastReload::at_start(since_1970()),
             process_started: None,
@@ -242,6 +262,8 @@ struct KernelState {
     numbering: Numbering,
     labelling: Labelling,
     tables: SlotKeys,
+    workloads: Arc<KnownWorkloads>,
+    anew: Anew,
     epoch: u64,
     last_reload: LastReload,
     /// When the process began, in seconds since 1970, as others were told first.
@@ -279,6 +301,7 @@ impl KernelState {
     fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
         let began = now();
         self.epoch += 1;
+        self.follow_workloads()?;
         let Reading {
             groups,
             drops,
@@ -287,6 +310,8 @@ impl KernelState {
             misses,
         } = self.kernel.read(self.epoch, &mut self.tables)?;
         let births = self.births;
+        // After the counters: whatever has been counted has its name.
+        let workloads = self.workloads.names();
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
@@ -299,6 +324,7 @@ impl KernelState {
             at: births.since_1970(boottime()),
             groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
             drops,
+            workloads,
             algorithms,
             lost,
             misses,
@@ -307,6 +333,21 @@ impl KernelState {
             jiffy: self.kernel.jiffy(),
             exporter,
         })
+    }
+
+    /// Live flows move to workloads that were not known before.
+    fn follow_workloads(&mut self) -> Result<(), ReadError> {
+        let given = self.workloads.given();
+        if given == 0 {
+            return Ok(());
+        }
+        let unresolved = self.kernel.lost(Lost::Unresolved)?;
+        if self.anew.is_due(given, unresolved)
+            && let Err(error) = self.kernel.label_anew()
+        {
+            tracing::warn!(%error, "live flows keep the workloads that they had");
+        }
+        Ok(())
     }
 
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.

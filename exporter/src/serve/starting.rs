@@ -12,13 +12,14 @@ use crate::{
         worker::Worker,
     },
     serve::{
-        collect::{Collector, pushes::Tally},
+        collect::{Collector, Others, pushes::Tally},
         error::ServeError,
         http::{Service, access::FlowAccess, expositions::Expositions},
         push,
         reload::{self, Reloader, Sources, Wanted},
         running::Running,
         web::{Connections, Web, served::Served},
+        workloads::{self, Book},
     },
 };
 use std::{
@@ -204,7 +205,7 @@ pub(super) struct Unprivileged<'a> {
 
 impl Unprivileged<'_> {
     pub(super) fn start(self) -> Result<Running, StartError> {
-        let Self { server, kernel } = self;
+        let Self { server, mut kernel } = self;
         let Server {
             arguments,
             sources,
@@ -220,8 +221,13 @@ impl Unprivileged<'_> {
         // Those that run tasks, and those for what takes long: an answer with many flows, a password.
         let runtime = threads::runtime("tcpvitals", 2, 4)?;
         let served = Arc::new(Served::new(config.limits.connections_per_peer));
-        let counted = (Arc::clone(&tally), Arc::clone(&served));
-        let collector = Arc::new(Collector::new(kernel, &config, numbering, counted, started)?);
+        let others = Others {
+            tally: Arc::clone(&tally),
+            served: Arc::clone(&served),
+            workloads: Arc::default(),
+        };
+        workloads::follow(&mut kernel, Book::new(), &others.workloads)?;
+        let collector = Arc::new(Collector::new(kernel, &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
         let (destination, pushed_to) = watch::channel(receiver);
         let pushed = push::start(Arc::clone(&collector), tally, pushed_to)?;

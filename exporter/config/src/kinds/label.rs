@@ -89,6 +89,8 @@ pub struct Row {
     pub label: Label,
     /// What it may be.
     pub values: Values,
+    /// Whether a configuration that says nothing has it.
+    pub is_default: bool,
     /// The flag that asks for it, if there is one.
     pub flag: Option<Flag>,
 }
@@ -111,8 +113,15 @@ impl Row {
         Self {
             label,
             values,
+            is_default: true,
             flag: None,
         }
+    }
+
+    /// Only who asks for it has it.
+    const fn on_demand(mut self) -> Self {
+        self.is_default = false;
+        self
     }
 
     const fn flag(mut self, of: &'static [Asker], name: &'static str, value: &'static str, help: &'static str) -> Self {
@@ -140,6 +149,11 @@ macro_rules! labels {
                 &ROWS[self as usize]
             }
 
+            /// Those that a configuration has that says nothing.
+            pub fn defaults() -> impl Iterator<Item = Self> {
+                Self::ALL.into_iter().filter(|label| label.row().is_default)
+            }
+
             /// What it is called.
             pub fn label(self) -> &'static Label {
                 &self.row().label
@@ -160,6 +174,9 @@ const ROLES: Values = Values::Words(|| Role::ALL.map(Role::as_str).to_vec());
 const CLASSES: Values = Values::Words(|| Class::ALL.map(Class::as_str).to_vec());
 const PROTOCOLS: Values = Values::Words(|| Protocol::ALL.map(Protocol::as_str).to_vec());
 const DIRECTIONS: Values = Values::Words(|| Direction::ALL.map(Direction::as_str).to_vec());
+const WORKLOAD: Label = Label::new("workload", "tcpvitals.workload.name");
+const WORKLOAD_KIND: Label = Label::new("workload_kind", "tcpvitals.workload.kind");
+const WORKLOAD_NAMESPACE: Label = Label::new("workload_namespace", "tcpvitals.workload.namespace");
 const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
 
 labels! {
@@ -183,6 +200,12 @@ labels! {
     AppProtocol = Row::new(Label::new("app_protocol", "network.protocol.name"), Values::Names),
     /// Client or server.
     Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES),
+    /// Whose the flow is: a controller, a unit, `host`.
+    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand(),
+    /// What that is.
+    WorkloadKind = Row::new(WORKLOAD_KIND, Values::Patterns).on_demand(),
+    /// Its namespace in Kubernetes, else nothing.
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand(),
 }
 
 labels! {
@@ -232,4 +255,8 @@ labels! {
     ),
     /// What carried the packet.
     ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
+    /// Whose the packet is: a controller, a unit, `host`.
+    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand(),
+    /// Its namespace in Kubernetes, else nothing.
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand(),
 }

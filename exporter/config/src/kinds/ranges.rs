@@ -12,6 +12,8 @@ pub(crate) const SERIES: Range = 100..=10_000_000;
 pub(crate) const CONNECTIONS_PER_PEER: Range = 1..=400;
 /// `limits.subnets`: those of the largest list that a file can hold.
 pub(crate) const SUBNETS: Range = 1..=1_000_000;
+/// `limits.workloads`: numbers have 16 bits, and some are taken.
+pub(crate) const WORKLOADS: Range = 1..=60_000;
 /// `collect.max_age`
 pub(crate) const MAX_AGE_MS: Range = 0..=3_600_000;
 /// `otlp.interval`

@@ -69,4 +69,17 @@ words! {
     Exponential = "exponential",
     /// With the classic buckets of a scrape.
     Explicit = "explicit",;
+
+    /// Where the names of workloads come from.
+    WorkloadSource:
+    /// From nowhere: workloads are not told apart.
+    None = "none",
+    /// From the API server within a pod that has a token, else from paths.
+    Auto = "auto",
+    /// From the paths of cgroups.
+    Cgroup = "cgroup",
+    /// From those and the names of the folders of pods' logs.
+    PodLogs = "pod-logs",
+    /// From those and the API server.
+    Kubernetes = "kubernetes",;
 }

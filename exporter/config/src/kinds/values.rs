@@ -13,9 +13,10 @@ use super::{
     digits,
     label::{DropLabel, TcpLabel},
     ranges::{
-        CONNECTIONS_PER_PEER, INTERVAL_MS, IPV4_BITS, IPV6_BITS, MAX_AGE_MS, MEMORY, PORTS, SERIES, SUBNETS, TIMEOUT_MS,
+        CONNECTIONS_PER_PEER, INTERVAL_MS, IPV4_BITS, IPV6_BITS, MAX_AGE_MS, MEMORY, PORTS, SERIES, SUBNETS,
+        TIMEOUT_MS, WORKLOADS,
     },
-    sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality},
+    sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality, WorkloadSource},
     units::{COUNT, DURATION, Quantity, SIZE},
     words::{ALL, LONGEST, OTHER, TAKEN, TAKEN_BEGINNINGS},
 };
@@ -47,6 +48,9 @@ values! {
     Series: number(&COUNT, &SERIES),
     ConnectionsPerPeer: number(&COUNT, &CONNECTIONS_PER_PEER),
     Prefixes: number(&COUNT, &SUBNETS),
+    MostWorkloads: number(&COUNT, &WORKLOADS),
+    SourceWord: word(&WorkloadSource::ALL, WorkloadSource::as_str),
+    Folder: text("path", "^/", "a path from the root"),
     Memory: number(&SIZE, &MEMORY),
     MaxAge: number(&DURATION, &MAX_AGE_MS),
     ConnectionWord: word(&ConnectionType::ALL, ConnectionType::as_str),

@@ -22,8 +22,8 @@ pub struct Labels {
 impl Default for Labels {
     fn default() -> Self {
         Self {
-            tcp: TcpLabel::ALL.into(),
-            drops: DropLabel::ALL.into(),
+            tcp: TcpLabel::defaults().collect(),
+            drops: DropLabel::defaults().collect(),
         }
     }
 }
@@ -42,6 +42,15 @@ impl Labels {
             labels.drops = set(&format!("{key}.drops"), list, noun, &DropLabel::ALL, DropLabel::as_str)?;
         }
         Ok(labels)
+    }
+}
+
+impl Labels {
+    /// Whether one of them says whose something is.
+    pub(crate) fn name_workloads(&self) -> bool {
+        const OF_TCP: [TcpLabel; 3] = [TcpLabel::Workload, TcpLabel::WorkloadKind, TcpLabel::WorkloadNamespace];
+        const OF_DROPS: [DropLabel; 2] = [DropLabel::Workload, DropLabel::WorkloadNamespace];
+        OF_TCP.iter().any(|label| self.tcp.contains(label)) || OF_DROPS.iter().any(|label| self.drops.contains(label))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     file::Problem,
     kinds::{
-        ranges::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS},
+        ranges::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS, WORKLOADS},
         units::{COUNT, DURATION, SIZE},
     },
     raw::{RawCollect, RawLimits},
@@ -26,6 +26,8 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Most networks of all subnets together.
     pub subnets: usize,
+    /// Most workloads that are told apart.
+    pub workloads: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             series: 10_000,
             connections_per_peer: 16,
             subnets: 100_000,
+            workloads: 1024,
         }
     }
 }
@@ -46,6 +49,7 @@ impl Limits {
             series,
             connections_per_peer,
             subnets,
+            workloads,
         } = raw;
         let mut limits = Self::default();
         if let Some(text) = memory {
@@ -60,6 +64,9 @@ impl Limits {
         }
         if let Some(text) = subnets {
             limits.subnets = COUNT.read("limits.subnets", text, SUBNETS)?;
+        }
+        if let Some(text) = workloads {
+            limits.workloads = COUNT.read("limits.workloads", text, WORKLOADS)?;
         }
         Ok(limits)
     }

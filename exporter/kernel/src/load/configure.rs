@@ -23,4 +23,12 @@ impl Kernel {
         self.lookups = wanted;
         Ok(())
     }
+
+    /// Live flows are labelled anew at the next fold: their workloads have numbers that they did not have.
+    ///
+    /// # Errors
+    /// [`LoadError::Map`]
+    pub fn label_anew(&mut self) -> Result<(), LoadError> {
+        self.configure(self.lookups.clone())
+    }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use common::kernel::{
     fields::fact,
-    programs::{DROPS, QDISC, RETRANSMIT, XDP, XDP_REDIRECT},
+    programs::{CGROUP_MADE, DROPS, QDISC, RETRANSMIT, XDP, XDP_REDIRECT},
 };
 
 /// The facts that are set only where listeners are looked after.
@@ -37,6 +37,8 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
         (fact::HAS_DROP_REASON, u64::from(arguments(DROPS) > 2)),
         (fact::HAS_RETRANSMIT_ERROR, u64::from(arguments(RETRANSMIT) > 2)),
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
+        (fact::NAMES_RECEIVING_SOCKET, u64::from(arguments(DROPS) > 3)),
+        (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),

@@ -11,6 +11,9 @@ pub enum Off {
     /// Drops are not measured.
     #[error("drops.enabled is false")]
     Drops,
+    /// Workloads are not told apart.
+    #[error("workloads.source is none")]
+    Workloads,
     /// `trace` does not need it.
     #[error("trace adds nothing up")]
     Trace,

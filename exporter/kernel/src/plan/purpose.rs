@@ -21,6 +21,8 @@ pub struct Selection {
     pub detail: Detail,
     /// Whether packets that are dropped.
     pub drops: bool,
+    /// Whether workloads are told apart.
+    pub workloads: bool,
 }
 
 impl Default for Selection {
@@ -28,6 +30,7 @@ impl Default for Selection {
         Self {
             detail: Detail::default(),
             drops: true,
+            workloads: false,
         }
     }
 }
@@ -47,12 +50,18 @@ pub(crate) enum Part {
     Drops,
     /// Sees what hardware and XDP drop, mostly before there is an `sk_buff`.
     OtherDrops,
+    /// Sees cgroups come and go.
+    Workloads,
 }
 
 impl Purpose {
     /// Why a part is not wanted; `None` when it is.
     pub(crate) fn why_off(self, part: Part, selection: Selection) -> Option<Off> {
-        let Selection { detail, drops } = selection;
+        let Selection {
+            detail,
+            drops,
+            workloads,
+        } = selection;
         let without_tcp = matches!(detail, Detail::Off);
         let by_detail = |off: bool| off.then_some(Off::Detail(detail));
         let by_drops = (!drops).then_some(Off::Drops);
@@ -61,11 +70,13 @@ impl Purpose {
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
-            (Self::Trace, Part::Fold) => Some(Off::Trace),
+            (Self::Serve, Part::Workloads) => (!workloads).then_some(Off::Workloads),
+            (Self::Trace, Part::Fold | Part::Workloads) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
-            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
-                Some(Off::Capture)
-            }
+            (
+                Self::Capture,
+                Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops | Part::Workloads,
+            ) => Some(Off::Capture),
         }
     }
 
@@ -82,14 +93,21 @@ impl Purpose {
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 6] = [
+    const PARTS: [Part; 7] = [
         Part::Fold,
         Part::Dump,
         Part::Tcp,
         Part::SegmentPath,
         Part::Drops,
         Part::OtherDrops,
+        Part::Workloads,
     ];
+
+    const EVERYTHING: Selection = Selection {
+        detail: Detail::Full,
+        drops: true,
+        workloads: true,
+    };
 
     fn on(purpose: Purpose, selection: Selection) -> Vec<Part> {
         PARTS
@@ -101,12 +119,12 @@ mod tests {
     #[test]
     fn each_purpose_has_its_parts() {
         use Part::*;
-        assert_eq!(on(Purpose::Serve, Selection::default()), PARTS);
+        assert_eq!(on(Purpose::Serve, EVERYTHING), PARTS);
         assert_eq!(
-            on(Purpose::Trace, Selection::default()),
+            on(Purpose::Trace, EVERYTHING),
             [Dump, Tcp, SegmentPath, Drops, OtherDrops]
         );
-        assert_eq!(on(Purpose::Capture, Selection::default()), [Drops]);
+        assert_eq!(on(Purpose::Capture, EVERYTHING), [Drops]);
     }
 
     #[test]
@@ -125,5 +143,6 @@ mod tests {
         assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
         assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
         assert_eq!(on(Purpose::Capture, drops), [Drops]);
+        assert_eq!(on(Purpose::Serve, all), PARTS[..6]);
     }
 }

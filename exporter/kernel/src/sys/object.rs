@@ -338,6 +338,7 @@ fn verify(layout: &Layout, found: &Found) -> io::Result<()> {
 fn data<'a>(name: &'static str, map: &'a Untyped) -> Result<&'a MapData, MapFault> {
     if let Untyped::Array(data)
     | Untyped::HashMap(data)
+    | Untyped::LruHashMap(data)
     | Untyped::LpmTrie(data)
     | Untyped::PerCpuArray(data)
     | Untyped::PerfEventArray(data)

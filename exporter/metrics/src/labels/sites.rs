@@ -7,6 +7,7 @@ use common::{
     kernel::programs::{XDP, XDP_REDIRECT},
     net::connection::ConnectionType,
     text::Name,
+    workload::number,
 };
 use nix::errno::Errno;
 
@@ -39,6 +40,7 @@ fn of_software(key: &DropKey, kernel: &impl DropNames) -> DropSite {
         protocol: is_known(skip::HEADERS).then(|| Protocol::from_number(key.protocol)),
         direction: Direction::from_number(key.direction),
         connection: is_known(skip::CONNECTION).then(|| ConnectionType::from_number(key.connection)),
+        workload: is_known(skip::WORKLOAD).then_some(key.workload),
     }
 }
 
@@ -59,6 +61,8 @@ fn of_name(key: &NamedDropKey) -> DropSite {
         protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,
         connection: Some(ConnectionType::from_number(key.connection)),
+        // Devices and XDP programs are the host's.
+        workload: Some(number::HOST),
         marks: 0,
     }
 }

@@ -7,10 +7,7 @@ use super::{
     item::{Item, LostEvents, Setting},
     names::TraceNames,
 };
-use common::{
-    net::address::SubnetKey,
-    tcp::{event::EventKind, group::GroupKey, record::FlowRecord},
-};
+use common::tcp::{event::EventKind, record::FlowRecord};
 use std::io::{self, Read};
 use tcpvitals_config::Fallback;
 
@@ -345,8 +342,6 @@ macro_rules! structures {
 }
 
 structures! {
-    SubnetKey { words, kind }
-    GroupKey { subnet, protocol, connection, role }
     FlowRecord {
         now, started, cookie, data_octets_out, data_octets_in, octets_retrans, other_octets_retrans, loss_octets_retrans,
         sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,

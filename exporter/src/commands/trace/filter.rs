@@ -40,7 +40,7 @@ impl TraceFilter {
                     .any(|end| networks.iter().any(|network| network.contains(&end.ip()))))
             && labels
                 .iter()
-                .all(|(label, values)| values.is_empty() || values.contains(&names.value(*label, &record.labels)))
+                .all(|(label, values)| values.is_empty() || values.contains(&names.value(*label, &record.key())))
     }
 
     /// The first subnet that no record can have.
@@ -75,7 +75,8 @@ mod tests {
                 subnet: SubnetKey::named(1),
                 connection: ConnectionType::Wifi as u8,
                 ..GroupKey::default()
-            },
+            }
+            .words(),
             ..FlowRecord::default()
         }
     }

@@ -154,5 +154,5 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
     let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
     let labels = [TcpLabel::Role].into_iter().chain(others);
     own.into_iter()
-        .chain(labels.map(|label| (label.as_str(), names.value(label, &record.labels))))
+        .chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))
 }

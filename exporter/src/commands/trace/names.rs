@@ -1,7 +1,8 @@
 //! TraceNames for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
 
+use common::workload::Number;
 use tcpvitals_config::{Config, Fallback, numbering::Numbering};
-use tcpvitals_metrics::labels;
+use tcpvitals_metrics::{labels, workloads::Workload};
 
 /// The names that records are shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ impl labels::KeyNames for TraceNames {
 
     fn protocol_number(&self, number: u16) -> Option<&str> {
         self.protocols.get(usize::from(number)).map(String::as_str)
+    }
+
+    fn workload(&self, _: Number) -> Option<&Workload> {
+        None
     }
 
     fn fallback(&self) -> &Fallback {

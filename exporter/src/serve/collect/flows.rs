@@ -25,8 +25,8 @@ impl KernelState {
         // Flows are many, sets of labels few.
         let mut labels: HashMap<GroupKey, LabelSet> = HashMap::new();
         let flows = records.into_iter().map(|record| {
-            let of_key = || self.labelling.of_key(&record.labels);
-            let labels = labels.entry(record.labels).or_insert_with(of_key);
+            let of_key = || self.labelling.of_key(&record.key());
+            let labels = labels.entry(record.key()).or_insert_with(of_key);
             LiveFlow {
                 record,
                 labels: Arc::clone(labels),

@@ -13,7 +13,10 @@ use crate::{
     },
     snapshot::{Push, Refusal},
 };
-use common::{kernel::programs::STATE, map::lost::Lost};
+use common::{
+    kernel::programs::{CGROUP_MADE, STATE},
+    map::lost::Lost,
+};
 use tcpvitals_config::label::Label;
 
 const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
@@ -53,6 +56,25 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Lost(&[(&[], Lost::FoldsContended)]),
     )
     .needs(&[STATE], &[]),
+    metric(
+        "cgroups_untracked",
+        Counted("{cgroup}"),
+        C,
+        "Cgroups that found no room in a table of the kernel, or could not be told to the exporter at once; what they send counts as \
+         unresolved until they are met again",
+        "the maps CGROUPS and CGROUP_BIRTHS",
+        Accessor::Lost(&[(&[], Lost::CgroupsUntracked)]),
+    )
+    .needs(&[CGROUP_MADE], &[]),
+    metric(
+        "workloads_unresolved",
+        Counted("{event}"),
+        C,
+        "Times that a connection, an event or a drop was counted for a cgroup before its workload was known",
+        "the map CGROUPS",
+        Accessor::Lost(&[(&[], Lost::Unresolved)]),
+    )
+    .needs(&[CGROUP_MADE], &[]),
     metric(
         "group_overflow",
         Counted("{event}"),

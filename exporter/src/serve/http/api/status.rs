@@ -40,6 +40,8 @@ pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Dura
         "lost": {
             "flows_untracked": lost(Lost::FlowsUntracked),
             "folds_contended": lost(Lost::FoldsContended),
+            "cgroups_untracked": lost(Lost::CgroupsUntracked),
+            "workloads_unresolved": lost(Lost::Unresolved),
             "group_overflow": lost(Lost::GroupOverflow),
             "drop_overflow": lost(Lost::DropOverflow),
             "series_overflow": {"tcp": refused("tcp"), "drops": refused("drops")},

@@ -1,0 +1,73 @@
+//! Workloads: whose a socket is. The programs count under the number that user space gave the cgroup of the socket; names are user
+//! space's alone.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// The number of a workload. It never changes its name, and many cgroups may have the same.
+pub type Number = u16;
+
+/// Numbers that user space gives no workload of its own.
+pub mod number {
+    use super::Number;
+
+    /// Nobody has told yet whose the cgroup is. Also where workloads are not told apart.
+    pub const UNRESOLVED: Number = 0;
+    /// The host itself: the root cgroup, or a packet of nobody in particular.
+    pub const HOST: Number = 1;
+    /// A network namespace that more than one workload has used.
+    pub const SHARED: Number = 2;
+    /// Workloads beyond `limits.workloads`.
+    pub const OTHER: Number = 3;
+    /// The first that is given to a workload.
+    pub const FIRST: Number = 4;
+}
+
+/// Most cgroups whose numbers are kept at a time. Memory is taken for those in use only.
+pub const CGROUPS: usize = 1 << 15;
+
+/// Network namespaces whose owner is remembered; the one that was not asked for longest goes first.
+pub const NETWORKS: usize = 1 << 13;
+
+/// The value of the map `CGROUPS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct CgroupState {
+    /// Whose it is.
+    pub number: Number,
+    /// Explicit padding, zero.
+    pub padding: [u16; 3],
+    /// `net.net_cookie` of the network namespace that this was last noted as an owner of. Written by the programs.
+    pub network: u64,
+}
+
+const _: () = assert!(size_of::<CgroupState>() == 16);
+
+/// Levels of a cgroup's path that are read, from the cgroup up: a container within a container's `systemd` is found by the pod above.
+pub const LEVELS: usize = 8;
+
+/// Bytes of a name that are kept, with the NUL at its end. `NAME_MAX` is 255, but no name by which an owner is known is so long.
+pub const NAME: usize = 128;
+
+/// An element of the ring buffer `CGROUP_BIRTHS`: a cgroup that was made, or met for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
+#[repr(C)]
+pub struct CgroupBirth {
+    /// `kernfs_node.id`: the inode of its directory.
+    pub id: u64,
+    /// How many of `names` were read.
+    pub levels: u64,
+    /// Names of the cgroup and of those above it, each up to its NUL. That of the root is empty.
+    pub names: [[u8; NAME]; LEVELS],
+}
+
+impl CgroupBirth {
+    /// The names from the cgroup up, without the root's. What is not UTF-8 is replaced.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let levels = usize::try_from(self.levels).unwrap_or(LEVELS).min(LEVELS);
+        let until_nul = |name: &'_ [u8; NAME]| name.iter().position(|byte| *byte == 0).unwrap_or(NAME);
+        let names = self.names.iter().take(levels);
+        names
+            .map(move |name| &name[..until_nul(name)])
+            .filter(|name| !name.is_empty())
+    }
+}

@@ -1,0 +1,197 @@
+//! Workloads: whose a flow or a packet is, by the cgroup of its socket; without one by the network namespace.
+#![expect(
+    unsafe_code,
+    reason = "reads and writes map values, fills in memory of a ring buffer, and exports functions by name"
+)]
+
+use crate::{
+    kernel::{
+        SkBuff, Sock,
+        cgroup::{Cgroup, Node, cookie_of_initial_network},
+        offsets::HAS_WORKLOADS,
+    },
+    label::groups::count_lost,
+    maps::{CGROUP_BIRTHS, CGROUPS, INITIAL_NETWORK, NETWORKS},
+};
+use aya_ebpf::bindings::{BPF_EXIST, BPF_NOEXIST};
+use common::{
+    map::lost::Lost,
+    workload::{
+        CgroupState, LEVELS, NAME, Number,
+        number::{HOST, SHARED, UNRESOLVED},
+    },
+};
+use core::ptr::{read_volatile, write_volatile};
+
+/// Of a socket in any state.
+#[inline(always)]
+pub(crate) fn of_socket(sock: Sock) -> Number {
+    if !HAS_WORKLOADS.is_set() {
+        return UNRESOLVED;
+    }
+    if sock.is_full() {
+        return of_full_socket(sock);
+    }
+    match sock.listener() {
+        Some(listener) => of_full_socket(listener),
+        None => of_network(sock.network_cookie()),
+    }
+}
+
+/// Of a socket that is a whole `struct sock`.
+#[inline(always)]
+pub(crate) fn of_full_socket(sock: Sock) -> Number {
+    if !HAS_WORKLOADS.is_set() {
+        return UNRESOLVED;
+    }
+    let Some(cgroup) = sock.cgroup() else { return HOST };
+    let Some(id) = cgroup.id() else { return UNRESOLVED };
+    let number = number_of(id, sock.network_cookie());
+    if number == UNKNOWN {
+        meet(cgroup);
+        return UNRESOLVED;
+    }
+    number as Number
+}
+
+/// Of a packet; `receiver` is the socket that it was for, where the kernel tells.
+#[inline(always)]
+pub(crate) fn of_packet(packet: SkBuff, receiver: Option<Sock>) -> Number {
+    if !HAS_WORKLOADS.is_set() {
+        return UNRESOLVED;
+    }
+    // That of a tun device is where packets of the device come from, not who sent this one.
+    let socket = packet.socket().filter(|sock| sock.has_family());
+    match socket.or(receiver) {
+        Some(sock) => of_socket(sock),
+        None => of_network(packet.nearest_device().map_or(0, |device| device.network_cookie())),
+    }
+}
+
+/// A cgroup was made.
+#[inline(always)]
+pub(crate) fn begin(cgroup: Cgroup) {
+    // Those of version 1 have numbers of their own.
+    if cgroup.is_unified() {
+        meet(cgroup);
+    }
+}
+
+/// The last that held on to a cgroup has let go of it.
+#[inline(always)]
+pub(crate) fn end(cgroup: Cgroup) {
+    if cgroup.is_unified()
+        && let Some(id) = cgroup.id()
+    {
+        let _gone = CGROUPS.remove(id);
+    }
+}
+
+/// No number: the cgroup has not been met yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The number of a cgroup, and [`UNKNOWN`] before it was met. Notes that it has a socket in a network namespace. With global linkage:
+/// the verifier checks it once, and not again on every path that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn number_of(id: u64, network: u64) -> u32 {
+    let Some(state) = CGROUPS.get_ptr_mut(id) else {
+        count_lost(Lost::Unresolved);
+        return UNKNOWN;
+    };
+    // SAFETY: members of a map value. Two CPUs may note the same at the same time, once more or less.
+    unsafe {
+        let number = read_volatile(&raw const (*state).number);
+        if number == UNRESOLVED {
+            count_lost(Lost::Unresolved);
+        } else if read_volatile(&raw const (*state).network) != network {
+            note_owner(network, number);
+            write_volatile(&raw mut (*state).network, network);
+        }
+        number as u32
+    }
+}
+
+/// Notes whose the sockets in a network namespace are: of the first that has one there, and of nobody alone once another has. The first
+/// network namespace is the host's, whoever is in it.
+#[inline(always)]
+fn note_owner(network: u64, number: Number) {
+    if network == 0 || network == initial_network() {
+        return;
+    }
+    // SAFETY: a value of a map, which is replaced as a whole.
+    match unsafe { NETWORKS.get(network) } {
+        Some(owner) if *owner == number || *owner == SHARED => {}
+        Some(_) => {
+            let _replaced = NETWORKS.insert(network, SHARED, BPF_EXIST as u64);
+        }
+        None => {
+            let _made = NETWORKS.insert(network, number, BPF_NOEXIST as u64);
+        }
+    }
+}
+
+#[inline(always)]
+fn of_network(cookie: u64) -> Number {
+    // SAFETY: a value of a map, which is replaced as a whole.
+    unsafe { NETWORKS.get(cookie) }.map_or(HOST, |owner| *owner)
+}
+
+/// The cookie of the first network namespace; 0 where the kernel does not tell.
+#[inline(always)]
+fn initial_network() -> u64 {
+    let Some(place) = INITIAL_NETWORK.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: a word of a map value, to which everybody writes the same.
+    let known = unsafe { read_volatile(place) };
+    if known != 0 {
+        return known;
+    }
+    let cookie = cookie_of_initial_network().unwrap_or(0);
+    // SAFETY: as above.
+    unsafe { write_volatile(place, cookie) };
+    cookie
+}
+
+#[inline(always)]
+fn meet(cgroup: Cgroup) {
+    if let (Some(id), Some(node)) = (cgroup.id(), cgroup.node()) {
+        announce(id, node.0);
+    }
+}
+
+/// Makes the entry of a cgroup and tells user space its path. With global linkage for the same reason as [`number_of`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn announce(id: u64, node: u64) -> u32 {
+    let Some(mut entry) = CGROUP_BIRTHS.reserve(0) else {
+        count_lost(Lost::CgroupsUntracked);
+        return 0;
+    };
+    if let Err(error) = CGROUPS.insert(id, CgroupState::default(), BPF_NOEXIST as u64) {
+        entry.discard(0);
+        const EXISTS: i32 = -17;
+        if error != EXISTS {
+            count_lost(Lost::CgroupsUntracked);
+        }
+        return 0;
+    }
+    let birth = entry.as_mut_ptr();
+    // SAFETY: memory of the ring buffer that is this program's until it is submitted. The names that are counted are written.
+    unsafe {
+        write_volatile(&raw mut (*birth).id, id);
+        let names = (&raw mut (*birth).names).cast::<[u8; NAME]>();
+        let mut at = Some(Node(node));
+        let mut level = 0;
+        while level < LEVELS {
+            let Some(node) = at else { break };
+            node.name(names.add(level));
+            at = node.parent();
+            level += 1;
+        }
+        write_volatile(&raw mut (*birth).levels, level as u64);
+    }
+    entry.submit(0);
+    1
+}

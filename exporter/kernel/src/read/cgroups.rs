@@ -1,0 +1,100 @@
+//! Cgroups as the programs meet them, and the numbers that they are given: user space's end of what tells workloads apart.
+
+use crate::{
+    Kernel,
+    plan::off::Off,
+    read::ReadError,
+    sys::object::{MapFault, Plain},
+};
+use aya::maps::{HashMap, MapData, MapError, RingBuf};
+use common::{
+    kernel::programs::CGROUP_MADE,
+    map::catalog::{CGROUP_BIRTHS, CGROUPS},
+    workload::{CgroupBirth, CgroupState, Number},
+};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
+use zerocopy::FromBytes as _;
+
+/// The cgroups that nobody has read yet, and the numbers of those that live. Its descriptor can be read when there are some.
+pub struct Cgroups {
+    births: RingBuf<MapData>,
+    states: HashMap<MapData, u64, Plain<CgroupState>>,
+}
+
+impl Cgroups {
+    /// The next one; `None` when there is none yet.
+    pub fn next_birth(&mut self) -> Option<CgroupBirth> {
+        loop {
+            let entry = self.births.next()?;
+            // All entries have the same size: the programs reserve whole ones.
+            if let Ok((birth, _)) = CgroupBirth::read_from_prefix(&entry) {
+                return Some(birth);
+            }
+        }
+    }
+
+    /// Says whose a cgroup is: what it does from now on counts there. Whether it is still there.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`] when the kernel refuses.
+    pub fn give(&mut self, id: u64, number: Number) -> Result<bool, ReadError> {
+        /// `BPF_EXIST`: one that has gone stays away.
+        const EXISTS: u64 = 2;
+        let state = CgroupState {
+            number,
+            ..CgroupState::default()
+        };
+        match self.states.insert(id, Plain(state), EXISTS) {
+            Ok(()) => Ok(true),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(MapFault::new(CGROUPS, error).into()),
+        }
+    }
+
+    /// The cgroups that live, of those that were met.
+    pub fn living(&self) -> impl Iterator<Item = u64> {
+        self.states.keys().filter_map(Result::ok)
+    }
+}
+
+impl AsFd for Cgroups {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.births.as_fd()
+    }
+}
+
+impl AsRawFd for Cgroups {
+    fn as_raw_fd(&self) -> RawFd {
+        self.births.as_raw_fd()
+    }
+}
+
+impl std::fmt::Debug for Cgroups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cgroups").finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// The cgroups, once; `None` where workloads are not told apart, as [`Self::why_no_workloads`] says.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`] when the kernel does not show the maps, or somebody has them already.
+    pub fn take_cgroups(&mut self) -> Result<Option<Cgroups>, ReadError> {
+        if self.why_no_workloads().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Cgroups {
+            births: self.object.take(CGROUP_BIRTHS)?,
+            states: self.object.take(CGROUPS)?,
+        }))
+    }
+
+    /// Why workloads are not told apart; `None` when they are.
+    pub fn why_no_workloads(&self) -> Option<&Off> {
+        self.plan.why_off(CGROUP_MADE)
+    }
+}
