@@ -59,7 +59,9 @@ const SOCKET: &[&str] = &[
     global::SOCK_COMMON_NUM,
 ];
 
-pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
+pub use common::kernel::programs::{
+    ADOPT, DUMP, DUMP_TABLE, FIND, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+};
 
 /// What [`FIND`] iterates over: all programs.
 pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
@@ -106,6 +108,19 @@ impl Program {
     }
 }
 
+/// What listeners are looked after by.
+const LISTENERS: &[&str] = &[
+    global::SOCK_COMMON_COOKIE,
+    global::SOCK_COMMON_NET,
+    global::SOCK_DROPS,
+    global::SOCK_ACK_BACKLOG,
+    global::SOCK_MAX_ACK_BACKLOG,
+    global::ICSK_SYN_QUEUE,
+    global::NET_SYN_COOKIES,
+    global::NET_SYN_BACKLOG,
+    global::SK_BUFF_TRANSPORT_HEADER,
+];
+
 /// What the iterators over flows and listeners walk.
 const STORAGE: &str = "bpf_sk_storage_map";
 
@@ -115,21 +130,7 @@ pub static PROGRAMS: &[Program] = &[
     Program::helper(DELETE_STORAGE),
     Program::helper(DELETE_STORAGE_AGAIN),
     Program::iterator(FOLD, STORAGE, Part::Fold, &[]),
-    Program::iterator(
-        FOLD_LISTENERS,
-        STORAGE,
-        Part::Fold,
-        &[
-            global::SOCK_COMMON_NET,
-            global::SOCK_DROPS,
-            global::SOCK_ACK_BACKLOG,
-            global::SOCK_MAX_ACK_BACKLOG,
-            global::ICSK_SYN_QUEUE,
-            global::NET_SYN_COOKIES,
-            global::NET_SYN_BACKLOG,
-            global::SK_BUFF_TRANSPORT_HEADER,
-        ],
-    ),
+    Program::iterator(FOLD_LISTENERS, STORAGE, Part::Fold, LISTENERS),
     Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
     Program::of(Tracepoint::InetSockSetState, Part::Tcp, &[]),
     Program::of(
@@ -184,6 +185,25 @@ pub static PROGRAMS: &[Program] = &[
     ),
 ];
 
+/// What the programs that walk by a list iterate over: whatever there are some of.
+const ANYTHING: &str = "bpf_map";
+
+/// What stands in place of the programs that walk storage, where the kernel lets nobody do that.
+static IN_TABLES: [(&str, Program); 3] = [
+    (
+        FOLD,
+        Program::iterator(FOLD_TABLE, ANYTHING, Part::Fold, &[global::SOCK_COMMON_COOKIE]),
+    ),
+    (
+        FOLD_LISTENERS,
+        Program::iterator(FOLD_LISTENER_TABLE, ANYTHING, Part::Fold, LISTENERS),
+    ),
+    (
+        DUMP,
+        Program::iterator(DUMP_TABLE, ANYTHING, Part::Dump, &[global::SOCK_COMMON_COOKIE]),
+    ),
+];
+
 /// Names of the raw tracepoints of all programs.
 pub fn tracepoints() -> Vec<&'static str> {
     hooks(|hook| matches!(hook, Hook::Tracepoint(_)))
@@ -192,7 +212,7 @@ pub fn tracepoints() -> Vec<&'static str> {
 /// Names of the iterator targets of all programs.
 pub fn iterators() -> Vec<&'static str> {
     let mut iterators = hooks(|hook| matches!(hook, Hook::Iterator(_)));
-    iterators.push(PROGRAMS_OF_KERNEL);
+    iterators.extend([PROGRAMS_OF_KERNEL, ANYTHING]);
     iterators
 }
 
@@ -233,6 +253,9 @@ impl Program {
     }
 }
 
+/// The programs that count what listeners turn away, of which one is in a plan.
+const OF_LISTENERS: [&str; 2] = [FOLD_LISTENERS, FOLD_LISTENER_TABLE];
+
 /// What is attached, and what is not and why.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -248,6 +271,8 @@ pub struct Plan {
     pub casts: Option<Casts>,
     /// The number of the per-CPU variable `__preempt_count`, if programs read it.
     pub preempt_count: Option<u32>,
+    /// Whether what is known of sockets is kept in tables, since the kernel does not let their storage be walked.
+    pub keeps_tables: bool,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -281,7 +306,16 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
-        .filter(|program| !HELPERS.contains(&program.name) || features.frees_storage_under_iterators)
+        .filter(|program| {
+            let helps = features.frees_storage_under_iterators || features.hides_storage;
+            helps || !HELPERS.contains(&program.name)
+        })
+        .map(|program| {
+            let in_table = IN_TABLES
+                .iter()
+                .find(|(name, _)| features.hides_storage && *name == program.name);
+            in_table.map_or(program, |(_, program)| program)
+        })
         .flat_map(|program| {
             let off = why_off(program, selection, features, purpose);
             let planned = |run, off| Planned { program, run, off };
@@ -323,6 +357,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
         programs,
         casts: features.casts.clone(),
         preempt_count: features.preempt_count,
+        keeps_tables: features.hides_storage,
         rings: Vec::new(),
     })
 }
@@ -341,7 +376,10 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
             Hook::Iterator(name) => Off::NoIterator(name),
         });
     }
-    if program.name == FOLD_LISTENERS
+    if features.hides_storage && matches!(program.part, Part::Fold | Part::Dump) && features.casts.is_none() {
+        return Some(Off::NoCasts);
+    }
+    if OF_LISTENERS.contains(&program.name)
         && let Some(reason) = why_listeners_are_off(selection, features)
     {
         return Some(reason);
@@ -411,7 +449,7 @@ impl Plan {
 
     /// Number of programs that are to run, of those that do not depend on types for addresses.
     pub fn running(&self) -> usize {
-        let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
+        let independent = |planned: &&Planned| !OF_LISTENERS.contains(&planned.program.name);
         self.programs
             .iter()
             .filter(independent)
@@ -444,8 +482,10 @@ impl Plan {
         if let Some(Casts { types, .. }) = self.casts.take() {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
-            if self.runs(FOLD_LISTENERS) {
-                self.give_up(FOLD_LISTENERS, Off::NoCasts);
+            for name in OF_LISTENERS {
+                if self.runs(name) {
+                    self.give_up(name, Off::NoCasts);
+                }
             }
             let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
             let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
@@ -509,6 +549,7 @@ pub(crate) mod tests {
             }),
             preempt_count: None,
             frees_storage_under_iterators: true,
+            hides_storage: false,
             preemptible_tracepoints: true,
         }
     }
