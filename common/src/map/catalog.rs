@@ -129,6 +129,8 @@ macro_rules! kernel_maps {
             WALK_LIST: Array[{ LIST as usize }] u32 => u64;
             /// 0 -> how far a walk is. Written by user space and the iterators.
             WALK: Array[1] u32 => Walk;
+            /// 0 -> hooks on this CPU that may remove a socket from a table, per CPU. Written by hooks, read by user space.
+            REMOVING: PerCpuArray[1] u32 => u64;
             /// Slot -> counters of the group, in shards. Written by hooks and the fold, read by user space. As large as the number of
             /// slots times that of shards, so never full.
             GROUPS: ShardedArray[2] u32 => GroupCounters;

@@ -2,8 +2,9 @@
 //! walked by the exporter's own list.
 //!
 //! The kernel gives a removed entry's memory to the next one at once, whoever still reads it. So nothing is removed while somebody
-//! walks: hooks mark what has gone, and the walk after the next removes it. Before a walk begins, user space says so, and waits until
-//! every hook that began before that is over (`membarrier`).
+//! walks: hooks mark what has gone then, and the next walk removes it. A hook says on its CPU that it may remove something (`REMOVING`)
+//! before it looks whether somebody walks; whoever wants to walk says so before he looks whether a hook may remove something, and waits
+//! for those. So one of both sees the other.
 
 use crate::map::shared::Shared;
 use zerocopy::{FromBytes, Immutable, IntoBytes};

@@ -2,7 +2,12 @@
 //! [`common::map::table`] says when an entry may be removed.
 #![expect(unsafe_code, reason = "reaches values of maps through raw pointers")]
 
-use crate::{flow::storage::Storage, kernel::Sock, maps::WALK};
+use crate::{
+    atomic,
+    flow::storage::Storage,
+    kernel::Sock,
+    maps::{REMOVING, WALK},
+};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use common::map::table::Kept;
 
@@ -30,14 +35,22 @@ pub(crate) fn get<S: Storage>(sock: Sock, makes: bool) -> Option<*mut Kept<S>> {
 #[inline(always)]
 pub(crate) fn delete<S: Storage>(sock: Sock) {
     let cookie = sock.cookie_field();
+    let Some(entry) = S::TABLE.get_ptr_mut(cookie) else {
+        return;
+    };
+    let Some(removing) = REMOVING.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: a word of a map value. Nothing is read before the addition, and it is taken back after all that was done.
+    unsafe { atomic::fetch_add(removing, 1) };
     if is_walked() {
-        if let Some(entry) = S::TABLE.get_ptr_mut(cookie) {
-            // SAFETY: a member of a map value.
-            unsafe { (*entry).is_gone.set(1) };
-        }
+        // SAFETY: a member of a map value.
+        unsafe { (*entry).is_gone.set(1) };
     } else {
         let _gone = S::TABLE.remove(cookie);
     }
+    // SAFETY: as above.
+    unsafe { atomic::fetch_add(removing, u64::MAX) };
 }
 
 #[inline(always)]

@@ -214,7 +214,7 @@ impl Kernel {
 
     fn load_program(&mut self, planned: &Planned, btf: &Btf) -> Result<(), ProgramError> {
         let name = planned.name();
-        let program = self.program(name)?;
+        let program = self.program(planned.function())?;
         match planned.program.hook {
             Hook::Tracepoint(hook) => {
                 let program: &mut BtfTracePoint = program.try_into()?;
@@ -225,7 +225,11 @@ impl Kernel {
                 program.load(target, btf)?;
             }
         }
-        tracing::debug!(program = name, instructions = self.verified(name), "loaded");
+        tracing::debug!(
+            program = name,
+            instructions = self.verified(planned.function()),
+            "loaded"
+        );
         Ok(())
     }
 
@@ -233,10 +237,10 @@ impl Kernel {
         let name = planned.name();
         match planned.program.hook {
             Hook::Tracepoint(_) => {
-                let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
+                let program: &mut BtfTracePoint = self.program(planned.function())?.try_into()?;
                 program.attach()?;
             }
-            Hook::Iterator(_) => self.attach_iterator(name)?,
+            Hook::Iterator(_) => self.attach_iterator(planned.function())?,
         }
         tracing::debug!(program = name, "attached");
         Ok(())

@@ -41,8 +41,10 @@ impl Hook {
 /// A program of the kernel object.
 #[derive(Debug)]
 pub struct Program {
-    /// Name of its function.
+    /// What it is called: mostly as its function.
     pub name: &'static str,
+    /// Name of its function in the object.
+    pub function: &'static str,
     /// Where it is attached.
     pub hook: Hook,
     /// Globals of the fields without which it has nothing to do, besides those of its part.
@@ -82,6 +84,7 @@ impl Program {
     const fn of(tracepoint: Tracepoint, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name: tracepoint.name(),
+            function: tracepoint.name(),
             hook: Hook::Tracepoint(tracepoint.name()),
             fields,
             part,
@@ -92,15 +95,30 @@ impl Program {
     const fn helper(name: &'static str) -> Self {
         Self {
             name,
+            function: name,
             hook: Hook::Tracepoint(Tracepoint::TcpDestroySock.name()),
             fields: &[],
             part: Part::Tcp,
         }
     }
 
+    /// A program that stands in place of another, over a list of sockets.
+    const fn over_list(
+        name: &'static str,
+        function: &'static str,
+        part: Part,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self {
+            function,
+            ..Self::iterator(name, ANYTHING, part, fields)
+        }
+    }
+
     const fn iterator(name: &'static str, target: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name,
+            function: name,
             hook: Hook::Iterator(target),
             fields,
             part,
@@ -189,19 +207,10 @@ pub static PROGRAMS: &[Program] = &[
 const ANYTHING: &str = "bpf_map";
 
 /// What stands in place of the programs that walk storage, where the kernel lets nobody do that.
-static IN_TABLES: [(&str, Program); 3] = [
-    (
-        FOLD,
-        Program::iterator(FOLD_TABLE, ANYTHING, Part::Fold, &[global::SOCK_COMMON_COOKIE]),
-    ),
-    (
-        FOLD_LISTENERS,
-        Program::iterator(FOLD_LISTENER_TABLE, ANYTHING, Part::Fold, LISTENERS),
-    ),
-    (
-        DUMP,
-        Program::iterator(DUMP_TABLE, ANYTHING, Part::Dump, &[global::SOCK_COMMON_COOKIE]),
-    ),
+static IN_TABLES: [Program; 3] = [
+    Program::over_list(FOLD, FOLD_TABLE, Part::Fold, &[global::SOCK_COMMON_COOKIE]),
+    Program::over_list(FOLD_LISTENERS, FOLD_LISTENER_TABLE, Part::Fold, LISTENERS),
+    Program::over_list(DUMP, DUMP_TABLE, Part::Dump, &[global::SOCK_COMMON_COOKIE]),
 ];
 
 /// Names of the raw tracepoints of all programs.
@@ -237,11 +246,21 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// Name of the program's function.
+    /// What the program is called.
     pub fn name(&self) -> &'static str {
         match (self.run, self.program.tracepoint()) {
             (Run::Nested, Some(tracepoint)) => tracepoint.nested(),
             _ => self.program.name,
+        }
+    }
+}
+
+impl Planned {
+    /// Name of the program's function in the object.
+    pub fn function(&self) -> &'static str {
+        match self.program.tracepoint() {
+            Some(_) => self.name(),
+            None => self.program.function,
         }
     }
 }
@@ -252,9 +271,6 @@ impl Program {
         Tracepoint::of_name(self.name)
     }
 }
-
-/// The programs that count what listeners turn away, of which one is in a plan.
-const OF_LISTENERS: [&str; 2] = [FOLD_LISTENERS, FOLD_LISTENER_TABLE];
 
 /// What is attached, and what is not and why.
 #[derive(Clone, Debug)]
@@ -311,10 +327,8 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
             helps || !HELPERS.contains(&program.name)
         })
         .map(|program| {
-            let in_table = IN_TABLES
-                .iter()
-                .find(|(name, _)| features.hides_storage && *name == program.name);
-            in_table.map_or(program, |(_, program)| program)
+            let in_table = |other: &&Program| features.hides_storage && other.name == program.name;
+            IN_TABLES.iter().find(in_table).unwrap_or(program)
         })
         .flat_map(|program| {
             let off = why_off(program, selection, features, purpose);
@@ -379,7 +393,7 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
     if features.hides_storage && matches!(program.part, Part::Fold | Part::Dump) && features.casts.is_none() {
         return Some(Off::NoCasts);
     }
-    if OF_LISTENERS.contains(&program.name)
+    if program.name == FOLD_LISTENERS
         && let Some(reason) = why_listeners_are_off(selection, features)
     {
         return Some(reason);
@@ -449,7 +463,7 @@ impl Plan {
 
     /// Number of programs that are to run, of those that do not depend on types for addresses.
     pub fn running(&self) -> usize {
-        let independent = |planned: &&Planned| !OF_LISTENERS.contains(&planned.program.name);
+        let independent = |planned: &&Planned| planned.program.name != FOLD_LISTENERS;
         self.programs
             .iter()
             .filter(independent)
@@ -482,10 +496,8 @@ impl Plan {
         if let Some(Casts { types, .. }) = self.casts.take() {
             self.facts
                 .retain(|(fact, _)| !types.iter().any(|(of_type, _)| of_type == fact));
-            for name in OF_LISTENERS {
-                if self.runs(name) {
-                    self.give_up(name, Off::NoCasts);
-                }
+            if self.runs(FOLD_LISTENERS) {
+                self.give_up(FOLD_LISTENERS, Off::NoCasts);
             }
             let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
             let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
@@ -667,6 +679,39 @@ pub(crate) mod tests {
         assert_eq!(plan.programs.len(), ALL - HELPERS.len());
         let mut names = plan.programs.iter().map(Planned::name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
+    }
+
+    #[test]
+    fn where_storage_is_hidden_sockets_are_kept_in_tables() {
+        let features = Features {
+            frees_storage_under_iterators: false,
+            hides_storage: true,
+            ..everything()
+        };
+        let plan_of = |features: &Features| plan(Selection::default(), features, Purpose::Serve).unwrap();
+        let tables = plan_of(&features);
+        assert!(tables.keeps_tables && tables.facts.contains(&(fact::KEEPS_TABLES, 1)));
+        assert!(tables.facts.contains(&(fact::HAS_RECEIVING_SOCKET, 1)));
+        let function = |name: &str| {
+            let mut planned = tables.programs.iter();
+            let planned = planned.find(|planned| planned.name() == name)?;
+            planned.off.is_none().then(|| planned.function())
+        };
+        for (name, expected) in [
+            (FOLD, FOLD_TABLE),
+            (FOLD_LISTENERS, FOLD_LISTENER_TABLE),
+            (DUMP, DUMP_TABLE),
+            (DELETE_STORAGE, DELETE_STORAGE),
+            (DELETE_STORAGE_AGAIN, DELETE_STORAGE_AGAIN),
+        ] {
+            assert_eq!(function(name), Some(expected));
+        }
+        let untyped = plan_of(&Features {
+            casts: None,
+            ..features
+        });
+        assert_eq!(untyped.why_off(FOLD), Some(&Off::NoCasts));
+        assert!(!plan_of(&everything()).keeps_tables);
     }
 
     #[test]

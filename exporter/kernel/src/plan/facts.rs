@@ -1,6 +1,6 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{FOLD_LISTENER_TABLE, FOLD_LISTENERS, Planned};
+use super::{FOLD_LISTENERS, Planned};
 use crate::{
     plan::purpose::{Part, Purpose},
     probe::features::Features,
@@ -30,7 +30,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
     };
     // A reason that the kernel does not have is 0, which is none.
     let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
-    let receiving_socket = runs(FOLD_LISTENERS) || runs(FOLD_LISTENER_TABLE);
+    let receiving_socket = runs(FOLD_LISTENERS);
     let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![

@@ -97,6 +97,13 @@ pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Featu
         // The numbers of another file need not be those of the kernel.
         features.casts = None;
         features.preempt_count = None;
+        // Without types for addresses nothing could be read there.
+        if let Some(own) = file.own().and_then(|bytes| Btf::parse(bytes).ok())
+            && hides_storage(&own)
+        {
+            features.hides_storage = true;
+            features.casts = casts(&own);
+        }
     } else {
         features.hides_storage = hides_storage(&btf);
     }

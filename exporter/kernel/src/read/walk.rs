@@ -1,16 +1,17 @@
 //! Visits every socket that something is known of: the kernel does so by an iterator over its storage, or where it lets nobody do that,
 //! programs do so by a list that is written here.
 
-use crate::{
-    Kernel,
-    read::ReadError,
-    sys::syscall::{self, MapIterator},
-};
+use crate::{Kernel, read::ReadError, sys::syscall::MapIterator};
 use common::map::{
-    catalog::{Map, WALK, WALK_LIST},
+    catalog::{Map, REMOVING, WALK, WALK_LIST},
     table::{Kept, LIST, Walk},
 };
-use std::io;
+use std::{
+    io,
+    sync::atomic::{Ordering, fence},
+    thread,
+    time::Duration,
+};
 
 impl Kernel {
     /// Calls `visit` until the iterator has visited every socket of a table, or once where storage is walked.
@@ -33,8 +34,7 @@ impl Kernel {
     }
 
     fn walk<S>(&mut self, table: Map<u64, Kept<S>>, mut run: impl FnMut() -> io::Result<()>) -> Result<(), ReadError> {
-        // Those that began before they were told may still remove entries.
-        syscall::wait_for_programs().map_err(ReadError::Fold)?;
+        self.wait_for_removals()?;
         let (there, gone) = self.object.sockets(table)?;
         self.object.remove_sockets(table, &gone)?;
         for part in there.chunks(LIST as usize) {
@@ -59,6 +59,23 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Waits for those hooks that began to remove something before they could see that somebody walks: an instruction or two, but who
+    /// runs them may lose his processor.
+    fn wait_for_removals(&self) -> Result<(), ReadError> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        const PAUSE: Duration = Duration::from_micros(100);
+        let most = PATIENCE.as_micros() / PAUSE.as_micros();
+        for _ in 0..most {
+            // What was written before is seen by all before anything is read.
+            fence(Ordering::SeqCst);
+            if self.only(REMOVING)? == 0 {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+        Err(ReadError::Fold(io::ErrorKind::TimedOut.into()))
     }
 
     fn set_walk(&mut self, walk: Walk) -> Result<(), ReadError> {

@@ -148,17 +148,6 @@ pub(crate) unsafe fn remove<K: IntoBytes + Immutable>(map: BorrowedFd<'_>, key: 
     }
 }
 
-/// Waits until every program that runs on a tracepoint now is over: they run in RCU's read-side critical sections.
-pub(crate) fn wait_for_programs() -> io::Result<()> {
-    /// `MEMBARRIER_CMD_GLOBAL`: a grace period of RCU.
-    const GLOBAL: libc::c_int = 1;
-    // SAFETY: numbers only.
-    match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 /// Whether the kernel loads an iterator program that does nothing, by the number of its target's function in the kernel's types.
 pub(crate) fn loads_iterator(function: u32) -> io::Result<()> {
     /// `r0 = 0; exit`
