@@ -9,3 +9,4 @@ pub mod settings;
 pub mod shards;
 pub mod shared;
 pub mod slots;
+pub mod table;

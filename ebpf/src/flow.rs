@@ -9,3 +9,4 @@ pub(crate) mod record;
 pub(crate) mod retransmissions;
 pub(crate) mod state;
 pub(crate) mod storage;
+pub(crate) mod tables;

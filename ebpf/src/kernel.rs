@@ -271,6 +271,21 @@ impl Sock {
         u16::from_be(unsafe { load(self.0, &SOCK_COMMON_DPORT) }.unwrap_or(0))
     }
 
+    /// `skc_cookie`, as far as the kernel lets a program ask for it: that of a socket of which the address alone is known is read
+    /// ([`Self::cookie_field`]).
+    #[inline(always)]
+    pub(crate) fn cookie(self) -> u64 {
+        // SAFETY: the helper takes any socket, whose type the verifier checks.
+        unsafe { generated::bpf_get_socket_cookie(self.0.cast_mut().cast()) }
+    }
+
+    /// `skc_cookie` as it stands; 0 as long as nobody has asked for it.
+    #[inline(always)]
+    pub(crate) fn cookie_field(self) -> u64 {
+        // SAFETY: a member of `struct sock_common`.
+        unsafe { load(self.0, &SOCK_COMMON_COOKIE) }.unwrap_or(0)
+    }
+
     /// `skc_net.net->ns.inum`: the number of its network namespace.
     #[inline(always)]
     pub(crate) fn namespace(self) -> Option<u32> {

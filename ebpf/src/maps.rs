@@ -17,6 +17,7 @@ use common::{
         recent::{RECENT, Recent},
         settings::Settings,
         slots::{Slot, Table},
+        table::{Kept, LIST, MOST, Walk},
     },
     tcp::{
         event::Event,

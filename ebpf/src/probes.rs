@@ -4,6 +4,7 @@ mod bpf_sk_storage_map;
 mod cgroup;
 mod devlink_trap_report;
 mod inet_sock_set_state;
+mod iter_bpf_map;
 mod iter_bpf_prog;
 mod iter_tcp;
 mod kfree_skb;

@@ -44,6 +44,7 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
     };
     Features {
         frees_storage_under_iterators: false,
+        hides_storage: false,
         preemptible_tracepoints: false,
         drop_reasons: [].into(),
         fields: FIELDS.iter().map(|known| field(known.global)).collect(),

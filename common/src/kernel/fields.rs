@@ -72,6 +72,7 @@ macro_rules! kernel_fields {
             SOCK_COMMON_V6_RCV_SADDR: [u32; 4] = "sock_common" . "skc_v6_rcv_saddr";
             SOCK_COMMON_DPORT: u16 = "sock_common" . "skc_dport";
             SOCK_COMMON_NUM: u16 = "sock_common" . "skc_num";
+            SOCK_COMMON_COOKIE: u64 = "sock_common" . "skc_cookie.counter";
             SOCK_COMMON_NET: u64 = "sock_common" . "skc_net.net";
             INET_SOCK_SPORT: u16 = "inet_sock" . "inet_sport";
             INET_SOCK_MC_INDEX: u32 = "inet_sock" . "mc_index";
@@ -219,6 +220,8 @@ macro_rules! kernel_facts {
             HAS_QDISC_REASONS;
             /// The tracepoint `tcp_retransmit_skb` has the argument `err`.
             HAS_RETRANSMIT_ERROR;
+            /// The kernel does not let storage be walked: what is known of sockets is kept in tables.
+            KEEPS_TABLES;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
             HAS_RECEIVING_SOCKET;
             /// `xdp_redirect_err` runs.

@@ -8,6 +8,12 @@ pub const FOLD: &str = "fold_flows";
 pub const DUMP: &str = "dump_flows";
 /// The program that counts what listeners turn away.
 pub const FOLD_LISTENERS: &str = "fold_listeners";
+/// The program that folds live flows where they are kept in a table.
+pub const FOLD_TABLE: &str = "fold_flows_of_table";
+/// The program that shows them there.
+pub const DUMP_TABLE: &str = "dump_flows_of_table";
+/// The program that counts there what listeners turn away.
+pub const FOLD_LISTENER_TABLE: &str = "fold_listeners_of_table";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
 /// The program that finds the words by which the kernel knows that a first program is at work.

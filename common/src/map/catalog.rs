@@ -15,6 +15,7 @@ use crate::{
         recent::{RECENT, Recent},
         settings::Settings,
         slots::{Slot, Table},
+        table::{Kept, LIST, MOST, Walk},
     },
     tcp::{
         event::Event,
@@ -116,6 +117,21 @@ macro_rules! kernel_maps {
             /// Socket -> state of its listener, from when it listens or is first seen until it listens no more. Written by hooks and
             /// `fold_listeners`, walked by `fold_listeners`. When the kernel gives no storage, the listener turns away uncounted.
             LISTENERS: SkStorage[] i32 => ListenerState;
+            /// Cookie of a socket -> state of its flow, where the kernel does not let `FLOWS` be walked. Written by hooks and the fold,
+            /// keys read by user space. When full: [`Lost::FlowsUntracked`]. As small as can be elsewhere, as the four next ones.
+            FLOW_TABLE: HashMap[{ MOST }, { NO_PREALLOC }] u64 => Kept<FlowState>;
+            /// Cookie of a socket -> state of its listener, likewise. When full, the listener turns away uncounted.
+            LISTENER_TABLE: HashMap[{ MOST }, { NO_PREALLOC }] u64 => Kept<ListenerState>;
+            /// 0 -> nothing: what entries of `FLOW_TABLE` are made from. Never written.
+            NO_FLOW: Array[1] u32 => Kept<FlowState>;
+            /// 0 -> nothing: what entries of `LISTENER_TABLE` are made from. Never written.
+            NO_LISTENER: Array[1] u32 => Kept<ListenerState>;
+            /// Place in a list -> cookie of a socket to be walked over. Written by user space before a run of the iterators.
+            WALK_LIST: Array[{ LIST as usize }] u32 => u64;
+            /// 0 -> how far a walk is. Written by user space and the iterators.
+            WALK: Array[1] u32 => Walk;
+            /// 0 -> hooks on this CPU that may remove a socket from a table, per CPU. Written by hooks, read by user space.
+            REMOVING: PerCpuArray[1] u32 => u64;
             /// Slot -> counters of the group, in shards. Written by hooks and the fold, read by user space. As large as the number of
             /// slots times that of shards, so never full.
             GROUPS: ShardedArray[2] u32 => GroupCounters;

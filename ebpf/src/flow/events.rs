@@ -28,7 +28,7 @@ pub(crate) fn emit(kind: EventKind, sock: Sock, tcp: TcpSock, flow: &FlowState) 
     unsafe {
         (&raw mut (*event).kind).write_volatile(kind as u32);
         (&raw mut (*event).reserved).write_volatile(0);
-        record::fill(&raw mut (*event).record, sock, tcp, flow);
+        record::fill(&raw mut (*event).record, sock, sock.cookie(), tcp, flow);
     }
     entry.submit(0);
 }

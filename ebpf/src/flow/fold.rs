@@ -56,17 +56,18 @@ pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
     flow.rtt_stamp.set(tcp.rack_mstamp().unwrap_or(0) as u32);
 }
 
-/// Folds a flow into its group. What was retransmitted in the state Loss is moved to its own counters by the hook.
+/// Folds a flow into its group. What was retransmitted in the state Loss is moved to its own counters by the hook. Nothing that was
+/// read counts if `is_there` says that the socket has gone meanwhile.
 #[inline(always)]
-pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
+pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold, is_there: impl Fn() -> bool) {
     macro_rules! exchange {
         ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
             Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
-            $(exchange(&flow.snapshot.$here, || tcp.$here(), group, Counter::$counter, fold);)+
+            $(exchange(&flow.snapshot.$here, || tcp.$here().filter(|_| is_there()), group, Counter::$counter, fold);)+
         };
     }
     common::kept_counters!([exchange]);
-    fold_chrono(&flow, tcp, group, fold);
+    fold_chrono(&flow, tcp, group, fold, &is_there);
     if !HAS_SEGMENT_PATH.is_set()
         && let Some(micros) = tcp.smoothed_rtt()
     {
@@ -76,7 +77,7 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold) {
 
 /// Folds the times of a sender, which are read together or not at all.
 #[inline(always)]
-fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold) {
+fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold, is_there: impl Fn() -> bool) {
     let Some(chrono) = tcp.chrono() else { return };
     let [busy, receive_window, send_buffer] = &flow.chrono;
     // Most flows are at rest most of the time.
@@ -86,7 +87,7 @@ fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold) {
     if matches!(fold, Fold::Live) {
         // Without the lock the sender may change its state meanwhile; the next fold will find it at rest.
         match tcp.chrono() {
-            Some(again) if again.since == chrono.since && again.running == chrono.running => {}
+            Some(again) if again.since == chrono.since && again.running == chrono.running && is_there() => {}
             _ => return,
         }
     }

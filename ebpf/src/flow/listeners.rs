@@ -2,19 +2,24 @@
 
 use crate::{
     atomic,
-    flow::storage::{Storage, Stored},
+    flow::storage::{Storage, Stored, Table},
     kernel::{Sock, TcpSock},
     label::groups::{self, Group},
-    maps::LISTENERS,
+    maps::{LISTENER_TABLE, LISTENERS, NO_LISTENER},
 };
-use aya_ebpf::btf_maps::SkStorage;
-use common::tcp::listener::{ListenerState, since, turned_away};
+use aya_ebpf::btf_maps::{Array, SkStorage};
+use common::{
+    map::table::Kept,
+    tcp::listener::{ListenerState, since, turned_away},
+};
 
 /// A listener that has a state.
 pub(crate) type Listener = Stored<ListenerState>;
 
 impl Storage for ListenerState {
     const MAP: &'static SkStorage<Self> = &LISTENERS;
+    const TABLE: &'static Table<Self> = &LISTENER_TABLE;
+    const NOTHING: &'static Array<Kept<Self>, 1> = &NO_LISTENER;
 }
 
 impl Listener {

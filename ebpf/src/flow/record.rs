@@ -5,10 +5,7 @@ use crate::{
     kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
     label::groups,
 };
-use aya_ebpf::helpers::{
-    bpf_ktime_get_ns,
-    generated::{bpf_get_socket_cookie, bpf_jiffies64},
-};
+use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
 use common::tcp::{
     flow::{Chrono, FlowState},
     record::{FlowRecord, delivery_rate, in_flight, not_sent},
@@ -19,7 +16,7 @@ use common::tcp::{
 /// # Safety
 /// `record` points to memory of a map that the verifier has checked and nobody else writes.
 #[inline(always)]
-pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flow: &FlowState) {
+pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, cookie: u64, tcp: TcpSock, flow: &FlowState) {
     macro_rules! set {
         ($($field:ident = $value:expr;)+) => {
             $(
@@ -32,14 +29,8 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, tcp: TcpSock, flo
     }
     let (local, remote) = (sock.local(), sock.remote());
     let chrono = settled_chrono(tcp);
-    // SAFETY: helpers without arguments, and one that takes the socket, whose type the verifier checks.
-    let (now, jiffies, cookie) = unsafe {
-        (
-            bpf_ktime_get_ns(),
-            bpf_jiffies64() as u32,
-            bpf_get_socket_cookie(sock.as_ptr().cast_mut().cast()),
-        )
-    };
+    // SAFETY: helpers without arguments.
+    let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64() as u32) };
     let [busy, receive_window, send_buffer] = chrono.at(jiffies);
     let mss = tcp.mss_cache().unwrap_or(0);
     set! {

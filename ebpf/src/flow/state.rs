@@ -3,17 +3,22 @@
 
 use crate::{
     atomic,
-    flow::storage::{Storage, Stored},
-    maps::FLOWS,
+    flow::storage::{Storage, Stored, Table},
+    maps::{FLOW_TABLE, FLOWS, NO_FLOW},
 };
-use aya_ebpf::btf_maps::SkStorage;
-use common::tcp::flow::{CLOSED, ESTABLISHED, FlowState};
+use aya_ebpf::btf_maps::{Array, SkStorage};
+use common::{
+    map::table::Kept,
+    tcp::flow::{CLOSED, ESTABLISHED, FlowState},
+};
 
 /// A flow that has a state.
 pub(crate) type Flow = Stored<FlowState>;
 
 impl Storage for FlowState {
     const MAP: &'static SkStorage<Self> = &FLOWS;
+    const TABLE: &'static Table<Self> = &FLOW_TABLE;
+    const NOTHING: &'static Array<Kept<Self>, 1> = &NO_FLOW;
 }
 
 impl Flow {

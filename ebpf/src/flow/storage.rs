@@ -4,11 +4,18 @@
     reason = "calls the helpers that aya-ebpf offers for socket-address programs only"
 )]
 
-use crate::kernel::Sock;
+use crate::{
+    flow::tables,
+    kernel::{Sock, offsets::KEEPS_TABLES},
+};
 use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
-    btf_maps::SkStorage,
+    btf_maps::{Array, HashMap, SkStorage},
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
+};
+use common::map::{
+    catalog::NO_PREALLOC,
+    table::{Kept, MOST},
 };
 use core::{
     ffi::c_void,
@@ -20,7 +27,14 @@ use core::{
 pub(crate) trait Storage: Sync + Sized + 'static {
     /// The map that it is kept by.
     const MAP: &'static SkStorage<Self>;
+    /// The table that it is kept in where the kernel lets nobody walk that map.
+    const TABLE: &'static Table<Self>;
+    /// What its entries are made from.
+    const NOTHING: &'static Array<Kept<Self>, 1>;
 }
+
+/// Sockets by their cookies.
+pub(crate) type Table<S> = HashMap<u64, Kept<S>, { MOST }, { NO_PREALLOC }>;
 
 /// What a socket holds, for as long as the program runs: storage that is deleted meanwhile is freed after the run.
 #[derive(Debug)]
@@ -69,12 +83,21 @@ impl<T: Storage> Stored<T> {
     /// Deletes what a socket holds, if it holds any.
     #[inline(always)]
     pub(crate) fn delete(sock: Sock) {
+        if KEEPS_TABLES.is_set() {
+            tables::delete::<T>(sock);
+            return;
+        }
         // SAFETY: the helper checks the socket, the verifier its type.
         unsafe { bpf_sk_storage_delete(Self::map(), sock.as_ptr().cast_mut().cast()) };
     }
 
     #[inline(always)]
     fn get(sock: Sock, flags: u32) -> Option<Self> {
+        if KEEPS_TABLES.is_set() {
+            let entry = tables::get::<T>(sock, flags != 0)?;
+            // SAFETY: a member of a value of the table, whose entries outlive the run but for those that are removed meanwhile.
+            return unsafe { Self::from_pointer(&raw mut (*entry).state) };
+        }
         // SAFETY: the helper checks the socket, the verifier its type; what it returns is a value of this map.
         unsafe {
             let value = bpf_sk_storage_get(Self::map(), sock.as_ptr().cast_mut().cast(), null_mut(), flags as u64);

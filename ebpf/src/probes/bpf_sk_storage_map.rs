@@ -60,16 +60,22 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
     ahead::fetch(&flow);
-    if !flow.is_visible() {
-        return 0;
+    if flow.is_visible() {
+        visit(sock, tcp, flow, || true);
     }
+    0
+}
+
+/// Folds a live flow and samples it. `is_there` says whether what was read of the socket is still its own.
+#[inline(always)]
+pub(super) fn visit(sock: Sock, tcp: TcpSock, flow: Flow, is_there: impl Fn() -> bool) {
     // The hook sees the end before the socket's state shows it: this end nobody saw.
     if sock.state() == state::CLOSE {
-        heal(flow, tcp);
-        return 0;
+        heal(flow, tcp, is_there);
+        return;
     }
     if let Some(group) = Group::at(flow.slot.get()) {
-        fold::fold(flow, tcp, group, Fold::Live);
+        fold::fold(flow, tcp, group, Fold::Live, is_there);
     }
     // What it did until now stays where it was counted; from now on it counts by the new configuration.
     if let Some(assignment) = SlotAssignment::anew(sock, &flow) {
@@ -78,25 +84,24 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     let slot = flow.slot.get();
     let epoch = EPOCH.get(0).copied().unwrap_or(0);
     if let Some(samples) = SAMPLES.get_ptr_mut(slot) {
-        // SAFETY: a map value that only this program writes. User space runs it once at a time, and reads the map afterwards.
+        // SAFETY: a map value that only the folding program writes. User space runs it once at a time, and reads the map afterwards.
         sample(unsafe { &mut *samples }, epoch, &flow, tcp);
     }
     if let Some(name) = tcp.algorithm() {
         count_algorithm(name, epoch);
     }
-    0
 }
 
 /// Counts the end of a flow that no hook saw.
 #[inline(always)]
-fn heal(flow: Flow, tcp: TcpSock) {
+fn heal(flow: Flow, tcp: TcpSock, is_there: impl Fn() -> bool) {
     let (flags, started) = (flow.flags.get(), flow.started.get());
     if !flow.end() {
         return;
     }
     if let Some(group) = Group::at(flow.slot.get()) {
         // A socket that is disconnected has its counters at zero again: what they show now is only counted if it is more.
-        fold::fold(flow, tcp, group, Fold::Live);
+        fold::fold(flow, tcp, group, Fold::Live, is_there);
         inet_sock_set_state::count_end(group, flags, started);
     }
 }
@@ -142,7 +147,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
     // SAFETY: a map value that only this program uses; user space runs it once at a time. The kernel gives every run a
     // file; what does not fit into it is written once more by another run.
     unsafe {
-        record::fill(scratch, sock, tcp, &flow);
+        record::fill(scratch, sock, sock.cookie(), tcp, &flow);
         bpf_seq_write((*(*context).meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32);
     }
     0

@@ -200,7 +200,7 @@ pub(super) fn close(flow: Flow, tcp: TcpSock) {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
         retransmissions::find_cause(flow, tcp);
-        fold::fold(flow, tcp, group, Fold::Last);
+        fold::fold(flow, tcp, group, Fold::Last, || true);
     }
     // Where the end was not seen, the iterator may meet the flow at the same time: one of both counts it.
     if flow.end()

@@ -2,14 +2,14 @@
 //!
 //! What `connect()` refuses for want of a route changes no state and has no event: the socket still shows it when it goes.
 //!
-//! Storage is deleted here only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
+//! What is kept in tables goes with the socket here. Storage is deleted here only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
 //! iterator that stands on it: `bpf_selem_unlink_nofail()` clears `selem->local_storage`, which
 //! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
 //! before that keeps the pointer until no iterator can have it.
 
 use crate::{
-    flow::state::Flow,
-    kernel::Sock,
+    flow::{listeners::Listener, state::Flow},
+    kernel::{Sock, offsets::KEEPS_TABLES},
     label::groups::{self, Group},
     nested::programs,
     probes::inet_sock_set_state,
@@ -69,5 +69,9 @@ fn delete(context: &BtfTracePointContext) {
             inet_sock_set_state::close(flow, tcp);
         }
         Flow::delete(sock);
+        // Storage of a listener goes when it listens no more, and with its socket.
+        if KEEPS_TABLES.is_set() {
+            Listener::delete(sock);
+        }
     }
 }

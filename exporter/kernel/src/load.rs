@@ -11,7 +11,10 @@ mod processors;
 mod sizes;
 mod write;
 
-use super::plan::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
+use super::plan::{
+    ADOPT, DUMP, DUMP_TABLE, FIND, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE, Hook, PROGRAMS_OF_KERNEL,
+    Plan, Planned,
+};
 use crate::{
     load::{
         error::{object_error, refused},
@@ -39,7 +42,7 @@ use common::{
     },
 };
 pub use error::LoadError;
-use std::{io, os::fd::AsFd as _, time::Duration};
+use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 /// The kernel object, built by build.rs.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
@@ -67,9 +70,9 @@ pub struct Kernel {
     pub(super) object: Object,
     pub(super) lookups: Lookups,
     pub(super) plan: Plan,
-    pub(super) fold: Option<MapIterator>,
-    pub(super) fold_listeners: Option<MapIterator>,
-    pub(super) dump: Option<MapIterator>,
+    pub(super) fold: Option<Arc<MapIterator>>,
+    pub(super) fold_listeners: Option<Arc<MapIterator>>,
+    pub(super) dump: Option<Arc<MapIterator>>,
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
     /// Where the kernel's BTF is.
@@ -211,7 +214,7 @@ impl Kernel {
 
     fn load_program(&mut self, planned: &Planned, btf: &Btf) -> Result<(), ProgramError> {
         let name = planned.name();
-        let program = self.program(name)?;
+        let program = self.program(planned.function())?;
         match planned.program.hook {
             Hook::Tracepoint(hook) => {
                 let program: &mut BtfTracePoint = program.try_into()?;
@@ -222,7 +225,11 @@ impl Kernel {
                 program.load(target, btf)?;
             }
         }
-        tracing::debug!(program = name, instructions = self.verified(name), "loaded");
+        tracing::debug!(
+            program = name,
+            instructions = self.verified(planned.function()),
+            "loaded"
+        );
         Ok(())
     }
 
@@ -230,10 +237,10 @@ impl Kernel {
         let name = planned.name();
         match planned.program.hook {
             Hook::Tracepoint(_) => {
-                let program: &mut BtfTracePoint = self.program(name)?.try_into()?;
+                let program: &mut BtfTracePoint = self.program(planned.function())?.try_into()?;
                 program.attach()?;
             }
-            Hook::Iterator(_) => self.attach_iterator(name)?,
+            Hook::Iterator(_) => self.attach_iterator(planned.function())?,
         }
         tracing::debug!(program = name, "attached");
         Ok(())
@@ -282,29 +289,32 @@ impl Kernel {
 
     fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
         match name {
-            ADOPT => run_once(self.program(name)?.try_into()?),
-            FOLD => {
-                self.fold = Some(self.over(name, FLOWS)?);
-                Ok(())
-            }
-            FOLD_LISTENERS => {
-                self.fold_listeners = Some(self.over(name, LISTENERS)?);
-                Ok(())
-            }
-            DUMP => {
-                self.dump = Some(self.over(name, FLOWS)?);
-                Ok(())
-            }
-            _ => Err(ProgramError::NotLoaded),
+            ADOPT => run_once(self.program(name)?.try_into()?)?,
+            FOLD => self.fold = Some(self.over(name, FLOWS)?),
+            FOLD_LISTENERS => self.fold_listeners = Some(self.over(name, LISTENERS)?),
+            DUMP => self.dump = Some(self.over(name, FLOWS)?),
+            FOLD_TABLE => self.fold = Some(self.over_list(name)?),
+            FOLD_LISTENER_TABLE => self.fold_listeners = Some(self.over_list(name)?),
+            DUMP_TABLE => self.dump = Some(self.over_list(name)?),
+            _ => return Err(ProgramError::NotLoaded),
         }
+        Ok(())
     }
 
     /// A loaded iterator program, over all sockets that have storage in a map.
-    fn over<K, V>(&self, name: &str, map: Map<K, V>) -> Result<MapIterator, ProgramError> {
+    fn over<K, V>(&self, name: &str, map: Map<K, V>) -> Result<Arc<MapIterator>, ProgramError> {
         let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
         let map = self.object.descriptor(map);
         let map = map.map_err(|MapFault { source, .. }| ProgramError::IOError(source))?;
-        MapIterator::new(program.fd()?.as_fd(), map).map_err(ProgramError::IOError)
+        let iterator = MapIterator::new(program.fd()?.as_fd(), map);
+        iterator.map(Arc::new).map_err(ProgramError::IOError)
+    }
+
+    /// A loaded iterator program, over all sockets in a list.
+    fn over_list(&self, name: &str) -> Result<Arc<MapIterator>, ProgramError> {
+        let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let iterator = MapIterator::unbound(program.fd()?.as_fd());
+        iterator.map(Arc::new).map_err(ProgramError::IOError)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
@@ -364,7 +374,11 @@ fn load_object(plan: &Plan, sizes: Sizes) -> Result<Object, LoadError> {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
     }
-    sizes.set(&mut loader, plan.facts.contains(&(fact::HAS_PACKETS, 1)));
+    sizes.set(
+        &mut loader,
+        plan.facts.contains(&(fact::HAS_PACKETS, 1)),
+        plan.keeps_tables,
+    );
     for (map, bytes) in &plan.rings {
         loader.map_max_entries(map, *bytes);
     }

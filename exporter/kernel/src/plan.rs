@@ -42,8 +42,10 @@ impl Hook {
 /// A program of the kernel object.
 #[derive(Debug)]
 pub struct Program {
-    /// Name of its function.
+    /// What it is called: mostly as its function.
     pub name: &'static str,
+    /// Name of its function in the object.
+    pub function: &'static str,
     /// Where it is attached.
     pub hook: Hook,
     /// Globals of the fields without which it has nothing to do, besides those of its part.
@@ -72,7 +74,9 @@ const WORKLOADS: &[&str] = &[
     global::NET_COOKIE,
 ];
 
-pub use common::kernel::programs::{ADOPT, DUMP, FIND, FOLD, FOLD_LISTENERS};
+pub use common::kernel::programs::{
+    ADOPT, DUMP, DUMP_TABLE, FIND, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+};
 
 /// What [`FIND`] iterates over: all programs.
 pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
@@ -93,6 +97,7 @@ impl Program {
     const fn of(tracepoint: Tracepoint, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name: tracepoint.name(),
+            function: tracepoint.name(),
             hook: Hook::Tracepoint(tracepoint.name()),
             fields,
             part,
@@ -103,6 +108,7 @@ impl Program {
     const fn helper(name: &'static str) -> Self {
         Self {
             name,
+            function: name,
             hook: Hook::Tracepoint(Tracepoint::TcpDestroySock.name()),
             fields: &[],
             part: Part::Tcp,
@@ -113,15 +119,30 @@ impl Program {
     const fn of_tasks(name: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name,
+            function: name,
             hook: Hook::Tracepoint(name),
             fields,
             part,
         }
     }
 
+    /// A program that stands in place of another, over a list of sockets.
+    const fn over_list(
+        name: &'static str,
+        function: &'static str,
+        part: Part,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self {
+            function,
+            ..Self::iterator(name, ANYTHING, part, fields)
+        }
+    }
+
     const fn iterator(name: &'static str, target: &'static str, part: Part, fields: &'static [&'static str]) -> Self {
         Self {
             name,
+            function: name,
             hook: Hook::Iterator(target),
             fields,
             part,
@@ -132,6 +153,19 @@ impl Program {
 /// Bytes for cgroups that user space has not seen yet: some 500 of them.
 const BIRTHS: u32 = 512 << 10;
 
+/// What listeners are looked after by.
+const LISTENERS: &[&str] = &[
+    global::SOCK_COMMON_COOKIE,
+    global::SOCK_COMMON_NET,
+    global::SOCK_DROPS,
+    global::SOCK_ACK_BACKLOG,
+    global::SOCK_MAX_ACK_BACKLOG,
+    global::ICSK_SYN_QUEUE,
+    global::NET_SYN_COOKIES,
+    global::NET_SYN_BACKLOG,
+    global::SK_BUFF_TRANSPORT_HEADER,
+];
+
 /// What the iterators over flows and listeners walk.
 const STORAGE: &str = "bpf_sk_storage_map";
 
@@ -141,21 +175,7 @@ pub static PROGRAMS: &[Program] = &[
     Program::helper(DELETE_STORAGE),
     Program::helper(DELETE_STORAGE_AGAIN),
     Program::iterator(FOLD, STORAGE, Part::Fold, &[]),
-    Program::iterator(
-        FOLD_LISTENERS,
-        STORAGE,
-        Part::Fold,
-        &[
-            global::SOCK_COMMON_NET,
-            global::SOCK_DROPS,
-            global::SOCK_ACK_BACKLOG,
-            global::SOCK_MAX_ACK_BACKLOG,
-            global::ICSK_SYN_QUEUE,
-            global::NET_SYN_COOKIES,
-            global::NET_SYN_BACKLOG,
-            global::SK_BUFF_TRANSPORT_HEADER,
-        ],
-    ),
+    Program::iterator(FOLD_LISTENERS, STORAGE, Part::Fold, LISTENERS),
     Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
     // Before whatever asks for a cgroup.
     Program::of_tasks(CGROUP_MADE, Part::Workloads, WORKLOADS),
@@ -213,6 +233,16 @@ pub static PROGRAMS: &[Program] = &[
     ),
 ];
 
+/// What the programs that walk by a list iterate over: whatever there are some of.
+const ANYTHING: &str = "bpf_map";
+
+/// What stands in place of the programs that walk storage, where the kernel lets nobody do that.
+static IN_TABLES: [Program; 3] = [
+    Program::over_list(FOLD, FOLD_TABLE, Part::Fold, &[global::SOCK_COMMON_COOKIE]),
+    Program::over_list(FOLD_LISTENERS, FOLD_LISTENER_TABLE, Part::Fold, LISTENERS),
+    Program::over_list(DUMP, DUMP_TABLE, Part::Dump, &[global::SOCK_COMMON_COOKIE]),
+];
+
 /// Names of the raw tracepoints of all programs.
 pub fn tracepoints() -> Vec<&'static str> {
     hooks(|hook| matches!(hook, Hook::Tracepoint(_)))
@@ -221,7 +251,7 @@ pub fn tracepoints() -> Vec<&'static str> {
 /// Names of the iterator targets of all programs.
 pub fn iterators() -> Vec<&'static str> {
     let mut iterators = hooks(|hook| matches!(hook, Hook::Iterator(_)));
-    iterators.push(PROGRAMS_OF_KERNEL);
+    iterators.extend([PROGRAMS_OF_KERNEL, ANYTHING]);
     iterators
 }
 
@@ -246,11 +276,21 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// Name of the program's function.
+    /// What the program is called.
     pub fn name(&self) -> &'static str {
         match (self.run, self.program.tracepoint()) {
             (Run::Nested, Some(tracepoint)) => tracepoint.nested(),
             _ => self.program.name,
+        }
+    }
+}
+
+impl Planned {
+    /// Name of the program's function in the object.
+    pub fn function(&self) -> &'static str {
+        match self.program.tracepoint() {
+            Some(_) => self.name(),
+            None => self.program.function,
         }
     }
 }
@@ -277,6 +317,8 @@ pub struct Plan {
     pub casts: Option<Casts>,
     /// The number of the per-CPU variable `__preempt_count`, if programs read it.
     pub preempt_count: Option<u32>,
+    /// Whether what is known of sockets is kept in tables, since the kernel does not let their storage be walked.
+    pub keeps_tables: bool,
     /// Ring buffers that somebody reads, and their sizes in bytes. The others are as small as can be.
     pub rings: Vec<(&'static str, u32)>,
 }
@@ -310,7 +352,14 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     }
     let programs: Vec<Planned> = PROGRAMS
         .iter()
-        .filter(|program| !HELPERS.contains(&program.name) || features.frees_storage_under_iterators)
+        .filter(|program| {
+            let helps = features.frees_storage_under_iterators || features.hides_storage;
+            helps || !HELPERS.contains(&program.name)
+        })
+        .map(|program| {
+            let in_table = |other: &&Program| features.hides_storage && other.name == program.name;
+            IN_TABLES.iter().find(in_table).unwrap_or(program)
+        })
         .flat_map(|program| {
             let off = why_off(program, selection, features, purpose);
             let planned = |run, off| Planned { program, run, off };
@@ -360,6 +409,7 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
         programs,
         casts: features.casts.clone(),
         preempt_count: features.preempt_count,
+        keeps_tables: features.hides_storage,
         rings,
     })
 }
@@ -377,6 +427,9 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
             Hook::Tracepoint(name) => Off::NoTracepoint(name),
             Hook::Iterator(name) => Off::NoIterator(name),
         });
+    }
+    if features.hides_storage && matches!(program.part, Part::Fold | Part::Dump) && features.casts.is_none() {
+        return Some(Off::NoCasts);
     }
     if program.name == FOLD_LISTENERS
         && let Some(reason) = why_listeners_are_off(selection, features)
@@ -564,6 +617,7 @@ pub(crate) mod tests {
             }),
             preempt_count: None,
             frees_storage_under_iterators: true,
+            hides_storage: false,
             preemptible_tracepoints: true,
         }
     }
@@ -678,6 +732,39 @@ pub(crate) mod tests {
         assert_eq!(plan.programs.len(), ALL - HELPERS.len());
         let mut names = plan.programs.iter().map(Planned::name);
         assert!(names.all(|name| !HELPERS.contains(&name)));
+    }
+
+    #[test]
+    fn where_storage_is_hidden_sockets_are_kept_in_tables() {
+        let features = Features {
+            frees_storage_under_iterators: false,
+            hides_storage: true,
+            ..everything()
+        };
+        let plan_of = |features: &Features| plan(Selection::default(), features, Purpose::Serve).unwrap();
+        let tables = plan_of(&features);
+        assert!(tables.keeps_tables && tables.facts.contains(&(fact::KEEPS_TABLES, 1)));
+        assert!(tables.facts.contains(&(fact::HAS_RECEIVING_SOCKET, 1)));
+        let function = |name: &str| {
+            let mut planned = tables.programs.iter();
+            let planned = planned.find(|planned| planned.name() == name)?;
+            planned.off.is_none().then(|| planned.function())
+        };
+        for (name, expected) in [
+            (FOLD, FOLD_TABLE),
+            (FOLD_LISTENERS, FOLD_LISTENER_TABLE),
+            (DUMP, DUMP_TABLE),
+            (DELETE_STORAGE, DELETE_STORAGE),
+            (DELETE_STORAGE_AGAIN, DELETE_STORAGE_AGAIN),
+        ] {
+            assert_eq!(function(name), Some(expected));
+        }
+        let untyped = plan_of(&Features {
+            casts: None,
+            ..features
+        });
+        assert_eq!(untyped.why_off(FOLD), Some(&Off::NoCasts));
+        assert!(!plan_of(&everything()).keeps_tables);
     }
 
     #[test]

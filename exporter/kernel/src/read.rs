@@ -4,11 +4,15 @@ pub mod cgroups;
 pub(crate) mod dump;
 pub mod events;
 pub mod packets;
+mod walk;
 
 use super::Kernel;
 use crate::{
     probe::{features, symbols::Symbol},
-    sys::{object::MapFault, syscall},
+    sys::{
+        object::MapFault,
+        syscall::{self, MapIterator},
+    },
 };
 use aya::programs::Program;
 use common::{
@@ -16,8 +20,8 @@ use common::{
     kernel::tracepoints::{Run, Tracepoint},
     map::{
         catalog::{
-            ALGORITHMS, DROP_SLOTS, DROPS, EPOCH, GROUP_SLOTS, GROUPS, LOST, Map, NAMED_DROP_SLOTS, PerCpu, SAMPLES,
-            SLOTS_USED, TAKEN_OVER,
+            ALGORITHMS, DROP_SLOTS, DROPS, EPOCH, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE, LOST, Map,
+            NAMED_DROP_SLOTS, PerCpu, SAMPLES, SLOTS_USED, TAKEN_OVER,
         },
         lost::{Lost, Misses},
         slots::{Slot, Table},
@@ -117,11 +121,11 @@ impl Kernel {
     /// [`ReadError`] when the kernel refuses one of the steps.
     pub fn read(&mut self, epoch: u64, known: &mut SlotKeys) -> Result<Reading, ReadError> {
         self.object.set(EPOCH, 0, epoch).map_err(ReadError::Epoch)?;
-        if let Some(fold) = &self.fold {
-            fold.run().map_err(ReadError::Fold)?;
+        if let Some(fold) = self.fold.clone() {
+            self.visit(&fold, FLOW_TABLE, MapIterator::run)?;
         }
-        if let Some(fold) = &self.fold_listeners {
-            fold.run().map_err(ReadError::Fold)?;
+        if let Some(fold) = self.fold_listeners.clone() {
+            self.visit(&fold, LISTENER_TABLE, MapIterator::run)?;
         }
         let (groups, drops) = self.used_slots()?;
         Ok(Reading {

@@ -4,4 +4,5 @@ pub(crate) mod mapped;
 pub mod memory;
 pub(crate) mod object;
 pub mod socket;
+mod sockets;
 pub(crate) mod syscall;

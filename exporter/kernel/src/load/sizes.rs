@@ -7,8 +7,8 @@ use common::{
     map::{
         capacity::Capacity,
         catalog::{
-            CAPTURE_DRAFTS, CAPTURE_SITES, DROP_SLOTS, DROPS, GROUP_SLOTS, GROUPS, NAMED_DROP_SLOTS, RECENT_DROPS,
-            RECENT_GROUPS, SAMPLES,
+            CAPTURE_DRAFTS, CAPTURE_SITES, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE,
+            NAMED_DROP_SLOTS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
         },
         recent,
         shards::{self, Shards},
@@ -61,8 +61,9 @@ impl Sizes {
         .map(|(fact, number)| (fact, u64::from(number)))
     }
 
-    /// Gives the maps their numbers of entries. Those of packets are as small as can be where nobody reads any.
-    pub(super) fn set(self, loader: &mut EbpfLoader<'_>, has_packets: bool) {
+    /// Gives the maps their numbers of entries. Those of packets and of tables of sockets are as small as
+    /// can be where nobody needs them.
+    pub(super) fn set(self, loader: &mut EbpfLoader<'_>, has_packets: bool, keeps_tables: bool) {
         let Self {
             capacity: Capacity { groups, drops },
             shards,
@@ -80,6 +81,12 @@ impl Sizes {
             (RECENT_DROPS.name(), recent),
         ] {
             loader.map_max_entries(map, entries);
+        }
+        let in_tables = [FLOW_TABLE.name(), LISTENER_TABLE.name(), WALK_LIST.name()];
+        if !keeps_tables {
+            in_tables.iter().for_each(|map| {
+                loader.map_max_entries(map, 1);
+            });
         }
         if !has_packets {
             loader.map_max_entries(CAPTURE_SITES.name(), 1);

@@ -36,6 +36,7 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments(DROPS) > 2)),
         (fact::HAS_RETRANSMIT_ERROR, u64::from(arguments(RETRANSMIT) > 2)),
+        (fact::KEEPS_TABLES, u64::from(features.hides_storage)),
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
         (fact::NAMES_RECEIVING_SOCKET, u64::from(arguments(DROPS) > 3)),
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),

@@ -21,7 +21,7 @@ impl BtfFile {
     /// A file that somebody named, else the kernel's own.
     pub fn new(given: Option<&Path>, read: Read) -> Self {
         Self {
-            path: given.map_or_else(|| Path::new(BTF_DIRECTORY).join("vmlinux"), Path::to_path_buf),
+            path: given.map_or_else(own_path, Path::to_path_buf),
             is_given: given.is_some(),
             read,
         }
@@ -42,8 +42,17 @@ impl BtfFile {
         (self.read)(&self.path)
     }
 
+    /// The bytes of the kernel's own, if it shows any.
+    pub(crate) fn own(&self) -> Option<Vec<u8>> {
+        (self.read)(&own_path()).ok()
+    }
+
     /// The bytes of a module's type information.
     pub(crate) fn read_module(&self, path: &Path) -> io::Result<Vec<u8>> {
         (self.read)(path)
     }
+}
+
+fn own_path() -> PathBuf {
+    Path::new(BTF_DIRECTORY).join("vmlinux")
 }

@@ -8,7 +8,7 @@ use super::{
     lockdown,
     reasons::Reasons,
 };
-use crate::load::kfuncs::Casts;
+use crate::{load::kfuncs::Casts, sys::syscall::loads_iterator};
 use common::kernel::fields::{CAST_TYPES, FIELDS, FieldOffset};
 use std::{
     collections::BTreeMap,
@@ -71,6 +71,8 @@ pub struct Features {
     pub preempt_count: Option<u32>,
     /// The storage of a socket that goes is cleared under an iterator that stands on it, since Linux 7.0.
     pub frees_storage_under_iterators: bool,
+    /// The kernel does not let programs walk the storage of sockets, though it has an iterator for that: some forbid iterators over maps.
+    pub hides_storage: bool,
     /// A task can lose its CPU within a tracepoint, since Linux 7.0. Nothing in a kernel's types tells of it, so it is taken to be so
     /// where [`Self::frees_storage_under_iterators`] is.
     pub preemptible_tracepoints: bool,
@@ -95,6 +97,15 @@ pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Featu
         // The numbers of another file need not be those of the kernel.
         features.casts = None;
         features.preempt_count = None;
+        // Without types for addresses nothing could be read there.
+        if let Some(own) = file.own().and_then(|bytes| Btf::parse(bytes).ok())
+            && hides_storage(&own)
+        {
+            features.hides_storage = true;
+            features.casts = casts(&own);
+        }
+    } else {
+        features.hides_storage = hides_storage(&btf);
     }
     let mut reasons = Reasons::default();
     reasons.add(&btf);
@@ -181,8 +192,18 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
             .then(|| btf.variable_number("__preempt_count"))
             .flatten(),
         frees_storage_under_iterators,
+        hides_storage: false,
         preemptible_tracepoints,
     }
+}
+
+/// Whether the kernel refuses an iterator over a map, and nothing but that. Whoever may not load programs at all learns it later.
+fn hides_storage(btf: &Btf) -> bool {
+    let loads = |target: &str| {
+        let function = btf.function_number(&format!("bpf_iter_{target}"));
+        function.map(|number| loads_iterator(number).map_err(|error| error.raw_os_error()))
+    };
+    loads("bpf_sk_storage_map") == Some(Err(Some(libc::EPERM))) && loads("bpf_map") == Some(Ok(()))
 }
 
 fn casts(btf: &Btf) -> Option<Casts> {

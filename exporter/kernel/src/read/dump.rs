@@ -1,7 +1,7 @@
 //! The dump: one record for each live flow.
 
-use crate::{Kernel, plan::DUMP, read::ReadError};
-use common::tcp::record::FlowRecord;
+use crate::{Kernel, plan::DUMP, read::ReadError, sys::syscall::MapIterator};
+use common::{map::catalog::FLOW_TABLE, tcp::record::FlowRecord};
 use std::collections::HashMap;
 
 impl Kernel {
@@ -14,12 +14,17 @@ impl Kernel {
     /// # Errors
     /// [`ReadError::NoDump`] when the program does not run, [`ReadError::Dump`] when the kernel does not let it.
     pub fn dump(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
-        let Some(dump) = &self.dump else {
+        let Some(dump) = self.dump.clone() else {
             let reason = self.plan.why_off(DUMP).map(ToString::to_string);
             let reason = reason.unwrap_or_else(|| "it is not in the plan".to_owned());
             return Err(ReadError::NoDump(DUMP, reason));
         };
-        let records: Vec<FlowRecord> = dump.read().map_err(ReadError::Dump)?;
+        let mut records: Vec<FlowRecord> = Vec::new();
+        let mut read = |dump: &MapIterator| dump.read().map(|more: Vec<FlowRecord>| records.extend(more));
+        self.visit(&dump, FLOW_TABLE, &mut read).map_err(|error| match error {
+            ReadError::Fold(error) => ReadError::Dump(error),
+            other => other,
+        })?;
         Ok(each_once(records))
     }
 }

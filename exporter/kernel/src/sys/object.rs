@@ -261,30 +261,30 @@ impl Object {
         mut each: impl FnMut(K, V),
     ) -> Result<(), MapFault> {
         let descriptor = self.descriptor(map)?;
+        self.each_batch(map, |from, count| {
+            // SAFETY: the map is as its row says, by `new`; a per-CPU map has a row of `PerCpu`, which no bytes make.
+            let batch: Batch<K, V> = unsafe { syscall::lookup_batch(descriptor, from, count, 1) }?;
+            let entries = batch.keys.into_iter().zip(batch.values);
+            entries.for_each(|(key, value)| each(key, value));
+            Ok(batch.next)
+        })
+    }
+
+    /// Looks up a hash, so many entries at most at a time: from the beginning, then from where the last look-up says.
+    pub(super) fn each_batch<K, V>(
+        &self,
+        map: Map<K, V>,
+        mut look_up: impl FnMut(Option<u64>, u32) -> io::Result<Option<u64>>,
+    ) -> Result<(), MapFault> {
         let mut count = 256;
         let mut from = None;
         loop {
-            // SAFETY: the map is as its row says, by `new`; a per-CPU map has a row of `PerCpu`, which no bytes make.
-            let batch: io::Result<Batch<K, V>> = unsafe { syscall::lookup_batch(descriptor, from, count, 1) };
-            let batch = match batch {
-                Ok(batch) => batch,
+            match look_up(from, count) {
+                Ok(None) => return Ok(()),
+                Ok(next) => from = next,
                 // A bucket is given whole or not at all.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
-                    count *= 2;
-                    continue;
-                }
-                Err(source) => {
-                    return Err(MapFault {
-                        map: map.name(),
-                        source,
-                    });
-                }
-            };
-            let entries = batch.keys.into_iter().zip(batch.values);
-            entries.for_each(|(key, value)| each(key, value));
-            match batch.next {
-                Some(next) => from = Some(next),
-                None => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => count *= 2,
+                Err(error) => return Err(MapFault::new(map, error)),
             }
         }
     }

@@ -5,8 +5,12 @@
 use aya_obj::generated::{
     bpf_attach_type::BPF_TRACE_ITER,
     bpf_attr,
-    bpf_cmd::{self, BPF_ITER_CREATE, BPF_LINK_CREATE, BPF_MAP_LOOKUP_BATCH, BPF_OBJ_GET_INFO_BY_FD},
-    bpf_prog_info,
+    bpf_cmd::{
+        self, BPF_ITER_CREATE, BPF_LINK_CREATE, BPF_MAP_DELETE_ELEM, BPF_MAP_LOOKUP_BATCH, BPF_MAP_UPDATE_BATCH,
+        BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_LOAD,
+    },
+    bpf_insn, bpf_prog_info,
+    bpf_prog_type::BPF_PROG_TYPE_TRACING,
 };
 use std::{
     fs::File,
@@ -14,7 +18,7 @@ use std::{
     mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Calls bpf(2).
 ///
@@ -113,11 +117,69 @@ pub(crate) unsafe fn lookup_batch<K: FromBytes + Copy, V: FromBytes + Copy>(
     })
 }
 
-/// An iterator program bound to a map: it can be run again and again.
+/// Sets the first values of an array.
+///
+/// # Safety
+/// The map is an array of values as large as `V`, and has as many at least.
+pub(crate) unsafe fn set_first<V: IntoBytes + Immutable>(map: BorrowedFd<'_>, values: &[V]) -> io::Result<()> {
+    let count = u32::try_from(values.len()).map_err(io::Error::other)?;
+    let keys: Vec<u32> = (0..count).collect();
+    let mut attributes = attributes();
+    attributes.batch.keys = keys.as_ptr() as u64;
+    attributes.batch.values = values.as_ptr() as u64;
+    attributes.batch.count = count;
+    attributes.batch.map_fd = number(map);
+    // SAFETY: the kernel reads `count` keys and values, which live on.
+    unsafe { bpf(BPF_MAP_UPDATE_BATCH, &mut attributes) }.map(drop)
+}
+
+/// Removes an entry; none is no error.
+///
+/// # Safety
+/// The map's keys are as large as `K`.
+pub(crate) unsafe fn remove<K: IntoBytes + Immutable>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = number(map);
+    attributes.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    // SAFETY: the kernel reads a key, which lives on.
+    match unsafe { bpf(BPF_MAP_DELETE_ELEM, &mut attributes) } {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the kernel loads an iterator program that does nothing, by the number of its target's function in the kernel's types.
+pub(crate) fn loads_iterator(function: u32) -> io::Result<()> {
+    /// `r0 = 0; exit`
+    const NOTHING: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 0, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+    const _: () = assert!(size_of::<[u8; 8]>() == size_of::<bpf_insn>());
+    let mut attributes = attributes();
+    // SAFETY: members of the part of the union for this command.
+    let program = unsafe { &mut attributes.__bindgen_anon_3 };
+    program.prog_type = BPF_PROG_TYPE_TRACING as u32;
+    program.insns = NOTHING.as_ptr() as u64;
+    program.insn_cnt = 2;
+    program.license = c"GPL".as_ptr() as u64;
+    program.expected_attach_type = BPF_TRACE_ITER as u32;
+    program.attach_btf_id = function;
+    // SAFETY: the kernel reads instructions and a text, which live on; the descriptor is closed at once.
+    unsafe { open(BPF_PROG_LOAD, &mut attributes) }.map(drop)
+}
+
+/// An iterator program that can be run again and again.
 #[derive(Debug)]
 pub(crate) struct MapIterator(OwnedFd);
 
 impl MapIterator {
+    /// Attaches a loaded iterator program that walks over more than one map.
+    pub(crate) fn unbound(program: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut attributes = attributes();
+        attributes.link_create.__bindgen_anon_1.prog_fd = number(program);
+        attributes.link_create.attach_type = BPF_TRACE_ITER as u32;
+        // SAFETY: nothing but numbers.
+        unsafe { open(BPF_LINK_CREATE, &mut attributes) }.map(Self)
+    }
+
     /// Binds a loaded iterator program to a map.
     pub(crate) fn new(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<Self> {
         /// `union bpf_iter_link_info`, of which only the map is used.
