@@ -32,7 +32,7 @@ pub enum Change {
     Workload,
     /// Nothing that counts.
     Nothing,
-    /// It does not fit; it stays unresolved.
+    /// It does not fit; it stays unresolved until it is told again and others are gone.
     Refused,
 }
 
@@ -120,14 +120,14 @@ impl Pods {
         self.by_uid.get(self.by_hash.get(id).unwrap_or(id))
     }
 
-    /// The workload of an owner; `None` for a pod that nobody has told yet. Of nested pods the nearest that is known.
+    /// The workload of an owner; `None` for a pod that nobody has told yet. Of nested pods the uppermost that is known.
     pub fn workload(&self, owner: &Owner) -> Option<Workload> {
         match &owner.whose {
             Whose::Host => Some(Workload::host()),
             Whose::Workload(workload) => Some(workload.clone()),
-            Whose::Pod { id, outer } => {
-                let mut ids = [Some(*id), *outer].into_iter().flatten();
-                ids.find_map(|id| self.pod(&id)).map(|pod| pod.workload.clone())
+            Whose::Pod { id, nested } => {
+                let mut ids = [id].into_iter().chain(nested);
+                ids.find_map(|id| self.pod(id)).map(|pod| pod.workload.clone())
             }
         }
     }
@@ -170,9 +170,9 @@ mod tests {
         pods.pod(&id).map(|pod| pod.workload.name.clone())
     }
 
-    fn of_pod(id: PodId, outer: Option<PodId>) -> Owner {
+    fn of_pod(id: PodId, nested: Vec<PodId>) -> Owner {
         Owner {
-            whose: Whose::Pod { id, outer },
+            whose: Whose::Pod { id, nested },
             container: None,
         }
     }
@@ -231,9 +231,12 @@ mod tests {
         put(&mut pods, &mirror(1));
         put(&mut pods, &mirror(2));
         pods.delete(&PodId::Uid(1));
-        assert_eq!(pods.workload(&of_pod(hash, None)).unwrap().name, "etcd");
+        assert_eq!(pods.workload(&of_pod(hash, Vec::new())).unwrap().name, "etcd");
         pods.delete(&PodId::Uid(2));
-        assert_eq!((pods.workload(&of_pod(hash, None)), pods.by_hash.len()), (None, 0));
+        assert_eq!(
+            (pods.workload(&of_pod(hash, Vec::new())), pods.by_hash.len()),
+            (None, 0)
+        );
     }
 
     #[test]
@@ -248,15 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn of_nested_pods_the_nearest_that_is_known_counts() {
+    fn of_nested_pods_the_uppermost_that_is_known_counts() {
         let mut pods = Pods::new(4, 1);
         let (inner, outer) = (PodId::Uid(1), PodId::Uid(2));
-        let owner = of_pod(inner, Some(outer));
+        let owner = of_pod(outer, vec![inner]);
         assert_eq!(pods.workload(&owner), None);
-        put(&mut pods, &pod(2, "runner", None));
-        assert_eq!(pods.workload(&owner).unwrap().name, "runner");
         put(&mut pods, &pod(1, "web", None));
         assert_eq!(pods.workload(&owner).unwrap().name, "web");
+        put(&mut pods, &pod(2, "runner", None));
+        assert_eq!(pods.workload(&owner).unwrap().name, "runner");
     }
 
     #[test]

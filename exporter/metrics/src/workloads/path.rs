@@ -37,10 +37,11 @@ pub enum Whose {
     Workload(Workload),
     /// A pod of Kubernetes, whose name the path does not tell.
     Pod {
-        /// The nearest pod.
+        /// The uppermost pod of the path.
         id: PodId,
-        /// The pod that it runs in, where a cluster runs in a pod of another one.
-        outer: Option<PodId>,
+        /// The pods in it, from above, where a cluster runs in a pod of another one. Whoever runs in a pod can make folders with
+        /// any names in it: these count only where the uppermost is a stranger.
+        nested: Vec<PodId>,
     },
 }
 
@@ -122,11 +123,11 @@ fn parts(folder: &str) -> Vec<String> {
 /// What the folders down to here mean.
 #[derive(Debug, Default)]
 struct Reading {
-    /// The nearest pod.
+    /// The uppermost pod.
     pod: Option<PodId>,
-    /// The nearest pod around it.
-    outer: Option<PodId>,
-    /// The uppermost container within the pod, or of all.
+    /// The pods in it.
+    nested: Vec<PodId>,
+    /// The uppermost container of the uppermost pod, or of all.
     container: Option<Container>,
     /// What holds all that is below it, but a pod.
     holder: Option<Workload>,
@@ -165,8 +166,9 @@ impl Reading {
 
     fn pod(&mut self, part: &str) {
         let id = PodId::parse(part);
-        if id.is_some() && id != self.pod {
-            self.outer = self.pod;
+        if self.pod.is_some() {
+            self.nested.extend(id);
+        } else if id.is_some() {
             self.pod = id;
             self.container = None;
         }
@@ -201,7 +203,7 @@ impl Reading {
     fn owner(self, has_folders: bool) -> Owner {
         let Self {
             pod,
-            outer,
+            nested,
             container,
             holder,
             unit,
@@ -209,7 +211,7 @@ impl Reading {
             default,
         } = self;
         let whose = match pod {
-            Some(id) => Whose::Pod { id, outer },
+            Some(id) => Whose::Pod { id, nested },
             None if !has_folders => Whose::Host,
             None => {
                 let nearest = holder.or(unit).or(around).or(default);

@@ -14,7 +14,7 @@ fn filled(path: &str) -> String {
     path.replace("UID", UID).replace("HASH", HASH).replace("ID", ID)
 }
 
-/// An owner in words: `host`, `KIND NAME`, or `pod UID [in UID]`; then its container.
+/// An owner in words: `host`, `KIND NAME`, or `pod UID [with UID]`; then its container.
 fn told(owner: &Owner) -> String {
     let whose = match &owner.whose {
         Whose::Host => "host".to_owned(),
@@ -22,8 +22,10 @@ fn told(owner: &Owner) -> String {
             assert_eq!(namespace, "", "{name}");
             format!("{kind} {name}")
         }
-        Whose::Pod { id, outer: None } => format!("pod {id}"),
-        Whose::Pod { id, outer: Some(outer) } => format!("pod {id} in {outer}"),
+        Whose::Pod { id, nested } => {
+            let nested = nested.iter().map(|nested| format!(" with {nested}"));
+            format!("pod {id}{}", nested.collect::<String>())
+        }
     };
     let container = owner.container.as_ref();
     container.map_or(whose.clone(), |container| {
@@ -241,7 +243,7 @@ fn pods_of_kubernetes() {
             // A cluster within a pod of another one.
             (
                 "/kubepods/podOUTER/ID/docker/ID/kubelet/kubepods/podUID/ID",
-                "pod UID in OUTER, cri ID",
+                "pod OUTER with UID, cri ID",
             ),
             // Of no pod.
             ("/kubepods/burstable", "cgroup burstable"),
