@@ -171,6 +171,7 @@ mod tests {
                 "pods-*-x",
             ),
             ("backup-20260101", "backup-*"),
+            ("c155dbae-1f2c-4f0e-9d0a-b52f4e2b1c3dosh60k53lspy0g0cjo94ur00h", "**"),
             ("backup20260101", "backup*"),
             ("instance-0000000a", "instance-0000000a"),
             ("my\\x2dapp", "my\\x2dapp"),

@@ -173,6 +173,8 @@ fn containers_of_engines() {
             ("/garden/UID", "container garden, garden UID"),
             // No id, so no container.
             ("/system.slice/docker-compose.scope", "unit docker-compose.scope"),
+            ("/system.slice/docker-7.scope", "unit docker-*.scope"),
+            ("/docker/7", "cgroup docker"),
         ],
     );
 }
