@@ -1,4 +1,4 @@
-//! The way to a receiver: straight, or through the tunnel of a proxy.
+//! The way to a server: straight, or through the tunnel of a proxy.
 //! It must never send to the proxy what is for the receiver: only a receiver with TLS is reached through one.
 //! From `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`; to the client.
 
@@ -29,7 +29,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(super) fn new(proxy: Option<&Intercept>) -> Self {
+    pub(crate) fn new(proxy: Option<&Intercept>) -> Self {
         let mut tcp = HttpConnector::new();
         // The scheme is the other connector's to look at.
         tcp.enforce_http(false);
@@ -47,7 +47,7 @@ impl Route {
 }
 
 /// The proxy of the environment for this receiver; one that cannot be used is warned of.
-pub(super) fn proxy(environment: &Matcher, target: &Target) -> Option<Intercept> {
+pub(crate) fn proxy(environment: &Matcher, target: &Target) -> Option<Intercept> {
     let proxy = environment.intercept(target.uri()).filter(|_| target.is_encrypted())?;
     if proxy.uri().scheme_str() == Some("http") {
         return Some(proxy);
