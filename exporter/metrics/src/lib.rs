@@ -3,6 +3,7 @@
 //! - `coverage`, `snapshot`: what runs and what was collected, as values
 //! - `labels`: names for it; `families`: the metric table applied; `encode`: expositions, OTLP, the page
 //! - `rows`: drops and live flows one by one; `status`: the exporter's own state
+//! - `workloads`: whose traffic it is
 #![forbid(unsafe_code)]
 
 pub mod coverage;
@@ -12,3 +13,4 @@ pub mod labels;
 pub mod rows;
 pub mod snapshot;
 pub mod status;
+pub mod workloads;

@@ -1,0 +1,3 @@
+//! Workloads: whose traffic it is.
+
+pub mod pods;
