@@ -11,6 +11,7 @@ mod starting;
 pub mod systemd;
 pub mod watched;
 pub mod web;
+pub mod workloads;
 
 use crate::{cli::ServeArguments, lifecycle::signals::EndAtOnce, serve::starting::Checked};
 use tcpvitals_kernel::sys::memory;

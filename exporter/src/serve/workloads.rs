@@ -1,0 +1,3 @@
+//! Workloads: who tells whose traffic it is.
+
+pub mod kubernetes;
