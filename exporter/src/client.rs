@@ -61,7 +61,16 @@ pub(crate) fn plain(body: &[u8]) -> Option<String> {
 /// One line of at most so many characters, since it ends up in a log.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 300;
-    text.chars().take(LONGEST).flat_map(char::escape_debug).collect()
+    let mut line = String::new();
+    for char in text.chars().take(LONGEST) {
+        // Quotes do nothing to a line.
+        if matches!(char, '"' | '\'') {
+            line.push(char);
+        } else {
+            line.extend(char.escape_debug());
+        }
+    }
+    line
 }
 
 #[cfg(test)]
