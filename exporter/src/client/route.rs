@@ -14,6 +14,7 @@ use std::{
     error::Error,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tcpvitals_config::Target;
 use tokio::net::TcpStream;
@@ -35,6 +36,10 @@ impl Route {
         tcp.enforce_http(false);
         // HTTP/2 writes a small request in parts, and the last would wait for the receiver's delayed acknowledgment, 40 ms.
         tcp.set_nodelay(true);
+        // A server that is gone without a word is noticed within two minutes, though nothing is to be sent: a watch waits for longer.
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive_interval(Some(Duration::from_secs(15)));
+        tcp.set_keepalive_retries(Some(4));
         let Some(proxy) = proxy else {
             return Self::Straight(tcp);
         };
