@@ -1,11 +1,13 @@
 //! The program: it joins configuration, kernel and metrics, which do not know each other.
 //!
 //! - `cli`: the command line and its page; `lifecycle`: the process
+//! - `client`: asks others over HTTP
 //! - `serve`: collects when asked, serves and pushes
 //! - `commands`: what looks at the kernel without serving
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod lifecycle;
 pub mod serve;

@@ -1,4 +1,5 @@
-//! Proves the pure part of the exporter without a kernel: a snapshot and a configuration in, metric families and their text out.
+//! Proves the parts of the exporter without a kernel: a snapshot and a configuration in, metric families and their text out; what asks
+//! an API server, against one that is stricter than a real one.
 
 mod capacity;
 mod contract;
@@ -6,6 +7,7 @@ mod dashboards;
 mod fuzz;
 mod golden;
 mod hostile;
+mod kubernetes;
 mod manual;
 mod openapi;
 mod otlp;

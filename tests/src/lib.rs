@@ -9,6 +9,7 @@
 
 pub mod exporter;
 pub mod kernel;
+pub mod kubernetes;
 pub mod machine;
 pub mod net;
 pub mod readers;

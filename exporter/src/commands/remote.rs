@@ -1,8 +1,8 @@
 //! Asks a running exporter over HTTP: for commands that say what it knows. It asks once and waits ten seconds at most.
 
 use crate::{
+    client::{self, tls},
     lifecycle::exit::{Ends, Exit},
-    serve::push::{client, tls},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Request, StatusCode, Uri, header};

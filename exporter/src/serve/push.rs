@@ -8,8 +8,7 @@ pub mod client;
 mod hint;
 pub mod pusher;
 pub mod resource;
-mod route;
-pub mod tls;
+mod tls;
 
 use crate::{
     lifecycle::threads::{self, TooFew},

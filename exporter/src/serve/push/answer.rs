@@ -1,6 +1,7 @@
 //! What a receiver's answer means, and how long to wait before trying again: the rules of the OTLP specification.
 //! It must never send or wait itself. From the clients; to the pusher.
 
+use crate::client::{plain, printable};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message as _;
 use std::time::Duration;
@@ -116,19 +117,6 @@ pub fn pause(asked: Option<Duration>, attempt: u32, random: f64) -> Duration {
     }
     let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16));
     doubled.min(LONGEST_PAUSE).mul_f64(0.5 + random / 2.0)
-}
-
-/// A text that is no page.
-fn plain(body: &[u8]) -> Option<String> {
-    let text = str::from_utf8(body).ok()?.trim();
-    let is_plain = !text.is_empty() && !text.starts_with('<');
-    is_plain.then(|| printable(text))
-}
-
-/// One line of at most so many characters, since it ends up in a log.
-fn printable(text: &str) -> String {
-    const LONGEST: usize = 300;
-    text.chars().take(LONGEST).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -2,25 +2,16 @@
 //! It must never try twice or wait longer than the time-out; what an answer means, `answer` says. From settings and requests
 //! to the network.
 
-use super::{
-    answer::Answer,
-    hint::Spoken,
-    route::{self, Route},
-    tls,
+use super::{answer::Answer, hint::Spoken, tls};
+use crate::{
+    client::{Http, USER_AGENT, chain, http, route},
+    lifecycle::clock::since_1970,
 };
-use crate::lifecycle::clock::since_1970;
 use flate2::{Compression as Level, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use httpdate::parse_http_date;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::{
-        legacy,
-        proxy::matcher::{Intercept, Matcher},
-    },
-    rt::TokioExecutor,
-};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient,
 };
@@ -32,13 +23,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tcpvitals_config::{Compression, ConfigError, OtlpSettings, Protocol};
-use tonic::{codec::CompressionEncoding, codegen::Body, metadata::MetadataMap};
+use tonic::{codec::CompressionEncoding, metadata::MetadataMap};
 
 /// Largest answer that is read; one with more to say has no more to say to us.
 const LARGEST_ANSWER: usize = 1 << 20;
-const USER_AGENT: &str = concat!("tcpvitals/", env!("CARGO_PKG_VERSION"));
-
-pub(crate) type Http<B> = legacy::Client<HttpsConnector<Route>, B>;
 
 /// A receiver that is ready to be asked: settings that work.
 #[derive(Clone, Debug)]
@@ -92,23 +80,6 @@ impl Receiver {
                 .accept_compressed(CompressionEncoding::Gzip),
             Compression::None => client,
         }
-    }
-}
-
-/// HTTP/2 without asking for gRPC, HTTP/1.1 else.
-pub(crate) fn http<B>(is_http2: bool, tls: ClientConfig, proxy: Option<&Intercept>) -> Http<B>
-where
-    B: Body + Send,
-    B::Data: Send,
-{
-    let tcp = Route::new(proxy);
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let mut builder = legacy::Client::builder(TokioExecutor::new());
-    if is_http2 {
-        let connector = connector.enable_http2().wrap_connector(tcp);
-        builder.http2_only(true).build(connector)
-    } else {
-        builder.build(connector.enable_http1().wrap_connector(tcp))
     }
 }
 
@@ -244,20 +215,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     // Writing to memory does not fail.
     let _infallible = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
-}
-
-/// What went wrong, down to the cause.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 fn now() -> SystemTime {

@@ -20,13 +20,6 @@ fn a_receiver_says_by_seconds_or_a_date_when_to_try_again() {
     }
 }
 
-#[test]
-fn an_error_is_told_down_to_its_cause() {
-    let cause = std::io::Error::other("refused");
-    let error = std::io::Error::other(cause);
-    assert_eq!(chain(&error), "refused");
-}
-
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const NO_PATH: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nunsupported path\n";
 const HTTPS_SERVER: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";

@@ -1,4 +1,4 @@
-//! The way to a receiver: straight, or through the tunnel of a proxy.
+//! The way to a server: straight, or through the tunnel of a proxy.
 //! It must never send to the proxy what is for the receiver: only a receiver with TLS is reached through one.
 //! From `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`; to the client.
 
@@ -14,6 +14,7 @@ use std::{
     error::Error,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tcpvitals_config::Target;
 use tokio::net::TcpStream;
@@ -29,12 +30,16 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(super) fn new(proxy: Option<&Intercept>) -> Self {
+    pub(crate) fn new(proxy: Option<&Intercept>) -> Self {
         let mut tcp = HttpConnector::new();
         // The scheme is the other connector's to look at.
         tcp.enforce_http(false);
         // HTTP/2 writes a small request in parts, and the last would wait for the receiver's delayed acknowledgment, 40 ms.
         tcp.set_nodelay(true);
+        // A server that is gone without a word is noticed within two minutes, though nothing is to be sent: a watch waits for longer.
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive_interval(Some(Duration::from_secs(15)));
+        tcp.set_keepalive_retries(Some(4));
         let Some(proxy) = proxy else {
             return Self::Straight(tcp);
         };
@@ -47,7 +52,7 @@ impl Route {
 }
 
 /// The proxy of the environment for this receiver; one that cannot be used is warned of.
-pub(super) fn proxy(environment: &Matcher, target: &Target) -> Option<Intercept> {
+pub(crate) fn proxy(environment: &Matcher, target: &Target) -> Option<Intercept> {
     let proxy = environment.intercept(target.uri()).filter(|_| target.is_encrypted())?;
     if proxy.uri().scheme_str() == Some("http") {
         return Some(proxy);

@@ -1,0 +1,151 @@
+//! Asks an API server once: a page of a list, or a watch.
+//! It must never try twice, follow a redirect, or read more than can be right. From `request`; to `watch`.
+
+use super::{
+    in_cluster::Api,
+    lines::TooLong,
+    objects::{self, Page},
+    request::{self, Part},
+    status::{Fault, Kind, Verb},
+};
+use crate::client::{Http, USER_AGENT, chain, http};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use prost::bytes::Bytes;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Largest page that is read. The metadata of a pod can have a MiB in theory, and has 5 KiB.
+const LARGEST_PAGE: usize = 16 << 20;
+/// Most of a refusal that is read.
+const LARGEST_REFUSAL: usize = 64 << 10;
+
+/// Why there is no answer that helps.
+#[derive(Debug)]
+pub(super) enum Setback {
+    /// The version, or the token of a page, is too old (410).
+    Gone,
+    /// A page is larger than is read.
+    TooLarge,
+    /// The stream of a watch has broken, or an empty one ended at once: a pause, and on.
+    Broken,
+    /// Something is wrong.
+    Failed {
+        /// What.
+        fault: Fault,
+        /// How long the server asked not to be asked.
+        asked: Option<Duration>,
+    },
+}
+
+impl From<Fault> for Setback {
+    fn from(fault: Fault) -> Self {
+        Self::Failed { fault, asked: None }
+    }
+}
+
+impl From<TooLong> for Setback {
+    fn from(error: TooLong) -> Self {
+        Fault::new(
+            Kind::Answer,
+            format!("the watch brings {error}; see that an API server of Kubernetes runs there"),
+        )
+        .into()
+    }
+}
+
+/// A client that trusts the authority as it was when it was made.
+#[derive(Debug)]
+pub(super) struct Connection {
+    http: Http<Empty<Bytes>>,
+}
+
+impl Connection {
+    /// One with no connection yet. In a cluster nobody stands between a pod and the API server: proxies of the environment are not asked.
+    pub(super) fn new(api: &Api) -> Result<Self, Fault> {
+        Ok(Self {
+            http: http(false, api.tls()?, None),
+        })
+    }
+
+    /// A page of the list.
+    pub(super) async fn page(&self, api: &Api, part: &Part, limit: u32) -> Result<Page, Setback> {
+        let path = request::list(api.node(), part, limit);
+        let read = async {
+            let answer = self.ask(api, Verb::List, request::LIST, &path).await?;
+            let body = Limited::new(answer.into_body(), LARGEST_PAGE).collect().await;
+            match body {
+                Ok(body) => objects::page(&body.to_bytes()).map_err(|error| unreadable(api, &error).into()),
+                Err(error) if error.is::<LengthLimitError>() => Err(Setback::TooLarge),
+                Err(error) => Err(broken(api, &chain(&*error)).into()),
+            }
+        };
+        in_time(api, read).await
+    }
+
+    /// The stream of a watch.
+    pub(super) async fn watch(&self, api: &Api, version: &str, seconds: u64) -> Result<Incoming, Setback> {
+        let path = request::watch(api.node(), version, seconds);
+        let answer = in_time(api, self.ask(api, Verb::Watch, request::WATCH, &path)).await?;
+        Ok(answer.into_body())
+    }
+
+    /// An answer that is a success, and JSON.
+    async fn ask(
+        &self,
+        api: &Api,
+        verb: Verb,
+        accept: &'static str,
+        path: &str,
+    ) -> Result<Response<Incoming>, Setback> {
+        let request = Request::get(format!("{}{path}", api.server()))
+            .header(header::ACCEPT, HeaderValue::from_static(accept))
+            .header(header::AUTHORIZATION, api.authorization()?)
+            .header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))
+            .body(Empty::new());
+        // The URL was parsed before.
+        let request = request.map_err(|error| Fault::new(Kind::Answer, error.to_string()))?;
+        let answer = self.http.request(request).await;
+        let answer = answer.map_err(|error| broken(api, &chain(&error)))?;
+        let status = answer.status();
+        let kind = answer.headers().get(header::CONTENT_TYPE);
+        let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        match status {
+            StatusCode::OK if is_json => Ok(answer),
+            StatusCode::OK => Err(unreadable(api, &"it is no JSON").into()),
+            StatusCode::GONE => Err(Setback::Gone),
+            _ => {
+                let asked = answer.headers().get(header::RETRY_AFTER);
+                let asked = asked.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                let body = Limited::new(answer.into_body(), LARGEST_REFUSAL).collect().await;
+                let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+                Err(Setback::Failed {
+                    fault: Fault::of_refusal(verb, status.as_u16(), &body, api.server()),
+                    asked: asked.map(Duration::from_secs),
+                })
+            }
+        }
+    }
+}
+
+/// What comes within the time for an answer.
+async fn in_time<T>(api: &Api, answer: impl Future<Output = Result<T, Setback>>) -> Result<T, Setback> {
+    let limit = api.pace().answer;
+    let answer = timeout(limit, answer).await;
+    answer.unwrap_or_else(|_elapsed| Err(broken(api, &format!("nothing within {limit:?}")).into()))
+}
+
+/// The connection failed.
+pub(super) fn broken(api: &Api, error: &str) -> Fault {
+    Fault::of_error(error, api.server(), api.authority())
+}
+
+/// The answer is none of an API server.
+pub(super) fn unreadable(api: &Api, error: &dyn std::fmt::Display) -> Fault {
+    let what = format!(
+        "the answer of {} cannot be read: {error}; see that an API server of Kubernetes runs there",
+        api.server()
+    );
+    Fault::new(Kind::Answer, what)
+}

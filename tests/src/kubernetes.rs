@@ -1,0 +1,7 @@
+//! Kubernetes as far as the exporter asks it: an API server that is stricter than a real one, and its pods.
+
+pub mod api;
+mod events;
+pub mod pods;
+mod rules;
+mod serve;
