@@ -18,8 +18,6 @@ pub mod number {
     pub const SHARED: Number = 2;
     /// Workloads beyond `limits.workloads`.
     pub const OTHER: Number = 3;
-    /// The first that is given to a workload.
-    pub const FIRST: Number = 4;
 }
 
 /// Most cgroups whose numbers are kept at a time. Memory is taken for those in use only.

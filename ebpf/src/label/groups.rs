@@ -55,6 +55,22 @@ pub(crate) fn subnet_of(address: Address) -> SubnetKey {
 /// The slot of a flow or of an event on a socket. The ports tell a role that is not known.
 #[inline(always)]
 pub(crate) fn slot_of_socket(sock: Sock, role: Role, connection: Connection) -> u32 {
+    slot_of(sock, role, connection, workloads::of_socket(sock))
+}
+
+/// The slot of an event on a request of a listener, which has no route yet.
+#[inline(always)]
+pub(crate) fn slot_of_request(request: Sock, listener: Sock) -> u32 {
+    slot_of(
+        request,
+        Role::Server,
+        devices::UNKNOWN,
+        workloads::of_full_socket(listener),
+    )
+}
+
+#[inline(always)]
+fn slot_of(sock: Sock, role: Role, connection: Connection, workload: Number) -> u32 {
     let ports = Ports {
         local: sock.local_port(),
         remote: sock.remote_port(),
@@ -62,7 +78,7 @@ pub(crate) fn slot_of_socket(sock: Sock, role: Role, connection: Connection) -> 
     let others = Others {
         role,
         connection,
-        workload: workloads::of_socket(sock),
+        workload,
     };
     slot_of_labels(sock.remote(), ports, others)
 }
@@ -215,7 +231,7 @@ fn slot_of_labels(remote: Address, ports: Ports, others: Others) -> u32 {
         connection,
         workload,
     } = others;
-    slot_of(
+    slot_of_numbers(
         b << 32 | a,
         d << 32 | c,
         remote.family as u64,
@@ -228,7 +244,7 @@ fn slot_of_labels(remote: Address, ports: Ports, others: Others) -> u32 {
 /// checks a function with global linkage once, and not again on every path that leads to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn slot_of(first: u64, second: u64, family: u64, ports: u64, others: u64) -> u32 {
+extern "C" fn slot_of_numbers(first: u64, second: u64, family: u64, ports: u64, others: u64) -> u32 {
     let address = Address {
         words: [first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32],
         family: family as u32,

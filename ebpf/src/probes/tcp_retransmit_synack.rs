@@ -4,17 +4,11 @@
 use crate::{
     flow::listeners,
     kernel::Sock,
-    label::{
-        devices,
-        groups::{self, Group},
-    },
+    label::groups::{self, Group},
     nested::programs,
 };
 use aya_ebpf::programs::BtfTracePointContext;
-use common::tcp::{
-    group::{Counter, Role},
-    state,
-};
+use common::tcp::{group::Counter, state};
 
 programs!(
     TcpRetransmitSynack,
@@ -35,7 +29,7 @@ fn on_event(context: &BtfTracePointContext) {
     {
         listeners::find_or_begin(sock, tcp);
     }
-    let slot = groups::slot_of_socket(request, Role::Server, devices::UNKNOWN);
+    let slot = groups::slot_of_request(request, sock);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::SynAckRetransmits, 1);
     }

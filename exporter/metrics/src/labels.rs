@@ -14,7 +14,7 @@ use crate::{
         ledger::{Aged, Ledger, Total},
     },
     snapshot::{DropSite, Group, Row, Snapshot},
-    workloads::Workload,
+    workloads::{Workload, numbers::Names},
 };
 use common::{
     drops::{DropCount, DropSource},
@@ -42,7 +42,7 @@ pub type LabelSet = Arc<[(&'static Label, String)]>;
 pub struct Labelling {
     config: Config,
     numbering: Numbering,
-    workloads: Arc<[Workload]>,
+    workloads: Names,
     classes: Classes,
     groups: LabelTable<LabelSet, Group>,
     drops: LabelTable<(LabelSet, DropSource), DropCount>,
@@ -75,7 +75,7 @@ impl Labelling {
         Self {
             config: config.clone(),
             numbering: numbering.clone(),
-            workloads: Arc::new([]),
+            workloads: Names::default(),
             classes: Classes::new(&config.drops.classes),
             groups: LabelTable::new(),
             drops: LabelTable::new(),
@@ -96,8 +96,8 @@ impl Labelling {
     }
 
     /// What the numbers of workloads mean from now on: more of them.
-    pub fn learn(&mut self, workloads: &Arc<[Workload]>) {
-        self.workloads = Arc::clone(workloads);
+    pub fn learn(&mut self, workloads: &Names) {
+        self.workloads = workloads.clone();
     }
 
     /// Posts what a snapshot has counted to its names.
@@ -204,7 +204,7 @@ impl KeyNames for Labelling {
     }
 
     fn workload(&self, number: Number) -> Option<&Workload> {
-        self.workloads.get(usize::from(number))
+        self.workloads.name(number)
     }
 
     fn fallback(&self) -> &Fallback {

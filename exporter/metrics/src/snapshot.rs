@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::{coverage::Coverage, workloads::Workload};
+use crate::{coverage::Coverage, workloads::numbers::Names};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     map::{
@@ -11,7 +11,7 @@ use common::{
     tcp::group::{GroupCounters, GroupKey, Samples},
     workload::Number,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// All rows of drops.
     pub drops: Vec<Row<DropOrigin, DropCount>>,
     /// Workloads by the numbers that groups and drops have.
-    pub workloads: Arc<[Workload]>,
+    pub workloads: Names,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
     /// By [`Lost`].
@@ -254,7 +254,7 @@ pub(crate) mod tests {
             at: Duration::ZERO,
             groups: Vec::new(),
             drops: Vec::new(),
-            workloads: Arc::new([]),
+            workloads: Names::default(),
             algorithms: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),

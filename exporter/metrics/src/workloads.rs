@@ -7,6 +7,7 @@
 //! Paths come from the kernel, pods from the API server or the names of folders; numbers go to the kernel's tables, names to labels.
 //! Never an id, a hash or an address in a name: what comes and goes makes no new workloads.
 
+pub mod book;
 pub mod known;
 pub mod logs;
 mod name;
@@ -87,6 +88,11 @@ impl Workload {
             kind: HOST.to_owned(),
             name: HOST.to_owned(),
         }
+    }
+
+    /// All pods, where nobody tells them apart.
+    pub fn of_all_pods() -> Self {
+        Self::outside(kinds::CGROUP, "kubepods")
     }
 
     /// What had no name when it was counted.

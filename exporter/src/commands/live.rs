@@ -10,7 +10,7 @@ use crate::{
     },
     serve::{
         collect::{CollectError, Collector, Others},
-        workloads::{self, Book},
+        workloads,
     },
 };
 use std::{io, path::Path};
@@ -71,7 +71,7 @@ pub fn start(config: &Config, btf: Option<&Path>) -> Result<(Collector, Runtime)
         .load(setup::tables(config, &numbering), Kernel::load)?;
     let mut kernel = loaded.drop_capabilities()?;
     let others = Others::default();
-    workloads::follow(&mut kernel, Book::new(), &others.workloads)?;
+    workloads::follow(&mut kernel, config, &others.workloads)?;
     let collector = Collector::new(kernel, config, numbering, others, started)?;
     Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
 }

@@ -19,7 +19,7 @@ use crate::{
         reload::{self, Reloader, Sources, Wanted},
         running::Running,
         web::{Connections, Web, served::Served},
-        workloads::{self, Book},
+        workloads,
     },
 };
 use std::{
@@ -226,7 +226,7 @@ impl Unprivileged<'_> {
             served: Arc::clone(&served),
             workloads: Arc::default(),
         };
-        workloads::follow(&mut kernel, Book::new(), &others.workloads)?;
+        workloads::follow(&mut kernel, &config, &others.workloads)?;
         let collector = Arc::new(Collector::new(kernel, &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
         let (destination, pushed_to) = watch::channel(receiver);

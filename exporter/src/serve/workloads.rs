@@ -2,30 +2,29 @@
 //! It must never hold up a scrape: what it knows is read at once, and what it does not know yet counts as unresolved.
 //! From the kernel's cgroups and the sources of names; to the kernel's table, and to whoever labels.
 
-mod numbering;
+pub mod kubernetes;
+mod sources;
 mod thread;
 
-pub use numbering::Book;
 pub use thread::follow;
 
-use common::workload::Number;
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-use tcpvitals_metrics::workloads::Workload;
+use tcpvitals_metrics::workloads::numbers::Names;
 
 /// What is known of workloads, for those who label.
 #[derive(Debug, Default)]
 pub struct Known {
-    names: Mutex<Arc<[Workload]>>,
+    names: Mutex<Names>,
     given: AtomicU64,
 }
 
 impl Known {
     /// Workloads by their numbers. A number keeps its name.
-    pub fn names(&self) -> Arc<[Workload]> {
-        Arc::clone(&self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn names(&self) -> Names {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often a cgroup was given a number so far.
@@ -34,7 +33,7 @@ impl Known {
     }
 
     /// Names come before the numbers that stand for them.
-    fn learn(&self, names: Arc<[Workload]>) {
+    fn learn(&self, names: Names) {
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
@@ -42,6 +41,3 @@ impl Known {
         self.given.fetch_add(given as u64, Ordering::Release);
     }
 }
-
-/// A cgroup and whose it is.
-type Given = (u64, Number);

@@ -13,7 +13,7 @@ use super::{NODE, Watch, fast, parameter};
 #[test]
 fn a_list_that_is_none_is_refused() -> Result<()> {
     let many = |count: usize| {
-        let pod = r#"{"metadata":{"uid":"u","name":"n","namespace":"s"}}"#;
+        let pod = r#"{"metadata":{"uid":"0c0b2a7e-4f0a-4f5e-8a56-0d6c0f7e9a11","name":"n","namespace":"s"}}"#;
         format!(
             r#"{{"metadata":{{"resourceVersion":"1"}},"items":[{}]}}"#,
             vec![pod; count].join(",")

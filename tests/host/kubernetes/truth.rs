@@ -5,12 +5,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tcpvitals::serve::workloads::kubernetes::{Kind, Pace, State, Told};
+use tcpvitals_metrics::workloads::path::PodId;
 use tcpvitals_metrics::workloads::pods::{Controller, PodMetadata};
 use tests::kubernetes::api::{Odd, Server, Verb};
 use tests::kubernetes::pods::{Pod, uid};
 use tests::machine::wait::timed;
 
 use super::{NODE, Watch, fast, parameter};
+
+const HASH: &str = "1b9a5f3c0d2e4a6b8c7d9e0f1a2b3c4d";
+
+/// The UID that belongs to a name.
+fn id(name: &str) -> PodId {
+    PodId::parse(&uid(name)).unwrap()
+}
 
 fn shop() -> Pod {
     Pod::new("web", "shop-7d4b9c6f5-x2x9z")
@@ -20,7 +28,7 @@ fn shop() -> Pod {
 
 fn of_shop() -> PodMetadata {
     PodMetadata {
-        uid: uid("shop-7d4b9c6f5-x2x9z"),
+        uid: id("shop-7d4b9c6f5-x2x9z"),
         namespace: "web".to_owned(),
         name: "shop-7d4b9c6f5-x2x9z".to_owned(),
         generate_name: None,
@@ -53,13 +61,13 @@ fn pods_are_listed_once_and_then_followed() -> Result<()> {
         panic!("not added")
     };
     assert_eq!((added.name.as_str(), &added.controller), ("plain", &None));
-    server.put(plain.clone().annotate("kubernetes.io/config.hash", "1b9a"));
+    server.put(plain.clone().annotate("kubernetes.io/config.hash", HASH));
     let Told::Modified(modified) = watch.next()? else {
         panic!("not modified")
     };
-    assert_eq!(modified.config_hash.as_deref(), Some("1b9a"));
+    assert_eq!(modified.config_hash, PodId::parse(HASH));
     server.delete(plain);
-    assert_eq!(watch.next()?, Told::Deleted { uid: uid("plain") });
+    assert_eq!(watch.next()?, Told::Deleted { uid: id("plain") });
     watch.is_quiet()?;
     let asked = server.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");

@@ -4,22 +4,11 @@
 //! come get the numbers there are; what comes later is `other`, and stays it. Numbers go to the kernel's tables, names to labels.
 
 use super::Workload;
+use common::workload::number::OTHER;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-
-/// What had no name when it was counted.
-pub const UNRESOLVED: u16 = 0;
-/// The host itself.
-pub const HOST: u16 = 1;
-/// A network namespace that several workloads use.
-pub const SHARED: u16 = 2;
-/// Workloads beyond the limit.
-pub const OTHER: u16 = 3;
-
-/// How many workloads have a number unless the configuration says so: `limits.workloads`.
-pub const DEFAULT_LIMIT: usize = 1024;
 
 /// All workloads that have a number.
 #[derive(Clone, Debug)]
@@ -33,7 +22,7 @@ pub struct Numbers {
 }
 
 /// The names at one time: shared, and never changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Names(Arc<[Arc<Workload>]>);
 
 impl Names {
@@ -119,6 +108,7 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::workload::number::{HOST, SHARED, UNRESOLVED};
     use proptest::prelude::*;
 
     fn unit(name: &str) -> Workload {

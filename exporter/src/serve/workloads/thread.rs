@@ -1,28 +1,40 @@
 //! The thread: it waits for cgroups and for news of pods, and for nothing else.
 
-use super::{Book, Given, Known};
+use super::{Known, sources::Source};
 use crate::lifecycle::{start::StartError, threads::TooFew};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use std::{collections::HashSet, io, os::fd::AsFd as _, sync::Arc, thread};
+use tcpvitals_config::Config;
 use tcpvitals_kernel::{
     Kernel,
     read::{ReadError, cgroups::Cgroups},
 };
+use tcpvitals_metrics::workloads::{
+    Rules,
+    book::{Book, Given},
+};
 
-/// Follows the cgroups that the kernel meets, where workloads are told apart. The thread ends with the process.
+/// Follows the cgroups that the kernel meets, where workloads are told apart. The threads end with the process.
 ///
 /// # Errors
-/// [`StartError`]
-pub fn follow(kernel: &mut Kernel, book: Book, known: &Arc<Known>) -> Result<(), StartError> {
+/// [`StartError`] when the source of names is not there, or no thread.
+pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Result<(), StartError> {
     let Some(cgroups) = kernel.take_cgroups()? else {
         return Ok(());
     };
+    let source = Source::start(&config.workloads)?;
+    let rules = Rules {
+        merge_templates: config.workloads.merges_templates,
+        ..Rules::default()
+    };
+    let mut book = Book::new(rules, source.has_pods(), config.limits.workloads);
     known.learn(book.names());
-    let follower = Follower {
+    let mut follower = Follower {
         cgroups,
+        source,
         book,
         known: Arc::clone(known),
     };
@@ -31,25 +43,30 @@ pub fn follow(kernel: &mut Kernel, book: Book, known: &Arc<Known>) -> Result<(),
             tracing::error!(%error, "workloads are told apart no more");
         }
     };
-    let thread = thread::Builder::new().name("tcpvitals-workloads".to_owned()).spawn(run);
+    let thread = thread::Builder::new().name("tcpvitals-owners".to_owned()).spawn(run);
     thread.map(drop).map_err(|error| TooFew::new(1, error))?;
     Ok(())
 }
 
 struct Follower {
     cgroups: Cgroups,
+    source: Source,
     book: Book,
     known: Arc<Known>,
 }
 
 impl Follower {
-    fn run(mut self) -> io::Result<()> {
+    fn run(&mut self) -> io::Result<()> {
         loop {
             self.wait()?;
             let mut given = Vec::new();
+            let mut has_met = false;
             while let Some(birth) = self.cgroups.next_birth() {
-                given.extend(self.book.meet(birth.id, birth.names()));
+                has_met = true;
+                let names: Vec<&[u8]> = birth.names().collect();
+                given.extend(self.book.meet(birth.id, &names));
             }
+            given.extend(self.source.tell(&mut self.book, has_met));
             self.give(&given).map_err(io::Error::other)?;
             if self.book.is_due_to_forget() {
                 let living: HashSet<u64> = self.cgroups.living().collect();
@@ -59,8 +76,11 @@ impl Follower {
     }
 
     fn wait(&self) -> io::Result<()> {
-        let mut sources = [PollFd::new(self.cgroups.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut sources, PollTimeout::NONE) {
+        let (news, time) = self.source.wait_for(&self.book);
+        let mut sources = vec![PollFd::new(self.cgroups.as_fd(), PollFlags::POLLIN)];
+        sources.extend(news);
+        let time = time.and_then(|time| PollTimeout::try_from(time).ok());
+        match poll(&mut sources, time.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }

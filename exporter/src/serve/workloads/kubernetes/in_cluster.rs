@@ -14,6 +14,11 @@ use std::{
 };
 use tcpvitals_config::{ConfigError, file::files};
 
+/// Whether this process has the token of a pod.
+pub fn has_token() -> bool {
+    Path::new(TOKEN).exists()
+}
+
 const HOST: &str = "KUBERNETES_SERVICE_HOST";
 const PORT: &str = "KUBERNETES_SERVICE_PORT";
 /// The variable that a pod's template sets by `fieldRef: {fieldPath: spec.nodeName}`.

@@ -5,7 +5,10 @@
 use humantime::parse_rfc3339;
 use serde::Deserialize;
 use std::time::UNIX_EPOCH;
-use tcpvitals_metrics::workloads::pods::{Controller, PodMetadata};
+use tcpvitals_metrics::workloads::{
+    path::PodId,
+    pods::{Controller, PodMetadata},
+};
 
 /// Longest name of an object (a DNS subdomain), and of a UID.
 const LONGEST_NAME: usize = 253;
@@ -43,7 +46,7 @@ pub(super) enum Event {
     Added(PodMetadata),
     Modified(PodMetadata),
     Deleted {
-        uid: String,
+        uid: PodId,
     },
     /// Nothing but the version has changed.
     Bookmark,
@@ -108,7 +111,7 @@ pub(super) fn line(bytes: &[u8]) -> Result<Line, Unreadable> {
         "BOOKMARK" => Some(Event::Bookmark),
         "ADDED" => pod(object.metadata).map(Event::Added),
         "MODIFIED" => pod(object.metadata).map(Event::Modified),
-        "DELETED" => name(object.metadata.uid).map(|uid| Event::Deleted { uid }),
+        "DELETED" => id(object.metadata.uid).map(|uid| Event::Deleted { uid }),
         _ => None,
     };
     Ok(Line::Event(event.unwrap_or(Event::Unusable), version))
@@ -205,7 +208,7 @@ fn pod(metadata: ObjectMeta) -> Option<PodMetadata> {
     let mut owners = owner_references.unwrap_or_default().into_iter();
     let controller = owners.find(|owner| owner.controller == Some(true));
     Some(PodMetadata {
-        uid: name(uid)?,
+        uid: id(uid)?,
         namespace: name(namespace)?,
         name: name(own_name)?,
         generate_name: name(generate_name),
@@ -217,9 +220,14 @@ fn pod(metadata: ObjectMeta) -> Option<PodMetadata> {
             })
         }),
         created: creation_timestamp.and_then(|time| seconds(&time)),
-        config_hash: name(hash),
+        config_hash: id(hash),
         config_source: name(source),
     })
+}
+
+/// A text that can be the UID of a pod, or the hash of its manifest.
+fn id(text: Option<String>) -> Option<PodId> {
+    PodId::parse(&name(text)?)
 }
 
 /// A text that can be the name of something.

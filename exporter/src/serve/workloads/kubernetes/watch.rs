@@ -21,7 +21,7 @@ use crate::{
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::time::Duration;
-use tcpvitals_metrics::workloads::pods::PodMetadata;
+use tcpvitals_metrics::workloads::{path::PodId, pods::PodMetadata};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Pods of a page.
@@ -45,7 +45,7 @@ pub enum Told {
     /// A pod is gone.
     Deleted {
         /// Which.
-        uid: String,
+        uid: PodId,
     },
     /// The watch itself has changed.
     State(State),

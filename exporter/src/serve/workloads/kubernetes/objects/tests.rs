@@ -31,7 +31,7 @@ fn whole() -> Value {
 
 fn of_whole() -> PodMetadata {
     PodMetadata {
-        uid: "0c0b2a7e-4f0a-4f5e-8a56-0d6c0f7e9a11".to_owned(),
+        uid: PodId::parse("0c0b2a7e-4f0a-4f5e-8a56-0d6c0f7e9a11").unwrap(),
         namespace: "web".to_owned(),
         name: "shop-7d4b9c6f5-x2x9z".to_owned(),
         generate_name: Some("shop-7d4b9c6f5-".to_owned()),
@@ -70,13 +70,15 @@ fn the_metadata_that_names_a_workload_is_read_and_nothing_else() {
 
 #[test]
 fn a_static_pod_has_the_hash_of_its_configuration() {
+    const HASH: &str = "1b9a5f3c0d2e4a6b8c7d9e0f1a2b3c4d";
     let mirror = json!({"metadata": {
-        "name": "etcd-node1", "namespace": "kube-system", "uid": "u", "resourceVersion": "1",
-        "annotations": {"kubernetes.io/config.hash": "1b9a", "kubernetes.io/config.source": "file"},
+        "name": "etcd-node1", "namespace": "kube-system", "uid": "0c0b2a7e-4f0a-4f5e-8a56-0d6c0f7e9a12", "resourceVersion": "1",
+        "annotations": {"kubernetes.io/config.hash": HASH, "kubernetes.io/config.source": "file"},
         "ownerReferences": [{"kind": "Node", "name": "node1", "controller": true}],
     }});
     let pods = page(&list(&json!([mirror]))).unwrap().pods;
-    assert_eq!(pods[0].config_hash.as_deref(), Some("1b9a"));
+    assert_eq!(pods[0].config_hash, PodId::parse(HASH));
+    assert!(pods[0].config_hash.is_some());
     assert_eq!(pods[0].config_source.as_deref(), Some("file"));
     assert_eq!(pods[0].controller.as_ref().unwrap().kind, "Node");
 }
@@ -245,7 +247,7 @@ proptest! {
         let at = at.index(input.len());
         input[at] = byte;
         if let Ok(Line::Event(Event::Added(pod), _)) = line(&input) {
-            prop_assert!(pod.uid.len() <= LONGEST_NAME && pod.uid.is_ascii());
+            prop_assert!(pod.name.len() <= LONGEST_NAME && pod.name.is_ascii());
         }
     }
 }

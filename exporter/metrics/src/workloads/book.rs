@@ -1,0 +1,251 @@
+//! The book: which cgroups there are, whose they are, and the number of each workload. Pure: cgroups and news of pods in, numbers out.
+
+use super::Workload;
+use super::{
+    Owner, Rules, Whose,
+    known::{Change, Pods},
+    numbers::{Names, Numbers},
+    path::{PodId, owner_of_names},
+    pods::PodMetadata,
+};
+use common::workload::{Number, number::UNRESOLVED};
+use std::collections::{HashMap, HashSet};
+
+/// A cgroup, by its id, and the number of its workload.
+pub type Given = (u64, Number);
+
+/// Most pods that live on the node at a time, and most of those that are remembered after they were deleted.
+const MOST_PODS: usize = 16_384;
+const MOST_DELETED: usize = 1024;
+
+/// Below so many cgroups nobody looks which of them have gone.
+const FEW: usize = 1024;
+
+/// Cgroups, pods and workloads, as they are known so far.
+#[derive(Debug)]
+pub struct Book {
+    rules: Rules,
+    /// Whether somebody tells whose a pod is. Otherwise all pods are one workload.
+    has_pods: bool,
+    numbers: Numbers,
+    pods: Pods,
+    cgroups: HashMap<u64, Known>,
+    /// Cgroups of pods that nobody has told yet.
+    waiting: HashMap<PodId, Vec<u64>>,
+    /// How many cgroups there were when it was last looked which have gone.
+    left: usize,
+}
+
+/// What is known of a cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The number of its workload.
+    pub number: Number,
+}
+
+impl Book {
+    /// An empty one, for at most `limit` workloads.
+    pub fn new(rules: Rules, has_pods: bool, limit: usize) -> Self {
+        Self {
+            rules,
+            has_pods,
+            numbers: Numbers::new(limit),
+            pods: Pods::new(MOST_PODS, MOST_DELETED),
+            cgroups: HashMap::new(),
+            waiting: HashMap::new(),
+            left: 0,
+        }
+    }
+
+    /// The names of all numbers that were given.
+    pub fn names(&mut self) -> Names {
+        self.numbers.names()
+    }
+
+    /// How many workloads have a number, how many may, and how many were refused.
+    pub fn fill(&self) -> (usize, usize, usize) {
+        let (given, limit) = self.numbers.given();
+        (given, limit, self.numbers.refused())
+    }
+
+    /// A cgroup was made or met, with these names from its own up. What is not UTF-8 is replaced. `None` for one of a pod that nobody
+    /// has told yet.
+    pub fn meet(&mut self, id: u64, names: &[&[u8]]) -> Option<Given> {
+        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let owner = owner_of_names(&names, &self.rules);
+        let number = self.number_of(&owner);
+        if let (UNRESOLVED, Whose::Pod { id: pod, .. }) = (number, &owner.whose) {
+            self.waiting.entry(*pod).or_default().push(id);
+        }
+        self.cgroups.insert(id, Known { owner, number });
+        (number != UNRESOLVED).then_some((id, number))
+    }
+
+    /// A pod was told; the cgroups that are known to be its own now.
+    pub fn put(&mut self, pod: &PodMetadata, workload: Workload) -> Vec<Given> {
+        match self.pods.put(pod, workload) {
+            Change::Workload => self.resolve(pod),
+            Change::Nothing | Change::Refused => Vec::new(),
+        }
+    }
+
+    /// A pod is gone. What is known of it stays for a while: its connections outlive it.
+    pub fn delete(&mut self, uid: &PodId) {
+        self.pods.delete(uid);
+    }
+
+    /// Of all pods only these are left.
+    pub fn keep(&mut self, uids: &HashSet<PodId>) {
+        self.pods.keep(uids);
+    }
+
+    /// What is known of a cgroup.
+    pub fn cgroup(&self, id: u64) -> Option<&Known> {
+        self.cgroups.get(&id)
+    }
+
+    /// The name of the pod whose cgroup it is, and of its namespace.
+    pub fn pod(&self, id: u64) -> Option<(&str, &str)> {
+        let Whose::Pod { id, .. } = &self.cgroups.get(&id)?.owner.whose else {
+            return None;
+        };
+        let pod = self.pods.pod(id)?;
+        Some((&pod.namespace, &pod.name))
+    }
+
+    /// Whether there are cgroups of pods that nobody has told yet.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether it is time to look which cgroups have gone: twice as many as last time.
+    pub fn is_due_to_forget(&self) -> bool {
+        self.cgroups.len() > FEW.max(2 * self.left)
+    }
+
+    /// Forgets all cgroups but these.
+    pub fn forget_all_but(&mut self, living: &HashSet<u64>) {
+        self.cgroups.retain(|id, _| living.contains(id));
+        self.waiting.retain(|_, cgroups| {
+            cgroups.retain(|id| living.contains(id));
+            !cgroups.is_empty()
+        });
+        self.left = self.cgroups.len();
+    }
+
+    fn number_of(&mut self, owner: &Owner) -> Number {
+        match self.pods.workload(owner) {
+            Some(workload) => self.numbers.number(&workload),
+            None if self.has_pods => UNRESOLVED,
+            None => self.numbers.number(&Workload::of_all_pods()),
+        }
+    }
+
+    /// Cgroups of a pod that waited for it, and those that had another workload by then.
+    fn resolve(&mut self, pod: &PodMetadata) -> Vec<Given> {
+        let ids = [Some(pod.uid), pod.config_hash];
+        let is_its_own = |known: &Known| match &known.owner.whose {
+            Whose::Pod { id, nested } => ids.contains(&Some(*id)) || nested.iter().any(|id| ids.contains(&Some(*id))),
+            Whose::Host | Whose::Workload(_) => false,
+        };
+        for id in ids.into_iter().flatten() {
+            self.waiting.remove(&id);
+        }
+        let own: Vec<(u64, Owner)> = self
+            .cgroups
+            .iter()
+            .filter(|(_, known)| is_its_own(known))
+            .map(|(id, known)| (*id, known.owner.clone()))
+            .collect();
+        let mut given = Vec::new();
+        for (id, owner) in own {
+            let number = self.number_of(&owner);
+            if let Some(known) = self.cgroups.get_mut(&id)
+                && known.number != number
+                && number != UNRESOLVED
+            {
+                known.number = number;
+                given.push((id, number));
+            }
+        }
+        given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workloads::pods::{tests::pod, workload_of};
+
+    const UID: u128 = 0x0c0b_2a7e_4f0a_4f5e_8a56_0d6c_0f7e_9a11;
+    const OF_POD: [&str; 3] = [
+        "cri-containerd-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
+        "kubepods-burstable-pod0c0b2a7e_4f0a_4f5e_8a56_0d6c0f7e9a11.slice",
+        "kubepods.slice",
+    ];
+
+    fn book(has_pods: bool) -> Book {
+        Book::new(Rules::default(), has_pods, 16)
+    }
+
+    fn meet(book: &mut Book, id: u64, names: &[&str]) -> Option<Number> {
+        let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+        book.meet(id, &names).map(|(_, number)| number)
+    }
+
+    fn name(book: &mut Book, number: Number) -> Workload {
+        book.names().name(number).unwrap().clone()
+    }
+
+    #[test]
+    fn units_have_their_number_at_once_and_share_it() {
+        let mut book = book(true);
+        let first = meet(&mut book, 7, &["sshd.service", "system.slice"]).unwrap();
+        let again = meet(&mut book, 8, &["sshd.service", "system.slice"]).unwrap();
+        assert_eq!((first, name(&mut book, first).name), (again, "sshd.service".to_owned()));
+        assert_eq!(meet(&mut book, 1, &[]), Some(common::workload::number::HOST));
+    }
+
+    #[test]
+    fn a_pod_has_its_number_when_it_is_told() {
+        let mut book = book(true);
+        assert_eq!(meet(&mut book, 7, &OF_POD), None);
+        assert_eq!(meet(&mut book, 8, &OF_POD), None);
+        let told = pod(UID, "cart-0", Some(("StatefulSet", "cart")));
+        let mut given = book.put(&told, workload_of(&told));
+        given.sort_unstable();
+        assert_eq!(given.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [7, 8]);
+        assert_eq!(name(&mut book, given[0].1), workload_of(&told));
+        // Told before its next cgroup.
+        assert_eq!(meet(&mut book, 9, &OF_POD), Some(given[0].1));
+        assert_eq!(book.put(&told, workload_of(&told)), []);
+        assert_eq!(book.pod(9), Some(("shop", "cart-0")));
+        // Deleted, but its sockets linger.
+        book.delete(&PodId::Uid(UID));
+        assert_eq!(meet(&mut book, 10, &OF_POD), Some(given[0].1));
+    }
+
+    #[test]
+    fn without_a_source_of_names_all_pods_are_one_workload() {
+        let mut book = book(false);
+        let number = meet(&mut book, 7, &OF_POD).unwrap();
+        assert_eq!(name(&mut book, number), Workload::of_all_pods());
+    }
+
+    #[test]
+    fn cgroups_that_have_gone_are_forgotten() {
+        let mut book = book(true);
+        for id in 0..2000 {
+            meet(&mut book, id, &OF_POD);
+        }
+        assert!(book.is_due_to_forget());
+        book.forget_all_but(&[5, 6].into());
+        assert!(!book.is_due_to_forget());
+        assert_eq!((book.cgroups.len(), book.waiting[&PodId::Uid(UID)].len()), (2, 2));
+        book.forget_all_but(&HashSet::new());
+        assert_eq!((book.cgroups.len(), book.waiting.len()), (0, 0));
+    }
+}
