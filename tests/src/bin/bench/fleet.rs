@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// The exporter whose metrics are replayed; without one, what was recorded last
     #[arg(long, value_name = "FILE")]
     exporter: Option<PathBuf>,
+    /// Measure nothing: write the page again from what the last run found
+    #[arg(long, conflicts_with = "exporter")]
+    report: bool,
     /// How many nodes there are, in steps
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_values_t = [25, 50, 100])]
     nodes: Vec<usize>,
@@ -91,6 +94,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--nodes: give two numbers at least, each larger than the one before"
     );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/fleet");
+    let file = folder.join("found.json");
+    if arguments.report {
+        let text = read_to_string(&file).with_context(|| format!("read {}: measure first", file.display()))?;
+        return write_to(&arguments.docs, &serde_json::from_str(&text)?);
+    }
     if let Some(exporter) = &arguments.exporter {
         record::record(exporter, &folder)?;
     }
@@ -111,18 +119,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let taken = replay(kind, &recordings[view], arguments)?;
         found.taken.extend(taken);
     }
-    save(
-        &folder.join("found.json"),
-        &(serde_json::to_string_pretty(&found)? + "\n"),
-    )?;
-    let images = arguments.docs.join("images");
+    save(&file, &(serde_json::to_string_pretty(&found)? + "\n"))?;
+    write_to(&arguments.docs, &found)
+}
+
+/// Writes the section of `fleet.md` and its picture.
+fn write_to(docs: &Path, found: &Found) -> Result<()> {
+    let images = docs.join("images");
     create_dir_all(&images)?;
-    if let Some(picture) = plot::draw(&page::picture(&found))? {
+    if let Some(picture) = plot::draw(&page::picture(found))? {
         save(&images.join("bench-fleet.svg"), &picture)?;
     }
-    let path = arguments.docs.join("fleet.md");
+    let path = docs.join("fleet.md");
     let text = read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    save(&path, &page::replaced(&text, &page::section(&found)?)?)
+    save(&path, &page::replaced(&text, &page::section(found)?)?)
 }
 
 /// One reader with one view, at each number of nodes.

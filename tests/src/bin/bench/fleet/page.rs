@@ -83,13 +83,13 @@ pub(crate) fn section(found: &Found) -> Result<String> {
             steps.join(", ")
         ),
         String::new(),
-        "| an answer | bytes | with gzip | 1 000 nodes each 15 s |".to_owned(),
+        "| an answer | bytes | with gzip | 1,000 nodes each 15 s |".to_owned(),
         "| --- | --- | --- | --- |".to_owned(),
     ];
     lines.extend(sent.iter().map(answer));
     lines.extend([
         String::new(),
-        "| reader | view | samples a scrape | series, 1 000 nodes | memory, 1 000 nodes | processors, 1 000 nodes each 5 s |".to_owned(),
+        "| reader | view | samples a scrape | series, 1,000 nodes | memory, 1,000 nodes | processors, 1,000 nodes each 5 s |".to_owned(),
         "| --- | --- | --- | --- | --- | --- |".to_owned(),
     ]);
     let mut computed = vec![
@@ -141,27 +141,26 @@ fn answer(sent: &Sent) -> String {
     )
 }
 
-/// A figure with the prefix of its size.
-fn scaled(figure: f64, steps: &[(f64, &str)]) -> String {
-    let step = steps.iter().find(|(size, _)| figure.abs() >= *size);
-    let (size, unit) = step.copied().unwrap_or((1.0, steps.last().map_or("", |step| step.1)));
-    format!("{} {unit}", crate::report::number(figure / size))
-        .trim_end()
-        .to_owned()
-}
-
+/// With the prefix of its size.
 fn bytes(figure: f64) -> String {
-    scaled(
-        figure,
-        &[(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")],
-    )
+    let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let step = steps.into_iter().find(|(size, _)| figure.abs() >= *size);
+    let (size, unit) = step.unwrap_or((1.0, "B"));
+    format!("{} {unit}", crate::report::number(figure / size))
 }
 
+/// To three digits, in groups of three.
 fn count(figure: f64) -> String {
-    scaled(
-        figure,
-        &[(1e9, "billion"), (1e6, "million"), (1e3, "thousand"), (1.0, "")],
-    )
+    let unit = 10_f64.powf((figure.abs().max(1.0).log10().floor() - 2.0).max(0.0));
+    let digits = format!("{:.0}", (figure / unit).round() * unit);
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// Memory over nodes, a line for each run.
@@ -222,9 +221,9 @@ mod tests {
         let text = section(&found()).unwrap();
         for line in [
             "| fleet view, text | 20.0 kB | 1.50 kB | 100 kB/s |",
-            "| Prometheus | fleet view, text | 150 | 150 thousand | 1.00 GB | 10.00 |",
-            "| Prometheus | fleet view, text | 10.0 thousand | 100 thousand | 1.50 million | 10.0 GB |",
-            "| Prometheus | fleet view, text | 100 thousand | 1.00 million | 15.0 million | 100 GB |",
+            "| Prometheus | fleet view, text | 150 | 150,000 | 1.00 GB | 10.00 |",
+            "| Prometheus | fleet view, text | 10,000 | 100,000 | 1,500,000 | 10.0 GB |",
+            "| Prometheus | fleet view, text | 100,000 | 1,000,000 | 15,000,000 | 100 GB |",
         ] {
             assert!(text.contains(line), "no {line} in\n{text}");
         }
@@ -233,6 +232,13 @@ mod tests {
             ..found()
         };
         assert!(section(&one).is_err());
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        let shown = [0.0, 7.4, 1886.0, 12_345.0, 99_999.0, 1_886_400.0].map(count);
+        assert_eq!(shown, ["0", "7", "1,890", "12,300", "100,000", "1,890,000"]);
+        assert_eq!([950.0, 1500.0, 2.5e9].map(bytes), ["950 B", "1.50 kB", "2.50 GB"]);
     }
 
     #[test]
