@@ -18,7 +18,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -114,6 +114,11 @@ bench: setup-test build ## measure what the exporter costs, as root, into target
 	-@tests/setup.sh bench
 	cargo build --release --package tests --bin bench
 	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(ITEM)
+
+# Nodes are one listener that replays what an exporter showed; without `--exporter` what was recorded last.
+bench-fleet: setup-test setup-e2e build ## measure what many nodes cost their readers, as root, into docs/fleet.md; NODES=25,50,100
+	cargo build --package tests --bin bench
+	$(SUDO) target/debug/bench fleet --exporter $(BIN) $(if $(NODES),--nodes $(NODES))
 
 bench-report: ## write docs/benchmarks.md and its pictures from target/bench
 	cargo build --release --package tests --bin bench

@@ -78,11 +78,13 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
         receiver.url()
     );
     let exporter = start(traffic.config() + &push)?;
+    // The one subnet is a zone, that of the exporter.
+    let zone = traffic.subnet()?;
     let jobs = KINDS.map(|(kind, protocols)| {
         Job::new(&format!("tcpvitals-{kind}"), exporter.address())
             .with(protocols)
             .with(&format!(
-                "relabel_configs: [{{target_label: cluster, replacement: {kind}}}]"
+                "relabel_configs: [{{target_label: cluster, replacement: {kind}}}, {{target_label: zone, replacement: {zone}}}]"
             ))
     });
     let texts = rule_files()?

@@ -44,6 +44,12 @@ fn a_changed_rule_fails_its_tests() -> Result<()> {
         ("tcp", "round-trips", "count_rate5m > 1\n", "count_rate5m > 0\n"),
         ("tcp", "connections", "cancelled|other", "cancelled|unanswered"),
         ("tcp", "connections", "role!=\"server\"", "role!=\"client\""),
+        ("slo", "slo", "bad_ratio_rate5m > 14.4", "bad_ratio_rate5m > -1"),
+        ("slo", "slo", "bad_ratio_rate30m > 6", "bad_ratio_rate30m > -1"),
+        ("slo", "slo", "[1h]) > 0.1\n", "[1h]) > 0\n"),
+        ("slo", "slo", "offset 30m", "offset 1m"),
+        ("slo", "slo", "offset 6h", "offset 1m"),
+        ("slo", "slo", "fraction(0, 0.5", "fraction(0, 1"),
         ("drops", "drops", "capacity_rate5m > 1", "capacity_rate5m > 0.1"),
         ("exporter", "exporter", "|this kernel has no .*", ""),
         (

@@ -14,7 +14,7 @@ use tests::readers::prometheus::Prometheus;
 use tests::readers::rules::rules;
 
 /// Labels that a scrape adds.
-const OF_TARGETS: [&str; 3] = ["cluster", "instance", "job"];
+const OF_TARGETS: [&str; 4] = ["cluster", "instance", "job", "zone"];
 
 /// What is wrong with a query that Prometheus has taken apart: names that nothing has.
 #[derive(Debug, Default)]

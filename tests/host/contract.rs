@@ -161,6 +161,8 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_groups", Gauge, Exporter, &[], &[]),
     ("tcpvitals_groups_capacity", Gauge, Exporter, &[], &[]),
     ("tcpvitals_series", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_subnets_files", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_subnets_files_prefixes", Gauge, Exporter, &[], &[]),
     ("tcpvitals_collections_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_collect_duration_seconds", Gauge, Exporter, &[], &[]),
     (

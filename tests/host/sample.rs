@@ -12,7 +12,7 @@ use common::net::address::SubnetKey;
 use common::net::connection::ConnectionType;
 use common::tcp::group::{GroupKey, Role};
 use tcpvitals::lifecycle::setup;
-use tcpvitals_config::{ClassicBuckets, Config, Histograms};
+use tcpvitals_config::{ClassicBuckets, Config, Histograms, NetworksOfFiles};
 use tcpvitals_kernel::load::kfuncs::Casts;
 use tcpvitals_kernel::plan;
 use tcpvitals_kernel::plan::plan;
@@ -141,6 +141,10 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
             successful: true,
             succeeded: Duration::from_millis(1_700_000_001_250),
         },
+        networks_of_files: Some(NetworksOfFiles {
+            files: 3,
+            networks: 70_000,
+        }),
         pushes: Some(Pushes {
             counts: [21, 22, 23, 24, 25, 26, 27],
             last_taken: Some(1_700_000_100.25),

@@ -34,7 +34,11 @@ pub use crate::{
         limits::{Collect, Limits},
         otlp::{Headers, Otlp, OtlpSettings, Target, Tls},
         protocols::AppProtocols,
-        subnets::{Fallback, Subnets, files::SubnetFiles, network},
+        subnets::{
+            Fallback, Subnets,
+            files::{NetworksOfFiles, SubnetFiles},
+            network,
+        },
         views::{ClassicBuckets, Histograms, MetricFilter, View},
         workloads::Workloads,
     },
@@ -63,6 +67,8 @@ pub struct Config {
     pub subnets: Subnets,
     /// Where more of them come from.
     pub subnets_files: SubnetFiles,
+    /// What came from there; none without such files, and before they were read.
+    pub networks_of_files: Option<NetworksOfFiles>,
     /// Names of server ports.
     pub app_protocols: AppProtocols,
     /// Connection types by device name; the first match wins, without a match the device decides.
@@ -91,6 +97,7 @@ impl Config {
         Self {
             subnets: Subnets::built_in(),
             subnets_files: SubnetFiles::default(),
+            networks_of_files: None,
             app_protocols: AppProtocols::built_in(),
             connection_types: Vec::new(),
             tcp: Tcp::default(),
@@ -146,7 +153,11 @@ impl Config {
     /// [`ConfigError`] as a sentence with place and remedy.
     pub fn with_networks_of_files(mut self) -> Result<Self, ConfigError> {
         let files = self.subnets_files.expand()?;
-        sections::subnets::files::join(&mut self.subnets, &files, self.limits.subnets)?;
+        let networks = sections::subnets::files::join(&mut self.subnets, &files, self.limits.subnets)?;
+        self.networks_of_files = (self.subnets_files != SubnetFiles::default()).then_some(NetworksOfFiles {
+            files: files.len(),
+            networks,
+        });
         Ok(self)
     }
 
@@ -226,6 +237,7 @@ impl TryFrom<RawConfig> for Config {
         Ok(Self {
             subnets: Subnets::parse(subnets.as_deref(), subnets_fallback.as_ref())?,
             subnets_files: SubnetFiles::parse(&subnets_files.unwrap_or_default())?,
+            networks_of_files: None,
             app_protocols: AppProtocols::parse(&app_protocols.unwrap_or_default())?,
             connection_types: sections::connection_types::parse(&connection_types.unwrap_or_default())?,
             tcp,

@@ -12,6 +12,7 @@ use common::{
     workload::Number,
 };
 use std::{collections::BTreeMap, time::Duration};
+use tcpvitals_config::NetworksOfFiles;
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -97,6 +98,8 @@ pub struct DropSite {
 pub struct Exporter {
     /// How the last reload of the configuration went.
     pub last_reload: LastReload,
+    /// What came from files of networks; none without any.
+    pub networks_of_files: Option<NetworksOfFiles>,
     /// How many there have been, this one included.
     pub collections: u64,
     /// How long the collection took.

@@ -315,6 +315,7 @@ impl KernelState {
         let drops = self.name_drops(drops)?;
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
+        exporter.networks_of_files = self.config.networks_of_files;
         exporter.started = self.start(exporter.started);
         exporter.collections = self.epoch;
         exporter.collect_duration = began.elapsed();

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::exporter::start;
+use tests::exporter::Launch;
 use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::readers::dashboards::{Query, dashboards, expand};
@@ -82,7 +82,10 @@ fn every_query_returns_data_that_was_pushed() -> Result<()> {
         "otlp: {{endpoint: \"{}\", protocol: http/protobuf, interval: 1s, names: prometheus, histograms: explicit}}\n",
         victoria.endpoint()
     );
-    let _exporter = start(traffic.config() + &push)?;
+    let zone = format!("zone={}", traffic.subnet()?);
+    let _exporter = Launch::new(traffic.config() + &push)
+        .variables(&[("OTEL_RESOURCE_ATTRIBUTES", &zone)])
+        .start()?;
     let prometheus = Prometheus::with_rules(&[victoria.federation()], &[], &texts)?;
     traffic.during(|| {
         sleep(HEAD_START);

@@ -53,6 +53,11 @@ impl Traffic {
         self.pair.config()
     }
 
+    /// The name of its subnet.
+    pub(super) fn subnet(&self) -> Result<String> {
+        Ok(self.pair.subnet()?.name())
+    }
+
     /// Does `work` while the traffic goes on.
     pub(super) fn during<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let over = AtomicBool::new(false);

@@ -46,6 +46,11 @@ impl Program {
         Ok(Self { name, child, folder })
     }
 
+    /// Number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `attempt` gives a value; gives up at once if the program has ended.
     pub fn until<T>(&mut self, what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         let Self { name, child, .. } = self;

@@ -11,6 +11,7 @@ mod contestants;
 mod context;
 mod crowd;
 mod figures;
+mod fleet;
 mod items;
 mod machine;
 mod pairs;
@@ -47,6 +48,8 @@ enum Arguments {
         #[arg(long, value_name = "FOLDER", default_value = "docs")]
         docs: PathBuf,
     },
+    /// Measure what many nodes cost where their metrics are kept
+    Fleet(fleet::Arguments),
     /// List the items
     List,
 }
@@ -73,6 +76,10 @@ fn main() -> Result<ExitCode> {
         Arguments::Run(arguments) => run(arguments),
         Arguments::Report { docs } => {
             report::write_to(&docs, &results())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Arguments::Fleet(arguments) => {
+            fleet::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
         Arguments::List => {

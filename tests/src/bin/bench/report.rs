@@ -2,13 +2,14 @@
 
 pub(crate) mod model;
 mod page;
-mod plot;
+pub(crate) mod plot;
 
 use std::fs::{create_dir_all, read_to_string, write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use model::Item;
+pub(crate) use page::number;
 
 use crate::items::ITEMS;
 

@@ -19,6 +19,15 @@ use std::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubnetFiles(Vec<Pattern>);
 
+/// What was read of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworksOfFiles {
+    /// How many files there were.
+    pub files: usize,
+    /// Networks that they name.
+    pub networks: usize,
+}
+
 /// Files in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
@@ -118,8 +127,8 @@ impl SubnetFiles {
     }
 }
 
-/// Adds the networks of files, one after the other, to those of a configuration; `most` in all.
-pub(crate) fn join(subnets: &mut Subnets, files: &[PathBuf], most: usize) -> Result<(), ConfigError> {
+/// Adds the networks of files, one after the other, to those of a configuration; `most` in all. Gives how many came from files.
+pub(crate) fn join(subnets: &mut Subnets, files: &[PathBuf], most: usize) -> Result<usize, ConfigError> {
     // A file that names a network that is built in means it.
     let is_built_in = subnets.networks == Subnets::built_in().networks;
     let built_in = if is_built_in { subnets.networks.len() } else { 0 };
@@ -145,7 +154,7 @@ pub(crate) fn join(subnets: &mut Subnets, files: &[PathBuf], most: usize) -> Res
         index += 1;
         index > built_in || !places.contains_key(network)
     });
-    Ok(())
+    Ok(places.len())
 }
 
 /// The networks of a configuration while those of files come to them.
@@ -292,7 +301,7 @@ impl Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Config;
+    use crate::{Config, NetworksOfFiles};
     use std::fs::write;
     use tempfile::TempDir;
 
@@ -344,6 +353,24 @@ mod tests {
                 ("10.3.0.0/16", "c"),
             ]))
         );
+    }
+
+    #[test]
+    fn what_was_read_of_files_is_counted() {
+        let counted = |config: &str| {
+            let folder = folder(
+                config,
+                &[("a.csv", "10.1.0.0/16,a\n10.2.0.0/16,a\n"), ("b.csv", "fd00::/16,b\n")],
+            );
+            let config = Config::read(&folder.path().join("config.yaml"), |_| Ok(())).unwrap();
+            assert_eq!(config.networks_of_files, None);
+            config.with_networks_of_files().unwrap().networks_of_files
+        };
+        let read = |files, networks| Some(NetworksOfFiles { files, networks });
+        assert_eq!(counted("subnets_files: ['*.csv']\n"), read(2, 3));
+        assert_eq!(counted("subnets_files: [b.csv]\n"), read(1, 1));
+        assert_eq!(counted("subnets_files: ['none-*.csv']\n"), read(0, 0));
+        assert_eq!(counted("subnets: [{name: c, cidrs: [10.3.0.0/16]}]\n"), None);
     }
 
     #[test]

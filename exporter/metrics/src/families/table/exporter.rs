@@ -155,6 +155,25 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Exporter(|exporter| Some(exporter.last_reload.succeeded.as_secs_f64())),
     ),
     metric(
+        "subnets_files",
+        Counted("{file}"),
+        G,
+        "Files of networks that the configuration in force has read (subnets_files); each reload reads them anew, and \
+         config_last_reload_successful says how it went",
+        "subnets_files",
+        Accessor::Exporter(|exporter| exporter.networks_of_files.map(|read| read.files as f64)),
+    )
+    .adding_up(),
+    metric(
+        "subnets_files_prefixes",
+        Counted("{prefix}"),
+        G,
+        "Networks that these files name, each once",
+        "subnets_files",
+        Accessor::Exporter(|exporter| exporter.networks_of_files.map(|read| read.networks as f64)),
+    )
+    .adding_up(),
+    metric(
         "otlp_exports",
         Counted("{request}"),
         C,
