@@ -243,7 +243,15 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
 fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
     assert_eq!(
         TcpLabel::ALL.map(TcpLabel::as_str),
-        ["subnet", "connection_type", "app_protocol", "role"]
+        [
+            "subnet",
+            "connection_type",
+            "app_protocol",
+            "role",
+            "workload",
+            "workload_kind",
+            "workload_namespace"
+        ]
     );
     assert_eq!(
         DropLabel::ALL.map(DropLabel::as_str),
@@ -254,9 +262,13 @@ fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
             "protocol",
             "direction",
             "subnet",
-            "connection_type"
+            "connection_type",
+            "workload",
+            "workload_namespace"
         ]
     );
+    // Those of workloads only on demand.
+    assert_eq!((TcpLabel::defaults().count(), DropLabel::defaults().count()), (4, 7));
 }
 
 /// The values of the first label of its own that a metric lists.

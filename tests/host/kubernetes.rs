@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tcpvitals::serve::workloads::kubernetes::{Api, Kind, Pace, State, Told, watch};
+use tcpvitals_metrics::workloads::path::PodId;
 use tcpvitals_metrics::workloads::pods::PodMetadata;
 use tempfile::{TempDir, tempdir};
 use tests::kubernetes::api::Server;
@@ -26,7 +27,7 @@ const NODE: &str = "node-1.example";
 struct Watch {
     told: Receiver<Told>,
     /// The pods by what was told so far.
-    pods: BTreeMap<String, PodMetadata>,
+    pods: BTreeMap<PodId, PodMetadata>,
     /// How often all pods were listed.
     lists: usize,
     folder: TempDir,
@@ -88,13 +89,13 @@ impl Watch {
     }
 
     fn note(&mut self, told: &Told) {
-        let mut insert = |pod: &PodMetadata| drop(self.pods.insert(pod.uid.clone(), pod.clone()));
+        let mut insert = |pod: &PodMetadata| drop(self.pods.insert(pod.uid, pod.clone()));
         match told {
             Told::Listed(pods) => {
                 self.pods.clear();
                 self.lists += 1;
                 for pod in pods {
-                    self.pods.insert(pod.uid.clone(), pod.clone());
+                    self.pods.insert(pod.uid, pod.clone());
                 }
             }
             Told::Added(pod) | Told::Modified(pod) => insert(pod),
@@ -125,7 +126,7 @@ impl Watch {
 
     /// Waits until these pods, by name, are there.
     fn knows(&mut self, names: &[&str]) -> Result<()> {
-        let is_so = |pods: &BTreeMap<String, PodMetadata>| {
+        let is_so = |pods: &BTreeMap<PodId, PodMetadata>| {
             let mut own: Vec<&str> = pods.values().map(|pod| pod.name.as_str()).collect();
             own.sort_unstable();
             own == names
@@ -136,11 +137,7 @@ impl Watch {
         self.until(&format!("to know {names:?}"), |_, pods| is_so(pods))
     }
 
-    fn until(
-        &mut self,
-        what: &str,
-        mut is_so: impl FnMut(&Told, &BTreeMap<String, PodMetadata>) -> bool,
-    ) -> Result<()> {
+    fn until(&mut self, what: &str, mut is_so: impl FnMut(&Told, &BTreeMap<PodId, PodMetadata>) -> bool) -> Result<()> {
         let deadline = Deadline::after(patience());
         let mut all = Vec::new();
         loop {

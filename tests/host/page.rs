@@ -58,6 +58,7 @@ fn no_text_becomes_markup() -> Result<()> {
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
         connection: Some(ConnectionType::Wired),
+        workload: None,
         marks: 0,
     };
     let total = DropCount { packets: 7, bytes: 70 };
@@ -153,6 +154,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             protocol: 0,
             connection: ConnectionType::Wired as u8,
             role: Role::Client as u8,
+            ..GroupKey::default()
         };
         snapshot.groups.push(Row {
             id: u64::from(number) + 1,
@@ -167,6 +169,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: Some(ConnectionType::Wired),
+            workload: None,
             marks: 0,
         };
         snapshot.drops.push(Row {

@@ -69,6 +69,7 @@ fn group_key() -> impl Strategy<Value = Option<GroupKey>> {
         protocol,
         connection,
         role,
+        ..GroupKey::default()
     });
     prop_oneof![1 => Just(None), 9 => key.prop_map(Some)]
 }
@@ -89,6 +90,7 @@ fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
         protocol,
         direction,
         connection,
+        workload: None,
         marks: 0,
     });
     prop_oneof![1 => Just(None), 9 => site.prop_map(Some)]

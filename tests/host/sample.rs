@@ -23,6 +23,7 @@ use tcpvitals_metrics::families::{Kind, METRICS};
 use tcpvitals_metrics::snapshot::{
     CpuTime, DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot,
 };
+use tcpvitals_metrics::workloads::numbers::Names;
 
 /// A subnet with everything in its name that a text format has to escape.
 pub(crate) const QUOTED: &str = "lab \"B\" \\ east";
@@ -81,6 +82,7 @@ pub(crate) fn empty(coverage: Coverage) -> Snapshot {
         groups: Vec::new(),
         drops: Vec::new(),
         algorithms: [].into(),
+        workloads: Names::default(),
         lost: [0; Lost::COUNT],
         misses: [].into(),
         coverage,
@@ -107,12 +109,14 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         protocol: protocol("https")?,
         connection: ConnectionType::Wired as u8,
         role: Role::Client as u8,
+        ..GroupKey::default()
     };
     let quoted = GroupKey {
         subnet: subnet(QUOTED)?,
         protocol: protocol("orders")?,
         connection: ConnectionType::Wifi as u8,
         role: Role::Server as u8,
+        ..GroupKey::default()
     };
     let mut snapshot = empty(coverage(config, lacking)?);
     snapshot.groups = vec![
@@ -122,7 +126,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     ];
     snapshot.drops = drops(subnet("office")?);
     snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
-    snapshot.lost = [1, 2, 3, 4];
+    snapshot.lost = [1, 2, 3, 4, 5, 6];
     let missed = |skipped, taken_over| Misses { skipped, taken_over };
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
     snapshot.exporter = Exporter {
@@ -216,6 +220,7 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
             protocol: Some(protocol),
             direction,
             connection: Some(connection),
+            workload: None,
             marks: 0,
         };
         (DropSource::Software, Some(site))

@@ -108,6 +108,16 @@ fn a_flow_without_storage_is_counted_as_untracked() -> Result<()> {
     let pair = Pair::new()?;
     let subnet = pair.subnet()?.name();
     let exporter = start(pair.config())?;
+    let in_table = [("program", "fold_flows"), ("hook", "bpf_map")];
+    if exporter
+        .scrape()?
+        .matching("tcpvitals_program_attached", &in_table)
+        .next()
+        .is_some()
+    {
+        skip("this kernel does not let storage be walked, so that flows are kept in a table");
+        return Ok(());
+    }
     // Storage is charged to the socket's option memory, of which there is none now.
     let setting = "net.core.optmem_max=1";
     if !pair.client.has(setting)? {

@@ -26,7 +26,11 @@ use common::{
     workload::Number,
 };
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
-use tcpvitals_config::{Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Label, numbering::Numbering};
+use tcpvitals_config::{
+    Config, DropLabel, Fallback, Labels, TcpLabel, View,
+    label::{Label, Row as LabelRow},
+    numbering::Numbering,
+};
 
 /// The value of every label of a row that could not be told apart.
 pub const OTHER: &str = "other";
@@ -166,7 +170,13 @@ impl Labelling {
             let named = key.map(|key| self.value(label, key));
             (label.label(), named.unwrap_or_else(|| OTHER.to_owned()))
         };
-        TcpLabel::ALL.map(value).into()
+        let labels = TcpLabel::ALL.into_iter();
+        labels.filter(|label| self.tells(label.row())).map(value).collect()
+    }
+
+    /// Whether a label says something: those of workloads do not where nobody tells them apart.
+    fn tells(&self, label: &LabelRow) -> bool {
+        label.is_default || self.config.workloads.are_told_apart()
     }
 
     /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
@@ -190,7 +200,8 @@ impl Labelling {
             })
         };
         let value = |label: DropLabel| (label.label(), value(label).unwrap_or_else(|| OTHER.to_owned()));
-        DropLabel::ALL.map(value).into()
+        let labels = DropLabel::ALL.into_iter();
+        labels.filter(|label| self.tells(label.row())).map(value).collect()
     }
 }
 
@@ -391,6 +402,7 @@ mod tests {
             protocol: 0,
             connection: ConnectionType::Wired as u8,
             role: role as u8,
+            ..GroupKey::default()
         }
     }
 
@@ -476,6 +488,7 @@ mod tests {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: None,
+            workload: None,
             marks: 0,
         };
         let count = DropCount { packets: 1, bytes: 100 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::net::connection::{ConnectionType, NamePattern};
 
 use super::config;
-use crate::{Class, Config, Detail, DropLabel, Fallback, SAMPLE, TcpLabel};
+use crate::{Class, Config, Detail, DropLabel, Fallback, SAMPLE, TcpLabel, WorkloadSource};
 
 #[test]
 fn a_file_that_says_nothing_is_the_built_in_configuration() {
@@ -57,12 +57,14 @@ fn the_built_in_configuration_is_as_documented() {
     assert_eq!(config.connection_types, []);
     assert_eq!(config.tcp.detail, Detail::Full);
     assert!(config.drops.enabled && config.drops.ignore.is_empty() && config.drops.classes.is_empty());
-    assert_eq!(config.shown.labels.tcp, TcpLabel::ALL.into());
-    assert_eq!(config.shown.labels.drops, DropLabel::ALL.into());
+    assert_eq!(config.shown.labels.tcp, TcpLabel::defaults().collect());
+    assert_eq!(config.shown.labels.drops, DropLabel::defaults().collect());
     assert_eq!(config.limits.memory, 32 * 1024 * 1024);
     assert_eq!(config.limits.series, 10_000);
     assert_eq!(config.limits.connections_per_peer, 16);
     assert_eq!(config.limits.subnets, 100_000);
+    assert_eq!(config.limits.workloads, 1024);
+    assert_eq!(config.workloads.source, WorkloadSource::None);
     assert_eq!(config.collect.max_age, Duration::from_secs(1));
 }
 
@@ -73,7 +75,7 @@ fn the_sample_means_the_built_in_configuration_and_its_examples_change_it() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("# example: "))
         .collect();
-    assert_eq!(examples.len(), 32);
+    assert_eq!(examples.len(), 37);
     for example in examples {
         assert_ne!(config(example), Config::built_in(), "{example}");
     }

@@ -172,17 +172,17 @@ fn choices_and_patterns_say_what_is_allowed() {
     check(
         "labels:\n  tcp: [subnet, host]",
         "t.yaml:2: labels.tcp[1]: \"host\" is not a label of the TCP metrics; use one of subnet, connection_type, \
-         app_protocol, role",
+         app_protocol, role, workload, workload_kind, workload_namespace",
     );
     check(
         "labels:\n  drops: [role]",
         "t.yaml:2: labels.drops[0]: \"role\" is not a label of the drop metrics; use one of location, reason, class, \
-         protocol, direction, subnet, connection_type",
+         protocol, direction, subnet, connection_type, workload, workload_namespace",
     );
     check(
         "labels:\n  tcp:\n  - role\n  - role\n",
         "t.yaml:4: labels.tcp[1]: the label \"role\" is listed twice; list each of subnet, connection_type, \
-         app_protocol, role at most once",
+         app_protocol, role, workload, workload_kind, workload_namespace at most once",
     );
 }
 
@@ -208,6 +208,30 @@ fn something_is_left_to_measure() {
         "drops: {enabled: false}\ntcp: {detail: off}",
         "t.yaml:2: tcp.detail: nothing is left to measure, as drops.enabled is false too; switch one of them on",
     );
+}
+
+#[test]
+fn workloads_have_a_source_and_their_folder_a_whole_path() {
+    const NO_SOURCE: &str = "t.yaml: workloads.source: is none, but a list of labels has one of workloads; set it to auto, or take the label out";
+    for (yaml, fault) in [
+        ("labels: {tcp: [workload]}", NO_SOURCE),
+        ("labels: {drops: [workload_namespace]}", NO_SOURCE),
+        ("views: [{name: a, labels: {tcp: [workload_kind]}}]", NO_SOURCE),
+        (
+            "workloads: {source: docker}",
+            "t.yaml:1: workloads.source: \"docker\" is not a source of names; use one of none, auto, cgroup, pod-logs, kubernetes",
+        ),
+        (
+            "workloads: {pod_logs: var/log}",
+            "t.yaml:1: workloads.pod_logs: \"var/log\" is not a path from the root; write one that begins with /",
+        ),
+        (
+            "limits: {workloads: 60001}",
+            "t.yaml:1: limits.workloads: \"60001\" is out of range; allowed are 1 to 60000",
+        ),
+    ] {
+        check(yaml, fault);
+    }
 }
 
 #[test]
@@ -242,7 +266,7 @@ fn views_have_names_and_paths_of_their_own() {
         (
             "views: [{name: a, labels: {tcp: [x]}}]",
             "views[0].labels.tcp[0]: \"x\" is not a label of the TCP metrics; use one of subnet, connection_type, \
-             app_protocol, role",
+             app_protocol, role, workload, workload_kind, workload_namespace",
         ),
         (
             "otlp: {view: fleet}",

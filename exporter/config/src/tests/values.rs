@@ -141,11 +141,14 @@ fn detail_switches_and_labels_are_words() {
     check("labels: {drops: []}", |config| config.shown.labels.drops.len(), 0);
     check("labels: {drops: []}", |config| config.shown.labels.tcp.len(), 4);
     for label in TcpLabel::ALL {
-        let yaml = format!("labels: {{tcp: [{}]}}", label.as_str());
+        let yaml = format!("{{workloads: {{source: auto}}, labels: {{tcp: [{}]}}}}", label.as_str());
         check(&yaml, |config| config.shown.labels.tcp.clone(), [label].into());
     }
     for label in DropLabel::ALL {
-        let yaml = format!("labels: {{drops: [{}]}}", label.as_str());
+        let yaml = format!(
+            "{{workloads: {{source: auto}}, labels: {{drops: [{}]}}}}",
+            label.as_str()
+        );
         check(&yaml, |config| config.shown.labels.drops.clone(), [label].into());
     }
     for class in Class::ALL {

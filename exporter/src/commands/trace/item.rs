@@ -151,7 +151,7 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
         ("state", state::name(record.state.into()).to_owned()),
     ];
     // The role has its place before the others.
-    let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
+    let others = TcpLabel::defaults().filter(|label| *label != TcpLabel::Role);
     let labels = [TcpLabel::Role].into_iter().chain(others);
     own.into_iter()
         .chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))

@@ -13,10 +13,7 @@ use crate::{
     },
     snapshot::{Push, Refusal},
 };
-use common::{
-    kernel::programs::{CGROUP_MADE, STATE},
-    map::lost::Lost,
-};
+use common::{kernel::programs::STATE, map::lost::Lost};
 use tcpvitals_config::label::Label;
 
 const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
@@ -64,8 +61,7 @@ pub(super) const METRICS: &[Metric] = &[
          unresolved until they are met again",
         "the maps CGROUPS and CGROUP_BIRTHS",
         Accessor::Lost(&[(&[], Lost::CgroupsUntracked)]),
-    )
-    .needs(&[CGROUP_MADE], &[]),
+    ),
     metric(
         "workloads_unresolved",
         Counted("{event}"),
@@ -73,8 +69,7 @@ pub(super) const METRICS: &[Metric] = &[
         "Times that a connection, an event or a drop was counted for a cgroup before its workload was known",
         "the map CGROUPS",
         Accessor::Lost(&[(&[], Lost::Unresolved)]),
-    )
-    .needs(&[CGROUP_MADE], &[]),
+    ),
     metric(
         "group_overflow",
         Counted("{event}"),

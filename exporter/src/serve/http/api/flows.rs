@@ -5,7 +5,7 @@ use super::{
     rows::Page,
 };
 use serde_json::Value;
-use tcpvitals_config::TcpLabel;
+use tcpvitals_config::{Glob, TcpLabel};
 use tcpvitals_metrics::rows::flows::{self, LiveFlow, SortKey};
 
 pub fn parameters() -> Vec<&'static str> {
@@ -20,6 +20,7 @@ const USUAL: &str = "transmitted_data_bytes";
 #[derive(Debug)]
 pub struct Wanted {
     values: Vec<(TcpLabel, String)>,
+    patterns: Vec<(TcpLabel, Glob)>,
     key: SortKey,
     reversed: bool,
     limit: usize,
@@ -32,10 +33,12 @@ impl Wanted {
     /// [`WrongParameter`].
     pub fn parse(text: &str) -> Result<Self, WrongParameter> {
         let query = Query::parse(text, &parameters())?;
-        let mut values = Vec::new();
+        let (mut values, mut patterns) = (Vec::new(), Vec::new());
         for label in TcpLabel::ALL {
-            if let Some(Asked::Value(value)) = query.label(label.row(), &[])? {
-                values.push((label, value));
+            match query.label(label.row(), &[])? {
+                Some(Asked::Value(value)) => values.push((label, value)),
+                Some(Asked::Pattern(glob)) => patterns.push((label, glob)),
+                None => {}
             }
         }
         let keys = SortKey::all();
@@ -43,6 +46,7 @@ impl Wanted {
         let key = query.choice("sort", &keys)?.or_else(usual).unwrap_or(SortKey::Remote);
         Ok(Self {
             values,
+            patterns,
             key,
             reversed: query.reversed(key.falls())?,
             limit: query.limit()?,
@@ -62,7 +66,13 @@ impl Wanted {
     }
 
     fn page<'flow>(&self, flows: &'flow [LiveFlow]) -> Page<&'flow LiveFlow> {
-        let matches = |flow: &&LiveFlow| self.values.iter().all(|(label, value)| flow.label(*label) == value);
+        let matches = |flow: &&LiveFlow| {
+            self.values.iter().all(|(label, value)| flow.label(*label) == value)
+                && self
+                    .patterns
+                    .iter()
+                    .all(|(label, glob)| glob.matches(flow.label(*label)))
+        };
         let mut wanted: Vec<&LiveFlow> = flows.iter().filter(matches).collect();
         flows::sort(&mut wanted, self.key, self.reversed);
         Page::cut(wanted, self.limit)
