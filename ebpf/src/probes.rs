@@ -1,7 +1,8 @@
 //! One file per hook, named like the hook. A probe reads, calls and stores; it decides nothing that `common` could.
 
 mod bpf_sk_storage_map;
-mod cgroup;
+mod cgroup_mkdir;
+mod cgroup_release;
 mod devlink_trap_report;
 mod inet_sock_set_state;
 mod iter_bpf_map;

@@ -7,6 +7,7 @@ mod renders;
 mod resources;
 mod upgrade;
 mod values;
+mod workloads;
 
 use std::env;
 use std::fs::{read_to_string, write};

@@ -21,7 +21,7 @@ use tcpvitals_kernel::probe::features::Features;
 use tcpvitals_metrics::coverage::Coverage;
 use tcpvitals_metrics::families::{Kind, METRICS};
 use tcpvitals_metrics::snapshot::{
-    CpuTime, DropOrigin, DropSite, Exporter, Group, LastReload, Pushes, Row, Served, Snapshot,
+    CpuTime, DropOrigin, DropSite, Exporter, Fill, Group, LastReload, Pushes, Row, Served, Snapshot,
 };
 use tcpvitals_metrics::workloads::numbers::Names;
 
@@ -152,6 +152,11 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         pushes: Some(Pushes {
             counts: [21, 22, 23, 24, 25, 26, 27],
             last_taken: Some(1_700_000_100.25),
+        }),
+        workloads: Some(Fill {
+            used: 5,
+            capacity: 1024,
+            refused: 1,
         }),
         served: Some(Served {
             connections: 3,

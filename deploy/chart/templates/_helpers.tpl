@@ -13,6 +13,42 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Where the names of workloads come from. */}}
+{{- define "tcpvitals.source" -}}
+{{- $config := default dict .Values.config -}}
+{{- $source := default "none" ($config.workloads | default dict).source -}}
+{{- if eq $source "pod-logs" -}}
+{{- fail "config.workloads.source is pod-logs, but the chart mounts no folder of the node; choose kubernetes, cgroup or none" -}}
+{{- end -}}
+{{- $source -}}
+{{- end -}}
+
+{{/* "true" where the exporter asks the API server. */}}
+{{- define "tcpvitals.asksApi" -}}
+{{- if has (include "tcpvitals.source" .) (list "auto" "kubernetes") -}}true{{- end -}}
+{{- end -}}
+
+{{/* The configuration file. With the labels of workloads, unless there are no workloads or the values list labels. */}}
+{{- define "tcpvitals.config" -}}
+{{- $config := deepCopy (default dict .Values.config) -}}
+{{- if ne (include "tcpvitals.source" .) "none" -}}
+{{- $labels := default dict $config.labels -}}
+{{- if not (kindIs "slice" $labels.tcp) -}}
+{{- $_ := set $labels "tcp" (list "subnet" "connection_type" "app_protocol" "role" "workload" "workload_kind" "workload_namespace") -}}
+{{- end -}}
+{{- if not (kindIs "slice" $labels.drops) -}}
+{{- $own := list "location" "reason" "class" "protocol" "direction" "subnet" "connection_type" -}}
+{{- $_ := set $labels "drops" (concat $own (list "workload" "workload_namespace")) -}}
+{{- end -}}
+{{- $_ := set $config "labels" $labels -}}
+{{- end -}}
+{{- with $config -}}
+{{- toYaml . -}}
+{{- else -}}
+# The built-in configuration.
+{{- end -}}
+{{- end -}}
+
 {{/* A DaemonSet's selector cannot be changed: nothing of this may depend on a version or a value that an upgrade changes. */}}
 {{- define "tcpvitals.selector" -}}
 app.kubernetes.io/name: {{ include "tcpvitals.name" . }}

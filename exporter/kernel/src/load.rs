@@ -5,19 +5,18 @@ pub mod capabilities;
 pub mod capacity;
 mod configure;
 pub mod error;
+mod iterators;
 pub mod kfuncs;
 pub mod lookups;
 mod processors;
 mod sizes;
 mod write;
 
-use super::plan::{
-    ADOPT, DUMP, DUMP_TABLE, FIND, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE, Hook, PROGRAMS_OF_KERNEL,
-    Plan, Planned,
-};
+use super::plan::{FIND, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
 use crate::{
     load::{
         error::{object_error, refused},
+        iterators::run_once,
         lookups::Lookups,
         processors::Processors,
         sizes::Sizes,
@@ -25,7 +24,7 @@ use crate::{
     plan::off::Off,
     probe::{btf_file::BtfFile, reasons::Reasons, symbols::Symbols},
     sys::{
-        object::{MapFault, Object},
+        object::Object,
         syscall::{self, MapIterator},
     },
 };
@@ -35,14 +34,10 @@ use aya::{
 };
 use common::{
     kernel::{fields::fact, tracepoints::Run},
-    map::{
-        capacity::Capacity,
-        catalog::{FLOWS, LISTENERS, Map},
-        shards::Shards,
-    },
+    map::{capacity::Capacity, shards::Shards},
 };
 pub use error::LoadError;
-use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The kernel object, built by build.rs.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ebpf"));
@@ -287,49 +282,9 @@ impl Kernel {
         self.object.program(name)?.info().ok()?.verified_instruction_count()
     }
 
-    fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
-        match name {
-            ADOPT => run_once(self.program(name)?.try_into()?)?,
-            FOLD => self.fold = Some(self.over(name, FLOWS)?),
-            FOLD_LISTENERS => self.fold_listeners = Some(self.over(name, LISTENERS)?),
-            DUMP => self.dump = Some(self.over(name, FLOWS)?),
-            FOLD_TABLE => self.fold = Some(self.over_list(name)?),
-            FOLD_LISTENER_TABLE => self.fold_listeners = Some(self.over_list(name)?),
-            DUMP_TABLE => self.dump = Some(self.over_list(name)?),
-            _ => return Err(ProgramError::NotLoaded),
-        }
-        Ok(())
-    }
-
-    /// A loaded iterator program, over all sockets that have storage in a map.
-    fn over<K, V>(&self, name: &str, map: Map<K, V>) -> Result<Arc<MapIterator>, ProgramError> {
-        let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        let map = self.object.descriptor(map);
-        let map = map.map_err(|MapFault { source, .. }| ProgramError::IOError(source))?;
-        let iterator = MapIterator::new(program.fd()?.as_fd(), map);
-        iterator.map(Arc::new).map_err(ProgramError::IOError)
-    }
-
-    /// A loaded iterator program, over all sockets in a list.
-    fn over_list(&self, name: &str) -> Result<Arc<MapIterator>, ProgramError> {
-        let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        let iterator = MapIterator::unbound(program.fd()?.as_fd());
-        iterator.map(Arc::new).map_err(ProgramError::IOError)
-    }
-
-    fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
+    pub(super) fn program(&mut self, name: &str) -> Result<&mut aya::programs::Program, ProgramError> {
         self.object.program_mut(name).ok_or(ProgramError::NotLoaded)
     }
-}
-
-/// Runs a loaded iterator program over everything, once.
-fn run_once(program: &mut Iter) -> Result<(), ProgramError> {
-    let link = program.attach()?;
-    let iterator = program
-        .take_link(link)?
-        .into_file()
-        .map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
-    syscall::read_to_end(iterator).map_err(ProgramError::IOError)
 }
 
 /// Loads by a plan, and once more without types for addresses if that makes more programs run: not every kernel that has the
@@ -406,7 +361,7 @@ mod tests {
     use crate::{
         load::kfuncs::Casts,
         plan::{
-            plan,
+            FOLD, plan,
             purpose::{Purpose, Selection},
             tests::everything,
         },

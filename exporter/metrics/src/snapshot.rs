@@ -118,6 +118,17 @@ pub struct Exporter {
     pub pushes: Option<Pushes>,
     /// What the HTTP server did; `None` where none serves.
     pub served: Option<Served>,
+    /// How many workloads are told apart; `None` where none are.
+    pub workloads: Option<Fill>,
+}
+
+/// How full a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    pub used: u64,
+    pub capacity: u64,
+    /// How many found no room.
+    pub refused: u64,
 }
 
 /// Time on processors, in nanoseconds.

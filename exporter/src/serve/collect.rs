@@ -4,10 +4,12 @@
 //! collections.
 
 mod anew;
+mod births;
 mod drops;
 mod error;
 mod flows;
 pub mod pushes;
+mod reader;
 mod reload;
 mod shared;
 pub mod shown;
@@ -24,7 +26,6 @@ use crate::{
 };
 use common::{
     drops::{DropCount, DropRow},
-    map::lost::Lost,
     tcp::group::GroupKey,
 };
 use std::{
@@ -47,11 +48,14 @@ use tcpvitals_metrics::{
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use anew::Anew;
+use births::Births;
 use pushes::Tally;
 use shared::Shared;
 use shown::Shown;
 
 pub use error::CollectError;
+pub use reader::Others;
+use reader::Reader;
 pub use reload::{ReloadError, Reloaded};
 
 #[derive(Debug)]
@@ -61,48 +65,6 @@ pub struct Collector {
     drops: Shared<Vec<Dropped>>,
     flows: Shared<Vec<LiveFlow>>,
     started: Duration,
-}
-
-/// Of whom others write what a collection reads.
-#[derive(Debug, Default)]
-pub struct Others {
-    /// What became of pushes.
-    pub tally: Arc<Tally>,
-    /// What the HTTP server did.
-    pub served: Arc<Served>,
-    /// Names of workloads.
-    pub workloads: Arc<KnownWorkloads>,
-}
-
-/// The thread that reads the kernel, and what the log knows of it.
-#[derive(Debug)]
-struct Reader {
-    source: Worker<KernelState>,
-    log: Throttle,
-}
-
-impl Reader {
-    /// Reads the kernel. The log says when that fails and when it does no more; not more often than helps, whoever asks.
-    async fn read<R: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut KernelState) -> Result<R, ReadError> + Send + 'static,
-    ) -> Result<R, CollectError> {
-        const FAILED: &str = "the kernel could not be read";
-        let result = match self.source.ask(read).await {
-            Ok(read) => read.map_err(CollectError::from),
-            Err(not_done) => Err(not_done.into()),
-        };
-        match &result {
-            Err(error) => {
-                if let Some(silent) = self.log.log(FAILED) {
-                    tracing::error!(%error, not_logged = silent, "{FAILED}");
-                }
-            }
-            Ok(_) if self.log.over(FAILED) => tracing::info!("the kernel can be read again"),
-            Ok(_) => {}
-        }
-        result
-    }
 }
 
 #[derive(Debug)]
@@ -271,25 +233,6 @@ struct KernelState {
     births: Births,
 }
 
-/// Since when slots count, by the time of day as it was when the exporter started: a clock that is set later moves none of them.
-#[derive(Clone, Copy, Debug)]
-struct Births {
-    /// When the programs were loaded, since 1970.
-    loaded: Duration,
-    /// What added to nanoseconds of `CLOCK_BOOTTIME`, wrapping, makes those since 1970.
-    boottime_to_1970: u64,
-}
-
-impl Births {
-    /// When a slot was born, since 1970. `born` is in nanoseconds of `CLOCK_BOOTTIME`, and 0 where it is there since the load.
-    fn since_1970(&self, born: u64) -> Duration {
-        match born {
-            0 => self.loaded,
-            born => Duration::from_nanos(born.wrapping_add(self.boottime_to_1970)).max(self.loaded),
-        }
-    }
-}
-
 impl KernelState {
     fn collect(&mut self) -> Result<(Arc<Shown>, Arc<Status>), ReadError> {
         let snapshot = self.snapshot()?;
@@ -321,6 +264,7 @@ impl KernelState {
         exporter.collect_duration = began.elapsed();
         exporter.pushes = self.tally.read();
         exporter.served = Some(self.served.read());
+        exporter.workloads = self.workloads.fill();
         Ok(Snapshot {
             at: births.since_1970(boottime()),
             groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
@@ -334,21 +278,6 @@ impl KernelState {
             jiffy: self.kernel.jiffy(),
             exporter,
         })
-    }
-
-    /// Live flows move to workloads that were not known before.
-    fn follow_workloads(&mut self) -> Result<(), ReadError> {
-        let given = self.workloads.given();
-        if given == 0 {
-            return Ok(());
-        }
-        let unresolved = self.kernel.lost(Lost::Unresolved)?;
-        if self.anew.is_due(given, unresolved)
-            && let Err(error) = self.kernel.label_anew()
-        {
-            tracing::warn!(%error, "live flows keep the workloads that they had");
-        }
-        Ok(())
     }
 
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.

@@ -12,12 +12,13 @@ use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-use tcpvitals_metrics::workloads::numbers::Names;
+use tcpvitals_metrics::{snapshot::Fill, workloads::numbers::Names};
 
 /// What is known of workloads, for those who label.
 #[derive(Debug, Default)]
 pub struct Known {
     names: Mutex<Names>,
+    fill: Mutex<Option<Fill>>,
     given: AtomicU64,
 }
 
@@ -27,13 +28,19 @@ impl Known {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many there are; `None` where they are not told apart.
+    pub fn fill(&self) -> Option<Fill> {
+        *self.fill.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How often a cgroup was given a number so far.
     pub fn given(&self) -> u64 {
         self.given.load(Ordering::Acquire)
     }
 
     /// Names come before the numbers that stand for them.
-    fn learn(&self, names: Names) {
+    fn learn(&self, names: Names, fill: Fill) {
+        *self.fill.lock().unwrap_or_else(PoisonError::into_inner) = Some(fill);
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 

@@ -85,6 +85,9 @@ fn what_is_read_at_the_start_restarts_the_pods() -> Result<()> {
         "config: {tcp: {detail: 'off'}}",
         "config: {drops: {enabled: false}}",
         "config: {limits: {memory: 64MiB}}",
+        "config: {limits: {workloads: 64}}",
+        "config: {workloads: {source: none}}",
+        "config: {workloads: {merge_templates: false}}",
         "otlp: {headers: {a: b}}",
         "webConfig: {config: {http_server_config: {http2: false}}}",
     ] {

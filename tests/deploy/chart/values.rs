@@ -41,12 +41,20 @@ const WRONG: &[(&str, &[&str])] = &[
     ("config: {subnet: []}", &["config", "subnet"]),
     ("config: {tcp: {detail: all}}", &["config", "detail", "essential"]),
     ("config: {limits: {series: lots}}", &["config", "series"]),
+    (
+        "config: {workloads: {source: api}}",
+        &["config", "source", "kubernetes"],
+    ),
     // By the templates.
     (
         "webConfig: {config: {http_server_config: {http2: true}}, existingSecret: a}",
         &["webConfig.existingSecret", "choose one"],
     ),
     ("webConfig: {tls: true}", &["webConfig.tls", "need"]),
+    (
+        "config: {workloads: {source: pod-logs}}",
+        &["config.workloads.source", "choose kubernetes"],
+    ),
     (
         "otlp: {headers: {a: b}, existingSecret: c}",
         &["otlp.existingSecret", "choose one"],

@@ -23,7 +23,11 @@ impl Kernel {
         let mut read = |dump: &MapIterator| dump.read().map(|more: Vec<FlowRecord>| records.extend(more));
         self.visit(&dump, FLOW_TABLE, &mut read).map_err(|error| match error {
             ReadError::Fold(error) => ReadError::Dump(error),
-            other => other,
+            error @ (ReadError::Map(_)
+            | ReadError::Epoch(_)
+            | ReadError::Dump(_)
+            | ReadError::NoDump(..)
+            | ReadError::Symbols(_)) => error,
         })?;
         Ok(each_once(records))
     }

@@ -8,6 +8,7 @@ use super::{
     path::{PodId, owner_of_names},
     pods::PodMetadata,
 };
+use crate::snapshot::Fill;
 use common::workload::{Number, number::UNRESOLVED};
 use std::collections::{HashMap, HashSet};
 
@@ -65,9 +66,14 @@ impl Book {
     }
 
     /// How many workloads have a number, how many may, and how many were refused.
-    pub fn fill(&self) -> (usize, usize, usize) {
-        let (given, limit) = self.numbers.given();
-        (given, limit, self.numbers.refused())
+    pub fn fill(&self) -> Fill {
+        let (used, capacity) = self.numbers.given();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Fill {
+            used: number(used),
+            capacity: number(capacity),
+            refused: number(self.numbers.refused()),
+        }
     }
 
     /// A cgroup was made or met, with these names from its own up. What is not UTF-8 is replaced. `None` for one of a pod that nobody

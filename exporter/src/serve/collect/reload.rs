@@ -109,6 +109,8 @@ fn refuse_what_needs_a_restart(old: &Config, new: &Config) -> Result<(), ReloadE
         ("tcp.detail", old.tcp.detail != new.tcp.detail),
         ("drops.enabled", old.drops.enabled != new.drops.enabled),
         ("limits.memory", old.limits.memory != new.limits.memory),
+        ("workloads", old.workloads != new.workloads),
+        ("limits.workloads", old.limits.workloads != new.limits.workloads),
     ];
     let keys: Vec<&str> = changed
         .iter()
@@ -148,5 +150,10 @@ mod tests {
             Some("tcp.detail, limits.memory"),
         );
         check("drops: {enabled: false}", "{}", Some("drops.enabled"));
+        check(
+            "{}",
+            "{workloads: {source: cgroup}, limits: {workloads: 7}}",
+            Some("workloads, limits.workloads"),
+        );
     }
 }

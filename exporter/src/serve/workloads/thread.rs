@@ -31,7 +31,7 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
         ..Rules::default()
     };
     let mut book = Book::new(rules, source.has_pods(), config.limits.workloads);
-    known.learn(book.names());
+    known.learn(book.names(), book.fill());
     let mut follower = Follower {
         cgroups,
         source,
@@ -91,7 +91,7 @@ impl Follower {
         if given.is_empty() {
             return Ok(());
         }
-        self.known.learn(self.book.names());
+        self.known.learn(self.book.names(), self.book.fill());
         for (id, number) in given {
             self.cgroups.give(*id, *number)?;
         }

@@ -87,6 +87,32 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Lost(&[(&[], Lost::DropOverflow)]),
     ),
     metric(
+        "workloads",
+        Counted("{workload}"),
+        G,
+        "Workloads that are told apart so far",
+        "cgroups and pods",
+        Accessor::Exporter(|exporter| Some(number(exporter.workloads?.used))),
+    )
+    .adding_up(),
+    metric(
+        "workloads_capacity",
+        Counted("{workload}"),
+        G,
+        "Workloads that may be told apart (limits.workloads)",
+        "the configuration",
+        Accessor::Exporter(|exporter| Some(number(exporter.workloads?.capacity))),
+    )
+    .adding_up(),
+    metric(
+        "workloads_refused",
+        Counted("{workload}"),
+        C,
+        "Workloads counted as other because of limits.workloads; counted up to as many as that",
+        "cgroups and pods",
+        Accessor::Exporter(|exporter| Some(number(exporter.workloads?.refused))),
+    ),
+    metric(
         "series_overflow",
         Counted("{series}"),
         C,

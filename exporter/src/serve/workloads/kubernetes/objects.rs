@@ -69,7 +69,7 @@ pub(super) struct Status {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// An event, and the version of the list after it.
-    Event(Event, String),
+    Event(Box<Event>, String),
     /// The watch is over.
     Error(Status),
 }
@@ -114,7 +114,7 @@ pub(super) fn line(bytes: &[u8]) -> Result<Line, Unreadable> {
         "DELETED" => id(object.metadata.uid).map(|uid| Event::Deleted { uid }),
         _ => None,
     };
-    Ok(Line::Event(event.unwrap_or(Event::Unusable), version))
+    Ok(Line::Event(Box::new(event.unwrap_or(Event::Unusable)), version))
 }
 
 /// The `Status` that a refusal has for a body, if it is one.

@@ -196,7 +196,7 @@ impl<F: FnMut(Told)> Watcher<F> {
     fn hear(&mut self, line: &[u8]) -> Result<(), Setback> {
         let line = objects::line(line).map_err(|error| unreadable(&self.api, &error))?;
         let (event, version) = match line {
-            Line::Event(event, version) => (event, version),
+            Line::Event(event, version) => (*event, version),
             Line::Error(status) if status.code == GONE => return Err(Setback::Gone),
             Line::Error(status) => return Err(Fault::of_event(&status, self.api.server()).into()),
         };
