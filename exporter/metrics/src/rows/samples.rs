@@ -16,11 +16,11 @@ use tcpvitals_config::{DropLabel, TcpLabel};
 const UDP: &str = "udp_rcv NO_SOCKET error udp receive";
 pub const FILTER: &str = "nft_do_chain NETFILTER_DROP policy tcp receive";
 
-/// A row by its number, its labels in the order of [`DropLabel::ALL`], and its packets, of 100 bytes each.
+/// A row by its number, its labels in the order of the documentation without those of workloads, and its packets, of 100 bytes each.
 pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     let values: Vec<&str> = labels.split_whitespace().collect();
-    assert_eq!(values.len(), DropLabel::ALL.len(), "{labels}");
-    let labels = DropLabel::ALL.map(DropLabel::label).into_iter();
+    assert_eq!(values.len(), DropLabel::defaults().count(), "{labels}");
+    let labels = DropLabel::defaults().map(DropLabel::label);
     Dropped {
         id,
         source: DropSource::Software,
@@ -48,7 +48,7 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
             state: 1,
             ..FlowRecord::default()
         },
-        labels: TcpLabel::ALL.map(TcpLabel::label).into_iter().zip(labels).collect(),
+        labels: TcpLabel::defaults().map(TcpLabel::label).zip(labels).collect(),
     }
 }
 

@@ -54,6 +54,7 @@ mod tests {
         let mut is_due = |given, unresolved| anew.is_due(given, unresolved);
         // Numbers that came in time.
         assert!(!is_due(3, 0));
+        assert!(!is_due(3, 0));
         // Something was counted too early, and nobody knows more yet.
         assert!(!is_due(3, 5));
         assert!(!is_due(3, 5));
