@@ -117,17 +117,17 @@ fn check(family: Family) -> Result<()> {
                 );
             }
             assert_eq!(
-                numbering.subnet(record.labels.subnet.words[0]),
+                numbering.subnet(record.key().subnet.words[0]),
                 Some(&*pair.subnet()?.name())
             );
-            let protocol = numbering.protocol(record.labels.protocol);
+            let protocol = numbering.protocol(record.key().protocol);
             let expected = match port {
                 443 => "https",
                 5432 => "postgresql",
                 _ => "other",
             };
             assert_eq!(protocol, Some(expected));
-            assert_eq!(record.labels.connection, ConnectionType::Virtual as u8);
+            assert_eq!(record.key().connection, ConnectionType::Virtual as u8);
             assert_eq!(record.limit, Limit::Idle as u8);
             assert!(
                 record.cookie != 0 && record.started != 0 && record.started <= record.now,
@@ -171,7 +171,7 @@ fn many_flows_are_all_shown_once() -> Result<()> {
     settle(&flows)?;
     let records = kernel.dump()?;
     let of = |role| {
-        let ours = |record: &&FlowRecord| record.role() == role && record.labels.subnet == SubnetKey::named(0);
+        let ours = |record: &&FlowRecord| record.role() == role && record.key().subnet == SubnetKey::named(0);
         records.iter().filter(ours).count()
     };
     assert_eq!((of(Role::Client), of(Role::Server)), (flows.len(), flows.len()));
