@@ -1,5 +1,6 @@
 //! Workloads: every connection and every dropped packet counts for whom the cgroup of its socket is of, and for nobody twice.
 
+use std::process;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tests::net::pair::Pair;
 
 mod churn;
 mod drops;
+mod failures;
 mod pods;
 mod units;
 
@@ -43,6 +45,13 @@ fn make_for_program(cgroups: &Cgroups, path: &str) -> Result<Cgroup> {
     let cgroup = cgroups.make(path)?;
     sleep(START);
     Ok(cgroup)
+}
+
+/// The name of a unit that no other run has, in letters: long numbers in names of units are not shown.
+fn own_name(stem: &str) -> String {
+    let number = process::id().to_string();
+    let letters = number.bytes().map(|digit| char::from(digit + b'g' - b'0'));
+    format!("{stem}-{}.service", letters.collect::<String>())
 }
 
 /// Waits until so many open connections of a subnet count for a workload.

@@ -1,7 +1,5 @@
 //! Connections of units of systemd.
 
-use std::process;
-
 use anyhow::{Context as _, Result};
 use tests::kernel::btf;
 use tests::machine::cgroups::Cgroups;
@@ -125,10 +123,7 @@ workloads: {source: cgroup}
 ";
     let _turn = turn::shared()?;
     let cgroups = Cgroups::of_processes()?;
-    // A name that no other run has, in letters: long numbers in names of units are not shown.
-    let number = process::id().to_string();
-    let letters: String = number.bytes().map(|digit| char::from(digit + b'g' - b'0')).collect();
-    let name = format!("exporter-{letters}.service");
+    let name = own_name("exporter");
     let unit = cgroups.make(&format!("system.slice/{name}"))?;
     let wrapper = unit.wrapper()?;
     let wrapper = wrapper.each_ref().map(String::as_str);
