@@ -48,7 +48,7 @@ fn reason<'a>(report: &'a Value, list: &str, key: &str, name: &str) -> Result<&'
 }
 
 /// Requires that a program is off for the same reason wherever that is shown.
-fn require_off(exporter: &Exporter<'_>, program: &str, why: &str) -> Result<()> {
+pub(crate) fn require_off(exporter: &Exporter<'_>, program: &str, why: &str) -> Result<()> {
     let scrape = exporter.scrape()?;
     let labels = [("program", program)];
     let (series, attached) = scrape

@@ -21,7 +21,7 @@ use tests::net::peer::{Offer, Peer};
 use tests::net::subnet::{CLIENT, Family, Subnet, config};
 use tests::net::traffic::listen;
 
-const TURNED_AWAY: &str = "tcpvitals_tcp_listen_drops_total";
+pub(crate) const TURNED_AWAY: &str = "tcpvitals_tcp_listen_drops_total";
 
 /// A port that no other test listens on, and a configuration that gives it a name: whose the handshakes were nobody knows, so
 /// the subnet cannot tell these tests from others.
@@ -33,7 +33,7 @@ fn served(config: &str, number: u16) -> Result<(u16, String, String)> {
 }
 
 /// Whether this kernel tells of listeners; says so if not.
-fn is_told(exporter: &Exporter<'_>) -> Result<bool> {
+pub(crate) fn is_told(exporter: &Exporter<'_>) -> Result<bool> {
     let scrape = exporter.scrape()?;
     let labels = [("program", "fold_listeners")];
     let (series, attached) = scrape
@@ -57,7 +57,7 @@ fn require(scrape: &Scrape, name: &str, causes: &[(&str, i64)]) -> Result<()> {
 }
 
 /// Begins so many connections and does not wait for them.
-fn begin(namespace: &Namespace, to: SocketAddr, count: u32) -> Result<Vec<Socket>> {
+pub(crate) fn begin(namespace: &Namespace, to: SocketAddr, count: u32) -> Result<Vec<Socket>> {
     namespace.run(|| {
         (0..count)
             .map(|_| {
@@ -70,7 +70,7 @@ fn begin(namespace: &Namespace, to: SocketAddr, count: u32) -> Result<Vec<Socket
     })
 }
 
-fn listen_for(namespace: &Namespace, to: SocketAddr, backlog: i32) -> Result<TcpListener> {
+pub(crate) fn listen_for(namespace: &Namespace, to: SocketAddr, backlog: i32) -> Result<TcpListener> {
     namespace.run(|| {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         socket.bind(&to.into())?;
@@ -80,7 +80,7 @@ fn listen_for(namespace: &Namespace, to: SocketAddr, backlog: i32) -> Result<Tcp
 }
 
 /// Two values that belong together: what the namespace has turned away does not move between them.
-fn at_rest(namespace: &Namespace, exporter: &Exporter<'_>) -> Result<(Counters, Scrape)> {
+pub(crate) fn at_rest(namespace: &Namespace, exporter: &Exporter<'_>) -> Result<(Counters, Scrape)> {
     let quiet = Duration::from_millis(150);
     until_stable("the listener", quiet, || {
         Counters::read(namespace)?.get("TcpExtListenDrops")

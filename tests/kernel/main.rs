@@ -46,4 +46,5 @@ mod trace_losses;
 mod views;
 mod watch;
 mod web;
+mod workloads;
 mod xdp;

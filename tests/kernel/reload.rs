@@ -126,7 +126,7 @@ fn many_reloads_under_traffic_lose_and_double_nothing() -> Result<()> {
     })?;
     for end in End::BOTH {
         let sockets: Vec<_> = ends.iter().map(|ends| end.of(ends)).collect();
-        require_equal_where(&scrape, ("app_protocol", &of_long), end, &sockets)?;
+        require_equal_where(&scrape, &[("app_protocol", &of_long)], end, &sockets)?;
         for metric in ["opened", "closed"] {
             let metric = format!("tcpvitals_tcp_connections_{metric}_total");
             let labels = [("app_protocol", &*of_short), ("role", end.role())];
@@ -223,7 +223,7 @@ fn labels_that_are_switched_off_and_on_merge_and_part_exactly() -> Result<()> {
         let scrape = exporter.scrape()?;
         for end in End::BOTH {
             let sockets: Vec<_> = ends.iter().map(|ends| end.of(ends)).collect();
-            require_equal_where(&scrape, ("app_protocol", &protocol), end, &sockets)?;
+            require_equal_where(&scrape, &[("app_protocol", &protocol)], end, &sockets)?;
         }
         let first: &Scrape = first.get_or_insert(scrape.clone());
         if labels.is_empty() {

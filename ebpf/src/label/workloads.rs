@@ -113,10 +113,11 @@ extern "C" fn number_of(id: u64, network: u64) -> u32 {
 }
 
 /// Notes whose the sockets in a network namespace are: of the first that has one there, and of nobody alone once another has. The first
-/// network namespace is the host's, whoever is in it.
+/// network namespace is the host's, whoever is in it. The host owns no other one: the kernel's own sockets, which are the host's,
+/// answer in all of them.
 #[inline(always)]
 fn note_owner(network: u64, number: Number) {
-    if network == 0 || network == initial_network() {
+    if network == 0 || number == HOST || network == initial_network() {
         return;
     }
     // SAFETY: a value of a map, which is replaced as a whole.

@@ -1,6 +1,6 @@
 //! The kernel's account of sockets, laid beside the exporter's account of their group.
 
-use crate::exporter::scrape::Scrape;
+use crate::exporter::scrape::{Labels, Scrape};
 use crate::kernel::tcp_info::TcpInfo;
 use crate::net::traffic::Ends;
 use anyhow::Result;
@@ -125,15 +125,17 @@ pub fn same(left: f64, right: f64) -> bool {
 /// Requires that all totals of one end's group equal the sums over its sockets.
 #[track_caller]
 pub fn require_equal(scrape: &Scrape, subnet: &str, end: End, sockets: &[TcpInfo]) -> Result<()> {
-    require_equal_where(scrape, ("subnet", subnet), end, sockets)
+    require_equal_where(scrape, &[("subnet", subnet)], end, sockets)
 }
 
-/// The same of all groups that have a label.
+/// The same of all groups that have these labels.
 #[track_caller]
-pub fn require_equal_where(scrape: &Scrape, label: (&str, &str), end: End, sockets: &[TcpInfo]) -> Result<()> {
+pub fn require_equal_where(scrape: &Scrape, labels: &Labels<'_>, end: End, sockets: &[TcpInfo]) -> Result<()> {
     for row in ROWS {
-        let labels: Vec<_> = [label, ("role", end.role())]
-            .into_iter()
+        let labels: Vec<_> = labels
+            .iter()
+            .copied()
+            .chain([("role", end.role())])
             .chain(row.labels.iter().copied())
             .collect();
         let ours = scrape.sum(row.metric, &labels)?;
