@@ -17,9 +17,17 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 fn this_kernel_has_every_field_but_the_optional_ones() -> Result<()> {
     let hooks = ["kfree_skb", "no_such_tracepoint"];
     let (features, _) = features::read(&btf_file(None), &hooks, &["tcp", "no_such_iterator"])?;
+    // Of the directory above a cgroup's a kernel has the new name or the old one.
+    const PARENT: [&str; 2] = ["KERNFS_NODE_PARENT", "KERNFS_NODE_PARENT_BEFORE_6_15"];
+    ensure!(
+        PARENT
+            .iter()
+            .any(|name| features.fields.get(name).is_some_and(Result::is_ok))
+    );
     for (global, place) in &features.fields {
-        let optional =
-            ["NET_DEVICE_IEEE80211_PTR", "TASK_PREEMPT_COUNT"].contains(global) || global.starts_with("DEVLINK_");
+        let optional = ["NET_DEVICE_IEEE80211_PTR", "TASK_PREEMPT_COUNT"].contains(global)
+            || PARENT.contains(global)
+            || global.starts_with("DEVLINK_");
         ensure!(optional || place.is_ok(), "{global}: {place:?}");
     }
     assert!(features.tracepoints["kfree_skb"] >= 3);

@@ -9,7 +9,7 @@ use crate::{
 use aya::maps::{HashMap, MapData, MapError, RingBuf};
 use common::{
     kernel::programs::CGROUP_MADE,
-    map::catalog::{CGROUP_BIRTHS, CGROUPS},
+    map::catalog::{CGROUP_BIRTHS, CGROUPS, NETWORKS},
     workload::{CgroupBirth, CgroupState, Number},
 };
 use std::{
@@ -22,6 +22,7 @@ use zerocopy::FromBytes as _;
 pub struct Cgroups {
     births: RingBuf<MapData>,
     states: HashMap<MapData, u64, Plain<CgroupState>>,
+    owners: HashMap<MapData, u64, Plain<Number>>,
 }
 
 impl Cgroups {
@@ -43,13 +44,28 @@ impl Cgroups {
     pub fn give(&mut self, id: u64, number: Number) -> Result<bool, ReadError> {
         /// `BPF_EXIST`: one that has gone stays away.
         const EXISTS: u64 = 2;
+        let before = self.states.get(&id, 0).ok().map(|Plain(state)| state);
         let state = CgroupState {
             number,
             ..CgroupState::default()
         };
         match self.states.insert(id, Plain(state), EXISTS) {
-            Ok(()) => Ok(true),
-            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(()) => {
+                // Its network namespace goes with it, unless somebody else has one there, too.
+                if let Some(CgroupState {
+                    number: old, network, ..
+                }) = before
+                    && old != number
+                    && self.owners.get(&network, 0).is_ok_and(|Plain(owner)| owner == old)
+                {
+                    match self.owners.insert(network, Plain(number), EXISTS) {
+                        Err(error) if !is_missing(&error) => return Err(MapFault::new(NETWORKS, error).into()),
+                        _ => {}
+                    }
+                }
+                Ok(true)
+            }
+            Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(MapFault::new(CGROUPS, error).into()),
         }
     }
@@ -58,6 +74,11 @@ impl Cgroups {
     pub fn living(&self) -> impl Iterator<Item = u64> {
         self.states.keys().filter_map(Result::ok)
     }
+}
+
+/// Whether there was nothing to replace.
+fn is_missing(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.kind() == io::ErrorKind::NotFound)
 }
 
 impl AsFd for Cgroups {
@@ -90,6 +111,7 @@ impl Kernel {
         Ok(Some(Cgroups {
             births: self.object.take(CGROUP_BIRTHS)?,
             states: self.object.take(CGROUPS)?,
+            owners: self.object.take(NETWORKS)?,
         }))
     }
 
