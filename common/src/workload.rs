@@ -43,8 +43,8 @@ const _: () = assert!(size_of::<CgroupState>() == 16);
 /// Levels of a cgroup's path that are read, from the cgroup up: a container within a container's `systemd` is found by the pod above.
 pub const LEVELS: usize = 8;
 
-/// Bytes of a name that are kept, with the NUL at its end. `NAME_MAX` is 255, but no name by which an owner is known is so long.
-pub const NAME: usize = 128;
+/// Bytes of a name with the NUL at its end: `NAME_MAX` is 255.
+pub const NAME: usize = 256;
 
 /// An element of the ring buffer `CGROUP_BIRTHS`: a cgroup that was made, or met for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
@@ -59,7 +59,7 @@ pub struct CgroupBirth {
 }
 
 impl CgroupBirth {
-    /// The names from the cgroup up, without the root's. What is not UTF-8 is replaced.
+    /// The names from the cgroup up, without the root's.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         let levels = usize::try_from(self.levels).unwrap_or(LEVELS).min(LEVELS);
         let until_nul = |name: &'_ [u8; NAME]| name.iter().position(|byte| *byte == 0).unwrap_or(NAME);

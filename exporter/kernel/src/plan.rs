@@ -151,7 +151,7 @@ impl Program {
 }
 
 /// Bytes for cgroups that user space has not seen yet: some 500 of them.
-const BIRTHS: u32 = 512 << 10;
+const BIRTHS: u32 = 1 << 20;
 
 /// What listeners are looked after by.
 const LISTENERS: &[&str] = &[

@@ -72,8 +72,8 @@ struct Last {
     max_age: Duration,
     /// Where views are served.
     paths: Vec<String>,
-    /// When it began, when it ended, and what it gave.
-    collection: Option<(Instant, Instant, Collection)>,
+    /// When it began, which is how old what it read is, and what it gave.
+    collection: Option<(Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
     relabelled: Option<Option<Relabelling>>,
 }
@@ -189,9 +189,9 @@ impl Collector {
         fresh: bool,
     ) -> Result<(Collection, OwnedMutexGuard<Last>), CollectError> {
         // A run that began after somebody asked is as new as one of their own.
-        if let Some((began, ended, collection)) = &last.collection
+        if let Some((began, collection)) = &last.collection
             && !fresh
-            && (ended.elapsed() < last.max_age || *began >= asked)
+            && (began.elapsed() < last.max_age || *began >= asked)
         {
             return Ok((collection.clone(), last));
         }
@@ -203,7 +203,7 @@ impl Collector {
             let (shown, status) = reader.read(KernelState::collect).await?;
             let at = since_1970();
             let collection = Collection { at, shown, status };
-            last.collection = Some((began, now(), collection.clone()));
+            last.collection = Some((began, collection.clone()));
             Ok((collection, last))
         });
         run.await?
