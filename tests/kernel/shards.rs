@@ -25,6 +25,9 @@ const LIMIT: u64 = 32 << 20;
 /// What maps of fixed size take besides.
 const FIXED: u64 = 2 << 20;
 
+/// What tables of sockets take besides, where the kernel does not let their storage be walked.
+const TABLES: u64 = 5 << 20;
+
 /// Drops of one row, on every processor at once, against the filter's own counter.
 fn check_drops(variables: &[(&str, &str)]) -> Result<()> {
     let _turn = turn::alone()?;
@@ -83,7 +86,13 @@ fn drops_on_all_processors_are_counted_exactly_where_processors_share_counters()
 fn the_default_memory_holds_a_thousand_label_sets() -> Result<()> {
     let _turn = turn::shared()?;
     let exporter = start(String::new())?;
-    let groups = exporter.scrape()?.sum("tcpvitals_groups_capacity", &[])?;
+    let scrape = exporter.scrape()?;
+    let groups = scrape.sum("tcpvitals_groups_capacity", &[])?;
+    let in_table = [("program", "fold_flows"), ("hook", "bpf_map")];
+    let has_tables = scrape
+        .matching("tcpvitals_program_attached", &in_table)
+        .next()
+        .is_some();
     let memory = maps_memory_of(exporter.process())?;
     let of = |file: &str| read_to_string(format!("/sys/devices/system/cpu/{file}"));
     let (possible, online) = (of("possible")?, of("online")?);
@@ -93,6 +102,9 @@ fn the_default_memory_holds_a_thousand_label_sets() -> Result<()> {
         possible.trim()
     ));
     assert!(groups >= 1000.0, "{groups}");
-    assert!(memory <= LIMIT + FIXED, "{memory}");
+    assert!(
+        memory <= LIMIT + FIXED + if has_tables { TABLES } else { 0 },
+        "{memory}"
+    );
     Ok(())
 }

@@ -329,11 +329,7 @@ fn load_object(plan: &Plan, sizes: Sizes) -> Result<Object, LoadError> {
         // A field that no program reads has no global.
         loader.override_global(global, value, false);
     }
-    sizes.set(
-        &mut loader,
-        plan.facts.contains(&(fact::HAS_PACKETS, 1)),
-        plan.keeps_tables,
-    );
+    sizes.set(&mut loader, plan);
     for (map, bytes) in &plan.rings {
         loader.map_max_entries(map, *bytes);
     }

@@ -1,19 +1,23 @@
 //! How large the maps are on this machine, and what programs are told of that.
 
 use super::{capacity, processors::Processors};
+use crate::plan::Plan;
 use aya::EbpfLoader;
 use common::{
     kernel::fields::fact,
     map::{
         capacity::Capacity,
         catalog::{
-            CAPTURE_DRAFTS, CAPTURE_SITES, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE,
-            NAMED_DROP_SLOTS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
+            CAPTURE_DRAFTS, CAPTURE_SITES, CGROUPS, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE,
+            NAMED_DROP_SLOTS, NETWORKS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
         },
         recent,
         shards::{self, Shards},
     },
 };
+
+/// Most listeners that are kept in a table.
+const MOST_LISTENERS: u32 = 1 << 14;
 
 /// The sizes of maps that depend on memory and processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +65,8 @@ impl Sizes {
         .map(|(fact, number)| (fact, u64::from(number)))
     }
 
-    /// Gives the maps their numbers of entries. Those of packets and of tables of sockets are as small as
-    /// can be where nobody needs them.
-    pub(super) fn set(self, loader: &mut EbpfLoader<'_>, has_packets: bool, keeps_tables: bool) {
+    /// Gives the maps their numbers of entries. Those that nobody needs by the plan are as small as can be.
+    pub(super) fn set(self, loader: &mut EbpfLoader<'_>, plan: &Plan) {
         let Self {
             capacity: Capacity { groups, drops },
             shards,
@@ -82,15 +85,24 @@ impl Sizes {
         ] {
             loader.map_max_entries(map, entries);
         }
-        let in_tables = [FLOW_TABLE.name(), LISTENER_TABLE.name(), WALK_LIST.name()];
-        if !keeps_tables {
-            in_tables.iter().for_each(|map| {
-                loader.map_max_entries(map, 1);
-            });
+        let has = |fact| plan.facts.contains(&(fact, 1));
+        if plan.keeps_tables {
+            loader.map_max_entries(LISTENER_TABLE.name(), MOST_LISTENERS);
+        } else {
+            shrink(loader, &[FLOW_TABLE.name(), LISTENER_TABLE.name(), WALK_LIST.name()]);
         }
-        if !has_packets {
-            loader.map_max_entries(CAPTURE_SITES.name(), 1);
-            loader.map_max_entries(CAPTURE_DRAFTS.name(), 1);
+        if !has(fact::HAS_WORKLOADS) {
+            shrink(loader, &[CGROUPS.name(), NETWORKS.name()]);
         }
+        if !has(fact::HAS_PACKETS) {
+            shrink(loader, &[CAPTURE_SITES.name(), CAPTURE_DRAFTS.name()]);
+        }
+    }
+}
+
+/// Makes maps as small as can be.
+fn shrink(loader: &mut EbpfLoader<'_>, maps: &[&'static str]) {
+    for map in maps {
+        loader.map_max_entries(map, 1);
     }
 }
