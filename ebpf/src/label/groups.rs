@@ -202,7 +202,7 @@ pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {
     let others = Others {
         role,
         connection: devices::of_received(packet),
-        workload: workloads::of_packet(packet, None),
+        workload: workloads::of_packet(packet),
     };
     slot_of_labels(packet::source(packet), ports, others)
 }

@@ -54,17 +54,31 @@ pub(crate) fn of_full_socket(sock: Sock) -> Number {
     number as Number
 }
 
-/// Of a packet; `receiver` is the socket that it was for, where the kernel tells.
+/// Of a packet, by its own socket, or by where it is.
 #[inline(always)]
-pub(crate) fn of_packet(packet: SkBuff, receiver: Option<Sock>) -> Number {
+pub(crate) fn of_packet(packet: SkBuff) -> Number {
     if !HAS_WORKLOADS.is_set() {
         return UNRESOLVED;
     }
-    // That of a tun device is where packets of the device come from, not who sent this one.
-    let socket = packet.socket().filter(|sock| sock.has_family());
-    match socket.or(receiver) {
+    match sender(packet) {
         Some(sock) => of_socket(sock),
-        None => of_network(packet.nearest_device().map_or(0, |device| device.network_cookie())),
+        None => of_namespace(packet),
+    }
+}
+
+/// The socket that a packet has. That of a tun device is where packets of the device come from, not who sent this one.
+#[inline(always)]
+pub(crate) fn sender(packet: SkBuff) -> Option<Sock> {
+    let sock = packet.socket()?;
+    if sock.has_family() { Some(sock) } else { None }
+}
+
+/// Of a packet, by the network namespace in which it is.
+#[inline(always)]
+pub(crate) fn of_namespace(packet: SkBuff) -> Number {
+    match packet.nearest_device() {
+        Some(device) => of_network(device.network_cookie()),
+        None => HOST,
     }
 }
 

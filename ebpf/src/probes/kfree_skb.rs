@@ -8,8 +8,8 @@ use crate::{
     kernel::{
         SkBuff, Sock, TcpSock,
         offsets::{
-            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, NAMES_RECEIVING_SOCKET, REASON_NOT_SPECIFIED,
-            REASON_TCP_CSUM, REASON_TCP_FLAGS,
+            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, HAS_WORKLOADS, NAMES_RECEIVING_SOCKET,
+            REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
         },
     },
     label::{
@@ -20,7 +20,7 @@ use crate::{
     maps::SETTINGS,
     nested::programs,
 };
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
 use common::{
     drops::{Direction, DropKey, Protocol, skip},
     kernel::tracepoints::Run,
@@ -31,6 +31,7 @@ use common::{
     },
     workload::{Number, number::UNRESOLVED},
 };
+use core::{ffi::c_void, hint::black_box};
 
 programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, first, nested);
 
@@ -65,20 +66,13 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     } else if HAS_RECEIVING_SOCKET.is_set() {
         count_for_listener(context, packet, said);
     }
-    let receiver = if NAMES_RECEIVING_SOCKET.is_set() {
-        Sock::argument(context, 3)
+    let workload = if HAS_WORKLOADS.is_set() {
+        black_box(workload(context.as_ptr())) as Number
     } else {
-        None
-    };
-    let whose = |skipped| {
-        if skipped & skip::WORKLOAD != 0 {
-            UNRESOLVED
-        } else {
-            workloads::of_packet(packet, receiver)
-        }
+        UNRESOLVED
     };
     drops::count(
-        &key(packet, location, reason, said, direction, whose),
+        &key(packet, location, reason, said, direction, workload),
         packet.length(),
         run,
     );
@@ -86,15 +80,8 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
 
 /// Under which labels a packet is counted for `reason`; `said` is that of `kfree_skb`.
 #[inline(always)]
-fn key(
-    packet: SkBuff,
-    location: u64,
-    reason: u32,
-    said: u32,
-    direction: Direction,
-    whose: impl Fn(u8) -> Number,
-) -> DropKey {
-    let skipped = SETTINGS.get(0).map_or(0, |settings| settings.skipped_of_drops as u8);
+fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction, workload: Number) -> DropKey {
+    let skipped = skipped();
     let (protocol, subnet) = if skipped & skip::HEADERS != 0 {
         (Protocol::Other as u8, SubnetKey::NONE)
     } else {
@@ -124,8 +111,37 @@ fn key(
         skipped,
         marks: packet::marks(packet, said, direction, protocol),
         padding: 0,
-        workload: whose(skipped),
+        workload,
     }
+}
+
+/// Whose a packet is, if anybody wants to know. A function of its own: where it is not called, nothing of it is in the way of the verifier
+/// of Linux 6.1, which refuses what the compiler would leave half written otherwise.
+#[inline(never)]
+fn workload(context: *mut c_void) -> u32 {
+    let context = BtfTracePointContext::new(context);
+    let Some(packet) = SkBuff::argument(&context, 0) else {
+        return UNRESOLVED as u32;
+    };
+    if skipped() & skip::WORKLOAD != 0 {
+        return UNRESOLVED as u32;
+    }
+    let number = if let Some(sock) = workloads::sender(packet) {
+        workloads::of_socket(sock)
+    } else if NAMES_RECEIVING_SOCKET.is_set()
+        && let Some(receiver) = Sock::argument(&context, 3)
+    {
+        workloads::of_socket(receiver)
+    } else {
+        workloads::of_namespace(packet)
+    };
+    black_box(number as u32)
+}
+
+/// What nobody wants to know of drops.
+#[inline(always)]
+fn skipped() -> u8 {
+    SETTINGS.get(0).map_or(0, |settings| settings.skipped_of_drops as u8)
 }
 
 /// Counts a packet that a local flow sent for that flow; of a handshake for the group that the flow would belong to.
