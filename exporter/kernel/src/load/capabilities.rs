@@ -46,6 +46,14 @@ pub fn keep_needed_for_buffers() -> Result<(), CapabilitiesError> {
     set(&keep)
 }
 
+/// Makes those that loading needs effective, as far as the process may have them: a file's capabilities need not be from the start.
+pub(crate) fn raise() {
+    for capability in [Capability::CAP_BPF, Capability::CAP_PERFMON, Capability::CAP_SYS_ADMIN] {
+        // Whoever has too little learns it when programs are loaded.
+        let _raised = caps::raise(None, CapSet::Effective, capability);
+    }
+}
+
 fn at_hand() -> Result<CapsHashSet, CapabilitiesError> {
     let have = caps::read(None, CapSet::Permitted)?;
     needed(&have).map_err(|missing| CapabilitiesError::Missing { missing })

@@ -8,7 +8,10 @@ use super::{
     lockdown,
     reasons::Reasons,
 };
-use crate::{load::kfuncs::Casts, sys::syscall::loads_iterator};
+use crate::{
+    load::{capabilities, kfuncs::Casts},
+    sys::syscall::loads_iterator,
+};
 use common::kernel::fields::{CAST_TYPES, FIELDS, FieldOffset};
 use std::{
     collections::BTreeMap,
@@ -199,6 +202,7 @@ fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
 
 /// Whether the kernel refuses an iterator over a map, and nothing but that. Whoever may not load programs at all learns it later.
 fn hides_storage(btf: &Btf) -> bool {
+    capabilities::raise();
     let loads = |target: &str| {
         let function = btf.function_number(&format!("bpf_iter_{target}"));
         function.map(|number| loads_iterator(number).map_err(|error| error.raw_os_error()))
