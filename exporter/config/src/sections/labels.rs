@@ -43,14 +43,12 @@ impl Labels {
         }
         Ok(labels)
     }
-}
 
-impl Labels {
-    /// Whether one of them says whose something is.
+    /// Whether one of them says whose something is: those alone are on demand.
     pub(crate) fn name_workloads(&self) -> bool {
-        const OF_TCP: [TcpLabel; 3] = [TcpLabel::Workload, TcpLabel::WorkloadKind, TcpLabel::WorkloadNamespace];
-        const OF_DROPS: [DropLabel; 2] = [DropLabel::Workload, DropLabel::WorkloadNamespace];
-        OF_TCP.iter().any(|label| self.tcp.contains(label)) || OF_DROPS.iter().any(|label| self.drops.contains(label))
+        let rows = self.tcp.iter().map(|label| label.row());
+        let mut rows = rows.chain(self.drops.iter().map(|label| label.row()));
+        rows.any(|row| !row.is_default)
     }
 }
 

@@ -71,11 +71,9 @@ impl Source {
     }
 
     fn listen(config: &Workloads) -> Result<Self, StartError> {
-        let node = config.node();
-        let look_up = |name: &str| {
-            node.clone()
-                .filter(|_| name == in_cluster::NODE)
-                .or_else(|| variable(name))
+        let look_up = |name: &str| match name {
+            in_cluster::NODE => config.node(),
+            _ => variable(name),
         };
         let api = Api::in_cluster(look_up)?;
         let failed = |error| TooFew::new(1, error);
