@@ -440,18 +440,15 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
         Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops | Part::OtherDrops | Part::Workloads => &[],
     };
-    let missing = why_missing(features, &[of_part, program.fields]);
-    if program.part == Part::Workloads && missing.is_none() {
-        // One name after the other, as kernels are newer.
-        let above = [global::KERNFS_NODE_PARENT, global::KERNFS_NODE_PARENT_BEFORE_6_15];
-        let mut missing = above.map(|global| why_missing(features, &[&[global]])).into_iter();
-        return if missing.any(|missing| missing.is_none()) {
-            None
-        } else {
-            why_missing(features, &[&[above[0]]])
-        };
-    }
-    missing
+    let is_of_workloads = program.part == Part::Workloads;
+    why_missing(features, &[of_part, program.fields])
+        .or_else(|| is_of_workloads.then(|| why_no_parent(features)).flatten())
+}
+
+/// Why the directory above a cgroup's cannot be read: a kernel has the new name or the old one.
+fn why_no_parent(features: &Features) -> Option<Off> {
+    let old = why_missing(features, &[&[global::KERNFS_NODE_PARENT_BEFORE_6_15]]);
+    old.and_then(|_| why_missing(features, &[&[global::KERNFS_NODE_PARENT]]))
 }
 
 /// Why the first programs have no second ones; `None` when they do.

@@ -122,10 +122,10 @@ impl Kernel {
     pub fn read(&mut self, epoch: u64, known: &mut SlotKeys) -> Result<Reading, ReadError> {
         self.object.set(EPOCH, 0, epoch).map_err(ReadError::Epoch)?;
         if let Some(fold) = self.fold.clone() {
-            self.visit(&fold, FLOW_TABLE, MapIterator::run)?;
+            self.visit(&fold, FLOW_TABLE, MapIterator::run, ReadError::Fold)?;
         }
         if let Some(fold) = self.fold_listeners.clone() {
-            self.visit(&fold, LISTENER_TABLE, MapIterator::run)?;
+            self.visit(&fold, LISTENER_TABLE, MapIterator::run, ReadError::Fold)?;
         }
         let (groups, drops) = self.used_slots()?;
         Ok(Reading {

@@ -20,15 +20,8 @@ impl Kernel {
             return Err(ReadError::NoDump(DUMP, reason));
         };
         let mut records: Vec<FlowRecord> = Vec::new();
-        let mut read = |dump: &MapIterator| dump.read().map(|more: Vec<FlowRecord>| records.extend(more));
-        self.visit(&dump, FLOW_TABLE, &mut read).map_err(|error| match error {
-            ReadError::Fold(error) => ReadError::Dump(error),
-            error @ (ReadError::Map(_)
-            | ReadError::Epoch(_)
-            | ReadError::Dump(_)
-            | ReadError::NoDump(..)
-            | ReadError::Symbols(_)) => error,
-        })?;
+        let read = |dump: &MapIterator| dump.read().map(|more: Vec<FlowRecord>| records.extend(more));
+        self.visit(&dump, FLOW_TABLE, read, ReadError::Dump)?;
         Ok(each_once(records))
     }
 }

@@ -14,27 +14,34 @@ use std::{
 };
 
 impl Kernel {
-    /// Calls `visit` until the iterator has visited every socket of a table, or once where storage is walked.
+    /// Calls `visit` until the iterator has visited every socket of a table, or once where storage is walked. `failed` says what did not
+    /// run to its end.
     pub(crate) fn visit<S>(
         &mut self,
         iterator: &MapIterator,
         table: Map<u64, Kept<S>>,
         mut visit: impl FnMut(&MapIterator) -> io::Result<()>,
+        failed: fn(io::Error) -> ReadError,
     ) -> Result<(), ReadError> {
         if !self.plan.keeps_tables {
-            return visit(iterator).map_err(ReadError::Fold);
+            return visit(iterator).map_err(failed);
         }
         self.set_walk(Walk {
             is_under_way: 1,
             ..Walk::default()
         })?;
-        let walked = self.walk(table, || visit(iterator));
+        let walked = self.walk(table, || visit(iterator), failed);
         self.set_walk(Walk::default())?;
         walked
     }
 
-    fn walk<S>(&mut self, table: Map<u64, Kept<S>>, mut run: impl FnMut() -> io::Result<()>) -> Result<(), ReadError> {
-        self.wait_for_removals()?;
+    fn walk<S>(
+        &mut self,
+        table: Map<u64, Kept<S>>,
+        mut run: impl FnMut() -> io::Result<()>,
+        failed: fn(io::Error) -> ReadError,
+    ) -> Result<(), ReadError> {
+        self.wait_for_removals(failed)?;
         let (there, gone) = self.object.sockets(table)?;
         self.object.remove_sockets(table, &gone)?;
         for part in there.chunks(LIST as usize) {
@@ -48,12 +55,10 @@ impl Kernel {
                     first,
                     next: first,
                 })?;
-                run().map_err(ReadError::Fold)?;
+                run().map_err(failed)?;
                 let next = self.object.values(WALK, 1)?.first().map_or(0, |walk| walk.next);
                 if next <= first {
-                    return Err(ReadError::Fold(io::Error::other(
-                        "the iterator over maps has visited none",
-                    )));
+                    return Err(failed(io::Error::other("the iterator over maps has visited none")));
                 }
                 first = next;
             }
@@ -63,7 +68,7 @@ impl Kernel {
 
     /// Waits for those hooks that began to remove something before they could see that somebody walks: an instruction or two, but who
     /// runs them may lose his processor.
-    fn wait_for_removals(&self) -> Result<(), ReadError> {
+    fn wait_for_removals(&self, failed: fn(io::Error) -> ReadError) -> Result<(), ReadError> {
         const PATIENCE: Duration = Duration::from_secs(2);
         const PAUSE: Duration = Duration::from_micros(100);
         let most = PATIENCE.as_micros() / PAUSE.as_micros();
@@ -75,7 +80,7 @@ impl Kernel {
             }
             thread::sleep(PAUSE);
         }
-        Err(ReadError::Fold(io::ErrorKind::TimedOut.into()))
+        Err(failed(io::ErrorKind::TimedOut.into()))
     }
 
     fn set_walk(&mut self, walk: Walk) -> Result<(), ReadError> {
