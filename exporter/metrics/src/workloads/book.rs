@@ -31,19 +31,17 @@ pub struct Book {
     numbers: Numbers,
     pods: Pods,
     cgroups: HashMap<u64, Known>,
-    /// Cgroups of pods that nobody has told yet.
-    waiting: HashMap<PodId, Vec<u64>>,
     /// How many cgroups there were when it was last looked which have gone.
     left: usize,
 }
 
 /// What is known of a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+struct Known {
     /// Whose it is.
-    pub owner: Owner,
+    owner: Owner,
     /// The number of its workload.
-    pub number: Number,
+    number: Number,
 }
 
 impl Book {
@@ -55,7 +53,6 @@ impl Book {
             numbers: Numbers::new(limit),
             pods: Pods::new(MOST_PODS, MOST_DELETED),
             cgroups: HashMap::new(),
-            waiting: HashMap::new(),
             left: 0,
         }
     }
@@ -83,9 +80,6 @@ impl Book {
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let owner = owner_of_names(&names, &self.rules);
         let number = self.number_of(&owner);
-        if let (UNRESOLVED, Whose::Pod { id: pod, .. }) = (number, &owner.whose) {
-            self.waiting.entry(*pod).or_default().push(id);
-        }
         self.cgroups.insert(id, Known { owner, number });
         (number != UNRESOLVED).then_some((id, number))
     }
@@ -108,11 +102,6 @@ impl Book {
         self.pods.keep(uids);
     }
 
-    /// What is known of a cgroup.
-    pub fn cgroup(&self, id: u64) -> Option<&Known> {
-        self.cgroups.get(&id)
-    }
-
     /// The name of the pod whose cgroup it is, and of its namespace.
     pub fn pod(&self, id: u64) -> Option<(&str, &str)> {
         let Whose::Pod { id, .. } = &self.cgroups.get(&id)?.owner.whose else {
@@ -124,7 +113,11 @@ impl Book {
 
     /// Whether there are cgroups of pods that nobody has told yet.
     pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.waiting().next().is_some()
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &Known> {
+        self.cgroups.values().filter(|known| known.number == UNRESOLVED)
     }
 
     /// Whether it is time to look which cgroups have gone: twice as many as last time.
@@ -135,10 +128,6 @@ impl Book {
     /// Forgets all cgroups but these.
     pub fn forget_all_but(&mut self, living: &HashSet<u64>) {
         self.cgroups.retain(|id, _| living.contains(id));
-        self.waiting.retain(|_, cgroups| {
-            cgroups.retain(|id| living.contains(id));
-            !cgroups.is_empty()
-        });
         self.left = self.cgroups.len();
     }
 
@@ -157,9 +146,6 @@ impl Book {
             Whose::Pod { id, nested } => ids.contains(&Some(*id)) || nested.iter().any(|id| ids.contains(&Some(*id))),
             Whose::Host | Whose::Workload(_) => false,
         };
-        for id in ids.into_iter().flatten() {
-            self.waiting.remove(&id);
-        }
         let own: Vec<(u64, Owner)> = self
             .cgroups
             .iter()
@@ -250,8 +236,8 @@ mod tests {
         assert!(book.is_due_to_forget());
         book.forget_all_but(&[5, 6].into());
         assert!(!book.is_due_to_forget());
-        assert_eq!((book.cgroups.len(), book.waiting[&PodId::Uid(UID)].len()), (2, 2));
+        assert_eq!((book.cgroups.len(), book.waiting().count()), (2, 2));
         book.forget_all_but(&HashSet::new());
-        assert_eq!((book.cgroups.len(), book.waiting.len()), (0, 0));
+        assert_eq!((book.cgroups.len(), book.waiting().count()), (0, 0));
     }
 }
