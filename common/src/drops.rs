@@ -1,6 +1,7 @@
 //! A dropped packet as a map key: where, why, what, which way and for which subnet.
 
 pub mod capture;
+pub mod losses;
 
 use crate::{
     closed::closed_set, histogram::not_below, kernel::tracepoints::Run, net::address::SubnetKey, text::Text,
@@ -319,7 +320,8 @@ pub struct Note {
 }
 
 /// The value of the map `DROPS`: what was dropped under one key, in one shard, by the program that counted it
-/// ([`crate::kernel::tracepoints::Run`]). Either writes its own alone, so that it needs no atomics.
+/// ([`crate::kernel::tracepoints::Run`]). Either writes its own packets and bytes alone, so that these need no
+/// atomics.
 pub type DropCounts = [DropCount; Run::COUNT];
 
 /// What was dropped under one key.
@@ -330,14 +332,21 @@ pub struct DropCount {
     pub packets: u64,
     /// Their `sk_buff.len`.
     pub bytes: u64,
+    /// Segments of TCP among them that were sent again since.
+    pub repeated: u64,
 }
 
 impl DropCount {
     /// Adds another count.
     pub fn merge(&mut self, other: &Self) {
-        let Self { packets, bytes } = self;
+        let Self {
+            packets,
+            bytes,
+            repeated,
+        } = self;
         *packets = packets.wrapping_add(other.packets);
         *bytes = bytes.wrapping_add(other.bytes);
+        *repeated = repeated.wrapping_add(other.repeated);
     }
 
     /// What has been added since `before`.
@@ -346,14 +355,20 @@ impl DropCount {
         Self {
             packets: self.packets.wrapping_sub(before.packets),
             bytes: self.bytes.wrapping_sub(before.bytes),
+            repeated: self.repeated.wrapping_sub(before.repeated),
         }
     }
 
-    /// Raises both numbers to what they were before.
+    /// Raises the numbers to what they were before.
     pub fn clamp(&mut self, before: &Self) {
-        let Self { packets, bytes } = self;
+        let Self {
+            packets,
+            bytes,
+            repeated,
+        } = self;
         *packets = not_below(*packets, before.packets);
         *bytes = not_below(*bytes, before.bytes);
+        *repeated = not_below(*repeated, before.repeated);
     }
 }
 

@@ -56,6 +56,16 @@ pub(crate) unsafe fn fetch_add(counter: *mut u64, value: u64) -> u64 {
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(counter, value) }
 }
 
+/// Sets bits of a word and returns what it was before.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_or(word: *mut u64, bits: u64) -> u64 {
+    // SAFETY: by the contract of this function.
+    unsafe { atomic_or::<u64, u64, { AtomicOrdering::SeqCst }>(word, bits) }
+}
+
 /// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
 /// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value
 /// stops that. This one changes nothing.

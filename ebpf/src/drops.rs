@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "counters are reached through raw pointers into map values")]
 
 pub(crate) mod capture;
+pub(crate) mod losses;
 pub(crate) mod notes;
 
 use crate::{
@@ -17,9 +18,9 @@ use common::{
     map::{lost::Lost, slots::Table},
 };
 
-/// Counts a packet that the network stack drops.
+/// Counts a packet that the network stack drops, and returns the slot that it counts in.
 #[inline(always)]
-pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
+pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) -> u32 {
     let key = key.words();
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
@@ -31,6 +32,16 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) {
             atomic::add_of_program(&raw mut (*count).packets, 1, is_own);
             atomic::add_of_program(&raw mut (*count).bytes, bytes as u64, is_own);
         }
+    }
+    slot.unwrap_or(DropSource::Software.other_slot())
+}
+
+/// Counts segments that TCP sends again of what was dropped in a slot.
+#[inline(always)]
+pub(crate) fn count_repeated(slot: u32, segments: u64) {
+    if let Some((count, _)) = row(Some(slot), DropSource::Software, Run::First) {
+        // SAFETY: a member of a map value.
+        unsafe { atomic::add(&raw mut (*count).repeated, segments) };
     }
 }
 

@@ -12,6 +12,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod cgroup;
+mod data;
 pub(crate) mod offsets;
 
 use crate::kernel::{cast::cast, offsets::*};
@@ -374,6 +375,7 @@ common::kept_counters! { [tcp_sock_readers]
     snd_wnd: u32 = TCP_SOCK_SND_WND;
     rate_delivered: u32 = TCP_SOCK_RATE_DELIVERED;
     rate_interval_us: u32 = TCP_SOCK_RATE_INTERVAL_US;
+    clock: u64 = TCP_SOCK_CLOCK;
 }
 
 impl TcpSock {
@@ -1189,9 +1191,15 @@ impl SkBuff {
         }
     }
 
-    /// Whether it is or was made of several segments, by `gso_size` of `skb_shared_info`.
+    /// Whether it is or was made of several segments.
     #[inline(always)]
     pub(crate) fn has_segments(self) -> bool {
+        self.gso_size() != 0
+    }
+
+    /// `gso_size` of `skb_shared_info`: bytes in each of its segments; 0 where there is one.
+    #[inline(always)]
+    pub(crate) fn gso_size(self) -> u32 {
         let read = || {
             // SAFETY: members of `struct sk_buff`.
             let shared = self.head()? + unsafe { load(self.0, &SK_BUFF_END) }? as u64;
@@ -1199,7 +1207,7 @@ impl SkBuff {
             let [word] = words_at(shared + (field & !3))?;
             Some(word >> (8 * (field & 2)) & 0xffff)
         };
-        read().unwrap_or(0) != 0
+        read().unwrap_or(0)
     }
 
     /// Segments in a packet on its way, by `skb_shared_info`.

@@ -9,6 +9,7 @@ use common::{
     drops::{
         DropCounts, DropKey, NamedDropKey, Note, NoteKind,
         capture::{Draft, SITES, Site, SiteState, queue},
+        losses::{LOSSES as MOST_LOSSES, Loss, Search},
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{

@@ -120,6 +120,7 @@ macro_rules! kernel_fields {
             TCP_SOCK_SND_NXT: u32 = "tcp_sock" . "snd_nxt";
             TCP_SOCK_RATE_DELIVERED: u32 = "tcp_sock" . "rate_delivered";
             TCP_SOCK_RATE_INTERVAL_US: u32 = "tcp_sock" . "rate_interval_us";
+            TCP_SOCK_CLOCK: u64 = "tcp_sock" . "tcp_clock_cache";
             TCP_SOCK_FASTOPEN_CONNECT: u8 = "tcp_sock" . "fastopen_connect";
             TCP_SOCK_MSS_CLAMP: u16 = "tcp_sock" . "rx_opt.mss_clamp";
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
@@ -143,6 +144,13 @@ macro_rules! kernel_fields {
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
             SK_BUFF_TRANSPORT_HEADER: u16 = "sk_buff" . "transport_header";
             SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
+            SK_BUFF_CB: [u8; 48] = "sk_buff" . "cb";
+            SK_BUFF_CONNTRACK: u64 = "sk_buff" . "_nfct";
+            TCP_SKB_CB_SEQ: u32 = "tcp_skb_cb" . "seq";
+            TCP_SKB_CB_END_SEQ: u32 = "tcp_skb_cb" . "end_seq";
+            TCP_SKB_CB_GSO_SIZE: u16 = "tcp_skb_cb" . "tcp_gso_size";
+            NF_CONN_ORIGINAL: [u32; 10] = "nf_conn" . "tuplehash[0].tuple";
+            NF_CONN_REPLY: [u32; 10] = "nf_conn" . "tuplehash[1].tuple";
             SKB_SHARED_INFO_GSO_SIZE: u16 = "skb_shared_info" . "gso_size";
             SKB_SHARED_INFO_GSO_SEGS: u16 = "skb_shared_info" . "gso_segs";
 
@@ -230,6 +238,8 @@ macro_rules! kernel_facts {
             NAMES_RECEIVING_SOCKET;
             /// Workloads are told apart: the programs ask for the cgroup of a socket.
             HAS_WORKLOADS;
+            /// Drops of TCP's data are remembered until it is sent again.
+            HAS_LOSSES;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
             /// A task can lose its processor within a tracepoint.
@@ -261,6 +271,8 @@ macro_rules! kernel_facts {
             REASON_IP_INNOROUTES;
             /// Number of the drop reason `IP_OUTNOROUTES`.
             REASON_IP_OUTNOROUTES;
+            /// Number of the drop reason `PKT_TOO_BIG`.
+            REASON_PKT_TOO_BIG;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
             /// Number of the drop reason `TCP_FLAGS`.

@@ -8,6 +8,7 @@ use crate::{
     drops::{
         DropCounts, DropKey, NamedDropKey, Note, NoteKind,
         capture::{Draft, SITES, Site, SiteState, queue},
+        losses::{LOSSES as MOST_LOSSES, Loss, Search},
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{
@@ -159,6 +160,17 @@ macro_rules! kernel_maps {
             /// Slot -> drops, in shards. Written by all hooks on drops, read by user space. As large as the number of slots times that
             /// of shards.
             DROPS: ShardedArray[2] u32 => DropCounts;
+            /// Place in the ring -> a range of TCP's data that was dropped. Written by `kfree_skb`, read by `tcp_retransmit_skb`. Always
+            /// full: what is forgotten for a new one counts as [`Lost::LossesForgotten`].
+            LOSSES: Array[{ MOST_LOSSES as usize }] u32 => Loss;
+            /// Chain -> number of its newest range; 0 for none. Written by `kfree_skb`, read by `tcp_retransmit_skb`.
+            LOSS_CHAINS: Array[{ MOST_LOSSES as usize }] u32 => u64;
+            /// 0 -> ranges that were ever written down. Written by `kfree_skb`.
+            LOSS_COUNT: Array[1] u32 => u64;
+            /// [`Run`] -> the range that is being written, per CPU. Written and read by `kfree_skb`.
+            LOSS_DRAFTS: PerCpuArray[{ Run::COUNT }] u32 => Loss;
+            /// [`Run`] -> what is being looked for, per CPU. Written and read by `tcp_retransmit_skb`.
+            LOSS_SEARCHES: PerCpuArray[{ Run::COUNT }] u32 => Search;
             /// CPU -> the buffer of dropped packets for `capture`. Written by `kfree_skb`, read by user space. When full: `tail_drops` of
             /// the site.
             CAPTURE_PACKETS: PerfEventByteArray[] u32 => u32;

@@ -17,11 +17,13 @@ pub enum Lost {
     CgroupsUntracked = 4,
     /// Something was counted for a cgroup before user space had told whose it is.
     Unresolved = 5,
+    /// A range of TCP's data that this host dropped was forgotten before all of it was sent again.
+    LossesForgotten = 6,
 }
 
 impl Lost {
     /// Number of counters.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
 }
 /// Runs of a program that the kernel skipped, because the program was already running on that CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -71,7 +71,13 @@ impl Stamp {
 
 /// The entry for a key of these words in the largest table, below [`RECENT`]; a smaller one uses the lower bits.
 #[inline(always)]
-pub fn place<const N: usize>(words: [u64; N]) -> u32 {
+pub const fn place<const N: usize>(words: [u64; N]) -> u32 {
+    (mixed(words) >> (u64::BITS - BITS)) as u32
+}
+
+/// A hash of these words, of which the upper bits are the best.
+#[inline(always)]
+pub const fn mixed<const N: usize>(words: [u64; N]) -> u64 {
     /// 2^64 divided by the golden ratio: its multiples spread over the upper bits (Knuth, 6.4).
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut sum: u64 = 0;
@@ -83,7 +89,7 @@ pub fn place<const N: usize>(words: [u64; N]) -> u32 {
     }
     // Once is not enough for addresses, which are multiples of 16.
     let mixed = sum.wrapping_mul(SPREAD);
-    ((mixed ^ mixed >> 32).wrapping_mul(SPREAD) >> (u64::BITS - BITS)) as u32
+    (mixed ^ mixed >> 32).wrapping_mul(SPREAD)
 }
 
 #[cfg(test)]

@@ -141,6 +141,8 @@ crate::kept_counters! { [counters]
     SynAckRetransmits,
     /// Segments of a local flow that this host dropped itself on their way out
     LocallyDroppedSegments,
+    /// Segments sent again of which this host had dropped the one before
+    RetransmittedAfterLocalDrop,
     /// Duplicate acknowledgments received (RFC 5681)
     DuplicateAcks,
     /// Segments received with a SACK option (RFC 2018)

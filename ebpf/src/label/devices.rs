@@ -61,6 +61,12 @@ pub(crate) fn of_device(device: Device) -> Connection {
     itself as u8
 }
 
+/// Whether a device leads out of this host by itself.
+#[inline(always)]
+pub(crate) fn leads_out(device: Device) -> bool {
+    connection::leads_out(by_itself(device, device.kind()))
+}
+
 /// What a device says of itself, whatever its ports are.
 #[inline(always)]
 fn by_itself(device: Device, [first, second]: Name) -> u32 {
@@ -105,7 +111,7 @@ extern "C" fn after_port(place: u64) -> u64 {
         return NOWHERE;
     };
     // What stands at the end of an empty list is no port.
-    if next != place && connection::leads_out(by_itself(device, device.kind())) {
+    if next != place && leads_out(device) {
         LEADS_OUT
     } else {
         next

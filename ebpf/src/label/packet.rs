@@ -136,11 +136,7 @@ fn marks_of_unspecified(packet: SkBuff, protocol: ProtocolNumber) -> u8 {
 /// Protocol and remote address of a packet; none when it is not IP or its header is not there.
 #[inline(always)]
 pub(crate) fn protocol_and_remote(packet: SkBuff, direction: Direction) -> (ProtocolNumber, Address) {
-    let header = if matches!(direction, Direction::Receive) && packet.received_through() == 0 {
-        packet.network_header_of_frame()
-    } else {
-        packet.network_header()
-    };
+    let header = network_header(packet, matches!(direction, Direction::Receive));
     let (protocol, remote) = of_header(packet, header, direction);
     if matches!(direction, Direction::Transmit)
         && remote.family == Address::NONE.family
@@ -154,6 +150,16 @@ pub(crate) fn protocol_and_remote(packet: SkBuff, direction: Direction) -> (Prot
         return (protocol, if is_known { remote } else { Address::NONE });
     }
     (protocol, remote)
+}
+
+/// Where the network header of a packet begins, which came in or is sent.
+#[inline(always)]
+pub(crate) fn network_header(packet: SkBuff, came_in: bool) -> Option<u32> {
+    if came_in && packet.received_through() == 0 {
+        packet.network_header_of_frame()
+    } else {
+        packet.network_header()
+    }
 }
 
 /// Protocol and source address of a packet that came in and that the network stack has not taken apart yet.

@@ -3,12 +3,16 @@
 
 use crate::{
     atomic,
-    drops::{self, capture, notes},
+    drops::{
+        self, capture,
+        losses::{self, Dropped},
+        notes,
+    },
     flow::{listeners, state::Flow},
     kernel::{
         SkBuff, Sock, TcpSock,
         offsets::{
-            HAS_DROP_REASON, HAS_PACKETS, HAS_RECEIVING_SOCKET, HAS_WORKLOADS, NAMES_RECEIVING_SOCKET,
+            HAS_DROP_REASON, HAS_LOSSES, HAS_PACKETS, HAS_RECEIVING_SOCKET, HAS_WORKLOADS, NAMES_RECEIVING_SOCKET,
             REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
         },
     },
@@ -71,11 +75,19 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     } else {
         UNRESOLVED
     };
-    drops::count(
+    let slot = drops::count(
         &key(packet, location, reason, said, direction, workload),
         packet.length(),
         run,
     );
+    if HAS_LOSSES.is_set() {
+        let dropped = Dropped {
+            slot,
+            reason: said,
+            direction,
+        };
+        black_box(losses::remember(context.as_ptr(), dropped, run));
+    }
 }
 
 /// Under which labels a packet is counted for `reason`; `said` is that of `kfree_skb`.

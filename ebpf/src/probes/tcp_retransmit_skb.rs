@@ -3,17 +3,24 @@
 //! socket is locked.
 
 use crate::{
+    drops::losses,
     flow::{adopt, events, retransmissions, state::Flow},
-    kernel::{Sock, TcpSock, offsets::HAS_RETRANSMIT_ERROR},
+    kernel::{
+        Sock, TcpSock,
+        offsets::{HAS_LOSSES, HAS_RETRANSMIT_ERROR},
+    },
     label::groups::{self, Group},
     nested::programs,
 };
-use aya_ebpf::programs::BtfTracePointContext;
-use common::tcp::{
-    congestion,
-    event::EventKind,
-    group::{Counter, Role},
-    state,
+use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
+use common::{
+    kernel::tracepoints::Run,
+    tcp::{
+        congestion,
+        event::EventKind,
+        group::{Counter, Role},
+        state,
+    },
 };
 
 programs!(
@@ -21,11 +28,22 @@ programs!(
     "tcp_retransmit_skb",
     tcp_retransmit_skb,
     tcp_retransmit_skb_nested,
-    on_event
+    first,
+    nested
 );
 
 #[inline(always)]
-fn on_event(context: &BtfTracePointContext) {
+fn first(context: &BtfTracePointContext) {
+    on_event(context, Run::First);
+}
+
+#[inline(always)]
+fn nested(context: &BtfTracePointContext) {
+    on_event(context, Run::Nested);
+}
+
+#[inline(always)]
+fn on_event(context: &BtfTracePointContext, run: Run) {
     let Some(sock) = Sock::argument(context, 0) else {
         return;
     };
@@ -35,7 +53,10 @@ fn on_event(context: &BtfTracePointContext) {
         state::SYN_SENT => Counter::SynRetransmits,
         // Both ends have opened the connection at the same time.
         state::SYN_RECV => Counter::SynAckRetransmits,
-        _ => return retransmitted(sock, tcp, flow),
+        _ => {
+            retransmitted(sock, tcp, flow);
+            return count_dropped_before(context, sock, run);
+        }
     };
     if let Some(flow) = flow {
         retransmissions::count_handshake(flow, sock, tcp, segment);
@@ -63,5 +84,20 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
     };
     if flow.is_established() && retransmissions::find_cause(flow, tcp) != 0 {
         events::emit(kind, sock, tcp, &flow);
+    }
+}
+
+/// Counts segments of which this host had dropped the one before.
+#[inline(always)]
+fn count_dropped_before(context: &BtfTracePointContext, sock: Sock, run: Run) {
+    if !HAS_LOSSES.is_set() {
+        return;
+    }
+    let segments = losses::sent_again(context.as_ptr(), run);
+    if segments != 0
+        && let Some(flow) = Flow::find(sock)
+        && let Some(group) = Group::at(flow.slot.get())
+    {
+        group.add(Counter::RetransmittedAfterLocalDrop, segments as u64);
     }
 }
