@@ -47,7 +47,7 @@ pub use crate::{
 pub use crate::file::{ConfigError, Problem};
 
 use crate::file::{Quote, Source};
-use raw::{RawConfig, RawTcp};
+use raw::{RawConfig, RawLocalLoss, RawTcp};
 
 /// A configuration file with every key, its default and an example; it means the same as no file.
 pub const SAMPLE: &str = include_str!("sample.yaml");
@@ -77,6 +77,8 @@ pub struct Config {
     pub tcp: Tcp,
     /// What is measured of dropped packets.
     pub drops: Drops,
+    /// Whether retransmissions are told apart by what this host dropped.
+    pub local_loss: LocalLoss,
     /// What the metrics path shows.
     pub shown: View,
     /// What other paths show.
@@ -102,6 +104,7 @@ impl Config {
             connection_types: Vec::new(),
             tcp: Tcp::default(),
             drops: Drops::default(),
+            local_loss: LocalLoss::default(),
             shown: View::built_in(),
             views: Vec::new(),
             workloads: Workloads::default(),
@@ -192,6 +195,7 @@ impl TryFrom<RawConfig> for Config {
             connection_types,
             tcp,
             drops,
+            local_loss,
             labels,
             metrics,
             histograms,
@@ -242,6 +246,7 @@ impl TryFrom<RawConfig> for Config {
             connection_types: sections::connection_types::parse(&connection_types.unwrap_or_default())?,
             tcp,
             drops,
+            local_loss: LocalLoss::of(&local_loss.unwrap_or_default()),
             shown,
             views,
             workloads,
@@ -249,6 +254,28 @@ impl TryFrom<RawConfig> for Config {
             collect: Collect::parse(&collect.unwrap_or_default())?,
             otlp,
         })
+    }
+}
+
+/// Whether retransmissions are told apart by what this host dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalLoss {
+    /// Whether dropped data of TCP is remembered until it is sent again.
+    pub enabled: bool,
+}
+
+impl Default for LocalLoss {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl LocalLoss {
+    fn of(raw: &RawLocalLoss) -> Self {
+        let RawLocalLoss { enabled } = *raw;
+        Self {
+            enabled: enabled.unwrap_or(Self::default().enabled),
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct RawConfig {
     pub(crate) tcp: Option<RawTcp>,
     /// What is measured of dropped packets. Example: `{enabled: false}`.
     pub(crate) drops: Option<RawDrops>,
+    /// Whether retransmissions are told apart by what this host dropped. Example: `{enabled: false}`.
+    pub(crate) local_loss: Option<RawLocalLoss>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
     /// Which metrics are shown. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.
@@ -150,6 +152,14 @@ pub(crate) struct RawDrops {
     /// Classes that win over the shipped table; the first match wins. Default: `[]`.
     /// Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
     pub(crate) classes: Option<Vec<RawClass>>,
+}
+
+/// `local_loss`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawLocalLoss {
+    /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
 }
 
 /// One entry of `drops.ignore`.

@@ -16,7 +16,7 @@ use crate::{
 };
 use common::kernel::{
     fields::{fact, global},
-    programs::{CGROUP_GONE, CGROUP_MADE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS},
+    programs::{CGROUP_GONE, CGROUP_MADE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS, RETRANSMIT},
     tracepoints::{Run, Tracepoint},
 };
 use common::map::catalog::CGROUP_BIRTHS;
@@ -165,6 +165,17 @@ const LISTENERS: &[&str] = &[
     global::NET_SYN_BACKLOG,
     global::SK_BUFF_TRANSPORT_HEADER,
 ];
+
+/// What says which data a packet carries, and what is sent again.
+const LOCAL_LOSS: &[&str] = &[
+    OF_LOCAL_LOSS,
+    global::TCP_SKB_CB_END_SEQ,
+    global::TCP_SKB_CB_GSO_SIZE,
+    global::SK_BUFF_CB,
+    global::TCP_SOCK_CLOCK,
+];
+/// The field of these that nothing else reads: it counts as missing where nobody wants the account.
+const OF_LOCAL_LOSS: &str = global::TCP_SKB_CB_SEQ;
 
 /// What the iterators over flows and listeners walk.
 const STORAGE: &str = "bpf_sk_storage_map";
@@ -386,10 +397,14 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
             reason: reason.to_string(),
         });
     }
+    let remembers = selection.local_loss && losses_are_remembered(&programs, features, purpose);
     let mut fields = Vec::new();
     let mut missing_fields = Vec::new();
     for (global, place) in &features.fields {
         match place {
+            Ok(_) if OF_LOCAL_LOSS == *global && !selection.local_loss => {
+                missing_fields.push((*global, Off::LocalLoss.to_string()));
+            }
             Ok(place) => fields.push((*global, place.encode())),
             Err(reason) => missing_fields.push((*global, reason.clone())),
         }
@@ -405,13 +420,23 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     Ok(Plan {
         fields,
         missing_fields,
-        facts: facts::of(&programs, features, purpose),
+        facts: facts::of(&programs, features, purpose, remembers),
         programs,
         casts: features.casts.clone(),
         preempt_count: features.preempt_count,
         keeps_tables: features.hides_storage,
         rings,
     })
+}
+
+/// Whether drops of TCP's data are remembered until it is sent again: where both are seen.
+fn losses_are_remembered(programs: &[Planned], features: &Features, purpose: Purpose) -> bool {
+    let runs = |name| {
+        programs
+            .iter()
+            .any(|planned| planned.name() == name && planned.off.is_none())
+    };
+    purpose == Purpose::Serve && runs(DROPS) && runs(RETRANSMIT) && why_missing(features, &[LOCAL_LOSS]).is_none()
 }
 
 fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<Off> {
@@ -574,6 +599,7 @@ pub(crate) mod tests {
         detail: Detail::Full,
         drops: true,
         workloads: true,
+        local_loss: true,
     };
 
     /// A kernel that has everything.

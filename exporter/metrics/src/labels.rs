@@ -491,7 +491,11 @@ mod tests {
             workload: None,
             marks: 0,
         };
-        let count = DropCount { packets: 1, bytes: 100 };
+        let count = DropCount {
+            packets: 1,
+            bytes: 100,
+            repeated: 0,
+        };
         let mut snapshot = snapshot();
         snapshot.drops = vec![
             row(

@@ -50,6 +50,7 @@ pub fn selection(config: &Config) -> Selection {
         detail: config.tcp.detail,
         drops: config.drops.enabled,
         workloads: config.workloads.are_told_apart(),
+        local_loss: config.local_loss.enabled,
     }
 }
 

@@ -9,7 +9,7 @@ use common::{
         capacity::Capacity,
         catalog::{
             CAPTURE_DRAFTS, CAPTURE_SITES, CGROUPS, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE,
-            NAMED_DROP_SLOTS, NETWORKS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
+            LOSS_CHAINS, LOSSES, NAMED_DROP_SLOTS, NETWORKS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
         },
         recent,
         shards::{self, Shards},
@@ -93,6 +93,9 @@ impl Sizes {
         }
         if !has(fact::HAS_WORKLOADS) {
             shrink(loader, &[CGROUPS.name(), NETWORKS.name()]);
+        }
+        if !has(fact::HAS_LOSSES) {
+            shrink(loader, &[LOSSES.name(), LOSS_CHAINS.name()]);
         }
         if !has(fact::HAS_PACKETS) {
             shrink(loader, &[CAPTURE_SITES.name(), CAPTURE_DRAFTS.name()]);

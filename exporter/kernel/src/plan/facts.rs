@@ -17,8 +17,13 @@ pub(super) const OF_LISTENERS: [&str; 3] = [
     fact::REASON_TCP_FLAGS,
 ];
 
-/// The facts, by the names of their globals.
-pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) -> Vec<(&'static str, u64)> {
+/// The facts, by the names of their globals; `remembers` is whether drops of TCP's data are remembered.
+pub(super) fn of(
+    programs: &[Planned],
+    features: &Features,
+    purpose: Purpose,
+    remembers: bool,
+) -> Vec<(&'static str, u64)> {
     let arguments = |hook: &str| features.tracepoints.get(hook).copied().unwrap_or(0);
     let segment_path = programs
         .iter()
@@ -40,6 +45,15 @@ pub(super) fn of(programs: &[Planned], features: &Features, purpose: Purpose) ->
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
         (fact::NAMES_RECEIVING_SOCKET, u64::from(arguments(DROPS) > 3)),
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
+        (fact::HAS_LOSSES, u64::from(remembers)),
+        (
+            fact::REASON_PKT_TOO_BIG,
+            if remembers {
+                reason("SKB_DROP_REASON_PKT_TOO_BIG")
+            } else {
+                0
+            },
+        ),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),

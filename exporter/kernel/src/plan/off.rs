@@ -14,6 +14,9 @@ pub enum Off {
     /// Workloads are not told apart.
     #[error("workloads.source is none")]
     Workloads,
+    /// Retransmissions are not told apart by what this host dropped.
+    #[error("local_loss.enabled is false")]
+    LocalLoss,
     /// `trace` does not need it.
     #[error("trace adds nothing up")]
     Trace,

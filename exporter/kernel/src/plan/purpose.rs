@@ -23,6 +23,8 @@ pub struct Selection {
     pub drops: bool,
     /// Whether workloads are told apart.
     pub workloads: bool,
+    /// Whether retransmissions are told apart by what this host dropped.
+    pub local_loss: bool,
 }
 
 impl Default for Selection {
@@ -31,6 +33,7 @@ impl Default for Selection {
             detail: Detail::default(),
             drops: true,
             workloads: false,
+            local_loss: true,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Purpose {
             detail,
             drops,
             workloads,
+            local_loss: _,
         } = selection;
         let without_tcp = matches!(detail, Detail::Off);
         let by_detail = |off: bool| off.then_some(Off::Detail(detail));
@@ -107,6 +111,7 @@ mod tests {
         detail: Detail::Full,
         drops: true,
         workloads: true,
+        local_loss: true,
     };
 
     fn on(purpose: Purpose, selection: Selection) -> Vec<Part> {

@@ -123,7 +123,11 @@ mod tests {
     fn aged(since: u64, packets: u64) -> Aged<DropCount> {
         Aged {
             since: Duration::from_secs(since),
-            total: DropCount { packets, bytes: 0 },
+            total: DropCount {
+                packets,
+                bytes: 0,
+                repeated: 0,
+            },
         }
     }
 

@@ -168,7 +168,11 @@ mod tests {
     }
 
     fn packets(packets: u64) -> DropCount {
-        DropCount { packets, bytes: 0 }
+        DropCount {
+            packets,
+            bytes: 0,
+            repeated: 0,
+        }
     }
 
     /// Posts totals of rows to label sets, one after the other, and says what each label set then has.

@@ -29,6 +29,7 @@ pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
         count: DropCount {
             packets,
             bytes: packets * 100,
+            repeated: 0,
         },
     }
 }

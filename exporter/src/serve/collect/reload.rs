@@ -108,6 +108,7 @@ fn refuse_what_needs_a_restart(old: &Config, new: &Config) -> Result<(), ReloadE
     let changed = [
         ("tcp.detail", old.tcp.detail != new.tcp.detail),
         ("drops.enabled", old.drops.enabled != new.drops.enabled),
+        ("local_loss.enabled", old.local_loss != new.local_loss),
         ("limits.memory", old.limits.memory != new.limits.memory),
         ("workloads", old.workloads != new.workloads),
         ("limits.workloads", old.limits.workloads != new.limits.workloads),

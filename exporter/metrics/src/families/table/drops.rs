@@ -9,7 +9,10 @@ use crate::families::metric::{
 };
 use common::{
     drops,
-    kernel::programs::{DROPS, TRAPS, XDP, XDP_BULK, XDP_CPUMAP, XDP_DEVMAP, XDP_REDIRECT},
+    kernel::{
+        fields::global,
+        programs::{DROPS, RETRANSMIT, TRAPS, XDP, XDP_BULK, XDP_CPUMAP, XDP_DEVMAP, XDP_REDIRECT},
+    },
 };
 use tcpvitals_config::label::Label;
 
@@ -39,4 +42,14 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .by(&[SOURCE])
     .needs_one_of(&[DROPS, TRAPS]),
+    metric(
+        "dropped_segments_retransmitted",
+        Counted("{segment}"),
+        C,
+        "TCP segments that a local sender sent again because they were dropped here: the retransmissions that this site has cost",
+        "tracepoint kfree_skb: TCP header; tcp_retransmit_skb: tcp_skb_cb.seq, end_seq",
+        Accessor::Drops(&[drops::DropSource::Software], |count| count.repeated),
+    )
+    .by(&[SOURCE])
+    .needs(&[DROPS, RETRANSMIT], &[global::TCP_SKB_CB_SEQ]),
 ];

@@ -13,7 +13,13 @@ use crate::{
     },
     snapshot::{Push, Refusal},
 };
-use common::{kernel::programs::STATE, map::lost::Lost};
+use common::{
+    kernel::{
+        fields::global,
+        programs::{DROPS, RETRANSMIT, STATE},
+    },
+    map::lost::Lost,
+};
 use tcpvitals_config::label::Label;
 
 const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
@@ -70,6 +76,16 @@ pub(super) const METRICS: &[Metric] = &[
         "the map CGROUPS",
         Accessor::Lost(&[(&[], Lost::Unresolved)]),
     ),
+    metric(
+        "local_losses_forgotten",
+        Counted("{range}"),
+        C,
+        "Ranges of TCP data dropped by this host that were forgotten for newer ones before all of it was sent again; some of them \
+         nobody would have sent again",
+        "the map LOSSES",
+        Accessor::Lost(&[(&[], Lost::LossesForgotten)]),
+    )
+    .needs(&[DROPS, RETRANSMIT], &[global::TCP_SKB_CB_SEQ]),
     metric(
         "group_overflow",
         Counted("{event}"),

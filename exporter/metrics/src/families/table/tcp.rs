@@ -134,6 +134,16 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .needs(&[DROPS, STATE], &[global::SK_BUFF_SK]),
     metric(
+        "tcp_retransmitted_segments_after_local_drop",
+        Counted("{segment}"),
+        C,
+        "TCP segments sent again of which this host itself had dropped the one before, on any of its network namespaces' ways: the \
+         rest of the retransmitted segments is not its doing",
+        "tracepoint tcp_retransmit_skb: tcp_skb_cb.seq, end_seq, against the TCP headers of packets at kfree_skb",
+        Accessor::Counters(&[(&[], Counter::RetransmittedAfterLocalDrop)]),
+    )
+    .needs(&[DROPS, RETRANSMIT, STATE], &[global::TCP_SKB_CB_SEQ]),
+    metric(
         "tcp_duplicate_acks",
         Counted("{segment}"),
         C,

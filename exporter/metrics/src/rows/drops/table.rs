@@ -78,6 +78,8 @@ impl SiteRow {
             "bytes": self.now.bytes,
             "total_packets": self.total.packets,
             "total_bytes": self.total.bytes,
+            "retransmitted_segments": self.now.repeated,
+            "total_retransmitted_segments": self.total.repeated,
             "subnets": subnets,
         })
     }
@@ -102,6 +104,7 @@ impl SiteTable {
             let new = DropCount {
                 packets: row.count.packets.saturating_sub(earlier.packets),
                 bytes: row.count.bytes.saturating_sub(earlier.bytes),
+                repeated: row.count.repeated.saturating_sub(earlier.repeated),
             };
             let site = sites.entry(key).or_default();
             site.now.merge(&new);
