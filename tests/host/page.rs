@@ -61,7 +61,11 @@ fn no_text_becomes_markup() -> Result<()> {
         workload: None,
         marks: 0,
     };
-    let total = DropCount { packets: 7, bytes: 70 };
+    let total = DropCount {
+        packets: 7,
+        bytes: 70,
+        repeated: 0,
+    };
     snapshot.drops.push(Row {
         id: 99,
         key: (DropSource::Software, Some(evil)),
@@ -179,6 +183,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             total: DropCount {
                 packets: u64::from(number) + 1,
                 bytes: 10,
+                repeated: 0,
             },
         });
     }

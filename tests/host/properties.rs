@@ -251,6 +251,7 @@ impl World {
                 let more = DropCount {
                     packets: *packets,
                     bytes: 60 * packets,
+                    repeated: packets / 2,
                 };
                 // Two places of the same function make two rows of one site.
                 let place = packets % 2;

@@ -234,6 +234,7 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
     let count = |packets| DropCount {
         packets,
         bytes: 100 * packets,
+        repeated: packets / 3,
     };
     vec![
         row(
@@ -302,7 +303,11 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
                     ConnectionType::Wired,
                 ),
             ),
-            DropCount { packets: 16, bytes: 0 },
+            DropCount {
+                packets: 16,
+                bytes: 0,
+                repeated: 0,
+            },
         ),
     ]
 }

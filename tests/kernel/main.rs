@@ -26,6 +26,7 @@ mod healthy;
 mod hostile;
 mod interrupts;
 mod listeners;
+mod local_loss;
 mod losses;
 mod network;
 mod otlp;

@@ -5,6 +5,7 @@ pub mod namespace;
 pub mod nft;
 pub mod packet;
 pub mod pair;
+pub mod path;
 pub mod peer;
 pub mod socket;
 pub mod subnet;

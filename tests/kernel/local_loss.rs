@@ -1,0 +1,256 @@
+//! Retransmissions that this host has caused by drops of its own, wherever on its ways, against a judge that reads captures of both
+//! ends alone; and none for what is lost beyond it.
+
+mod judge;
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Context as _, Result, ensure};
+use tests::exporter::scrape::Scrape;
+use tests::exporter::{Launch, start};
+use tests::kernel::tcp_info::TcpInfo;
+use tests::machine::turn;
+use tests::machine::wait::until;
+use tests::net::namespace::Namespace;
+use tests::net::nft;
+use tests::net::pair::Pair;
+use tests::net::path::Path;
+use tests::net::peer::{Offer, Peer};
+use tests::net::subnet::{Family, SERVER, Subnet, config};
+use tests::net::traffic::{Flow, connect, listen, settle};
+
+use judge::Captures;
+
+const AFTER_DROP: &str = "tcpvitals_tcp_retransmitted_segments_after_local_drop_total";
+const RETRANSMITTED: &str = "tcpvitals_tcp_retransmitted_segments_total";
+const OF_SITES: &str = "tcpvitals_dropped_segments_retransmitted_total";
+
+/// Bytes that a flow carries.
+const VOLUME: usize = 3_000_000;
+
+/// Opens a connection along a path to an address that the server has or stands for.
+fn open(path: &Path, to: SocketAddr, at: SocketAddr) -> Result<Flow> {
+    let listener = listen(&path.server, at)?;
+    let client = connect(&path.client, to)?;
+    let (server, _) = listener.accept().context("accept a connection")?;
+    Ok(Flow { client, server })
+}
+
+/// Drops on the host what it forwards of the connection's data, one packet in so many.
+fn lossy(one_in: u32) -> String {
+    format!(
+        "table inet loss {{\n\
+         \x20 counter dropped {{ }}\n\
+         \x20 chain lossy {{\n\
+         \x20   type filter hook forward priority 0; policy accept;\n\
+         \x20   meta l4proto tcp ct original proto-dst 443 ct direction original meta length > 200 numgen random mod {one_in} == 0 \
+         counter name dropped drop\n\
+         \x20 }}\n\
+         }}\n"
+    )
+}
+
+/// What the host of a path does to addresses.
+fn translated(path: &Path, how: &str) -> Result<(SocketAddr, SocketAddr)> {
+    let server: SocketAddr = (path.far.address(Family::V4, SERVER), 443).into();
+    let rule = match how {
+        "source" => format!(
+            "chain out {{ type nat hook postrouting priority 100; oifname {} masquerade; }}",
+            Path::FAR
+        ),
+        "destination" => format!(
+            "chain in {{ type nat hook prerouting priority -100; tcp dport 443 dnat to {}:8443; }}",
+            path.far.v4(SERVER)
+        ),
+        _ => return Ok((server, server)),
+    };
+    nft::load(&path.host, &format!("table ip translation {{\n{rule}\n}}\n"))?;
+    Ok(if how == "destination" {
+        (
+            (path.near.address(Family::V4, SERVER), 443).into(),
+            (server.ip(), 8443).into(),
+        )
+    } else {
+        (server, server)
+    })
+}
+
+fn sum(scrape: &Scrape, metric: &str, subnet: &str) -> Result<f64> {
+    scrape.sum(metric, &[("subnet", subnet)])
+}
+
+/// The subnet that the client's flow counts for.
+fn subnet_of(path: &Path, to: IpAddr) -> Subnet {
+    if to == path.far.address(Family::V4, SERVER) {
+        path.far
+    } else {
+        path.near
+    }
+}
+
+#[test]
+fn what_the_host_of_a_pod_drops_equals_the_judgement_of_both_captures() -> Result<()> {
+    let _turn = turn::alone()?;
+    for (how, one_in, one_segment) in [
+        ("none", 20, false),
+        ("none", 100, true),
+        ("source", 30, false),
+        ("destination", 30, true),
+    ] {
+        let path = Path::new()?;
+        let exporter = start(path.config())?;
+        if one_segment {
+            path.client.exec("ip link set dev veth0 gso_max_segs 1")?;
+        }
+        let (to, at) = translated(&path, how)?;
+        nft::load(&path.host, &lossy(one_in))?;
+        let captures = Captures::start(&path)?;
+        let flow = open(&path, to, at)?;
+        flow.exchange(VOLUME, 1000)?;
+        settle(std::slice::from_ref(&flow))?;
+        let info = TcpInfo::of(&flow.client)?;
+        let judged = captures.judge(flow.client.local_addr()?, info.snd_mss)?;
+        let scrape = exporter.scrape()?;
+        let subnet = subnet_of(&path, to.ip()).name();
+        let case = format!("{how}, 1 in {one_in}: {judged:?}, {} repeated", info.total_retrans);
+        println!("{case}");
+        ensure!(judged.after_drop > 5, "{case}");
+        assert_eq!(
+            sum(&scrape, RETRANSMITTED, &subnet)?,
+            f64::from(info.total_retrans),
+            "{case}"
+        );
+        assert_eq!(judged.repeated, u64::from(info.total_retrans), "{case}");
+        assert_eq!(sum(&scrape, AFTER_DROP, &subnet)?, judged.after_drop as f64, "{case}");
+        let of_filter = scrape.sum(OF_SITES, &[("reason", "NETFILTER_DROP"), ("source", "software")])?;
+        assert_eq!(of_filter, judged.after_drop as f64, "{case}");
+    }
+    Ok(())
+}
+
+/// Tail drop of the own queue and of the own filter: what TCP learns of at once is no retransmission, all others are of the drop.
+#[test]
+fn every_retransmission_is_after_a_drop_where_nothing_else_loses() -> Result<()> {
+    let _turn = turn::alone()?;
+    for (family, place) in [
+        (Family::V4, "queue"),
+        (Family::V6, "queue"),
+        (Family::V4, "head of the queue"),
+        (Family::V6, "head of the queue"),
+        (Family::V4, "output"),
+        (Family::V4, "receiver"),
+        (Family::V6, "receiver"),
+    ] {
+        let pair = Pair::one_segment_per_packet()?;
+        let exporter = start(pair.config())?;
+        let flow = Flow::open(&pair, family, 443)?;
+        match place {
+            "queue" => {
+                pair.client
+                    .exec("tc qdisc add dev veth0 root tbf rate 400mbit burst 5kb limit 20kb")?;
+            }
+            // What it drops TCP takes for sent: the oldest packet, for a new one.
+            "head of the queue" => {
+                pair.client
+                    .exec("tc qdisc add dev veth0 root handle 1: tbf rate 400mbit burst 5kb limit 200kb")?;
+                pair.client
+                    .exec("tc qdisc add dev veth0 parent 1:1 pfifo_head_drop limit 10")?;
+            }
+            "output" => nft::drop_matching(&pair.client, "output", "tcp dport 443 numgen random mod 50 == 0")?,
+            _ => nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen random mod 50 == 0")?,
+        }
+        flow.exchange(VOLUME, 1000)?;
+        settle(std::slice::from_ref(&flow))?;
+        let info = TcpInfo::of(&flow.client)?;
+        let scrape = exporter.scrape()?;
+        let subnet = pair.subnet()?.name();
+        println!(
+            "{family:?} {place}: {} repeated, {} duplicates",
+            info.total_retrans, info.dsack_dups
+        );
+        let is_told_at_once = matches!(place, "queue" | "output");
+        ensure!(
+            is_told_at_once || info.total_retrans > 10,
+            "{family:?} {place}: {info:?}"
+        );
+        let needless = f64::from(info.dsack_dups);
+        let after_drop = scrape.sum(AFTER_DROP, &[("subnet", &subnet), ("role", "client")])?;
+        assert_eq!(
+            after_drop + needless,
+            f64::from(info.total_retrans),
+            "{family:?} {place}"
+        );
+        let of_sites = scrape.sum(OF_SITES, &[("subnet", &subnet)])?;
+        assert_eq!(
+            of_sites,
+            scrape.sum(AFTER_DROP, &[("subnet", &subnet)])?,
+            "{family:?} {place}"
+        );
+    }
+    Ok(())
+}
+
+fn stage() -> Result<(Namespace, Subnet, Peer)> {
+    let (namespace, subnet) = (Namespace::new()?, Subnet::take()?);
+    let peer = Peer::new(&namespace, subnet)?;
+    Ok((namespace, subnet, peer))
+}
+
+#[test]
+fn what_is_lost_beyond_this_host_is_not_its_own() -> Result<()> {
+    use std::io::Write as _;
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let (mut client, mut connection) = peer.accept(&namespace, 80, Offer::default())?;
+    for _ in 0..5 {
+        client.write_all(&[1; 500])?;
+        connection.take(500)?;
+        // The peer says nothing: as if it had been lost.
+        connection.take_again()?;
+        connection.acknowledge()?;
+    }
+    let info = TcpInfo::of(&client)?;
+    ensure!(info.total_retrans >= 5, "{info:?}");
+    let scrape = exporter.scrape()?;
+    assert_eq!(sum(&scrape, AFTER_DROP, &subnet.name())?, 0.0);
+    assert_eq!(sum(&scrape, OF_SITES, &subnet.name())?, 0.0);
+    Ok(())
+}
+
+/// What the own filter refused at once and TCP then sent as new data is not of the filter when it is lost later.
+#[test]
+fn what_was_refused_and_then_sent_is_not_of_the_refusal() -> Result<()> {
+    use std::io::Write as _;
+    let _turn = turn::shared()?;
+    let (namespace, subnet, peer) = stage()?;
+    let exporter = start(config(&[subnet]))?;
+    let (mut client, mut connection) = peer.accept(&namespace, 80, Offer::default())?;
+    nft::drop_matching(&namespace, "output", "tcp dport 80")?;
+    client.write_all(&[1; 500])?;
+    until(
+        "a refusal",
+        || Ok((nft::dropped(&namespace)?.packets > 0).then_some(())),
+    )?;
+    nft::flush(&namespace)?;
+    connection.take(500)?;
+    connection.take_again()?;
+    connection.acknowledge()?;
+    let info = TcpInfo::of(&client)?;
+    ensure!(info.total_retrans >= 1, "{info:?}");
+    let scrape = exporter.scrape()?;
+    assert_eq!(sum(&scrape, AFTER_DROP, &subnet.name())?, 0.0);
+    Ok(())
+}
+
+#[test]
+fn it_can_be_switched_off() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::new()?;
+    let exporter = Launch::new(format!("{}local_loss: {{enabled: false}}\n", pair.config())).start()?;
+    let scrape = exporter.scrape()?;
+    for metric in [AFTER_DROP, OF_SITES, "tcpvitals_local_losses_forgotten_total"] {
+        assert_eq!(scrape.matching(metric, &[]).count(), 0, "{metric}");
+    }
+    Ok(())
+}
