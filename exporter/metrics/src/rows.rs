@@ -2,6 +2,7 @@
 
 pub mod cardinality;
 pub mod drops;
+pub mod filter;
 pub mod flows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;

@@ -9,7 +9,7 @@ use tcpvitals_config::{
     DropLabel, Glob, TcpLabel,
     label::{Asker, Row, Values},
 };
-use tcpvitals_metrics::rows::drops::filter::DropFilter;
+use tcpvitals_metrics::rows::filter::DropFilter;
 
 /// A set of labels with what each is asked to be.
 macro_rules! flags {

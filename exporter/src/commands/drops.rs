@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 use tcpvitals_config::{Detail, Labels};
-use tcpvitals_metrics::rows::drops::{Dropped, filter::DropFilter, table::SiteTable, text};
+use tcpvitals_metrics::rows::{
+    drops::{Dropped, table::SiteTable, text},
+    filter::DropFilter,
+};
 
 /// Shows drops until somebody ends it.
 ///

@@ -2,7 +2,6 @@
 //!
 //! From what the collector read; to filters, order and tables.
 
-pub mod filter;
 pub mod table;
 pub mod text;
 

@@ -4,7 +4,7 @@
 use crate::cli::{capture::FilterArguments, labels::CaptureLabels};
 use common::drops::{Direction, Protocol};
 use tcpvitals_config::{Class, DropLabel, Drops, Glob, Rule};
-use tcpvitals_metrics::rows::drops::filter;
+use tcpvitals_metrics::rows::filter;
 
 /// A site in the words of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]

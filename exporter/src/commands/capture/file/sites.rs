@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_site_is_new_once_and_its_comment_says_why() {
         let mut sites = sites(CaptureFilter {
-            labels: tcpvitals_metrics::rows::drops::filter::DropFilter {
+            labels: tcpvitals_metrics::rows::filter::DropFilter {
                 values: vec![(tcpvitals_config::DropLabel::Protocol, vec!["tcp".to_owned()])],
                 ..Default::default()
             },

@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use tcpvitals_config::DropLabel;
 use tcpvitals_metrics::{
     labels::OTHER,
-    rows::drops::{self, Dropped, SortKey, filter::DropFilter},
+    rows::{
+        drops::{self, Dropped, SortKey},
+        filter::DropFilter,
+    },
 };
 
 pub fn parameters() -> Vec<&'static str> {
