@@ -120,6 +120,16 @@ impl Workload {
     }
 }
 
+/// A workload in one word, for people: `shop/cart`, or its name alone outside of Kubernetes.
+pub fn qualified(namespace: &str, name: &str) -> String {
+    // Those of any namespace have their name there.
+    if namespace.is_empty() || (namespace == name && SPECIAL.contains(&name)) {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +152,19 @@ mod tests {
             // A namespace has a name in Kubernetes, and a kind there has a capital letter.
             let inside = Workload::in_kubernetes(name, "Deployment", name);
             assert!(!special.contains(&inside), "{name}");
+        }
+    }
+
+    #[test]
+    fn people_see_the_namespace_where_there_is_one() {
+        for (workload, expected) in [
+            (Workload::in_kubernetes("shop", "Deployment", "cart"), "shop/cart"),
+            (Workload::in_kubernetes("cart", "Deployment", "cart"), "cart/cart"),
+            (Workload::outside(kinds::UNIT, "nginx.service"), "nginx.service"),
+            (Workload::host(), "host"),
+            (Workload::unresolved(), "unresolved"),
+        ] {
+            assert_eq!(qualified(&workload.namespace, &workload.name), expected);
         }
     }
 }

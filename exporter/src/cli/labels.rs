@@ -9,11 +9,11 @@ use tcpvitals_config::{
     DropLabel, Glob, TcpLabel,
     label::{Asker, Row, Values},
 };
-use tcpvitals_metrics::rows::filter::DropFilter;
+use tcpvitals_metrics::rows::filter::{DropFilter, FlowFilter, LabelFilter};
 
 /// A set of labels with what each is asked to be.
 macro_rules! flags {
-    ($($(#[$about:meta])* $name:ident: $asker:expr, $labels:ident => $chosen:ident $fill:expr;)+) => {$(
+    ($($(#[$about:meta])* $name:ident: $asker:expr, $labels:ident => $chosen:ident;)+) => {$(
         $(#[$about])*
         #[derive(Clone, Debug, Default)]
         pub struct $name(pub $chosen);
@@ -34,7 +34,7 @@ macro_rules! flags {
             fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
                 let mut chosen = $chosen::default();
                 for label in $labels::ALL.into_iter().filter(|label| is_asked($asker, label.row())) {
-                    $fill(&mut chosen, label, matches);
+                    fill(&mut chosen, label, label.row(), matches);
                 }
                 Ok(Self(chosen))
             }
@@ -47,26 +47,21 @@ macro_rules! flags {
     )+};
 }
 
-/// Labels of flows, and one of which values each has to have.
-pub type FlowValues = Vec<(TcpLabel, Vec<String>)>;
-
 flags! {
+    /// Those of `top`.
+    TopLabels: Asker::Top, TcpLabel => FlowFilter;
     /// Those of `trace`.
-    TraceLabels: Asker::Trace, TcpLabel => FlowValues fill_flows;
+    TraceLabels: Asker::Trace, TcpLabel => FlowFilter;
     /// Those of `drops`.
-    DropLabels: Asker::Drops, DropLabel => DropFilter fill_drops;
+    DropLabels: Asker::Drops, DropLabel => DropFilter;
     /// Those of `capture`.
-    CaptureLabels: Asker::Capture, DropLabel => DropFilter fill_drops;
+    CaptureLabels: Asker::Capture, DropLabel => DropFilter;
 }
 
-fn fill_flows(chosen: &mut FlowValues, label: TcpLabel, matches: &ArgMatches) {
-    chosen.push((label, all(matches, label.row())));
-}
-
-fn fill_drops(chosen: &mut DropFilter, label: DropLabel, matches: &ArgMatches) {
-    match label.row().values {
-        Values::Patterns => chosen.patterns.push((label, all::<Glob>(matches, label.row()))),
-        Values::Names | Values::Words(_) => chosen.values.push((label, all(matches, label.row()))),
+fn fill<L>(chosen: &mut LabelFilter<L>, label: L, row: &Row, matches: &ArgMatches) {
+    match row.values {
+        Values::Patterns => chosen.patterns.push((label, all::<Glob>(matches, row))),
+        Values::Names | Values::Words(_) => chosen.values.push((label, all(matches, row))),
     }
 }
 

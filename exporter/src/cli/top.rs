@@ -1,6 +1,9 @@
 //! The arguments of `top`.
 
-use super::values::{Output, interval};
+use super::{
+    labels::TopLabels,
+    values::{Output, interval},
+};
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 
@@ -22,6 +25,9 @@ pub struct TopArguments {
     /// Only flows in which each of these words is found: in addresses, labels, algorithm or limit
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
     pub filter: String,
+    /// Which connections, and which drops.
+    #[command(flatten)]
+    pub labels: TopLabels,
     /// Print flows once and end; needs no terminal
     #[arg(long)]
     pub once: bool,
@@ -53,6 +59,8 @@ pub enum FlowSort {
     Age,
     /// Subnet, by the alphabet
     Subnet,
+    /// Workload with its namespace, by the alphabet
+    Workload,
     /// The other end's address
     Remote,
 }

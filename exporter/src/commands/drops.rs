@@ -11,7 +11,7 @@ use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
-use tcpvitals_config::{Detail, Labels};
+use tcpvitals_config::{Detail, DropLabel, Labels};
 use tcpvitals_metrics::rows::{
     drops::{Dropped, table::SiteTable, text},
     filter::DropFilter,
@@ -27,7 +27,8 @@ pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
     config.shown.labels = Labels::default();
-    let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
+    let asked = arguments.labels.0.labels().map(DropLabel::row);
+    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), asked)?;
     runtime.block_on(show(&collector, arguments))
 }
 

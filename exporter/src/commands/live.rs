@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use std::{io, path::Path};
-use tcpvitals_config::{Config, numbering::Numbering};
+use tcpvitals_config::{Config, DropLabel, label::Row, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
 use tokio::runtime::Runtime;
 
@@ -58,12 +58,22 @@ pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
 }
 
 /// Loads the programs for a configuration and gives up all privileges. The runtime is for one thread that waits; the kernel is
-/// read on another one.
+/// read on another one. `asked` are labels that rows have to have certain values of.
 ///
 /// # Errors
 /// [`StartError`]; nothing stays loaded.
-pub fn start(config: &Config, btf: Option<&Path>) -> Result<(Collector, Runtime), StartError> {
-    let checked = Checked::new(config, btf, Purpose::Serve)?;
+pub fn start(
+    mut config: Config,
+    btf: Option<&Path>,
+    asked: impl Iterator<Item = &'static Row>,
+) -> Result<(Collector, Runtime), StartError> {
+    if config.workloads.are_told_apart() {
+        // Whatever the metrics leave out.
+        let labels = [DropLabel::Workload, DropLabel::WorkloadNamespace];
+        config.shown.labels.drops.extend(labels);
+    }
+    let config = &config;
+    let checked = Checked::new(config, btf, Purpose::Serve)?.require(asked)?;
     let numbering = Numbering::new(config);
     let started = since_1970();
     let loaded = checked

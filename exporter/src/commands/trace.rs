@@ -19,9 +19,11 @@ use crate::{
     },
 };
 use binary::Fault;
+use common::tcp::record::FlowRecord;
 use filter::TraceFilter;
 use item::{Item, Setting};
 use std::io::{self, IsTerminal};
+use tcpvitals_metrics::workloads::numbers::Names;
 
 /// Why there is no trace, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum TraceError {
         "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
     )]
     UnknownSubnet(String),
+    /// No record of a file can be of a workload.
+    #[error("--{0}: the trace was recorded without workloads; its configuration named no source (workloads.source)")]
+    NoWorkloads(&'static str),
     /// Nobody can read it.
     #[error(
         "a binary trace is nothing for a terminal: redirect it to a file (> trace.bin), or choose --output text or json"
@@ -71,7 +76,7 @@ impl Ends for TraceError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start(error) => error.exit(),
-            Self::UnknownSubnet(_) | Self::Terminal => Exit::Usage,
+            Self::UnknownSubnet(_) | Self::NoWorkloads(_) | Self::Terminal => Exit::Usage,
             Self::Read(_)
             | Self::Open { .. }
             | Self::Recorded { .. }
@@ -102,6 +107,8 @@ struct Printer {
     output: TraceOutput,
     filter: TraceFilter,
     setting: Setting,
+    /// How many workloads were written into a binary trace.
+    workloads: usize,
 }
 
 impl Printer {
@@ -116,10 +123,16 @@ impl Printer {
         if let Some(name) = filter.unknown_subnet(&setting.names) {
             return Err(TraceError::UnknownSubnet(name.to_owned()));
         }
+        if setting.names.workloads.is_none()
+            && let Some(flag) = filter.flag_of_workloads()
+        {
+            return Err(TraceError::NoWorkloads(flag));
+        }
         Ok(Self {
             output: arguments.output,
             filter,
             setting,
+            workloads: 0,
         })
     }
 
@@ -131,17 +144,39 @@ impl Printer {
         }
     }
 
+    /// Learns the workload that a record counts for; `names` are those that there are by now.
+    fn learn(&mut self, record: &FlowRecord, names: impl FnOnce() -> Names) {
+        self.setting.names.learn(record.key().workload, names);
+    }
+
     /// What an item looks like; `None` when it is not to be shown. Lost events are always shown.
-    fn print(&self, item: &Item) -> Result<Option<Vec<u8>>, TraceError> {
-        if let Item::Event(kind, record) = item
-            && !self.filter.shows(*kind, record, &self.setting.names)
-        {
-            return Ok(None);
+    fn print(&mut self, item: &Item) -> Result<Option<Vec<u8>>, TraceError> {
+        match item {
+            Item::Event(kind, record) if !self.filter.shows(*kind, record, &self.setting.names) => return Ok(None),
+            Item::Workload(workload) => {
+                self.setting
+                    .names
+                    .workloads
+                    .get_or_insert_default()
+                    .push(workload.clone());
+                return Ok(None);
+            }
+            Item::Event(..) | Item::Lost(_) => {}
         }
         Ok(Some(match self.output {
             TraceOutput::Text => text::line(item, &self.setting).into_bytes(),
             TraceOutput::Json => json::line(item, &self.setting)?.into_bytes(),
-            TraceOutput::Binary => binary::record(item),
+            TraceOutput::Binary => [self.new_workloads(), binary::record(item)].concat(),
         }))
+    }
+
+    /// Records of the workloads that were learned since this was last asked.
+    fn new_workloads(&mut self) -> Vec<u8> {
+        let known = self.setting.names.workloads.as_deref().unwrap_or_default();
+        let new = known.iter().skip(self.workloads);
+        let records = new.flat_map(|workload| binary::record(&Item::Workload(workload.clone())));
+        let records = records.collect();
+        self.workloads = known.len();
+        records
     }
 }

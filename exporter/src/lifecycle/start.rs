@@ -7,16 +7,19 @@ use crate::lifecycle::{
     setup, signals,
     threads::TooFew,
 };
-use common::map::catalog::Map;
+use common::{kernel::programs::CGROUP_MADE, map::catalog::Map};
 use std::path::Path;
-use tcpvitals_config::{Config, ConfigError};
+use tcpvitals_config::{
+    Config, ConfigError,
+    label::{Flag, Row},
+};
 use tcpvitals_kernel::{
     Kernel, LoadError,
     load::{
         Setup,
         capabilities::{self, CapabilitiesError},
     },
-    plan::{self, Plan, Unsupported, purpose::Purpose},
+    plan::{self, Plan, Unsupported, off::Off, purpose::Purpose},
     probe::{
         btf_file::BtfFile,
         features::{self, FeaturesError},
@@ -46,6 +49,9 @@ pub enum StartError {
     /// What is loaded cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Nothing can be of a certain workload.
+    #[error("--{flag}: workloads are not told apart: {reason}{}", remedy(.reason))]
+    NoWorkloads { flag: &'static str, reason: Off },
     /// The system gives too few threads.
     #[error(transparent)]
     Threads(#[from] TooFew),
@@ -56,11 +62,26 @@ impl Ends for StartError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Load(LoadError::EndAsked) => Exit::Asked,
-            Self::Features(_) | Self::Unsupported(_) | Self::Capabilities(_) | Self::Load(_) | Self::Read(_) => {
-                Exit::Kernel
-            }
+            Self::NoWorkloads {
+                reason: Off::Workloads, ..
+            } => Exit::Usage,
+            Self::Features(_)
+            | Self::Unsupported(_)
+            | Self::Capabilities(_)
+            | Self::Load(_)
+            | Self::Read(_)
+            | Self::NoWorkloads { .. } => Exit::Kernel,
             Self::Threads(_) => Exit::Failed,
         }
+    }
+}
+
+/// What to do where the configuration alone is in the way.
+const fn remedy(reason: &Off) -> &'static str {
+    if matches!(reason, Off::Workloads) {
+        "; name one in the configuration (--config.file), for example workloads: {source: cgroup}"
+    } else {
+        ""
     }
 }
 
@@ -92,6 +113,24 @@ impl Checked {
     /// What is to run, and what is not and why.
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Requires that rows can have values of these labels: those of workloads only where workloads are told apart.
+    ///
+    /// # Errors
+    /// [`StartError::NoWorkloads`]
+    pub fn require(self, labels: impl Iterator<Item = &'static Row>) -> Result<Self, StartError> {
+        let mut of_workloads = labels.filter(|row| !row.is_default);
+        match (
+            of_workloads.next().and_then(|row| row.flag.as_ref()),
+            self.plan.why_off(CGROUP_MADE),
+        ) {
+            (Some(Flag { name, .. }), Some(reason)) => Err(StartError::NoWorkloads {
+                flag: name,
+                reason: reason.clone(),
+            }),
+            _ => Ok(self),
+        }
     }
 
     /// With a ring buffer of this size, in bytes.

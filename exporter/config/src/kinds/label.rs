@@ -78,6 +78,8 @@ pub enum Asker {
     Capture,
     /// `drops`
     Drops,
+    /// `top`
+    Top,
     /// `trace`
     Trace,
 }
@@ -178,6 +180,9 @@ const WORKLOAD: Label = Label::new("workload", "tcpvitals.workload.name");
 const WORKLOAD_KIND: Label = Label::new("workload_kind", "tcpvitals.workload.kind");
 const WORKLOAD_NAMESPACE: Label = Label::new("workload_namespace", "tcpvitals.workload.namespace");
 const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
+const OF_FLOWS: &[Asker] = &[Asker::Top, Asker::Trace];
+const OF_WORKLOAD: &str = "workload";
+const OF_NAMESPACE: &str = "workload-namespace";
 
 labels! {
     /// A label of the TCP metrics.
@@ -201,11 +206,22 @@ labels! {
     /// Client or server.
     Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES),
     /// Whose the flow is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand(),
+    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand().flag(
+        OF_FLOWS,
+        OF_WORKLOAD,
+        "PATTERN",
+        "Only connections of these workloads, in which * stands for any text: cart or nginx*; the configuration has to name a \
+         source (workloads.source)",
+    ),
     /// What that is.
     WorkloadKind = Row::new(WORKLOAD_KIND, Values::Patterns).on_demand(),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand(),
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand().flag(
+        OF_FLOWS,
+        OF_NAMESPACE,
+        "PATTERN",
+        "Only connections of workloads in these namespaces of Kubernetes, in which * stands for any text",
+    ),
 }
 
 labels! {
@@ -256,7 +272,18 @@ labels! {
     /// What carried the packet.
     ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
     /// Whose the packet is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand(),
+    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand().flag(
+        &[Asker::Drops],
+        OF_WORKLOAD,
+        "PATTERN",
+        "Only drops of these workloads, in which * stands for any text: cart or nginx*; the configuration has to name a source \
+         (workloads.source)",
+    ),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand(),
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand().flag(
+        &[Asker::Drops],
+        OF_NAMESPACE,
+        "PATTERN",
+        "Only drops of workloads in these namespaces of Kubernetes, in which * stands for any text",
+    ),
 }

@@ -74,8 +74,8 @@ impl Purpose {
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
-            (Self::Serve, Part::Workloads) => (!workloads).then_some(Off::Workloads),
-            (Self::Trace, Part::Fold | Part::Workloads) => Some(Off::Trace),
+            (Self::Serve | Self::Trace, Part::Workloads) => (!workloads).then_some(Off::Workloads),
+            (Self::Trace, Part::Fold) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
             (
                 Self::Capture,
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(on(Purpose::Serve, EVERYTHING), PARTS);
         assert_eq!(
             on(Purpose::Trace, EVERYTHING),
-            [Dump, Tcp, SegmentPath, Drops, OtherDrops]
+            [Dump, Tcp, SegmentPath, Drops, OtherDrops, Workloads]
         );
         assert_eq!(on(Purpose::Capture, EVERYTHING), [Drops]);
     }

@@ -5,7 +5,7 @@
 pub mod table;
 pub mod text;
 
-use crate::labels::LabelSet;
+use crate::{labels::LabelSet, workloads::qualified};
 use common::drops::{DropCount, DropSource};
 use tcpvitals_config::DropLabel;
 
@@ -36,6 +36,12 @@ impl Dropped {
     /// The value of a label.
     pub fn label(&self, label: DropLabel) -> &str {
         self.labels.get(label as usize).map_or("", |(_, value)| value)
+    }
+
+    /// Whose it is, with its namespace; `None` where nobody tells workloads apart.
+    pub fn workload(&self) -> Option<String> {
+        let name = self.label(DropLabel::Workload);
+        (!name.is_empty()).then(|| qualified(self.label(DropLabel::WorkloadNamespace), name))
     }
 }
 

@@ -1,27 +1,49 @@
-//! Which drops are wanted: rows of the command `drops` and of the API, and packets of `capture`.
+//! Which rows are wanted, by their labels: flows and drops of the commands and of the API, and packets of `capture`.
 
-use tcpvitals_config::{DropLabel, Glob};
+use tcpvitals_config::{DropLabel, Glob, TcpLabel};
 
-/// Drops match when they match every part; a part without values matches all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DropFilter {
+/// Rows match when they match every part; a part without values matches all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelFilter<L> {
     /// The value of a label is one of these.
-    pub values: Vec<(DropLabel, Vec<String>)>,
+    pub values: Vec<(L, Vec<String>)>,
     /// A label fits one of these patterns, as the configuration has them.
-    pub patterns: Vec<(DropLabel, Vec<Glob>)>,
+    pub patterns: Vec<(L, Vec<Glob>)>,
 }
 
-impl DropFilter {
-    /// Whether a drop with these labels is wanted.
-    pub fn matches<'a>(&self, value_of: impl Fn(DropLabel) -> &'a str) -> bool {
+/// Which drops are wanted.
+pub type DropFilter = LabelFilter<DropLabel>;
+
+/// Which flows are wanted.
+pub type FlowFilter = LabelFilter<TcpLabel>;
+
+impl<L> Default for LabelFilter<L> {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            patterns: Vec::new(),
+        }
+    }
+}
+
+impl<L: Copy> LabelFilter<L> {
+    /// Whether a row with these labels is wanted.
+    pub fn matches<S: AsRef<str>>(&self, value_of: impl Fn(L) -> S) -> bool {
         let Self { values, patterns } = self;
-        let is_one_of = |(label, values): &(DropLabel, Vec<String>)| {
-            values.is_empty() || values.iter().any(|value| value == value_of(*label))
+        let is_one_of = |(label, values): &(L, Vec<String>)| {
+            values.is_empty() || values.iter().any(|value| value == value_of(*label).as_ref())
         };
-        let fits_one_of = |(label, globs): &(DropLabel, Vec<Glob>)| {
-            globs.is_empty() || globs.iter().any(|glob| glob.matches(value_of(*label)))
+        let fits_one_of = |(label, globs): &(L, Vec<Glob>)| {
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(value_of(*label).as_ref()))
         };
         values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
+    }
+
+    /// The labels that a row has to have certain values of.
+    pub fn labels(&self) -> impl Iterator<Item = L> {
+        let values = self.values.iter().filter(|(_, values)| !values.is_empty());
+        let patterns = self.patterns.iter().filter(|(_, globs)| !globs.is_empty());
+        values.map(|(label, _)| *label).chain(patterns.map(|(label, _)| *label))
     }
 }
 

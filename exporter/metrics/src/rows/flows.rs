@@ -2,7 +2,7 @@
 //!
 //! Pure: from what the collector read; to filters, order and JSON.
 
-use crate::labels::LabelSet;
+use crate::{labels::LabelSet, workloads::qualified};
 use common::{
     tcp::{
         INFINITE_SSTHRESH, congestion,
@@ -29,6 +29,12 @@ impl LiveFlow {
     /// The value of a label.
     pub fn label(&self, label: TcpLabel) -> &str {
         self.labels.get(label as usize).map_or("", |(_, value)| value)
+    }
+
+    /// Whose it is, with its namespace; `None` where nobody tells workloads apart.
+    pub fn workload(&self) -> Option<String> {
+        let name = self.label(TcpLabel::Workload);
+        (!name.is_empty()).then(|| qualified(self.label(TcpLabel::WorkloadNamespace), name))
     }
 
     /// This host's end; `None` without an IP address.

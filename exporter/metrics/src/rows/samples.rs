@@ -34,6 +34,33 @@ pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     }
 }
 
+/// The same row of a workload: its namespace, `-` for none, and its name.
+pub fn owned(mut row: Dropped, workload: &str) -> Dropped {
+    let (namespace, name) = workload.split_once(' ').unwrap_or_default();
+    let values = [name, namespace.trim_matches('-')].map(str::to_owned);
+    let labels = [DropLabel::Workload, DropLabel::WorkloadNamespace].map(DropLabel::label);
+    row.labels = row
+        .labels
+        .iter()
+        .cloned()
+        .chain(labels.into_iter().zip(values))
+        .collect();
+    row
+}
+
+/// The same flow of a workload: its namespace, kind and name.
+pub fn flow_of(mut flow: LiveFlow, [namespace, kind, name]: [&str; 3]) -> LiveFlow {
+    let labels = [TcpLabel::Workload, TcpLabel::WorkloadKind, TcpLabel::WorkloadNamespace].map(TcpLabel::label);
+    let values = [name, kind, namespace].map(str::to_owned);
+    flow.labels = flow
+        .labels
+        .iter()
+        .cloned()
+        .chain(labels.into_iter().zip(values))
+        .collect();
+    flow
+}
+
 /// A flow from 10.0.0.1:40000 to a port of an address, with its subnet.
 pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
     let address = |octets: [u8; 4]| Address::from_v4(u32::from_ne_bytes(Ipv4Addr::from(octets).octets()));

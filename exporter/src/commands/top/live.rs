@@ -31,6 +31,7 @@ use std::{
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::{
     drops::{Dropped, table::SiteTable},
+    filter::FlowFilter,
     flows::LiveFlow,
 };
 use tokio::sync::mpsc;
@@ -45,7 +46,8 @@ pub fn run(arguments: &TopArguments) -> Result<(), LiveError> {
     }
     let config = live::config(arguments.config_file.as_deref())?;
     let has_drops = config.drops.enabled;
-    let (collector, runtime) = live::start(&config, arguments.btf.as_deref())?;
+    let asked = arguments.labels.0.labels().map(TcpLabel::row);
+    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), asked)?;
     if arguments.once {
         runtime.block_on(once(&collector, arguments))
     } else {
@@ -74,10 +76,21 @@ impl Moment {
         })
     }
 
-    /// Rates since an earlier one.
-    fn since(&self, before: &Self) -> (Vec<FlowRow>, SiteTable) {
-        let flows = rows::rows(&before.flows, &self.flows);
-        (flows, SiteTable::new(&before.drops, &self.drops, self.at - before.at))
+    /// Rates since an earlier one, of what a filter chooses.
+    fn since(&self, before: &Self, filter: &FlowFilter) -> (Vec<FlowRow>, SiteTable) {
+        let mut flows = rows::rows(&before.flows, &self.flows);
+        let interval = self.at - before.at;
+        if filter.labels().next().is_none() {
+            return (flows, SiteTable::new(&before.drops, &self.drops, interval));
+        }
+        flows.retain(|row| filter.matches(|label| row.flow.label(label)));
+        let of_drops = rows::of_drops(filter);
+        let wanted = self
+            .drops
+            .iter()
+            .filter(|row| of_drops.matches(|label| row.label(label)));
+        let drops: Vec<Dropped> = wanted.cloned().collect();
+        (flows, SiteTable::new(&before.drops, &drops, interval))
     }
 }
 
@@ -90,7 +103,7 @@ async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), Liv
     }
     let after = Moment::new(collector, false).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
-    let (flows, drops) = after.since(&before);
+    let (flows, drops) = after.since(&before, &arguments.labels.0);
     view.update(flows, drops);
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let text = match arguments.output {
@@ -118,11 +131,18 @@ fn object(rows: &[FlowRow], limit: usize, interval: Duration) -> Value {
 /// For people: a line for each row, both ends whole.
 fn lines(rows: &[FlowRow], limit: usize) -> String {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), format::short);
-    let line = |row: &FlowRow| {
+    let shown = &rows[..limit.min(rows.len())];
+    let owners: Vec<Option<String>> = shown.iter().map(|row| row.flow.workload()).collect();
+    let width = owners.iter().flatten().map(|owner| owner.chars().count()).max();
+    // Where nobody tells workloads apart there is no column of theirs.
+    let column =
+        |owner: &str| width.map_or_else(String::new, |width| format!("{owner:<0$} ", width.max(WORKLOAD.len())));
+    let line = |(row, owner): (&FlowRow, &Option<String>)| {
         let (flow, rates) = (&row.flow, row.rates);
         format!(
-            "{:<44} {:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
+            "{:<44} {}{:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
             format::ends(flow, usize::MAX),
+            column(owner.as_deref().unwrap_or_default()),
             flow.label(TcpLabel::Subnet),
             flow.label(TcpLabel::AppProtocol),
             rate(rates.map(|rates| rates.transmit)),
@@ -134,12 +154,24 @@ fn lines(rows: &[FlowRow], limit: usize) -> String {
         )
     };
     let titles = format!(
-        "{:<44} {:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
-        "FLOW", "SUBNET", "PROTO", "OUT/s", "IN/s", "RETR", "RTT", "CWND", "WAIT"
+        "{:<44} {}{:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
+        "FLOW",
+        column(WORKLOAD),
+        "SUBNET",
+        "PROTO",
+        "OUT/s",
+        "IN/s",
+        "RETR",
+        "RTT",
+        "CWND",
+        "WAIT"
     );
-    let shown: String = rows.iter().take(limit).map(line).collect();
+    let shown: String = shown.iter().zip(&owners).map(line).collect();
     titles + &shown
 }
+
+/// The title of the column that says whose a flow is.
+const WORKLOAD: &str = "WORKLOAD";
 
 /// The terminal, taken over; given back when it is dropped. A panic gives it back first and then says what happened.
 struct Screen {
@@ -189,7 +221,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
     let mut ticker = Ticker::new(arguments.interval, None)?;
     let mut before = Moment::new(collector, has_drops).await?;
     let mut view = View::new(arguments.sort, &arguments.filter);
-    let (flows, drops) = before.since(&before);
+    let (flows, drops) = before.since(&before, &arguments.labels.0);
     view.update(flows, drops);
     let mut screen = Screen::take()?;
     let mut events = events()?;
@@ -202,7 +234,7 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
                     return Ok(());
                 }
                 let after = Moment::new(collector, has_drops).await?;
-                let (flows, drops) = after.since(&before);
+                let (flows, drops) = after.since(&before, &arguments.labels.0);
                 view.update(flows, drops);
                 before = after;
                 ticker.advance();

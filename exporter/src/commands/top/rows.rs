@@ -4,9 +4,10 @@ use crate::cli::FlowSort;
 use common::tcp::record::FlowRecord;
 use serde_json::{Map, Value, json};
 use std::{cmp::Ordering, collections::HashMap, time::Duration};
-use tcpvitals_config::TcpLabel;
+use tcpvitals_config::{DropLabel, TcpLabel};
 use tcpvitals_metrics::rows::{
     drops::table::{SiteRow, per_second},
+    filter::{DropFilter, FlowFilter},
     flows::LiveFlow,
 };
 
@@ -93,7 +94,7 @@ pub fn rows(before: &[LiveFlow], after: &[LiveFlow]) -> Vec<FlowRow> {
 
 impl FlowSort {
     /// Every key, in the order in which the key `s` goes through them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rate,
         Self::Out,
         Self::In,
@@ -102,6 +103,7 @@ impl FlowSort {
         Self::Cwnd,
         Self::Age,
         Self::Subnet,
+        Self::Workload,
         Self::Remote,
     ];
 
@@ -116,6 +118,7 @@ impl FlowSort {
             Self::Cwnd => "cwnd",
             Self::Age => "age",
             Self::Subnet => "subnet",
+            Self::Workload => "workload",
             Self::Remote => "remote",
         }
     }
@@ -132,6 +135,7 @@ impl FlowSort {
             Self::Cwnd => b.record.snd_cwnd.cmp(&a.record.snd_cwnd),
             Self::Age => a.record.started.cmp(&b.record.started),
             Self::Subnet => a.label(TcpLabel::Subnet).cmp(b.label(TcpLabel::Subnet)),
+            Self::Workload => a.workload().cmp(&b.workload()),
             Self::Remote => a.remote().cmp(&b.remote()),
         }
     }
@@ -144,6 +148,22 @@ pub fn sort(rows: &mut [FlowRow], key: FlowSort, reversed: bool) {
         let order = if reversed { order.reverse() } else { order };
         order.then_with(|| one.flow.age().cmp(&other.flow.age()))
     });
+}
+
+/// The same of drops, by the labels that both have.
+pub fn of_drops(FlowFilter { values, patterns }: &FlowFilter) -> DropFilter {
+    fn common<V: Clone>(of_flows: &[(TcpLabel, V)]) -> Vec<(DropLabel, V)> {
+        let same = |(label, values): &(TcpLabel, V)| {
+            let mut labels = DropLabel::ALL.into_iter();
+            let same = labels.find(|own| own.label() == label.label())?;
+            Some((same, values.clone()))
+        };
+        of_flows.iter().filter_map(same).collect()
+    }
+    DropFilter {
+        values: common(values),
+        patterns: common(patterns),
+    }
 }
 
 /// Whether each word of a filter is found in the texts of a row, upper and lower case alike.
@@ -171,7 +191,7 @@ pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
     matches(filter, &texts)
 }
 
-/// Whether a filter chooses a drop site: by its names and subnets.
+/// Whether a filter chooses a drop site: by its names, subnets and workloads.
 pub fn site_matches(filter: &str, site: &SiteRow) -> bool {
     let names = [
         site.reason(),
@@ -181,15 +201,17 @@ pub fn site_matches(filter: &str, site: &SiteRow) -> bool {
         site.protocol(),
         site.source.as_str(),
     ];
-    let subnets = site.subnets.iter().map(|(subnet, _)| subnet.clone());
-    let texts: Vec<String> = names.into_iter().map(str::to_owned).chain(subnets).collect();
+    let values = site.subnets.iter().chain(site.workloads.iter().flatten());
+    let values = values.map(|(value, _)| value.clone());
+    let texts: Vec<String> = names.into_iter().map(str::to_owned).chain(values).collect();
     matches(filter, &texts)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use tcpvitals_metrics::rows::samples::{flow, table};
+    use tcpvitals_config::Glob;
+    use tcpvitals_metrics::rows::samples::{FILTER, dropped, flow, flow_of, owned, table};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -267,6 +289,37 @@ pub(crate) mod tests {
             sort(&mut rows, key, false);
             assert_eq!(rows.len(), 3);
         }
+    }
+
+    #[test]
+    fn flows_are_sorted_and_found_by_their_workload() {
+        let of = |row: &FlowRow, owner| FlowRow {
+            flow: flow_of(row.flow.clone(), owner),
+            rates: row.rates,
+        };
+        let [first, second, third] = three().try_into().unwrap();
+        let mut rows = vec![
+            of(&first, ["shop", "Deployment", "web"]),
+            of(&second, ["", "unit", "nginx.service"]),
+            of(&third, ["shop", "StatefulSet", "cart"]),
+        ];
+        sort(&mut rows, FlowSort::Workload, false);
+        let shown: Vec<_> = rows.iter().map(|row| row.flow.workload().unwrap()).collect();
+        assert_eq!(shown, ["nginx.service", "shop/cart", "shop/web"]);
+        assert!(flow_matches("shop statefulset", &rows[1]) && !flow_matches("shop", &rows[0]));
+    }
+
+    #[test]
+    fn drops_are_chosen_by_the_labels_that_they_share_with_flows() {
+        let filter = FlowFilter {
+            values: vec![(TcpLabel::Role, vec!["client".to_owned()])],
+            patterns: vec![(TcpLabel::Workload, vec![Glob::new("ca*").unwrap()])],
+        };
+        let drops = of_drops(&filter);
+        assert_eq!(drops.labels().collect::<Vec<_>>(), [DropLabel::Workload]);
+        let row = |workload| owned(dropped(1, &format!("{FILTER} office wired"), 1), workload);
+        let matches = |workload| drops.matches(|label| row(workload).label(label).to_owned());
+        assert!(matches("shop cart") && !matches("shop web"));
     }
 
     #[test]

@@ -99,20 +99,49 @@ fn foot_line(view: &View) -> String {
 }
 
 fn flows(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
-    const TITLES: [&str; 9] = [
-        "FLOW", "SUBNET", "PROTO", "OUT/s", "IN/s", "RETR", "RTT", "CWND", "WAIT",
+    const TITLES: [&str; 10] = [
+        "FLOW", WORKLOAD, "SUBNET", "PROTO", "OUT/s", "IN/s", "RETR", "RTT", "CWND", "WAIT",
     ];
-    /// All columns but the first, with the spaces between them.
+    /// Those of numbers.
+    const NUMBERS: std::ops::RangeInclusive<usize> = 4..=8;
+    /// All columns but the first two, with the spaces between them.
     const OTHERS: u16 = 12 + 8 + 5 + 5 + 5 + 6 + 5 + 4 + 8;
-    let ends = area.width.saturating_sub(OTHERS).max(10);
-    let widths = [ends, 12, 8, 5, 5, 5, 6, 5, 4].map(Constraint::Length);
+    /// Both ends in short, and what is left for a workload.
+    const LEAST: (u16, u16) = (22, 16);
+    let left = area.width.saturating_sub(OTHERS);
+    let tells_workloads = view.flows.iter().any(|row| row.flow.workload().is_some());
+    let room = left.saturating_sub(LEAST.0 + 1);
+    let owner = if tells_workloads && room >= LEAST.1 {
+        (room / 2).clamp(LEAST.1, 32)
+    } else {
+        0
+    };
+    let ends = if owner == 0 { left } else { left - owner - 1 }.max(10);
+    let widths = [ends, owner, 12, 8, 5, 5, 5, 6, 5, 4];
+    // A column without width would still have the space beside it.
+    let is_shown = |column: usize| widths[column] != 0;
     let shown = window(view.selected, area);
     let rows = view.flows.iter().skip(shown).take(area.height.into());
-    let rows = rows.map(|row| flow_row(row, ends.into(), look));
-    let titles = TITLES
-        .iter()
-        .enumerate()
-        .map(|(column, title)| cell(column, (*title).to_owned(), 3..=7));
+    let rows = rows.map(|row| {
+        let resends = row.retransmit_ratio().is_some_and(|ratio| ratio > 0.0);
+        let cells = flow_texts(row, ends.into()).into_iter().enumerate();
+        let cells = cells.filter(|(column, _)| is_shown(*column)).map(|(column, text)| {
+            let cell = cell(column, text, NUMBERS);
+            if column == 6 && resends {
+                cell.style(look.alarm())
+            } else {
+                cell
+            }
+        });
+        Row::new(cells.collect::<Vec<_>>())
+    });
+    let titles = TITLES.iter().enumerate().filter(|(column, _)| is_shown(*column));
+    let titles = titles.map(|(column, title)| cell(column, (*title).to_owned(), NUMBERS));
+    let constraints: Vec<Constraint> = widths
+        .into_iter()
+        .filter(|width| *width != 0)
+        .map(Constraint::Length)
+        .collect();
     table(
         frame,
         view,
@@ -120,9 +149,12 @@ fn flows(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
         area,
         rows.collect(),
         Row::new(titles.collect::<Vec<_>>()),
-        &widths,
+        &constraints,
     );
 }
+
+/// The title of the column that says whose something is.
+const WORKLOAD: &str = "WORKLOAD";
 
 /// The first row that is drawn, so that the selected one is: flows may be many, and a screen shows few.
 fn window(selected: usize, area: Rect) -> usize {
@@ -130,11 +162,12 @@ fn window(selected: usize, area: Rect) -> usize {
     (selected + 1).saturating_sub(rows)
 }
 
-fn flow_row(row: &FlowRow, ends: usize, look: Look) -> Row<'static> {
+fn flow_texts(row: &FlowRow, ends: usize) -> [String; 10] {
     let (flow, rates) = (&row.flow, row.rates);
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), format::short);
-    let texts = [
+    [
         format::ends(flow, ends),
+        flow.workload().unwrap_or_default(),
         flow.label(TcpLabel::Subnet).to_owned(),
         flow.label(TcpLabel::AppProtocol).to_owned(),
         rate(rates.map(|rates| rates.transmit)),
@@ -143,17 +176,7 @@ fn flow_row(row: &FlowRow, ends: usize, look: Look) -> Row<'static> {
         format::time(flow.record.srtt_us),
         flow.record.snd_cwnd.to_string(),
         format::limit(flow.limit()).to_owned(),
-    ];
-    let resends = row.retransmit_ratio().is_some_and(|ratio| ratio > 0.0);
-    let cells = texts.into_iter().enumerate().map(|(column, text)| {
-        let cell = cell(column, text, 3..=7);
-        if column == 5 && resends {
-            cell.style(look.alarm())
-        } else {
-            cell
-        }
-    });
-    Row::new(cells.collect::<Vec<_>>())
+    ]
 }
 
 /// A cell; numbers stand at the right.
@@ -167,21 +190,36 @@ fn cell(column: usize, text: String, numbers: std::ops::RangeInclusive<usize>) -
 }
 
 fn sites(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
-    const TITLES: [&str; 8] = [
-        "PKT/s", "TOTAL", "CLASS", "REASON", "LOCATION", "WAY", "PROTO", "SUBNETS",
+    const TITLES: [&str; 9] = [
+        "PKT/s",
+        "TOTAL",
+        "CLASS",
+        "REASON",
+        "LOCATION",
+        "WAY",
+        "PROTO",
+        "SUBNETS",
+        "WORKLOADS",
     ];
     const OTHERS: u16 = 6 + 7 + 8 + 3 + 6 + 7;
+    /// Subnets and workloads side by side.
+    const BOTH: u16 = 41;
     let rest = area.width.saturating_sub(OTHERS);
     // Names of functions and reasons get what they need before subnets do.
     let (reason, location) = ((rest / 3).clamp(10, 20), (rest / 3).clamp(10, 24));
-    let subnets = rest.saturating_sub(reason + location);
-    let widths = [6, 7, 8, reason, location, 3, 6, subnets].map(Constraint::Length);
+    let left = rest.saturating_sub(reason + location);
+    let owners = if view.drops().tells_workloads() && left >= BOTH {
+        (left - 1) / 2
+    } else {
+        0
+    };
+    let subnets = if owners == 0 { left } else { left - owners - 1 };
+    let widths = [6, 7, 8, reason, location, 3, 6, subnets, owners];
+    let columns = if owners == 0 { widths.len() - 1 } else { widths.len() };
     let rows = view.sites().into_iter().skip(window(view.selected, area));
-    let rows = rows.map(|site| site_row(site, look)).collect();
-    let titles = TITLES
-        .iter()
-        .enumerate()
-        .map(|(column, title)| cell(column, (*title).to_owned(), 0..=1));
+    let rows = rows.map(|site| site_row(site, look, columns)).collect();
+    let titles = TITLES.iter().take(columns).enumerate();
+    let titles = titles.map(|(column, title)| cell(column, (*title).to_owned(), 0..=1));
     table(
         frame,
         view,
@@ -189,11 +227,11 @@ fn sites(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
         area,
         rows,
         Row::new(titles.collect::<Vec<_>>()),
-        &widths,
+        &widths.map(Constraint::Length)[..columns],
     );
 }
 
-fn site_row(site: &SiteRow, look: Look) -> Row<'static> {
+fn site_row(site: &SiteRow, look: Look, columns: usize) -> Row<'static> {
     let way = if site.direction() == "transmit" { "out" } else { "in" };
     let texts = [
         text::rate(site.rate),
@@ -204,14 +242,15 @@ fn site_row(site: &SiteRow, look: Look) -> Row<'static> {
         site.location().to_owned(),
         way.to_owned(),
         site.protocol().to_owned(),
-        text::subnets(&site.subnets),
+        text::shares(&site.subnets),
+        text::shares(site.workloads.as_deref().unwrap_or_default()),
     ];
     let style = match site.class() {
         "benign" => Style::new().add_modifier(Modifier::DIM),
         "error" | "capacity" => look.alarm(),
         _ => Style::new(),
     };
-    let cells = texts.into_iter().enumerate().map(|(column, text)| {
+    let cells = texts.into_iter().take(columns).enumerate().map(|(column, text)| {
         let cell = cell(column, text, 0..=1);
         if column == 2 { cell.style(style) } else { cell }
     });
@@ -239,9 +278,11 @@ fn flow_pane(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
     let Some((row, history)) = view.selected_flow() else {
         return;
     };
-    let block = Block::new()
-        .borders(Borders::TOP)
-        .title(format::ends(&row.flow, usize::MAX));
+    let mut title = format::ends(&row.flow, usize::MAX);
+    if let Some(workload) = row.flow.workload() {
+        title += &format!("  {} {workload}", row.flow.label(TcpLabel::WorkloadKind));
+    }
+    let block = Block::new().borders(Borders::TOP).title(title);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [facts, rate_title, rate, rtt_title, rtt] = Layout::vertical([
@@ -274,7 +315,8 @@ fn sparkline(frame: &mut Frame<'_>, samples: Vec<u64>, style: Style, area: Rect)
 fn facts_of(row: &FlowRow) -> Vec<Line<'static>> {
     let (flow, record) = (&row.flow, &row.flow.record);
     let seconds = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64();
-    let labels: Vec<&str> = flow.labels.iter().map(|(_, value)| value.as_str()).collect();
+    // Whose it is is in the title.
+    let labels: Vec<&str> = TcpLabel::defaults().map(|label| flow.label(label)).collect();
     vec![
         Line::from(format!(
             "{}  {}  cwnd {} ssthresh {} mss {}",
@@ -326,6 +368,9 @@ fn site_pane(frame: &mut Frame<'_>, view: &View, area: Rect) {
         site.total.packets,
         site.total.bytes
     ))];
+    if let Some(workloads) = &site.workloads {
+        lines.push(Line::from(format!("workloads: {}", text::shares(workloads))));
+    }
     lines.extend(
         site.subnets
             .iter()
@@ -365,6 +410,10 @@ mod tests {
         backend::TestBackend,
         buffer::Buffer,
         crossterm::event::{KeyCode, KeyModifiers},
+    };
+    use tcpvitals_metrics::rows::{
+        drops::table::SiteTable,
+        samples::{FILTER, dropped, flow_of, owned},
     };
 
     fn drawn(view: &View, width: u16, height: u16, has_colour: bool) -> Buffer {
@@ -406,6 +455,40 @@ mod tests {
     fn a_wide_screen_shows_both_ends() {
         let lines = lines(&view(), 120, 10);
         assert!(lines[2].starts_with("10.0.0.1:40000 > 192.0.2.9:443 "), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_wide_screen_and_the_pane_say_whose_a_flow_is() {
+        let mut view = view();
+        let owner = ["shop", "Deployment", "cart"];
+        let flows = view.flows.iter().map(|row| FlowRow {
+            flow: flow_of(row.flow.clone(), owner),
+            rates: row.rates,
+        });
+        let flows: Vec<FlowRow> = flows.collect();
+        let rows = [owned(dropped(1, &format!("{FILTER} office wired"), 3), "shop cart")];
+        view.update(flows, SiteTable::new(&[], &rows, std::time::Duration::from_secs(1)));
+        press(&mut view, KeyCode::Enter);
+        let narrow = lines(&view, 80, 24);
+        assert!(!narrow[1].contains(WORKLOAD), "{narrow:#?}");
+        assert!(narrow.join("\n").contains("  Deployment shop/cart"), "{narrow:#?}");
+        let wide = lines(&view, 120, 24);
+        assert_eq!(
+            wide[2],
+            "10.0.0.1:40000 > 192.0.2.9:443             shop/cart          office       https     4.0k     0    0%      -     0 idle"
+        );
+        assert!(
+            wide[1].starts_with("FLOW ") && wide[1].contains(" WORKLOAD "),
+            "{wide:#?}"
+        );
+        press(&mut view, KeyCode::Tab);
+        let narrow = lines(&view, 80, 24);
+        assert!(narrow.join("\n").contains("workloads: shop/cart 100%"), "{narrow:#?}");
+        let wide = lines(&view, 140, 24);
+        assert!(
+            wide[1].ends_with(" WORKLOADS") && wide[2].ends_with(" shop/cart 100%"),
+            "{wide:#?}"
+        );
     }
 
     #[test]

@@ -10,10 +10,12 @@ use super::{
 use common::tcp::{event::EventKind, record::FlowRecord};
 use std::io::{self, Read};
 use tcpvitals_config::Fallback;
+use tcpvitals_metrics::workloads::Workload;
 
 /// How a trace begins.
 const MAGIC: [u8; 8] = *b"TCPVITAL";
-const VERSION: u16 = 1;
+/// Of a trace without workloads, and of one with them.
+const VERSIONS: [u16; 2] = [1, 2];
 /// Written as a number: a file in the other byte order has it reversed.
 const BYTE_ORDER: u16 = 0xfeff;
 /// The fixed part of the header, in bytes.
@@ -22,6 +24,10 @@ const HEADER: u32 = 40;
 const RECORD: u32 = 328;
 /// The kind of a record that tells of lost events.
 const LOST: u32 = 6;
+/// The kind of a record that names a part of a workload, from version 2 on: its namespace, its kind, and last its name.
+const WORKLOAD: u32 = 7;
+/// Most workloads: a record has 16 bits for their number.
+const MOST_WORKLOADS: usize = 1 << 16;
 /// Longest header that is read: more names than any configuration has.
 const LONGEST_HEADER: u32 = 24 << 20;
 /// Most names of one kind, which is as many as a configuration can have.
@@ -42,7 +48,7 @@ pub enum Fault {
     #[error("byte 10: the byte order is {found:#06x} instead of {BYTE_ORDER:#06x}; the file is damaged")]
     ByteOrder { found: u16 },
     /// Written by a newer program.
-    #[error("byte 8: version {found} is not one that this tcpvitals reads (1 to {VERSION}); read it with a newer one")]
+    #[error("byte 8: version {found} is not one that this tcpvitals reads (1 to {}); read it with a newer one", VERSIONS[1])]
     Version { found: u16 },
     /// The header contradicts itself.
     #[error("byte {at}: {what}; the file is damaged")]
@@ -59,11 +65,19 @@ pub enum Fault {
         part: &'static str,
     },
     /// A record of no known kind.
-    #[error("byte {at}: a record of kind {kind}, which version {VERSION} does not have; the file is damaged")]
+    #[error("byte {at}: a record of kind {kind}, which version {version} does not have; the file is damaged")]
     Kind {
         /// Where the record begins.
         at: u64,
         kind: u32,
+        version: u16,
+    },
+    /// A record of a workload does not follow from those before it.
+    #[error("byte {at}: {what}; the file is damaged")]
+    Workload {
+        /// Where the record begins.
+        at: u64,
+        what: &'static str,
     },
     /// The file cannot be read.
     #[error("byte {at}: {source}")]
@@ -80,7 +94,7 @@ pub fn header(setting: &Setting) -> Vec<u8> {
     let names = encode_names(&setting.names);
     let length = u32::try_from(names.len()).unwrap_or(LONGEST_HEADER);
     let mut out = MAGIC.to_vec();
-    VERSION.put(&mut out);
+    version_of(setting.names.workloads.is_some()).put(&mut out);
     BYTE_ORDER.put(&mut out);
     (HEADER + length).put(&mut out);
     RECORD.put(&mut out);
@@ -91,7 +105,12 @@ pub fn header(setting: &Setting) -> Vec<u8> {
     out
 }
 
-/// A record of a trace.
+/// What has no workloads stays readable for those who know none.
+const fn version_of(tells_workloads: bool) -> u16 {
+    VERSIONS[tells_workloads as usize]
+}
+
+/// A record of a trace, or those that name a workload.
 pub fn record(item: &Item) -> Vec<u8> {
     let mut out = Vec::with_capacity(RECORD as usize);
     match item {
@@ -107,6 +126,15 @@ pub fn record(item: &Item) -> Vec<u8> {
             count.put(&mut out);
             out.resize(RECORD as usize, 0);
         }
+        Item::Workload(Workload { namespace, kind, name }) => {
+            for (part, text) in (0u32..).zip([namespace, kind, name]) {
+                let end = out.len() + RECORD as usize;
+                WORKLOAD.put(&mut out);
+                part.put(&mut out);
+                put_text(text, &mut out);
+                out.resize(end, 0);
+            }
+        }
     }
     out
 }
@@ -117,6 +145,11 @@ pub struct Reader<R> {
     from: R,
     at: u64,
     setting: Setting,
+    version: u16,
+    /// Namespace and kind of a workload whose name follows.
+    parts: Vec<String>,
+    /// How many workloads were read.
+    workloads: usize,
 }
 
 impl<R: Read> Reader<R> {
@@ -139,7 +172,7 @@ impl<R: Read> Reader<R> {
         if fixed.len() >= 12 && byte_order != BYTE_ORDER {
             return Err(Fault::ByteOrder { found: byte_order });
         }
-        if fixed.len() >= 12 && version != VERSION {
+        if fixed.len() >= 12 && !VERSIONS.contains(&version) {
             return Err(Fault::Version { found: version });
         }
         if fixed.len() < HEADER as usize {
@@ -158,14 +191,18 @@ impl<R: Read> Reader<R> {
         if rest.len() < (length - HEADER) as usize {
             return Err(truncated(u64::from(HEADER) + rest.len() as u64, 0, "header"));
         }
-        let names = decode_names(&rest).ok_or(Fault::Header {
+        let mut names = decode_names(&rest).ok_or(Fault::Header {
             at: HEADER.into(),
             what: "the names are cut off, too many or no text",
         })?;
+        names.workloads = (version == version_of(true)).then(Vec::new);
         Ok(Self {
             from,
             at: length.into(),
             setting: Setting { names, clock_base },
+            version,
+            parts: Vec::new(),
+            workloads: 0,
         })
     }
 
@@ -179,24 +216,63 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// [`Fault`]
     pub fn read(&mut self) -> Result<Option<Item>, Fault> {
-        let bytes = fill(&mut self.from, self.at, RECORD)?;
-        if bytes.is_empty() {
-            return Ok(None);
+        loop {
+            let bytes = fill(&mut self.from, self.at, RECORD)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let began = self.at;
+            self.at += bytes.len() as u64;
+            if bytes.len() < RECORD as usize {
+                return Err(truncated(self.at, began, "record"));
+            }
+            let mut bytes = bytes.as_slice();
+            let kind = u32::take(&mut bytes);
+            let second = u32::take(&mut bytes);
+            match kind {
+                LOST => {
+                    let (now, count) = (u64::take(&mut bytes), u64::take(&mut bytes));
+                    return Ok(Some(Item::Lost(LostEvents { now, count })));
+                }
+                WORKLOAD if self.version == version_of(true) => {
+                    if let Some(workload) = self.part_of_workload(began, second, bytes)? {
+                        return Ok(Some(Item::Workload(workload)));
+                    }
+                }
+                kind => {
+                    let version = self.version;
+                    let known = EventKind::from_number(kind);
+                    let kind = known.ok_or(Fault::Kind {
+                        at: began,
+                        kind,
+                        version,
+                    })?;
+                    return Ok(Some(Item::Event(kind, FlowRecord::take(&mut bytes))));
+                }
+            }
         }
-        let began = self.at;
-        self.at += bytes.len() as u64;
-        if bytes.len() < RECORD as usize {
-            return Err(truncated(self.at, began, "record"));
+    }
+
+    /// Takes a part of a workload, and gives that with its last one.
+    fn part_of_workload(&mut self, at: u64, part: u32, mut bytes: &[u8]) -> Result<Option<Workload>, Fault> {
+        let fault = |what| Fault::Workload { at, what };
+        let text = take_text(&mut bytes).ok_or(fault("the name of a workload is cut off or no text"))?;
+        if usize::try_from(part).ok() != Some(self.parts.len()) {
+            return Err(fault("a part of a workload is not the next one"));
         }
-        let mut bytes = bytes.as_slice();
-        let kind = u32::take(&mut bytes);
-        let _reserved = u32::take(&mut bytes);
-        if kind == LOST {
-            let (now, count) = (u64::take(&mut bytes), u64::take(&mut bytes));
-            return Ok(Some(Item::Lost(LostEvents { now, count })));
+        self.parts.push(text);
+        let [namespace, kind, name] = match std::mem::take(&mut self.parts).try_into() {
+            Ok(parts) => parts,
+            Err(parts) => {
+                self.parts = parts;
+                return Ok(None);
+            }
+        };
+        self.workloads += 1;
+        if self.workloads > MOST_WORKLOADS {
+            return Err(fault("there are more workloads than can be"));
         }
-        let kind = EventKind::from_number(kind).ok_or(Fault::Kind { at: began, kind })?;
-        Ok(Some(Item::Event(kind, FlowRecord::take(&mut bytes))))
+        Ok(Some(Workload { namespace, kind, name }))
     }
 }
 
@@ -218,6 +294,8 @@ fn encode_names(names: &TraceNames) -> Vec<u8> {
         subnets,
         protocols,
         fallback,
+        // Records tell of them.
+        workloads: _,
     } = names;
     let mut out = Vec::new();
     let (name, ipv4, ipv6) = match fallback {
@@ -253,6 +331,7 @@ fn decode_names(mut bytes: &[u8]) -> Option<TraceNames> {
         subnets,
         protocols,
         fallback,
+        workloads: None,
     })
 }
 

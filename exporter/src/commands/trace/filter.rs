@@ -1,16 +1,15 @@
 //! Which events are shown. All kinds of conditions must hold; of one kind any will do.
 
 use super::{item, names::TraceNames};
-use crate::cli::labels::FlowValues;
 use common::tcp::{event::EventKind, record::FlowRecord};
 use ipnet::IpNet;
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::labels::KeyNames as _;
+use tcpvitals_metrics::{labels::KeyNames as _, rows::filter::FlowFilter};
 
 /// Conditions; one that is empty always holds.
 #[derive(Clone, Debug, Default)]
 pub struct TraceFilter {
-    pub labels: FlowValues,
+    pub labels: FlowFilter,
     /// Networks of which either address is.
     pub networks: Vec<IpNet>,
     /// Ports of which either end has one.
@@ -38,14 +37,22 @@ impl TraceFilter {
                 || ends
                     .iter()
                     .any(|end| networks.iter().any(|network| network.contains(&end.ip()))))
-            && labels
-                .iter()
-                .all(|(label, values)| values.is_empty() || values.contains(&names.value(*label, &record.key())))
+            && labels.matches(|label| names.value(label, &record.key()))
+    }
+
+    /// The first flag that asks for workloads.
+    pub fn flag_of_workloads(&self) -> Option<&'static str> {
+        let mut asked = self.labels.labels().filter(|label| !label.row().is_default);
+        Some(asked.next()?.row().flag.as_ref()?.name)
     }
 
     /// The first subnet that no record can have.
     pub fn unknown_subnet(&self, names: &TraceNames) -> Option<&str> {
-        let subnets = self.labels.iter().filter(|(label, _)| *label == TcpLabel::Subnet);
+        let subnets = self
+            .labels
+            .values
+            .iter()
+            .filter(|(label, _)| *label == TcpLabel::Subnet);
         let mut subnets = subnets.flat_map(|(_, names)| names);
         subnets.find(|name| !names.may_be(name)).map(String::as_str)
     }
@@ -61,7 +68,8 @@ mod tests {
         },
         tcp::group::GroupKey,
     };
-    use tcpvitals_config::{Config, numbering::Numbering};
+    use tcpvitals_config::{Config, Glob, numbering::Numbering};
+    use tcpvitals_metrics::workloads::Workload;
 
     fn record() -> FlowRecord {
         FlowRecord {
@@ -97,7 +105,10 @@ mod tests {
     #[test]
     fn each_condition_chooses() {
         check(|_| {}, true);
-        let of = |label, values: &[&str]| vec![(label, values.iter().map(|value| String::from(*value)).collect())];
+        let of = |label, values: &[&str]| FlowFilter {
+            values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
+            ..FlowFilter::default()
+        };
         check(|filter| filter.labels = of(TcpLabel::Subnet, &["a", "b"]), true);
         check(|filter| filter.labels = of(TcpLabel::Subnet, &["a"]), false);
         check(|filter| filter.networks = vec!["10.1.0.0/24".parse().unwrap()], true);
@@ -112,6 +123,43 @@ mod tests {
         check(|filter| filter.labels = of(TcpLabel::ConnectionType, &["wired"]), false);
         check(|filter| filter.min_retransmits = 3, true);
         check(|filter| filter.min_retransmits = 4, false);
+    }
+
+    #[test]
+    fn a_workload_chooses_by_patterns_of_name_and_namespace() {
+        let config = Config::from_yaml("workloads: {source: cgroup}", "test.yaml").unwrap();
+        let mut names = TraceNames::new(&config, &Numbering::new(&config));
+        let workload = Workload::in_kubernetes("shop", "Deployment", "cart");
+        names.workloads = Some(vec![Workload::unresolved(), workload]);
+        let record = FlowRecord {
+            labels: GroupKey {
+                workload: 1,
+                ..GroupKey::default()
+            }
+            .words(),
+            ..record()
+        };
+        for (label, pattern, expected) in [
+            (TcpLabel::Workload, "ca*", true),
+            (TcpLabel::Workload, "ca", false),
+            (TcpLabel::WorkloadNamespace, "shop", true),
+            (TcpLabel::WorkloadNamespace, "kube-*", false),
+        ] {
+            let filter = TraceFilter {
+                labels: FlowFilter {
+                    patterns: vec![(label, vec![Glob::new(pattern).unwrap()])],
+                    ..FlowFilter::default()
+                },
+                ..TraceFilter::default()
+            };
+            assert_eq!(filter.shows(EventKind::Close, &record, &names), expected, "{pattern}");
+            assert!(
+                filter
+                    .flag_of_workloads()
+                    .is_some_and(|flag| flag.starts_with("workload"))
+            );
+        }
+        assert_eq!(TraceFilter::default().flag_of_workloads(), None);
     }
 
     #[test]
@@ -130,7 +178,10 @@ mod tests {
         let config = Config::from_yaml("subnets: [{name: a, cidrs: [10.1.0.0/16]}]", "test.yaml").unwrap();
         let names = TraceNames::new(&config, &Numbering::new(&config));
         let filter = |name: &str| TraceFilter {
-            labels: vec![(TcpLabel::Subnet, vec![name.to_owned()])],
+            labels: FlowFilter {
+                values: vec![(TcpLabel::Subnet, vec![name.to_owned()])],
+                ..FlowFilter::default()
+            },
             ..TraceFilter::default()
         };
         assert_eq!(filter("a").unknown_subnet(&names), None);

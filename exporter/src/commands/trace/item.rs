@@ -13,10 +13,10 @@ use common::{
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::labels::KeyNames as _;
+use tcpvitals_metrics::{labels::KeyNames as _, workloads::Workload};
 
-/// One line of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One line of a trace, or what is needed to read others.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly all items are events, and one exists at a time"
@@ -25,6 +25,8 @@ pub enum Item {
     /// Something happened to a flow.
     Event(EventKind, FlowRecord),
     Lost(LostEvents),
+    /// The workload that has the next number, from 0 on.
+    Workload(Workload),
 }
 
 /// Events that found no room.
@@ -151,8 +153,10 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
         ("state", state::name(record.state.into()).to_owned()),
     ];
     // The role has its place before the others.
-    let others = TcpLabel::defaults().filter(|label| *label != TcpLabel::Role);
+    let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
+    let tells_workloads = names.workloads.is_some();
     let labels = [TcpLabel::Role].into_iter().chain(others);
+    let labels = labels.filter(move |label| label.row().is_default || tells_workloads);
     own.into_iter()
         .chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))
 }

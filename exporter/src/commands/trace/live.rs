@@ -14,6 +14,7 @@ use crate::{
         signals::stop::Written,
         start::{Checked, StartError},
     },
+    serve::workloads::{self, Known},
 };
 use common::tcp::{
     event::{Event, EventKind},
@@ -22,9 +23,10 @@ use common::tcp::{
 use std::{
     io::{self, Write},
     os::fd::AsFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tcpvitals_config::numbering::Numbering;
+use tcpvitals_config::{TcpLabel, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
     plan::{DUMP, Planned, purpose::Purpose},
@@ -42,8 +44,9 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
         names: TraceNames::new(&config, &numbering),
         clock_base: monotonic_to_1970(),
     };
+    let asked = arguments.labels.0.labels().map(TcpLabel::row);
+    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Trace)?.require(asked)?;
     let printer = Printer::new(arguments, setting)?;
-    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Trace)?;
     let loaded = checked
         .with_ring(EVENTS, arguments.buffer)
         .keep_needed()?
@@ -53,6 +56,8 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     let output = Output::new(arguments.duration).map_err(TraceError::Wait)?;
     let mut kernel = loaded.drop_capabilities()?;
     let events = kernel.take_events()?;
+    let workloads = Arc::default();
+    workloads::follow(&mut kernel, &config, &workloads)?;
     let off = |planned: &Planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?));
     let off: Vec<String> = kernel.plan().programs.iter().filter_map(off).collect();
     tracing::debug!(off = off.join("; "), "programs that do not run");
@@ -66,6 +71,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
         events,
         output,
         printer,
+        workloads,
         limit: arguments.count,
         tally: Counts::default(),
     };
@@ -105,6 +111,7 @@ struct Trace {
     events: Events,
     output: Output,
     printer: Printer,
+    workloads: Arc<Known>,
     limit: Option<u64>,
     tally: Counts,
 }
@@ -172,7 +179,9 @@ impl Trace {
     }
 
     fn show(&mut self, kind: EventKind, record: FlowRecord) -> Result<(), TraceError> {
-        if let Some(bytes) = self.printer.print(&Item::Event(kind, record))? {
+        let Self { printer, workloads, .. } = self;
+        printer.learn(&record, || workloads.names());
+        if let Some(bytes) = printer.print(&Item::Event(kind, record))? {
             self.tally.shown += 1;
             self.output.add(&bytes);
         }

@@ -2,7 +2,10 @@
 
 use common::workload::Number;
 use tcpvitals_config::{Config, Fallback, numbering::Numbering};
-use tcpvitals_metrics::{labels, workloads::Workload};
+use tcpvitals_metrics::{
+    labels,
+    workloads::{Workload, numbers::Names},
+};
 
 /// The names that records are shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct TraceNames {
     pub protocols: Vec<String>,
     /// What an address in no subnet is called.
     pub fallback: Fallback,
+    /// Workloads by their numbers, as far as they were told; `None` where nobody tells them apart.
+    pub workloads: Option<Vec<Workload>>,
 }
 
 impl TraceNames {
@@ -23,6 +28,20 @@ impl TraceNames {
             subnets: (0..).map_while(|number| name(numbering.subnet(number))).collect(),
             protocols: (0..).map_while(|number| name(numbering.protocol(number))).collect(),
             fallback: config.subnets.fallback().clone(),
+            workloads: config.workloads.are_told_apart().then(Vec::new),
+        }
+    }
+
+    /// Learns the names of workloads up to this number, if it does not know them.
+    pub fn learn(&mut self, number: Number, names: impl FnOnce() -> Names) {
+        if let Some(workloads) = self
+            .workloads
+            .as_mut()
+            .filter(|known| known.len() <= usize::from(number))
+        {
+            let names = names();
+            let new = (workloads.len()..).map_while(|number| names.name(u16::try_from(number).ok()?));
+            workloads.extend(new.cloned());
         }
     }
 
@@ -45,8 +64,8 @@ impl labels::KeyNames for TraceNames {
         self.protocols.get(usize::from(number)).map(String::as_str)
     }
 
-    fn workload(&self, _: Number) -> Option<&Workload> {
-        None
+    fn workload(&self, number: Number) -> Option<&Workload> {
+        self.workloads.as_ref()?.get(usize::from(number))
     }
 
     fn fallback(&self) -> &Fallback {

@@ -29,7 +29,7 @@ pub(super) fn print(path: &Path, arguments: &TraceArguments) -> Result<(), Trace
     };
     let fault = |source: Fault| TraceError::Recorded { path: named(), source };
     let mut reader = Reader::new(BufReader::new(from)).map_err(fault)?;
-    let printer = Printer::new(arguments, reader.setting().clone())?;
+    let mut printer = Printer::new(arguments, reader.setting().clone())?;
     let mut output = Output::new(None).map_err(TraceError::Write)?;
     output.add(&printer.header());
     let mut shown = 0;

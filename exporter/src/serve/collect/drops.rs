@@ -30,6 +30,8 @@ impl KernelState {
     fn dropped(&mut self) -> Result<Vec<Dropped>, ReadError> {
         let readings = self.kernel.read_only_drops(&mut self.tables)?;
         self.learn_names(&readings)?;
+        // After the counters: whatever has been counted has its name.
+        self.labelling.learn(&self.workloads.names());
         let rows = readings
             .into_iter()
             .filter_map(|(slot, DropReading { row, count, .. })| {

@@ -22,6 +22,8 @@ impl Collector {
 impl KernelState {
     fn flows(&mut self) -> Result<Vec<LiveFlow>, ReadError> {
         let records = self.kernel.dump()?;
+        // After the records: whatever they count under has its name.
+        self.labelling.learn(&self.workloads.names());
         // Flows are many, sets of labels few.
         let mut labels: HashMap<GroupKey, LabelSet> = HashMap::new();
         let flows = records.into_iter().map(|record| {

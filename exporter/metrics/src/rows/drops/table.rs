@@ -1,4 +1,4 @@
-//! The table of drop sites: rows that differ only in their subnet or connection type become one, with rates from two readings.
+//! The table of drop sites: rows that differ only in their subnet, connection type or workload become one, with rates from two readings.
 //!
 //! Pure: from rows of two moments; to text, JSON and the screen of `top`.
 
@@ -33,6 +33,8 @@ pub struct SiteRow {
     pub rate: f64,
     /// Subnets by packets, most first: of the interval, or since the start while nothing is dropped.
     pub subnets: Vec<(String, u64)>,
+    /// Workloads, likewise; `None` where nobody tells them apart.
+    pub workloads: Option<Vec<(String, u64)>>,
 }
 
 impl SiteRow {
@@ -62,11 +64,7 @@ impl SiteRow {
     }
 
     pub fn json(&self) -> Value {
-        let subnets = self.subnets.iter();
-        let subnets: Vec<Value> = subnets
-            .map(|(subnet, packets)| json!({"subnet": subnet, "packets": packets}))
-            .collect();
-        json!({
+        let mut json = json!({
             "source": self.source.as_str(),
             "reason": self.reason(),
             "class": self.class(),
@@ -80,9 +78,18 @@ impl SiteRow {
             "total_bytes": self.total.bytes,
             "retransmitted_segments": self.now.repeated,
             "total_retransmitted_segments": self.total.repeated,
-            "subnets": subnets,
-        })
+            "subnets": shares("subnet", &self.subnets),
+        });
+        if let Some(workloads) = &self.workloads {
+            json["workloads"] = shares("workload", workloads);
+        }
+        json
     }
+}
+
+fn shares(name: &str, packets: &[(String, u64)]) -> Value {
+    let share = |(value, packets): &(String, u64)| json!({name: value, "packets": packets});
+    packets.iter().map(share).collect()
 }
 
 /// The sites of one interval, the busiest first, equal ones by what was dropped since the start.
@@ -109,9 +116,11 @@ impl SiteTable {
             let site = sites.entry(key).or_default();
             site.now.merge(&new);
             site.total.merge(&row.count);
-            let subnet = site.subnets.entry(row.label(DropLabel::Subnet).to_owned()).or_default();
-            subnet.0 += new.packets;
-            subnet.1 += row.count.packets;
+            let packets = (new.packets, row.count.packets);
+            add(&mut site.subnets, row.label(DropLabel::Subnet).to_owned(), packets);
+            if let Some(workload) = row.workload() {
+                add(site.workloads.get_or_insert_default(), workload, packets);
+            }
         }
         let mut sites: Vec<SiteRow> = sites
             .into_iter()
@@ -122,6 +131,11 @@ impl SiteTable {
             load(other).cmp(&load(one))
         });
         Self { sites, interval }
+    }
+
+    /// Whether workloads are told apart.
+    pub fn tells_workloads(&self) -> bool {
+        self.sites.iter().any(|site| site.workloads.is_some())
     }
 
     /// Packets per second of all sites.
@@ -147,31 +161,49 @@ impl SiteTable {
     }
 }
 
+/// Packets of the interval and since the start, by the value of a label.
+type Packets = BTreeMap<String, (u64, u64)>;
+
+fn add(packets: &mut Packets, value: String, (new, ever): (u64, u64)) {
+    let known = packets.entry(value).or_default();
+    known.0 += new;
+    known.1 += ever;
+}
+
 #[derive(Debug, Default)]
 struct Gathered {
     now: DropCount,
     total: DropCount,
-    /// Packets of the interval and since the start.
-    subnets: BTreeMap<String, (u64, u64)>,
+    subnets: Packets,
+    workloads: Option<Packets>,
 }
 
 impl Gathered {
     fn site(self, source: DropSource, key: [String; KEY.len()], interval: Duration) -> SiteRow {
-        let Self { now, total, subnets } = self;
+        let Self {
+            now,
+            total,
+            subnets,
+            workloads,
+        } = self;
         let live = now.packets != 0;
-        let mut subnets: Vec<(String, u64)> = subnets
-            .into_iter()
-            .map(|(subnet, (new, ever))| (subnet, if live { new } else { ever }))
-            .filter(|(_, packets)| *packets != 0)
-            .collect();
-        subnets.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
+        let most_first = |packets: Packets| {
+            let mut sorted: Vec<(String, u64)> = packets
+                .into_iter()
+                .map(|(value, (new, ever))| (value, if live { new } else { ever }))
+                .filter(|(_, packets)| *packets != 0)
+                .collect();
+            sorted.sort_by_key(|(_, packets)| std::cmp::Reverse(*packets));
+            sorted
+        };
         SiteRow {
             source,
             key,
             now,
             total,
             rate: per_second(now.packets, interval),
-            subnets,
+            subnets: most_first(subnets),
+            workloads: workloads.map(most_first),
         }
     }
 }
@@ -190,7 +222,7 @@ pub fn per_second(count: u64, interval: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::samples::{FILTER, dropped, table};
+    use crate::rows::samples::{FILTER, dropped, owned, table};
 
     #[test]
     fn rows_of_one_site_become_one_with_its_subnets() {
@@ -221,6 +253,18 @@ mod tests {
         let table = SiteTable::new(&rows, &rows, Duration::from_secs(1));
         assert_eq!(table.sites[0].now, DropCount::default());
         assert_eq!(table.sites[0].subnets, [("office".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn workloads_are_told_as_subnets_are_and_only_where_they_are_told_apart() {
+        let of = |id, workload: &str, packets| owned(dropped(id, &format!("{FILTER} office wired"), packets), workload);
+        let before = [of(1, "shop cart", 5), of(2, "- host", 1)];
+        let after = [of(1, "shop cart", 6), of(2, "- host", 4), of(3, "shop web", 0)];
+        let site = &SiteTable::new(&before, &after, Duration::from_secs(1)).sites[0];
+        let expected = json!([{"workload": "host", "packets": 3}, {"workload": "shop/cart", "packets": 1}]);
+        assert_eq!(site.json()["workloads"], expected);
+        assert!(!table().tells_workloads());
+        assert_eq!(table().sites[0].json().get("workloads"), None);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Size {
 /// Lines of text, each with its end. `elapsed` is the time since the start.
 pub fn lines(table: &SiteTable, elapsed: Duration, size: Size) -> String {
     let sites = table.sites.len();
+    let tells_workloads = table.tells_workloads();
+    let row = |columns| row(columns, tells_workloads);
     let mut lines = vec![
         format!(
             "after {} s: {} packets/s, {} packets in all, {sites} sites",
@@ -20,7 +22,15 @@ pub fn lines(table: &SiteTable, elapsed: Duration, size: Size) -> String {
             table.total()
         ),
         row([
-            "RATE/S", "TOTAL", "CLASS", "REASON", "LOCATION", "WAY", "PROTO", "SUBNETS",
+            "RATE/S",
+            "TOTAL",
+            "CLASS",
+            "REASON",
+            "LOCATION",
+            "WAY",
+            "PROTO",
+            "SUBNETS",
+            "WORKLOADS",
         ]
         .map(String::from)),
     ];
@@ -36,7 +46,7 @@ pub fn lines(table: &SiteTable, elapsed: Duration, size: Size) -> String {
     })
 }
 
-fn columns(site: &SiteRow) -> [String; 8] {
+fn columns(site: &SiteRow) -> [String; 9] {
     let way = if site.direction() == "transmit" { "out" } else { "in" };
     [
         rate(site.rate),
@@ -46,25 +56,34 @@ fn columns(site: &SiteRow) -> [String; 8] {
         site.location().to_owned(),
         way.to_owned(),
         site.protocol().to_owned(),
-        subnets(&site.subnets),
+        shares(&site.subnets),
+        shares(site.workloads.as_deref().unwrap_or_default()),
     ]
 }
 
-fn row([rate, total, class, reason, location, way, protocol, subnets]: [String; 8]) -> String {
-    format!("{rate:>8} {total:>9} {class:<8} {reason:<18} {location:<22} {way:<3} {protocol:<6} {subnets}")
+fn row(
+    [rate, total, class, reason, location, way, protocol, subnets, workloads]: [String; 9],
+    tells_workloads: bool,
+) -> String {
+    let begin = format!("{rate:>8} {total:>9} {class:<8} {reason:<18} {location:<22} {way:<3} {protocol:<6}");
+    if tells_workloads {
+        format!("{begin} {subnets:<24} {workloads}")
+    } else {
+        format!("{begin} {subnets}")
+    }
 }
 
-/// The three subnets with the most packets, each with its share.
-pub fn subnets(subnets: &[(String, u64)]) -> String {
-    let sum: u64 = subnets.iter().map(|(_, packets)| packets).sum();
+/// The three subnets or workloads with the most packets, each with its share.
+pub fn shares(packets: &[(String, u64)]) -> String {
+    let sum: u64 = packets.iter().map(|(_, packets)| packets).sum();
     let share = |packets: u64| (packets * 100).checked_div(sum).unwrap_or(0);
-    let mut text: Vec<String> = subnets
+    let mut text: Vec<String> = packets
         .iter()
         .take(3)
-        .map(|(subnet, packets)| format!("{subnet} {}%", share(*packets)))
+        .map(|(value, packets)| format!("{value} {}%", share(*packets)))
         .collect();
-    if subnets.len() > 3 {
-        text.push(format!("{} more", subnets.len() - 3));
+    if packets.len() > 3 {
+        text.push(format!("{} more", packets.len() - 3));
     }
     text.join(", ")
 }
@@ -83,7 +102,7 @@ pub fn rate(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::samples::table;
+    use crate::rows::samples::{FILTER, dropped, owned, table};
 
     #[test]
     fn a_table_has_a_line_for_each_site() {
@@ -98,6 +117,22 @@ after 4 s: 18.5 packets/s, 147 packets in all, 2 sites
     }
 
     #[test]
+    fn workloads_have_a_column_where_they_are_told_apart() {
+        let rows = [
+            owned(dropped(1, &format!("{FILTER} office wired"), 3), "shop cart"),
+            owned(dropped(2, &format!("{FILTER} lab wired"), 1), "- host"),
+        ];
+        let table = SiteTable::new(&[], &rows, Duration::from_secs(1));
+        let text = lines(&table, Duration::from_secs(1), Size { width: 200, sites: 5 });
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        let expected = [
+            "  RATE/S     TOTAL CLASS    REASON             LOCATION               WAY PROTO  SUBNETS                  WORKLOADS",
+            "     4.0         4 policy   NETFILTER_DROP     nft_do_chain           in  tcp    office 75%, lab 25%      shop/cart 75%, host 25%",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
     fn what_does_not_fit_is_cut_and_counted() {
         let text = lines(&table(), Duration::from_secs(4), Size { width: 30, sites: 1 });
         assert!(text.lines().all(|line| line.chars().count() <= 30), "{text}");
@@ -107,8 +142,8 @@ after 4 s: 18.5 packets/s, 147 packets in all, 2 sites
     #[test]
     fn small_shares_are_put_together() {
         let many: Vec<(String, u64)> = ["a", "b", "c", "d", "e"].map(|name| (name.to_owned(), 20)).to_vec();
-        assert_eq!(subnets(&many), "a 20%, b 20%, c 20%, 2 more");
-        assert_eq!(subnets(&[]), "");
-        assert_eq!(subnets(&[("a".to_owned(), 0)]), "a 0%");
+        assert_eq!(shares(&many), "a 20%, b 20%, c 20%, 2 more");
+        assert_eq!(shares(&[]), "");
+        assert_eq!(shares(&[("a".to_owned(), 0)]), "a 0%");
     }
 }

@@ -56,6 +56,49 @@ fn names_survive() {
     }
 }
 
+fn workload(name: &str) -> Item {
+    Item::Workload(Workload {
+        namespace: "shop".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+#[test]
+fn workloads_survive_between_events_in_version_2_alone() {
+    let longest = "ä".repeat(64);
+    let items = [workload("cart"), lost(1), workload(&longest), workload("")];
+    let with = |yaml: &str| {
+        let mut bytes = header(&setting(yaml));
+        bytes.extend(items.iter().flat_map(record));
+        bytes
+    };
+    let whole = with("workloads: {source: cgroup}");
+    assert_eq!(read_all(&whole), (items.to_vec(), None));
+    let reader = Reader::new(whole.as_slice()).unwrap();
+    assert_eq!(reader.setting().names.workloads, Some(Vec::new()));
+    let (read, fault) = read_all(&with(""));
+    assert_eq!(read, []);
+    assert!(
+        fault
+            .unwrap()
+            .contains("a record of kind 7, which version 1 does not have")
+    );
+
+    // Parts come one after the other, and each is a text.
+    let begins = header(&setting("workloads: {source: cgroup}")).len();
+    for (at, byte, words) in [
+        (4, 1, "a part of a workload is not the next one"),
+        (9, 2, "the name of a workload is cut off or no text"),
+        (10, 0xff, "the name of a workload is cut off or no text"),
+    ] {
+        let mut damaged = whole.clone();
+        damaged[begins + at] = byte;
+        let (_, fault) = read_all(&damaged);
+        assert_eq!(fault.unwrap(), format!("byte {begins}: {words}; the file is damaged"));
+    }
+}
+
 proptest! {
     /// Every bit of a record has its place.
     #[test]
@@ -64,7 +107,7 @@ proptest! {
         let item = Item::Event(EventKind::from_number(kind).unwrap(), flow);
         let written = record(&item);
         prop_assert_eq!(&written[8..], &bytes);
-        prop_assert_eq!(read_all(&file(&[item, lost(3)])), (vec![item, lost(3)], None));
+        prop_assert_eq!(read_all(&file(&[item.clone(), lost(3)])), (vec![item, lost(3)], None));
     }
 
     #[test]
@@ -109,8 +152,8 @@ fn what_is_no_trace_of_a_known_version_is_refused() {
     refused(0, b"\x0a\x0d", "it is no trace of tcpvitals: byte 0 begins [0a, 0d");
     refused(
         8,
-        &[2, 0],
-        "byte 8: version 2 is not one that this tcpvitals reads (1 to 1)",
+        &[3, 0],
+        "byte 8: version 3 is not one that this tcpvitals reads (1 to 2)",
     );
     refused(10, &[0xfe, 0xff], "byte 10: the byte order is 0xfffe");
     refused(12, &[1, 0, 0, 0], "byte 12: the length of the header is impossible");

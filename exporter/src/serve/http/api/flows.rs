@@ -5,8 +5,11 @@ use super::{
     rows::Page,
 };
 use serde_json::Value;
-use tcpvitals_config::{Glob, TcpLabel};
-use tcpvitals_metrics::rows::flows::{self, LiveFlow, SortKey};
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::rows::{
+    filter::FlowFilter,
+    flows::{self, LiveFlow, SortKey},
+};
 
 pub fn parameters() -> Vec<&'static str> {
     let labels = TcpLabel::ALL.map(TcpLabel::as_str);
@@ -19,8 +22,7 @@ const USUAL: &str = "transmitted_data_bytes";
 /// What is wanted of the flows.
 #[derive(Debug)]
 pub struct Wanted {
-    values: Vec<(TcpLabel, String)>,
-    patterns: Vec<(TcpLabel, Glob)>,
+    filter: FlowFilter,
     key: SortKey,
     reversed: bool,
     limit: usize,
@@ -33,11 +35,11 @@ impl Wanted {
     /// [`WrongParameter`].
     pub fn parse(text: &str) -> Result<Self, WrongParameter> {
         let query = Query::parse(text, &parameters())?;
-        let (mut values, mut patterns) = (Vec::new(), Vec::new());
+        let mut filter = FlowFilter::default();
         for label in TcpLabel::ALL {
             match query.label(label.row(), &[])? {
-                Some(Asked::Value(value)) => values.push((label, value)),
-                Some(Asked::Pattern(glob)) => patterns.push((label, glob)),
+                Some(Asked::Value(value)) => filter.values.push((label, vec![value])),
+                Some(Asked::Pattern(glob)) => filter.patterns.push((label, vec![glob])),
                 None => {}
             }
         }
@@ -45,8 +47,7 @@ impl Wanted {
         let usual = || keys.iter().find(|(word, _)| *word == USUAL).map(|(_, key)| *key);
         let key = query.choice("sort", &keys)?.or_else(usual).unwrap_or(SortKey::Remote);
         Ok(Self {
-            values,
-            patterns,
+            filter,
             key,
             reversed: query.reversed(key.falls())?,
             limit: query.limit()?,
@@ -66,13 +67,7 @@ impl Wanted {
     }
 
     fn page<'flow>(&self, flows: &'flow [LiveFlow]) -> Page<&'flow LiveFlow> {
-        let matches = |flow: &&LiveFlow| {
-            self.values.iter().all(|(label, value)| flow.label(*label) == value)
-                && self
-                    .patterns
-                    .iter()
-                    .all(|(label, glob)| glob.matches(flow.label(*label)))
-        };
+        let matches = |flow: &&LiveFlow| self.filter.matches(|label| flow.label(label));
         let mut wanted: Vec<&LiveFlow> = flows.iter().filter(matches).collect();
         flows::sort(&mut wanted, self.key, self.reversed);
         Page::cut(wanted, self.limit)
