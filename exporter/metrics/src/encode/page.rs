@@ -64,7 +64,9 @@ pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, cost: 
             p #window.window { "All numbers are totals and averages " (since) "; connections are those that are open." }
             (tables::overview(families, seconds))
             (tables::subnets(families))
+            (tables::workloads(families))
             (tables::drops(families, seconds))
+            (tables::drops_by_workload(families, seconds))
             (health::section(coverage, families, cost, now))
         }
     };

@@ -1,7 +1,10 @@
-//! What the tables of the page show: the families of one collection, summed by subnet and by drop site.
+//! What the tables of the page show: the families of one collection, summed by subnet, by workload and by drop site.
 //! It must never read anything but families, so that the page says what `/metrics` says.
 
-use crate::families::{Families, Family, HistogramValue, Point, Value};
+use crate::{
+    families::{Families, Family, HistogramValue, Point, Value},
+    workloads::qualified,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -28,6 +31,9 @@ pub(super) const METRICS: &[&str] = &[
     name::DROPPED_PACKETS,
     name::DROPPED_BYTES,
 ];
+
+/// The class of drops that are normal operation.
+pub(super) const BENIGN: &str = "benign";
 
 /// The name of the one row there is when the label that would tell rows apart is off.
 const ALL: &str = "all";
@@ -143,6 +149,18 @@ fn sum<T: std::ops::Add<Output = T>>(left: Option<T>, right: Option<T>) -> Optio
 
 /// The connections by subnet; none when no metric of the table is on.
 pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connections>> {
+    connections_by(families, |point| Some(label(point, "subnet").unwrap_or(ALL).to_owned()))
+}
+
+/// The connections by workload; none where the metrics do not tell workloads apart.
+pub(super) fn by_workload(families: &Families) -> Option<BTreeMap<String, Connections>> {
+    connections_by(families, workload).filter(|rows| !rows.is_empty())
+}
+
+fn connections_by(
+    families: &Families,
+    key: impl Fn(&Point) -> Option<String>,
+) -> Option<BTreeMap<String, Connections>> {
     type Add = fn(&mut Connections, &Value);
     let columns: [(&str, Add); 5] = [
         (name::CONNECTIONS, |row, value| row.live = sum(row.live, number(value))),
@@ -173,8 +191,9 @@ pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connecti
             .iter()
             .filter(|point| label(point, "direction") != Some("receive"))
         {
-            let subnet = label(point, "subnet").unwrap_or(ALL);
-            add(rows.entry(subnet.to_owned()).or_default(), &point.value);
+            if let Some(key) = key(point) {
+                add(rows.entry(key).or_default(), &point.value);
+            }
         }
     }
     any.then_some(rows)
@@ -182,18 +201,41 @@ pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connecti
 
 /// Drops by site; none when they are off.
 pub(super) fn by_site(families: &Families) -> Option<BTreeMap<Site, Drops>> {
-    let mut rows: BTreeMap<Site, Drops> = BTreeMap::new();
+    drops_by(families, |point| Some(site(point)))
+}
+
+/// Drops by workload, without normal operation; none where the metrics do not tell workloads apart.
+pub(super) fn drops_by_workload(families: &Families) -> Option<BTreeMap<String, Drops>> {
+    let counts = |point: &Point| label(point, "class") != Some(BENIGN);
+    let rows = drops_by(families, |point| workload(point).filter(|_| counts(point)));
+    rows.filter(|rows| !rows.is_empty())
+}
+
+fn drops_by<K: Ord>(families: &Families, key: impl Fn(&Point) -> Option<K>) -> Option<BTreeMap<K, Drops>> {
+    let mut rows: BTreeMap<K, Drops> = BTreeMap::new();
     for point in &find(families, name::DROPPED_PACKETS)?.points {
-        rows.entry(site(point)).or_default().packets += count(&point.value).unwrap_or(0);
+        if let Some(key) = key(point) {
+            rows.entry(key).or_default().packets += count(&point.value).unwrap_or(0);
+        }
     }
-    for point in find(families, name::DROPPED_BYTES)
-        .iter()
-        .flat_map(|family| &family.points)
-    {
-        let row = rows.entry(site(point)).or_default();
-        row.bytes = sum(row.bytes, count(&point.value));
+    let of_bytes = find(families, name::DROPPED_BYTES);
+    for point in of_bytes.iter().flat_map(|family| &family.points) {
+        if let Some(key) = key(point) {
+            let row = rows.entry(key).or_default();
+            row.bytes = sum(row.bytes, count(&point.value));
+        }
     }
     Some(rows)
+}
+
+/// Whose a point is, with its kind where that says more; none where the metrics do not tell.
+fn workload(point: &Point) -> Option<String> {
+    let name = label(point, "workload")?;
+    let text = qualified(label(point, "workload_namespace").unwrap_or_default(), name);
+    Some(match label(point, "workload_kind").filter(|kind| *kind != name) {
+        Some(kind) => format!("{text} ({kind})"),
+        None => text,
+    })
 }
 
 fn site(point: &Point) -> Site {

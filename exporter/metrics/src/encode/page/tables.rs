@@ -1,19 +1,17 @@
-//! The tables of the page: subnets and drop sites, with the figures above them.
+//! The tables of the page: subnets, workloads and drop sites, with the figures above them.
 //! Each row carries its counts as JSON; the script takes those of two collections and fills the same cells.
 
 use super::{
-    model::{self, Connections, Drops, Site},
+    model::{self, BENIGN, Connections, Drops, Site},
     words,
 };
 use crate::families::{Families, number};
 use maud::{Markup, html};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Most rows of a table; one more says what the others come to.
 const MOST: usize = 50;
-
-/// The class of drops that are normal operation.
-const BENIGN: &str = "benign";
 
 /// The figures at the top.
 pub(super) fn overview(families: &Families, seconds: Option<f64>) -> Markup {
@@ -51,11 +49,31 @@ pub(super) fn overview(families: &Families, seconds: Option<f64>) -> Markup {
     }
 }
 
-/// Connections by subnet, those with most retransmissions first.
+/// Connections by subnet.
 pub(super) fn subnets(families: &Families) -> Markup {
     let Some(rows) = model::by_subnet(families) else {
         return off("subnets", "Subnets", "TCP metrics are off; the health below says why.");
     };
+    let note = html! {
+        "A retransmit ratio is segments sent again over data segments sent; it is not a loss rate. RTT is the round-trip time. \
+         Segments that this host dropped itself are no loss of the network."
+    };
+    connections("subnets", ["Subnet", "Subnets"], rows, &note)
+}
+
+/// Connections by workload, where the labels have it.
+pub(super) fn workloads(families: &Families) -> Markup {
+    let Some(rows) = model::by_workload(families) else {
+        return html! {};
+    };
+    let note = html! {
+        "A connection is of the workload that made its socket. What had no name when it was counted is unresolved."
+    };
+    connections("workloads", ["Workload", "Workloads"], rows, &note)
+}
+
+/// A table of connections, those with most retransmissions first.
+fn connections(id: &str, [one, many]: [&str; 2], rows: BTreeMap<String, Connections>, note: &Markup) -> Markup {
     let mut rows: Vec<(String, Connections)> = rows.into_iter().collect();
     rows.sort_by_key(|(_, row)| std::cmp::Reverse((row.again, row.sent)));
     let all = total(rows.iter().map(|(_, row)| row), Connections::merge);
@@ -77,7 +95,7 @@ pub(super) fn subnets(families: &Families) -> Markup {
         }
     };
     let head = html! {
-        th scope="col" { "Subnet" }
+        th scope="col" { (one) }
         th scope="col" { "Open connections" }
         th scope="col" { "Retransmit ratio" }
         th scope="col" { "Median RTT" }
@@ -87,9 +105,9 @@ pub(super) fn subnets(families: &Families) -> Markup {
         th scope="col" { "Dropped by this host" }
     };
     let body = html! {
-        @for (subnet, row) in shown {
-            tr data-key=(subnet) data-counts=(json(row)) {
-                th scope="row" { (subnet) }
+        @for (name, row) in shown {
+            tr data-key=(name) data-counts=(json(row)) {
+                th scope="row" { (name) }
                 (cells(row))
             }
         }
@@ -97,26 +115,22 @@ pub(super) fn subnets(families: &Families) -> Markup {
         @if !rest.is_empty() {
             @let others = total(rest.iter().map(|(_, row)| row), Connections::merge);
             tr data-rest data-counts=(json(&others)) {
-                th scope="row" { (rest.len()) " more subnets" }
+                th scope="row" { (rest.len()) " more " (many.to_lowercase()) }
                 (cells(&others))
             }
         }
     };
     let foot = html! {
-        tr data-all data-counts=(json(&all)) { th scope="row" { "All subnets" } (cells(&all)) }
-    };
-    let note = html! {
-        "A retransmit ratio is segments sent again over data segments sent; it is not a loss rate. RTT is the round-trip time. \
-         Segments that this host dropped itself are no loss of the network."
+        tr data-all data-counts=(json(&all)) { th scope="row" { "All " (many.to_lowercase()) } (cells(&all)) }
     };
     table(
-        "subnets",
-        "Subnets",
+        id,
+        many,
         "segments sent again since the start",
         &head,
         &body,
         &foot,
-        &note,
+        note,
     )
 }
 
@@ -133,13 +147,7 @@ pub(super) fn drops(families: &Families, seconds: Option<f64>) -> Markup {
     rows.sort_by_key(|(site, row)| (site.class == BENIGN, std::cmp::Reverse(row.packets)));
     let all = total(rows.iter().map(|(_, row)| row), Drops::merge);
     let (shown, rest) = rows.split_at(rows.len().min(MOST));
-    let cells = |row: &Drops| {
-        html! {
-            td { span.measure { (meter("packets", words::share(row, &all))) span data-show="packets" { (words::count(row.packets)) } } }
-            td data-show="bytes" { (row.bytes.map_or_else(|| words::NONE.to_owned(), words::bytes)) }
-            td data-show="rate" { (rate(row, seconds)) }
-        }
-    };
+    let cells = |row: &Drops| drop_cells(row, &all, seconds);
     let head = html! {
         th scope="col" { "Location" }
         th.text scope="col" { "Reason" }
@@ -189,6 +197,59 @@ pub(super) fn drops(families: &Families, seconds: Option<f64>) -> Markup {
         &foot,
         &note,
     )
+}
+
+/// Drops by workload, where the labels have it, those with most packets first; normal operation is left out.
+pub(super) fn drops_by_workload(families: &Families, seconds: Option<f64>) -> Markup {
+    let Some(rows) = model::drops_by_workload(families) else {
+        return html! {};
+    };
+    let mut rows: Vec<(String, Drops)> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.packets));
+    let all = total(rows.iter().map(|(_, row)| row), Drops::merge);
+    let (shown, rest) = rows.split_at(rows.len().min(MOST));
+    let head = html! {
+        th scope="col" { "Workload" }
+        th scope="col" { "Packets" }
+        th scope="col" { "Bytes" }
+        th scope="col" { "Packets per second" }
+    };
+    let body = html! {
+        @for (name, row) in shown {
+            tr data-key=(name) data-counts=(json(row)) { th scope="row" { (name) } (drop_cells(row, &all, seconds)) }
+        }
+        @if !rest.is_empty() {
+            @let others = total(rest.iter().map(|(_, row)| row), Drops::merge);
+            tr data-rest data-counts=(json(&others)) {
+                th scope="row" { (rest.len()) " more workloads" }
+                (drop_cells(&others, &all, seconds))
+            }
+        }
+    };
+    let foot = html! {
+        tr data-all data-counts=(json(&all)) { th scope="row" { "All workloads" } (drop_cells(&all, &all, seconds)) }
+    };
+    let note = html! {
+        "A packet is of the socket that sent it, else of the one that it was for, else of whoever has its network namespace. Class \
+         benign is left out."
+    };
+    table(
+        "owners",
+        "Drops by workload",
+        "packets since the start",
+        &head,
+        &body,
+        &foot,
+        &note,
+    )
+}
+
+fn drop_cells(row: &Drops, all: &Drops, seconds: Option<f64>) -> Markup {
+    html! {
+        td { span.measure { (meter("packets", words::share(row, all))) span data-show="packets" { (words::count(row.packets)) } } }
+        td data-show="bytes" { (row.bytes.map_or_else(|| words::NONE.to_owned(), words::bytes)) }
+        td data-show="rate" { (rate(row, seconds)) }
+    }
 }
 
 /// A section with a table that scrolls by itself where it is too wide. The script replaces what it marks as live, never
