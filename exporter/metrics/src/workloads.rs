@@ -120,6 +120,11 @@ impl Workload {
     }
 }
 
+/// Whether a namespace or a name is that of a workload of any namespace.
+pub(crate) fn is_special(name: &str) -> bool {
+    SPECIAL.contains(&name) && name != HOST
+}
+
 /// A workload in one word, for people: `shop/cart`, or its name alone outside of Kubernetes.
 pub fn qualified(namespace: &str, name: &str) -> String {
     // Those of any namespace have their name there.

@@ -176,9 +176,10 @@ const ROLES: Values = Values::Words(|| Role::ALL.map(Role::as_str).to_vec());
 const CLASSES: Values = Values::Words(|| Class::ALL.map(Class::as_str).to_vec());
 const PROTOCOLS: Values = Values::Words(|| Protocol::ALL.map(Protocol::as_str).to_vec());
 const DIRECTIONS: Values = Values::Words(|| Direction::ALL.map(Direction::as_str).to_vec());
+// The conventions have no attribute for a workload of any kind (open-telemetry/semantic-conventions#3778), and none for a unit.
 const WORKLOAD: Label = Label::new("workload", "tcpvitals.workload.name");
 const WORKLOAD_KIND: Label = Label::new("workload_kind", "tcpvitals.workload.kind");
-const WORKLOAD_NAMESPACE: Label = Label::new("workload_namespace", "tcpvitals.workload.namespace");
+const WORKLOAD_NAMESPACE: Label = Label::new("workload_namespace", "k8s.namespace.name");
 const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
 const OF_FLOWS: &[Asker] = &[Asker::Top, Asker::Trace];
 const OF_WORKLOAD: &str = "workload";

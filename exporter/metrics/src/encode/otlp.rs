@@ -4,5 +4,6 @@
 
 pub mod delta;
 pub mod histogram;
+mod owner;
 pub mod reading;
 pub mod request;

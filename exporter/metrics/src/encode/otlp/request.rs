@@ -3,6 +3,7 @@
 
 use super::{
     histogram,
+    owner::Owner,
     reading::{Reading, Readings},
 };
 use crate::families::{self, Point, Value, buckets_of, number, semantic::Instrument};
@@ -53,12 +54,14 @@ impl Style<'_> {
     /// A label without a value is no attribute.
     fn attributes(&self, point: &Point) -> Vec<KeyValue> {
         let labels = point.all_labels().filter(|(_, value)| !value.is_empty());
-        labels
-            .map(|(label, value)| match self.names {
-                Names::Conventions => attribute(label.attribute, conventional(label, value)),
-                Names::Prometheus => attribute(label.word, value),
-            })
-            .collect()
+        match self.names {
+            Names::Conventions => {
+                let owner = Owner::of(point);
+                let own = labels.map(|(label, value)| attribute(owner.key(label, value), conventional(label, value)));
+                own.chain(owner.controller()).collect()
+            }
+            Names::Prometheus => labels.map(|(label, value)| attribute(label.word, value)).collect(),
+        }
     }
 
     fn aggregation(&self) -> AggregationTemporality {
