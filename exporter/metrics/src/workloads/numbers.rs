@@ -54,8 +54,7 @@ impl Numbers {
         }
     }
 
-    /// The number of a workload: its own, a new one, or [`OTHER`] when there are no more. One that was refused stays refused until
-    /// the limit is raised.
+    /// The number of a workload: its own, a new one, or [`OTHER`] when there are no more. One that was refused stays refused.
     pub fn number(&mut self, workload: &Workload) -> u16 {
         if let Some(number) = self.numbers.get(workload) {
             return *number;
@@ -88,18 +87,12 @@ impl Numbers {
         self.snapshot.clone()
     }
 
-    /// Another limit, from a reload. Whoever has a number keeps it; those that were refused may come again.
-    pub fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
-        self.refused.clear();
-    }
-
     /// How many workloads have a number besides the special ones, and how many may.
     pub fn given(&self) -> (usize, usize) {
         (self.names.len().saturating_sub(usize::from(OTHER) + 1), self.limit)
     }
 
-    /// How many workloads were refused since the limit was set. Counted up to as many as the limit.
+    /// How many workloads were refused. Counted up to as many as the limit.
     pub fn refused(&self) -> usize {
         self.refused.len()
     }
@@ -140,11 +133,6 @@ mod tests {
         );
         assert_eq!([of(&mut numbers, "c"), of(&mut numbers, "c")], [OTHER, OTHER]);
         assert_eq!((numbers.given(), numbers.refused()), ((2, 2), 1));
-        numbers.set_limit(3);
-        assert_eq!((of(&mut numbers, "c"), numbers.refused()), (6, 0));
-        // A lower limit takes nothing away.
-        numbers.set_limit(1);
-        assert_eq!([of(&mut numbers, "c"), of(&mut numbers, "d")], [6, OTHER]);
     }
 
     #[test]

@@ -15,8 +15,6 @@ use std::fmt;
 pub struct Rules {
     /// `x@1.service` and `x@2.service` are one workload, `x@.service`.
     pub merge_templates: bool,
-    /// Services that people run by their own systemd count by name, each for all who run it. Else all that people do is `user`.
-    pub user_units: bool,
 }
 
 /// Whose a cgroup is.
@@ -151,11 +149,7 @@ impl Reading {
             Means::Holder(kind) => self.hold(kind, part),
             Means::User => {
                 let user = Workload::outside(kinds::USER, kinds::USER);
-                if rules.user_units {
-                    self.default = Some(user);
-                } else {
-                    self.holder.get_or_insert(user);
-                }
+                self.holder.get_or_insert(user);
             }
             Means::Unit => self.unit = Some(units::workload(part, rules.merge_templates)),
             Means::Slice => self.around = Some(units::workload(part, rules.merge_templates)),

@@ -81,7 +81,6 @@ fn units_of_systemd() {
     check(
         &Rules {
             merge_templates: true,
-            ..Rules::default()
         },
         &[
             (
@@ -109,20 +108,6 @@ fn people() {
             ("/user.slice", "user user"),
             (ROOTLESS, "user user, podman ID"),
             (QUADLET, "user user, podman ID"),
-        ],
-    );
-    check(
-        &Rules {
-            user_units: true,
-            ..Rules::default()
-        },
-        &[
-            (SESSION, "user user"),
-            ("/user.slice/user-1000.slice/user@1000.service", "user user"),
-            (SERVICE, "unit syncthing.service"),
-            (APP, "unit app-gnome-firefox-*.scope"),
-            (ROOTLESS, "container podman, podman ID"),
-            (QUADLET, "unit web.service, podman ID"),
         ],
     );
 }
@@ -390,8 +375,8 @@ const FOLDERS: &[&str] = &[
 
 proptest! {
     #[test]
-    fn any_path_has_an_owner_and_always_the_same(path in "\\PC{0,120}", merge_templates: bool, user_units: bool) {
-        let rules = Rules { merge_templates, user_units };
+    fn any_path_has_an_owner_and_always_the_same(path in "\\PC{0,120}", merge_templates: bool) {
+        let rules = Rules { merge_templates };
         let owner = owner_of(&path, &rules);
         if let Whose::Workload(workload) = &owner.whose {
             prop_assert!(!workload.name.is_empty() && workload.name.len() <= 128);
@@ -403,9 +388,8 @@ proptest! {
     fn ids_never_reach_a_name(
         folders in prop::collection::vec(select(FOLDERS), 1..6),
         id in "[0-9a-f]{64}", uid in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", hash in "[0-9a-f]{32}",
-        user_units: bool,
     ) {
-        let rules = Rules { user_units, ..Rules::default() };
+        let rules = Rules::default();
         let path = |id: &str, uid: &str, hash: &str| {
             let path = folders.join("/").replace("U_D", &uid.replace('-', "_")).replace("UID", uid);
             path.replace("HASH", hash).replace("ID", id)
