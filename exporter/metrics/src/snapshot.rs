@@ -120,6 +120,23 @@ pub struct Exporter {
     pub served: Option<Served>,
     /// How many workloads are told apart; `None` where none are.
     pub workloads: Option<Fill>,
+    /// How the source of their names does; `None` where none is configured.
+    pub name_source: Option<NameSource>,
+}
+
+/// How the source of the names of workloads does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameSource {
+    /// The one that is in use, which `auto` has chosen: `cgroup`, `pod-logs` or `kubernetes`.
+    pub name: &'static str,
+    /// Why it says nothing, in a word or in the words of the plan; `None` while it does.
+    pub off: Option<String>,
+    /// What people should know: why this source is in use, or what to do.
+    pub note: Option<String>,
+    /// Since when that is so, since 1970.
+    pub since: Duration,
+    /// When it last said something, since 1970; `None` before that, and where the paths of cgroups say it all.
+    pub last_update: Option<Duration>,
 }
 
 /// How full a table is.

@@ -7,7 +7,9 @@ use crate::{
         setup,
         start::{Checked, SHOW_SYMBOLS},
     },
+    serve::workloads::{self, health},
 };
+use common::kernel::programs::CGROUP_MADE;
 use serde::Serialize;
 use std::{
     fmt::{self, Display},
@@ -36,6 +38,8 @@ pub struct Diagnosis {
     privileges: Option<String>,
     /// Whether drop locations get names.
     symbols_visible: bool,
+    /// Where names of workloads would come from.
+    workloads: NameDiagnosis,
     programs: Vec<ProgramDiagnosis>,
     /// Metrics that would be missing.
     metrics_off: Vec<Off>,
@@ -50,6 +54,20 @@ struct ProgramDiagnosis {
     attachable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct NameDiagnosis {
+    /// As configured.
+    configured: &'static str,
+    /// What that comes to here.
+    source: &'static str,
+    /// Why workloads would not be told apart, or not by this source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Why it comes to another source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +110,7 @@ impl Diagnosis {
             may_load: privileges.is_none(),
             privileges,
             symbols_visible: !Symbols::open().are_hidden(),
+            workloads: names(config, plan),
             programs,
             metrics_off,
             fields_missing,
@@ -125,6 +144,30 @@ fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
     programs.collect()
 }
 
+/// The API server is not asked: only a look at what the process is given.
+fn names(config: &Config, plan: Option<&Plan>) -> NameDiagnosis {
+    let workloads = &config.workloads;
+    let (source, note) = workloads::chosen(workloads.source);
+    let by_plan = plan.and_then(|plan| plan.why_off(CGROUP_MADE)).map(ToString::to_string);
+    let by_cgroups = || (!health::has_unified_cgroups()).then(|| health::NO_CGROUPS_REMEDY.to_owned());
+    NameDiagnosis {
+        configured: workloads.source.as_str(),
+        source: source.as_str(),
+        reason: by_plan.or_else(by_cgroups).or_else(|| workloads::why_absent(workloads)),
+        note,
+    }
+}
+
+impl Display for NameDiagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            None => write!(f, "names from {}", self.source)?,
+            Some(reason) => write!(f, "off: {reason}")?,
+        }
+        self.note.as_ref().map_or(Ok(()), |note| write!(f, "; {note}"))
+    }
+}
+
 impl Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel       {}", self.kernel)?;
@@ -138,6 +181,7 @@ impl Display for Diagnosis {
             format!("hidden: drop locations stay numbers; {SHOW_SYMBOLS}")
         };
         writeln!(f, "symbols      {symbols}")?;
+        writeln!(f, "workloads    {}", self.workloads)?;
         if let Some(fatal) = &self.fatal {
             return writeln!(f, "programs     none: {fatal}");
         }

@@ -265,6 +265,7 @@ impl KernelState {
         exporter.pushes = self.tally.read();
         exporter.served = Some(self.served.read());
         exporter.workloads = self.workloads.fill();
+        exporter.name_source = self.workloads.health.read();
         Ok(Snapshot {
             at: births.since_1970(boottime()),
             groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),

@@ -2,11 +2,15 @@
 //! It must never hold up a scrape: what it knows is read at once, and what it does not know yet counts as unresolved.
 //! From the kernel's cgroups and the sources of names; to the kernel's table, and to whoever labels.
 
+pub mod health;
 pub mod kubernetes;
 mod sources;
 mod thread;
 
+pub use sources::{chosen, why_absent};
 pub use thread::follow;
+
+use health::Health;
 
 use std::sync::{
     Mutex, PoisonError,
@@ -20,6 +24,8 @@ pub struct Known {
     names: Mutex<Names>,
     fill: Mutex<Option<Fill>>,
     given: AtomicU64,
+    /// How the source of names does.
+    pub health: Health,
 }
 
 impl Known {

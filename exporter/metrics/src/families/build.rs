@@ -57,7 +57,11 @@ impl Family {
     fn says_nothing(&self) -> bool {
         let may = matches!(
             self.metric.source,
-            Accessor::Pushes(_) | Accessor::Answers | Accessor::Refused(_) | Accessor::Exporter(_)
+            Accessor::Pushes(_)
+                | Accessor::Answers
+                | Accessor::Refused(_)
+                | Accessor::NameSource
+                | Accessor::Exporter(_)
         );
         may && self.points.is_empty()
     }
@@ -152,6 +156,16 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                         own(metric, &[program.name, program.hook, reason]),
                         Value::Number(attached),
                     )
+                })
+                .collect()
+        }
+        Accessor::NameSource => {
+            let source = snapshot.exporter.name_source.iter();
+            source
+                .map(|source| {
+                    let reason = source.off.as_deref().unwrap_or("");
+                    let up = if source.off.is_none() { 1.0 } else { 0.0 };
+                    alone(own(metric, &[source.name, reason]), Value::Number(up))
                 })
                 .collect()
         }

@@ -142,6 +142,8 @@ pub enum Accessor {
     Algorithms,
     /// Programs: 1 when attached.
     Programs,
+    /// The source of the names of workloads: 1 while it says something.
+    NameSource,
     /// Runs that the kernel skipped, by program.
     Misses,
     /// What the kernel side could not do.
@@ -176,6 +178,7 @@ impl Accessor {
             Self::Drops(..) => Scope::Drops,
             Self::Algorithms
             | Self::Programs
+            | Self::NameSource
             | Self::Misses
             | Self::Lost(_)
             | Self::SeriesOverflow

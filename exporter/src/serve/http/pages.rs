@@ -12,13 +12,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
-use std::{fmt::Write, io, sync::Arc};
+use std::{
+    fmt::Write,
+    io,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 use tcpvitals_metrics::{
     encode::{
         page,
         prometheus::{self, Format},
     },
     families::METRICS,
+    snapshot::NameSource,
 };
 
 /// The metrics path.
@@ -105,9 +111,10 @@ fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
-    if let Err(error) = service.collector.collect(false).await {
-        return collection_failed(&error);
-    }
+    let status = match service.collector.collect(false).await {
+        Ok(Collection { status, .. }) => status,
+        Err(error) => return collection_failed(&error),
+    };
     let mut body = String::from("ready\n");
     for program in &service.coverage.programs {
         let name = program.name;
@@ -122,7 +129,33 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
             let _infallible = writeln!(body, "{}: off: {reason}", metric.full_name());
         }
     }
+    if let Some(source) = &status.exporter.name_source {
+        let _infallible = writeln!(body, "{}", sentence(source));
+    }
     body.into_response()
+}
+
+/// How the source of names does.
+fn sentence(source: &NameSource) -> String {
+    let NameSource {
+        name,
+        off,
+        note,
+        since,
+        last_update,
+    } = source;
+    let at = |time: &Duration| humantime::format_rfc3339_seconds(UNIX_EPOCH + *time);
+    let mut text = match off {
+        None => format!("workloads: names from {name}"),
+        Some(reason) => format!("workloads: off: no names from {name} since {}: {reason}", at(since)),
+    };
+    if let Some(note) = note {
+        text += &format!(": {note}");
+    }
+    if let Some(time) = last_update {
+        text += &format!("; last update {}", at(time));
+    }
+    text
 }
 
 pub(super) async fn reload(State(service): State<Arc<Service>>) -> Response {
@@ -175,4 +208,31 @@ fn collection_failed(error: &CollectError) -> Response {
         format!("the collection failed: {error}\n"),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_of_names_is_told_with_reason_and_times() {
+        let mut source = NameSource {
+            name: "kubernetes",
+            off: None,
+            note: None,
+            since: Duration::from_secs(1_700_000_000),
+            last_update: Some(Duration::from_secs(1_700_000_060)),
+        };
+        assert_eq!(
+            sentence(&source),
+            "workloads: names from kubernetes; last update 2023-11-14T22:14:20Z"
+        );
+        source.off = Some("forbidden".to_owned());
+        source.note = Some("the service account may not list and watch pods (403)".to_owned());
+        assert_eq!(
+            sentence(&source),
+            "workloads: off: no names from kubernetes since 2023-11-14T22:13:20Z: forbidden: the service account may not list and \
+             watch pods (403); last update 2023-11-14T22:14:20Z"
+        );
+    }
 }

@@ -1,7 +1,10 @@
 //! Where the names of pods come from: the API server, which a thread of its own listens to, or the folders of their logs, which are
 //! looked at when a pod is not known.
 
-use super::kubernetes::{self, Api, Told, in_cluster};
+use super::{
+    health::Health,
+    kubernetes::{self, Api, Fault, State, Told, in_cluster},
+};
 use crate::lifecycle::{
     start::StartError,
     threads::{self, TooFew},
@@ -11,13 +14,13 @@ use std::{
     collections::HashSet,
     io::{self, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
 use tcpvitals_config::{
-    WorkloadSource, Workloads,
+    ConfigError, WorkloadSource, Workloads,
     file::{files, variable},
 };
 use tcpvitals_metrics::workloads::{
@@ -51,31 +54,78 @@ pub(super) enum Source {
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// The source that is in use where this one is configured, and why, where `auto` has chosen.
+pub fn chosen(configured: WorkloadSource) -> (WorkloadSource, Option<String>) {
+    match configured {
+        WorkloadSource::Auto if in_cluster::has_token() => (WorkloadSource::Kubernetes, None),
+        WorkloadSource::Auto => {
+            let what = format!(
+                "workloads.source is auto, and there is no token of a pod ({}): all pods are one workload",
+                in_cluster::TOKEN
+            );
+            (WorkloadSource::Cgroup, Some(what))
+        }
+        configured => (configured, None),
+    }
+}
+
+/// Why a source of names cannot be used, as far as that is seen without asking it.
+pub fn why_absent(config: &Workloads) -> Option<String> {
+    match chosen(config.source).0 {
+        WorkloadSource::None | WorkloadSource::Cgroup | WorkloadSource::Auto => None,
+        WorkloadSource::PodLogs => {
+            let folder = &config.pod_logs;
+            let error = files::names_in(folder).err()?;
+            Some(format!("workloads.pod_logs: {}: {error}", folder.display()))
+        }
+        WorkloadSource::Kubernetes => {
+            let api = api(config).map(|api| api.authorization().map(drop));
+            match api {
+                Err(error) => Some(error.to_string()),
+                Ok(Err(fault)) => Some(fault.message),
+                Ok(Ok(())) => None,
+            }
+        }
+    }
+}
+
+fn api(config: &Workloads) -> Result<Api, ConfigError> {
+    Api::in_cluster(|name: &str| match name {
+        in_cluster::NODE => config.node(),
+        _ => variable(name),
+    })
+}
+
+/// Why a source says nothing, besides the kinds of faults of the API server.
+const SYNCING: &str = "syncing";
+const UNREADABLE: &str = "unreadable";
+
 impl Source {
     /// Whom the configuration names, of those that are there. It begins to tell.
     ///
     /// # Errors
     /// [`StartError`] when there is no such source, or no thread for it.
-    pub(super) fn start(config: &Workloads) -> Result<Self, StartError> {
-        match config.source {
-            WorkloadSource::None | WorkloadSource::Cgroup => Ok(Self::Nobody),
-            WorkloadSource::PodLogs => Ok(Self::Logs {
-                folder: config.pod_logs.clone(),
-                node: config.node(),
-                pause: SHORTEST,
-            }),
-            WorkloadSource::Kubernetes => Self::listen(config),
-            WorkloadSource::Auto if in_cluster::has_token() => Self::listen(config),
-            WorkloadSource::Auto => Ok(Self::Nobody),
+    pub(super) fn start(config: &Workloads, health: &Health) -> Result<Self, StartError> {
+        match chosen(config.source).0 {
+            WorkloadSource::None | WorkloadSource::Cgroup | WorkloadSource::Auto => Ok(Self::Nobody),
+            WorkloadSource::PodLogs => {
+                let folder = config.pod_logs.clone();
+                let _names = names_in(&folder, health);
+                Ok(Self::Logs {
+                    folder,
+                    node: config.node(),
+                    pause: SHORTEST,
+                })
+            }
+            WorkloadSource::Kubernetes => {
+                health.is_down(SYNCING, "the pods of this node are being listed");
+                Self::listen(config)
+            }
         }
     }
 
     fn listen(config: &Workloads) -> Result<Self, StartError> {
-        let look_up = |name: &str| match name {
-            in_cluster::NODE => config.node(),
-            _ => variable(name),
-        };
-        let api = Api::in_cluster(look_up)?;
+        let api = api(config)?;
         let failed = |error| TooFew::new(1, error);
         let (mut wake, awake) = UnixStream::pair().map_err(failed)?;
         wake.set_nonblocking(true).map_err(failed)?;
@@ -108,7 +158,7 @@ impl Source {
     }
 
     /// Writes the news into the book; the cgroups whose workload is known now. `has_met` is whether cgroups were met since the last time.
-    pub(super) fn tell(&mut self, book: &mut Book, has_met: bool) -> Vec<Given> {
+    pub(super) fn tell(&mut self, book: &mut Book, has_met: bool, health: &Health) -> Vec<Given> {
         match self {
             Self::Nobody => Vec::new(),
             Self::Logs { folder, node, pause } => {
@@ -116,10 +166,7 @@ impl Source {
                     return Vec::new();
                 }
                 *pause = if has_met { SHORTEST } else { LONGEST.min(*pause * 2) };
-                let folders = files::names_in(folder).unwrap_or_else(|error| {
-                    tracing::warn!(folder = %folder.display(), %error, "the names of pods cannot be read");
-                    Vec::new()
-                });
+                let folders = names_in(folder, health);
                 let pods = folders
                     .iter()
                     .filter_map(|name| logs::pod_of_folder(name, node.as_deref()));
@@ -127,13 +174,39 @@ impl Source {
             }
             Self::Api { news, awake } => {
                 empty(awake);
-                news.try_iter().flat_map(|told| take(book, told)).collect()
+                news.try_iter().flat_map(|told| take(book, told, health)).collect()
             }
         }
     }
 }
 
-fn take(book: &mut Book, told: Told) -> Vec<Given> {
+/// The names of the folders of pods' logs; none where they cannot be read.
+fn names_in(folder: &Path, health: &Health) -> Vec<String> {
+    match files::names_in(folder) {
+        Ok(names) => {
+            health.is_up();
+            health.has_heard();
+            names
+        }
+        Err(error) => {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "the names of pods cannot be read");
+            health.is_down(UNREADABLE, &format!("{folder}: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+fn take(book: &mut Book, told: Told, health: &Health) -> Vec<Given> {
+    match &told {
+        Told::State(State::Syncing) => health.is_down(SYNCING, "the pods of this node are being listed"),
+        Told::State(State::Watching { .. }) => health.is_up(),
+        // What the server says is in the log: not everybody may see it.
+        Told::State(State::Failed(Fault { kind, .. })) => health.is_down(kind.as_str(), kind.sentence()),
+        Told::Listed(_) | Told::Added(_) | Told::Modified(_) | Told::Deleted { .. } | Told::Unchanged => {
+            health.has_heard();
+        }
+    }
     match told {
         Told::Listed(pods) => {
             let uids: HashSet<PodId> = pods.iter().map(|pod| pod.uid).collect();
@@ -145,7 +218,7 @@ fn take(book: &mut Book, told: Told) -> Vec<Given> {
             book.delete(&uid);
             Vec::new()
         }
-        Told::State(_) => Vec::new(),
+        Told::Unchanged | Told::State(_) => Vec::new(),
     }
 }
 
@@ -158,5 +231,51 @@ fn empty(awake: &mut UnixStream) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             _ => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kubernetes::Kind;
+    use tcpvitals_metrics::workloads::Rules;
+
+    #[test]
+    fn what_the_watch_tells_of_itself_is_its_health_without_the_words_of_the_server() {
+        let (health, mut book) = (Health::default(), Book::new(Rules::default(), true, 8));
+        health.begin("kubernetes", None, None);
+        let mut tell = |told| {
+            take(&mut book, told, &health);
+            health.read().unwrap()
+        };
+        assert_eq!(tell(Told::State(State::Syncing)).off.as_deref(), Some("syncing"));
+        let listed = tell(Told::Listed(Vec::new()));
+        assert!(listed.last_update.is_some() && listed.off.is_some());
+        let since = Duration::ZERO;
+        assert_eq!(tell(Told::State(State::Watching { since })).off, None);
+        let failed = tell(Told::State(State::Failed(Fault {
+            kind: Kind::Forbidden,
+            message: "geheim".to_owned(),
+        })));
+        assert_eq!(
+            (failed.off.as_deref(), failed.last_update),
+            (Some("forbidden"), listed.last_update)
+        );
+        assert!(
+            failed
+                .note
+                .is_some_and(|note| note.contains("403") && !note.contains("geheim"))
+        );
+        assert!(tell(Told::Unchanged).last_update > listed.last_update);
+    }
+
+    #[test]
+    fn auto_without_a_token_takes_paths_and_says_why() {
+        let (source, note) = chosen(WorkloadSource::Auto);
+        // The test itself may run in a pod.
+        let has_token = in_cluster::has_token();
+        assert_eq!(source == WorkloadSource::Kubernetes, has_token);
+        assert_eq!(note.is_some_and(|note| note.contains(in_cluster::TOKEN)), !has_token);
+        assert_eq!(chosen(WorkloadSource::PodLogs), (WorkloadSource::PodLogs, None));
     }
 }

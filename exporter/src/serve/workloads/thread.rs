@@ -1,6 +1,9 @@
 //! The thread: it waits for cgroups and for news of pods, and for nothing else.
 
-use super::{Known, sources::Source};
+use super::{
+    Known,
+    sources::{Source, chosen},
+};
 use crate::lifecycle::{start::StartError, threads::TooFew};
 use nix::{
     errno::Errno,
@@ -22,13 +25,25 @@ use tcpvitals_metrics::workloads::{
 /// # Errors
 /// [`StartError`] when the source of names is not there, or no thread.
 pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Result<(), StartError> {
+    if !config.workloads.are_told_apart() {
+        return Ok(());
+    }
+    let (source, note) = chosen(config.workloads.source);
+    let off = kernel.why_no_workloads().map(ToString::to_string);
+    let shown = off.as_deref().unwrap_or_default();
+    tracing::info!(
+        source = source.as_str(),
+        off = shown,
+        "workloads: {}",
+        note.as_deref().unwrap_or("told apart")
+    );
+    known.health.begin(source.as_str(), off, note);
     let Some(cgroups) = kernel.take_cgroups()? else {
         return Ok(());
     };
-    let source = Source::start(&config.workloads)?;
+    let source = Source::start(&config.workloads, &known.health)?;
     let rules = Rules {
         merge_templates: config.workloads.merges_templates,
-        ..Rules::default()
     };
     let mut book = Book::new(rules, source.has_pods(), config.limits.workloads);
     known.learn(book.names(), book.fill());
@@ -66,7 +81,7 @@ impl Follower {
                 let names: Vec<&[u8]> = birth.names().collect();
                 given.extend(self.book.meet(birth.id, &names));
             }
-            given.extend(self.source.tell(&mut self.book, has_met));
+            given.extend(self.source.tell(&mut self.book, has_met, &self.known.health));
             self.give(&given).map_err(io::Error::other)?;
             if self.book.is_due_to_forget() {
                 let living: HashSet<u64> = self.cgroups.living().collect();

@@ -21,6 +21,8 @@ const COLLECT_DURATION: &str = "tcpvitals_collect_duration_seconds";
 const GROUPS: &str = "tcpvitals_groups";
 const GROUPS_CAPACITY: &str = "tcpvitals_groups_capacity";
 const SERIES: &str = "tcpvitals_series";
+const NAMES: &str = "tcpvitals_workloads_source_up";
+const LAST_NAMES: &str = "tcpvitals_workloads_source_last_update_timestamp_seconds";
 const MEMORY: &str = "process_resident_memory_bytes";
 const EXPORTS: &str = "tcpvitals_otlp_exports_total";
 const LAST_EXPORT: &str = "tcpvitals_otlp_last_success_timestamp_seconds";
@@ -45,6 +47,8 @@ pub(super) const METRICS: &[&str] = &[
     GROUPS,
     GROUPS_CAPACITY,
     SERIES,
+    NAMES,
+    LAST_NAMES,
     MEMORY,
     EXPORTS,
     LAST_EXPORT,
@@ -65,6 +69,7 @@ pub(super) fn section(coverage: &Coverage, families: &Families, cost: &Cardinali
                 dd { "Ready" @if let Some(took) = single(families, COLLECT_DURATION) { ": this collection took " (words::time(took)) } }
                 (configuration(families, now))
                 (bounds(families))
+                (names(families, now))
                 (pushes(families, now))
             }
             h3 { "What could not be counted" }
@@ -148,6 +153,22 @@ fn bounds(families: &Families) -> Markup {
         @if let Some(bytes) = single(families, MEMORY) {
             dt { "Memory of the process" }
             dd { (format!("{:.1} MB", bytes / 1e6)) }
+        }
+    }
+}
+
+/// Nothing where workloads are not told apart.
+fn names(families: &Families, now: Duration) -> Markup {
+    let source = find(families, NAMES).and_then(|family| family.points.first());
+    html! {
+        @if let Some(source) = source {
+            @let of = |label| model::label(source, label).unwrap_or_default();
+            dt { "Names of workloads" }
+            dd {
+                "From " (of("source"))
+                @if let Some(seconds) = single(families, LAST_NAMES) { ", last update " (ago(seconds, now)) }
+                @if number(&source.value) == Some(0.0) { " " span.attention { "None now: " (of("reason")) } }
+            }
         }
     }
 }

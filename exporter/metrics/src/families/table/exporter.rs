@@ -25,6 +25,8 @@ use tcpvitals_config::label::Label;
 const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
 const HOOK: Label = Label::new("hook", "tcpvitals.program.hook");
 const OFF: Label = Label::new("reason", "tcpvitals.program.reason");
+const SOURCE_OF_NAMES: Label = Label::new("source", "tcpvitals.workloads.source");
+const NOT_UP: Label = Label::new("reason", "tcpvitals.workloads.reason");
 const METRICS_OF: Label = Label::new("metrics", "tcpvitals.series.metrics");
 const RESULT: Label = Label::new("result", "tcpvitals.otlp.result");
 const CODE: Label = Label::new("code", "http.response.status_code");
@@ -127,6 +129,24 @@ pub(super) const METRICS: &[Metric] = &[
         "Workloads counted as other because of limits.workloads; counted up to as many as that",
         "cgroups and pods",
         Accessor::Exporter(|exporter| Some(number(exporter.workloads?.refused))),
+    ),
+    metric(
+        "workloads_source_up",
+        Counted("{source}"),
+        G,
+        "Whether the source of the names of workloads says something (1), else the reason why not; absent while workloads.source is none",
+        "the watch of pods, the folder of their logs, the plan",
+        Accessor::NameSource,
+    )
+    .by(&[SOURCE_OF_NAMES, NOT_UP]),
+    metric(
+        "workloads_source_last_update_timestamp",
+        Seconds,
+        G,
+        "When the source of the names of workloads last said something, in seconds since 1970: a list, an event or a bookmark of the API \
+         server, or the folder of the logs of pods, which is read while a pod is not known",
+        "the watch of pods, the folder of their logs",
+        Accessor::Exporter(|exporter| Some(exporter.name_source.as_ref()?.last_update?.as_secs_f64())),
     ),
     metric(
         "series_overflow",

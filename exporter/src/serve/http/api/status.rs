@@ -55,6 +55,14 @@ pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Dura
             "successful": exporter.last_reload.successful,
             "success_time_seconds": exporter.last_reload.succeeded.as_secs_f64(),
         },
+        "workloads": exporter.name_source.as_ref().map(|source| json!({
+            "source": source.name,
+            "up": source.off.is_none(),
+            "reason": source.off,
+            "note": source.note,
+            "since_time_seconds": source.since.as_secs_f64(),
+            "last_update_time_seconds": source.last_update.map(|time| time.as_secs_f64()),
+        })),
         "collections": exporter.collections,
         "collect_duration_seconds": exporter.collect_duration.as_secs_f64(),
     })

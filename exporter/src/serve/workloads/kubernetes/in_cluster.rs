@@ -23,7 +23,8 @@ const HOST: &str = "KUBERNETES_SERVICE_HOST";
 const PORT: &str = "KUBERNETES_SERVICE_PORT";
 /// The variable that a pod's template sets by `fieldRef: {fieldPath: spec.nodeName}`.
 pub const NODE: &str = "NODE_NAME";
-const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/// Where the token of a pod lies.
+pub const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// Most bytes of a token.
 const LONGEST_TOKEN: u64 = 64 << 10;
@@ -139,7 +140,7 @@ impl Api {
     }
 
     /// `Authorization`, by the token as it is now: the kubelet renews it within the hour.
-    pub(super) fn authorization(&self) -> Result<HeaderValue, Fault> {
+    pub(in crate::serve::workloads) fn authorization(&self) -> Result<HeaderValue, Fault> {
         let path = self.token.display();
         let unusable = |what: &dyn Display| {
             Fault::new(

@@ -64,6 +64,21 @@ impl Kind {
         Self::Answer,
     ];
 
+    /// What it is, for whoever may not see what the server says.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Token => "the token of the service account cannot be used",
+            Self::Authority => "the certificates of the authority do not vouch for the API server",
+            Self::Unauthorized => "the API server does not accept the token (401)",
+            Self::Forbidden => "the service account may not list and watch pods (403)",
+            Self::Refused => "nobody listens at the address of the API server",
+            Self::Name => "the name of the API server leads nowhere",
+            Self::Silence => "the API server does not answer",
+            Self::Busy => "the API server has too much to do, or is about to start or to end (429, 5xx)",
+            Self::Answer => "what answers is no API server",
+        }
+    }
+
     /// A word for it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -47,6 +47,8 @@ pub enum Told {
         /// Which.
         uid: PodId,
     },
+    /// Nothing has changed: a bookmark.
+    Unchanged,
     /// The watch itself has changed.
     State(State),
 }
@@ -206,7 +208,7 @@ impl<F: FnMut(Told)> Watcher<F> {
             Event::Added(pod) => (self.tell)(Told::Added(pod)),
             Event::Modified(pod) => (self.tell)(Told::Modified(pod)),
             Event::Deleted { uid } => (self.tell)(Told::Deleted { uid }),
-            Event::Bookmark => {}
+            Event::Bookmark => (self.tell)(Told::Unchanged),
             Event::Unusable => self.leave_out(1),
         }
         Ok(())
