@@ -31,7 +31,7 @@ pub(crate) struct Case {
     pub(crate) off: &'static [&'static str],
 }
 
-const SUBNETS: &str = "\
+pub(crate) const SUBNETS: &str = "\
 subnets:
   - {name: office, cidrs: [10.20.0.0/16]}
   - {name: 'lab \"B\" \\ east', cidrs: [10.30.0.0/16]}

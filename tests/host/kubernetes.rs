@@ -81,11 +81,15 @@ impl Watch {
         Ok(write(self.folder.path().join("token"), token)?)
     }
 
-    /// What is told next.
+    /// What is told next, besides that nothing has changed.
     fn next(&mut self) -> Result<Told> {
-        let told = self.told.recv_timeout(patience()).context("nothing is told")?;
-        self.note(&told);
-        Ok(told)
+        loop {
+            let told = self.told.recv_timeout(patience()).context("nothing is told")?;
+            if told != Told::Unchanged {
+                self.note(&told);
+                return Ok(told);
+            }
+        }
     }
 
     fn note(&mut self, told: &Told) {
@@ -100,7 +104,7 @@ impl Watch {
             }
             Told::Added(pod) | Told::Modified(pod) => insert(pod),
             Told::Deleted { uid } => drop(self.pods.remove(uid)),
-            Told::State(_) => {}
+            Told::Unchanged | Told::State(_) => {}
         }
     }
 
@@ -155,11 +159,15 @@ impl Watch {
         }
     }
 
-    /// Nothing is told for some time.
+    /// Nothing is told for some time, but that nothing has changed.
     fn is_quiet(&self) -> Result<()> {
-        match self.told.recv_timeout(Duration::from_millis(300)) {
-            Ok(told) => bail!("it told {told:?}"),
-            Err(_) => Ok(()),
+        let deadline = Deadline::after(Duration::from_millis(300));
+        loop {
+            match self.told.recv_timeout(deadline.left()) {
+                Ok(Told::Unchanged) => {}
+                Ok(told) => bail!("it told {told:?}"),
+                Err(_) => return Ok(()),
+            }
         }
     }
 }

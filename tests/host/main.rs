@@ -19,3 +19,4 @@ mod reference;
 mod runbooks;
 mod sample;
 mod trace;
+mod workloads;

@@ -21,7 +21,7 @@ use tcpvitals_kernel::probe::features::Features;
 use tcpvitals_metrics::coverage::Coverage;
 use tcpvitals_metrics::families::{Kind, METRICS};
 use tcpvitals_metrics::snapshot::{
-    CpuTime, DropOrigin, DropSite, Exporter, Fill, Group, LastReload, Pushes, Row, Served, Snapshot,
+    CpuTime, DropOrigin, DropSite, Exporter, Fill, Group, LastReload, NameSource, Pushes, Row, Served, Snapshot,
 };
 use tcpvitals_metrics::workloads::numbers::Names;
 
@@ -157,6 +157,13 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
             used: 5,
             capacity: 1024,
             refused: 1,
+        }),
+        name_source: Some(NameSource {
+            name: "kubernetes",
+            off: Some("forbidden".to_owned()),
+            note: None,
+            since: Duration::from_secs(1_700_000_010),
+            last_update: Some(Duration::from_millis(1_700_000_005_500)),
         }),
         served: Some(Served {
             connections: 3,

@@ -18,6 +18,7 @@ use tcpvitals::commands::trace::names::TraceNames;
 use tcpvitals::commands::trace::{json, text};
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
+use tcpvitals_metrics::workloads::Workload;
 use tests::exporter::trace::{objects, require_same};
 
 use crate::golden::{require_golden, wants_update};
@@ -191,6 +192,61 @@ fn a_file_of_version_1_is_read_as_ever() -> Result<()> {
         .collect::<Result<_, _>>()?;
     require_golden(&golden("trace.txt"), &as_text)?;
     require_golden(&golden("trace.jsonl"), &as_json)
+}
+
+#[test]
+fn a_file_of_version_2_is_read_as_ever() -> Result<()> {
+    const CART: u16 = 4;
+    let mut setting = setting()?;
+    setting.names.workloads = Some(Vec::new());
+    let special = [
+        Workload::unresolved(),
+        Workload::host(),
+        Workload::shared(),
+        Workload::other(),
+    ];
+    let cart = Workload::in_kubernetes("shop", "Deployment", "cart");
+    let labels = GroupKey {
+        workload: CART,
+        ..record().key()
+    };
+    let event = FlowRecord {
+        labels: labels.words(),
+        ..record()
+    };
+    let items: Vec<Item> = special
+        .into_iter()
+        .chain([cart])
+        .map(Item::Workload)
+        .chain([Item::Event(EventKind::Close, event)])
+        .collect();
+    let mut bytes = binary::header(&setting);
+    bytes.extend(items.iter().flat_map(binary::record));
+    let file = golden("trace.v2.bin");
+    if wants_update() && !file.exists() {
+        write(&file, &bytes)?;
+    }
+    let golden_bytes = read(&file).with_context(|| format!("read {}", file.display()))?;
+    assert_eq!(golden_bytes, bytes, "version 2 is written in another way");
+    let mut reader = Reader::new(golden_bytes.as_slice())?;
+    let mut read = Vec::new();
+    while let Some(item) = reader.read()? {
+        read.push(item);
+    }
+    assert_eq!(read, items);
+    // Whoever prints it has learned the names by then.
+    let names = items.iter().filter_map(|item| match item {
+        Item::Workload(workload) => Some(workload.clone()),
+        Item::Event(..) | Item::Lost(_) => None,
+    });
+    setting.names.workloads = Some(names.collect());
+    let line = text::line(&items[items.len() - 1], &setting);
+    assert!(
+        line.ends_with(" workload=cart workload_kind=Deployment workload_namespace=shop\n"),
+        "{line}"
+    );
+    let objects = objects(&json::line(&items[items.len() - 1], &setting)?)?;
+    require_same(line.trim_end(), &objects[0])
 }
 
 #[test]

@@ -475,7 +475,7 @@ mod tests {
         let wide = lines(&view, 120, 24);
         assert_eq!(
             wide[2],
-            "10.0.0.1:40000 > 192.0.2.9:443             shop/cart          office       https     4.0k     0    0%      -     0 idle"
+            "10.0.0.1:40000 > 192.0.2.9:443             shop/cart           office       https     4.0k     0    0%      -     0 idle"
         );
         assert!(
             wide[1].starts_with("FLOW ") && wide[1].contains(" WORKLOAD "),

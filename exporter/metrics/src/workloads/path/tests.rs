@@ -79,9 +79,7 @@ fn units_of_systemd() {
         ],
     );
     check(
-        &Rules {
-            merge_templates: true,
-        },
+        &Rules { merge_templates: true },
         &[
             (
                 "/system.slice/system-postgresql.slice/postgresql@14-main.service",
