@@ -16,6 +16,8 @@ mod churn;
 mod drops;
 mod failures;
 mod pods;
+mod sources;
+mod surfaces;
 mod units;
 
 const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
