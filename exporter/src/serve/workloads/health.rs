@@ -54,12 +54,17 @@ impl Health {
 
     /// How it does now. Where there are no cgroups that sockets know it is of no use.
     pub fn read(&self) -> Option<NameSource> {
-        let mut source = self.source().clone()?;
+        let mut source = self.told()?;
         if source.off.is_none() && !has_unified_cgroups() {
             source.off = Some(NO_CGROUPS.to_owned());
             source.note = Some(NO_CGROUPS_REMEDY.to_owned());
         }
         Some(source)
+    }
+
+    /// As far as the source itself tells.
+    pub(super) fn told(&self) -> Option<NameSource> {
+        self.source().clone()
     }
 
     fn source(&self) -> MutexGuard<'_, Option<NameSource>> {
@@ -103,20 +108,20 @@ mod tests {
     fn a_state_lasts_since_it_began_and_keeps_the_last_update() {
         let health = Health::default();
         health.is_up();
-        assert_eq!(health.read(), None);
+        assert_eq!(health.told(), None);
         health.begin("kubernetes", Some("syncing".to_owned()), None);
         health.has_heard();
         health.is_down("forbidden", "it may not");
-        let first = health.read().unwrap();
+        let first = health.told().unwrap();
         assert_eq!(
             (first.off.as_deref(), first.note.as_deref()),
             (Some("forbidden"), Some("it may not"))
         );
         health.is_down("forbidden", "in other words");
-        assert_eq!(health.read().unwrap(), first);
+        assert_eq!(health.told().unwrap(), first);
         assert!(first.last_update.is_some());
         health.is_up();
-        let up = health.read().unwrap();
+        let up = health.told().unwrap();
         assert_eq!((up.off, up.note, up.last_update), (None, None, first.last_update));
     }
 }

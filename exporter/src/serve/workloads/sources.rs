@@ -246,7 +246,7 @@ mod tests {
         health.begin("kubernetes", None, None);
         let mut tell = |told| {
             take(&mut book, told, &health);
-            health.read().unwrap()
+            health.told().unwrap()
         };
         assert_eq!(tell(Told::State(State::Syncing)).off.as_deref(), Some("syncing"));
         let listed = tell(Told::Listed(Vec::new()));

@@ -30,14 +30,13 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     }
     let (source, note) = chosen(config.workloads.source);
     let off = kernel.why_no_workloads().map(ToString::to_string);
-    let shown = off.as_deref().unwrap_or_default();
-    tracing::info!(
-        source = source.as_str(),
-        off = shown,
-        "workloads: {}",
-        note.as_deref().unwrap_or("told apart")
-    );
-    known.health.begin(source.as_str(), off, note);
+    let name = source.as_str();
+    match (&off, &note) {
+        (Some(reason), _) => tracing::warn!(reason, "workloads are not told apart"),
+        (None, Some(note)) => tracing::info!(source = name, "workloads: {note}"),
+        (None, None) => tracing::debug!(source = name, "workloads are told apart"),
+    }
+    known.health.begin(name, off, note);
     let Some(cgroups) = kernel.take_cgroups()? else {
         return Ok(());
     };
