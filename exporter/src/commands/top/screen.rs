@@ -1,5 +1,7 @@
 //! Draws a view: a head, a table, the pane of the selected row, and the keys at the bottom.
 
+mod help;
+
 use super::{
     format,
     rows::FlowRow,
@@ -10,7 +12,7 @@ use ratatui::{
     layout::{Alignment, Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
     text::Line,
-    widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState},
+    widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, TableState},
 };
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::drops::{table::SiteRow, text};
@@ -65,7 +67,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, look: Look) {
     }
     frame.render_widget(Paragraph::new(foot_line(view)), foot);
     if view.has_help {
-        help(frame, look);
+        help::draw(frame, look);
     }
 }
 
@@ -377,28 +379,6 @@ fn site_pane(frame: &mut Frame<'_>, view: &View, area: Rect) {
             .map(|(subnet, packets)| Line::from(format!("{packets:>12} {subnet}"))),
     );
     frame.render_widget(Paragraph::new(lines), inner);
-}
-
-fn help(frame: &mut Frame<'_>, look: Look) {
-    const KEYS: [&str; 11] = [
-        "Tab        flows, drop sites",
-        "Up, Down   select; PgUp, PgDn, Home, End",
-        "Enter      pane of the selected row",
-        "s, S       sort by the next, the previous key",
-        "r          reverse the order",
-        "/          filter: words of addresses, names, limits",
-        "Esc        no filter, no pane",
-        "p, Space   pause",
-        "WAIT       net: the network; rwnd: the peer's window;",
-        "           sbuf: this end's buffer; idle: nothing to send",
-        "q, Ctrl-C  quit",
-    ];
-    let area = frame.area();
-    let (width, height) = (area.width.min(60), area.height.min(13));
-    let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
-    frame.render_widget(Clear, place);
-    let block = Block::bordered().title("Keys; any key closes this").style(look.title());
-    frame.render_widget(Paragraph::new(KEYS.map(Line::from).to_vec()).block(block), place);
 }
 
 #[cfg(test)]
