@@ -51,6 +51,21 @@ fn a_changed_rule_fails_its_tests() -> Result<()> {
         ("slo", "slo", "offset 6h", "offset 1m"),
         ("slo", "slo", "fraction(0, 0.5", "fraction(0, 1"),
         ("drops", "drops", "capacity_rate5m > 1", "capacity_rate5m > 0.1"),
+        ("workloads", "workloads", "unless on (cluster, subnet) ALERTS", "unless on (workload) ALERTS"),
+        ("workloads", "workloads", "AboveBaseline|TcpvitalsRetransmitRatioHigh", "AboveBaseline"),
+        ("workloads", "workloads", "bad_ratio_rate5m > 0.1)", "bad_ratio_rate5m > 2)"),
+        ("workloads", "workloads", "|TcpvitalsRttBudgetBurns", ""),
+        ("workloads", "workloads", "\"TcpvitalsConnectionsFail|TcpvitalsConnectionsBudgetBurns", "\"TcpvitalsDown"),
+        ("workloads", "workloads", "alertname=\"TcpvitalsCapacityDrops\"", "alertname=\"TcpvitalsDown\""),
+        ("workloads", "workloads", "\"host|shared|unresolved|other\"", "\"shared|unresolved\""),
+        ("workloads", "workloads", "\"|shared|unresolved|other\"", "\"shared|unresolved|other\""),
+        ("workloads", "workloads", "rate5m_unless_alerts > 10)", "rate5m_unless_alerts > 1)"),
+        ("workloads", "workloads", "rate5m_unless_alerts > 1)", "rate5m_unless_alerts > 0.1)"),
+        ("workloads", "workloads", "rate5m_unless_alerts > 0.1\n", "rate5m_unless_alerts > 0\n"),
+        ("workloads", "workloads", "node_mean_rate5m > 0.1", "node_mean_rate5m > 0"),
+        ("workloads", "workloads", "\"cancelled|other\"", "\"unanswered\""),
+        ("workloads", "workloads", "class=\"policy\", direction=\"transmit\"", "class=\"policy\""),
+        ("workloads", "workloads", "{workload!=\"\"", "{workload=~\".*\""),
         ("exporter", "exporter", "|this kernel has no .*", ""),
         (
             "exporter",
@@ -62,6 +77,10 @@ fn a_changed_rule_fails_its_tests() -> Result<()> {
     ] {
         let scene = TempDir::new()?;
         let path = |name: &str| scene.path().join(format!("{name}.yaml"));
+        for file in rule_files()? {
+            let name = file.file_name().context("a file without a name")?;
+            copy(&file, scene.path().join(name)).context("copy the rules")?;
+        }
         let rule_text = read_to_string(folder().join(format!("rules/{rules}.yaml")))?;
         assert!(rule_text.contains(from), "{rules}.yaml has no {from:?} any more");
         write(path(rules), rule_text.replace(from, to))?;

@@ -12,6 +12,9 @@ use tests::readers::rules::Rule;
 /// What Prometheus itself makes of a scrape.
 const OF_PROMETHEUS: &str = "up";
 
+/// What rules that alert make, while they do.
+const ALERTS: &str = "ALERTS";
+
 /// Labels of a series, and the values of some of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
@@ -62,6 +65,7 @@ impl Table {
             }
             table.insert(name, series);
         }
+        table.insert(ALERTS.to_owned(), of_alerts(rules, &table));
         let recorded: Vec<(&str, Series)> = rules
             .iter()
             .filter_map(|rule| rule.record.as_deref())
@@ -87,10 +91,27 @@ fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
         .get(parts[1])
         .or_else(|| table.get(&format!("{}_total", parts[1])));
     ensure!(base.is_some(), "{name} is of no metric");
-    Ok(Series {
-        labels: parts[0].split('_').map(str::to_owned).collect(),
-        values: base.cloned().unwrap_or_default().values,
-    })
+    let base = base.cloned().unwrap_or_default();
+    let mut labels: BTreeSet<String> = parts[0].split('_').map(str::to_owned).collect();
+    if labels.contains("workload") {
+        // It stands for all labels of workloads that the metric has.
+        let of_workloads = base.labels.iter().filter(|label| label.starts_with("workload"));
+        labels.extend(of_workloads.cloned());
+    }
+    let values = base.values;
+    Ok(Series { labels, values })
+}
+
+/// An alert has its name, its state, and the labels of what it is about, which are some of all that there are.
+fn of_alerts(rules: &[Rule], table: &BTreeMap<String, Series>) -> Series {
+    let mut series = Series::default();
+    let names = rules.iter().filter_map(|rule| rule.alert.clone());
+    series.values.insert("alertname".to_owned(), names.collect());
+    let states = ["pending", "firing"].map(str::to_owned);
+    series.values.insert("alertstate".to_owned(), states.to_vec());
+    series.labels.extend(series.values.keys().cloned());
+    series.labels.extend(table.values().flat_map(|series| series.labels.clone()));
+    series
 }
 
 fn of_metric(metric: &Metric) -> Series {
