@@ -2,12 +2,14 @@
 //! under scripted loss, with classic histograms only and with native ones only. The recording rules do too.
 
 mod otlp;
+mod plain;
 mod traffic;
 
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
 
 use anyhow::{Context as _, Result, ensure};
+use plain::{PLAIN, require_same_series};
 use tests::exporter::otlp::Recorder;
 use tests::exporter::start;
 use tests::machine::turn;
@@ -80,13 +82,15 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     let exporter = start(traffic.config() + &push)?;
     // The one subnet is a zone, that of the exporter.
     let zone = traffic.subnet()?;
-    let jobs = KINDS.map(|(kind, protocols)| {
+    let job = |kind: &str, settings: &str| {
         Job::new(&format!("tcpvitals-{kind}"), exporter.address())
-            .with(protocols)
+            .with(settings)
             .with(&format!(
                 "relabel_configs: [{{target_label: cluster, replacement: {kind}}}, {{target_label: zone, replacement: {zone}}}]"
             ))
-    });
+    };
+    let mut jobs = KINDS.map(|(kind, protocols)| job(kind, protocols)).to_vec();
+    jobs.push(job(PLAIN, &format!("{}, metrics_path: /metrics/{PLAIN}", KINDS[0].1)));
     let texts = rule_files()?
         .into_iter()
         .map(|path| Ok(seconds(&read_to_string(path)?)));
@@ -111,6 +115,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
             }
         }
         wait_for_records(&prometheus)?;
+        require_same_series(&prometheus)?;
         Ok(empty)
     });
     assert_eq!(seen?, EMPTY.len() * KINDS.len(), "a panel that may be empty is no more");
