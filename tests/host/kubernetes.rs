@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tcpvitals::serve::workloads::kubernetes::{Api, Kind, Pace, State, Told, watch};
+use tcpvitals::kubernetes::{Api, Kind, Pace, State, Told, watch};
 use tcpvitals_metrics::workloads::path::PodId;
 use tcpvitals_metrics::workloads::pods::PodMetadata;
 use tempfile::{TempDir, tempdir};

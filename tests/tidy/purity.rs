@@ -41,11 +41,11 @@ const PURE: &[&str] = &[
     "exporter/src/serve/push/answer.rs",
     "exporter/src/serve/web/config.rs",
     "exporter/src/serve/web/config/",
-    "exporter/src/serve/workloads/kubernetes/backoff.rs",
-    "exporter/src/serve/workloads/kubernetes/lines.rs",
-    "exporter/src/serve/workloads/kubernetes/objects.rs",
-    "exporter/src/serve/workloads/kubernetes/request.rs",
-    "exporter/src/serve/workloads/kubernetes/status.rs",
+    "exporter/src/kubernetes/backoff.rs",
+    "exporter/src/kubernetes/lines.rs",
+    "exporter/src/kubernetes/objects.rs",
+    "exporter/src/kubernetes/request.rs",
+    "exporter/src/kubernetes/status.rs",
 ];
 
 /// The places of the configuration that open files and read variables, and a list of error names that a crate of the system has.

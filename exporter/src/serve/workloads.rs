@@ -3,7 +3,6 @@
 //! From the kernel's cgroups and the sources of names; to the kernel's table, and to whoever labels.
 
 pub mod health;
-pub mod kubernetes;
 mod sources;
 mod thread;
 

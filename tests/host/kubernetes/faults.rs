@@ -3,7 +3,7 @@
 use std::fs::{copy, remove_file};
 
 use anyhow::Result;
-use tcpvitals::serve::workloads::kubernetes::Kind;
+use tcpvitals::kubernetes::Kind;
 use tests::exporter::otlp::Authority;
 use tests::kubernetes::api::{Server, Verb};
 use tests::kubernetes::pods::Pod;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tcpvitals::serve::workloads::kubernetes::{Kind, Pace};
+use tcpvitals::kubernetes::{Kind, Pace};
 use tests::kubernetes::api::{Odd, Server, Verb};
 use tests::kubernetes::pods::Pod;
 

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tcpvitals::serve::workloads::kubernetes::{Kind, Pace, State, Told};
+use tcpvitals::kubernetes::{Kind, Pace, State, Told};
 use tcpvitals_metrics::workloads::path::PodId;
 use tcpvitals_metrics::workloads::pods::{Controller, PodMetadata};
 use tests::kubernetes::api::{Odd, Server, Verb};

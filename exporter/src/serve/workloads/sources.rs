@@ -1,13 +1,13 @@
 //! Where the names of pods come from: the API server, which a thread of its own listens to, or the folders of their logs, which are
 //! looked at when a pod is not known.
 
-use super::{
-    health::Health,
+use super::health::Health;
+use crate::{
     kubernetes::{self, Api, Fault, State, Told, in_cluster},
-};
-use crate::lifecycle::{
-    start::StartError,
-    threads::{self, TooFew},
+    lifecycle::{
+        start::StartError,
+        threads::{self, TooFew},
+    },
 };
 use nix::poll::{PollFd, PollFlags};
 use std::{
