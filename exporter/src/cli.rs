@@ -8,6 +8,7 @@ pub mod labels;
 mod log;
 pub mod manual;
 mod serve;
+mod subnets;
 mod top;
 mod trace;
 mod values;
@@ -22,6 +23,7 @@ pub use doctor::DoctorArguments;
 pub use drops::DropsArguments;
 pub use log::{Log, LogFormat};
 pub use serve::ServeArguments;
+pub use subnets::SubnetsArguments;
 pub use top::{FlowSort, TopArguments};
 pub use trace::{Interval, TraceArguments, TraceOutput};
 pub use values::Output;
@@ -104,6 +106,13 @@ Examples:
   tcpvitals cardinality --from https://localhost:10717 --login-file login --ca-file ca.pem
   tcpvitals cardinality --output json | jq '.labels[] | select(.without < .label_sets / 2)'")]
     Cardinality(CardinalityArguments),
+    /// Make subnets of the zones or pools of a cluster's nodes, for `subnets_files`
+    #[command(after_help = "\
+Examples:
+  tcpvitals subnets --from-kubernetes >zones.csv
+  tcpvitals subnets --from-kubernetes --label cloud.google.com/gke-nodepool
+  tcpvitals subnets --from-kubernetes --config-map tcpvitals-zones --namespace tcpvitals    follows the nodes, in one pod")]
+    Subnets(SubnetsArguments),
     /// Say what this kernel offers, what would be attached, what is missing and why
     #[command(after_help = "\
 Examples:

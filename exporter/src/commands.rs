@@ -1,4 +1,4 @@
-//! The commands beside `serve`. Each loads programs of its own, or none; `remote` asks an exporter that runs.
+//! The commands beside `serve`. Each loads programs of its own, or none; `remote` asks an exporter that runs, `subnets` a cluster.
 
 pub mod capture;
 pub mod cardinality;
@@ -6,5 +6,6 @@ pub mod doctor;
 pub mod drops;
 pub mod live;
 pub mod remote;
+pub mod subnets;
 pub mod top;
 pub mod trace;

@@ -16,7 +16,7 @@ use tcpvitals::{
         capture::{self, extcap},
         cardinality,
         doctor::Diagnosis,
-        drops, top, trace,
+        drops, subnets, top, trace,
     },
     lifecycle::{
         exit::{Ends, Exit},
@@ -61,6 +61,10 @@ fn main() -> ExitCode {
         Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
         Command::Cardinality(arguments) => {
             let text = cardinality::ask(&arguments).map_err(ended);
+            text.and_then(|text| print(&text))
+        }
+        Command::Subnets(arguments) => {
+            let text = subnets::run(&arguments).map_err(ended);
             text.and_then(|text| print(&text))
         }
         Command::Doctor(arguments) => doctor(&arguments),

@@ -179,7 +179,9 @@ fn what_does_not_exist_is_found() -> Result<()> {
         "histogram_quantile(0.9, sum by (le) (rate(tcpvitals_tcp_rtt_seconds_bucket[5m])))".to_owned(),
         "tcpvitals_dropped_packets_total{class=~\"error|capacity\", reason=\"ANYTHING\"}".to_owned(),
         "cluster_subnet_limit:tcpvitals_tcp_sender_limited_seconds:ratio_rate5m{limit=\"send_buffer\"}".to_owned(),
-        format!("{segments} unless on (cluster, subnet) ALERTS{{alertname=~\"TcpvitalsDown|TcpvitalsConnectionsFail\"}}"),
+        format!(
+            "{segments} unless on (cluster, subnet) ALERTS{{alertname=~\"TcpvitalsDown|TcpvitalsConnectionsFail\"}}"
+        ),
         "cluster_workload:tcpvitals_tcp_rtt_seconds:p90_rate5m{workload_kind=\"unit\"}".to_owned(),
     ] {
         assert_eq!(said(&good)?, Vec::<String>::new(), "{good}");

@@ -225,10 +225,7 @@ fn links_lead_to_dashboards_and_hand_on_variables_that_both_have() -> Result<()>
             .map(|url| url.trim_start_matches("/d/").split('?').next().unwrap_or_default())
             .filter(|reached| *reached != own)
             .collect();
-        let others = known
-            .keys()
-            .filter(|other| **other != own)
-            .map(String::as_str);
+        let others = known.keys().filter(|other| **other != own).map(String::as_str);
         assert_eq!(reached, others.collect(), "{}", dashboard.file);
         for url in &found {
             let (path, handed) = url.split_once('?').context("a link that hands on nothing")?;

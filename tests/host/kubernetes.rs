@@ -3,6 +3,7 @@
 
 mod faults;
 mod hostile;
+mod nodes;
 mod truth;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tcpvitals::kubernetes::{Api, Kind, Pace, State, Told, watch};
+use tcpvitals::kubernetes::{Api, Kind, Pace, Pods, State, Told, watch};
 use tcpvitals_metrics::workloads::path::PodId;
 use tcpvitals_metrics::workloads::pods::PodMetadata;
 use tempfile::{TempDir, tempdir};
@@ -54,7 +55,8 @@ impl Watch {
         let [token, authority] = ["token", "ca.crt"].map(|name| folder.path().join(name));
         write(&token, "first\n")?;
         std::fs::copy(server.authority(), &authority)?;
-        let api = Api::new(server.url(), token, authority, NODE)?.at(pace);
+        let api = Api::new(server.url(), token, authority).at(pace);
+        let pods = Pods::on(Some(NODE))?;
         let (tell, told) = channel();
         let (end, ended) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -62,7 +64,7 @@ impl Watch {
             runtime.block_on(async {
                 tokio::select! {
                     // Nobody listens once a test is over.
-                    _ = watch(api, |what| drop(tell.send(what))) => {}
+                    _ = watch(api, pods, |what| drop(tell.send(what))) => {}
                     _ = ended => {}
                 }
             });

@@ -2,6 +2,8 @@
 
 pub mod api;
 mod events;
+mod maps;
+mod odd;
 pub mod pods;
 mod rules;
 mod serve;

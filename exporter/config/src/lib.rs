@@ -37,7 +37,7 @@ pub use crate::{
         subnets::{
             Fallback, Subnets,
             files::{NetworksOfFiles, SubnetFiles},
-            network,
+            network, subnet_name,
         },
         views::{ClassicBuckets, Histograms, MetricFilter, View},
         workloads::Workloads,

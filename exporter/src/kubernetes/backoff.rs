@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 /// Failures in a row, and the pauses after them.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
@@ -13,7 +13,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// From the pause after the first failure to the longest.
-    pub(super) const fn new(pauses: &RangeInclusive<Duration>) -> Self {
+    pub(crate) const fn new(pauses: &RangeInclusive<Duration>) -> Self {
         Self {
             first: *pauses.start(),
             longest: *pauses.end(),
@@ -22,7 +22,7 @@ impl Backoff {
     }
 
     /// The pause after a failure more. A server may ask for a longer one, up to the longest; `random` lies between 0 and 1.
-    pub(super) fn pause(&mut self, asked: Option<Duration>, random: f64) -> Duration {
+    pub(crate) fn pause(&mut self, asked: Option<Duration>, random: f64) -> Duration {
         let doubled = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         let least = asked.unwrap_or_default().min(self.longest).max(self.first);
@@ -31,7 +31,7 @@ impl Backoff {
     }
 
     /// All is well again.
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 }

@@ -29,14 +29,13 @@ const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// Most bytes of a token.
 const LONGEST_TOKEN: u64 = 64 << 10;
 
-/// An API server, and what to ask it.
+/// An API server, and as whom to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Api {
     /// Scheme, host and port.
     server: String,
     token: PathBuf,
     authority: PathBuf,
-    node: String,
     pace: Pace,
 }
 
@@ -66,54 +65,37 @@ impl Default for Pace {
 }
 
 impl Api {
-    /// The API server of the cluster that this process runs in, and the node by `NODE_NAME`.
+    /// The API server of the cluster that this process runs in.
     ///
     /// # Errors
     /// [`ConfigError`] when a variable is not as a pod has it.
     pub fn in_cluster(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let required = |name: &str, remedy: &str| {
+        let required = |name: &str| {
             let value = variable(name).filter(|value| !value.is_empty());
-            value.ok_or_else(|| ConfigError::of_setting(name, format!("not set; {remedy}")))
+            value.ok_or_else(|| {
+                let what = "not set; Kubernetes is asked only in a pod, where the kubelet sets it";
+                ConfigError::of_setting(name, what.to_owned())
+            })
         };
-        const OUTSIDE: &str = "names of workloads come from Kubernetes only in a pod, where the kubelet sets it";
-        let (host, port) = (required(HOST, OUTSIDE)?, required(PORT, OUTSIDE)?);
-        let node = required(
-            NODE,
-            "set it in the pod's template by valueFrom: {fieldRef: {fieldPath: spec.nodeName}}",
-        )?;
+        let (host, port) = (required(HOST)?, required(PORT)?);
         // An address of IPv6 has no brackets there.
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         let server = format!("https://{host}:{port}");
-        let is_url = server.parse::<http::Uri>().is_ok_and(|uri| {
-            let is_port = uri.port_u16().is_some_and(|port| port > 0);
-            is_port && uri.path_and_query().is_none_or(|rest| rest.as_str() == "/") && !server.contains('@')
-        });
-        if !is_url {
+        if !is_server(&server) {
             let what = format!("{host:?} and {PORT} {port:?} are no host and port");
             return Err(ConfigError::of_setting(HOST, what));
         }
-        Self::new(server, TOKEN.into(), AUTHORITY.into(), &node)
+        Ok(Self::new(server, TOKEN.into(), AUTHORITY.into()))
     }
 
     /// Another one, by `https` and its URL without a path, with the files of token and authority.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when the node cannot be one.
-    pub fn new(server: String, token: PathBuf, authority: PathBuf, node: &str) -> Result<Self, ConfigError> {
-        /// The longest DNS subdomain.
-        const LONGEST: usize = 253;
-        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-        if node.is_empty() || node.len() > LONGEST || !node.bytes().all(is_name) {
-            let what = format!("{node:?} is no name of a node: lower-case letters, digits, dots and dashes");
-            return Err(ConfigError::of_setting(NODE, what));
-        }
-        Ok(Self {
+    pub fn new(server: String, token: PathBuf, authority: PathBuf) -> Self {
+        Self {
             server,
             token,
             authority,
-            node: node.to_owned(),
             pace: Pace::default(),
-        })
+        }
     }
 
     /// The same at another pace.
@@ -126,12 +108,7 @@ impl Api {
         &self.server
     }
 
-    /// The node whose pods are asked for.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
-
-    pub(super) fn pace(&self) -> &Pace {
+    pub(crate) fn pace(&self) -> &Pace {
         &self.pace
     }
 
@@ -170,6 +147,15 @@ impl Api {
     }
 }
 
+/// Whether a text is `https`, a host and a port, and nothing else.
+pub(crate) fn is_server(url: &str) -> bool {
+    url.starts_with("https://")
+        && url.parse::<http::Uri>().is_ok_and(|uri| {
+            let is_port = uri.port_u16().is_some_and(|port| port > 0);
+            is_port && uri.path_and_query().is_none_or(|rest| rest.as_str() == "/") && !url.contains('@')
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,34 +173,26 @@ mod tests {
             ("2001:db8::1", "6443", "https://{[2001:db8::1]}:6443"),
             ("kubernetes.default.svc", "443", "https://{kubernetes.default.svc}:443"),
         ] {
-            let api = in_cluster(&[(HOST, host), (PORT, port), (NODE, "node-1.example")]).unwrap();
+            let api = in_cluster(&[(HOST, host), (PORT, port)]).unwrap();
             assert_eq!(api.server(), server.replace(['{', '}'], ""));
-            assert_eq!(api.node(), "node-1.example");
         }
     }
 
     #[test]
     fn what_is_not_as_in_a_pod_is_refused_with_a_remedy() {
-        let good = [(HOST, "203.0.113.1"), (PORT, "443"), (NODE, "node1")];
+        let good = [(HOST, "203.0.113.1"), (PORT, "443")];
         for (name, value, complaint) in [
             (
                 HOST,
                 "",
-                "KUBERNETES_SERVICE_HOST: not set; names of workloads come from Kubernetes only in a pod",
+                "KUBERNETES_SERVICE_HOST: not set; Kubernetes is asked only in a pod",
             ),
             (PORT, "", "KUBERNETES_SERVICE_PORT: not set"),
-            (
-                NODE,
-                "",
-                "NODE_NAME: not set; set it in the pod's template by valueFrom",
-            ),
             (PORT, "x", "are no host and port"),
             (PORT, "0", "are no host and port"),
             (PORT, "443/x", "are no host and port"),
             (HOST, "a@b", "are no host and port"),
             (HOST, "a b", "are no host and port"),
-            (NODE, "node1,metadata.name=x", "is no name of a node"),
-            (NODE, "Node1", "is no name of a node"),
         ] {
             let changed = good.map(|(own, before)| (own, if own == name { value } else { before }));
             let error = in_cluster(&changed).unwrap_err();
@@ -226,7 +204,7 @@ mod tests {
     fn the_token_is_read_anew_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
-        let api = Api::new(String::new(), token.clone(), folder.path().join("ca.crt"), "node1").unwrap();
+        let api = Api::new(String::new(), token.clone(), folder.path().join("ca.crt"));
         let fault = |api: &Api| api.authorization().unwrap_err();
         assert_eq!(fault(&api).kind, Kind::Token);
         assert!(
@@ -258,7 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = folder.path().join("ca.crt");
         fs::write(&authority, "none").unwrap();
-        let api = Api::new(String::new(), folder.path().join("token"), authority, "node1").unwrap();
+        let api = Api::new(String::new(), folder.path().join("token"), authority);
         let fault = api.tls().unwrap_err();
         assert_eq!(fault.kind, Kind::Authority);
         assert!(fault.message.contains("ca.crt: it holds none"), "{}", fault.message);

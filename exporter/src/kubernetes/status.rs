@@ -37,7 +37,7 @@ pub enum Kind {
     Authority,
     /// The server does not accept the token (401).
     Unauthorized,
-    /// The token's owner may not list or watch pods (403).
+    /// The token's owner may not do what is asked (403).
     Forbidden,
     /// Nobody listens there.
     Refused,
@@ -100,6 +100,8 @@ impl Kind {
 pub(super) enum Verb {
     List,
     Watch,
+    Patch,
+    Create,
 }
 
 impl Verb {
@@ -107,6 +109,30 @@ impl Verb {
         match self {
             Self::List => "list",
             Self::Watch => "watch",
+            Self::Patch => "patch",
+            Self::Create => "create",
+        }
+    }
+}
+
+/// A verb, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    verb: Verb,
+    /// The resource's word in RBAC.
+    plural: &'static str,
+}
+
+impl Question {
+    pub(super) const fn new(verb: Verb, plural: &'static str) -> Self {
+        Self { verb, plural }
+    }
+
+    /// The verbs that a rule needs so that all of its kind works.
+    const fn verbs(self) -> &'static str {
+        match self.verb {
+            Verb::List | Verb::Watch => "list, watch",
+            Verb::Patch | Verb::Create => "create, patch",
         }
     }
 }
@@ -170,23 +196,33 @@ impl Fault {
     }
 
     /// Of an answer that is a refusal, over HTTP or as an event.
-    pub(super) fn of_refusal(verb: Verb, code: u16, body: &[u8], server: &str) -> Self {
+    pub(super) fn of_refusal(question: Question, code: u16, body: &[u8], server: &str) -> Self {
         let said = objects::status(body).map_or_else(|| plain(body), |status| Some(printable(&status.message)));
-        Self::of(verb, code, &said.unwrap_or_default(), server)
+        Self::of(question, code, &said.unwrap_or_default(), server)
     }
 
     /// Of an event that ends a watch.
-    pub(super) fn of_event(status: &objects::Status, server: &str) -> Self {
-        Self::of(Verb::Watch, status.code, &printable(&status.message), server)
+    pub(super) fn of_event(plural: &'static str, status: &objects::Status, server: &str) -> Self {
+        Self::of(
+            Question::new(Verb::Watch, plural),
+            status.code,
+            &printable(&status.message),
+            server,
+        )
     }
 
-    fn of(verb: Verb, code: u16, said: &str, server: &str) -> Self {
+    fn of(question: Question, code: u16, said: &str, server: &str) -> Self {
+        let Question { verb, plural } = question;
         let verb = verb.as_str();
         let said = if said.is_empty() {
             format!("status {code}")
         } else {
             format!("status {code}: {said}")
         };
+        let forbidden = format!(
+            "bind it to a role with the rule {{apiGroups: [\"\"], resources: [{plural}], verbs: [{}]}}",
+            question.verbs()
+        );
         let (kind, what, remedy) = match code {
             401 => (
                 Kind::Unauthorized,
@@ -195,8 +231,8 @@ impl Fault {
             ),
             403 => (
                 Kind::Forbidden,
-                format!("the service account may not {verb} pods ({said})"),
-                "bind it to a ClusterRole with the rule {apiGroups: [\"\"], resources: [pods], verbs: [list, watch]}",
+                format!("the service account may not {verb} {plural} ({said})"),
+                forbidden.as_str(),
             ),
             300..=399 => (
                 Kind::Answer,
@@ -205,12 +241,12 @@ impl Fault {
             ),
             429 | 500..=599 => (
                 Kind::Busy,
-                format!("the API server cannot {verb} pods now ({said})"),
+                format!("the API server cannot {verb} {plural} now ({said})"),
                 "see its log if this lasts",
             ),
             _ => (
                 Kind::Answer,
-                format!("{server} does not {verb} pods ({said})"),
+                format!("{server} does not {verb} {plural} ({said})"),
                 "see that an API server of Kubernetes runs there",
             ),
         };
@@ -238,7 +274,7 @@ mod tests {
                 403,
                 b"",
                 Kind::Forbidden,
-                "(status 403); bind it to a ClusterRole with the rule {apiGroups: [\"\"], resources: [pods], verbs: [list, watch]}",
+                "(status 403); bind it to a role with the rule {apiGroups: [\"\"], resources: [pods], verbs: [list, watch]}",
             ),
             (
                 302,
@@ -251,10 +287,18 @@ mod tests {
             (404, b"<html>", Kind::Answer, "(status 404); see that an API server"),
             (200, b"", Kind::Answer, "does not watch pods"),
         ] {
-            let fault = Fault::of_refusal(Verb::Watch, code, body, "SERVER");
+            let fault = Fault::of_refusal(Question::new(Verb::Watch, "pods"), code, body, "SERVER");
             assert_eq!(fault.kind, kind, "{fault:?}");
             assert!(fault.message.contains(words), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_is_missing_is_named_by_what_was_asked() {
+        let fault = Fault::of_refusal(Question::new(Verb::Create, "configmaps"), 403, b"", "SERVER");
+        let rule = "{apiGroups: [\"\"], resources: [configmaps], verbs: [create, patch]}";
+        assert!(fault.message.contains("may not create configmaps"), "{fault:?}");
+        assert!(fault.message.contains(rule), "{fault:?}");
     }
 
     #[test]
@@ -320,8 +364,8 @@ mod tests {
             "x".repeat(100_000)
         );
         for fault in [
-            Fault::of_refusal(Verb::List, 500, body.as_bytes(), "SERVER"),
-            Fault::of_refusal(Verb::List, 500, &[b'x'; 100_000], "SERVER"),
+            Fault::of_refusal(Question::new(Verb::List, "pods"), 500, body.as_bytes(), "SERVER"),
+            Fault::of_refusal(Question::new(Verb::List, "pods"), 500, &[b'x'; 100_000], "SERVER"),
             Fault::of_error(&"x\n".repeat(100_000), "SERVER", Path::new("CA")),
         ] {
             assert!(fault.message.len() < 1000 && !fault.message.contains(char::is_control));

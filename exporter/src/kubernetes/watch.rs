@@ -1,4 +1,4 @@
-//! The watch: lists the pods of the node once, then hears of every change, for ever.
+//! The watch: lists what there is once, then hears of every change, for ever.
 //! It must never end, ask more often than its pace allows, or take back what it told because the server is away.
 //! From `connection`; to whoever is told. It reads two small files before requests: run it on a thread that serves nobody.
 
@@ -7,8 +7,9 @@ use super::{
     connection::{Connection, Setback, broken, unreadable},
     in_cluster::Api,
     lines::Lines,
-    objects::{self, Event, Line},
+    objects::{self, Event, Line, pods::Pods},
     request::Part,
+    resource::Resource,
     status::{Fault, Kind, State},
 };
 use crate::{
@@ -24,28 +25,26 @@ use std::time::Duration;
 use tcpvitals_metrics::workloads::{path::PodId, pods::PodMetadata};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Pods of a page.
+/// Objects of a page.
 const LIMIT: u32 = 50;
-/// More pods than a node can have: an answer for all nodes.
-const MOST_PODS: usize = 10_000;
-/// Longest line of a watch: a pod has 1.5 MiB at most in etcd.
+/// Longest line of a watch: an object has 1.5 MiB at most in etcd.
 const LONGEST_LINE: usize = 4 << 20;
 /// HTTP's word for a version that the server has forgotten.
 const GONE: u16 = 410;
 
 /// What the watch tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// These pods are on the node, and no others.
-    Listed(Vec<PodMetadata>),
-    /// A pod was bound to the node; its cgroup comes later.
-    Added(PodMetadata),
-    /// A pod is there, and may have changed.
-    Modified(PodMetadata),
-    /// A pod is gone.
+pub enum Told<O = PodMetadata, K = PodId> {
+    /// These are there, and no others.
+    Listed(Vec<O>),
+    /// One has come. A pod was bound to the node; its cgroup comes later.
+    Added(O),
+    /// One is there, and may have changed.
+    Modified(O),
+    /// One is gone.
     Deleted {
         /// Which.
-        uid: PodId,
+        uid: K,
     },
     /// Nothing has changed: a bookmark.
     Unchanged,
@@ -53,22 +52,44 @@ pub enum Told {
     State(State),
 }
 
-/// Tells of the node's pods. It never ends; whoever drops it ends it.
-pub async fn watch(api: Api, tell: impl FnMut(Told)) -> ! {
-    let mut watcher = Watcher {
-        failures: Backoff::new(&api.pace().pauses),
-        lists: Backoff::new(&api.pace().pauses),
-        api,
-        tell,
-        state: None,
-        connection: None,
-        begin: Part::Cached,
-        limit: LIMIT,
-        version: None,
-        is_behind: false,
-        has_broken: false,
-        log: Throttle::new(throttle::FAULT),
-    };
+/// Tells of a node's pods. It never ends; whoever drops it ends it.
+pub async fn watch(api: Api, pods: Pods, tell: impl FnMut(Told)) -> ! {
+    watch_all(api, pods, tell).await
+}
+
+/// All objects of a resource by now, asked for once.
+pub(crate) async fn list<R: Resource>(api: &Api, resource: R) -> Result<Vec<R::Object>, Fault> {
+    let mut objects = None;
+    let mut watcher = Watcher::new(api.clone(), resource, |told| {
+        if let Told::Listed(all) = told {
+            objects = Some(all);
+        }
+    });
+    // Only of etcd does it come in pages.
+    watcher.begin = Part::Latest;
+    let connection = Connection::new(api)?;
+    let mut listed = watcher.list(&connection).await;
+    while let Err(Setback::TooLarge) = &listed
+        && watcher.limit > 1
+    {
+        watcher.limit = (watcher.limit / 4).max(1);
+        listed = watcher.list(&connection).await;
+    }
+    drop(watcher);
+    match listed {
+        Ok(_version) => Ok(objects.unwrap_or_default()),
+        Err(Setback::Failed { fault, .. }) => Err(fault),
+        Err(Setback::TooLarge) => Err(unreadable(
+            api,
+            &format!("a single {} is larger than can be", R::SINGULAR),
+        )),
+        Err(Setback::Gone | Setback::Broken) => Err(broken(api, "the list changed while it was read")),
+    }
+}
+
+/// Tells of the objects of a resource. It never ends; whoever drops it ends it.
+pub(crate) async fn watch_all<R: Resource>(api: Api, resource: R, tell: impl FnMut(Told<R::Object, R::Key>)) -> ! {
+    let mut watcher = Watcher::new(api, resource, tell);
     loop {
         if let Err(setback) = watcher.round().await {
             let pause = watcher.set_back(setback);
@@ -77,8 +98,9 @@ pub async fn watch(api: Api, tell: impl FnMut(Told)) -> ! {
     }
 }
 
-struct Watcher<F> {
+struct Watcher<R, F> {
     api: Api,
+    resource: R,
     tell: F,
     /// As it was last told.
     state: Option<State>,
@@ -90,7 +112,7 @@ struct Watcher<F> {
     lists: Backoff,
     /// How the next list begins.
     begin: Part,
-    /// Pods of a page.
+    /// Objects of a page.
     limit: u32,
     /// What to watch from, once there was a list.
     version: Option<String>,
@@ -101,7 +123,25 @@ struct Watcher<F> {
     log: Throttle,
 }
 
-impl<F: FnMut(Told)> Watcher<F> {
+impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
+    fn new(api: Api, resource: R, tell: F) -> Self {
+        Self {
+            failures: Backoff::new(&api.pace().pauses),
+            lists: Backoff::new(&api.pace().pauses),
+            api,
+            resource,
+            tell,
+            state: None,
+            connection: None,
+            begin: Part::Cached,
+            limit: LIMIT,
+            version: None,
+            is_behind: false,
+            has_broken: false,
+            log: Throttle::new(throttle::FAULT),
+        }
+    }
+
     /// A list, if one is needed, and a watch until it ends.
     async fn round(&mut self) -> Result<(), Setback> {
         let connection = match self.connection.take() {
@@ -117,29 +157,29 @@ impl<F: FnMut(Told)> Watcher<F> {
         Ok(())
     }
 
-    /// All pods by now, and the version of the list.
+    /// All objects by now, and the version of the list.
     async fn list(&mut self, connection: &Connection) -> Result<String, Setback> {
         self.turn(State::Syncing);
-        let mut pods = Vec::new();
+        let mut objects = Vec::new();
         let mut unusable = 0;
         let mut part = self.begin.clone();
-        for _ in 0..MOST_PODS {
-            let page = connection.page(&self.api, &part, self.limit).await?;
-            pods.extend(page.pods);
+        for _ in 0..R::MOST {
+            let page = connection.page(&self.api, &self.resource, &part, self.limit).await?;
+            objects.extend(page.objects);
             unusable += page.unusable;
-            if pods.len() + unusable > MOST_PODS {
+            if objects.len() + unusable > R::MOST {
                 break;
             }
             let Some(next) = page.next else {
                 self.leave_out(unusable);
-                (self.tell)(Told::Listed(pods));
+                (self.tell)(Told::Listed(objects));
                 self.begin = Part::Cached;
                 self.version = Some(page.version.clone());
                 return Ok(page.version);
             };
             part = Part::Next(next);
         }
-        let what = format!("it lists more than {MOST_PODS} pods for node {}", self.api.node());
+        let what = format!("it lists more than {} {}", R::MOST, self.resource.describe());
         Err(unreadable(&self.api, &what).into())
     }
 
@@ -148,7 +188,7 @@ impl<F: FnMut(Told)> Watcher<F> {
         let pace = self.api.pace();
         let (shortest, longest) = (pace.watch.start().as_secs(), pace.watch.end().as_secs());
         let seconds = rand::random_range(shortest..=longest.max(shortest));
-        let mut body = connection.watch(&self.api, version, seconds).await?;
+        let mut body = connection.watch(&self.api, &self.resource, version, seconds).await?;
         let began = Instant::now();
         let end = began + Duration::from_secs(seconds) + self.api.pace().grace;
         self.turn(State::Watching { since: since_1970() });
@@ -196,17 +236,17 @@ impl<F: FnMut(Told)> Watcher<F> {
     }
 
     fn hear(&mut self, line: &[u8]) -> Result<(), Setback> {
-        let line = objects::line(line).map_err(|error| unreadable(&self.api, &error))?;
+        let line = objects::line(&self.resource, line).map_err(|error| unreadable(&self.api, &error))?;
         let (event, version) = match line {
             Line::Event(event, version) => (*event, version),
             Line::Error(status) if status.code == GONE => return Err(Setback::Gone),
-            Line::Error(status) => return Err(Fault::of_event(&status, self.api.server()).into()),
+            Line::Error(status) => return Err(Fault::of_event(R::PLURAL, &status, self.api.server()).into()),
         };
         self.version = Some(version);
         self.does_well();
         match event {
-            Event::Added(pod) => (self.tell)(Told::Added(pod)),
-            Event::Modified(pod) => (self.tell)(Told::Modified(pod)),
+            Event::Added(object) => (self.tell)(Told::Added(object)),
+            Event::Modified(object) => (self.tell)(Told::Modified(object)),
             Event::Deleted { uid } => (self.tell)(Told::Deleted { uid }),
             Event::Bookmark => (self.tell)(Told::Unchanged),
             Event::Unusable => self.leave_out(1),
@@ -249,7 +289,8 @@ impl<F: FnMut(Told)> Watcher<F> {
                 self.limit = (self.limit / 4).max(1);
             }
             Setback::TooLarge => {
-                let fault = unreadable(&self.api, &"a single pod is larger than can be");
+                let what = format!("a single {} is larger than can be", R::SINGULAR);
+                let fault = unreadable(&self.api, &what);
                 self.turn(State::Failed(fault));
             }
             Setback::Failed { fault, asked: by } => {
@@ -271,9 +312,9 @@ impl<F: FnMut(Told)> Watcher<F> {
         if is_told {
             return;
         }
-        let (node, server) = (self.api.node(), self.api.server());
+        let (what, server) = (self.resource.describe(), self.api.server());
         match &state {
-            State::Syncing => tracing::debug!(node, server, "workloads: listing the pods of this node"),
+            State::Syncing => tracing::debug!(server, "{}: listing the {what}", R::PURPOSE),
             State::Watching { .. } => {
                 let over = Kind::ALL
                     .into_iter()
@@ -281,14 +322,16 @@ impl<F: FnMut(Told)> Watcher<F> {
                     .count();
                 let is_first = self.state.as_ref().is_none_or(|state| matches!(state, State::Syncing));
                 if over > 0 || is_first {
-                    tracing::info!(node, server, "workloads: watching the pods of this node");
+                    tracing::info!(server, "{}: watching the {what}", R::PURPOSE);
                 }
             }
             State::Failed(Fault { kind, message }) => {
                 if let Some(silent) = self.log.log(kind.as_str()) {
                     tracing::warn!(
                         not_logged = silent,
-                        "workloads: {message}; what is known of pods stays until then"
+                        "{}: {message}; what is known of {} stays until then",
+                        R::PURPOSE,
+                        R::PLURAL
                     );
                 }
             }
@@ -301,7 +344,9 @@ impl<F: FnMut(Told)> Watcher<F> {
         if count > 0 && self.log.log(UNUSABLE).is_some() {
             tracing::warn!(
                 count,
-                "workloads: pods without a usable UID, namespace or name, or events of an unknown kind, are left out"
+                "{}: {} without a usable UID or name, or events of an unknown kind, are left out",
+                R::PURPOSE,
+                R::PLURAL
             );
         }
     }

@@ -50,7 +50,11 @@ fn require_same(what: &str, is_of_workloads: bool, show: impl Fn(&str) -> Result
     let mut last = Default::default();
     let came = until("the same series with and without workloads", || {
         let (plain, apart) = (show(PLAIN)?, show(APART)?);
-        let is_right = if is_of_workloads { plain.is_empty() } else { plain == apart };
+        let is_right = if is_of_workloads {
+            plain.is_empty()
+        } else {
+            plain == apart
+        };
         let is_right = is_right && !apart.is_empty();
         last = (plain, apart);
         Ok(is_right.then_some(()))

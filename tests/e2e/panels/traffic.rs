@@ -104,13 +104,13 @@ impl Traffic {
     /// Does `work` while the traffic goes on.
     pub(super) fn during<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let over = AtomicBool::new(false);
+        let rounds = || {
+            while !over.load(Ordering::Relaxed) {
+                self.round()?;
+            }
+            Ok(())
+        };
         scope(|scope| {
-            let rounds = || {
-                while !over.load(Ordering::Relaxed) {
-                    self.round()?;
-                }
-                Ok(())
-            };
             let going = scope.spawn(|| self.cgroup.run(rounds));
             let result = work();
             over.store(true, Ordering::Relaxed);

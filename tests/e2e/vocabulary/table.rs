@@ -110,7 +110,9 @@ fn of_alerts(rules: &[Rule], table: &BTreeMap<String, Series>) -> Series {
     let states = ["pending", "firing"].map(str::to_owned);
     series.values.insert("alertstate".to_owned(), states.to_vec());
     series.labels.extend(series.values.keys().cloned());
-    series.labels.extend(table.values().flat_map(|series| series.labels.clone()));
+    series
+        .labels
+        .extend(table.values().flat_map(|series| series.labels.clone()));
     series
 }
 

@@ -1,5 +1,5 @@
-//! An API server in the test's own process: pods of one node, by list and watch, over TLS. It refuses what a real one refuses, and
-//! whatever else a good client does not do; and it fails on request.
+//! An API server in the test's own process: pods of one node, or nodes, by list and watch, and maps that are written, over TLS. It
+//! refuses what a real one refuses, and whatever else a good client does not do; and it fails on request.
 //!
 //! Held against kube-apiserver 1.20.2: forms of lists, events, bookmarks and refusals; 401, 403, 406; a list of version 0 that ignores
 //! the limit; a last page that is empty; versions that a restarted server has forgotten, said by an event (410). It is stricter where
@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::events::Sender;
+pub use super::odd::Odd;
 use super::pods::Pod;
-use super::rules::Refusal;
 pub use super::rules::Verb;
-use super::serve::{HELD, serve};
+use super::rules::{Refusal, Subject};
+use super::serve::serve;
 use crate::exporter::otlp::Authority;
 use crate::machine::wait::until;
 
@@ -41,54 +42,6 @@ pub struct Asked {
     pub token: String,
 }
 
-/// An answer that no good server gives.
-#[derive(Clone, Debug)]
-pub struct Odd {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-    pub(super) is_endless: bool,
-    pub(super) is_silent: bool,
-}
-
-impl Odd {
-    /// This body, as JSON unless a header says otherwise.
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-            is_endless: false,
-            is_silent: false,
-        }
-    }
-
-    /// With a header.
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
-        self
-    }
-
-    /// The body again and again, for ever.
-    pub fn endless(mut self) -> Self {
-        self.is_endless = true;
-        self
-    }
-
-    /// The stream stays open behind it, as a watch that began so.
-    pub fn held(self) -> Self {
-        self.header(HELD, "1")
-    }
-
-    /// Nothing at all.
-    pub fn silence() -> Self {
-        Self {
-            is_silent: true,
-            ..Self::new(200, "")
-        }
-    }
-}
-
 /// A change of a pod.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
@@ -98,9 +51,11 @@ pub(super) struct Change {
 }
 
 /// What the server has and how it is to behave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
-    pub(super) node: String,
+    pub(super) subject: Subject,
+    /// ConfigMaps by their names, all of one namespace.
+    pub(super) maps: BTreeMap<String, Value>,
     pub(super) token: String,
     pub(super) allowed: BTreeSet<Verb>,
     pub(super) version: u64,
@@ -143,7 +98,11 @@ impl Store {
 
     fn change(&mut self, pod: Pod, is_deleted: bool) {
         self.version += 1;
-        let pod = pod.stored(&self.node, self.version);
+        let node = match &self.subject {
+            Subject::Pods { node } => Some(node.as_str()),
+            Subject::Nodes => None,
+        };
+        let pod = pod.stored(node, self.version);
         let uid = &pod["metadata"]["uid"];
         let is_known = self
             .at(self.version)
@@ -183,7 +142,7 @@ impl Cut {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     store: Arc<Mutex<Store>>,
     pub(super) cut: Arc<Cut>,
@@ -208,17 +167,42 @@ pub struct Server {
 }
 
 impl Server {
-    /// One for a node, which lets the token `first` list and watch.
+    /// One with the pods of a node, which lets the token `first` list and watch them.
     pub fn start(node: &str) -> Result<Self> {
+        let node = node.to_owned();
+        Self::with(Subject::Pods { node }, &[Verb::List, Verb::Watch])
+    }
+
+    /// One with nodes, which lets the token `first` list and watch them, and write maps in the namespace `vitals`.
+    pub fn of_nodes() -> Result<Self> {
+        Self::with(Subject::Nodes, &[Verb::List, Verb::Watch, Verb::Patch, Verb::Create])
+    }
+
+    fn with(subject: Subject, allowed: &[Verb]) -> Result<Self> {
         let authority = Authority::new()?;
         let tls = Arc::new(authority.server()?);
-        let shared = Shared::default();
-        {
-            let mut store = shared.lock();
-            (store.node, store.token) = (node.to_owned(), "first".to_owned());
-            store.allowed = [Verb::List, Verb::Watch].into();
-            (store.version, store.oldest, store.has_cache) = (100, 1, true);
-        }
+        let store = Store {
+            subject,
+            maps: BTreeMap::new(),
+            token: "first".to_owned(),
+            allowed: allowed.iter().copied().collect(),
+            version: 100,
+            oldest: 1,
+            history: Vec::new(),
+            watches: BTreeMap::new(),
+            begun: 0,
+            asked: Vec::new(),
+            odd: BTreeMap::new(),
+            has_cache: true,
+            is_old: false,
+            says_gone_by_event: false,
+            never_ends: false,
+            forgets_between_pages: false,
+        };
+        let shared = Shared {
+            store: Arc::new(Mutex::new(store)),
+            cut: Arc::default(),
+        };
         let mut server = Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             authority,
@@ -285,6 +269,20 @@ impl Server {
     /// A pod of another node changes.
     pub fn change_elsewhere(&self) {
         self.shared.lock().change_elsewhere();
+    }
+
+    /// The data of a map.
+    pub fn map(&self, name: &str) -> Option<Value> {
+        Some(self.shared.lock().maps.get(name)?["data"].clone())
+    }
+
+    /// Somebody else writes a map, or takes it away.
+    pub fn set_map(&self, name: &str, data: Option<Value>) {
+        let maps = &mut self.shared.lock().maps;
+        match data {
+            Some(data) => drop(maps.insert(name.to_owned(), json!({"data": data}))),
+            None => drop(maps.remove(name)),
+        }
     }
 
     /// Tells those who watch of the version by now.

@@ -1,8 +1,8 @@
-//! Pods as an API server stores them, with all that a client of metadata must not want.
+//! Pods and nodes as an API server stores them, with all that a client must not want.
 
 use serde_json::{Value, json};
 
-/// A pod to be: whose, and where.
+/// A pod to be: whose, and where. Or a node.
 #[derive(Clone, Debug)]
 pub struct Pod {
     value: Value,
@@ -20,6 +20,21 @@ impl Pod {
                 },
                 "spec": {"containers": [{"name": "a", "env": [{"name": "PASSWORD", "value": "geheim"}]}]},
                 "status": {"phase": "Running"},
+            }),
+        }
+    }
+
+    /// A node with the network of its pods and an address.
+    pub fn node(name: &str, pods: &str, address: &str) -> Self {
+        Self {
+            value: json!({
+                "kind": "Node", "apiVersion": "v1",
+                "metadata": {"name": name, "uid": uid(name), "creationTimestamp": "2024-02-29T12:00:01Z", "labels": {}},
+                "spec": {"podCIDR": pods, "podCIDRs": [pods]},
+                "status": {
+                    "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
+                    "images": [{"names": ["a"], "sizeBytes": 1}],
+                },
             }),
         }
     }
@@ -44,9 +59,11 @@ impl Pod {
     }
 
     /// As it is in the store, at a version.
-    pub(super) fn stored(mut self, node: &str, version: u64) -> Value {
+    pub(super) fn stored(mut self, node: Option<&str>, version: u64) -> Value {
         self.value["metadata"]["resourceVersion"] = version.to_string().into();
-        self.value["spec"]["nodeName"] = node.into();
+        if let Some(node) = node {
+            self.value["spec"]["nodeName"] = node.into();
+        }
         self.value
     }
 }

@@ -12,6 +12,39 @@ pub enum Verb {
     List,
     /// A stream of events.
     Watch,
+    /// A change of a map that is there.
+    Patch,
+    /// A map that is not there yet.
+    Create,
+}
+
+impl Verb {
+    /// As rules of RBAC say it.
+    pub(super) fn word(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// Whose lists and watches are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Pods of one node, of whom metadata is all that is needed.
+    Pods {
+        /// Its name.
+        node: String,
+    },
+    /// All nodes, whole.
+    Nodes,
+}
+
+impl Subject {
+    /// Their word.
+    pub(super) const fn plural(&self) -> &'static str {
+        match self {
+            Self::Pods { .. } => "pods",
+            Self::Nodes => "nodes",
+        }
+    }
 }
 
 /// A refusal: the status, its reason, and what it says.
@@ -97,13 +130,18 @@ pub(super) fn authenticate(headers: &HeaderMap, token: &str) -> Result<(), Refus
     ))
 }
 
-/// What is asked, if it may be asked of pods of this node.
-pub(super) fn question(method: &Method, uri: &Uri, headers: &HeaderMap, node: &str) -> Result<Question, Refusal> {
+/// What is asked, if it may be asked of these.
+pub(super) fn question(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    subject: &Subject,
+) -> Result<Question, Refusal> {
     if method != Method::GET {
         let message = "the server does not allow this method on the requested resource".to_owned();
         return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message));
     }
-    if uri.path() != "/api/v1/pods" {
+    if uri.path() != format!("/api/v1/{}", subject.plural()) {
         let message = "the server could not find the requested resource".to_owned();
         return Err(Refusal(StatusCode::NOT_FOUND, "NotFound", message));
     }
@@ -116,15 +154,17 @@ pub(super) fn question(method: &Method, uri: &Uri, headers: &HeaderMap, node: &s
         return Err(Refusal::bad(format!("nobody needs the parameter {name}")));
     }
     // A real one would show the pods of all nodes.
-    if selector.as_deref() != Some(&format!("spec.nodeName={node}")) {
-        return Err(Refusal::bad(format!(
-            "the selector {selector:?} is not for node {node}"
-        )));
+    let wanted = match subject {
+        Subject::Pods { node } => Some(format!("spec.nodeName={node}")),
+        Subject::Nodes => None,
+    };
+    if selector != wanted {
+        return Err(Refusal::bad(format!("the selector {selector:?} is not {wanted:?}")));
     }
     let verb = if flag(watch)? { Verb::Watch } else { Verb::List };
     let question = Question {
         verb,
-        is_partial: accepts(headers, verb)?,
+        is_partial: accepts(headers, verb, subject)?,
         version: number("resourceVersion", version)?,
         limit: number("limit", limit)?.and_then(|limit| usize::try_from(limit).ok()),
         next,
@@ -137,7 +177,7 @@ pub(super) fn question(method: &Method, uri: &Uri, headers: &HeaderMap, node: &s
     }
     let is_mixed = match verb {
         Verb::List => question.has_bookmarks || question.seconds.is_some(),
-        Verb::Watch => question.limit.is_some() || question.next.is_some(),
+        _ => question.limit.is_some() || question.next.is_some(),
     };
     if is_mixed || question.limit == Some(0) {
         return Err(Refusal::bad(format!("parameters that mean nothing to a {verb:?}")));
@@ -163,10 +203,10 @@ fn number(name: &str, value: Option<String>) -> Result<Option<u64>, Refusal> {
 }
 
 /// Whether metadata alone is wanted: the first form in `Accept` that the server has.
-fn accepts(headers: &HeaderMap, verb: Verb) -> Result<bool, Refusal> {
+fn accepts(headers: &HeaderMap, verb: Verb, subject: &Subject) -> Result<bool, Refusal> {
     let wanted = match verb {
         Verb::List => "PartialObjectMetadataList",
-        Verb::Watch => "PartialObjectMetadata",
+        _ => "PartialObjectMetadata",
     };
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     for range in accept.unwrap_or_default().split(',') {
@@ -178,7 +218,7 @@ fn accepts(headers: &HeaderMap, verb: Verb) -> Result<bool, Refusal> {
         let form = [("as", wanted), ("g", "meta.k8s.io"), ("v", "v1")];
         if parameters.is_empty() {
             return Ok(false);
-        } else if parameters == form.into() {
+        } else if parameters == form.into() && *subject != Subject::Nodes {
             return Ok(true);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
@@ -17,8 +17,10 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::api::{Asked, Odd, Shared, Store};
+use super::api::{Asked, Shared, Store};
 use super::events::{Sender, Stream, partial, stream};
+use super::maps;
+use super::odd::Odd;
 use super::rules::{Question, Refusal, Verb, authenticate, question};
 
 /// Serves until it is aborted; connections end with it.
@@ -45,7 +47,10 @@ pub(super) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: 
     }
 }
 
-async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    if method != Method::GET {
+        return write(&shared, &method, &uri, &headers, &body);
+    }
     let asked = judge(&shared, &method, &uri, &headers);
     let status = asked.as_ref().map_or_else(|refusal| refusal.0, |_| StatusCode::OK);
     let odd = {
@@ -67,7 +72,7 @@ async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers:
         (None, Ok(question)) => {
             let answered = match question.verb {
                 Verb::List => list(&shared, &question),
-                Verb::Watch => watch(&shared, &question),
+                _ => watch(&shared, &question),
             };
             answered.unwrap_or_else(|refusal| refused(&refusal))
         }
@@ -77,14 +82,14 @@ async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers:
 fn judge(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Question, Refusal> {
     let store = shared.lock();
     authenticate(headers, &store.token)?;
-    let question = question(method, uri, headers, &store.node)?;
+    let question = question(method, uri, headers, &store.subject)?;
     if store.allowed.contains(&question.verb) {
         return Ok(question);
     }
-    let verb = format!("{:?}", question.verb).to_lowercase();
+    let (verb, plural) = (question.verb.word(), store.subject.plural());
     let message = format!(
-        "pods is forbidden: User \"system:serviceaccount:vitals:tcpvitals\" cannot {verb} resource \"pods\" in API group \"\" \
-         at the cluster scope"
+        "{plural} is forbidden: User \"system:serviceaccount:vitals:tcpvitals\" cannot {verb} resource \"{plural}\" in API group \
+         \"\" at the cluster scope"
     );
     Err(Refusal(StatusCode::FORBIDDEN, "Forbidden", message))
 }
@@ -128,7 +133,7 @@ fn list(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     let (kind, group) = if is_partial {
         ("PartialObjectMetadataList", "meta.k8s.io/v1")
     } else {
-        ("PodList", "v1")
+        ("List", "v1")
     };
     let body = json!({"kind": kind, "apiVersion": group, "metadata": metadata, "items": items});
     Ok(response(StatusCode::OK, Body::from(body.to_string())))
@@ -164,6 +169,29 @@ fn begin(store: &mut Store, sender: Sender, seconds: Option<u64>, shared: &Share
             sleep(Duration::from_secs(seconds)).await;
             shared.lock().watches.remove(&number);
         });
+    }
+}
+
+/// Writes a map, or refuses.
+fn write(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+    let mut store = shared.lock();
+    let written = authenticate(headers, &store.token).and_then(|()| {
+        let allowed = store.allowed.clone();
+        maps::write(&mut store.maps, &allowed, method, uri, headers, body)
+    });
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    store.asked.push(Asked {
+        verb: written.as_ref().ok().map(|(verb, _)| *verb),
+        uri: uri.to_string(),
+        status: written
+            .as_ref()
+            .map_or_else(|refusal| refusal.0, |_| StatusCode::OK)
+            .as_u16(),
+        token: token.unwrap_or_default().trim_start_matches("Bearer ").to_owned(),
+    });
+    match written {
+        Ok((_, map)) => response(StatusCode::OK, Body::from(map.to_string())),
+        Err(refusal) => refused(&refusal),
     }
 }
 

@@ -72,7 +72,7 @@ impl Subnets {
         Self {
             names: Vec::new(),
             networks: Vec::new(),
-            fallback: Fallback::Name("internet".to_owned()),
+            fallback: Fallback::Name(FALLBACK.to_owned()),
         }
     }
 
@@ -151,6 +151,19 @@ impl Subnets {
     }
 }
 
+/// Whether a subnet may have this name, where addresses outside of all are called as they are by default.
+///
+/// # Errors
+/// [`Problem`] that says why not.
+pub fn subnet_name(text: &str) -> Result<(), Problem> {
+    let name = words::name("", text)?;
+    if name == FALLBACK {
+        let what = format!("{name:?} is what addresses outside all subnets are called; choose another name");
+        return Err(Problem::new("", what));
+    }
+    Ok(())
+}
+
 impl Fallback {
     fn parse(raw: &RawFallback) -> Result<Self, Problem> {
         let RawPrefixes { ipv4, ipv6 } = match raw {
@@ -204,6 +217,9 @@ fn mapped(network: IpNet) -> Option<IpNet> {
     let ipv4 = Ipv4Net::new(network.addr().to_ipv4_mapped()?, prefix).ok()?;
     Some(ipv4.trunc().into())
 }
+
+/// What an address outside all of them is called by default.
+const FALLBACK: &str = "internet";
 
 /// The subnets without a file: what is not the internet.
 const BUILT_IN: &[(&str, &[IpNet])] = &[

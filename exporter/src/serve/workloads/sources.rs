@@ -3,7 +3,7 @@
 
 use super::health::Health;
 use crate::{
-    kubernetes::{self, Api, Fault, State, Told, in_cluster},
+    kubernetes::{self, Api, Fault, Pods, State, Told, in_cluster},
     lifecycle::{
         start::StartError,
         threads::{self, TooFew},
@@ -79,7 +79,7 @@ pub fn why_absent(config: &Workloads) -> Option<String> {
             Some(format!("workloads.pod_logs: {}: {error}", folder.display()))
         }
         WorkloadSource::Kubernetes => {
-            let api = api(config).map(|api| api.authorization().map(drop));
+            let api = api(config).map(|(api, _)| api.authorization().map(drop));
             match api {
                 Err(error) => Some(error.to_string()),
                 Ok(Err(fault)) => Some(fault.message),
@@ -89,11 +89,9 @@ pub fn why_absent(config: &Workloads) -> Option<String> {
     }
 }
 
-fn api(config: &Workloads) -> Result<Api, ConfigError> {
-    Api::in_cluster(|name: &str| match name {
-        in_cluster::NODE => config.node(),
-        _ => variable(name),
-    })
+/// Where to ask, and for the pods of which node.
+fn api(config: &Workloads) -> Result<(Api, Pods), ConfigError> {
+    Ok((Api::in_cluster(variable)?, Pods::on(config.node().as_deref())?))
 }
 
 /// Why a source says nothing, besides the kinds of faults of the API server.
@@ -125,7 +123,7 @@ impl Source {
     }
 
     fn listen(config: &Workloads) -> Result<Self, StartError> {
-        let api = api(config)?;
+        let (api, pods) = api(config)?;
         let failed = |error| TooFew::new(1, error);
         let (mut wake, awake) = UnixStream::pair().map_err(failed)?;
         wake.set_nonblocking(true).map_err(failed)?;
@@ -137,7 +135,7 @@ impl Source {
             let _woken = wake.write(&[1]);
         };
         let runtime = threads::runtime("tcpvitals-pods", 0, 2)?;
-        let listen = move || -> () { runtime.block_on(kubernetes::watch(api, tell)) };
+        let listen = move || -> () { runtime.block_on(kubernetes::watch(api, pods, tell)) };
         let thread = thread::Builder::new().name("tcpvitals-pods".to_owned()).spawn(listen);
         thread.map(drop).map_err(failed)?;
         Ok(Self::Api { news, awake })
