@@ -145,7 +145,10 @@ fn a_map_is_made_and_then_follows_the_nodes() -> Result<()> {
 #[test]
 fn a_map_that_is_there_keeps_what_is_not_ours() -> Result<()> {
     let server = Server::of_nodes()?;
-    server.set_map(MAP, Some(json!({"own.csv": "198.51.100.0/24,office\n", KEY: "203.0.113.1/32,old\n"})));
+    server.set_map(
+        MAP,
+        Some(json!({"own.csv": "198.51.100.0/24,office\n", KEY: "203.0.113.1/32,old\n"})),
+    );
     server.put(node("n1", 1, "a"));
     let pace = Pace {
         watch: Duration::from_secs(1)..=Duration::from_secs(1),
