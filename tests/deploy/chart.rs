@@ -8,6 +8,7 @@ mod resources;
 mod upgrade;
 mod values;
 mod workloads;
+mod zones;
 
 use std::env;
 use std::fs::{read_to_string, write};

@@ -42,6 +42,9 @@
 {{- end -}}
 {{- $_ := set $config "labels" $labels -}}
 {{- end -}}
+{{- if .Values.zones.enabled -}}
+{{- $_ := set $config "subnets_files" (append (default list $config.subnets_files) "/etc/tcpvitals/zones/*.csv") -}}
+{{- end -}}
 {{- with $config -}}
 {{- toYaml . -}}
 {{- else -}}
@@ -57,6 +60,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "tcpvitals.labels" -}}
 {{ include "tcpvitals.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The Deployment that makes subnets of nodes, and its ConfigMap. */}}
+{{- define "tcpvitals.zones" -}}
+{{- include "tcpvitals.fullname" . }}-zones
+{{- end -}}
+
+{{/* The DaemonSet, its Service and its NetworkPolicy must not select the pods of the Deployment. */}}
+{{- define "tcpvitals.zonesSelector" -}}
+app.kubernetes.io/name: {{ include "tcpvitals.name" . | trunc 57 | trimSuffix "-" }}-zones
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "tcpvitals.zonesLabels" -}}
+{{ include "tcpvitals.zonesSelector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}

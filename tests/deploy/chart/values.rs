@@ -37,6 +37,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "commonLabels: {app.kubernetes.io/instance: a}",
         &["app.kubernetes.io/instance"],
     ),
+    ("zones: {label: 1}", &["zones", "label", "string"]),
     // By the exporter's own schema.
     ("config: {subnet: []}", &["config", "subnet"]),
     ("config: {tcp: {detail: all}}", &["config", "detail", "essential"]),
