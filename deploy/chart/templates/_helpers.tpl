@@ -172,5 +172,10 @@ httpGet:
 {{- $labels := list (dict "sourceLabels" $name "targetLabel" "node") (dict "sourceLabels" $name "targetLabel" "instance") -}}
 {{- $_ := set $own "relabelings" (concat $labels (default list $own.relabelings)) -}}
 {{- end -}}
+{{- if .Values.monitor.zoneLabel -}}
+{{- $source := printf "__meta_kubernetes_node_label_%s" (regexReplaceAll "[^a-zA-Z0-9_]" .Values.zones.label "_") -}}
+{{- $zone := dict "sourceLabels" (list $source) "targetLabel" "zone" -}}
+{{- $_ := set $own "relabelings" (prepend (default list $own.relabelings) $zone) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $endpoint $own) -}}
 {{- end -}}

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::helm::{RELEASES, documents, only, render};
 
-const NAME: &str = "tcpvitals-zones";
+const NAME: &str = "vitals-tcpvitals-zones";
 
 fn made(values: &str) -> Result<Vec<Value>> {
     let folder = TempDir::new()?;
@@ -73,7 +73,7 @@ fn the_pod_may_see_nodes_and_write_its_map_and_nothing_else() -> Result<()> {
     // The exporters have no token for that.
     let exporters = &only(&rendered, "DaemonSet")?["spec"]["template"]["spec"];
     assert_eq!(exporters["automountServiceAccountToken"], json!(false));
-    assert_eq!(exporters["serviceAccountName"], json!("tcpvitals"));
+    assert_eq!(exporters["serviceAccountName"], json!("vitals-tcpvitals"));
     let without = made("{zones: {enabled: true}, rbac: {create: false}}")?;
     assert!(without.iter().all(|document| document["kind"] != "Role"));
     Ok(())
@@ -88,7 +88,7 @@ fn what_the_pod_writes_is_what_the_exporters_read() -> Result<()> {
         "subnets",
         "--from-kubernetes",
         "--label=pool",
-        "--config-map=tcpvitals-zones",
+        "--config-map=vitals-tcpvitals-zones",
         "--namespace=net",
     ] {
         assert!(arguments.contains(&argument), "{arguments:?}");
@@ -111,6 +111,24 @@ fn what_the_pod_writes_is_what_the_exporters_read() -> Result<()> {
 }
 
 #[test]
+fn series_have_the_zone_of_their_node_where_that_is_wanted() -> Result<()> {
+    let values = "zones: {label: topology.kubernetes.io/zone}\nmonitor: {enabled: true, zoneLabel: true}";
+    let rendered = made(values)?;
+    let spec = &only(&rendered, "ServiceMonitor")?["spec"];
+    assert_eq!(spec["attachMetadata"], json!({"node": true}));
+    let source = "__meta_kubernetes_node_label_topology_kubernetes_io_zone";
+    let zone = json!({"sourceLabels": [source], "targetLabel": "zone"});
+    let all = spec["endpoints"][0]["relabelings"]
+        .as_array()
+        .context("no relabelings")?;
+    assert!(all.contains(&zone) && all.len() == 3, "{all:?}");
+    let without = made("monitor: {enabled: true}")?;
+    let text = only(&without, "ServiceMonitor")?.to_string();
+    assert!(!text.contains("zone") && !text.contains("attachMetadata"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn nothing_that_selects_the_exporters_selects_the_pod() -> Result<()> {
     let rendered =
         made("zones: {enabled: true}\nnetworkPolicy: {enabled: true, egress: []}\nmonitor: {enabled: true}")?;
@@ -128,7 +146,7 @@ fn nothing_that_selects_the_exporters_selects_the_pod() -> Result<()> {
         assert!(!selects(selector), "{kind}");
     }
     assert!(!selects(
-        &named(&rendered, "NetworkPolicy", "tcpvitals")?["spec"]["podSelector"]["matchLabels"]
+        &named(&rendered, "NetworkPolicy", "vitals-tcpvitals")?["spec"]["podSelector"]["matchLabels"]
     ));
     let own = &named(&rendered, "NetworkPolicy", NAME)?["spec"];
     assert!(selects(&own["podSelector"]["matchLabels"]));
