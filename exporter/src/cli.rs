@@ -229,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn subnets_come_from_somewhere_and_go_somewhere() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["tcpvitals", "subnets"], words].concat());
+        for good in [
+            &["--from-kubernetes"][..],
+            &["--from-kubernetes", "--config-map", "a", "--namespace", "b"],
+        ] {
+            assert!(parse(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &[][..],
+            &["--from-kubernetes", "--config-map", "a"],
+            &["--from-kubernetes", "--namespace", "b"],
+            &["--from-kubernetes", "--api-server", "https://localhost:1"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn addresses_and_paths_are_checked() {
         for (flag, value) in [
             ("--web.listen-address", "10717"),
