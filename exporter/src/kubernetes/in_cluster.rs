@@ -117,7 +117,7 @@ impl Api {
     }
 
     /// `Authorization`, by the token as it is now: the kubelet renews it within the hour.
-    pub(in crate::serve::workloads) fn authorization(&self) -> Result<HeaderValue, Fault> {
+    pub(crate) fn authorization(&self) -> Result<HeaderValue, Fault> {
         let path = self.token.display();
         let unusable = |what: &dyn Display| {
             Fault::new(

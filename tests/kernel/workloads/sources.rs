@@ -4,7 +4,7 @@ use std::fs::create_dir;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tcpvitals::serve::workloads::kubernetes::in_cluster;
+use tcpvitals::kubernetes::in_cluster;
 use tempfile::tempdir;
 use tests::exporter::{config_file, run};
 use tests::kernel::btf;
