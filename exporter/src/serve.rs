@@ -2,6 +2,7 @@
 
 pub mod collect;
 mod error;
+mod host;
 pub mod http;
 pub mod process;
 pub mod push;

@@ -72,7 +72,7 @@ pub(crate) fn features(lacking: &[&str]) -> Features {
 /// What runs there by a configuration.
 pub(crate) fn coverage(config: &Config, lacking: &[&str]) -> Result<Coverage> {
     let plan = plan(setup::selection(config), &features(lacking), Purpose::Serve)?;
-    Ok(setup::coverage(&plan))
+    Ok(setup::coverage(&plan, setup::host_off(config, None)))
 }
 
 /// A snapshot in which nothing has happened yet.
@@ -88,6 +88,7 @@ pub(crate) fn empty(coverage: Coverage) -> Snapshot {
         coverage,
         capacity: Capacity { groups: 64, drops: 32 },
         jiffy: JIFFY,
+        host: Host::default(),
         exporter: Exporter::default(),
     }
 }

@@ -29,6 +29,7 @@ pub use crate::{
         units::{duration, length, size},
     },
     sections::{
+        devices::Devices,
         drops::{Drops, Glob, Rule},
         labels::Labels,
         limits::{Collect, Limits},
@@ -79,6 +80,8 @@ pub struct Config {
     pub drops: Drops,
     /// Whether retransmissions are told apart by what this host dropped.
     pub local_loss: LocalLoss,
+    /// What is read of devices.
+    pub devices: Devices,
     /// What the metrics path shows.
     pub shown: View,
     /// What other paths show.
@@ -105,6 +108,7 @@ impl Config {
             tcp: Tcp::default(),
             drops: Drops::default(),
             local_loss: LocalLoss::default(),
+            devices: Devices::default(),
             shown: View::built_in(),
             views: Vec::new(),
             workloads: Workloads::default(),
@@ -196,6 +200,7 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             local_loss,
+            devices,
             labels,
             metrics,
             histograms,
@@ -247,6 +252,7 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             local_loss: LocalLoss::of(&local_loss.unwrap_or_default()),
+            devices: Devices::parse(&devices.unwrap_or_default()),
             shown,
             views,
             workloads,
@@ -284,15 +290,18 @@ impl LocalLoss {
 pub struct Tcp {
     /// How much is measured.
     pub detail: Detail,
+    /// Whether the memory that it holds is read.
+    pub memory: bool,
 }
 
 impl Tcp {
     fn parse(raw: &RawTcp) -> Result<Self, Problem> {
-        let RawTcp { detail } = raw;
+        let RawTcp { detail, memory } = raw;
         let detail = match detail {
             Some(text) => file::choose("tcp.detail", text, "a level of detail", &Detail::ALL, Detail::as_str)?,
             None => Detail::default(),
         };
-        Ok(Self { detail })
+        let memory = memory.unwrap_or_default();
+        Ok(Self { detail, memory })
     }
 }

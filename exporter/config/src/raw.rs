@@ -44,6 +44,8 @@ pub(crate) struct RawConfig {
     pub(crate) drops: Option<RawDrops>,
     /// Whether retransmissions are told apart by what this host dropped. Example: `{enabled: false}`.
     pub(crate) local_loss: Option<RawLocalLoss>,
+    /// What is read of the host's devices and of its connection tracking. Example: `{enabled: true}`.
+    pub(crate) devices: Option<RawDevices>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
     /// Which metrics are shown. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.
@@ -131,11 +133,13 @@ pub(crate) struct RawConnectionType {
 
 /// `tcp`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the key detail")]
+#[serde(deny_unknown_fields, expecting = "a mapping with the keys detail and memory")]
 pub(crate) struct RawTcp {
     /// How much is measured. With essential no program runs on the segment path. Default: `full`. Example: `essential`.
     #[schemars(with = "Option<kinds::DetailWord>")]
     pub(crate) detail: Option<String>,
+    /// Whether the memory of TCP is read, which takes the host's network namespace. Default: `false`. Example: `true`.
+    pub(crate) memory: Option<bool>,
 }
 
 /// `drops`.
@@ -159,6 +163,15 @@ pub(crate) struct RawDrops {
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawLocalLoss {
     /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
+}
+
+/// `devices`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawDevices {
+    /// Whether packets that devices lose are counted, and how full connection tracking is; it takes the host's network namespace.
+    /// Default: `false`. Example: `true`.
     pub(crate) enabled: Option<bool>,
 }
 

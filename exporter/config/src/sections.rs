@@ -1,6 +1,7 @@
 //! One file for each part of the configuration: what it may hold, and what that means.
 
 pub(crate) mod connection_types;
+pub(crate) mod devices;
 pub(crate) mod drops;
 pub(crate) mod labels;
 pub(crate) mod limits;

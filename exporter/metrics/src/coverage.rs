@@ -1,12 +1,16 @@
 //! Coverage: which programs run and which fields there are, and so which metrics can say something. A value, made of what was
 //! loaded; the families, the page and the API read it.
 
+use crate::host::Part;
+
 /// What runs, and what does not and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     pub programs: Vec<Program>,
     /// Fields that the kernel does not have, and why.
     pub missing_fields: Vec<(&'static str, String)>,
+    /// What is not read of the host, and why.
+    pub host_off: Vec<(Part, String)>,
 }
 
 /// A program and whether it runs.
@@ -33,6 +37,12 @@ impl Coverage {
         missing
             .find(|(missing, _)| *missing == global)
             .map(|(_, reason)| reason.as_str())
+    }
+
+    /// Why a part of the host is not read; `None` when it is.
+    pub fn why_not_read(&self, part: Part) -> Option<&str> {
+        let mut off = self.host_off.iter();
+        off.find(|(own, _)| *own == part).map(|(_, reason)| reason.as_str())
     }
 
     /// Whether a program runs.

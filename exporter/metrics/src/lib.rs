@@ -2,6 +2,7 @@
 //!
 //! - `coverage`, `snapshot`: what runs and what was collected, as values
 //! - `labels`: names for it; `families`: the metric table applied; `encode`: expositions, OTLP, the page
+//! - `host`: what devices, connection tracking and TCP's memory say, beside the kernel programs
 //! - `rows`: drops and live flows one by one; `status`: the exporter's own state
 //! - `workloads`: whose traffic it is, by paths of cgroups and metadata of pods
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@
 pub mod coverage;
 pub mod encode;
 pub mod families;
+pub mod host;
 pub mod labels;
 pub mod rows;
 pub mod snapshot;

@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::{coverage::Coverage, workloads::numbers::Names};
+use crate::{coverage::Coverage, host::Host, workloads::numbers::Names};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     map::{
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub capacity: Capacity,
     /// Length of a jiffy, the kernel's unit of `chrono_stat` and `icsk_rto`.
     pub jiffy: Duration,
+    /// What the host says beside the programs.
+    pub host: Host,
     pub exporter: Exporter,
 }
 
@@ -292,6 +294,7 @@ pub(crate) mod tests {
             coverage: Coverage::default(),
             capacity: Capacity { groups: 16, drops: 16 },
             jiffy: Duration::from_millis(4),
+            host: Host::default(),
             exporter: Exporter::default(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     cli::Output,
     lifecycle::{
-        host::Host,
+        host::{Host, why_another_namespace},
         setup,
         start::{Checked, SHOW_SYMBOLS},
     },
@@ -88,7 +88,7 @@ impl Diagnosis {
         };
         let programs = plan.map_or_else(Vec::new, programs);
         let metrics_off = plan.map_or_else(Vec::new, |plan| {
-            let coverage = setup::coverage(plan);
+            let coverage = setup::coverage(plan, setup::host_off(config, why_another_namespace()));
             let off = METRICS.iter().filter_map(|metric| {
                 Some(Off {
                     name: metric.full_name(),

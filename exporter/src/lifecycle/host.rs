@@ -1,7 +1,8 @@
 //! What the host says of itself: its name and kernel, and the network namespace of this process.
+//! It must never need a privilege.
 
 use nix::sys::utsname::uname;
-use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt};
+use std::{ffi::OsStr, fs, os::unix::fs::MetadataExt, path::Path};
 
 /// `uname`; every word is "" where the kernel does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,4 +35,41 @@ impl Host {
 pub fn network_namespace() -> u32 {
     let inode = fs::metadata("/proc/self/ns/net").map(|namespace| namespace.ino());
     inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
+}
+
+/// Why this process is not in the host's network namespace; `None` when it is. The kernel shows these settings of the whole host in its
+/// first network namespace only (`net_core_table` of net/core/sysctl_net_core.c).
+pub fn why_another_namespace() -> Option<&'static str> {
+    let is_there = |name: &str| Path::new("/proc/sys/net/core").join(name).exists();
+    if is_there("netdev_max_backlog") {
+        None
+    } else if is_there("somaxconn") {
+        Some(
+            "the exporter is in a network namespace of its own, and this is in the host's; run it there \
+             (hostNetwork: true in the Helm chart)",
+        )
+    } else {
+        Some("/proc/sys/net cannot be read, by which the host's network namespace is known; show it to the exporter")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{CloneFlags, unshare};
+    use std::thread;
+
+    #[test]
+    fn another_network_namespace_is_not_the_hosts() {
+        let here = why_another_namespace();
+        let there = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).ok()?;
+            why_another_namespace()
+        });
+        // Only root may make one.
+        if let Some(there) = there.join().unwrap() {
+            assert!(there.contains("hostNetwork: true"), "{there}");
+            assert_ne!(Some("/proc/sys/net cannot be read"), here);
+        }
+    }
 }

@@ -19,6 +19,7 @@ use tcpvitals_kernel::{
 use tcpvitals_metrics::{
     coverage::{Coverage, Program},
     families,
+    host::Part,
 };
 
 /// The configuration in a file, or the built-in one without.
@@ -119,8 +120,37 @@ fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
     headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION) | workload
 }
 
-/// What a plan covers.
-pub fn coverage(plan: &Plan) -> Coverage {
+/// What a configuration reads of the host.
+const HOST_PARTS: [(Part, fn(&Config) -> bool, &str); 2] = [
+    (
+        Part::Devices,
+        |config| config.devices.enabled,
+        "devices.enabled is false in the configuration",
+    ),
+    (
+        Part::TcpMemory,
+        |config| config.tcp.memory,
+        "tcp.memory is false in the configuration",
+    ),
+];
+
+/// Parts of the host that are not read, and why: by the configuration, or because the exporter is elsewhere.
+pub fn host_off(config: &Config, elsewhere: Option<&str>) -> Vec<(Part, String)> {
+    let reason = |wanted: fn(&Config) -> bool, why: &'static str| {
+        if wanted(config) { elsewhere } else { Some(why) }.map(str::to_owned)
+    };
+    let off = HOST_PARTS.iter().filter_map(|(part, wanted, why)| Some((*part, reason(*wanted, why)?)));
+    off.collect()
+}
+
+/// Parts of the host that are read.
+pub fn host_on(off: &[(Part, String)]) -> Vec<Part> {
+    let is_on = |part: &Part| off.iter().all(|(own, _)| own != part);
+    HOST_PARTS.iter().map(|(part, ..)| *part).filter(is_on).collect()
+}
+
+/// What a plan covers, without what is off of the host.
+pub fn coverage(plan: &Plan, host_off: Vec<(Part, String)>) -> Coverage {
     let programs = plan.programs.iter().map(|planned| Program {
         name: planned.name(),
         hook: planned.program.hook.name(),
@@ -129,5 +159,6 @@ pub fn coverage(plan: &Plan) -> Coverage {
     Coverage {
         programs: programs.collect(),
         missing_fields: plan.missing_fields.clone(),
+        host_off,
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         throttle::{self, Throttle},
         worker::Worker,
     },
-    serve::{process, web::served::Served, workloads::Known as KnownWorkloads},
+    serve::{host::Feed, process, web::served::Served, workloads::Known as KnownWorkloads},
 };
 use common::{
     drops::{DropCount, DropRow},
@@ -40,6 +40,7 @@ use tcpvitals_kernel::{
 };
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
+    host::Part,
     labels::{Labelling, sites},
     rows::{drops::Dropped, flows::LiveFlow},
     snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
@@ -104,9 +105,12 @@ impl Collector {
             tally,
             served,
             workloads,
+            host_off,
         }: Others,
         started: Duration,
     ) -> Result<Self, TooFew> {
+        let parts = setup::host_on(&host_off);
+        let host = if parts.is_empty() { None } else { Some(Feed::start(&parts)?) };
         let source = KernelState {
             kernel,
             tally,
@@ -116,6 +120,8 @@ impl Collector {
             numbering,
             tables: SlotKeys::default(),
             workloads,
+            host,
+            host_off,
             anew: Anew::default(),
             epoch: 0,
             last_reload: LastReload::at_start(since_1970()),
@@ -225,6 +231,9 @@ struct KernelState {
     labelling: Labelling,
     tables: SlotKeys,
     workloads: Arc<KnownWorkloads>,
+    /// None where nothing of the host is read.
+    host: Option<Feed>,
+    host_off: Vec<(Part, String)>,
     anew: Anew,
     epoch: u64,
     last_reload: LastReload,
@@ -244,6 +253,9 @@ impl KernelState {
     fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
         let began = now();
         self.epoch += 1;
+        if let Some(host) = &mut self.host {
+            host.ask();
+        }
         self.follow_workloads()?;
         let Reading {
             groups,
@@ -256,6 +268,7 @@ impl KernelState {
         // After the counters: whatever has been counted has its name.
         let workloads = self.workloads.names();
         let drops = self.name_drops(drops)?;
+        let host = self.host.as_mut().map(Feed::take).unwrap_or_default();
         let mut exporter = process::read();
         exporter.last_reload = self.last_reload;
         exporter.networks_of_files = self.config.networks_of_files;
@@ -274,9 +287,10 @@ impl KernelState {
             algorithms,
             lost,
             misses,
-            coverage: setup::coverage(self.kernel.plan()),
+            coverage: setup::coverage(self.kernel.plan(), self.host_off.clone()),
             capacity: self.kernel.capacity(),
             jiffy: self.kernel.jiffy(),
+            host,
             exporter,
         })
     }

@@ -5,7 +5,7 @@ use crate::{
     cli::ServeArguments,
     lifecycle::{
         clock::since_1970,
-        host::Host,
+        host::{Host, why_another_namespace},
         setup,
         start::{self, StartError},
         threads::{self, TooFew, panics},
@@ -33,6 +33,7 @@ use tcpvitals_kernel::{
     Kernel,
     plan::{Plan, purpose::Purpose},
 };
+use tcpvitals_metrics::host::Part;
 use tokio::sync::watch;
 
 /// Arguments and files make sense, and the kernel has what they want.
@@ -197,6 +198,17 @@ fn log(plan: &Plan, config: &Config) {
     );
 }
 
+/// What is wanted of the host and cannot be read.
+fn warn_of(off: &[(Part, String)], config: &Config) {
+    for (part, reason) in off.iter().filter(|off| !setup::host_off(config, None).contains(off)) {
+        let key = match part {
+            Part::Devices => "devices.enabled",
+            Part::TcpMemory => "tcp.memory",
+        };
+        tracing::warn!("{key} is true, but nothing is read: {reason}");
+    }
+}
+
 /// Nothing of the process needs privileges any more: it may have threads.
 pub(super) struct Unprivileged<'a> {
     server: Server<'a>,
@@ -216,7 +228,9 @@ impl Unprivileged<'_> {
             numbering,
             started,
         } = server;
-        let coverage = setup::coverage(kernel.plan());
+        let host_off = setup::host_off(&config, why_another_namespace());
+        warn_of(&host_off, &config);
+        let coverage = setup::coverage(kernel.plan(), host_off.clone());
         let tally = Arc::new(Tally::default());
         // Those that run tasks, and those for what takes long: an answer with many flows, a password.
         let runtime = threads::runtime("tcpvitals", 2, 4)?;
@@ -225,6 +239,7 @@ impl Unprivileged<'_> {
             tally: Arc::clone(&tally),
             served: Arc::clone(&served),
             workloads: Arc::default(),
+            host_off,
         };
         workloads::follow(&mut kernel, &config, &others.workloads)?;
         let collector = Arc::new(Collector::new(kernel, &config, numbering, others, started)?);

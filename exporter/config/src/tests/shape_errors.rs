@@ -105,7 +105,7 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         "t.yaml:1: subnets_fallback: found integer `10`; write a name or {auto: {ipv4: 24, ipv6: 48}}",
     );
     for (section, keys) in [
-        ("tcp", "key detail"),
+        ("tcp", "keys detail and memory"),
         ("drops", "keys enabled, ignore and classes"),
         ("labels", "keys tcp and drops"),
         (
@@ -156,7 +156,7 @@ fn an_error_stays_on_one_line_whatever_the_file_is_called() {
     let error = Config::from_yaml("tcp: 1", "a\nb").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a\\nb:1: tcp: found integer `1`; write a mapping with the key detail"
+        "a\\nb:1: tcp: found integer `1`; write a mapping with the keys detail and memory"
     );
 }
 

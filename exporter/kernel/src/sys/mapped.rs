@@ -90,7 +90,7 @@ impl Drop for Mapped {
     }
 }
 
-fn page_size() -> io::Result<usize> {
+pub(super) fn page_size() -> io::Result<usize> {
     let size = sysconf(SysconfVar::PAGE_SIZE)?.ok_or(io::ErrorKind::Unsupported)?;
     usize::try_from(size).map_err(io::Error::other)
 }

@@ -53,7 +53,7 @@ pub struct Family {
 }
 
 impl Family {
-    /// What the exporter does not know of itself is no metric, such as pushes when nothing is to be pushed.
+    /// What the exporter does not know of itself or of the host is no metric, such as pushes when nothing is to be pushed.
     fn says_nothing(&self) -> bool {
         let may = matches!(
             self.metric.source,
@@ -61,6 +61,10 @@ impl Family {
                 | Accessor::Answers
                 | Accessor::Refused(_)
                 | Accessor::NameSource
+                | Accessor::DeviceLosses
+                | Accessor::OverAllowance
+                | Accessor::Host(_)
+                | Accessor::TcpMemory(_)
                 | Accessor::Exporter(_)
         );
         may && self.points.is_empty()
@@ -219,6 +223,32 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
             counts
                 .map(|(values, count)| alone(own(metric, values), Value::Count(count)))
                 .collect()
+        }
+        Accessor::DeviceLosses => {
+            let lost = snapshot.host.lost.iter();
+            lost.map(|((device, (direction, cause)), count)| {
+                let values = [device, direction.as_str(), cause.class().as_str(), cause.as_str()];
+                alone(own(metric, &values), Value::Count(*count))
+            })
+            .collect()
+        }
+        Accessor::OverAllowance => {
+            let over = snapshot.host.over_allowance.iter();
+            over.map(|((device, allowance), count)| {
+                alone(own(metric, &[device, allowance.as_str()]), Value::Count(*count))
+            })
+            .collect()
+        }
+        Accessor::Host(value) => {
+            let value = value(&snapshot.host).into_iter();
+            value.map(|value| alone(Vec::new(), value)).collect()
+        }
+        Accessor::TcpMemory(points) => {
+            let known = points.iter().filter_map(|(values, value)| {
+                let value = value(snapshot.host.memory.as_ref()?)?;
+                Some(alone(own(metric, values), value))
+            });
+            known.collect()
         }
         Accessor::BuildInfo => vec![alone(own(metric, &[env!("CARGO_PKG_VERSION")]), Value::Number(1.0))],
         Accessor::ProcessTime => {

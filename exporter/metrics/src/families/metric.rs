@@ -1,8 +1,9 @@
 //! What a metric is: a row of the metric table.
 
-use super::value::HistogramValue;
+use super::value::{HistogramValue, Value};
 use crate::{
     coverage::Coverage,
+    host::{Host, Part, files::TcpMemory},
     snapshot::{Exporter, Group, Push, Refusal},
 };
 use common::{
@@ -39,6 +40,8 @@ pub struct Metric {
     pub one_of: &'static [&'static str],
     /// Kernel fields without which it says nothing.
     pub fields: &'static [&'static str],
+    /// The part of the host without which it says nothing.
+    pub part: Option<Part>,
     /// Where its values are in a labelled snapshot.
     pub source: Accessor,
 }
@@ -161,6 +164,14 @@ pub enum Accessor {
     Answers,
     /// What the HTTP server refused.
     Refused(Points<Refusal>),
+    /// Packets that devices lost.
+    DeviceLosses,
+    /// Packets over an allowance, by device.
+    OverAllowance,
+    /// Something of the host, if it has it.
+    Host(fn(&Host) -> Option<Value>),
+    /// The same of TCP's memory, by values of own labels.
+    TcpMemory(Points<fn(&TcpMemory) -> Option<Value>>),
     BuildInfo,
     /// What the exporter knows of itself.
     Exporter(fn(&Exporter) -> Option<f64>),
@@ -188,6 +199,10 @@ impl Accessor {
             | Self::Pushes(_)
             | Self::Answers
             | Self::Refused(_)
+            | Self::DeviceLosses
+            | Self::OverAllowance
+            | Self::Host(_)
+            | Self::TcpMemory(_)
             | Self::BuildInfo
             | Self::Exporter(_)
             | Self::Process(_)
@@ -202,6 +217,8 @@ impl Accessor {
         } else if let Self::Pushes(points) = self {
             points.iter().map(|(values, _)| values.to_vec()).collect()
         } else if let Self::Refused(points) = self {
+            points.iter().map(|(values, _)| values.to_vec()).collect()
+        } else if let Self::TcpMemory(points) = self {
             points.iter().map(|(values, _)| values.to_vec()).collect()
         } else if let Self::Drops(sources, _) = self {
             sources.iter().map(|source| vec![source.as_str()]).collect()
@@ -262,6 +279,7 @@ impl Metric {
             let none = self.one_of.iter().all(|name| !coverage.runs(name));
             none.then(|| format!("none of {} is attached: {reason}", self.one_of.join(", ")))
         };
-        program.or_else(field).or_else(none_of)
+        let part = || coverage.why_not_read(self.part?).map(str::to_owned);
+        program.or_else(field).or_else(none_of).or_else(part)
     }
 }

@@ -2,22 +2,26 @@
 
 mod drops;
 mod exporter;
+mod host;
 mod tcp;
 
 use super::metric::{Accessor, Kind, Metric, Unit};
+use crate::host::Part;
 use tcpvitals_config::label::Label;
 
 /// The metric that [`super::Families::started`] reads.
 pub(super) const PROCESS_START: &str = "process_start_time";
 
-pub static METRICS: &[Metric] = &joined::<{ tcp::METRICS.len() + drops::METRICS.len() + exporter::METRICS.len() }>([
-    tcp::METRICS,
-    drops::METRICS,
-    exporter::METRICS,
-]);
+pub static METRICS: &[Metric] =
+    &joined::<{ tcp::METRICS.len() + drops::METRICS.len() + host::METRICS.len() + exporter::METRICS.len() }>([
+        tcp::METRICS,
+        drops::METRICS,
+        host::METRICS,
+        exporter::METRICS,
+    ]);
 
 /// The tables as one; it is as long as they are together.
-const fn joined<const N: usize>(tables: [&[Metric]; 3]) -> [Metric; N] {
+const fn joined<const N: usize>(tables: [&[Metric]; 4]) -> [Metric; N] {
     let mut all = [tables[0][0]; N];
     let (mut table, mut row, mut next) = (0, 0, 0);
     while table < tables.len() {
@@ -52,6 +56,7 @@ const fn metric(
         programs: &[],
         one_of: &[],
         fields: &[],
+        part: None,
         source,
     }
 }
@@ -71,6 +76,12 @@ impl Metric {
 
     pub(super) const fn by(mut self, labels: &'static [Label]) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// Of a part of the host.
+    const fn of(mut self, part: Part) -> Self {
+        self.part = Some(part);
         self
     }
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tcpvitals_kernel::read::ReadError;
+use tcpvitals_metrics::host::Part;
 
 /// Of whom others write what a collection reads.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Others {
     pub served: Arc<Served>,
     /// Names of workloads.
     pub workloads: Arc<KnownWorkloads>,
+    /// What of the host is not read, and why.
+    pub host_off: Vec<(Part, String)>,
 }
 
 /// The thread that reads the kernel, and what the log knows of it.

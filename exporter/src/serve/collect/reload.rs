@@ -107,6 +107,8 @@ impl KernelState {
 fn refuse_what_needs_a_restart(old: &Config, new: &Config) -> Result<(), ReloadError> {
     let changed = [
         ("tcp.detail", old.tcp.detail != new.tcp.detail),
+        ("tcp.memory", old.tcp.memory != new.tcp.memory),
+        ("devices.enabled", old.devices.enabled != new.devices.enabled),
         ("drops.enabled", old.drops.enabled != new.drops.enabled),
         ("local_loss.enabled", old.local_loss != new.local_loss),
         ("limits.memory", old.limits.memory != new.limits.memory),
@@ -151,6 +153,11 @@ mod tests {
             Some("tcp.detail, limits.memory"),
         );
         check("drops: {enabled: false}", "{}", Some("drops.enabled"));
+        check(
+            "{}",
+            "{devices: {enabled: true}, tcp: {memory: true}}",
+            Some("tcp.memory, devices.enabled"),
+        );
         check(
             "{}",
             "{workloads: {source: cgroup}, limits: {workloads: 7}}",
