@@ -147,6 +147,47 @@ const PROMISES: &[Promise] = &[
         &["software", "hardware"],
     ),
     (
+        "tcpvitals_device_dropped_packets_total",
+        Counter,
+        Exporter,
+        &["device", "direction", "class", "cause"],
+        &[],
+    ),
+    (
+        "tcpvitals_device_allowance_exceeded_packets_total",
+        Counter,
+        Exporter,
+        &["device", "allowance"],
+        &[],
+    ),
+    ("tcpvitals_softnet_squeezes_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_conntrack_entries", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_conntrack_entries_limit", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_conntrack_failed_inserts_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_conntrack_full_drops_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_conntrack_early_drops_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_tcp_memory_bytes", Gauge, Exporter, &[], &[]),
+    (
+        "tcpvitals_tcp_memory_limit_bytes",
+        Gauge,
+        Exporter,
+        &["limit"],
+        &["low", "pressure", "high"],
+    ),
+    ("tcpvitals_tcp_memory_pressure", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_tcp_memory_pressures_total", Counter, Exporter, &[], &[]),
+    ("tcpvitals_tcp_collapsed_segments_total", Counter, Exporter, &[], &[]),
+    (
+        "tcpvitals_tcp_prunes_total",
+        Counter,
+        Exporter,
+        &["step"],
+        &["called", "out_of_order", "failed"],
+    ),
+    ("tcpvitals_tcp_orphans", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_tcp_orphans_limit", Gauge, Exporter, &[], &[]),
+    ("tcpvitals_host_readings_failed_total", Counter, Exporter, &[], &[]),
+    (
         "tcpvitals_program_attached",
         Gauge,
         Exporter,
@@ -222,6 +263,8 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
         let own: Vec<&str> = metric.labels.iter().map(|label| label.word).collect();
         assert_eq!(own, *labels, "{name}");
         let fixed: Vec<&str> = if let Accessor::Counters(points) | Accessor::Jiffies(points) = metric.source {
+            first_values(points)
+        } else if let Accessor::TcpMemory(points) = metric.source {
             first_values(points)
         } else if let Accessor::Pushes(points) = metric.source {
             first_values(points)

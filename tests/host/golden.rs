@@ -41,7 +41,7 @@ app_protocols: [{name: orders, ports: [7443]}]
 pub(crate) const CASES: [Case; 2] = [
     Case {
         name: "all-labels",
-        config: "",
+        config: "devices: {enabled: true}\ntcp: {memory: true}\n",
         lacking: &["tcp_cong_state_set", "TCP_SOCK_REORD_SEEN"],
         off: &[
             "tcpvitals_tcp_congestion_events_total",
@@ -60,6 +60,23 @@ pub(crate) const CASES: [Case; 2] = [
             "tcpvitals_tcp_sacks_total",
             "tcpvitals_tcp_sack_blocks_total",
             "tcpvitals_tcp_rto_min_seconds",
+            "tcpvitals_device_dropped_packets_total",
+            "tcpvitals_device_allowance_exceeded_packets_total",
+            "tcpvitals_softnet_squeezes_total",
+            "tcpvitals_conntrack_entries",
+            "tcpvitals_conntrack_entries_limit",
+            "tcpvitals_conntrack_failed_inserts_total",
+            "tcpvitals_conntrack_full_drops_total",
+            "tcpvitals_conntrack_early_drops_total",
+            "tcpvitals_tcp_memory_bytes",
+            "tcpvitals_tcp_memory_limit_bytes",
+            "tcpvitals_tcp_memory_pressure",
+            "tcpvitals_tcp_memory_pressures_total",
+            "tcpvitals_tcp_collapsed_segments_total",
+            "tcpvitals_tcp_prunes_total",
+            "tcpvitals_tcp_orphans",
+            "tcpvitals_tcp_orphans_limit",
+            "tcpvitals_host_readings_failed_total",
         ],
     },
 ];

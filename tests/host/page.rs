@@ -103,7 +103,7 @@ fn fresh(config: &Config) -> Result<Snapshot> {
 
 #[test]
 fn a_host_on_which_nothing_happened_has_a_page() -> Result<()> {
-    let config = Config::built_in();
+    let config = Config::from_yaml("{devices: {enabled: true}, tcp: {memory: true}}", "test.yaml")?;
     let snapshot = fresh(&config)?;
     let page = page_of(ABOUT, &config, &snapshot);
     for sentence in [

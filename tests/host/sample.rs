@@ -20,6 +20,9 @@ use tcpvitals_kernel::plan::purpose::Purpose;
 use tcpvitals_kernel::probe::features::Features;
 use tcpvitals_metrics::coverage::Coverage;
 use tcpvitals_metrics::families::{Kind, METRICS};
+use tcpvitals_metrics::host::Host;
+use tcpvitals_metrics::host::causes::{Allowance, Cause};
+use tcpvitals_metrics::host::files::{Conntrack, Events, Failures, TcpMemory};
 use tcpvitals_metrics::snapshot::{
     CpuTime, DropOrigin, DropSite, Exporter, Fill, Group, LastReload, NameSource, Pushes, Row, Served, Snapshot,
 };
@@ -130,6 +133,9 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.lost = [1, 2, 3, 4, 5, 6];
     let missed = |skipped, taken_over| Misses { skipped, taken_over };
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
+    if config.devices.enabled && config.tcp.memory {
+        snapshot.host = host();
+    }
     snapshot.exporter = Exporter {
         collections: 7,
         collect_duration: Duration::from_micros(1500),
@@ -173,6 +179,46 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         }),
     };
     Ok(snapshot)
+}
+
+/// A host with two devices that lost something in both directions.
+fn host() -> Host {
+    let lost = |device: &str, direction, cause, count| ((device.to_owned(), (direction, cause)), count);
+    Host {
+        lost: [
+            lost("eth0", Direction::Receive, Cause::Missed, 501),
+            lost("eth0", Direction::Receive, Cause::Crc, 502),
+            lost("eth0", Direction::Transmit, Cause::Carrier, 503),
+            lost("eth1", Direction::Receive, Cause::NoBuffer, 504),
+        ]
+        .into(),
+        over_allowance: [(("eth1".to_owned(), Allowance::PacketRate), 505)].into(),
+        squeezed: Some(506),
+        conntrack: Some(Conntrack {
+            entries: 507,
+            limit: 262_144,
+            failures: Some(Failures {
+                insert_failed: 508,
+                drop: 509,
+                early_drop: 510,
+            }),
+        }),
+        memory: Some(TcpMemory {
+            held: 511 * 4096,
+            limits: [1000 * 4096, 1500 * 4096, 2000 * 4096],
+            is_under_pressure: Some(true),
+            orphans: Some(512),
+            orphans_limit: Some(65_536),
+            events: Events {
+                pressures: Some(513),
+                collapsed: Some(514),
+                pruned: Some(515),
+                out_of_order_pruned: Some(516),
+                prunes_failed: Some(517),
+            },
+        }),
+        failed: Some(2),
+    }
 }
 
 /// Each row is some seconds younger than the exporter.

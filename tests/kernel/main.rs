@@ -23,6 +23,7 @@ mod failures;
 mod formats;
 mod hardware;
 mod healthy;
+mod host;
 mod hostile;
 mod interrupts;
 mod listeners;

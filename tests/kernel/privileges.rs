@@ -36,7 +36,7 @@ pub(crate) fn public_binary() -> Result<TempDir> {
 }
 
 /// The command that makes an ordinary user with just these capabilities: `+bpf,+perfmon`.
-fn as_nobody(capabilities: &str) -> Vec<String> {
+pub(crate) fn as_nobody(capabilities: &str) -> Vec<String> {
     [
         "setpriv",
         "--reuid=nobody",
@@ -50,7 +50,7 @@ fn as_nobody(capabilities: &str) -> Vec<String> {
     .into()
 }
 
-fn words(command: &[String]) -> Vec<&str> {
+pub(crate) fn words(command: &[String]) -> Vec<&str> {
     command.iter().map(String::as_str).collect()
 }
 

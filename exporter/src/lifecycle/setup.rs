@@ -139,7 +139,9 @@ pub fn host_off(config: &Config, elsewhere: Option<&str>) -> Vec<(Part, String)>
     let reason = |wanted: fn(&Config) -> bool, why: &'static str| {
         if wanted(config) { elsewhere } else { Some(why) }.map(str::to_owned)
     };
-    let off = HOST_PARTS.iter().filter_map(|(part, wanted, why)| Some((*part, reason(*wanted, why)?)));
+    let off = HOST_PARTS
+        .iter()
+        .filter_map(|(part, wanted, why)| Some((*part, reason(*wanted, why)?)));
     off.collect()
 }
 

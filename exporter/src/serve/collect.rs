@@ -110,7 +110,11 @@ impl Collector {
         started: Duration,
     ) -> Result<Self, TooFew> {
         let parts = setup::host_on(&host_off);
-        let host = if parts.is_empty() { None } else { Some(Feed::start(&parts)?) };
+        let host = if parts.is_empty() {
+            None
+        } else {
+            Some(Feed::start(&parts)?)
+        };
         let source = KernelState {
             kernel,
             tally,

@@ -1,5 +1,8 @@
 //! What a driver says of its device by ethtool: its name, and its own statistics. Neither needs a capability.
-#![expect(unsafe_code, reason = "ioctl(2) writes through pointers in a structure, as much as the kernel likes")]
+#![expect(
+    unsafe_code,
+    reason = "ioctl(2) writes through pointers in a structure, as much as the kernel likes"
+)]
 
 use std::{
     io, mem,
@@ -62,7 +65,11 @@ pub fn statistics(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(Strin
     let names = names.bytes().get(12..).unwrap_or_default().chunks_exact(NAME);
     let values = values.bytes().get(8..).unwrap_or_default().chunks_exact(8);
     let value = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-    Ok(names.zip(values).take(count).map(|(name, bytes)| (text(name), value(bytes))).collect())
+    Ok(names
+        .zip(values)
+        .take(count)
+        .map(|(name, bytes)| (text(name), value(bytes)))
+        .collect())
 }
 
 fn to_u32(count: usize) -> io::Result<u32> {

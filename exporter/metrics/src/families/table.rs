@@ -12,13 +12,9 @@ use tcpvitals_config::label::Label;
 /// The metric that [`super::Families::started`] reads.
 pub(super) const PROCESS_START: &str = "process_start_time";
 
-pub static METRICS: &[Metric] =
-    &joined::<{ tcp::METRICS.len() + drops::METRICS.len() + host::METRICS.len() + exporter::METRICS.len() }>([
-        tcp::METRICS,
-        drops::METRICS,
-        host::METRICS,
-        exporter::METRICS,
-    ]);
+pub static METRICS: &[Metric] = &joined::<
+    { tcp::METRICS.len() + drops::METRICS.len() + host::METRICS.len() + exporter::METRICS.len() },
+>([tcp::METRICS, drops::METRICS, host::METRICS, exporter::METRICS]);
 
 /// The tables as one; it is as long as they are together.
 const fn joined<const N: usize>(tables: [&[Metric]; 4]) -> [Metric; N] {

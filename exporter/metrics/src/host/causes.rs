@@ -144,7 +144,11 @@ const STATISTICS: [(&str, &str, Statistic); 7] = [
     ),
     // Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst: packets that a physical port dropped for want of
     // a buffer, before any queue whose losses rx_missed_errors counts.
-    ("mlx5_core", "rx_discards_phy", Statistic::Lost(Receive, Cause::NoBuffer)),
+    (
+        "mlx5_core",
+        "rx_discards_phy",
+        Statistic::Lost(Receive, Cause::NoBuffer),
+    ),
     // drivers/net/ethernet/intel/ixgbe/ixgbe_main.c, ixgbe_update_stats: the register QPRDC of each queue; rx_missed_errors has MPC.
     (
         "ixgbe",

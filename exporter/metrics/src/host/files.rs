@@ -137,7 +137,10 @@ fn value_after(line: &str, name: &str) -> Option<u64> {
 
 fn is_under_pressure(protocols: &str) -> Option<bool> {
     let mut lines = protocols.lines();
-    let place = lines.next()?.split_ascii_whitespace().position(|name| name == "press")?;
+    let place = lines
+        .next()?
+        .split_ascii_whitespace()
+        .position(|name| name == "press")?;
     let tcp = lines.find(|line| line.split_ascii_whitespace().next() == Some("TCP"))?;
     match tcp.split_ascii_whitespace().nth(place)? {
         "yes" => Some(true),

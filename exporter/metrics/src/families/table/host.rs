@@ -11,7 +11,11 @@ use crate::{
         },
         value::{Value, number},
     },
-    host::{Host, Part::{Devices, TcpMemory}, files::Failures},
+    host::{
+        Host,
+        Part::{Devices, TcpMemory},
+        files::Failures,
+    },
 };
 use tcpvitals_config::label::Label;
 

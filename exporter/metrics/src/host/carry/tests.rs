@@ -31,7 +31,9 @@ fn check(readings: &[&[Device]], expected: &[(&str, u64)]) {
         }
         before = host.lost;
     }
-    let expected = expected.iter().map(|(name, value)| (((*name).to_owned(), MISSED), *value));
+    let expected = expected
+        .iter()
+        .map(|(name, value)| (((*name).to_owned(), MISSED), *value));
     assert_eq!(before, expected.collect());
 }
 
@@ -47,7 +49,10 @@ fn counters_begin_with_the_exporter_and_those_of_a_new_device_at_zero() {
 #[test]
 fn a_driver_that_begins_anew_goes_on_where_it_was() {
     let at = |packets, missed| device("pci/1", 2, "eth0", packets, missed);
-    check(&[&[at(100, 7)], &[at(110, 9)], &[at(3, 1)], &[at(5, 4)]], &[("eth0", 6)]);
+    check(
+        &[&[at(100, 7)], &[at(110, 9)], &[at(3, 1)], &[at(5, 4)]],
+        &[("eth0", 6)],
+    );
     // It has lost more than before already.
     check(&[&[at(100, 7)], &[at(90, 8)]], &[("eth0", 8)]);
 }
@@ -129,7 +134,10 @@ fn each_way_and_cause_has_a_counter_that_begins_when_it_is_first_seen() {
     let host = carry.post(read(&one));
     assert_eq!(host.over_allowance[&("eth0".to_owned(), Allowance::PacketRate)], 8);
     let of = |loss| host.lost[&("eth0".to_owned(), loss)];
-    assert_eq!((of((Transmit, Cause::Fifo)), of((Receive, Cause::Fifo)), of(MISSED)), (1, 0, 0));
+    assert_eq!(
+        (of((Transmit, Cause::Fifo)), of((Receive, Cause::Fifo)), of(MISSED)),
+        (1, 0, 0)
+    );
     one.lost.insert((Receive, Cause::Fifo), 5);
     let host = carry.post(read(&one));
     assert_eq!(host.lost[&("eth0".to_owned(), (Receive, Cause::Fifo))], 2);

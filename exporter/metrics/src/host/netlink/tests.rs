@@ -118,5 +118,8 @@ fn the_request_is_one_that_the_kernel_took() {
     assert_eq!(request.len(), 40);
     assert_eq!(word(&request, 0), Some(40));
     assert_eq!((half(&request, 4), half(&request, 6)), (Some(18), Some(0x301)));
-    assert_eq!((half(&request, 32), half(&request, 34), word(&request, 36)), (Some(8), Some(29), Some(8)));
+    assert_eq!(
+        (half(&request, 32), half(&request, 34), word(&request, 36)),
+        (Some(8), Some(29), Some(8))
+    );
 }
