@@ -251,13 +251,14 @@ fn both_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
 }
 
 /// Counters of segments have no unit: what is counted is part of their name.
-const COUNTED_BY_NAME: [&str; 6] = [
+const COUNTED_BY_NAME: [&str; 7] = [
     "tcpvitals_tcp_segments",
     "tcpvitals_tcp_data_segments",
     "tcpvitals_tcp_retransmitted_segments",
     "tcpvitals_tcp_locally_dropped_segments",
     "tcpvitals_tcp_out_of_order_segments",
     "tcpvitals_tcp_ecn_marked_segments",
+    "tcpvitals_tcp_collapsed_segments",
 ];
 
 #[test]

@@ -6,19 +6,17 @@ use std::fs::{read_to_string, write};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, Launch, run, start};
-use tests::kernel::kernel_facts::skip;
+use tests::kernel::kernel_facts::{note, skip};
 use tests::machine::turn;
 use tests::machine::wait::{until, until_stable};
 use tests::net::namespace::{Namespace, host};
 use tests::net::pair::Pair;
-use tests::net::socket::tap;
 use tests::net::subnet::Family;
 use tests::net::traffic::send_datagrams;
 
@@ -117,7 +115,7 @@ fn devices_with_hardware_are_those_of_ip_with_its_numbers_and_need_no_capability
         }
     }
     if expected.is_empty() {
-        skip("devices: none here has hardware behind it");
+        note("devices: none here has hardware behind it");
     }
     let of = |labels: &BTreeMap<String, String>| ["device", "direction", "cause"].map(|label| labels[label].clone());
     let found = scrape.matching(LOST, &[]).map(|(series, value)| {
@@ -137,27 +135,64 @@ fn what_a_device_of_software_loses_is_a_row_of_drops_and_of_no_device() -> Resul
         return Ok(());
     }
     let exporter = start(CONFIG)?;
-    let name = format!("tvtap{}", process::id() % 100_000);
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-    let mut tap = tap(&name, i16::try_from(flags)?)?;
-    host(&format!("ip link set dev {name} up"))?;
-    let at_tap = |scrape: &Scrape| scrape.sum(DROPPED, &[("location", "tun_get_user")]);
-    let before = at_tap(&exporter.scrape()?)?;
-    // A header of virtio that asks for a segmentation that there is not.
-    let mut frame = [0; 10 + 60];
-    frame[1] = 0x7f;
+    let device = Unreachable::new()?;
+    let Some(device) = device else {
+        skip("devices of software: this kernel has no vxlan");
+        return Ok(());
+    };
+    let read = || -> Result<(u64, f64)> {
+        let carrier = shown_by_ip()?[DEVICE].lost[&("transmit", "carrier")];
+        let scrape = exporter.scrape()?;
+        assert_eq!(scrape.matching(LOST, &[("device", DEVICE)]).count(), 0);
+        Ok((carrier, scrape.sum(DROPPED, &[("location", "vxlan_xmit_one")])?))
+    };
+    let quiet = Duration::from_millis(300);
+    let (carrier, rows) = until_stable("the device", quiet, read)?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     for _ in 0..7 {
-        ensure!(
-            tap.write(&frame).is_err(),
-            "the device took a frame with a wrong header"
-        );
+        socket.send_to(b"x", (Ipv4Addr::new(198, 51, 100, 2), 9))?;
     }
-    let lost = &shown_by_ip()?[&name].lost;
-    assert_eq!(lost[&("receive", "frame")], 7);
-    let scrape = exporter.scrape()?;
-    assert_eq!(at_tap(&scrape)? - before, 7.0);
-    assert_eq!(scrape.matching(LOST, &[("device", &name)]).count(), 0);
+    let (carrier_now, rows_now) = until_stable("the device", quiet, read)?;
+    assert_eq!((carrier_now - carrier, rows_now - rows), (7, 7.0));
+    drop(device);
     Ok(())
+}
+
+/// The device of [`Unreachable`].
+const DEVICE: &str = "tcpvitals-vxlan";
+
+/// A tunnel where the tests run whose other end no route leads to.
+struct Unreachable;
+
+impl Unreachable {
+    /// `None` on a kernel without such tunnels.
+    fn new() -> Result<Option<Self>> {
+        if host(&format!(
+            "ip link add {DEVICE} type vxlan id 77 remote 203.0.113.77 dstport 4789"
+        ))
+        .is_err()
+        {
+            return Ok(None);
+        }
+        let device = Self;
+        for line in [
+            "ip route add unreachable 203.0.113.77".to_owned(),
+            // Else IPv6 says something by itself.
+            format!("ip link set {DEVICE} addrgenmode none up"),
+            format!("ip address add 198.51.100.1/24 dev {DEVICE}"),
+            format!("ip neighbor add 198.51.100.2 lladdr 02:00:00:00:00:02 dev {DEVICE}"),
+        ] {
+            host(&line)?;
+        }
+        Ok(Some(device))
+    }
+}
+
+impl Drop for Unreachable {
+    fn drop(&mut self) {
+        host("ip route delete unreachable 203.0.113.77").ok();
+        host(&format!("ip link delete {DEVICE}")).ok();
+    }
 }
 
 /// A setting of the whole machine, which has its old value again when this is dropped.
@@ -278,11 +313,11 @@ fn connection_tracking_is_as_full_as_its_files_say_and_what_it_drops_is_counted(
     if is_elsewhere() {
         return Ok(());
     }
+    let tracked = Tracked::new()?;
     if !Path::new("/proc/net/stat/nf_conntrack").exists() {
-        skip("connection tracking: this kernel has no file of its statistics");
+        note("connection tracking: this kernel has no file of its statistics");
         return Ok(());
     }
-    let tracked = Tracked::new()?;
     let columns = ["drop", "early_drop", "insert_failed"];
     let begun = columns.map(|column| Ok((column, conntrack(column)?)));
     let begun: BTreeMap<&str, u64> = begun.into_iter().collect::<Result<_>>()?;
@@ -401,9 +436,10 @@ fn tcp_memory_its_limits_and_its_pressure_are_the_kernels() -> Result<()> {
     assert_eq!(scrape.value("tcpvitals_tcp_memory_pressure", &[])?, 0.0);
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket2::SockRef::from(&listener).set_recv_buffer_size(4096)?;
     let mut client = TcpStream::connect(listener.local_addr()?)?;
     let (mut server, _) = listener.accept()?;
+    // Smaller than the window that the client has been given.
+    socket2::SockRef::from(&server).set_recv_buffer_size(1)?;
     fill(&mut client)?;
     {
         // Whatever is sent is too much; the third limit stays, so that nobody is refused.

@@ -137,6 +137,10 @@ fn detail_switches_and_labels_are_words() {
         );
     }
     check("drops: {enabled: false}", |config| config.drops.enabled, false);
+    let of_host = |config: &Config| (config.devices.enabled, config.tcp.memory);
+    check("{}", of_host, (false, false));
+    check("devices: {enabled: true}", of_host, (true, false));
+    check("{devices: {}, tcp: {memory: true}}", of_host, (false, true));
     check("labels: {tcp: []}", |config| config.shown.labels.tcp.len(), 0);
     check("labels: {drops: []}", |config| config.shown.labels.drops.len(), 0);
     check("labels: {drops: []}", |config| config.shown.labels.tcp.len(), 4);
