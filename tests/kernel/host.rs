@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, Launch, run, start};
 use tests::kernel::kernel_facts::{note, skip};
 use tests::machine::turn;
