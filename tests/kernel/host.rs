@@ -152,7 +152,10 @@ fn what_a_device_of_software_loses_is_a_row_of_drops_and_of_no_device() -> Resul
         socket.send_to(b"x", (Ipv4Addr::new(198, 51, 100, 2), 9))?;
     }
     let (carrier_now, rows_now) = until_stable("the device", quiet, read)?;
-    assert_eq!((carrier_now - carrier, rows_now - rows), (7, 7.0));
+    let grown = carrier_now - carrier;
+    // A group that the device joins is said again after a while.
+    ensure!(grown >= 7, "the device has lost {grown}");
+    assert_eq!(rows_now - rows, grown as f64);
     drop(device);
     Ok(())
 }
