@@ -93,7 +93,7 @@ fn call(socket: BorrowedFd<'_>, device: &str, data: &mut Guarded) -> io::Result<
     for (to, from) in request.ifr_name.iter_mut().zip(name) {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_data = data.start.as_ptr().cast();
+    request.ifr_ifru.ifru_data = data.pointer();
     // SAFETY: SIOCETHTOOL takes an `ifreq`, which outlives the call. The kernel writes from the start of `data` on, byte after byte, and
     // stops with EFAULT at the page behind it, which nobody may write to.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), ETHTOOL as libc::Ioctl, &raw mut request) };
@@ -145,6 +145,11 @@ impl Guarded {
 
     fn get(&self, range: std::ops::Range<usize>) -> Option<&[u8]> {
         self.bytes().get(range)
+    }
+
+    /// For a call that writes there.
+    const fn pointer(&mut self) -> *mut libc::c_char {
+        self.start.as_ptr().cast()
     }
 
     /// Writes words from the start on.

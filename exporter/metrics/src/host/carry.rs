@@ -141,22 +141,11 @@ impl Devices {
             let (place, before) = before.unzip();
             back.extend(place.flatten());
             let label = label(&mut self.names, &device.name);
-            add(
-                &mut self.lost,
-                &label,
-                &device.lost,
-                before.map(|known: &Device| (&known.lost, known.packets)),
-                device.packets,
-                is_new,
-            );
-            add(
-                &mut self.over_allowance,
-                &label,
-                &device.over_allowance,
-                before.map(|known| (&known.over_allowance, known.packets)),
-                device.packets,
-                is_new,
-            );
+            let has_begun_anew = before.is_some_and(|before| has_begun_anew(device, before));
+            let lost = before.map(|before| &before.lost);
+            add(&mut self.lost, &label, &device.lost, lost, has_begun_anew, is_new);
+            let (own, over) = (&mut self.over_allowance, before.map(|before| &before.over_allowance));
+            add(own, &label, &device.over_allowance, over, has_begun_anew, is_new);
             seen.push(before.map_or_else(|| device.clone(), |before| raised(device, before)));
         }
         let away = (0..).zip(away).filter(|(place, _)| !back.contains(place));
@@ -176,8 +165,8 @@ fn has(devices: &[Device], known: &Device) -> bool {
 }
 
 /// A driver that began anew has received or sent less than before.
-const fn began_anew(packets: (u64, u64), before: (u64, u64)) -> bool {
-    packets.0 < before.0 || packets.1 < before.1
+const fn has_begun_anew(device: &Device, before: &Device) -> bool {
+    device.packets.0 < before.packets.0 || device.packets.1 < before.packets.1
 }
 
 fn label(names: &mut BTreeSet<String>, name: &str) -> String {
@@ -195,15 +184,15 @@ fn add<K: Copy + Ord>(
     totals: &mut BTreeMap<(String, K), u64>,
     label: &str,
     counters: &BTreeMap<K, u64>,
-    before: Option<(&BTreeMap<K, u64>, (u64, u64))>,
-    packets: (u64, u64),
+    before: Option<&BTreeMap<K, u64>>,
+    has_begun_anew: bool,
     is_new: bool,
 ) {
     for (key, value) in counters {
         let growth = match before {
-            Some((_, earlier)) if began_anew(packets, earlier) => *value,
+            Some(_) if has_begun_anew => *value,
             // What is less for a moment counts again when it is more.
-            Some((counters, _)) => counters.get(key).map_or(0, |before| value.saturating_sub(*before)),
+            Some(counters) => counters.get(key).map_or(0, |before| value.saturating_sub(*before)),
             None if is_new => *value,
             None => 0,
         };
@@ -214,7 +203,7 @@ fn add<K: Copy + Ord>(
 /// A device as it was read, with no counter below what it was, unless it began anew.
 fn raised(device: &Device, before: &Device) -> Device {
     let mut device = device.clone();
-    if began_anew(device.packets, before.packets) {
+    if has_begun_anew(&device, before) {
         return device;
     }
     for (loss, value) in &before.lost {
