@@ -18,7 +18,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive test-image packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
 
 help: ## list the targets
@@ -49,6 +49,9 @@ setup-image:
 
 setup-packages:
 	@tests/setup.sh packages
+
+setup-cluster:
+	@tests/setup.sh cluster
 
 setup-deny:
 	@tests/setup.sh cargo-deny
@@ -221,6 +224,12 @@ ifneq ($(filter aarch64,$(ARCH)),)
 	@tests/setup.sh emulator
 endif
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
+
+# Each program of the cluster comes up in its own time.
+test-cluster: setup-test setup-chart setup-cluster ## run the chart on a Kubernetes of one node, as root; writes docs/cluster.md; STEP='start token'
+	@$(MAKE) --no-print-directory image-archive ARCH=x86_64
+	cargo build --package tests --bin cluster
+	$(SUDO) env TCPVITALS_TEST_PATIENCE=120 target/debug/cluster $(if $(STEP),$(STEP),--page docs/cluster.md)
 
 packages: manual setup-packages ## make deb and rpm in target/packages
 	rm -rf target/packages

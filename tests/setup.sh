@@ -5,8 +5,8 @@
 # `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
 # what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
 # target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
-# its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cargo-deny`
-# that checker. Says one line for each; what is there already is left alone.
+# its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cluster` a Kubernetes
+# of one node, compiled into target/tools/cluster; with `cargo-deny` that checker. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -274,7 +274,15 @@ packages)
     ;;
 root) root_file_system ;;
 emulator) programs qemu-user-static qemu-aarch64-static ;;
+cluster)
+    programs dpkg-dev dpkg-source
+    programs busybox-static busybox
+    programs buildah buildah
+    programs util-linux nsenter unshare
+    source tests/cluster/setup.sh
+    cluster
+    ;;
 sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
 cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm|vm-aarch64]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|cluster|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm|vm-aarch64]" ;;
 esac
