@@ -1,9 +1,10 @@
 //! An API server in the test's own process: pods of one node, or nodes, by list and watch, and maps that are written, over TLS. It
 //! refuses what a real one refuses, and whatever else a good client does not do; and it fails on request.
 //!
-//! Held against kube-apiserver 1.20.2: forms of lists, events, bookmarks and refusals; 401, 403, 406; a list of version 0 that ignores
-//! the limit; a last page that is empty; versions that a restarted server has forgotten, said by an event (410). It is stricter where
-//! the real one ends a watch without a word (the form of lists for a watch) or takes what it ignores (any parameter).
+//! `make test-cluster` holds it against a real kube-apiserver (`answers`): forms of lists, events, bookmarks and refusals; 400, 401, 403,
+//! 406; a list of version 0 that ignores the limit; versions that a restarted server has forgotten, said by an event (410). A last page that
+//! is empty was seen once. It is stricter where the real one ends a watch without a word (the form of lists for a watch) or takes what it
+//! ignores (any parameter).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};

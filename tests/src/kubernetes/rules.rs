@@ -55,10 +55,16 @@ impl Refusal {
     /// The `Status` of `meta/v1` that says so.
     pub(super) fn body(&self) -> Value {
         let Self(code, reason, message) = self;
-        json!({
+        let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason,
             "code": code.as_u16(),
-        })
+        });
+        match *code {
+            StatusCode::FORBIDDEN => body["details"] = json!({"kind": "pods"}),
+            StatusCode::NOT_ACCEPTABLE => body["details"] = json!({}),
+            _ => {}
+        }
+        body
     }
 
     /// A version that is not known any more.
@@ -194,12 +200,14 @@ fn flag(value: Option<String>) -> Result<bool, Refusal> {
 }
 
 fn number(name: &str, value: Option<String>) -> Result<Option<u64>, Refusal> {
-    let parse = |value: String| {
-        value
-            .parse()
-            .map_err(|_error| Refusal::bad(format!("{name}: Invalid value: {value:?}")))
-    };
+    let parse = |value: String| value.parse().map_err(|_error| Refusal::bad(no_number(name, &value)));
     value.map(parse).transpose()
+}
+
+/// In the words of the language that a real one is written in.
+fn no_number(name: &str, value: &str) -> String {
+    let parse = format!("strconv.ParseUint: parsing {value:?}: invalid syntax");
+    format!("invalid resource version: {name}: Invalid value: {value:?}: {parse}")
 }
 
 /// Whether metadata alone is wanted: the first form in `Accept` that the server has.
@@ -222,6 +230,6 @@ fn accepts(headers: &HeaderMap, verb: Verb, subject: &Subject) -> Result<bool, R
             return Ok(true);
         }
     }
-    let message = format!("only the following media types are accepted: application/json, not {accept:?}");
+    let message = "406: Not Acceptable".to_owned();
     Err(Refusal(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
 }

@@ -104,7 +104,7 @@ fn list(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
             let (version, begin) = token
                 .split_once('/')
                 .and_then(|(version, begin)| Some((version.parse().ok()?, begin.parse().ok()?)))
-                .ok_or_else(|| Refusal::bad(format!("continue key is not valid: {token}")))?;
+                .ok_or_else(|| Refusal::bad(format!("invalid continue token: continue key is not valid: {token}")))?;
             if version < store.oldest {
                 return Err(Refusal::gone(version, store.oldest));
             }
@@ -116,7 +116,7 @@ fn list(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     let is_partial = question.is_partial && !store.is_old;
     let page = all.iter().skip(begin).take(limit);
     let items: Vec<Value> = page
-        .map(|pod| if is_partial { partial(pod) } else { pod.clone() })
+        .map(|pod| if is_partial { partial(pod) } else { in_list(pod) })
         .collect();
     let end = begin + items.len();
     let mut metadata = json!({"resourceVersion": version.to_string()});
@@ -143,7 +143,9 @@ fn watch(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
     let mut store = shared.lock();
     let version = question.version.unwrap_or(store.version);
     let (mut sender, stream) = stream(question.is_partial && !store.is_old, question.has_bookmarks);
-    if version < store.oldest {
+    // Any version: all pods first, and then what comes.
+    let is_any = version == 0;
+    if version < store.oldest && !is_any {
         let gone = Refusal::gone(version, store.oldest);
         if !store.says_gone_by_event {
             return Err(gone);
@@ -151,11 +153,27 @@ fn watch(shared: &Shared, question: &Question) -> Result<Response, Refusal> {
         sender.event("ERROR", &gone.body());
         return Ok(streamed(stream));
     }
-    for change in store.history.iter().filter(|change| change.version > version) {
-        sender.event(change.kind, &change.pod);
+    if is_any {
+        for pod in store.at(store.version) {
+            sender.event("ADDED", &pod);
+        }
+    } else {
+        for change in store.history.iter().filter(|change| change.version > version) {
+            sender.event(change.kind, &change.pod);
+        }
     }
     begin(&mut store, sender, question.seconds, shared);
     Ok(streamed(stream))
+}
+
+/// A whole pod as a list has it: the list says what all of them are.
+fn in_list(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if let Some(fields) = pod.as_object_mut() {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    pod
 }
 
 /// Keeps the stream, and ends it after so many seconds.
