@@ -1,6 +1,7 @@
 //! The programs of the node, with their arguments and files.
 
 use std::fs::{create_dir_all, write};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
@@ -174,6 +175,9 @@ pub(crate) fn containerd(node: &Node) -> Result<Program> {
     ))
 }
 
+/// How often the kubelet goes over its pods.
+pub(crate) const SYNC: Duration = Duration::from_secs(5);
+
 pub(crate) fn kubelet(node: &Node) -> Result<Program> {
     let file = |name: &str| node.access.file(name).display().to_string();
     let root = node.file("kubelet");
@@ -205,7 +209,7 @@ pub(crate) fn kubelet(node: &Node) -> Result<Program> {
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "4s",
         // A changed ConfigMap comes within seconds, not within a minute.
-        "syncFrequency": "5s",
+        "syncFrequency": format!("{}s", SYNC.as_secs()),
         "fileCheckFrequency": "1s",
         "featureGates": {"BoundServiceAccountTokenVolume": true},
     });

@@ -91,7 +91,7 @@ const STEPS: &[Step] = &[
     ),
     step(
         "forbidden",
-        "the ClusterRole loses `watch`, then `list` too, and gets them back",
+        "the ClusterRole loses `list` and `watch` while the API server starts again, and gets them back",
         api_server::forbidden,
     ),
     step(

@@ -1,6 +1,8 @@
 //! An API server that is out of reach, away, or refuses: names are right again afterwards, and no sum changes.
 
 use std::fs::remove_file;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -77,6 +79,7 @@ pub(super) fn partition(run: &mut Run<'_>) -> Result<String> {
 }
 
 pub(super) fn outage(run: &mut Run<'_>) -> Result<String> {
+    const AWAY: Duration = Duration::from_secs(20);
     const SECOND: &str = "second";
     let agent = run
         .talkers
@@ -108,6 +111,8 @@ pub(super) fn outage(run: &mut Run<'_>) -> Result<String> {
         run.account.round(&[after, old], 5, 20_000)?;
         let exporter = run.exporter.clone().context("the exporter is not installed")?;
         run.account.require(&run.node, &exporter)?;
+        // So long that the exporter has become patient.
+        thread::sleep(AWAY);
         Ok(second)
     });
     let second = gone?;
@@ -124,7 +129,7 @@ pub(super) fn outage(run: &mut Run<'_>) -> Result<String> {
 }
 
 /// Ends the API server and starts it, and with that all watches.
-fn restart(run: &mut Run<'_>, keys: TokenKeys) -> Result<()> {
+pub(super) fn restart(run: &mut Run<'_>, keys: TokenKeys) -> Result<()> {
     run.node.kill("kube-apiserver")?;
     run.node.launch(&api_server(&run.node, keys))?;
     until_answers(&run.node)
