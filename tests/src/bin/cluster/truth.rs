@@ -132,12 +132,24 @@ fn process_of(node: &Node, pod: &Value) -> Result<Option<i32>> {
     first_of(&node.cgroup()?.join(format!("kubepods/{class}pod{uid}/{container}")))
 }
 
+/// The process of a cgroup that is the first in its own PID namespace, once it is the container's: before, its root is the node's.
 fn first_of(cgroup: &Path) -> Result<Option<i32>> {
     let Ok(processes) = read_to_string(cgroup.join("cgroup.procs")) else {
         return Ok(None);
     };
-    let processes: Vec<i32> = processes.lines().map(str::parse).collect::<Result<_, _>>()?;
-    Ok(processes.into_iter().min())
+    for process in processes.lines() {
+        // Those that have ended meanwhile are not the first.
+        let status = read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let command = read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        if !command.starts_with("/bin/busybox\0sh") {
+            continue;
+        }
+        if numbers.and_then(|numbers| numbers.split_whitespace().last()) == Some("1") {
+            return Ok(Some(process.parse()?));
+        }
+    }
+    Ok(None)
 }
 
 /// A pod that only the node knows, for the API server does not run: by what containerd says, and by what its network namespace has.
