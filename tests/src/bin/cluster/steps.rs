@@ -4,6 +4,7 @@ mod answers;
 mod api_server;
 mod chart;
 mod names;
+mod releases;
 mod start;
 
 use std::fs::{read_to_string, write};
@@ -17,7 +18,7 @@ use crate::exporter::Pod;
 use crate::node::Node;
 use crate::page::{Row, Setting, text};
 use crate::traffic::{Account, feed};
-use crate::truth::Talker;
+use crate::truth::{Talker, get};
 
 /// What a step finds, and leaves to the next.
 pub(crate) struct Run<'a> {
@@ -120,6 +121,16 @@ const STEPS: &[Step] = &[
         chart::secret,
     ),
     step("uninstall", "`helm uninstall`", chart::uninstall),
+    step(
+        "sets",
+        "each value set of `deploy/chart/ci`, installed by Helm 4 until its pod is ready",
+        releases::sets,
+    ),
+    step(
+        "older",
+        "`helm upgrade` of a release of an older chart, `helm rollback`, and `helm upgrade` again",
+        releases::older,
+    ),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -177,12 +188,12 @@ fn say_setting(run: &Run<'_>) -> Result<Setting> {
         ],
         "",
     )?;
-    let version: serde_json::Value = serde_json::from_str(&run.node.run("kubectl", &["version", "--output=json"])?)?;
+    let version = get(&run.node, &["nodes"])?;
     let containerd = run.node.run("containerd", &["--version"])?;
     Ok(Setting {
         date: feed(&["date", "--utc", "+%F"], "")?.trim().to_owned(),
         kernel: read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        kubernetes: version["serverVersion"]["gitVersion"]
+        kubernetes: version["items"][0]["status"]["nodeInfo"]["kubeletVersion"]
             .as_str()
             .unwrap_or_default()
             .to_owned(),

@@ -101,7 +101,11 @@ fn doctor(run: &Run<'_>) -> Result<String> {
         .lines()
         .find(|line| line.contains("programs"))
         .or_else(|| said.lines().next());
-    Ok(line.unwrap_or_default().trim().to_owned())
+    Ok(line
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" "))
 }
 
 pub(super) fn config_map(run: &mut Run<'_>) -> Result<String> {
@@ -229,6 +233,7 @@ pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
         .unwrap_or_default()
         .matches("web configuration")
         .count();
+    ensure!(read == 1, "the web configuration was read {read} times: {log}");
     run.exporter = Some(exporter);
     Ok(format!(
         "served {:.0} s after the change, without a restart; read again once, though the kubelet went over its files three times more",

@@ -1,5 +1,6 @@
 //! Whose traffic it is: pods of every kind, which talk to each other and lose packets.
 
+use std::collections::BTreeSet;
 use std::fs::write;
 
 use anyhow::{Result, ensure};
@@ -42,10 +43,8 @@ pub(super) fn pods(run: &mut Run<'_>) -> Result<String> {
         now.retain(|talker| !is_cron(talker));
         Ok((now.len() == PODS).then_some(now))
     })?;
-    let names: Vec<_> = run.talkers.iter().map(|talker| short(&talker.workload)).collect();
-    let mut distinct = names.clone();
-    distinct.sort();
-    distinct.dedup();
+    let distinct: BTreeSet<String> = run.talkers.iter().map(|talker| short(&talker.workload)).collect();
+    let distinct: Vec<String> = distinct.into_iter().collect();
     Ok(format!(
         "{} pods of {} workloads: {}",
         run.talkers.len(),

@@ -133,8 +133,13 @@ fn copy_chart(run: &Run<'_>) -> Result<()> {
     )?;
     let file = copy.join("Chart.yaml");
     let text = read_to_string(&file)?;
-    let lines = text.lines().filter(|line| !line.starts_with("kubeVersion:"));
-    Ok(write(file, lines.map(|line| format!("{line}\n")).collect::<String>())?)
+    Ok(write(file, without_version(&text))?)
+}
+
+/// The description of a chart that asks for no particular Kubernetes.
+pub(super) fn without_version(chart: &str) -> String {
+    let lines = chart.lines().filter(|line| !line.starts_with("kubeVersion:"));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Writes the values, of which the configuration ends with these lines of YAML.
