@@ -91,7 +91,7 @@ impl Keeper {
             }
             Told::Added(node) | Told::Modified(node) => self.zones.put(node),
             Told::Deleted { uid } => self.zones.remove(&uid),
-            Told::State(_) => {}
+            Told::Unchanged | Told::State(_) => {}
         }
     }
 
