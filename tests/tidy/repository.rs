@@ -136,6 +136,7 @@ const HOSTS: &[&str] = &[
     "github.com",
     "json-schema.org",
     "keepachangelog.com",
+    "kubernetes.default.svc",
     "localhost",
     "localhost:1.evil.example",
     "opentelemetry.io",
