@@ -120,8 +120,11 @@ fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
     headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION) | workload
 }
 
+/// Whether a configuration wants something.
+type Wanted = fn(&Config) -> bool;
+
 /// What a configuration reads of the host.
-const HOST_PARTS: [(Part, fn(&Config) -> bool, &str); 2] = [
+const HOST_PARTS: [(Part, Wanted, &str); 2] = [
     (
         Part::Devices,
         |config| config.devices.enabled,
@@ -136,9 +139,8 @@ const HOST_PARTS: [(Part, fn(&Config) -> bool, &str); 2] = [
 
 /// Parts of the host that are not read, and why: by the configuration, or because the exporter is elsewhere.
 pub fn host_off(config: &Config, elsewhere: Option<&str>) -> Vec<(Part, String)> {
-    let reason = |wanted: fn(&Config) -> bool, why: &'static str| {
-        if wanted(config) { elsewhere } else { Some(why) }.map(str::to_owned)
-    };
+    let reason =
+        |wanted: Wanted, why: &'static str| if wanted(config) { elsewhere } else { Some(why) }.map(str::to_owned);
     let off = HOST_PARTS
         .iter()
         .filter_map(|(part, wanted, why)| Some((*part, reason(*wanted, why)?)));

@@ -83,6 +83,7 @@ fn information(socket: BorrowedFd<'_>, device: &str) -> io::Result<Guarded> {
     Ok(information)
 }
 
+#[expect(clippy::needless_pass_by_ref_mut, reason = "the kernel writes there, by a pointer")]
 fn call(socket: BorrowedFd<'_>, device: &str, data: &mut Guarded) -> io::Result<()> {
     // SAFETY: all of its members are numbers or pointers, which may be zero.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
@@ -93,7 +94,7 @@ fn call(socket: BorrowedFd<'_>, device: &str, data: &mut Guarded) -> io::Result<
     for (to, from) in request.ifr_name.iter_mut().zip(name) {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_data = data.pointer();
+    request.ifr_ifru.ifru_data = data.start.as_ptr().cast();
     // SAFETY: SIOCETHTOOL takes an `ifreq`, which outlives the call. The kernel writes from the start of `data` on, byte after byte, and
     // stops with EFAULT at the page behind it, which nobody may write to.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), ETHTOOL as libc::Ioctl, &raw mut request) };
@@ -145,11 +146,6 @@ impl Guarded {
 
     fn get(&self, range: std::ops::Range<usize>) -> Option<&[u8]> {
         self.bytes().get(range)
-    }
-
-    /// For a call that writes there.
-    const fn pointer(&mut self) -> *mut libc::c_char {
-        self.start.as_ptr().cast()
     }
 
     /// Writes words from the start on.
