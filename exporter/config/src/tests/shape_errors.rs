@@ -46,7 +46,7 @@ fn keys_are_known_given_once_and_complete() {
     );
     check(
         "tcp:\n  level: full",
-        "t.yaml:2: tcp: unknown key \"level\"; use one of detail",
+        "t.yaml:2: tcp: unknown key \"level\"; use one of detail, memory",
     );
     check(
         "subnets_fallback: {auto: {ipv5: 1}}",
