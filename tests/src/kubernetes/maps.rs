@@ -58,7 +58,7 @@ pub(super) fn write(
     let body: Value = serde_json::from_slice(body).map_err(|error| Refusal::bad(error.to_string()))?;
     let name = match verb {
         Verb::Create => text(&body["metadata"]["name"])?,
-        _ => rest.trim_start_matches('/').to_owned(),
+        Verb::List | Verb::Watch | Verb::Patch => rest.trim_start_matches('/').to_owned(),
     };
     let map = match (verb, maps.get(&name)) {
         (Verb::Create, Some(_)) => {

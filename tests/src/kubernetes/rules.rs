@@ -183,7 +183,7 @@ pub(super) fn question(
     }
     let is_mixed = match verb {
         Verb::List => question.has_bookmarks || question.seconds.is_some(),
-        _ => question.limit.is_some() || question.next.is_some(),
+        Verb::Watch | Verb::Patch | Verb::Create => question.limit.is_some() || question.next.is_some(),
     };
     if is_mixed || question.limit == Some(0) {
         return Err(Refusal::bad(format!("parameters that mean nothing to a {verb:?}")));
@@ -214,7 +214,7 @@ fn no_number(name: &str, value: &str) -> String {
 fn accepts(headers: &HeaderMap, verb: Verb, subject: &Subject) -> Result<bool, Refusal> {
     let wanted = match verb {
         Verb::List => "PartialObjectMetadataList",
-        _ => "PartialObjectMetadata",
+        Verb::Watch | Verb::Patch | Verb::Create => "PartialObjectMetadata",
     };
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     for range in accept.unwrap_or_default().split(',') {

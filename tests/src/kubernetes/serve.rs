@@ -72,7 +72,7 @@ async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers:
         (None, Ok(question)) => {
             let answered = match question.verb {
                 Verb::List => list(&shared, &question),
-                _ => watch(&shared, &question),
+                Verb::Watch | Verb::Patch | Verb::Create => watch(&shared, &question),
             };
             answered.unwrap_or_else(|refusal| refused(&refusal))
         }

@@ -8,12 +8,16 @@ use tcpvitals_metrics::workloads::{
     pods::{Controller, PodMetadata},
 };
 
+fn pods() -> Pods {
+    Pods::on(Some("node1")).unwrap()
+}
+
 fn page(bytes: &[u8]) -> Result<Page<PodMetadata>, Unreadable> {
-    super::page(&Pods::on(Some("node1")).unwrap(), bytes)
+    super::page(&pods(), bytes)
 }
 
 fn line(bytes: &[u8]) -> Result<Line<PodMetadata, PodId>, Unreadable> {
-    super::line(&Pods::on(Some("node1")).unwrap(), bytes)
+    super::line(&pods(), bytes)
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

@@ -54,7 +54,7 @@ fn what_does_not_fit_is_joined_over_gaps_that_are_nobodys() {
     let hosts = hosts.replace(",a", "/32,a").replace(",b", "/32,b");
     let all = Networks::new(named(&hosts));
     assert_eq!(all.0.len(), 200);
-    let file = all.clone().within(40).unwrap();
+    let file = all.within(40).unwrap();
     assert_eq!(file.text, "cidr,name\n10.0.0.0/24,a\n10.0.1.0/24,b\n");
     // Both halves of a /24, which are then one.
     assert_eq!(file.joined.map(|(ipv4, _)| ipv4), Some(25));
