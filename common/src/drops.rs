@@ -319,10 +319,48 @@ pub struct Note {
     pub reason: u64,
 }
 
-/// The value of the map `DROPS`: what was dropped under one key, in one shard, by the program that counted it
-/// ([`crate::kernel::tracepoints::Run`]). Either writes its own packets and bytes alone, so that these need no
-/// atomics.
-pub type DropCounts = [DropCount; Run::COUNT];
+/// The value of the map `DROPS`: what was dropped under one key, in one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
+#[repr(C)]
+pub struct DropCounts {
+    /// By the program that counted it ([`Run`]). Either writes its own alone, so that it needs no atomics.
+    pub by_run: [PacketCount; Run::COUNT],
+    /// [`DropCount::repeated`]
+    pub repeated: u64,
+}
+
+/// What one program counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
+#[repr(C)]
+pub struct PacketCount {
+    /// [`DropCount::packets`]
+    pub packets: u64,
+    /// [`DropCount::bytes`]
+    pub bytes: u64,
+}
+
+impl DropCounts {
+    /// Adds the counts of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { by_run, repeated } = self;
+        for (count, more) in by_run.iter_mut().zip(&other.by_run) {
+            count.packets = count.packets.wrapping_add(more.packets);
+            count.bytes = count.bytes.wrapping_add(more.bytes);
+        }
+        *repeated = repeated.wrapping_add(other.repeated);
+    }
+
+    /// What both programs counted.
+    pub fn total(&self) -> DropCount {
+        let Self { by_run, repeated } = self;
+        let sum = |of: fn(&PacketCount) -> u64| by_run.iter().map(of).fold(0, u64::wrapping_add);
+        DropCount {
+            packets: sum(|count| count.packets),
+            bytes: sum(|count| count.bytes),
+            repeated: *repeated,
+        }
+    }
+}
 
 /// What was dropped under one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]

@@ -13,7 +13,7 @@ use crate::{
     shards::Entry,
 };
 use common::{
-    drops::{DropCount, DropKey, DropSource, NamedDropKey},
+    drops::{DropCounts, DropKey, DropSource, NamedDropKey, PacketCount},
     kernel::tracepoints::Run,
     map::{lost::Lost, slots::Table},
 };
@@ -25,10 +25,11 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) -> u32 {
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
-    if let Some((count, is_own)) = row(slot, DropSource::Software, run) {
+    if let Some((counts, is_own)) = row(slot, DropSource::Software) {
         // SAFETY: members of a map value, of this CPU if `is_own`. The programs of `kfree_skb` alone count what the network stack
         // drops, each in a count of its own: rows of other sources have slots of their own.
         unsafe {
+            let count = of_run(counts, run);
             atomic::add_of_program(&raw mut (*count).packets, 1, is_own);
             atomic::add_of_program(&raw mut (*count).bytes, bytes as u64, is_own);
         }
@@ -39,9 +40,9 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) -> u32 {
 /// Counts segments that TCP sends again of what was dropped in a slot.
 #[inline(always)]
 pub(crate) fn count_repeated(slot: u32, segments: u64) {
-    if let Some((count, _)) = row(Some(slot), DropSource::Software, Run::First) {
+    if let Some((counts, _)) = row(Some(slot), DropSource::Software) {
         // SAFETY: a member of a map value.
-        unsafe { atomic::add(&raw mut (*count).repeated, segments) };
+        unsafe { atomic::add(&raw mut (*counts).repeated, segments) };
     }
 }
 
@@ -49,24 +50,33 @@ pub(crate) fn count_repeated(slot: u32, segments: u64) {
 #[inline(always)]
 pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
-    if let Some((count, _)) = row(slot, source, Run::First) {
+    if let Some((counts, _)) = row(slot, source) {
         // SAFETY: members of a map value.
         unsafe {
+            let count = of_run(counts, Run::First);
             atomic::add(&raw mut (*count).packets, packets);
             atomic::add(&raw mut (*count).bytes, bytes as u64);
         }
     }
 }
 
-/// The count of a slot that `run` writes on this CPU, and whether no other CPU does; without a slot the row `other` of the source.
+/// The counts of a slot that this CPU writes, and whether no other CPU does; without a slot the row `other` of the source.
 #[inline(always)]
-fn row(slot: Option<u32>, source: DropSource, run: Run) -> Option<(*mut DropCount, bool)> {
+fn row(slot: Option<u32>, source: DropSource) -> Option<(*mut DropCounts, bool)> {
     let slot = slot.unwrap_or_else(|| {
         count_lost(Lost::DropOverflow);
         source.other_slot()
     });
     let Entry { index, is_own } = Entry::of_slot(slot, DROP_STRIDE.get());
-    let counts = DROPS.get_ptr_mut(index)?;
+    Some((DROPS.get_ptr_mut(index)?, is_own))
+}
+
+/// The count of one program.
+///
+/// # Safety
+/// `counts` points to a map value that the verifier has checked.
+#[inline(always)]
+unsafe fn of_run(counts: *mut DropCounts, run: Run) -> *mut PacketCount {
     // SAFETY: one of the counts of the map value.
-    Some((unsafe { counts.cast::<DropCount>().add(run as usize) }, is_own))
+    unsafe { (&raw mut (*counts).by_run).cast::<PacketCount>().add(run as usize) }
 }

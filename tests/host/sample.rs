@@ -130,7 +130,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     ];
     snapshot.drops = drops(subnet("office")?);
     snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
-    snapshot.lost = [1, 2, 3, 4, 5, 6];
+    snapshot.lost = [1, 2, 3, 4, 5, 6, 7];
     let missed = |skipped, taken_over| Misses { skipped, taken_over };
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
     if config.devices.enabled && config.tcp.memory {

@@ -240,11 +240,8 @@ impl Kernel {
         rows: &mut HashMap<u32, Known<DropRow>>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let size = (self.shards.count(), self.capacity.drops);
-        let counts = self
-            .object
-            .sums_of_shards(DROPS, size, slots, |sum: &mut DropCounts, more| {
-                sum.iter_mut().zip(more).for_each(|(sum, more)| sum.merge(more));
-            })?;
+        let counts = self.object.sums_of_shards(DROPS, size, slots, DropCounts::merge)?;
+        let counts = counts.iter().map(DropCounts::total);
         for source in DropSource::ALL {
             let key = DropRow::Other(source);
             rows.insert(source.other_slot(), Known { key, born: 0 });
@@ -262,10 +259,8 @@ impl Kernel {
         }
         Ok((0..slots)
             .zip(counts)
-            .filter_map(|(slot, counts)| {
+            .filter_map(|(slot, count)| {
                 let Known { key: row, born } = *rows.get(&slot)?;
-                let mut count = DropCount::default();
-                counts.iter().for_each(|of_run| count.merge(of_run));
                 Some((slot, DropReading { row, born, count }))
             })
             .collect())

@@ -100,14 +100,14 @@ mod tests {
     fn rows_other_take_no_slot_of_the_tables() {
         let mut snapshot = snapshot();
         snapshot.drops = vec![row(0, (DropSource::Software, None), DropCount::default())];
-        snapshot.lost = [1, 2, 3, 4, 5, 6];
+        snapshot.lost = [1, 2, 3, 4, 5, 6, 7];
         let config = Config::built_in();
         let mut labelling = Labelling::new(&config, &Numbering::new(&config));
         labelling.post(&snapshot);
         let families = families::of_view(&mut labelling, &snapshot, &config.shown);
         let status = Status::new(&snapshot, &families);
         assert_eq!((status.groups, status.drops), ((0, 15), (0, 13)));
-        assert_eq!(status.lost, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(status.lost, [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(status.refused, [("drops".to_owned(), 0), ("tcp".to_owned(), 0)].into());
         let series: usize = families.0.iter().map(|family| family.points.len()).sum();
         assert_eq!(status.series, series as u64);

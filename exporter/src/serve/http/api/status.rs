@@ -42,6 +42,7 @@ pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Dura
             "folds_contended": lost(Lost::FoldsContended),
             "cgroups_untracked": lost(Lost::CgroupsUntracked),
             "workloads_unresolved": lost(Lost::Unresolved),
+            "local_losses_forgotten": lost(Lost::LossesForgotten),
             "group_overflow": lost(Lost::GroupOverflow),
             "drop_overflow": lost(Lost::DropOverflow),
             "series_overflow": {"tcp": refused("tcp"), "drops": refused("drops")},
