@@ -389,7 +389,10 @@ fn fill(stream: &mut TcpStream) -> Result<()> {
     Ok(())
 }
 
-const EVENTS: [(&str, &[(&str, &str)], &str); 5] = [
+/// A metric, its labels, and the kernel's counter.
+type Event = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const EVENTS: [Event; 5] = [
     ("tcpvitals_tcp_memory_pressures_total", &[], "TCPMemoryPressures"),
     ("tcpvitals_tcp_collapsed_segments_total", &[], "TCPRcvCollapsed"),
     ("tcpvitals_tcp_prunes_total", &[("step", "called")], "PruneCalled"),

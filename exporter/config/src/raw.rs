@@ -170,8 +170,7 @@ pub(crate) struct RawLocalLoss {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawDevices {
-    /// Whether packets that devices lose are counted, and how full connection tracking is; it takes the host's network namespace.
-    /// Default: `false`. Example: `true`.
+    /// Whether it is read, which takes the host's network namespace. Default: `false`. Example: `true`.
     pub(crate) enabled: Option<bool>,
 }
 

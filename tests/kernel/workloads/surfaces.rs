@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::exporter::trace::{Object, To, Trace, Traced, objects, require_same};
@@ -151,7 +151,7 @@ fn drops_names_workloads_and_shows_those_that_are_asked_for() -> Result<()> {
             path(config.path())?,
         ]);
         is_over.store(true, Ordering::Relaxed);
-        sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+        sender.join().unwrap_or_else(|_| bail!("the sender panicked"))?;
         printed
     })?;
     assert_eq!(printed.code, Some(0), "{printed:?}");

@@ -65,7 +65,9 @@ pub fn chosen(configured: WorkloadSource) -> (WorkloadSource, Option<String>) {
             );
             (WorkloadSource::Cgroup, Some(what))
         }
-        configured => (configured, None),
+        WorkloadSource::None | WorkloadSource::Cgroup | WorkloadSource::PodLogs | WorkloadSource::Kubernetes => {
+            (configured, None)
+        }
     }
 }
 
