@@ -43,24 +43,52 @@ pub(crate) struct Dropped {
     pub(crate) direction: Direction,
 }
 
-/// Remembers what a packet that is dropped carries of TCP's data. A function of its own, as `workload` of `kfree_skb` is.
+/// Remembers what a packet that is dropped carries of TCP's data.
+#[inline(always)]
+pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
+    if is_ours(context) == 0 || draft(context, dropped, run) == 0 {
+        return;
+    }
+    black_box(draft_sender(context, run));
+    let Some(draft) = LOSS_DRAFTS.get_ptr(run as u32) else {
+        return;
+    };
+    // SAFETY: a member of the map value of this CPU and run.
+    let Range {
+        mut begin, end: last, ..
+    } = unsafe { read_volatile(&raw const (*draft).range) };
+    let mut count = 0;
+    while count < MOST_RANGES && begin != last {
+        let end = losses::end_of_range(begin, last);
+        if write_loss(run as u32, begin, end) == 0 {
+            count_lost(Lost::LossesForgotten);
+        }
+        begin = end;
+        count += 1;
+    }
+}
+
+/// Whether the sender of a packet may be on this host. This and the next two are functions of their own, as `workload` of `kfree_skb` is,
+/// and so that each gives its stack back before the next is called.
 #[inline(never)]
-pub(crate) fn remember(
-    context: *mut c_void,
-    Dropped {
+fn is_ours(context: *mut c_void) -> u32 {
+    let context = BtfTracePointContext::new(context);
+    let packet = SkBuff::argument(&context, 0);
+    black_box(packet.is_some_and(|packet| !comes_from_outside(packet)) as u32)
+}
+
+/// Writes what a packet carries into the draft of this run; 0 if that is nothing to remember.
+#[inline(never)]
+fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
+    let Dropped {
         slot,
         reason,
         direction,
-    }: Dropped,
-    run: Run,
-) -> u32 {
+    } = dropped;
     let context = BtfTracePointContext::new(context);
     let Some(packet) = SkBuff::argument(&context, 0) else {
         return black_box(0);
     };
-    if comes_from_outside(packet) {
-        return black_box(0);
-    }
     let header = packet::network_header(packet, matches!(direction, Direction::Receive));
     let Some((stream, range)) = packet.data_of_tcp(header) else {
         return black_box(0);
@@ -70,25 +98,31 @@ pub(crate) fn remember(
     };
     // What is too large for a link is sent again at once, in smaller parts, and on the clock of what was sent last.
     let is_at_once = REASON_PKT_TOO_BIG.is_set() && reason as u64 == REASON_PKT_TOO_BIG.get();
-    let (is_new, unsent) = attempt(packet, range);
     // SAFETY: members of the map value of this CPU and run; the helper takes nothing.
     unsafe {
         write_volatile(&raw mut (*draft).time, if is_at_once { 0 } else { bpf_ktime_get_ns() });
         write_volatile(&raw mut (*draft).stream, stream);
         write_volatile(&raw mut (*draft).range, range);
         write_volatile(&raw mut (*draft).slot, slot);
+    }
+    black_box(1)
+}
+
+/// Adds what the packet's socket and the connection tracking say to the draft of this run.
+#[inline(never)]
+fn draft_sender(context: *mut c_void, run: Run) -> u32 {
+    let context = BtfTracePointContext::new(context);
+    let (Some(packet), Some(draft)) = (SkBuff::argument(&context, 0), LOSS_DRAFTS.get_ptr_mut(run as u32)) else {
+        return black_box(0);
+    };
+    // SAFETY: members of the map value of this CPU and run.
+    unsafe {
+        let (is_new, unsent) = attempt(packet, read_volatile(&raw const (*draft).range));
         write_volatile(&raw mut (*draft).unsent, unsent);
         write_volatile(&raw mut (*draft).is_new, is_new);
-    }
-    let mut begin = range.begin;
-    let mut count = 0;
-    while count < MOST_RANGES && begin != range.end {
-        let end = losses::end_of_range(begin, range.end);
-        if write_loss(run as u32, begin, end) == 0 {
-            count_lost(Lost::LossesForgotten);
+        if let Some(stream) = packet.stream_of_conntrack() {
+            write_volatile(&raw mut (*draft).stream, stream);
         }
-        begin = end;
-        count += 1;
     }
     black_box(0)
 }

@@ -28,7 +28,7 @@ struct Network {
 }
 
 impl SkBuff {
-    /// Whose data a TCP packet carries whose network header begins at `header`, as its sender has the addresses, and which; `None`
+    /// Whose data a TCP packet carries whose network header begins at `header`, by its own addresses, and which; `None`
     /// for a packet without data, and one that opens a connection.
     #[inline(always)]
     pub(crate) fn data_of_tcp(self, header: Option<u32>) -> Option<(Stream, Range)> {
@@ -59,9 +59,7 @@ impl SkBuff {
             return None;
         }
         let ports = u32::from_be(ports);
-        let stream = self
-            .stream_of_conntrack()
-            .unwrap_or_else(|| Stream::new(source, (ports >> 16) as u16, destination, ports as u16));
+        let stream = Stream::new(source, (ports >> 16) as u16, destination, ports as u16);
         let begin = u32::from_be(sequence);
         let segment = match self.gso_size() {
             0 => numbers,
@@ -117,7 +115,7 @@ impl SkBuff {
     /// The direction that the packet goes in, as the connection tracking of its network namespace has seen its sender's addresses
     /// before it changed any: `_nfct`.
     #[inline(always)]
-    fn stream_of_conntrack(self) -> Option<Stream> {
+    pub(crate) fn stream_of_conntrack(self) -> Option<Stream> {
         /// `NFCT_INFOMASK`: `enum ip_conntrack_info`, in the low bits of the pointer.
         const INFO: u64 = 7;
         /// `IP_CT_IS_REPLY`; from it on the packet goes back.

@@ -61,7 +61,7 @@ impl Cgroups {
         let path = folder.path().to_str().context("a path that is text")?;
         host(&format!("mount -t cgroup2 none {path}"))?;
         let root = File::open(path).with_context(|| format!("open {path}"));
-        host(&format!("umount --lazy {path}"))?;
+        host(&format!("umount -l {path}"))?;
         let cgroups = Self {
             root: root?,
             name: format!("{PREFIX}{}-{number}", process::id()),
