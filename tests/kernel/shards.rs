@@ -23,7 +23,7 @@ pub(crate) const ONE_SHARD: (&str, &str) = ("TCPVITALS_TEST_ONE_SHARD", "1");
 /// The default of `limits.memory`.
 const LIMIT: u64 = 32 << 20;
 /// What maps of fixed size take besides.
-const FIXED: u64 = 2 << 20;
+const FIXED: u64 = 4 << 20;
 
 /// What tables of sockets take besides, where the kernel does not let their storage be walked.
 const TABLES: u64 = 5 << 20;

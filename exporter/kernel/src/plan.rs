@@ -405,6 +405,9 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
             Ok(_) if OF_LOCAL_LOSS == *global && !selection.local_loss => {
                 missing_fields.push((*global, Off::LocalLoss.to_string()));
             }
+            Ok(_) if OF_LOCAL_LOSS == *global && features.casts.is_none() => {
+                missing_fields.push((*global, Off::NoCasts.to_string()));
+            }
             Ok(place) => fields.push((*global, place.encode())),
             Err(reason) => missing_fields.push((*global, reason.clone())),
         }
@@ -436,7 +439,8 @@ fn losses_are_remembered(programs: &[Planned], features: &Features, purpose: Pur
             .iter()
             .any(|planned| planned.name() == name && planned.off.is_none())
     };
-    purpose == Purpose::Serve && runs(DROPS) && runs(RETRANSMIT) && why_missing(features, &[LOCAL_LOSS]).is_none()
+    let is_whole = features.casts.is_some() && why_missing(features, &[LOCAL_LOSS]).is_none();
+    purpose == Purpose::Serve && runs(DROPS) && runs(RETRANSMIT) && is_whole
 }
 
 fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<Off> {

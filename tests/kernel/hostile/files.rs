@@ -233,7 +233,7 @@ fn names_and_values_without_bounds() -> Result<()> {
         (format!("limits: {{memory: {long}}}"), "is not a size"),
         (format!("tcp: {{detail: {long}}}"), "is not a level of detail"),
         (format!("{}: 1", "x".repeat(1000)), "unknown key"),
-        (format!("tcp: {long}"), "a mapping with the key detail"),
+        (format!("tcp: {long}"), "a mapping with the keys detail and memory"),
     ] {
         write(path, &config)?;
         let (took, finished) = timed(|| run(&["check-config", path]));
