@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::machine::settings::patience;
-use crate::machine::wait::until;
+use crate::machine::wait::{until, until_within};
 
 /// Where a program lies that the set-up brought: `debian/prometheus`.
 pub fn brought(path: &str) -> Result<PathBuf> {
@@ -123,7 +123,9 @@ pub fn feed(program: &Path, arguments: &[&str], input: &str) -> Result<String> {
         .stderr(log)
         .spawn()
         .with_context(|| format!("start {}", program.display()))?;
-    let ended = until("a program that should end by itself", || Ok(child.try_wait()?));
+    // It may have much to compute.
+    let limit = 5 * patience();
+    let ended = until_within(limit, "a program that should end by itself", || Ok(child.try_wait()?));
     child.kill()?;
     child.wait()?;
     let (status, said) = (ended?, read_to_string(to)?);

@@ -60,14 +60,19 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 }
 
 /// Tries until `attempt` gives a value, for at most [`patience`]. `what` completes "waited for …".
-pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Deadline::after(patience());
+pub fn until<T>(what: &str, attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(patience(), what, attempt)
+}
+
+/// The same, for at most `limit`.
+pub fn until_within<T>(limit: Duration, what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Deadline::after(limit);
     loop {
         if let Some(value) = attempt()? {
             return Ok(value);
         }
         if deadline.passed() {
-            bail!("waited {:?} for {what} in vain", patience());
+            bail!("waited {limit:?} for {what} in vain");
         }
         sleep(STEP);
     }
