@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Context as _, Result, ensure};
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Launch, start};
+use tests::kernel::kernel_facts::note;
 use tests::kernel::tcp_info::TcpInfo;
 use tests::machine::turn;
 use tests::machine::wait::until;
@@ -113,7 +114,7 @@ fn what_the_host_of_a_pod_drops_equals_the_judgement_of_both_captures() -> Resul
         let scrape = exporter.scrape()?;
         let subnet = subnet_of(&path, to.ip()).name();
         let case = format!("{how}, 1 in {one_in}: {judged:?}, {} repeated", info.total_retrans);
-        println!("{case}");
+        note(&case);
         ensure!(judged.after_drop > 5, "{case}");
         assert_eq!(
             sum(&scrape, RETRANSMITTED, &subnet)?,
@@ -173,10 +174,10 @@ fn require_all_after_drops(cases: &[(Family, &str)]) -> Result<()> {
         let info = TcpInfo::of(&flow.client)?;
         let scrape = exporter.scrape()?;
         let subnet = pair.subnet()?.name();
-        println!(
+        note(&format!(
             "{family:?} {place}: {} repeated, {} duplicates",
             info.total_retrans, info.dsack_dups
-        );
+        ));
         let is_told_at_once = matches!(place, "queue" | "output");
         ensure!(
             is_told_at_once || info.total_retrans > 10,
