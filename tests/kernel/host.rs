@@ -23,7 +23,7 @@ use crate::privileges::{as_nobody, public_binary, words};
 
 const LOST: &str = "tcpvitals_device_dropped_packets_total";
 const DROPPED: &str = "tcpvitals_dropped_packets_total";
-const CONFIG: &str = "{devices: {enabled: true}, tcp: {memory: true}}\n";
+const CONFIG: &str = "{devices: {enabled: true}, tcp: {memory: true}, collect: {max_age: 1ms}}\n";
 
 /// Way, cause, and the key of `ip -s -s -j link`.
 const CAUSES: [(&str, &str, &str); 10] = [
@@ -128,7 +128,6 @@ fn devices_with_hardware_are_those_of_ip_with_its_numbers_and_need_no_capability
 
 /// A device of software counts as errors what the kernel frees as drops: each would be counted twice.
 #[test]
-#[ignore = "not steady yet: on an idle machine no drop row was seen"]
 fn what_a_device_of_software_loses_is_a_row_of_drops_and_of_no_device() -> Result<()> {
     let _turn = turn::alone()?;
     if is_elsewhere() {
@@ -231,7 +230,6 @@ fn softnet(column: usize) -> Result<u64> {
 }
 
 #[test]
-#[ignore = "not steady yet: what comes before the first collection is not counted"]
 fn softnet_is_squeezed_as_often_as_its_file_says() -> Result<()> {
     let _turn = turn::alone()?;
     if is_elsewhere() {
@@ -421,7 +419,6 @@ fn require_events(exporter: &Exporter<'_>, begun: &BTreeMap<String, u64>) -> Res
 }
 
 #[test]
-#[ignore = "not steady yet on an idle machine"]
 fn tcp_memory_its_limits_and_its_pressure_are_the_kernels() -> Result<()> {
     let _turn = turn::alone()?;
     if is_elsewhere() {
