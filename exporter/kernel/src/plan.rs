@@ -397,25 +397,26 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
             reason: reason.to_string(),
         });
     }
-    let remembers = selection.local_loss && losses_are_remembered(&programs, features, purpose);
+    let why_no_losses = why_no_losses(selection, features);
+    let runs = |name: &str| {
+        programs
+            .iter()
+            .any(|planned| planned.name() == name && planned.off.is_none())
+    };
+    let remembers = purpose == Purpose::Serve && runs(DROPS) && runs(RETRANSMIT) && why_no_losses.is_none();
     let mut fields = Vec::new();
     let mut missing_fields = Vec::new();
     for (global, place) in &features.fields {
+        let place = match &why_no_losses {
+            Some(reason) if *global == OF_LOCAL_LOSS && place.is_ok() => Err(reason.to_string()),
+            _ => place.clone(),
+        };
         match place {
-            Ok(_) if OF_LOCAL_LOSS == *global && !selection.local_loss => {
-                missing_fields.push((*global, Off::LocalLoss.to_string()));
-            }
-            Ok(_) if OF_LOCAL_LOSS == *global && features.casts.is_none() => {
-                missing_fields.push((*global, Off::NoCasts.to_string()));
-            }
             Ok(place) => fields.push((*global, place.encode())),
-            Err(reason) => missing_fields.push((*global, reason.clone())),
+            Err(reason) => missing_fields.push((*global, reason)),
         }
     }
-    let tells_workloads = programs
-        .iter()
-        .any(|planned| planned.name() == CGROUP_MADE && planned.off.is_none());
-    let rings = if tells_workloads {
+    let rings = if runs(CGROUP_MADE) {
         vec![(CGROUP_BIRTHS.name(), BIRTHS)]
     } else {
         Vec::new()
@@ -432,15 +433,15 @@ pub fn plan(selection: Selection, features: &Features, purpose: Purpose) -> Resu
     })
 }
 
-/// Whether drops of TCP's data are remembered until it is sent again: where both are seen.
-fn losses_are_remembered(programs: &[Planned], features: &Features, purpose: Purpose) -> bool {
-    let runs = |name| {
-        programs
-            .iter()
-            .any(|planned| planned.name() == name && planned.off.is_none())
-    };
-    let is_whole = features.casts.is_some() && why_missing(features, &[LOCAL_LOSS]).is_none();
-    purpose == Purpose::Serve && runs(DROPS) && runs(RETRANSMIT) && is_whole
+/// Why drops of TCP's data are not remembered until it is sent again.
+fn why_no_losses(selection: Selection, features: &Features) -> Option<Off> {
+    if !selection.local_loss {
+        return Some(Off::LocalLoss);
+    }
+    if features.casts.is_none() {
+        return Some(Off::NoCasts);
+    }
+    why_missing(features, &[LOCAL_LOSS])
 }
 
 fn why_off(program: &Program, selection: Selection, features: &Features, purpose: Purpose) -> Option<Off> {
@@ -574,8 +575,12 @@ impl Plan {
             if self.runs(FOLD_LISTENERS) {
                 self.give_up(FOLD_LISTENERS, Off::NoCasts);
             }
-            let of_listeners = |fact: &str| facts::OF_LISTENERS.contains(&fact);
-            let known = self.facts.iter_mut().filter(|(fact, _)| of_listeners(fact));
+            if self.fields.iter().any(|(global, _)| *global == OF_LOCAL_LOSS) {
+                self.fields.retain(|(global, _)| *global != OF_LOCAL_LOSS);
+                self.missing_fields.push((OF_LOCAL_LOSS, Off::NoCasts.to_string()));
+            }
+            let of_casts = |fact: &str| facts::OF_CASTS.contains(&fact);
+            let known = self.facts.iter_mut().filter(|(fact, _)| of_casts(fact));
             known.for_each(|(_, value)| *value = 0);
         }
         self
@@ -888,6 +893,10 @@ pub(crate) mod tests {
         assert_eq!(refused.why_off(FOLD_LISTENERS), untyped.why_off(FOLD_LISTENERS));
         assert!(!refused.runs(FOLD_LISTENERS));
         assert_eq!((refused.casts, refused.facts), (None, untyped.facts));
+        assert_eq!(
+            (refused.fields, refused.missing_fields),
+            (untyped.fields, untyped.missing_fields)
+        );
     }
 
     #[test]

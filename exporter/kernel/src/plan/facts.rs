@@ -10,8 +10,10 @@ use common::kernel::{
     programs::{CGROUP_MADE, DROPS, QDISC, RETRANSMIT, XDP, XDP_REDIRECT},
 };
 
-/// The facts that are set only where listeners are looked after.
-pub(super) const OF_LISTENERS: [&str; 3] = [
+/// The facts that are set only where listeners are looked after, or dropped data is remembered, which both takes types for addresses.
+pub(super) const OF_CASTS: [&str; 5] = [
+    fact::HAS_LOSSES,
+    fact::REASON_PKT_TOO_BIG,
     fact::HAS_RECEIVING_SOCKET,
     fact::REASON_TCP_CSUM,
     fact::REASON_TCP_FLAGS,
