@@ -25,7 +25,8 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) -> u32 {
     let slot = recent::slot_of(&RECENT_DROPS, key, || {
         slots::slot_of(&DROP_SLOTS, &key, Table::Drops, DROP_CAPACITY.get())
     });
-    if let Some((counts, is_own)) = row(slot, DropSource::Software) {
+    let slot = or_other(slot, DropSource::Software);
+    if let Some((counts, is_own)) = row(slot) {
         // SAFETY: members of a map value, of this CPU if `is_own`. The programs of `kfree_skb` alone count what the network stack
         // drops, each in a count of its own: rows of other sources have slots of their own.
         unsafe {
@@ -34,13 +35,13 @@ pub(crate) fn count(key: &DropKey, bytes: u32, run: Run) -> u32 {
             atomic::add_of_program(&raw mut (*count).bytes, bytes as u64, is_own);
         }
     }
-    slot.unwrap_or(DropSource::Software.other_slot())
+    slot
 }
 
 /// Counts segments that TCP sends again of what was dropped in a slot.
 #[inline(always)]
 pub(crate) fn count_repeated(slot: u32, segments: u64) {
-    if let Some((counts, _)) = row(Some(slot), DropSource::Software) {
+    if let Some((counts, _)) = row(slot) {
         // SAFETY: a member of a map value.
         unsafe { atomic::add(&raw mut (*counts).repeated, segments) };
     }
@@ -50,7 +51,7 @@ pub(crate) fn count_repeated(slot: u32, segments: u64) {
 #[inline(always)]
 pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, bytes: u32) {
     let slot = slots::slot_of(&NAMED_DROP_SLOTS, key, Table::Drops, DROP_CAPACITY.get());
-    if let Some((counts, _)) = row(slot, source) {
+    if let Some((counts, _)) = row(or_other(slot, source)) {
         // SAFETY: members of a map value.
         unsafe {
             let count = of_run(counts, Run::First);
@@ -60,13 +61,18 @@ pub(crate) fn count_named(key: &NamedDropKey, source: DropSource, packets: u64, 
     }
 }
 
-/// The counts of a slot that this CPU writes, and whether no other CPU does; without a slot the row `other` of the source.
+/// The slot, or without one that of the row `other` of the source, which is counted.
 #[inline(always)]
-fn row(slot: Option<u32>, source: DropSource) -> Option<(*mut DropCounts, bool)> {
-    let slot = slot.unwrap_or_else(|| {
+fn or_other(slot: Option<u32>, source: DropSource) -> u32 {
+    slot.unwrap_or_else(|| {
         count_lost(Lost::DropOverflow);
         source.other_slot()
-    });
+    })
+}
+
+/// The counts of a slot that this CPU writes, and whether no other CPU does.
+#[inline(always)]
+fn row(slot: u32) -> Option<(*mut DropCounts, bool)> {
     let Entry { index, is_own } = Entry::of_slot(slot, DROP_STRIDE.get());
     Some((DROPS.get_ptr_mut(index)?, is_own))
 }

@@ -36,17 +36,15 @@ use aya_ebpf::{bindings::BPF_LOCAL_STORAGE_GET_F_CREATE, helpers::generated::bpf
 use common::kernel::tracepoints::Tracepoint;
 use core::ptr::{from_ref, null_mut, read_volatile, write_volatile};
 
-/// Makes the two programs of a tracepoint from the function that does the work.
+/// Makes the two programs of a tracepoint from the function that does the work. With the word `Run` behind it, the function is told in
+/// which of the two it runs.
 macro_rules! programs {
-    ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work:path) => {
-        $crate::nested::programs!($tracepoint, $function, $first, $nested, $work, $work);
-    };
-    ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work_of_first:path, $work_of_nested:path) => {
+    ($tracepoint:ident, $function:tt, $first:ident, $nested:ident, $work:path $(, $run:ident)?) => {
         #[aya_ebpf::macros::btf_tracepoint(function = $function)]
         #[inline(always)]
         fn $first(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
             if !$crate::nested::is_taken_over(common::kernel::tracepoints::Tracepoint::$tracepoint) {
-                $work_of_first(&context);
+                $work(&context $(, common::kernel::tracepoints::$run::First)?);
             }
             0
         }
@@ -58,7 +56,8 @@ macro_rules! programs {
         fn $nested(context: aya_ebpf::programs::BtfTracePointContext) -> i32 {
             #[inline(never)]
             fn work(context: *mut core::ffi::c_void) -> i32 {
-                $work_of_nested(&aya_ebpf::programs::BtfTracePointContext::new(context));
+                let context = aya_ebpf::programs::BtfTracePointContext::new(context);
+                $work(&context $(, common::kernel::tracepoints::$run::Nested)?);
                 // What nobody needs would not be returned, and the verifier refuses what the register then holds by chance.
                 core::hint::black_box(0)
             }

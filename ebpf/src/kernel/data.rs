@@ -1,7 +1,7 @@
 //! Which bytes of which connection a packet carries.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
-use super::{SkBuff, Sock, load, offsets::*, words_at};
+use super::{AF_INET6, IPPROTO_TCP, SkBuff, Sock, load, offsets::*, words_at};
 use common::{
     drops::{
         ethertype,
@@ -10,8 +10,8 @@ use common::{
     net::address::Address,
 };
 
-/// `IPPROTO_TCP`
-const TCP: u32 = 6;
+/// As a part of a word.
+const TCP: u32 = IPPROTO_TCP as u32;
 /// The flag FIN of a TCP header, in its fourth word (RFC 9293, 3.1); it takes a sequence number.
 const FIN: u32 = 1 << 16;
 /// The flag SYN.
@@ -120,8 +120,6 @@ impl SkBuff {
         const INFO: u64 = 7;
         /// `IP_CT_IS_REPLY`; from it on the packet goes back.
         const REPLY: u64 = 3;
-        /// `IPPROTO_TCP` and one of `AF_INET`, `AF_INET6` in `struct nf_conntrack_tuple`.
-        const AF_INET6: u32 = 10;
         // SAFETY: a member of `struct sk_buff`.
         let tracked = unsafe { load(self.0, &SK_BUFF_CONNTRACK) }?;
         let connection = tracked & !INFO;
@@ -138,7 +136,7 @@ impl SkBuff {
             return None;
         }
         let of_family = |words: [u32; 4], family| {
-            if family == AF_INET6 {
+            if family == AF_INET6 as u32 {
                 Address::from_v6(words)
             } else {
                 Address::from_v4(words[0])

@@ -37,17 +37,7 @@ use common::{
 };
 use core::{ffi::c_void, hint::black_box};
 
-programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, first, nested);
-
-#[inline(always)]
-fn first(context: &BtfTracePointContext) {
-    on_event(context, Run::First);
-}
-
-#[inline(always)]
-fn nested(context: &BtfTracePointContext) {
-    on_event(context, Run::Nested);
-}
+programs!(KfreeSkb, "kfree_skb", kfree_skb, kfree_skb_nested, on_event, Run);
 
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext, run: Run) {

@@ -28,19 +28,9 @@ programs!(
     "tcp_retransmit_skb",
     tcp_retransmit_skb,
     tcp_retransmit_skb_nested,
-    first,
-    nested
+    on_event,
+    Run
 );
-
-#[inline(always)]
-fn first(context: &BtfTracePointContext) {
-    on_event(context, Run::First);
-}
-
-#[inline(always)]
-fn nested(context: &BtfTracePointContext) {
-    on_event(context, Run::Nested);
-}
 
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext, run: Run) {
