@@ -5,7 +5,6 @@
 mod read;
 
 use crate::lifecycle::{
-    clock::now,
     threads::TooFew,
     throttle::{self, Throttle},
 };
@@ -89,9 +88,7 @@ impl Feed {
     }
 
     fn take_within(&mut self, patience: Duration) -> Host {
-        let deadline = now() + patience;
-        let left = deadline.saturating_duration_since(now());
-        let answer = match self.answers.recv_timeout(left) {
+        let answer = match self.answers.recv_timeout(patience) {
             Ok(answer) => {
                 self.is_asked = false;
                 answer
