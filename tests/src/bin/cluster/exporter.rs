@@ -29,6 +29,13 @@ pub(crate) struct Pod {
     pub(crate) restarts: u64,
 }
 
+/// Waits until the DaemonSet runs as it is written.
+pub(crate) fn rolled_out(node: &Node) -> Result<()> {
+    let set = format!("daemonset/{DAEMON_SET}");
+    let arguments = ["--namespace", NAMESPACE, "rollout", "status", &set, "--timeout=100s"];
+    node.run("kubectl", &arguments).map(drop)
+}
+
 /// The one that runs.
 pub(crate) fn pod(node: &Node) -> Result<Pod> {
     let listed = get(node, &["pods", "--namespace", NAMESPACE])?;

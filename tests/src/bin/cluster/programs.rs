@@ -91,39 +91,33 @@ const BOUND_TOKENS: &str = "BoundServiceAccountTokenVolume=true";
 
 pub(crate) fn controllers(node: &Node) -> Program {
     let file = |name: &str| node.access.file(name).display().to_string();
-    let config = file("controllers.json");
+    let more = [
+        ("service-account-private-key-file", file("tokens-1.key")),
+        ("root-ca-file", file("ca.crt")),
+        ("feature-gates", BOUND_TOKENS.to_owned()),
+    ];
     program(
         "kube-controller-manager",
-        vec![
-            ("kubeconfig", config.clone()),
-            ("authentication-kubeconfig", config.clone()),
-            ("authorization-kubeconfig", config),
-            ("port", "0".to_owned()),
-            ("bind-address", "127.0.0.1".to_owned()),
-            ("cert-dir", file("made")),
-            ("leader-elect", "false".to_owned()),
-            ("service-account-private-key-file", file("tokens-1.key")),
-            ("root-ca-file", file("ca.crt")),
-            ("feature-gates", BOUND_TOKENS.to_owned()),
-        ],
+        client(node, "controllers.json").into_iter().chain(more).collect(),
     )
 }
 
 pub(crate) fn scheduler(node: &Node) -> Program {
+    program("kube-scheduler", client(node, "scheduler.json").into())
+}
+
+/// The arguments of a program that asks the API server by this file, and whom nobody asks.
+fn client(node: &Node, config: &str) -> [(&'static str, String); 7] {
     let file = |name: &str| node.access.file(name).display().to_string();
-    let config = file("scheduler.json");
-    program(
-        "kube-scheduler",
-        vec![
-            ("kubeconfig", config.clone()),
-            ("authentication-kubeconfig", config.clone()),
-            ("authorization-kubeconfig", config),
-            ("port", "0".to_owned()),
-            ("bind-address", "127.0.0.1".to_owned()),
-            ("cert-dir", file("made")),
-            ("leader-elect", "false".to_owned()),
-        ],
-    )
+    [
+        ("kubeconfig", file(config)),
+        ("authentication-kubeconfig", file(config)),
+        ("authorization-kubeconfig", file(config)),
+        ("port", "0".to_owned()),
+        ("bind-address", "127.0.0.1".to_owned()),
+        ("cert-dir", file("made")),
+        ("leader-elect", "false".to_owned()),
+    ]
 }
 
 /// Where containerd listens.

@@ -11,7 +11,7 @@ use tests::machine::wait::{timed, until};
 use super::Run;
 use super::names::create;
 use super::start::{configure, helm, plain_helm};
-use crate::exporter::{DAEMON_SET, NAMESPACE, PORT, RELEASE, pod};
+use crate::exporter::{DAEMON_SET, NAMESPACE, PORT, RELEASE, pod, rolled_out};
 use crate::objects::SHOP;
 use crate::programs::SYNC;
 use crate::truth::{get, items};
@@ -195,17 +195,7 @@ pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
     let text = std::fs::read_to_string(&values)? + more;
     std::fs::write(&values, text)?;
     helm(run, "helm-3", &["upgrade"])?;
-    node.run(
-        "kubectl",
-        &[
-            "--namespace",
-            NAMESPACE,
-            "rollout",
-            "status",
-            &format!("daemonset/{DAEMON_SET}"),
-            "--timeout=100s",
-        ],
-    )?;
+    rolled_out(node)?;
     let exporter = until("the exporter's new pod", || Ok(pod(node).ok()))?;
     let serves = |authority: &str| {
         let ca = node.file(&format!("{authority}.ca")).display().to_string();

@@ -8,7 +8,7 @@ use serde_json::json;
 use tests::machine::wait::until;
 
 use super::Run;
-use crate::exporter::{DAEMON_SET, NAMESPACE, RELEASE, pod};
+use crate::exporter::{NAMESPACE, RELEASE, pod, rolled_out};
 use crate::node::{NODE, NODE_ADDRESS, Node, PODS};
 use crate::programs::{self, FIRST_KEY};
 use crate::traffic::feed;
@@ -95,17 +95,7 @@ pub(super) fn install(run: &mut Run<'_>) -> Result<String> {
     configure(run, "")?;
     node.run("kubectl", &["create", "namespace", NAMESPACE])?;
     helm(run, "helm-3", &["install"])?;
-    node.run(
-        "kubectl",
-        &[
-            "--namespace",
-            NAMESPACE,
-            "rollout",
-            "status",
-            &format!("daemonset/{DAEMON_SET}"),
-            "--timeout=100s",
-        ],
-    )?;
+    rolled_out(node)?;
     let pod = pod(node)?;
     let (status, ready) = pod.fetch(node, "/readyz")?;
     ensure!(status == 200, "{ready}");
