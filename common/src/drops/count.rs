@@ -54,7 +54,7 @@ pub struct DropCount {
     pub packets: u64,
     /// Their `sk_buff.len`.
     pub bytes: u64,
-    /// Segments of TCP among them that were sent again since.
+    /// TCP segments that were retransmitted because they were dropped here.
     pub repeated: u64,
 }
 

@@ -1,5 +1,5 @@
-//! What this host dropped of TCP's data, until it is sent again: ranges of sequence numbers of one direction of a connection, in a ring.
-//! Whoever retransmits looks here for what was dropped.
+//! TCP data that this host dropped and that was not retransmitted yet. It is kept in a ring, as ranges of sequence numbers of one
+//! direction of a connection. The program that sees a retransmission looks for the segment in these ranges.
 //!
 //! A range lies within one block of sequence numbers. The hash of direction and block names a chain, from the newest range to older
 //! ones, so that few ranges are looked at. A place in the ring is used again when all others have been; then the chains that lead to the
@@ -95,9 +95,9 @@ pub struct Range {
 }
 
 impl Range {
-    /// Segments that are told apart.
+    /// How many segments of a range have a bit of their own.
     const SEGMENTS: u32 = u64::BITS;
-    /// Bytes of the least segments that all of a block are told apart for.
+    /// The smallest segment, in bytes, of which a block has no more than there are bits.
     pub const LEAST_SEGMENT: u32 = (1 << BLOCK_BITS) / Self::SEGMENTS;
 
     /// A bit for each of its segments in which bytes from `from` on and before `to` lie. Those that are too many share the last one.
@@ -211,7 +211,7 @@ pub struct Loss {
     pub next: u64,
     /// When it was dropped, in nanoseconds since the machine was started, without the time it slept (`CLOCK_MONOTONIC`).
     pub time: u64,
-    /// A bit for each segment of the range that has been sent again since.
+    /// A bit for each segment of the range that was retransmitted since.
     pub repeated: u64,
     /// Whose it is.
     pub stream: Stream,
@@ -227,19 +227,19 @@ pub struct Loss {
     pub padding: u32,
 }
 
-/// What is looked for when something was sent again: the value of the map `LOSS_SEARCHES`.
+/// The search for one retransmission among the dropped ranges: the value of the map `LOSS_SEARCHES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Search {
     /// Number of the range to look at next; 0 at the end of a chain.
     pub number: u64,
-    /// When the kernel turned to sending again, as [`Loss::time`] counts.
+    /// When the kernel began to retransmit, as [`Loss::time`] counts.
     pub since: u64,
     /// A bit for each segment of `sent` that was dropped before.
     pub done: u64,
     /// Whose it is.
     pub stream: Stream,
-    /// What was sent again.
+    /// What was retransmitted.
     pub sent: Range,
     /// The block whose chain is looked at.
     pub block: u32,

@@ -238,7 +238,7 @@ macro_rules! kernel_facts {
             NAMES_RECEIVING_SOCKET;
             /// Workloads are told apart: the programs ask for the cgroup of a socket.
             HAS_WORKLOADS;
-            /// Drops of TCP's data are remembered until it is sent again.
+            /// Dropped TCP data is remembered until it is retransmitted.
             HAS_LOSSES;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;

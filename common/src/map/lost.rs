@@ -17,7 +17,7 @@ pub enum Lost {
     CgroupsUntracked = 4,
     /// Something was counted for a cgroup before user space had told whose it is.
     Unresolved = 5,
-    /// A range of TCP's data that this host dropped was forgotten before all of it was sent again.
+    /// A range of TCP data that this host had dropped was forgotten before all of it was retransmitted.
     LossesForgotten = 6,
 }
 

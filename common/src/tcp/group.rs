@@ -141,7 +141,7 @@ crate::kept_counters! { [counters]
     SynAckRetransmits,
     /// Segments of a local flow that this host dropped itself on their way out
     LocallyDroppedSegments,
-    /// Segments sent again of which this host had dropped the one before
+    /// Retransmitted segments whose transmission before this host had dropped
     RetransmittedAfterLocalDrop,
     /// Duplicate acknowledgments received (RFC 5681)
     DuplicateAcks,

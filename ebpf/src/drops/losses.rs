@@ -1,4 +1,4 @@
-//! What this host dropped of TCP's data, and what is sent again of it: [`common::drops::losses`] says how it is kept.
+//! Remembers TCP data that this host drops, and finds what of it is retransmitted: [`common::drops::losses`] says how it is kept.
 //!
 //! A range belongs to its number: whoever writes takes the place by [`Loss::WRITTEN`], and whoever reads believes what it has read only
 //! if the number is the same before and after.
@@ -213,8 +213,8 @@ fn write(run: u32, begin: u32, end: u32) -> Option<()> {
     None
 }
 
-/// Segments that a socket has just sent again of which this host had dropped the one before; each counts for the drop's site too. A
-/// function of its own, as [`remember`] is.
+/// The number of segments that a socket has just retransmitted and whose transmission before this host had dropped. Each counts for
+/// the site of that drop, too. A function of its own, as [`draft`] is.
 #[inline(never)]
 pub(crate) fn sent_again(context: *mut c_void, run: Run) -> u32 {
     let context = BtfTracePointContext::new(context);

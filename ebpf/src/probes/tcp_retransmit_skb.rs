@@ -77,7 +77,7 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
     }
 }
 
-/// Counts segments of which this host had dropped the one before.
+/// Counts retransmitted segments whose transmission before this host had dropped.
 #[inline(always)]
 fn count_dropped_before(context: &BtfTracePointContext, sock: Sock, run: Run) {
     if !HAS_LOSSES.is_set() {
