@@ -46,7 +46,7 @@ pub(super) const METRICS: &[Metric] = &[
         "dropped_segments_retransmitted",
         Counted("{segment}"),
         C,
-        "TCP segments that a local sender sent again because they were dropped here: the retransmissions that this site has cost",
+        "TCP segments that a sender on this host retransmitted because they had been dropped here",
         "tracepoint kfree_skb: TCP header; tcp_retransmit_skb: tcp_skb_cb.seq, end_seq",
         Accessor::Drops(&[drops::DropSource::Software], |count| count.repeated),
     )

@@ -82,8 +82,8 @@ pub(super) const METRICS: &[Metric] = &[
         "local_losses_forgotten",
         Counted("{range}"),
         C,
-        "Ranges of TCP data dropped by this host that were forgotten for newer ones before all of it was sent again; some of them \
-         nobody would have sent again",
+        "Ranges of TCP data dropped by this host that were forgotten for newer ones before all of it was retransmitted; much of it \
+         nobody would have retransmitted",
         "the map LOSSES",
         Accessor::Lost(&[(&[], Lost::LossesForgotten)]),
     )

@@ -137,8 +137,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_retransmitted_segments_after_local_drop",
         Counted("{segment}"),
         C,
-        "TCP segments sent again of which this host itself had dropped the one before, on any of its network namespaces' ways: the \
-         rest of the retransmitted segments is not its doing",
+        "TCP segments retransmitted after this host itself had dropped their transmission before, in any of its network namespaces; \
+         the other retransmitted segments were lost elsewhere, or needlessly retransmitted",
         "tracepoint tcp_retransmit_skb: tcp_skb_cb.seq, end_seq, against the TCP headers of packets at kfree_skb",
         Accessor::Counters(&[(&[], Counter::RetransmittedAfterLocalDrop)]),
     )
