@@ -5,7 +5,7 @@
 mod options;
 pub mod raw_ip;
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub use options::Options;
 
@@ -28,6 +28,7 @@ const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP: u8 = 1;
 
 /// A TCP segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,17 @@ pub fn datagram(source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8])
     packet(UDP, source, destination, datagram, 6)
 }
 
+/// A router's answer to a packet that is longer than `mtu`: ICMP, fragmentation needed (RFC 1191).
+pub fn fragmentation_needed(router: Ipv4Addr, packet: &[u8], mtu: u16) -> Vec<u8> {
+    let [high, low] = mtu.to_be_bytes();
+    let mut message = vec![3, 4, 0, 0, 0, 0, high, low];
+    message.extend(&packet[..packet.len().min(IP_HEADER + 8)]);
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let sender: [u8; 4] = std::array::from_fn(|at| packet.get(12 + at).copied().unwrap_or(0));
+    with_header(ICMP, router, sender.into(), &message)
+}
+
 /// The same packet with a last byte that its checksum does not know.
 pub fn spoiled(mut packet: Vec<u8>) -> Vec<u8> {
     if let Some(last) = packet.last_mut() {
@@ -125,7 +137,7 @@ pub fn spoiled(mut packet: Vec<u8>) -> Vec<u8> {
     packet
 }
 
-/// Puts an IPv4 header before `content` and both checksums where they belong.
+/// Puts an IPv4 header before `content`, and the checksum that covers a pseudo-header where it belongs.
 fn packet(
     protocol: u8,
     source: SocketAddrV4,
@@ -133,22 +145,26 @@ fn packet(
     mut content: Vec<u8>,
     checksum_at: usize,
 ) -> Vec<u8> {
-    let (source, destination) = (source.ip().octets(), destination.ip().octets());
+    let (source, destination) = (*source.ip(), *destination.ip());
     let pseudo = [
-        &source[..],
-        &destination,
+        &source.octets()[..],
+        &destination.octets(),
         &[0, protocol],
         &length(content.len()).to_be_bytes(),
     ]
     .concat();
     let sum = checksum(&[pseudo, content.clone()].concat());
     content[checksum_at..checksum_at + 2].copy_from_slice(&sum.to_be_bytes());
+    with_header(protocol, source, destination, &content)
+}
 
+/// Puts an IPv4 header with its checksum before `content`.
+fn with_header(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, content: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
     packet.extend(length(IP_HEADER + content.len()).to_be_bytes());
     packet.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
-    packet.extend(source);
-    packet.extend(destination);
+    packet.extend(source.octets());
+    packet.extend(destination.octets());
     let sum = checksum(&packet);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet.extend(content);

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{FIRST, Offer, Peer, WINDOW};
-use crate::net::packet::{Options, Segment, flag, spoiled};
+use crate::net::packet::{Options, Segment, flag, fragmentation_needed, spoiled};
 
 /// The peer's end of a connection.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ impl<'peer> Connection<'peer> {
         Ok((segment.sequence, segment.end()))
     }
 
+    /// The last one that was taken and not acknowledged: first byte, and the byte after the last.
+    pub fn last_taken(&self) -> Option<(u32, u32)> {
+        self.outstanding.last().copied()
+    }
+
     /// Number of the kernel's segments that were taken and not acknowledged.
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
@@ -122,7 +127,33 @@ impl<'peer> Connection<'peer> {
         self.ack(Vec::new())
     }
 
-    /// The same, and says that `range` came twice.
+    /// Acknowledges the first `count` of the segments taken.
+    pub fn acknowledge_first(&mut self, count: usize) -> Result<()> {
+        let last = self.outstanding.drain(..count.min(self.outstanding.len())).next_back();
+        if let Some((_, end)) = last {
+            self.acknowledged = end;
+        }
+        self.ack(Vec::new())
+    }
+
+    /// Says as a router that the first of the segments taken is longer than its path takes.
+    pub fn announce_mtu(&self, mtu: u16) -> Result<()> {
+        let sequence = self.outstanding.first().map_or(self.acknowledged, |(from, _)| *from);
+        let too_long = Segment {
+            source: self.peer.kernel_at(self.kernel_port),
+            destination: self.peer.at(self.port),
+            sequence,
+            acknowledgment: self.next,
+            flags: flag::ACK,
+            window: 0,
+            options: Options::default(),
+            payload: Vec::new(),
+        };
+        let router = *self.peer.at(self.port).ip();
+        self.peer.inject(&fragmentation_needed(router, &too_long.encode(), mtu))
+    }
+
+    /// Acknowledges everything taken, and says that `range` came twice.
     pub fn acknowledge_with_dsack(&mut self, range: (u32, u32)) -> Result<()> {
         self.forget_outstanding();
         self.ack(vec![range])
