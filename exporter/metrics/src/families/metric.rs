@@ -55,6 +55,8 @@ pub enum Unit {
     Seconds,
     /// Bytes.
     Bytes,
+    /// Bytes per second.
+    BytesPerSecond,
     /// TCP segments, where the name does not say what is counted.
     Segments,
 }
@@ -66,6 +68,7 @@ impl Unit {
             Self::Counted(_) => "",
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes_per_second",
             Self::Segments => "segments",
         }
     }
@@ -76,6 +79,7 @@ impl Unit {
             Self::Counted(what) => what,
             Self::Seconds => "s",
             Self::Bytes => "By",
+            Self::BytesPerSecond => "By/s",
             Self::Segments => "{segment}",
         }
     }
