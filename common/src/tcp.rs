@@ -6,6 +6,7 @@ pub mod group;
 pub mod kept;
 pub mod listener;
 pub mod record;
+pub mod retransmission;
 
 /// `TCP_*` states of `sock.sk_state` (include/net/tcp_states.h).
 pub mod state {

@@ -373,6 +373,10 @@ common::kept_counters! { [tcp_sock_readers]
     write_seq: u32 = TCP_SOCK_WRITE_SEQ;
     snd_nxt: u32 = TCP_SOCK_SND_NXT;
     snd_wnd: u32 = TCP_SOCK_SND_WND;
+    snd_una: u32 = TCP_SOCK_SND_UNA;
+    pending_timer: u8 = ICSK_PENDING;
+    undo_marker: u32 = TCP_SOCK_UNDO_MARKER;
+    high_sequence: u32 = TCP_SOCK_HIGH_SEQ;
     rate_delivered: u32 = TCP_SOCK_RATE_DELIVERED;
     rate_interval_us: u32 = TCP_SOCK_RATE_INTERVAL_US;
     clock: u64 = TCP_SOCK_CLOCK;

@@ -175,7 +175,7 @@ fn what_does_not_exist_is_found() -> Result<()> {
     let segments = "tcpvitals_tcp_retransmitted_segments_total";
     let said = |query: &str| anyhow::Ok(Reading::of(&prometheus.parse(query)?, &table).complaints);
     for good in [
-        format!("sum by (subnet, cause) (rate({segments}{{cause=\"loss\", cluster=~\".*\"}}[5m]))"),
+        format!("sum by (subnet, kind) (rate({segments}{{kind=\"timeout\", cluster=~\".*\"}}[5m]))"),
         "histogram_quantile(0.9, sum by (le) (rate(tcpvitals_tcp_rtt_seconds_bucket[5m])))".to_owned(),
         "tcpvitals_dropped_packets_total{class=~\"error|capacity\", reason=\"ANYTHING\"}".to_owned(),
         "cluster_subnet_limit:tcpvitals_tcp_sender_limited_seconds:ratio_rate5m{limit=\"send_buffer\"}".to_owned(),
@@ -191,9 +191,9 @@ fn what_does_not_exist_is_found() -> Result<()> {
         (segments.replace("_total", ""), "no metric"),
         ("tcpvitals_tcp_connections_bucket".to_owned(), "no metric"),
         ("cluster_subnet:tcpvitals_tcp_rtt_seconds:p95".to_owned(), "no metric"),
-        (format!("{segments}{{reason=\"loss\"}}"), "no label reason"),
-        (format!("{segments}{{cause=\"timeout\"}}"), "timeout"),
-        (format!("{segments}{{cause=~\"loss|fast\"}}"), "fast"),
+        (format!("{segments}{{reason=\"timeout\"}}"), "no label reason"),
+        (format!("{segments}{{kind=\"loss\"}}"), "loss"),
+        (format!("{segments}{{kind=~\"fast|slow\"}}"), "slow"),
         (format!("sum by (location) ({segments})"), "label location"),
         ("ALERTS{alertname=\"TcpvitalsUp\"}".to_owned(), "TcpvitalsUp"),
         (

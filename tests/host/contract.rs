@@ -21,7 +21,7 @@ type Promise = (
 );
 
 const DIRECTIONS: &[&str] = &["transmit", "receive"];
-const CAUSES: &[&str] = &["loss", "other"];
+const KINDS: &[&str] = &["timeout", "tail_loss_probe", "fast", "other"];
 
 const PROMISES: &[Promise] = &[
     ("tcpvitals_tcp_segments_total", Counter, Tcp, &["direction"], DIRECTIONS),
@@ -43,16 +43,10 @@ const PROMISES: &[Promise] = &[
         "tcpvitals_tcp_retransmitted_segments_total",
         Counter,
         Tcp,
-        &["cause"],
-        CAUSES,
+        &["kind"],
+        KINDS,
     ),
-    (
-        "tcpvitals_tcp_retransmitted_bytes_total",
-        Counter,
-        Tcp,
-        &["cause"],
-        CAUSES,
-    ),
+    ("tcpvitals_tcp_retransmitted_bytes_total", Counter, Tcp, &[], &[]),
     (
         "tcpvitals_tcp_handshake_retransmits_total",
         Counter,
@@ -92,6 +86,13 @@ const PROMISES: &[Promise] = &[
         Tcp,
         &["state"],
         &["disorder", "cwr", "recovery", "loss"],
+    ),
+    (
+        "tcpvitals_tcp_spurious_recoveries_total",
+        Counter,
+        Tcp,
+        &["state"],
+        &["recovery", "loss"],
     ),
     ("tcpvitals_tcp_connections", Gauge, Tcp, &[], &[]),
     (

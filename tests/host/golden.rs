@@ -46,6 +46,7 @@ pub(crate) const CASES: [Case; 2] = [
         off: &[
             "tcpvitals_tcp_congestion_events_total",
             "tcpvitals_tcp_reordering_events_total",
+            "tcpvitals_tcp_spurious_recoveries_total",
         ],
     },
     // One label set of TCP fits under the cap, besides `other`.
@@ -53,7 +54,7 @@ pub(crate) const CASES: [Case; 2] = [
         name: "few-labels-and-series",
         config: "labels: {tcp: [role], drops: [reason, class]}\nlimits: {series: 200}\ntcp: {detail: essential}\n\
                  histograms: {native: false, classic: {tcpvitals_tcp_rtt_seconds: all, tcpvitals_tcp_mss_bytes: [1024]}}\n\
-                 metrics: {exclude: [tcpvitals_tcp_rto_min_seconds]}\n",
+                 metrics: {include: [tcpvitals_*, process_*], exclude: [tcpvitals_tcp_rto_min_seconds]}\n",
         lacking: &[],
         off: &[
             "tcpvitals_tcp_duplicate_acks_total",

@@ -1,5 +1,7 @@
-//! Retransmissions under loss, against the counters of the namespace; their split by the sender's state; spurious ones;
-//! handshakes.
+//! Retransmissions under loss, against the counters of the namespace; their kinds; spurious ones; handshakes.
+
+mod kinds;
+mod spurious;
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -25,10 +27,10 @@ const SEGMENTS: &str = "tcpvitals_tcp_retransmitted_segments_total";
 const BYTES: &str = "tcpvitals_tcp_retransmitted_bytes_total";
 const ENTRIES: &str = "tcpvitals_tcp_congestion_events_total";
 
-/// Segments retransmitted in the state Loss, and in any other.
-fn split(scrape: &Scrape, subnet: &str) -> Result<[f64; 2]> {
-    let of = |cause| scrape.sum(SEGMENTS, &[("subnet", subnet), ("cause", cause)]);
-    Ok([of("loss")?, of("other")?])
+/// Retransmitted segments by kind: after a time-out, as tail loss probes, fast, others.
+fn split(scrape: &Scrape, labels: &[(&str, &str)]) -> Result<[f64; 4]> {
+    let of = |kind| scrape.sum(SEGMENTS, &[labels, &[("kind", kind)]].concat());
+    Ok([of("timeout")?, of("tail_loss_probe")?, of("fast")?, of("other")?])
 }
 
 fn check_random_loss(family: Family, pair: &Pair, percent: u8) -> Result<()> {
@@ -66,20 +68,20 @@ fn check_random_loss(family: Family, pair: &Pair, percent: u8) -> Result<()> {
         assert_eq!(scrape.sum(BYTES, &labels)?, bytes as f64, "{end:?}");
         require_equal(&scrape, &subnet, end, &sockets)?;
 
-        // What the kernel counts by state is only a part of each share: the timer's own retransmission is in neither.
-        let of = |cause| scrape.sum(SEGMENTS, &[labels[0], labels[1], ("cause", cause)]);
-        assert!(
-            of("loss")? >= counters.get("TcpExtTCPSlowStartRetrans")? as f64,
-            "{end:?}"
-        );
-        assert!(of("other")? >= counters.get("TcpExtTCPFastRetrans")? as f64, "{end:?}");
+        // Each retransmission of the timer is one segment; of probes, some carry new data.
+        let [timeout, probes, fast, other] = split(&scrape, &labels)?;
+        let after_timeouts = counters.get("TcpExtTCPTimeouts")? + counters.get("TcpExtTCPSlowStartRetrans")?;
+        assert_eq!(timeout, after_timeouts as f64, "{end:?}");
+        assert_eq!(fast, counters.get("TcpExtTCPFastRetrans")? as f64, "{end:?}");
+        assert!(probes <= counters.get("TcpExtTCPLossProbes")? as f64, "{end:?}");
+        assert_eq!(other, 0.0, "{end:?}");
         let entries = |state| scrape.sum(ENTRIES, &[labels[0], labels[1], ("state", state)]);
         assert_eq!(
             entries("recovery")?,
             counters.get("TcpExtTCPSackRecovery")? as f64,
             "{end:?}"
         );
-        if of("loss")? > 0.0 {
+        if timeout > 0.0 {
             assert!(entries("loss")? > 0.0, "{end:?}");
         }
     }
@@ -108,7 +110,7 @@ fn stage() -> Result<(Namespace, Subnet, Peer)> {
 }
 
 #[test]
-fn what_a_time_out_sends_again_is_caused_by_loss() -> Result<()> {
+fn what_a_time_out_sends_again_is_of_its_kind() -> Result<()> {
     let _turn = turn::shared()?;
     let (namespace, subnet, peer) = stage()?;
     let exporter = start(config(&[subnet]))?;
@@ -122,11 +124,9 @@ fn what_a_time_out_sends_again_is_caused_by_loss() -> Result<()> {
     // More than twice only where this test had to wait for a processor.
     assert!(info.total_retrans >= 2, "{info:?}");
     let scrape = exporter.scrape()?;
-    assert_eq!(split(&scrape, &subnet.name())?, [f64::from(info.total_retrans), 0.0]);
-    assert_eq!(
-        scrape.sum(BYTES, &[("subnet", &subnet.name()), ("cause", "loss")])?,
-        info.bytes_retrans as f64
-    );
+    let labels = [("subnet", &*subnet.name())];
+    assert_eq!(split(&scrape, &labels)?, [f64::from(info.total_retrans), 0.0, 0.0, 0.0]);
+    assert_eq!(scrape.sum(BYTES, &labels)?, info.bytes_retrans as f64);
     assert_eq!(
         scrape.sum(ENTRIES, &[("subnet", &subnet.name()), ("state", "loss")])?,
         1.0
@@ -135,7 +135,7 @@ fn what_a_time_out_sends_again_is_caused_by_loss() -> Result<()> {
 }
 
 #[test]
-fn what_duplicate_acknowledgments_make_a_sender_repeat_has_another_cause() -> Result<()> {
+fn what_duplicate_acknowledgments_make_a_sender_repeat_is_fast() -> Result<()> {
     let _turn = turn::shared()?;
     let (namespace, subnet, peer) = stage()?;
     let exporter = start(config(&[subnet]))?;
@@ -152,7 +152,7 @@ fn what_duplicate_acknowledgments_make_a_sender_repeat_has_another_cause() -> Re
     let info = TcpInfo::of(&client)?;
     assert_eq!((info.total_retrans, info.bytes_retrans), (1, 1000));
     let scrape = exporter.scrape()?;
-    assert_eq!(split(&scrape, &subnet.name())?, [0.0, 1.0]);
+    assert_eq!(split(&scrape, &[("subnet", &*subnet.name())])?, [0.0, 0.0, 1.0, 0.0]);
     let entries = |state| scrape.sum(ENTRIES, &[("subnet", &subnet.name()), ("state", state)]);
     assert_eq!((entries("recovery")?, entries("loss")?), (1.0, 0.0));
     Ok(())
@@ -180,7 +180,7 @@ fn a_spurious_retransmission_shows_as_a_dsack() -> Result<()> {
 
 /// What this host itself refuses to send is not reported by older kernels, but counted by all.
 #[test]
-fn what_this_host_refuses_to_send_again_keeps_its_cause() -> Result<()> {
+fn what_this_host_refuses_to_send_again_keeps_its_kind() -> Result<()> {
     let _turn = turn::shared()?;
     let (namespace, subnet, peer) = stage()?;
     let exporter = start(config(&[subnet]))?;
@@ -201,11 +201,9 @@ fn what_this_host_refuses_to_send_again_keeps_its_cause() -> Result<()> {
     assert!(refused >= 2, "{refused}");
     let scrape = exporter.scrape()?;
     let subnet = subnet.name();
-    assert_eq!(split(&scrape, &subnet)?, [f64::from(info.total_retrans), 0.0]);
-    assert_eq!(
-        scrape.sum(BYTES, &[("subnet", &subnet), ("cause", "loss")])?,
-        info.bytes_retrans as f64
-    );
+    let labels = [("subnet", &*subnet)];
+    assert_eq!(split(&scrape, &labels)?, [f64::from(info.total_retrans), 0.0, 0.0, 0.0]);
+    assert_eq!(scrape.sum(BYTES, &labels)?, info.bytes_retrans as f64);
     let dropped = "tcpvitals_tcp_locally_dropped_segments_total";
     assert_eq!(scrape.sum(dropped, &[("subnet", &subnet)])?, refused as f64);
     Ok(())

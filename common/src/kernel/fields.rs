@@ -126,6 +126,9 @@ macro_rules! kernel_fields {
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
             ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
             ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";
+            ICSK_PENDING: u8 = "inet_connection_sock" . "icsk_pending";
+            TCP_SOCK_UNDO_MARKER: u32 = "tcp_sock" . "undo_marker";
+            TCP_SOCK_HIGH_SEQ: u32 = "tcp_sock" . "high_seq";
             ICSK_SYN_QUEUE: u32 = "inet_connection_sock" . "icsk_accept_queue.qlen";
             ICSK_CA_OPS: u64 = "inet_connection_sock" . "icsk_ca_ops";
             TCP_CONGESTION_OPS_NAME: [u64; 2] = "tcp_congestion_ops" . "name";

@@ -5,7 +5,10 @@
 //! exchanged atomically and a fold that lost the race starts again. The deltas telescope: whatever the interleaving, their
 //! sum is the kernel's last value.
 
-use crate::map::shared::{Number, Shared};
+use crate::{
+    map::shared::{Number, Shared},
+    tcp::retransmission::RetransmissionKind,
+};
 
 /// The handshake is over and the flow belongs to a group.
 pub const ESTABLISHED: u32 = 1;
@@ -72,18 +75,10 @@ pub struct FlowState {
     pub role: Shared<u8>,
     /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
     pub started: Shared<u64>,
-    /// Payload retransmitted in `TCP_CA_Loss`, in bytes.
-    pub retransmitted_bytes_loss: Shared<u64>,
-    /// Payload retransmitted in other states, in bytes.
-    pub retransmitted_bytes_other: Shared<u64>,
-    /// `tcp_sock.bytes_retrans` when the flow began to count.
-    pub retransmitted_bytes_before: Shared<u64>,
     /// `tcp_sock.total_retrans` when the flow began to count.
-    pub retransmitted_segments_before: Shared<u32>,
-    /// Segments retransmitted in `TCP_CA_Loss`.
-    pub retransmitted_segments_loss: Shared<u32>,
-    /// Segments retransmitted in other states.
-    pub retransmitted_segments_other: Shared<u32>,
+    pub retransmitted_before: Shared<u32>,
+    /// Retransmitted segments by [`RetransmissionKind`].
+    pub retransmitted: [Shared<u32>; RetransmissionKind::ALL.len()],
     /// Duplicate acknowledgments received.
     pub duplicate_acks: Shared<u32>,
     /// Segments received with a SACK option.
@@ -92,6 +87,8 @@ pub struct FlowState {
     pub sack_blocks: Shared<u32>,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: Shared<u32>,
+    /// Bits of [`crate::tcp::retransmission::loss`], of the last entry into `TCP_CA_Loss`.
+    pub loss: Shared<u8>,
     /// [`Chrono::at`] at the last fold.
     pub chrono: [Shared<u32>; 3],
     /// The kernel's counters at the last fold.
@@ -125,30 +122,27 @@ impl FlowState {
         self.rtt_count.grow(1);
     }
 
-    /// Segments and bytes of payload that the kernel has retransmitted by now, by its own totals, and that no cause was found for
-    /// yet.
+    /// Segments that the kernel has retransmitted by now, by its own total, and that have no kind yet.
     #[inline(always)]
-    pub fn without_cause(&self, total_retrans: u32, bytes_retrans: u64) -> (u32, u64) {
-        let segments = total_retrans
-            .wrapping_sub(self.retransmitted_segments_before.get())
-            .wrapping_sub(self.retransmitted_segments_loss.get())
-            .wrapping_sub(self.retransmitted_segments_other.get());
-        let bytes = bytes_retrans
-            .wrapping_sub(self.retransmitted_bytes_before.get())
-            .wrapping_sub(self.retransmitted_bytes_loss.get())
-            .wrapping_sub(self.retransmitted_bytes_other.get());
-        (segments, bytes)
+    pub fn without_kind(&self, total_retrans: u32) -> u32 {
+        let [other, timeout, probe, fast] = &self.retransmitted;
+        total_retrans
+            .wrapping_sub(self.retransmitted_before.get())
+            .wrapping_sub(other.get())
+            .wrapping_sub(timeout.get())
+            .wrapping_sub(probe.get())
+            .wrapping_sub(fast.get())
     }
 
-    /// Records retransmissions of `segments` with `bytes` of payload.
+    /// Records retransmissions of `segments`.
     #[inline(always)]
-    pub fn on_retransmit(&self, in_loss: bool, segments: u32, bytes: u64) {
-        if in_loss {
-            self.retransmitted_segments_loss.grow(segments);
-            self.retransmitted_bytes_loss.grow(bytes);
-        } else {
-            self.retransmitted_segments_other.grow(segments);
-            self.retransmitted_bytes_other.grow(bytes);
+    pub fn on_retransmit(&self, kind: RetransmissionKind, segments: u32) {
+        let [other, timeout, probe, fast] = &self.retransmitted;
+        match kind {
+            RetransmissionKind::Other => other.grow(segments),
+            RetransmissionKind::Timeout => timeout.grow(segments),
+            RetransmissionKind::TailLossProbe => probe.grow(segments),
+            RetransmissionKind::Fast => fast.grow(segments),
         }
     }
 }
@@ -323,37 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn retransmissions_are_split_by_congestion_state() {
-        let flow = FlowState::default();
-        flow.on_retransmit(true, 2, 2000);
-        flow.on_retransmit(false, 1, 700);
-        assert_eq!(
-            (
-                flow.retransmitted_segments_loss.get(),
-                flow.retransmitted_bytes_loss.get()
-            ),
-            (2, 2000)
-        );
-        assert_eq!(
-            (
-                flow.retransmitted_segments_other.get(),
-                flow.retransmitted_bytes_other.get()
-            ),
-            (1, 700)
-        );
-    }
-
-    #[test]
-    fn what_the_kernel_has_retransmitted_since_has_no_cause_yet() {
+    fn what_the_kernel_has_retransmitted_since_has_no_kind_until_it_is_recorded() {
         let flow = FlowState {
-            retransmitted_segments_before: Shared::new(u32::MAX),
-            retransmitted_bytes_before: Shared::new(50),
+            retransmitted_before: Shared::new(u32::MAX),
             ..FlowState::default()
         };
-        assert_eq!(flow.without_cause(u32::MAX, 50), (0, 0));
-        assert_eq!(flow.without_cause(4, 5050), (5, 5000));
-        flow.on_retransmit(true, 2, 2000);
-        flow.on_retransmit(false, 1, 1000);
-        assert_eq!(flow.without_cause(4, 5050), (2, 2000));
+        assert_eq!(flow.without_kind(u32::MAX), 0);
+        assert_eq!(flow.without_kind(9), 10);
+        for (more, kind) in (1..).zip(RetransmissionKind::ALL) {
+            flow.on_retransmit(kind, more);
+            assert_eq!(flow.retransmitted[kind as usize].get(), more);
+        }
+        assert_eq!(flow.without_kind(9), 0);
+        assert_eq!(flow.without_kind(11), 2);
     }
 }

@@ -131,10 +131,12 @@ macro_rules! counters {
 }
 
 crate::kept_counters! { [counters]
-    /// Segments retransmitted in the state `TCP_CA_Loss`
-    RetransmittedSegmentsLoss,
-    /// Payload retransmitted in the state `TCP_CA_Loss`
-    RetransmittedBytesLoss,
+    /// Retransmitted segments of the kind [`Timeout`](crate::tcp::retransmission::RetransmissionKind::Timeout)
+    RetransmittedSegmentsTimeout,
+    /// Retransmitted segments of the kind [`TailLossProbe`](crate::tcp::retransmission::RetransmissionKind::TailLossProbe)
+    RetransmittedSegmentsTailLossProbe,
+    /// Retransmitted segments of the kind [`Fast`](crate::tcp::retransmission::RetransmissionKind::Fast)
+    RetransmittedSegmentsFast,
     /// SYNs sent again
     SynRetransmits,
     /// retransmitted SYN-ACKs
@@ -163,6 +165,10 @@ crate::kept_counters! { [counters]
     RecoveryEntries,
     /// Entries into `TCP_CA_Loss`
     LossEntries,
+    /// Entries into `TCP_CA_Recovery` that the sender undid, because nothing had been lost
+    RecoveriesUndone,
+    /// Entries into `TCP_CA_Loss` that the sender undid, because nothing had been lost
+    LossesUndone,
     /// Connections established
     Opened,
     /// Connections closed

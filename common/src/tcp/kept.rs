@@ -14,9 +14,9 @@ macro_rules! kept_counters {
                 /// payload received in order, in bytes; a FIN counts as one
                 TCP_SOCK_BYTES_RECEIVED: u64 = "tcp_sock" . "bytes_received" as bytes_received =>
                     Counter::DataBytesReceived, FlowRecord::data_octets_in;
-                /// retransmitted payload, in bytes; the group's counter is without that of the state `TCP_CA_Loss`
+                /// retransmitted payload, in bytes
                 TCP_SOCK_BYTES_RETRANS: u64 = "tcp_sock" . "bytes_retrans" as bytes_retrans =>
-                    Counter::RetransmittedBytesOther, FlowRecord::octets_retrans;
+                    Counter::RetransmittedBytes, FlowRecord::octets_retrans;
                 /// segments sent
                 TCP_SOCK_SEGS_OUT: u32 = "tcp_sock" . "segs_out" as segs_out =>
                     Counter::SegmentsTransmitted, FlowRecord::segs_out;
@@ -29,7 +29,7 @@ macro_rules! kept_counters {
                 /// segments with payload received
                 TCP_SOCK_DATA_SEGS_IN: u32 = "tcp_sock" . "data_segs_in" as data_segs_in =>
                     Counter::DataSegmentsReceived, FlowRecord::data_segs_in;
-                /// retransmitted segments, SYNs included; the group's counter is without those and those of the state `TCP_CA_Loss`
+                /// retransmitted segments, SYNs included; the group's counter is without those and those of a kind that has its own
                 TCP_SOCK_TOTAL_RETRANS: u32 = "tcp_sock" . "total_retrans" as total_retrans =>
                     Counter::RetransmittedSegmentsOther, FlowRecord::segs_retrans;
                 /// segments received out of order

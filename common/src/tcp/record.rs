@@ -42,10 +42,6 @@ crate::kept_counters! { [record]
     pub started: u64,
     /// The socket's cookie (`SO_COOKIE`): no other socket has it until the next boot.
     pub cookie: u64,
-    /// Payload sent again in states other than `TCP_CA_Loss`, in bytes; kept by the hooks.
-    pub other_octets_retrans: u64,
-    /// Payload sent again in `TCP_CA_Loss`, in bytes; kept by the hooks.
-    pub loss_octets_retrans: u64,
     /// Sum of the round-trip times, in microseconds; kept by the hooks.
     pub sum_rtt_us: u64,
     /// `sock.sk_pacing_rate`, in bytes per second; [`u64::MAX`] is no limit.
@@ -76,10 +72,14 @@ crate::kept_counters! { [record]
     pub srtt_us: u32,
     /// `icsk_rto`: retransmission time-out in milliseconds.
     pub rto_ms: u32,
-    /// Segments sent again in states other than `TCP_CA_Loss`; kept by the hooks.
+    /// Retransmitted segments of no other [kind](crate::tcp::retransmission::RetransmissionKind); kept by the hooks.
     pub other_segs_retrans: u32,
-    /// Segments sent again in `TCP_CA_Loss`; kept by the hooks.
-    pub loss_segs_retrans: u32,
+    /// Segments retransmitted after a time-out; kept by the hooks.
+    pub timeout_segs_retrans: u32,
+    /// Segments retransmitted as tail loss probes; kept by the hooks.
+    pub probe_segs_retrans: u32,
+    /// Segments retransmitted in `TCP_CA_Recovery`; kept by the hooks.
+    pub fast_segs_retrans: u32,
     /// Largest round-trip time in microseconds; kept by the hooks.
     pub max_rtt_us: u32,
     /// Smallest round-trip time in microseconds; kept by the hooks.

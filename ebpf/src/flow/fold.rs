@@ -25,15 +25,8 @@ const TRIES: u32 = 4;
 pub(crate) fn begin_retransmissions(flow: &FlowState, tcp: TcpSock) {
     flow.snapshot.total_retrans.set(tcp.total_retrans().unwrap_or(0));
     flow.snapshot.bytes_retrans.set(tcp.bytes_retrans().unwrap_or(0));
-    begin_causes(flow);
-}
-
-/// Nothing was retransmitted yet that would need a cause.
-#[inline(always)]
-fn begin_causes(flow: &FlowState) {
-    flow.retransmitted_segments_before
-        .set(flow.snapshot.total_retrans.get());
-    flow.retransmitted_bytes_before.set(flow.snapshot.bytes_retrans.get());
+    // Nothing was retransmitted yet that would need a kind.
+    flow.retransmitted_before.set(flow.snapshot.total_retrans.get());
 }
 
 /// Takes the snapshots of a flow that is counted from now on.
@@ -52,12 +45,12 @@ pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
         flow.chrono[1].set(receive_window);
         flow.chrono[2].set(send_buffer);
     }
-    begin_causes(flow);
+    flow.retransmitted_before.set(flow.snapshot.total_retrans.get());
     flow.rtt_stamp.set(tcp.rack_mstamp().unwrap_or(0) as u32);
 }
 
-/// Folds a flow into its group. What was retransmitted in the state Loss is moved to its own counters by the hook. Nothing that was
-/// read counts if `is_there` says that the socket has gone meanwhile.
+/// Folds a flow into its group. Retransmissions are moved to the counters of their kinds by the hooks. Nothing that was read
+/// counts if `is_there` says that the socket has gone meanwhile.
 #[inline(always)]
 pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold, is_there: impl Fn() -> bool) {
     macro_rules! exchange {

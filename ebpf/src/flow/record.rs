@@ -9,6 +9,7 @@ use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
 use common::tcp::{
     flow::{Chrono, FlowState},
     record::{FlowRecord, delivery_rate, in_flight, not_sent},
+    retransmission::RetransmissionKind,
 };
 
 /// Says what a flow looks like now. A field that the kernel does not have is 0.
@@ -83,10 +84,10 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, cookie: u64, tcp:
         snd_wnd = tcp.snd_wnd().unwrap_or(0);
     }
     set! {
-        other_segs_retrans = flow.retransmitted_segments_other.get();
-        other_octets_retrans = flow.retransmitted_bytes_other.get();
-        loss_segs_retrans = flow.retransmitted_segments_loss.get();
-        loss_octets_retrans = flow.retransmitted_bytes_loss.get();
+        other_segs_retrans = flow.retransmitted[RetransmissionKind::Other as usize].get();
+        timeout_segs_retrans = flow.retransmitted[RetransmissionKind::Timeout as usize].get();
+        probe_segs_retrans = flow.retransmitted[RetransmissionKind::TailLossProbe as usize].get();
+        fast_segs_retrans = flow.retransmitted[RetransmissionKind::Fast as usize].get();
         max_rtt_us = flow.rtt_max.get();
         min_rtt_us = flow.rtt_min.get();
         count_rtt = flow.rtt_count.get();

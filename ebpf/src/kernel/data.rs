@@ -166,6 +166,12 @@ impl SkBuff {
         })
     }
 
+    /// The sequence number after that.
+    #[inline(always)]
+    pub(crate) fn end_of_queue(self) -> Option<u32> {
+        self.control(&TCP_SKB_CB_END_SEQ)
+    }
+
     /// A member of what TCP keeps in `cb`.
     #[inline(always)]
     fn control<T: Copy>(self, field: &Global<T>) -> Option<T> {

@@ -199,7 +199,7 @@ pub(super) fn close(flow: Flow, tcp: TcpSock) {
         if HAS_SEGMENT_PATH.is_set() {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
-        retransmissions::find_cause(flow, tcp);
+        retransmissions::find_kind_of_the_past(flow, tcp);
         fold::fold(flow, tcp, group, Fold::Last, || true);
     }
     // Where the end was not seen, the iterator may meet the flow at the same time: one of both counts it.

@@ -23,7 +23,8 @@ fn on_event(context: &BtfTracePointContext) {
     let Some(sock) = Sock::argument(context, 0) else {
         return;
     };
-    let entered = match context.arg::<u8>(1) {
+    let state = context.arg::<u8>(1);
+    let entered = match state {
         congestion::DISORDER => Some(Counter::DisorderEntries),
         congestion::CWR => Some(Counter::CwrEntries),
         congestion::RECOVERY => Some(Counter::RecoveryEntries),
@@ -31,14 +32,26 @@ fn on_event(context: &BtfTracePointContext) {
         _ => None,
     };
     let Some(tcp) = sock.known_tcp() else { return };
-    if tcp.congestion_state() == context.arg::<u8>(1) {
+    let is_there = tcp.congestion_state() == state;
+    if is_there && state != congestion::LOSS {
         return;
     }
-    if let Some(flow) = adopt::find_or_adopt(sock, tcp) {
-        retransmissions::find_cause(flow, tcp);
-        if let Some(counter) = entered
-            && let Some(group) = Group::at(flow.slot.get())
-        {
+    let Some(flow) = adopt::find_or_adopt(sock, tcp) else {
+        return;
+    };
+    retransmissions::find_kind_of_the_past(flow, tcp);
+    if state == congestion::LOSS {
+        retransmissions::enter_loss(flow, tcp, is_there);
+    }
+    if is_there {
+        return;
+    }
+    let undone = retransmissions::undone(flow, tcp, state);
+    if let Some(group) = Group::at(flow.slot.get()) {
+        if let Some(counter) = entered {
+            group.add(counter, 1);
+        }
+        if let Some(counter) = undone {
             group.add(counter, 1);
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     drops::losses,
     flow::{adopt, events, retransmissions, state::Flow},
     kernel::{
-        Sock, TcpSock,
+        SkBuff, Sock, TcpSock,
         offsets::{HAS_LOSSES, HAS_RETRANSMIT_ERROR},
     },
     label::groups::{self, Group},
@@ -44,7 +44,7 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
         // Both ends have opened the connection at the same time.
         state::SYN_RECV => Counter::SynAckRetransmits,
         _ => {
-            retransmitted(sock, tcp, flow);
+            retransmitted(sock, tcp, flow, SkBuff::argument(context, 1));
             return count_dropped_before(context, sock, run);
         }
     };
@@ -59,7 +59,7 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
 }
 
 #[inline(always)]
-fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
+fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>, packet: Option<SkBuff>) {
     let kind = if tcp.congestion_state() == congestion::LOSS {
         EventKind::RetransLoss
     } else {
@@ -72,7 +72,7 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>) {
         }
         return;
     };
-    if flow.is_established() && retransmissions::find_cause(flow, tcp) != 0 {
+    if flow.is_established() && retransmissions::find_kind(flow, tcp, packet) != 0 {
         events::emit(kind, sock, tcp, &flow);
     }
 }

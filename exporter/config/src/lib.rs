@@ -40,7 +40,7 @@ pub use crate::{
             files::{NetworksOfFiles, SubnetFiles},
             network, subnet_name,
         },
-        views::{ClassicBuckets, Histograms, MetricFilter, View},
+        views::{ClassicBuckets, Histograms, MetricFilter, ON_DEMAND, View},
         workloads::Workloads,
     },
 };

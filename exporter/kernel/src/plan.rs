@@ -195,7 +195,11 @@ pub static PROGRAMS: &[Program] = &[
     Program::of(
         Tracepoint::TcpRetransmitSkb,
         Part::Tcp,
-        &[global::TCP_SOCK_TOTAL_RETRANS, global::ICSK_CA_STATE],
+        &[
+            global::TCP_SOCK_TOTAL_RETRANS,
+            global::ICSK_CA_STATE,
+            global::ICSK_PENDING,
+        ],
     ),
     Program::of(Tracepoint::TcpRetransmitSynack, Part::Tcp, &[]),
     Program::of(Tracepoint::TcpReceiveReset, Part::Tcp, &[]),

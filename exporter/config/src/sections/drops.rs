@@ -122,6 +122,11 @@ impl Glob {
         })
     }
 
+    /// Whether the pattern covers any text: `*`.
+    pub(crate) fn is_any(&self) -> bool {
+        self.parts.iter().all(String::is_empty)
+    }
+
     /// Whether the pattern covers all of `text`.
     pub fn matches(&self, text: &str) -> bool {
         let Some((last, parts)) = self.parts.split_last() else {

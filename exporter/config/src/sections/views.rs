@@ -131,6 +131,9 @@ fn is_made_of(text: &str, marks: &str) -> bool {
             .all(|char| char.is_ascii_alphanumeric() || marks.contains(char))
 }
 
+/// Metrics that `*` alone does not include: few ask for them, and a label set stays small without.
+pub const ON_DEMAND: [&str; 1] = ["tcpvitals_tcp_spurious_recoveries_total"];
+
 /// Which metrics are shown: those that a pattern of `include` matches and none of `exclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricFilter {
@@ -141,7 +144,7 @@ pub struct MetricFilter {
 }
 
 impl Default for MetricFilter {
-    /// All metrics.
+    /// All metrics but those of [`ON_DEMAND`].
     fn default() -> Self {
         Self {
             include: Glob::new("*")
@@ -184,8 +187,9 @@ impl MetricFilter {
 
     /// Whether a metric of this full name is shown.
     pub fn shows(&self, name: &str) -> bool {
-        let any = |patterns: &[(String, Glob)]| patterns.iter().any(|(_, glob)| glob.matches(name));
-        any(&self.include) && !any(&self.exclude)
+        let is_on_demand = ON_DEMAND.contains(&name);
+        let includes = |glob: &Glob| glob.matches(name) && !(is_on_demand && glob.is_any());
+        self.include.iter().any(|(_, glob)| includes(glob)) && !self.exclude.iter().any(|(_, glob)| glob.matches(name))
     }
 }
 

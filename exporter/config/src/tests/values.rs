@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config;
 use crate::{
-    Class, ClassicBuckets, Config, Detail, DropLabel, Fallback, TcpLabel,
+    Class, ClassicBuckets, Config, Detail, DropLabel, Fallback, ON_DEMAND, TcpLabel,
     kinds::units::{DURATION, SIZE},
     sections::protocols::BUILT_IN,
 };
@@ -119,6 +119,16 @@ fn a_view_is_as_the_metrics_path_but_for_what_it_says() {
         ["x_z", "x_y", "y"].map(|name| b.metrics.shows(name)),
         [true, false, false]
     );
+    // What few ask for is shown where it is asked for.
+    let shows = |yaml: &str| {
+        Config::from_yaml(yaml, "t.yaml")
+            .unwrap()
+            .shown
+            .metrics
+            .shows(ON_DEMAND[0])
+    };
+    let choices = ["{}", "metrics: {include: [\"*\"]}", "metrics: {include: [tcpvitals_*]}"];
+    assert_eq!(choices.map(shows), [false, false, true]);
     let classic = [
         ("m".to_owned(), ClassicBuckets::All),
         ("n".to_owned(), ClassicBuckets::UpTo(vec![0.5, 1.0])),

@@ -5,7 +5,7 @@ use super::{
     semantic::Instrument,
     table::METRICS,
 };
-use tcpvitals_config::label::Label;
+use tcpvitals_config::{ON_DEMAND, label::Label};
 
 /// `docs/metrics.md`.
 pub fn markdown() -> String {
@@ -15,7 +15,8 @@ pub fn markdown() -> String {
          A counter never falls while the exporter runs. A histogram has classic buckets whose bounds are powers of two, those that \
          the configuration names (`histograms`). A metric whose \
          kernel program or field is missing is left out, and `tcpvitals doctor` says why. The metrics `tcpvitals_otlp_*` \
-         are there while there is a receiver to push to.\n\n\
+         are there while there is a receiver to push to. What is on demand is shown where a pattern of \
+         `metrics.include` names more of it than `*`: `tcpvitals_*` for one.\n\n\
          `/metrics` answers in the format that the Accept header likes best: Prometheus protobuf, OpenMetrics 1.0, or, for \
          everybody else, Prometheus text 0.0.4. Protobuf says two things more:\n\n\
          - Histograms have native buckets beside the classic ones, four per power of two (schema 2) for `tcp_rtt_seconds`, one \
@@ -68,6 +69,11 @@ fn row(metric: &Metric) -> String {
         Instrument::Counter | Instrument::Gauge | Instrument::Histogram => String::new(),
     };
     let (help, from) = (metric.sentence(), metric.from);
+    let kind = if ON_DEMAND.contains(&name.as_str()) {
+        format!("{kind}, on demand")
+    } else {
+        kind.to_owned()
+    };
     format!("| `{name}`<br>`{dotted}`, `{unit}`{differs} | {kind} | {labels} | {help} | {from} |\n")
 }
 

@@ -24,7 +24,7 @@ const BYTE_ORDER: u16 = 0xfeff;
 /// The fixed part of the header, in bytes.
 const HEADER: u32 = 40;
 /// A record, in bytes.
-const RECORD: u32 = 328;
+const RECORD: u32 = 320;
 /// The kind of a record that tells of lost events.
 const LOST: u32 = 6;
 /// The kind of a record that names a part of a workload, from version 2 on: its namespace, its kind, and last its name.

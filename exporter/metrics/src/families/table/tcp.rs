@@ -33,6 +33,7 @@ const CHRONO: &[&str] = &[
     global::TCP_SOCK_CHRONO_SEND_BUFFER,
 ];
 const DIRECTION: Label = Label::new("direction", "network.io.direction");
+const KIND: Label = Label::new("kind", "tcpvitals.tcp.kind");
 const CAUSE: Label = Label::new("cause", "tcpvitals.tcp.cause");
 const SEGMENT: Label = Label::new("segment", "tcpvitals.tcp.segment");
 const LIMIT: Label = Label::new("limit", "tcpvitals.tcp.limit");
@@ -86,29 +87,29 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_retransmitted_segments",
         Counted("{segment}"),
         C,
-        "TCP segments sent again, SYNs apart, those that this host then refused included: cause loss while the sender was in the \
-         state Loss (a time-out), other else",
-        "tcp_sock.total_retrans, split by inet_connection_sock.icsk_ca_state at tracepoints tcp_retransmit_skb, tcp_cong_state_set",
+        "Retransmitted TCP segments, SYNs apart, those that this host then refused included, by what made the sender retransmit: \
+         timeout (RFC 6298, with all that follows in the state Loss), tail_loss_probe (RFC 8985), fast (state Recovery), other (a \
+         smaller path MTU, data of a SYN that was not taken)",
+        "tcp_sock.total_retrans, split by inet_connection_sock.icsk_ca_state, icsk_pending at tracepoints tcp_retransmit_skb, \
+         tcp_cong_state_set",
         Accessor::Counters(&[
-            (&["loss"], Counter::RetransmittedSegmentsLoss),
+            (&["timeout"], Counter::RetransmittedSegmentsTimeout),
+            (&["tail_loss_probe"], Counter::RetransmittedSegmentsTailLossProbe),
+            (&["fast"], Counter::RetransmittedSegmentsFast),
             (&["other"], Counter::RetransmittedSegmentsOther),
         ]),
     )
-    .by(&[CAUSE])
+    .by(&[KIND])
     .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_TOTAL_RETRANS]),
     metric(
         "tcp_retransmitted",
         Bytes,
         C,
-        "TCP payload sent again, by cause as for segments",
-        "tcp_sock.bytes_retrans, split as the segments",
-        Accessor::Counters(&[
-            (&["loss"], Counter::RetransmittedBytesLoss),
-            (&["other"], Counter::RetransmittedBytesOther),
-        ]),
+        "Retransmitted TCP payload, that of segments which this host then refused included",
+        "tcp_sock.bytes_retrans",
+        Accessor::Counters(&[(&[], Counter::RetransmittedBytes)]),
     )
-    .by(&[CAUSE])
-    .needs(&[FOLD, STATE, RETRANSMIT], &[global::TCP_SOCK_BYTES_RETRANS]),
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_BYTES_RETRANS]),
     metric(
         "tcp_handshake_retransmits",
         Counted("{segment}"),
@@ -342,6 +343,24 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .by(&[STATE_ENTERED])
     .needs(&[CONGESTION], &[]),
+    metric(
+        "tcp_spurious_recoveries",
+        Counted("{recovery}"),
+        C,
+        "Entries into the states Recovery (fast retransmissions) and Loss (time-outs) that the sender undid, because nothing had been \
+         lost: the peer echoed the time stamp of the first transmission (Eifel, RFC 3522), acknowledged what was sent once only \
+         (F-RTO, RFC 5682), or reported every retransmission as a duplicate (DSACK, RFC 3708) before the recovery was over",
+        "tracepoint tcp_cong_state_set: tcp_sock.undo_marker, snd_una, high_seq",
+        Accessor::Counters(&[
+            (&["recovery"], Counter::RecoveriesUndone),
+            (&["loss"], Counter::LossesUndone),
+        ]),
+    )
+    .by(&[STATE_ENTERED])
+    .needs(
+        &[CONGESTION],
+        &[global::TCP_SOCK_UNDO_MARKER, global::TCP_SOCK_SND_UNA, global::TCP_SOCK_HIGH_SEQ],
+    ),
     metric(
         "tcp_connections",
         Counted("{connection}"),

@@ -89,10 +89,10 @@ macro_rules! structures {
 
 structures! {
     FlowRecord {
-        now, started, cookie, data_octets_out, data_octets_in, octets_retrans, other_octets_retrans, loss_octets_retrans,
+        now, started, cookie, data_octets_out, data_octets_in, octets_retrans,
         sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,
         slot, snd_cwnd, mss, ssthresh, srtt_us, rto_ms, segs_out, data_segs_out, segs_retrans, other_segs_retrans,
-        loss_segs_retrans, segs_in, data_segs_in, max_rtt_us, min_rtt_us, count_rtt, rtt_sample_us, max_rto_ms, min_rto_ms,
+        timeout_segs_retrans, probe_segs_retrans, fast_segs_retrans, segs_in, data_segs_in, max_rtt_us, min_rtt_us, count_rtt, rtt_sample_us, max_rto_ms, min_rto_ms,
         dup_acks_in, sacks_in, sack_blks_in, ooo_in, locally_dropped, dsacks_in, reordering, ecn_marks, unacked, in_flight,
         not_sent, snd_wnd, local_port, remote_port, family, state, ca_state, limit, flags, reserved,
     }
