@@ -2,7 +2,7 @@
 //!
 //! A bucket's boundary is its inclusive upper bound, as in Prometheus native histograms (schema 2 for round-trip times,
 //! schema 0 for the rest) and OpenTelemetry exponential histograms (scale 2 and 0). Values are integers: microseconds,
-//! segments or bytes. A value above the last bound is counted in the last bucket.
+//! segments, bytes or bytes per second. A value above the last bound is counted in the last bucket.
 
 use crate::kernel::verifier::masked;
 use zerocopy::FromBytes;
@@ -39,6 +39,11 @@ pub const DURATION_BUCKETS: usize = 44;
 pub const SIZE_FIRST_EXPONENT: i32 = 0;
 /// Buckets of a size up to 2^23: congestion window, slow-start threshold, maximum segment size.
 pub const SIZE_BUCKETS: usize = 24;
+
+/// The exponent of the first bound of a histogram of rates: 2^16 bytes per second, half a megabit.
+pub const RATE_FIRST_EXPONENT: i32 = 16;
+/// Buckets of a rate up to 2^31 bytes per second, 17 gigabits.
+pub const RATE_BUCKETS: usize = 16;
 
 /// A histogram as it lies in a map: the number of values is the sum of the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]
@@ -139,6 +144,22 @@ pub fn size_bucket(size: u32) -> usize {
     }
 }
 
+/// The bucket of a rate in bytes per second.
+#[inline(always)]
+pub fn rate_bucket(rate: u64) -> usize {
+    let exponent = log2_wide(rate);
+    let bound = 1_u64.wrapping_shl(exponent);
+    let bucket = exponent as usize + (rate > bound) as usize;
+    let first = RATE_FIRST_EXPONENT as usize;
+    if bucket < first {
+        0
+    } else if bucket - first < RATE_BUCKETS {
+        bucket - first
+    } else {
+        RATE_BUCKETS - 1
+    }
+}
+
 /// The position of the highest bit of a byte; 0 for 0.
 static LOG2_OF_BYTE: [u8; 256] = {
     let mut table = [0; 256];
@@ -234,6 +255,11 @@ mod tests {
         fn a_size_falls_into_the_bucket_of_the_definition(size in any::<u32>()) {
             prop_assert_eq!(size_bucket(size), by_definition(f64::from(size), SIZE_FIRST_EXPONENT, 1.0, SIZE_BUCKETS));
         }
+
+        #[test]
+        fn a_rate_falls_into_the_bucket_of_the_definition(rate in prop_oneof![0u64..1 << 20, 0u64..1 << 40]) {
+            prop_assert_eq!(rate_bucket(rate), by_definition(rate as f64, RATE_FIRST_EXPONENT, 1.0, RATE_BUCKETS));
+        }
     }
 
     #[test]
@@ -245,6 +271,16 @@ mod tests {
                 assert_eq!(rtt_bucket(micros), first, "{micros}");
             }
         }
+    }
+
+    #[test]
+    fn bounds_of_rates_and_their_neighbours_are_placed() {
+        for (bucket, exponent) in (RATE_FIRST_EXPONENT..).take(RATE_BUCKETS).enumerate() {
+            let bound = 1_u64 << exponent;
+            assert_eq!(rate_bucket(bound), bucket);
+            assert_eq!(rate_bucket(bound + 1), (bucket + 1).min(RATE_BUCKETS - 1));
+        }
+        assert_eq!((rate_bucket(0), rate_bucket(u64::MAX)), (0, RATE_BUCKETS - 1));
     }
 
     #[test]

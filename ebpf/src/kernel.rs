@@ -36,6 +36,7 @@ use common::{
         flow::{Chrono, FlowState},
         group::Role,
         listener::Queues,
+        record::delivery_rate,
     },
     text::Text,
 };
@@ -374,6 +375,9 @@ common::kept_counters! { [tcp_sock_readers]
     snd_nxt: u32 = TCP_SOCK_SND_NXT;
     snd_wnd: u32 = TCP_SOCK_SND_WND;
     snd_una: u32 = TCP_SOCK_SND_UNA;
+    rcv_wnd: u32 = TCP_SOCK_RCV_WND;
+    path_mtu: u32 = ICSK_PMTU_COOKIE;
+    peer_mss: u16 = TCP_SOCK_MSS_CLAMP;
     pending_timer: u8 = ICSK_PENDING;
     undo_marker: u32 = TCP_SOCK_UNDO_MARKER;
     high_sequence: u32 = TCP_SOCK_HIGH_SEQ;
@@ -511,6 +515,16 @@ impl TcpSock {
             0 => None,
             micros => Some(micros),
         }
+    }
+
+    /// The last delivery rate that was measured, in bytes per second; `None` before the first, and where the application had too little
+    /// to send.
+    #[inline(always)]
+    pub(crate) fn delivery_rate(self) -> Option<u64> {
+        // SAFETY: a member of `struct tcp_sock`.
+        let is_limited = unsafe { load_bits(self.0, &TCP_SOCK_RATE_APP_LIMITED) }? != 0;
+        let rate = delivery_rate(self.rate_delivered()?, self.rate_interval_us()?, self.mss_cache()?);
+        if is_limited || rate == 0 { None } else { Some(rate) }
     }
 
     /// `icsk_ca_state`

@@ -71,6 +71,11 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_tcp_congestion_window_segments", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_slow_start_threshold_segments", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_mss_bytes", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_delivery_rate_bytes_per_second", Histogram, Tcp, &[], &[]),
+    ("tcpvitals_tcp_path_mtu_min_bytes", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_peer_mss_min_bytes", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_peer_zero_windows", Gauge, Tcp, &[], &[]),
+    ("tcpvitals_tcp_own_zero_windows", Gauge, Tcp, &[], &[]),
     ("tcpvitals_tcp_rto_seconds", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_sender_busy_seconds_total", Counter, Tcp, &[], &[]),
     (
@@ -178,6 +183,14 @@ const PROMISES: &[Promise] = &[
     ("tcpvitals_tcp_memory_pressure", Gauge, Exporter, &[], &[]),
     ("tcpvitals_tcp_memory_pressures_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_tcp_collapsed_segments_total", Counter, Exporter, &[], &[]),
+    (
+        "tcpvitals_tcp_announced_zero_windows_total",
+        Counter,
+        Exporter,
+        &[],
+        &[],
+    ),
+    ("tcpvitals_tcp_window_probes_total", Counter, Exporter, &[], &[]),
     (
         "tcpvitals_tcp_prunes_total",
         Counter,

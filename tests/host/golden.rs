@@ -46,7 +46,13 @@ pub(crate) const CASES: [Case; 2] = [
         off: &[
             "tcpvitals_tcp_congestion_events_total",
             "tcpvitals_tcp_reordering_events_total",
+            // On demand.
             "tcpvitals_tcp_spurious_recoveries_total",
+            "tcpvitals_tcp_delivery_rate_bytes_per_second",
+            "tcpvitals_tcp_path_mtu_min_bytes",
+            "tcpvitals_tcp_peer_mss_min_bytes",
+            "tcpvitals_tcp_peer_zero_windows",
+            "tcpvitals_tcp_own_zero_windows",
         ],
     },
     // One label set of TCP fits under the cap, besides `other`.
@@ -75,6 +81,8 @@ pub(crate) const CASES: [Case; 2] = [
             "tcpvitals_tcp_memory_pressures_total",
             "tcpvitals_tcp_collapsed_segments_total",
             "tcpvitals_tcp_prunes_total",
+            "tcpvitals_tcp_announced_zero_windows_total",
+            "tcpvitals_tcp_window_probes_total",
             "tcpvitals_tcp_orphans",
             "tcpvitals_tcp_orphans_limit",
             "tcpvitals_host_readings_failed_total",
@@ -239,7 +247,7 @@ fn both_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
             assert_eq!((family.kind, &family.help), (same.kind, &same.help), "{name}");
             assert_eq!(
                 family.unit.is_empty(),
-                !["_seconds", "_bytes", "_segments"]
+                !["_seconds", "_bytes", "_segments", "_per_second"]
                     .iter()
                     .any(|unit| name.ends_with(unit))
                     || COUNTED_BY_NAME.contains(&name.as_str()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use common::drops::{Direction, DropCount, DropSource, Protocol};
-use common::histogram::{Histogram, TIME_BUCKETS, rtt_bucket, size_bucket, time_bucket};
+use common::histogram::{Histogram, TIME_BUCKETS, rate_bucket, rtt_bucket, size_bucket, time_bucket};
 use common::kernel::fields::{FIELDS, FieldOffset};
 use common::map::capacity::Capacity;
 use common::map::lost::{Lost, Misses};
@@ -215,6 +215,8 @@ fn host() -> Host {
                 pruned: Some(515),
                 out_of_order_pruned: Some(516),
                 prunes_failed: Some(517),
+                zero_windows: Some(518),
+                window_probes: Some(519),
             },
         }),
         failed: Some(2),
@@ -249,6 +251,9 @@ fn sampled(mut group: Group) -> Group {
     (samples.epoch, samples.live) = (9, 7);
     (samples.rtt_min, samples.rtt_max) = (180, 200_000_000);
     (samples.rto_min, samples.rto_max) = (51, 204);
+    (samples.peer_zero_windows, samples.own_zero_windows) = (3, 2);
+    (samples.path_mtu_min, samples.peer_mss_min) = (1280, 1220);
+    observe(&mut samples.delivery_rate, 12_500_000, rate_bucket(12_500_000));
     observe_time(&mut samples.smoothed_rtt, 2_500);
     for window in [10, 10, 120] {
         observe(&mut samples.congestion_window, window.into(), size_bucket(window));

@@ -392,12 +392,14 @@ fn fill(stream: &mut TcpStream) -> Result<()> {
 /// A metric, its labels, and the kernel's counter.
 type Event = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
-const EVENTS: [Event; 5] = [
+const EVENTS: [Event; 7] = [
     ("tcpvitals_tcp_memory_pressures_total", &[], "TCPMemoryPressures"),
     ("tcpvitals_tcp_collapsed_segments_total", &[], "TCPRcvCollapsed"),
     ("tcpvitals_tcp_prunes_total", &[("step", "called")], "PruneCalled"),
     ("tcpvitals_tcp_prunes_total", &[("step", "out_of_order")], "OfoPruned"),
     ("tcpvitals_tcp_prunes_total", &[("step", "failed")], "RcvPruned"),
+    ("tcpvitals_tcp_announced_zero_windows_total", &[], "TCPToZeroWindowAdv"),
+    ("tcpvitals_tcp_window_probes_total", &[], "TCPWinProbe"),
 ];
 
 fn require_events(exporter: &Exporter<'_>, begun: &BTreeMap<String, u64>) -> Result<BTreeMap<String, u64>> {

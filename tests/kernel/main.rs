@@ -48,5 +48,6 @@ mod trace_losses;
 mod views;
 mod watch;
 mod web;
+mod windows;
 mod workloads;
 mod xdp;

@@ -2,7 +2,7 @@
 
 use crate::{
     closed::closed_set,
-    histogram::{DURATION_BUCKETS, Histogram, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
+    histogram::{DURATION_BUCKETS, Histogram, RATE_BUCKETS, RTT_BUCKETS, SIZE_BUCKETS, TIME_BUCKETS, not_below},
     kernel::fields::global,
     map::recent::RECENT,
     net::{address::SubnetKey, connection::Name},
@@ -312,7 +312,7 @@ impl GroupCounters {
 /// What the fold samples from live flows for one group: the value of the map `SAMPLES`.
 ///
 /// Only the fold writes it, and one fold runs at a time, so it is neither per CPU nor atomic. The fields from `epoch` to
-/// `rto_max` describe the last fold that met a flow of this group; the histograms grow for ever.
+/// `peer_mss_min` describe the last fold that met a flow of this group; the histograms grow for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
 #[repr(C)]
 pub struct Samples {
@@ -328,6 +328,14 @@ pub struct Samples {
     pub rto_min: u32,
     /// Largest, in jiffies.
     pub rto_max: u32,
+    /// Live flows whose peer announced a receive window of zero last: `tcp_sock.snd_wnd`.
+    pub peer_zero_windows: u32,
+    /// Live flows that announced a receive window of zero last: `tcp_sock.rcv_wnd`.
+    pub own_zero_windows: u32,
+    /// Smallest path MTU of a live flow, in bytes: `icsk_pmtu_cookie`; 0 without one.
+    pub path_mtu_min: u32,
+    /// Smallest MSS that a peer of a live flow announced, in bytes: `tcp_options_received.mss_clamp`; 0 without one.
+    pub peer_mss_min: u32,
     /// `tcp_sock.srtt_us` / 8, in microseconds.
     pub smoothed_rtt: Histogram<TIME_BUCKETS>,
     /// `tcp_sock.snd_cwnd`, in segments.
@@ -338,6 +346,8 @@ pub struct Samples {
     pub mss: Histogram<SIZE_BUCKETS>,
     /// `inet_connection_sock.icsk_rto`, in jiffies: the buckets are those of the time in microseconds.
     pub rto: Histogram<TIME_BUCKETS>,
+    /// [`crate::tcp::record::delivery_rate`], in bytes per second, where the application did not limit it.
+    pub delivery_rate: Histogram<RATE_BUCKETS>,
 }
 
 impl Samples {
@@ -352,6 +362,8 @@ impl Samples {
     pub fn without_live(mut self) -> Self {
         self.live = 0;
         (self.rtt_min, self.rtt_max, self.rto_min, self.rto_max) = (0, 0, 0, 0);
+        (self.peer_zero_windows, self.own_zero_windows) = (0, 0);
+        (self.path_mtu_min, self.peer_mss_min) = (0, 0);
         self
     }
 
@@ -365,17 +377,23 @@ impl Samples {
             rtt_max: _,
             rto_min: _,
             rto_max: _,
+            peer_zero_windows: _,
+            own_zero_windows: _,
+            path_mtu_min: _,
+            peer_mss_min: _,
             smoothed_rtt,
             congestion_window,
             slow_start_threshold,
             mss,
             rto,
+            delivery_rate,
         } = &mut self;
         *smoothed_rtt = smoothed_rtt.since(&before.smoothed_rtt);
         *congestion_window = congestion_window.since(&before.congestion_window);
         *slow_start_threshold = slow_start_threshold.since(&before.slow_start_threshold);
         *mss = mss.since(&before.mss);
         *rto = rto.since(&before.rto);
+        *delivery_rate = delivery_rate.since(&before.delivery_rate);
         self
     }
 
@@ -388,22 +406,32 @@ impl Samples {
             rtt_max,
             rto_min,
             rto_max,
+            peer_zero_windows,
+            own_zero_windows,
+            path_mtu_min,
+            peer_mss_min,
             smoothed_rtt,
             congestion_window,
             slow_start_threshold,
             mss,
             rto,
+            delivery_rate,
         } = self;
         *live += other.live;
         *rtt_min = smaller(*rtt_min, other.rtt_min);
         *rto_min = smaller(*rto_min, other.rto_min);
         *rtt_max = (*rtt_max).max(other.rtt_max);
         *rto_max = (*rto_max).max(other.rto_max);
+        *peer_zero_windows += other.peer_zero_windows;
+        *own_zero_windows += other.own_zero_windows;
+        *path_mtu_min = smaller(*path_mtu_min, other.path_mtu_min);
+        *peer_mss_min = smaller(*peer_mss_min, other.peer_mss_min);
         smoothed_rtt.merge(&other.smoothed_rtt);
         congestion_window.merge(&other.congestion_window);
         slow_start_threshold.merge(&other.slow_start_threshold);
         mss.merge(&other.mss);
         rto.merge(&other.rto);
+        delivery_rate.merge(&other.delivery_rate);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 use common::{
-    histogram::{Histogram, TIME_BUCKETS, size_bucket, time_bucket},
+    histogram::{Histogram, TIME_BUCKETS, rate_bucket, size_bucket, time_bucket},
     map::recent::place,
     net::connection::Name,
     tcp::{
@@ -163,6 +163,10 @@ fn sample(samples: &mut Samples, epoch: u64, flow: &FlowState, tcp: TcpSock) {
         samples.rtt_max = 0;
         samples.rto_min = 0;
         samples.rto_max = 0;
+        samples.peer_zero_windows = 0;
+        samples.own_zero_windows = 0;
+        samples.path_mtu_min = 0;
+        samples.peer_mss_min = 0;
     }
     samples.live += 1;
     let rto = tcp.icsk_rto().unwrap_or(0);
@@ -199,14 +203,36 @@ fn sample(samples: &mut Samples, epoch: u64, flow: &FlowState, tcp: TcpSock) {
     if let Some(mss) = tcp.mss_cache() {
         add_size(&mut samples.mss, mss);
     }
+    sample_path(samples, tcp);
+}
+
+/// Samples what the path and the ends allow.
+#[inline(always)]
+fn sample_path(samples: &mut Samples, tcp: TcpSock) {
+    samples.peer_zero_windows += (tcp.snd_wnd() == Some(0)) as u32;
+    samples.own_zero_windows += (tcp.rcv_wnd() == Some(0)) as u32;
+    narrow(&mut samples.path_mtu_min, tcp.path_mtu().unwrap_or(0));
+    narrow(&mut samples.peer_mss_min, tcp.peer_mss().unwrap_or(0) as u32);
+    if let Some(rate) = tcp.delivery_rate() {
+        samples.delivery_rate.sum += rate;
+        if let Some(bucket) = samples.delivery_rate.buckets.get_mut(rate_bucket(rate)) {
+            *bucket += 1;
+        }
+    }
+}
+
+/// Keeps the smaller value; 0 is none.
+#[inline(always)]
+fn narrow(least: &mut u32, value: u32) {
+    if value != 0 && (*least == 0 || value < *least) {
+        *least = value;
+    }
 }
 
 /// Widens a range; 0 is no value.
 #[inline(always)]
 fn extend(least: &mut u32, most: &mut u32, low: u32, high: u32) {
-    if low != 0 && (*least == 0 || low < *least) {
-        *least = low;
-    }
+    narrow(least, low);
     if high > *most {
         *most = high;
     }

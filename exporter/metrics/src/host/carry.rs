@@ -23,7 +23,7 @@ pub struct Carry {
     devices: Devices,
     squeezed: BTreeMap<u32, Counter>,
     failures: [Counter; 3],
-    events: [Counter; 5],
+    events: [Counter; 7],
     failed: u64,
     last: Host,
 }
@@ -80,7 +80,15 @@ impl Carry {
     }
 
     fn events_since_the_start(&mut self, memory: TcpMemory, is_new: bool) -> TcpMemory {
-        let [pressures, collapsed, pruned, out_of_order_pruned, prunes_failed] = &mut self.events;
+        let [
+            pressures,
+            collapsed,
+            pruned,
+            out_of_order_pruned,
+            prunes_failed,
+            zero_windows,
+            window_probes,
+        ] = &mut self.events;
         let post = |counter: &mut Counter, value: Option<u64>| value.map(|value| counter.post(value, is_new));
         let events = Events {
             pressures: post(pressures, memory.events.pressures),
@@ -88,6 +96,8 @@ impl Carry {
             pruned: post(pruned, memory.events.pruned),
             out_of_order_pruned: post(out_of_order_pruned, memory.events.out_of_order_pruned),
             prunes_failed: post(prunes_failed, memory.events.prunes_failed),
+            zero_windows: post(zero_windows, memory.events.zero_windows),
+            window_probes: post(window_probes, memory.events.window_probes),
         };
         TcpMemory { events, ..memory }
     }

@@ -53,6 +53,10 @@ pub struct Events {
     pub out_of_order_pruned: Option<u64>,
     /// `RcvPruned`
     pub prunes_failed: Option<u64>,
+    /// `TCPToZeroWindowAdv`
+    pub zero_windows: Option<u64>,
+    /// `TCPWinProbe`
+    pub window_probes: Option<u64>,
 }
 
 /// `time_squeeze` by CPU, of `/proc/net/softnet_stat`: the third column; the thirteenth is the CPU, on older kernels the line is.
@@ -161,6 +165,8 @@ fn events(netstat: &str) -> Events {
         pruned: value("PruneCalled"),
         out_of_order_pruned: value("OfoPruned"),
         prunes_failed: value("RcvPruned"),
+        zero_windows: value("TCPToZeroWindowAdv"),
+        window_probes: value("TCPWinProbe"),
     }
 }
 
@@ -210,7 +216,8 @@ mod tests {
                 "protocol  size sockets  memory press maxhdr\nTCPv6 1 1 239 no 0\nTCP 2304 2 239 yes 192\n".to_owned(),
             ),
             netstat: Some(
-                "TcpExt: PruneCalled RcvPruned OfoPruned TCPRcvCollapsed TCPMemoryPressures New\nTcpExt: 1 2 3 4 5 6\nIpExt: A\nIpExt: 1\n"
+                "TcpExt: PruneCalled RcvPruned OfoPruned TCPRcvCollapsed TCPMemoryPressures New TCPWinProbe TCPToZeroWindowAdv\n\
+                 TcpExt: 1 2 3 4 5 6 7 8\nIpExt: A\nIpExt: 1\n"
                     .to_owned(),
             ),
             max_orphans: Some("65536\n".to_owned()),
@@ -225,6 +232,8 @@ mod tests {
             pruned: Some(1),
             out_of_order_pruned: Some(3),
             prunes_failed: Some(2),
+            zero_windows: Some(8),
+            window_probes: Some(7),
         };
         assert_eq!(memory.events, expected);
         let bare = MemoryFiles {

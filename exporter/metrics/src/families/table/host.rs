@@ -184,6 +184,25 @@ pub(super) const METRICS: &[Metric] = &[
     .by(&[STEP])
     .of(TcpMemory),
     metric(
+        "tcp_announced_zero_windows",
+        Counted("{window}"),
+        C,
+        "Times that TCP announced a receive window of zero after one that was not, of the host's network namespace: an application \
+         did not read; tcp_own_zero_windows has the connections of all namespaces that are in this state",
+        "/proc/net/netstat: TCPToZeroWindowAdv",
+        Accessor::TcpMemory(&[(&[], |memory| memory.events.zero_windows.map(Value::Count))]),
+    )
+    .of(TcpMemory),
+    metric(
+        "tcp_window_probes",
+        Counted("{segment}"),
+        C,
+        "Probes that TCP sent because the peer's receive window was zero, of the host's network namespace",
+        "/proc/net/netstat: TCPWinProbe",
+        Accessor::TcpMemory(&[(&[], |memory| memory.events.window_probes.map(Value::Count))]),
+    )
+    .of(TcpMemory),
+    metric(
         "tcp_orphans",
         Counted("{socket}"),
         G,

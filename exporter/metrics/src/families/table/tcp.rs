@@ -6,12 +6,12 @@ use crate::families::{
         Accessor,
         Kind::{Counter as C, Gauge as G, Histogram as H},
         Metric,
-        Unit::{Bytes, Counted, Seconds, Segments},
+        Unit::{Bytes, BytesPerSecond, Counted, Seconds, Segments},
     },
     value::{HistogramValue, number, seconds},
 };
 use common::{
-    histogram::{Histogram, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
+    histogram::{Histogram, RATE_FIRST_EXPONENT, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},
     kernel::{
         fields::global,
         programs::{
@@ -307,6 +307,60 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .needs(&[FOLD, STATE], &[global::ICSK_RTO]),
     metric(
+        "tcp_delivery_rate",
+        BytesPerSecond,
+        H,
+        "Rate at which the peer lately acknowledged payload, one observation per collection and live connection, where the \
+         application had always something to send while it was measured",
+        "tcp_sock.rate_delivered, rate_interval_us, rate_app_limited, mss_cache, as tcpi_delivery_rate",
+        Accessor::GroupHistogram(|group, _| {
+            HistogramValue::new(&group.samples.delivery_rate, 0, RATE_FIRST_EXPONENT, number)
+        }),
+    )
+    .needs(
+        &[FOLD, STATE],
+        &[global::TCP_SOCK_RATE_DELIVERED, global::TCP_SOCK_RATE_INTERVAL_US, global::TCP_SOCK_RATE_APP_LIMITED],
+    ),
+    metric(
+        "tcp_path_mtu_min",
+        Bytes,
+        G,
+        "Smallest path MTU of the live connections: that of the device or route, or a smaller one that ICMP or probes of the MTU \
+         (RFC 4821) found",
+        "inet_connection_sock.icsk_pmtu_cookie",
+        Accessor::GroupGauge(|group, _| some(group.samples.path_mtu_min)),
+    )
+    .needs(&[FOLD, STATE], &[global::ICSK_PMTU_COOKIE]),
+    metric(
+        "tcp_peer_mss_min",
+        Bytes,
+        G,
+        "Smallest maximum segment size (MSS option) that a peer of the live connections announced, or a router on the way clamped it to",
+        "tcp_sock.rx_opt.mss_clamp",
+        Accessor::GroupGauge(|group, _| some(group.samples.peer_mss_min)),
+    )
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_MSS_CLAMP]),
+    metric(
+        "tcp_peer_zero_windows",
+        Counted("{connection}"),
+        G,
+        "Live connections whose peer announces a receive window of zero: its application does not read",
+        "tcp_sock.snd_wnd",
+        Accessor::GroupGauge(|group, _| Some(group.samples.peer_zero_windows.into())),
+    )
+    .adding_up()
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_SND_WND]),
+    metric(
+        "tcp_own_zero_windows",
+        Counted("{connection}"),
+        G,
+        "Live connections for which this host announces a receive window of zero: the application here does not read",
+        "tcp_sock.rcv_wnd",
+        Accessor::GroupGauge(|group, _| Some(group.samples.own_zero_windows.into())),
+    )
+    .adding_up()
+    .needs(&[FOLD, STATE], &[global::TCP_SOCK_RCV_WND]),
+    metric(
         "tcp_sender_busy",
         Seconds,
         C,
@@ -473,6 +527,11 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .needs(&[STATE], &[]),
 ];
+
+/// 0 is no value.
+fn some(value: u32) -> Option<f64> {
+    (value != 0).then(|| value.into())
+}
 
 /// 0 is no value.
 fn micros(value: u32) -> Option<f64> {
