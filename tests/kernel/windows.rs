@@ -17,7 +17,7 @@ use tests::net::subnet::{Family, Subnet, config};
 use tests::net::traffic::{Flow, receive, settle};
 
 /// What few ask for is not shown by default.
-const SHOWN: &str = "metrics: {include: [tcpvitals_*]}\n";
+const SHOWN: &str = "metrics: {include: [tcpvitals_*, process_*]}\n";
 
 /// Live connections of a subnet whose peer has closed its window, and whose own window is closed.
 fn zero_windows(scrape: &Scrape, labels: &[(&str, &str)]) -> Result<[f64; 2]> {

@@ -16,7 +16,7 @@ use super::stage;
 
 const UNDONE: &str = "tcpvitals_tcp_spurious_recoveries_total";
 /// It is not shown by default.
-const SHOWN: &str = "metrics: {include: [tcpvitals_*]}\n";
+const SHOWN: &str = "metrics: {include: [tcpvitals_*, process_*]}\n";
 
 /// Recoveries and time-outs that were undone, by us and by the kernel, after a script for a client that has written ten segments.
 fn play(offer: Offer, script: impl FnOnce(&mut TcpStream, &mut Connection<'_>) -> Result<()>) -> Result<[[f64; 2]; 2]> {
