@@ -8,6 +8,7 @@ use tcpvitals::serve::http::api;
 use tcpvitals::serve::http::api::query::LIMIT;
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::{drops, flows};
+use tcpvitals_metrics::workloads::Instance;
 use tests::readers::openapi::document;
 
 /// The names of an object's members.
@@ -106,7 +107,8 @@ fn it_has_the_fields_of_a_flow() -> Result<()> {
         .filter_map(Value::as_str);
     // Labels of workloads are there where somebody tells them apart.
     let on_demand = TcpLabel::ALL.iter().filter(|label| !label.row().is_default);
-    let on_demand = words(on_demand.map(|label| label.as_str()));
+    let instance = Instance::default().words().map(|(name, _)| name);
+    let on_demand = words(on_demand.map(|label| label.as_str()).chain(instance));
     assert_eq!(&words(required) | &on_demand, properties);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A golden trace: a file of version 1 that stays readable for ever, and what it looks like as text and as JSON.
 
+use std::collections::HashMap;
 use std::fs::{read, write};
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ use tcpvitals::commands::trace::names::TraceNames;
 use tcpvitals::commands::trace::{json, text};
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
-use tcpvitals_metrics::workloads::Workload;
+use tcpvitals_metrics::workloads::{Instance, Workload};
 use tests::exporter::trace::{objects, require_same};
 
 use crate::golden::{require_golden, wants_update};
@@ -50,6 +51,7 @@ fn record() -> FlowRecord {
         now: 5_000_000_001,
         started: 1_000_000_000,
         cookie: 101,
+        cgroup: 0,
         data_octets_out: 1 << 33,
         data_octets_in: (1 << 34) + 1,
         octets_retrans: 5 << 32,
@@ -198,6 +200,7 @@ fn a_file_of_version_1_is_read_as_ever() -> Result<()> {
 fn a_file_of_version_2_is_read_as_ever() -> Result<()> {
     const CART: u16 = 4;
     let mut setting = setting()?;
+    // Those of before pods and containers were told.
     setting.names.workloads = Some(Vec::new());
     let special = [
         Workload::unresolved(),
@@ -237,7 +240,7 @@ fn a_file_of_version_2_is_read_as_ever() -> Result<()> {
     // Whoever prints it has learned the names by then.
     let names = items.iter().filter_map(|item| match item {
         Item::Workload(workload) => Some(workload.clone()),
-        Item::Event(..) | Item::Lost(_) => None,
+        Item::Event(..) | Item::Lost(_) | Item::Instance(_) => None,
     });
     setting.names.workloads = Some(names.collect());
     let line = text::line(&items[items.len() - 1], &setting);
@@ -247,6 +250,53 @@ fn a_file_of_version_2_is_read_as_ever() -> Result<()> {
     );
     let objects = objects(&json::line(&items[items.len() - 1], &setting)?)?;
     require_same(line.trim_end(), &objects[0])
+}
+
+#[test]
+fn a_file_of_version_3_is_read_as_ever() -> Result<()> {
+    let mut setting = setting()?;
+    setting.names.workloads = Some(Vec::new());
+    setting.names.instances = Some(HashMap::new());
+    let instance = Instance::new("cart-0", &"4f2c9a0b1d3e5f60".repeat(4));
+    let event = |cgroup| {
+        let record = FlowRecord { cgroup, ..record() };
+        Item::Event(EventKind::Close, record)
+    };
+    let items = [
+        Item::Workload(Workload::unresolved()),
+        event(0),
+        Item::Instance(instance.clone()),
+        event(1),
+    ];
+    let mut bytes = binary::header(&setting);
+    bytes.extend(items.iter().flat_map(binary::record));
+    let file = golden("trace.v3.bin");
+    if wants_update() && !file.exists() {
+        write(&file, &bytes)?;
+    }
+    let golden_bytes = read(&file).with_context(|| format!("read {}", file.display()))?;
+    assert_eq!(golden_bytes, bytes, "version 3 is written in another way");
+    let mut reader = Reader::new(golden_bytes.as_slice())?;
+    let mut read = Vec::new();
+    while let Some(item) = reader.read()? {
+        read.push(item);
+    }
+    assert_eq!(read, items);
+    // Whoever prints it has learned the names by then.
+    setting.names.instances = Some([(1, instance.clone())].into());
+    for (item, end) in [
+        (&items[1], " pod=\"\" container_id=\"\"\n".to_owned()),
+        (
+            &items[3],
+            format!(" pod=cart-0 container_id={}\n", instance.container_id),
+        ),
+    ] {
+        let line = text::line(item, &setting);
+        assert!(line.ends_with(&end), "{line}");
+        let objects = objects(&json::line(item, &setting)?)?;
+        assert_eq!(objects.len(), 1, "{objects:?}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn records(traced: &Traced) -> Result<Vec<FlowRecord>> {
         match item {
             Item::Event(_, record) => records.push(record),
             Item::Lost(lost) => ensure!(lost.count == 0, "{lost:?}"),
-            Item::Workload(_) => {}
+            Item::Workload(_) | Item::Instance(_) => {}
         }
     }
     Ok(records)

@@ -15,6 +15,7 @@ use tests::net::pair::Pair;
 mod churn;
 mod drops;
 mod failures;
+mod instances;
 mod pods;
 mod sources;
 mod surfaces;

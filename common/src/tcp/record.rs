@@ -54,6 +54,8 @@ crate::kept_counters! { [record]
     pub receive_window_us: u64,
     /// Part of `busy_us`: held up by this end's send buffer.
     pub send_buffer_us: u64,
+    /// `kernfs_node.id` of the cgroup of the socket; 0 where workloads are not told apart.
+    pub cgroup: u64,
     /// Name of the congestion-control algorithm, NUL-padded.
     pub algorithm: Name,
     /// The local address as in [`Address::words`].

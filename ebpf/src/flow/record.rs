@@ -3,7 +3,7 @@
 
 use crate::{
     kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
-    label::groups,
+    label::{groups, workloads},
 };
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
 use common::tcp::{
@@ -43,6 +43,7 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, cookie: u64, tcp:
         family = remote.family as u8;
         local_port = tcp.local_port();
         remote_port = sock.remote_port();
+        cgroup = workloads::cgroup_of(sock);
         labels = groups::labels_of_flow(sock, tcp, flow).words();
         slot = flow.slot.get();
         state = sock.state() as u8;

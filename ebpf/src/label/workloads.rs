@@ -54,6 +54,18 @@ pub(crate) fn of_full_socket(sock: Sock) -> Number {
     number as Number
 }
 
+/// The id of the cgroup of a socket that is a whole `struct sock`; 0 where workloads are not told apart.
+#[inline(always)]
+pub(crate) fn cgroup_of(sock: Sock) -> u64 {
+    if !HAS_WORKLOADS.is_set() {
+        return 0;
+    }
+    match sock.cgroup() {
+        Some(cgroup) => cgroup.id().unwrap_or(0),
+        None => 0,
+    }
+}
+
 /// Of a packet, by its own socket, or by where it is.
 #[inline(always)]
 pub(crate) fn of_packet(packet: SkBuff) -> Number {

@@ -3,11 +3,13 @@
 //! - `path`: whose cgroup this is, by a table of forms; `units`: units of systemd, folded; `name`: bounds, and what is an id
 //! - `pods`: from the metadata of a pod to its workload; `logs`: the same of a folder of logs, as a guess
 //! - `known`: pods by their UID; `numbers`: the number that the kernel counts a workload under
+//! - `instance`: which pod and container of a workload, for those who show connections one by one
 //!
 //! Paths come from the kernel, pods from the API server or the names of folders; numbers go to the kernel's tables, names to labels.
 //! Never an id, a hash or an address in a name: what comes and goes makes no new workloads.
 
 pub mod book;
+mod instance;
 pub mod known;
 pub mod logs;
 mod name;
@@ -16,6 +18,7 @@ pub mod path;
 pub mod pods;
 mod units;
 
+pub use instance::Instance;
 pub use path::{Container, Owner, Rules, Whose, owner_of};
 
 /// Kinds of workloads that no controller of Kubernetes stands for. Those of Kubernetes begin with a capital letter, ours do not.

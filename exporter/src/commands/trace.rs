@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod filter;
+mod instances;
 pub mod item;
 pub mod json;
 mod live;
@@ -21,9 +22,10 @@ use crate::{
 use binary::Fault;
 use common::tcp::record::FlowRecord;
 use filter::TraceFilter;
+use instances::Instances;
 use item::{Item, Setting};
 use std::io::{self, IsTerminal};
-use tcpvitals_metrics::workloads::numbers::Names;
+use tcpvitals_metrics::workloads::{Instance, numbers::Names};
 
 /// Why there is no trace, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,8 @@ struct Printer {
     setting: Setting,
     /// How many workloads were written into a binary trace.
     workloads: usize,
+    /// Those pods and containers that were.
+    instances: Instances,
 }
 
 impl Printer {
@@ -133,6 +137,7 @@ impl Printer {
             filter,
             setting,
             workloads: 0,
+            instances: Instances::default(),
         })
     }
 
@@ -144,9 +149,15 @@ impl Printer {
         }
     }
 
-    /// Learns the workload that a record counts for; `names` are those that there are by now.
-    fn learn(&mut self, record: &FlowRecord, names: impl FnOnce() -> Names) {
+    /// Learns the workload that a record counts for, and its pod and container; `names` are those that there are by now.
+    fn learn(
+        &mut self,
+        record: &FlowRecord,
+        names: impl FnOnce() -> Names,
+        instance: impl FnOnce() -> Option<Instance>,
+    ) {
         self.setting.names.learn(record.key().workload, names);
+        self.setting.names.learn_instance(record.cgroup, instance);
     }
 
     /// What an item looks like; `None` when it is not to be shown. Lost events are always shown.
@@ -161,13 +172,42 @@ impl Printer {
                     .push(workload.clone());
                 return Ok(None);
             }
+            Item::Instance(instance) => {
+                let instances = self.setting.names.instances.get_or_insert_default();
+                instances.insert(instances.len() as u64 + 1, instance.clone());
+                return Ok(None);
+            }
             Item::Event(..) | Item::Lost(_) => {}
         }
         Ok(Some(match self.output {
             TraceOutput::Text => text::line(item, &self.setting).into_bytes(),
             TraceOutput::Json => json::line(item, &self.setting)?.into_bytes(),
-            TraceOutput::Binary => [self.new_workloads(), binary::record(item)].concat(),
+            TraceOutput::Binary => self.records(item),
         }))
+    }
+
+    /// The record of an item, and before it those of the names that it has and that were not written yet.
+    fn records(&mut self, item: &Item) -> Vec<u8> {
+        let mut records = self.new_workloads();
+        let instance = match (item, &self.setting.names.instances) {
+            (Item::Event(_, record), Some(instances)) => instances.get(&record.cgroup),
+            _ => None,
+        };
+        let (number, is_new) = self.instances.number(instance);
+        if let Some(instance) = instance.filter(|_| is_new) {
+            records.extend(binary::record(&Item::Instance(instance.clone())));
+        }
+        records.extend(match item {
+            Item::Event(kind, record) => binary::record(&Item::Event(
+                *kind,
+                FlowRecord {
+                    cgroup: number.into(),
+                    ..*record
+                },
+            )),
+            Item::Lost(_) | Item::Workload(_) | Item::Instance(_) => binary::record(item),
+        });
+        records
     }
 
     /// Records of the workloads that were learned since this was last asked.

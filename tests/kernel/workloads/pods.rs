@@ -18,24 +18,24 @@ use super::*;
 use crate::account::{End, require_equal, require_equal_where};
 
 /// An id of a container.
-const CONTAINER: &str = "4f2c9a0b1d3e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8";
+pub(super) const CONTAINER: &str = "4f2c9a0b1d3e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8";
 /// The hash of a static pod's manifest.
 const MANIFEST: &str = "902093a5baef883ae52ad163ff157a2b";
 const NODE: &str = "node-1";
 
 /// A folder of logs as the kubelet keeps it.
-struct Logs(TempDir);
+pub(super) struct Logs(TempDir);
 
 impl Logs {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self(tempdir()?))
     }
 
-    fn tell(&self, namespace: &str, pod: &str, uid: &str) -> Result<()> {
+    pub(super) fn tell(&self, namespace: &str, pod: &str, uid: &str) -> Result<()> {
         Ok(create_dir(self.0.path().join(format!("{namespace}_{pod}_{uid}")))?)
     }
 
-    fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         let folder = self.0.path().display();
         format!("{{source: pod-logs, pod_logs: \"{folder}\", node: {NODE}}}")
     }
@@ -52,7 +52,7 @@ fn of_pod<'a>(subnet: &'a str, namespace: &'a str, workload: &'a str) -> [(&'a s
 }
 
 /// The cgroup of a pod as the driver `systemd` names it.
-fn of_systemd(uid: &str) -> String {
+pub(super) fn of_systemd(uid: &str) -> String {
     let uid = uid.replace('-', "_");
     format!(
         "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice/cri-containerd-{CONTAINER}.scope"

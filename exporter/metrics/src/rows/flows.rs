@@ -2,7 +2,10 @@
 //!
 //! Pure: from what the collector read; to filters, order and JSON.
 
-use crate::{labels::LabelSet, workloads::qualified};
+use crate::{
+    labels::LabelSet,
+    workloads::{Instance, qualified},
+};
 use common::{
     tcp::{
         INFINITE_SSTHRESH, congestion,
@@ -13,7 +16,7 @@ use common::{
     text::Name,
 };
 use serde_json::{Map, Value, json};
-use std::{cmp::Reverse, net::SocketAddr};
+use std::{cmp::Reverse, net::SocketAddr, sync::Arc};
 use tcpvitals_config::TcpLabel;
 
 /// A live flow with its names.
@@ -23,6 +26,8 @@ pub struct LiveFlow {
     pub record: FlowRecord,
     /// All labels of [`TcpLabel`], those too that the metrics leave out.
     pub labels: LabelSet,
+    /// Its pod and its container; `None` where nobody tells workloads apart.
+    pub instance: Option<Arc<Instance>>,
 }
 
 impl LiveFlow {
@@ -79,6 +84,9 @@ impl LiveFlow {
                 .iter()
                 .map(|(label, value)| (label.word.to_owned(), json!(value))),
         );
+        for (name, value) in self.instance.iter().flat_map(|instance| instance.words()) {
+            flow.insert(name.to_owned(), json!((!value.is_empty()).then_some(value)));
+        }
         for (name, value) in [
             ("cookie", json!(record.cookie)),
             ("adopted", json!(u32::from(record.flags) & ADOPTED != 0)),
@@ -278,6 +286,15 @@ mod tests {
         ] {
             assert_eq!(json[name], expected, "{name}");
         }
+    }
+
+    #[test]
+    fn pod_and_container_are_there_where_workloads_are_told_apart() {
+        let mut flow = flow(7, [192, 0, 2, 9], 443, "office");
+        assert_eq!(flow.json().get("pod"), None);
+        flow.instance = Some(Arc::new(Instance::new("cart-0", "")));
+        let json = flow.json();
+        assert_eq!((&json["pod"], &json["container_id"]), (&json!("cart-0"), &Value::Null));
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Rows for the tests of those who show them.
 
-use crate::rows::{
-    drops::{Dropped, table::SiteTable},
-    flows::LiveFlow,
+use crate::{
+    rows::{
+        drops::{Dropped, table::SiteTable},
+        flows::LiveFlow,
+    },
+    workloads::Instance,
 };
 use common::{
     drops::{DropCount, DropSource},
     net::address::Address,
     tcp::record::FlowRecord,
 };
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tcpvitals_config::{DropLabel, TcpLabel};
 
 /// A socket that is not there.
@@ -61,6 +64,13 @@ pub fn flow_of(mut flow: LiveFlow, [namespace, kind, name]: [&str; 3]) -> LiveFl
     flow
 }
 
+/// The same flow of a pod, in a container.
+pub fn in_pod(mut flow: LiveFlow, pod: &str) -> LiveFlow {
+    let container = "0123456789abcdef".repeat(4);
+    flow.instance = Some(Arc::new(Instance::new(pod, &container)));
+    flow
+}
+
 /// A flow from 10.0.0.1:40000 to a port of an address, with its subnet.
 pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
     let address = |octets: [u8; 4]| Address::from_v4(u32::from_ne_bytes(Ipv4Addr::from(octets).octets()));
@@ -77,6 +87,7 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
             ..FlowRecord::default()
         },
         labels: TcpLabel::defaults().map(TcpLabel::label).zip(labels).collect(),
+        instance: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Workload;
 use super::{
-    Owner, Rules, Whose,
+    Instance, Owner, Rules, Whose,
     known::{Change, Pods},
     numbers::{Names, Numbers},
     path::{PodId, owner_of_names},
@@ -102,13 +102,12 @@ impl Book {
         self.pods.keep(uids);
     }
 
-    /// The name of the pod whose cgroup it is, and of its namespace.
-    pub fn pod(&self, id: u64) -> Option<(&str, &str)> {
-        let Whose::Pod { id, .. } = &self.cgroups.get(&id)?.owner.whose else {
-            return None;
-        };
-        let pod = self.pods.pod(id)?;
-        Some((&pod.namespace, &pod.name))
+    /// The pod and the container whose cgroup it is; `None` for a cgroup that nobody has met.
+    pub fn instance(&self, id: u64) -> Option<Instance> {
+        let owner = &self.cgroups.get(&id)?.owner;
+        let pod = self.pods.pod_of(owner).map(|pod| pod.name.as_str());
+        let container = owner.container.as_ref().map(|container| container.id.as_str());
+        Some(Instance::new(pod.unwrap_or_default(), container.unwrap_or_default()))
     }
 
     /// Whether there are cgroups of pods that nobody has told yet.
@@ -214,10 +213,25 @@ mod tests {
         // Told before its next cgroup.
         assert_eq!(meet(&mut book, 9, &OF_POD), Some(given[0].1));
         assert_eq!(book.put(&told, workload_of(&told)), []);
-        assert_eq!(book.pod(9), Some(("shop", "cart-0")));
         // Deleted, but its sockets linger.
         book.delete(&PodId::Uid(UID));
         assert_eq!(meet(&mut book, 10, &OF_POD), Some(given[0].1));
+    }
+
+    #[test]
+    fn a_cgroup_tells_its_pod_and_its_container() {
+        const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let mut book = book(true);
+        meet(&mut book, 7, &OF_POD);
+        meet(&mut book, 8, &["sshd.service", "system.slice"]);
+        assert_eq!(book.instance(7), Some(Instance::new("", ID)));
+        let told = pod(UID, "cart-0", Some(("StatefulSet", "cart")));
+        book.put(&told, workload_of(&told));
+        // Deleted, but its sockets linger.
+        book.delete(&PodId::Uid(UID));
+        assert_eq!(book.instance(7), Some(Instance::new("cart-0", ID)));
+        assert_eq!(book.instance(8), Some(Instance::default()));
+        assert_eq!(book.instance(9), None);
     }
 
     #[test]

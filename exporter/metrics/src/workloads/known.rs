@@ -120,16 +120,22 @@ impl Pods {
         self.by_uid.get(self.by_hash.get(id).unwrap_or(id))
     }
 
-    /// The workload of an owner; `None` for a pod that nobody has told yet. Of nested pods the uppermost that is known.
+    /// The workload of an owner; `None` for a pod that nobody has told yet.
     pub fn workload(&self, owner: &Owner) -> Option<Workload> {
         match &owner.whose {
             Whose::Host => Some(Workload::host()),
             Whose::Workload(workload) => Some(workload.clone()),
-            Whose::Pod { id, nested } => {
-                let mut ids = [id].into_iter().chain(nested);
-                ids.find_map(|id| self.pod(id)).map(|pod| pod.workload.clone())
-            }
+            Whose::Pod { .. } => self.pod_of(owner).map(|pod| pod.workload.clone()),
         }
+    }
+
+    /// The pod of an owner, of nested ones the uppermost that is known; `None` outside of pods, and for one that nobody has told yet.
+    pub fn pod_of(&self, owner: &Owner) -> Option<&Pod> {
+        let Whose::Pod { id, nested } = &owner.whose else {
+            return None;
+        };
+        let mut ids = [id].into_iter().chain(nested);
+        ids.find_map(|id| self.pod(id))
     }
 
     /// How many live.

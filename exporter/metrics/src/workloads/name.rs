@@ -11,6 +11,11 @@ const ID: char = '*';
 
 /// A name of at most [`LONGEST`] bytes; characters that nobody can print are replaced.
 pub(super) fn bounded(name: &str) -> String {
+    bounded_to(name, LONGEST)
+}
+
+/// The same of at most so many bytes.
+pub(super) fn bounded_to(name: &str, longest: usize) -> String {
     let printable = |letter: char| {
         if letter.is_control() {
             char::REPLACEMENT_CHARACTER
@@ -19,8 +24,8 @@ pub(super) fn bounded(name: &str) -> String {
         }
     };
     let mut bounded: String = name.chars().map(printable).collect();
-    if bounded.len() > LONGEST {
-        let room = LONGEST - CUT.len_utf8();
+    if bounded.len() > longest {
+        let room = longest - CUT.len_utf8();
         let end = (0..=room).rev().find(|end| bounded.is_char_boundary(*end));
         bounded.truncate(end.unwrap_or(0));
         bounded.push(CUT);

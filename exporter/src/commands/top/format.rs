@@ -1,7 +1,7 @@
 //! Numbers and names as short as a column of a terminal has them.
 
 use std::net::SocketAddr;
-use tcpvitals_metrics::rows::flows::LiveFlow;
+use tcpvitals_metrics::{rows::flows::LiveFlow, workloads::Instance};
 
 /// A number with a unit of a thousand: `950`, `1.2k`, `34M`.
 pub fn short(number: f64) -> String {
@@ -49,6 +49,17 @@ pub fn limit(name: &str) -> &str {
         "send_buffer" => "sbuf",
         other => other,
     }
+}
+
+/// Pod and container, as far as they are known, each after two spaces. Of the container's id as much as its engine shows.
+pub fn instance(Instance { pod, container_id }: &Instance) -> String {
+    const SHOWN: usize = 12;
+    let part = |what: &str, name: &str| (!name.is_empty()).then(|| format!("  {what} {name}"));
+    let container: String = container_id.chars().take(SHOWN).collect();
+    [part("pod", pod), part("container", &container)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Both ends in a width: whole if they fit, else this end by its port only, else the other end's beginning.

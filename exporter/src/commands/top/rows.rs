@@ -172,7 +172,7 @@ fn matches(filter: &str, texts: &[String]) -> bool {
     filter.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
-/// Whether a filter chooses a flow: by its ends, labels, algorithm and limit.
+/// Whether a filter chooses a flow: by its ends, labels, pod, container, algorithm and limit.
 pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
     // Flows may be many, and mostly there is no filter.
     if filter.trim().is_empty() {
@@ -184,8 +184,10 @@ pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
         .flatten()
         .map(|end| end.to_string());
     let labels = flow.labels.iter().map(|(_, value)| value.clone());
+    let instance = flow.instance.iter().flat_map(|instance| instance.words());
     let texts: Vec<String> = ends
         .chain(labels)
+        .chain(instance.map(|(_, word)| word.to_owned()))
         .chain([flow.algorithm(), flow.limit().to_owned()])
         .collect();
     matches(filter, &texts)
@@ -211,7 +213,7 @@ pub fn site_matches(filter: &str, site: &SiteRow) -> bool {
 pub(crate) mod tests {
     use super::*;
     use tcpvitals_config::Glob;
-    use tcpvitals_metrics::rows::samples::{FILTER, dropped, flow, flow_of, owned, table};
+    use tcpvitals_metrics::rows::samples::{FILTER, dropped, flow, flow_of, in_pod, owned, table};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -307,6 +309,8 @@ pub(crate) mod tests {
         let shown: Vec<_> = rows.iter().map(|row| row.flow.workload().unwrap()).collect();
         assert_eq!(shown, ["nginx.service", "shop/cart", "shop/web"]);
         assert!(flow_matches("shop statefulset", &rows[1]) && !flow_matches("shop", &rows[0]));
+        rows[0].flow = in_pod(rows[0].flow.clone(), "cart-0");
+        assert!(flow_matches("cart-0", &rows[0]) && !flow_matches("cart-0", &rows[1]));
     }
 
     #[test]

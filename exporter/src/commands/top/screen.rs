@@ -284,6 +284,7 @@ fn flow_pane(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
     if let Some(workload) = row.flow.workload() {
         title += &format!("  {} {workload}", row.flow.label(TcpLabel::WorkloadKind));
     }
+    title += &row.flow.instance.as_deref().map(format::instance).unwrap_or_default();
     let block = Block::new().borders(Borders::TOP).title(title);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -395,7 +396,7 @@ mod tests {
     };
     use tcpvitals_metrics::rows::{
         drops::table::SiteTable,
-        samples::{FILTER, dropped, flow_of, owned},
+        samples::{FILTER, dropped, flow_of, in_pod, owned},
     };
 
     fn drawn(view: &View, width: u16, height: u16, has_colour: bool) -> Buffer {
@@ -444,7 +445,7 @@ mod tests {
         let mut view = view();
         let owner = ["shop", "Deployment", "cart"];
         let flows = view.flows.iter().map(|row| FlowRow {
-            flow: flow_of(row.flow.clone(), owner),
+            flow: in_pod(flow_of(row.flow.clone(), owner), "cart-0"),
             rates: row.rates,
         });
         let flows: Vec<FlowRow> = flows.collect();
@@ -455,6 +456,11 @@ mod tests {
         assert!(!narrow[1].contains(WORKLOAD), "{narrow:#?}");
         assert!(narrow.join("\n").contains("  Deployment shop/cart"), "{narrow:#?}");
         let wide = lines(&view, 120, 24);
+        assert!(
+            wide.join("\n")
+                .contains("  Deployment shop/cart  pod cart-0  container 0123456789ab"),
+            "{wide:#?}"
+        );
         assert_eq!(
             wide[2],
             "10.0.0.1:40000 > 192.0.2.9:443             shop/cart           office       https     4.0k     0    0%      -     0 idle"

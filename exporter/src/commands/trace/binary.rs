@@ -11,14 +11,21 @@ use super::{
 };
 use coded::{Coded, put_text, take_checked, take_text};
 use common::tcp::{event::EventKind, record::FlowRecord};
-use std::io::{self, Read};
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+};
 use tcpvitals_config::Fallback;
-use tcpvitals_metrics::workloads::Workload;
+use tcpvitals_metrics::workloads::{Instance, Workload};
 
 /// How a trace begins.
 const MAGIC: [u8; 8] = *b"TCPVITAL";
-/// Of a trace without workloads, and of one with them.
-const VERSIONS: [u16; 2] = [1, 2];
+/// Of a trace without workloads.
+const PLAIN: u16 = 1;
+/// Of one with workloads.
+const WITH_WORKLOADS: u16 = 2;
+/// Of one with their pods and containers too.
+const WITH_INSTANCES: u16 = 3;
 /// Written as a number: a file in the other byte order has it reversed.
 const BYTE_ORDER: u16 = 0xfeff;
 /// The fixed part of the header, in bytes.
@@ -29,6 +36,10 @@ const RECORD: u32 = 320;
 const LOST: u32 = 6;
 /// The kind of a record that names a part of a workload, from version 2 on: its namespace, its kind, and last its name.
 const WORKLOAD: u32 = 7;
+/// The kind of a record that names a pod or a container, from version 3 on: the pod first.
+const INSTANCE: u32 = 8;
+/// Longest text in a record.
+const LONGEST_TEXT: usize = RECORD as usize - 10;
 /// Most workloads: a record has 16 bits for their number.
 const MOST_WORKLOADS: usize = 1 << 16;
 /// Longest header that is read: more names than any configuration has.
@@ -51,7 +62,9 @@ pub enum Fault {
     #[error("byte 10: the byte order is {found:#06x} instead of {BYTE_ORDER:#06x}; the file is damaged")]
     ByteOrder { found: u16 },
     /// Written by a newer program.
-    #[error("byte 8: version {found} is not one that this tcpvitals reads (1 to {}); read it with a newer one", VERSIONS[1])]
+    #[error(
+        "byte 8: version {found} is not one that this tcpvitals reads (1 to {WITH_INSTANCES}); read it with a newer one"
+    )]
     Version { found: u16 },
     /// The header contradicts itself.
     #[error("byte {at}: {what}; the file is damaged")]
@@ -75,7 +88,7 @@ pub enum Fault {
         kind: u32,
         version: u16,
     },
-    /// A record of a workload does not follow from those before it.
+    /// A record of a name does not follow from those before it.
     #[error("byte {at}: {what}; the file is damaged")]
     Workload {
         /// Where the record begins.
@@ -97,7 +110,7 @@ pub fn header(setting: &Setting) -> Vec<u8> {
     let names = encode_names(&setting.names);
     let length = u32::try_from(names.len()).unwrap_or(LONGEST_HEADER);
     let mut out = MAGIC.to_vec();
-    version_of(setting.names.workloads.is_some()).put(&mut out);
+    version_of(&setting.names).put(&mut out);
     BYTE_ORDER.put(&mut out);
     (HEADER + length).put(&mut out);
     RECORD.put(&mut out);
@@ -109,8 +122,12 @@ pub fn header(setting: &Setting) -> Vec<u8> {
 }
 
 /// What has no workloads stays readable for those who know none.
-const fn version_of(tells_workloads: bool) -> u16 {
-    VERSIONS[tells_workloads as usize]
+const fn version_of(names: &TraceNames) -> u16 {
+    match (&names.workloads, &names.instances) {
+        (None, _) => PLAIN,
+        (Some(_), None) => WITH_WORKLOADS,
+        (Some(_), Some(_)) => WITH_INSTANCES,
+    }
 }
 
 /// A record of a trace, or those that name a workload.
@@ -119,7 +136,8 @@ pub fn record(item: &Item) -> Vec<u8> {
     match item {
         Item::Event(kind, record) => {
             (*kind as u32).put(&mut out);
-            0u32.put(&mut out);
+            // A number that was given for it, not the cgroup's id.
+            u32::try_from(record.cgroup).unwrap_or(0).put(&mut out);
             record.put(&mut out);
         }
         Item::Lost(LostEvents { now, count }) => {
@@ -129,17 +147,21 @@ pub fn record(item: &Item) -> Vec<u8> {
             count.put(&mut out);
             out.resize(RECORD as usize, 0);
         }
-        Item::Workload(Workload { namespace, kind, name }) => {
-            for (part, text) in (0u32..).zip([namespace, kind, name]) {
-                let end = out.len() + RECORD as usize;
-                WORKLOAD.put(&mut out);
-                part.put(&mut out);
-                put_text(text, &mut out);
-                out.resize(end, 0);
-            }
-        }
+        Item::Workload(Workload { namespace, kind, name }) => put_parts(WORKLOAD, &[namespace, kind, name], &mut out),
+        Item::Instance(Instance { pod, container_id }) => put_parts(INSTANCE, &[pod, container_id], &mut out),
     }
     out
+}
+
+/// A record for each part of a name.
+fn put_parts(kind: u32, texts: &[&str], out: &mut Vec<u8>) {
+    for (part, text) in (0u32..).zip(texts) {
+        let end = out.len() + RECORD as usize;
+        kind.put(out);
+        part.put(out);
+        put_text(&text[..text.floor_char_boundary(LONGEST_TEXT)], out);
+        out.resize(end, 0);
+    }
 }
 
 /// Reads a trace item by item.
@@ -153,6 +175,8 @@ pub struct Reader<R> {
     parts: Vec<String>,
     /// How many workloads were read.
     workloads: usize,
+    /// A pod whose container follows.
+    pod: Option<String>,
 }
 
 impl<R: Read> Reader<R> {
@@ -175,7 +199,7 @@ impl<R: Read> Reader<R> {
         if fixed.len() >= 12 && byte_order != BYTE_ORDER {
             return Err(Fault::ByteOrder { found: byte_order });
         }
-        if fixed.len() >= 12 && !VERSIONS.contains(&version) {
+        if fixed.len() >= 12 && !(PLAIN..=WITH_INSTANCES).contains(&version) {
             return Err(Fault::Version { found: version });
         }
         if fixed.len() < HEADER as usize {
@@ -198,7 +222,8 @@ impl<R: Read> Reader<R> {
             at: HEADER.into(),
             what: "the names are cut off, too many or no text",
         })?;
-        names.workloads = (version == version_of(true)).then(Vec::new);
+        names.workloads = (version >= WITH_WORKLOADS).then(Vec::new);
+        names.instances = (version >= WITH_INSTANCES).then(HashMap::new);
         Ok(Self {
             from,
             at: length.into(),
@@ -206,6 +231,7 @@ impl<R: Read> Reader<R> {
             version,
             parts: Vec::new(),
             workloads: 0,
+            pod: None,
         })
     }
 
@@ -237,9 +263,14 @@ impl<R: Read> Reader<R> {
                     let (now, count) = (u64::take(&mut bytes), u64::take(&mut bytes));
                     return Ok(Some(Item::Lost(LostEvents { now, count })));
                 }
-                WORKLOAD if self.version == version_of(true) => {
+                WORKLOAD if self.version >= WITH_WORKLOADS => {
                     if let Some(workload) = self.part_of_workload(began, second, bytes)? {
                         return Ok(Some(Item::Workload(workload)));
+                    }
+                }
+                INSTANCE if self.version >= WITH_INSTANCES => {
+                    if let Some(instance) = self.part_of_instance(began, second, bytes)? {
+                        return Ok(Some(Item::Instance(instance)));
                     }
                 }
                 kind => {
@@ -250,7 +281,12 @@ impl<R: Read> Reader<R> {
                         kind,
                         version,
                     })?;
-                    return Ok(Some(Item::Event(kind, FlowRecord::take(&mut bytes))));
+                    let cgroup = if version >= WITH_INSTANCES { second.into() } else { 0 };
+                    let record = FlowRecord {
+                        cgroup,
+                        ..FlowRecord::take(&mut bytes)
+                    };
+                    return Ok(Some(Item::Event(kind, record)));
                 }
             }
         }
@@ -277,6 +313,23 @@ impl<R: Read> Reader<R> {
         }
         Ok(Some(Workload { namespace, kind, name }))
     }
+
+    /// Takes a pod, and gives it with its container.
+    fn part_of_instance(&mut self, at: u64, part: u32, mut bytes: &[u8]) -> Result<Option<Instance>, Fault> {
+        let fault = |what| Fault::Workload { at, what };
+        let text = take_text(&mut bytes).ok_or(fault("the name of a pod or a container is cut off or no text"))?;
+        match (part, self.pod.take()) {
+            (0, None) => {
+                self.pod = Some(text);
+                Ok(None)
+            }
+            (1, Some(pod)) => Ok(Some(Instance {
+                pod,
+                container_id: text,
+            })),
+            _ => Err(fault("a part of a pod and its container is not the next one")),
+        }
+    }
 }
 
 const fn truncated(at: u64, began: u64, part: &'static str) -> Fault {
@@ -299,6 +352,7 @@ fn encode_names(names: &TraceNames) -> Vec<u8> {
         fallback,
         // Records tell of them.
         workloads: _,
+        instances: _,
     } = names;
     let mut out = Vec::new();
     let (name, ipv4, ipv6) = match fallback {
@@ -335,6 +389,7 @@ fn decode_names(mut bytes: &[u8]) -> Option<TraceNames> {
         protocols,
         fallback,
         workloads: None,
+        instances: None,
     })
 }
 

@@ -13,7 +13,10 @@ use common::{
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::{labels::KeyNames as _, workloads::Workload};
+use tcpvitals_metrics::{
+    labels::KeyNames as _,
+    workloads::{Instance, Workload},
+};
 
 /// One line of a trace, or what is needed to read others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum Item {
     Lost(LostEvents),
     /// The workload that has the next number, from 0 on.
     Workload(Workload),
+    /// The pod and the container that have the next number, from 1 on.
+    Instance(Instance),
 }
 
 /// Events that found no room.
@@ -157,6 +162,15 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
     let tells_workloads = names.workloads.is_some();
     let labels = [TcpLabel::Role].into_iter().chain(others);
     let labels = labels.filter(move |label| label.row().is_default || tells_workloads);
+    let nothing = Instance::default();
+    let instance = names.instances.as_ref();
+    let instance = instance.map(|of| of.get(&record.cgroup).unwrap_or(&nothing).words());
+    let instance: Vec<_> = instance
+        .into_iter()
+        .flatten()
+        .map(|(name, word)| (name, word.to_owned()))
+        .collect();
     own.into_iter()
         .chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))
+        .chain(instance)
 }

@@ -23,7 +23,7 @@ impl Serialize for Line<'_> {
         let mut map = serializer.serialize_map(None)?;
         match item {
             // Shown with the events.
-            Item::Workload(_) => {}
+            Item::Workload(_) | Item::Instance(_) => {}
             Item::Lost(LostEvents { now, count }) => {
                 map.serialize_entry("event", LOST)?;
                 map.serialize_entry("timestamp", &timestamp(setting.wall_clock(*now)))?;

@@ -180,7 +180,7 @@ impl Trace {
 
     fn show(&mut self, kind: EventKind, record: FlowRecord) -> Result<(), TraceError> {
         let Self { printer, workloads, .. } = self;
-        printer.learn(&record, || workloads.names());
+        printer.learn(&record, || workloads.names(), || workloads.instance(record.cgroup));
         if let Some(bytes) = printer.print(&Item::Event(kind, record))? {
             self.tally.shown += 1;
             self.output.add(&bytes);

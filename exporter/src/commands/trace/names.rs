@@ -1,10 +1,11 @@
 //! TraceNames for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
 
 use common::workload::Number;
+use std::collections::HashMap;
 use tcpvitals_config::{Config, Fallback, numbering::Numbering};
 use tcpvitals_metrics::{
     labels,
-    workloads::{Workload, numbers::Names},
+    workloads::{Instance, Workload, numbers::Names},
 };
 
 /// The names that records are shown with.
@@ -18,7 +19,12 @@ pub struct TraceNames {
     pub fallback: Fallback,
     /// Workloads by their numbers, as far as they were told; `None` where nobody tells them apart.
     pub workloads: Option<Vec<Workload>>,
+    /// Pods and containers by what records have as `cgroup`; `None` where nobody tells them.
+    pub instances: Option<HashMap<u64, Instance>>,
 }
+
+/// Most pods and containers that are remembered at a time. Of a recorded trace all are.
+const MOST_INSTANCES: usize = common::workload::CGROUPS;
 
 impl TraceNames {
     /// Those of a configuration.
@@ -29,6 +35,7 @@ impl TraceNames {
             protocols: (0..).map_while(|number| name(numbering.protocol(number))).collect(),
             fallback: config.subnets.fallback().clone(),
             workloads: config.workloads.are_told_apart().then(Vec::new),
+            instances: config.workloads.are_told_apart().then(HashMap::new),
         }
     }
 
@@ -43,6 +50,18 @@ impl TraceNames {
             let new = (workloads.len()..).map_while(|number| names.name(u16::try_from(number).ok()?));
             workloads.extend(new.cloned());
         }
+    }
+
+    /// Learns the pod and the container of a cgroup. A pod may be told later than its cgroup.
+    pub fn learn_instance(&mut self, cgroup: u64, instance: impl FnOnce() -> Option<Instance>) {
+        let Some(instances) = &mut self.instances else { return };
+        if instances.get(&cgroup).is_some_and(|known| !known.pod.is_empty()) {
+            return;
+        }
+        if instances.len() >= MOST_INSTANCES {
+            instances.clear();
+        }
+        instances.insert(cgroup, instance().unwrap_or_default());
     }
 
     /// Whether a record may be of a subnet of this name.

@@ -9,7 +9,7 @@ pub fn line(item: &Item, setting: &Setting) -> String {
     let mut line = String::new();
     match item {
         // Shown with the events.
-        Item::Workload(_) => return line,
+        Item::Workload(_) | Item::Instance(_) => return line,
         Item::Lost(LostEvents { now: _, count }) => add(&mut line, format_args!("# {LOST} {count}")),
         Item::Event(kind, record) => {
             let (local, remote) = (item::local(record), item::remote(record));

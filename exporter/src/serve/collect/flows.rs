@@ -25,6 +25,7 @@ impl KernelState {
         // After the records: whatever they count under has its name.
         self.labelling.learn(&self.workloads.names());
         // Flows are many, sets of labels few.
+        let instances = self.workloads.instances(records.iter().map(|record| record.cgroup));
         let mut labels: HashMap<GroupKey, LabelSet> = HashMap::new();
         let flows = records.into_iter().map(|record| {
             let of_key = || self.labelling.of_key(&record.key());
@@ -32,6 +33,7 @@ impl KernelState {
             LiveFlow {
                 record,
                 labels: Arc::clone(labels),
+                instance: instances.as_ref().and_then(|of| of.get(&record.cgroup).cloned()),
             }
         });
         Ok(flows.collect())

@@ -1,7 +1,7 @@
 //! Where the names of pods come from: the API server, which a thread of its own listens to, or the folders of their logs, which are
 //! looked at when a pod is not known.
 
-use super::health::Health;
+use super::{Known, health::Health};
 use crate::{
     kubernetes::{self, Api, Fault, Pods, State, Told, in_cluster},
     lifecycle::{
@@ -149,35 +149,47 @@ impl Source {
     }
 
     /// What to wait for, and how long at most.
-    pub(super) fn wait_for(&self, book: &Book) -> (Option<PollFd<'_>>, Option<Duration>) {
+    pub(super) fn wait_for(&self, known: &Known) -> (Option<PollFd<'_>>, Option<Duration>) {
         match self {
             Self::Nobody => (None, None),
-            Self::Logs { pause, .. } => (None, book.is_waiting().then_some(*pause)),
+            Self::Logs { pause, .. } => (None, is_waiting(known).then_some(*pause)),
             Self::Api { awake, .. } => (Some(PollFd::new(awake.as_fd(), PollFlags::POLLIN)), None),
         }
     }
 
     /// Writes the news into the book; the cgroups whose workload is known now. `has_met` is whether cgroups were met since the last time.
-    pub(super) fn tell(&mut self, book: &mut Book, has_met: bool, health: &Health) -> Vec<Given> {
+    pub(super) fn tell(&mut self, known: &Known, has_met: bool) -> Vec<Given> {
         match self {
             Self::Nobody => Vec::new(),
             Self::Logs { folder, node, pause } => {
-                if !book.is_waiting() {
+                if !is_waiting(known) {
                     return Vec::new();
                 }
                 *pause = if has_met { SHORTEST } else { LONGEST.min(*pause * 2) };
-                let folders = names_in(folder, health);
+                let folders = names_in(folder, &known.health);
                 let pods = folders
                     .iter()
                     .filter_map(|name| logs::pod_of_folder(name, node.as_deref()));
+                let Some(mut book) = known.book() else {
+                    return Vec::new();
+                };
                 pods.flat_map(|pod| book.put(&pod, logs::workload_of(&pod))).collect()
             }
             Self::Api { news, awake } => {
                 empty(awake);
-                news.try_iter().flat_map(|told| take(book, told, health)).collect()
+                let Some(mut book) = known.book() else {
+                    return Vec::new();
+                };
+                let told = news.try_iter();
+                told.flat_map(|told| take(&mut book, told, &known.health)).collect()
             }
         }
     }
+}
+
+/// Whether there are cgroups of pods that nobody has told yet.
+fn is_waiting(known: &Known) -> bool {
+    known.book().is_some_and(|book| book.is_waiting())
 }
 
 /// The names of the folders of pods' logs; none where they cannot be read.

@@ -9,7 +9,13 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use std::{collections::HashSet, io, os::fd::AsFd as _, sync::Arc, thread};
+use std::{
+    collections::HashSet,
+    io,
+    os::fd::AsFd as _,
+    sync::{Arc, Mutex},
+    thread,
+};
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
     Kernel,
@@ -46,10 +52,10 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     };
     let mut book = Book::new(rules, source.has_pods(), config.limits.workloads);
     known.learn(book.names(), book.fill());
+    known.book.get_or_init(|| Mutex::new(book));
     let mut follower = Follower {
         cgroups,
         source,
-        book,
         known: Arc::clone(known),
     };
     let run = move || {
@@ -65,7 +71,6 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
 struct Follower {
     cgroups: Cgroups,
     source: Source,
-    book: Book,
     known: Arc<Known>,
 }
 
@@ -73,24 +78,37 @@ impl Follower {
     fn run(&mut self) -> io::Result<()> {
         loop {
             self.wait()?;
-            let mut given = Vec::new();
-            let mut has_met = false;
-            while let Some(birth) = self.cgroups.next_birth() {
-                has_met = true;
-                let names: Vec<&[u8]> = birth.names().collect();
-                given.extend(self.book.meet(birth.id, &names));
-            }
-            given.extend(self.source.tell(&mut self.book, has_met, &self.known.health));
+            let (mut given, has_met) = self.meet();
+            given.extend(self.source.tell(&self.known, has_met));
             self.give(&given).map_err(io::Error::other)?;
-            if self.book.is_due_to_forget() {
-                let living: HashSet<u64> = self.cgroups.living().collect();
-                self.book.forget_all_but(&living);
+            self.forget();
+        }
+    }
+
+    /// Takes the cgroups that were made or met: those whose workload is known at once, and whether there were any.
+    fn meet(&mut self) -> (Vec<Given>, bool) {
+        let (mut given, mut has_met) = (Vec::new(), false);
+        while let Some(birth) = self.cgroups.next_birth() {
+            has_met = true;
+            let names: Vec<&[u8]> = birth.names().collect();
+            let number = self.known.book().and_then(|mut book| book.meet(birth.id, &names));
+            given.extend(number);
+        }
+        (given, has_met)
+    }
+
+    fn forget(&self) {
+        let is_due = || self.known.book().is_some_and(|book| book.is_due_to_forget());
+        if is_due() {
+            let living: HashSet<u64> = self.cgroups.living().collect();
+            if let Some(mut book) = self.known.book() {
+                book.forget_all_but(&living);
             }
         }
     }
 
     fn wait(&self) -> io::Result<()> {
-        let (news, time) = self.source.wait_for(&self.book);
+        let (news, time) = self.source.wait_for(&self.known);
         let mut sources = vec![PollFd::new(self.cgroups.as_fd(), PollFlags::POLLIN)];
         sources.extend(news);
         let time = time.and_then(|time| PollTimeout::try_from(time).ok());
@@ -105,7 +123,9 @@ impl Follower {
         if given.is_empty() {
             return Ok(());
         }
-        self.known.learn(self.book.names(), self.book.fill());
+        if let Some(mut book) = self.known.book() {
+            self.known.learn(book.names(), book.fill());
+        }
         for (id, number) in given {
             self.cgroups.give(*id, *number)?;
         }

@@ -67,20 +67,20 @@ impl<V: Coded, const N: usize> Coded for [V; N] {
     }
 }
 
-/// Takes a structure apart, and puts it together in the same order.
+/// Takes a structure apart, and puts it together in the same order. What is left out is written elsewhere.
 macro_rules! structures {
-    ($($structure:ident { $($field:ident),+ $(,)? })+) => {
+    ($($structure:ident without { $($left_out:ident: $type:ty),* } { $($field:ident),+ $(,)? })+) => {
         $(
             impl Coded for $structure {
-                const SIZE: usize = size_of::<Self>();
+                const SIZE: usize = size_of::<Self>() $(- size_of::<$type>())*;
 
                 fn put(&self, out: &mut Vec<u8>) {
-                    let Self { $($field),+ } = self;
+                    let Self { $($field,)+ $($left_out: _),* } = self;
                     $($field.put(out);)+
                 }
 
                 fn take(bytes: &mut &[u8]) -> Self {
-                    Self { $($field: Coded::take(bytes)),+ }
+                    Self { $($field: Coded::take(bytes),)+ $($left_out: <$type>::default()),* }
                 }
             }
         )+
@@ -88,7 +88,7 @@ macro_rules! structures {
 }
 
 structures! {
-    FlowRecord {
+    FlowRecord without { cgroup: u64 } {
         now, started, cookie, data_octets_out, data_octets_in, octets_retrans,
         sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,
         slot, snd_cwnd, mss, ssthresh, srtt_us, rto_ms, segs_out, data_segs_out, segs_retrans, other_segs_retrans,

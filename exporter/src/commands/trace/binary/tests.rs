@@ -65,7 +65,7 @@ fn workload(name: &str) -> Item {
 }
 
 #[test]
-fn workloads_survive_between_events_in_version_2_alone() {
+fn workloads_survive_between_events_where_they_are_told_apart() {
     let longest = "ä".repeat(64);
     let items = [workload("cart"), lost(1), workload(&longest), workload("")];
     let with = |yaml: &str| {
@@ -97,6 +97,44 @@ fn workloads_survive_between_events_in_version_2_alone() {
         let (_, fault) = read_all(&damaged);
         assert_eq!(fault.unwrap(), format!("byte {begins}: {words}; the file is damaged"));
     }
+}
+
+#[test]
+fn pods_and_containers_survive_before_the_events_that_have_them() {
+    let event = |cgroup| {
+        let record = FlowRecord {
+            cgroup,
+            ..FlowRecord::default()
+        };
+        Item::Event(EventKind::Close, record)
+    };
+    let instance = |pod: &str| Item::Instance(Instance::new(pod, &"c".repeat(64)));
+    let longest = "a".repeat(253);
+    let items = [instance("cart-0"), event(1), instance(&longest), event(2), event(0)];
+    let bytes = |setting: &Setting| {
+        let mut bytes = header(setting);
+        bytes.extend(items.iter().flat_map(record));
+        bytes
+    };
+    let with = setting("workloads: {source: cgroup}");
+    assert_eq!(read_all(&bytes(&with)), (items.to_vec(), None));
+    let begins = header(&with).len();
+    let mut damaged = bytes(&with);
+    damaged[begins + 4] = 1;
+    let (_, fault) = read_all(&damaged);
+    assert_eq!(
+        fault.unwrap(),
+        format!("byte {begins}: a part of a pod and its container is not the next one; the file is damaged")
+    );
+    // A reader of version 2 does not know them.
+    let mut before = with;
+    before.names.instances = None;
+    let (_, fault) = read_all(&bytes(&before));
+    assert!(
+        fault
+            .unwrap()
+            .contains("a record of kind 8, which version 2 does not have")
+    );
 }
 
 proptest! {
@@ -152,8 +190,8 @@ fn what_is_no_trace_of_a_known_version_is_refused() {
     refused(0, b"\x0a\x0d", "it is no trace of tcpvitals: byte 0 begins [0a, 0d");
     refused(
         8,
-        &[3, 0],
-        "byte 8: version 3 is not one that this tcpvitals reads (1 to 2)",
+        &[4, 0],
+        "byte 8: version 4 is not one that this tcpvitals reads (1 to 3)",
     );
     refused(10, &[0xfe, 0xff], "byte 10: the byte order is 0xfffe");
     refused(12, &[1, 0, 0, 0], "byte 12: the length of the header is impossible");
