@@ -9,3 +9,4 @@ pub mod remote;
 pub mod subnets;
 pub mod top;
 pub mod trace;
+mod words;

@@ -12,6 +12,7 @@ use tests::machine::cgroups::{Cgroup, Cgroups};
 use tests::machine::wait::until;
 use tests::net::pair::Pair;
 
+mod captured;
 mod churn;
 mod drops;
 mod failures;

@@ -1,10 +1,10 @@
 //! What `capture` is given of a dropped packet: the layout of an event, where the packet begins in it, and the table of
 //! sites that were turned away.
 
-use crate::{drops::Direction, text::Text};
+use crate::{drops::Direction, text::Text, workload::Number};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// Where, why and of what kind a packet was dropped: all that filters look at but addresses. The key of the map
+/// Where, why, of what kind and whose a packet was when it was dropped: all that filters look at but addresses. The key of the map
 /// `CAPTURE_SITES`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -25,6 +25,10 @@ pub struct Site {
     pub protocol: u8,
     /// A [`Direction`] in the lowest bit, and above it bits of [`crate::drops::mark`].
     pub way: u8,
+    /// Whose it is; 0 where workloads are not told apart.
+    pub workload: Number,
+    /// Explicit padding, zero.
+    pub padding: [u16; 3],
 }
 
 impl Site {
@@ -48,7 +52,7 @@ impl Site {
     pub const NO_DEVICE: u16 = 0xffff;
 }
 
-const _: () = assert!(size_of::<Site>() == 40 && align_of::<Site>() == 8);
+const _: () = assert!(size_of::<Site>() == 48 && align_of::<Site>() == 8);
 
 /// What is known of a site: the value of the map `CAPTURE_SITES`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
@@ -89,6 +93,8 @@ pub struct Head {
     pub site: Site,
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub time: u64,
+    /// `kernfs_node.id` of the cgroup of its socket; 0 where that is not known.
+    pub cgroup: u64,
     /// Length of the packet with all its headers, as much as is left of them.
     pub length: u32,
     /// Bytes from `sk_buff.data` on.
@@ -116,7 +122,7 @@ impl Head {
     }
 }
 
-const _: () = assert!(Head::LENGTH == 64 && align_of::<Head>() == 8);
+const _: () = assert!(Head::LENGTH == 80 && align_of::<Head>() == 8);
 
 /// An event as the program prepares it, in a map: it is too large for the stack.
 #[derive(Clone, Copy)]
@@ -214,7 +220,9 @@ mod tests {
             0,
             7 << 32 | 3,
             2 << 48 | 1 << 56 | 772 << 32 | 4_026_531_840,
+            9,
             1_000_000_007,
+            4711,
             2 << 32 | 1514,
             5 << 48 | 0x86dd << 32 | 14 << 16 | 3,
         ];
@@ -231,8 +239,11 @@ mod tests {
                 hardware_type: 772,
                 protocol: 2,
                 way: 1,
+                workload: 9,
+                padding: [0; 3],
             },
             time: 1_000_000_007,
+            cgroup: 4711,
             length: 1514,
             after: 2,
             before: 3,

@@ -24,15 +24,33 @@ use common::{
     },
     kernel::{tracepoints::Run, verifier::masked},
     net::address::{Address, SubnetKey},
+    workload::Number,
 };
 use core::{
     ptr::{addr_of, read_volatile},
     slice::from_raw_parts,
 };
 
+/// Whose a packet is.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    /// The number of the workload.
+    pub(crate) workload: Number,
+    /// The id of the cgroup of its socket, if that is known.
+    pub(crate) cgroup: u64,
+}
+
 /// Sends a packet that is dropped at `location` for `reason`; `said` is the reason of `kfree_skb`.
 #[inline(always)]
-pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction, run: Run) {
+pub(crate) fn send(
+    packet: SkBuff,
+    location: u64,
+    reason: u32,
+    said: u32,
+    direction: Direction,
+    owner: Owner,
+    run: Run,
+) {
     let Some(offsets) = packet.offsets() else { return };
     let beginning = offsets.beginning();
     let ethertype = if beginning.has_header { packet.ethertype() } else { 0 };
@@ -51,11 +69,13 @@ pub(crate) fn send(packet: SkBuff, location: u64, reason: u32, said: u32, direct
         reason,
         protocol,
         way: Site::way_of(direction, packet::marks(packet, said, direction, protocol)),
+        workload: owner.workload,
         ..site_of_device(packet, direction)
     };
     // SAFETY: a member of the map value of this CPU.
     let site = unsafe {
         (*draft).head.site = site;
+        (*draft).head.cgroup = owner.cgroup;
         &(*draft).head.site
     };
     // SAFETY: entries are never removed, so the reference stays valid.

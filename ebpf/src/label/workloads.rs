@@ -66,6 +66,18 @@ pub(crate) fn cgroup_of(sock: Sock) -> u64 {
     }
 }
 
+/// The same of a socket in any state; of a request that of its listener.
+#[inline(always)]
+pub(crate) fn cgroup_of_any(sock: Sock) -> u64 {
+    if sock.is_full() {
+        return cgroup_of(sock);
+    }
+    match sock.listener() {
+        Some(listener) => cgroup_of(listener),
+        None => 0,
+    }
+}
+
 /// Of a packet, by its own socket, or by where it is.
 #[inline(always)]
 pub(crate) fn of_packet(packet: SkBuff) -> Number {

@@ -4,7 +4,8 @@
 use crate::{
     atomic,
     drops::{
-        self, capture,
+        self,
+        capture::{self, Owner},
         losses::{self, Dropped},
         notes,
     },
@@ -52,7 +53,7 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     // By what `kfree_skb` says: that a queue has dropped it, whatever the queue says besides.
     let direction = packet::direction(packet, said);
     if HAS_PACKETS.is_set() {
-        capture::send(packet, location, reason, said, direction, run);
+        capture::send(packet, location, reason, said, direction, owner(context), run);
         return;
     }
     if packet.received_through() == 0 {
@@ -138,6 +139,39 @@ fn workload(context: *mut c_void) -> u32 {
         workloads::of_namespace(packet)
     };
     black_box(number as u32)
+}
+
+/// Whose a packet is that is captured.
+#[inline(always)]
+fn owner(context: &BtfTracePointContext) -> Owner {
+    if !HAS_WORKLOADS.is_set() {
+        return Owner {
+            workload: UNRESOLVED,
+            cgroup: 0,
+        };
+    }
+    Owner {
+        workload: black_box(workload(context.as_ptr())) as Number,
+        cgroup: black_box(cgroup(context.as_ptr())),
+    }
+}
+
+/// The cgroup of the socket that a packet has, or was for; 0 where that is not known.
+#[inline(never)]
+fn cgroup(context: *mut c_void) -> u64 {
+    let context = BtfTracePointContext::new(context);
+    let Some(packet) = SkBuff::argument(&context, 0) else {
+        return 0;
+    };
+    if let Some(sock) = workloads::sender(packet) {
+        return black_box(workloads::cgroup_of_any(sock));
+    }
+    if NAMES_RECEIVING_SOCKET.is_set()
+        && let Some(receiver) = Sock::argument(&context, 3)
+    {
+        return black_box(workloads::cgroup_of_any(receiver));
+    }
+    0
 }
 
 /// What nobody wants to know of drops.

@@ -851,7 +851,9 @@ pub(crate) mod tests {
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
             (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
         };
-        assert_eq!(runs(Purpose::Capture), (drop_programs()[..4].to_vec(), [0, 1]));
+        let of_workloads = [CGROUP_MADE, CGROUP_GONE];
+        let of_capture: Vec<_> = of_workloads.into_iter().chain(drop_programs()).take(6).collect();
+        assert_eq!(runs(Purpose::Capture), (of_capture, [0, 1]));
         let (serve, facts) = runs(Purpose::Serve);
         assert_eq!((serve.len(), facts), (ALL, [0, 0]));
         let (trace, facts) = runs(Purpose::Trace);

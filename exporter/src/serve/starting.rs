@@ -242,6 +242,9 @@ impl Unprivileged<'_> {
             host_off,
         };
         workloads::follow(&mut kernel, &config, &others.workloads)?;
+        if let Some(note) = others.workloads.health.note() {
+            tracing::info!("workloads: {note}");
+        }
         let collector = Arc::new(Collector::new(kernel, &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
         let (destination, pushed_to) = watch::channel(receiver);

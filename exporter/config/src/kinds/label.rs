@@ -274,7 +274,7 @@ labels! {
     ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
     /// Whose the packet is: a controller, a unit, `host`.
     Workload = Row::new(WORKLOAD, Values::Patterns).on_demand().flag(
-        &[Asker::Drops],
+        OF_DROPS,
         OF_WORKLOAD,
         "PATTERN",
         "Only drops of these workloads, in which * stands for any text: cart or nginx*; the configuration has to name a source \
@@ -282,7 +282,7 @@ labels! {
     ),
     /// Its namespace in Kubernetes, else nothing.
     WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand().flag(
-        &[Asker::Drops],
+        OF_DROPS,
         OF_NAMESPACE,
         "PATTERN",
         "Only drops of workloads in these namespaces of Kubernetes, in which * stands for any text",

@@ -74,13 +74,12 @@ impl Purpose {
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
-            (Self::Serve | Self::Trace, Part::Workloads) => (!workloads).then_some(Off::Workloads),
+            (Self::Serve | Self::Trace | Self::Capture, Part::Workloads) => (!workloads).then_some(Off::Workloads),
             (Self::Trace, Part::Fold) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
-            (
-                Self::Capture,
-                Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops | Part::Workloads,
-            ) => Some(Off::Capture),
+            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
+                Some(Off::Capture)
+            }
         }
     }
 
@@ -129,7 +128,7 @@ mod tests {
             on(Purpose::Trace, EVERYTHING),
             [Dump, Tcp, SegmentPath, Drops, OtherDrops, Workloads]
         );
-        assert_eq!(on(Purpose::Capture, EVERYTHING), [Drops]);
+        assert_eq!(on(Purpose::Capture, EVERYTHING), [Drops, Workloads]);
     }
 
     #[test]

@@ -94,6 +94,11 @@ impl Packets {
         &self.kernel
     }
 
+    /// The same, for whoever takes cgroups from it.
+    pub const fn kernel_mut(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
     /// To be waited for: one for each CPU, readable when packets wait.
     pub fn buffers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.buffers.iter().map(AsFd::as_fd)

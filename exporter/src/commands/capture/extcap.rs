@@ -123,6 +123,18 @@ const OPTIONS: &[(&str, &str, &str, &str)] = &[
         "Devices",
         "Patterns with *, separated by commas: eth*",
     ),
+    (
+        "--workload",
+        "string",
+        "Workloads",
+        "Patterns with *, separated by commas: cart,nginx*; the configuration file has to name a source",
+    ),
+    (
+        "--workload-namespace",
+        "string",
+        "Namespaces of workloads",
+        "Patterns with *, separated by commas; the configuration file has to name a source",
+    ),
     ("--direction", "string", "Direction", "receive or transmit"),
     ("--snaplen", "unsigned", "Bytes of each packet", "0 is all of them"),
     (

@@ -19,6 +19,10 @@ pub struct SiteNames {
     /// Which way it went.
     pub direction: Direction,
     pub interface: String,
+    /// Whose it is; empty where workloads are not told apart.
+    pub workload: String,
+    /// The namespace of that in Kubernetes.
+    pub workload_namespace: String,
 }
 
 impl SiteNames {
@@ -31,6 +35,8 @@ impl SiteNames {
             DropLabel::Class => self.class.as_str(),
             DropLabel::Protocol => self.protocol.as_str(),
             DropLabel::Direction => self.direction.as_str(),
+            DropLabel::Workload => self.workload.as_str(),
+            DropLabel::WorkloadNamespace => self.workload_namespace.as_str(),
             _ => "",
         }
     }
@@ -89,6 +95,8 @@ mod tests {
             protocol: Protocol::Tcp,
             direction: Direction::Receive,
             interface: "eth0".to_owned(),
+            workload: "cart".to_owned(),
+            workload_namespace: "shop".to_owned(),
         }
     }
 
@@ -109,6 +117,8 @@ mod tests {
                 patterns: vec![
                     (DropLabel::Reason, globs(&["NO_SOCKET", "NETFILTER_*"])),
                     (DropLabel::Location, globs(&["nft_*"])),
+                    (DropLabel::Workload, globs(&["ca*"])),
+                    (DropLabel::WorkloadNamespace, globs(&["shop"])),
                 ],
                 values: vec![
                     (DropLabel::Class, words(&["error", "policy"])),
@@ -143,6 +153,14 @@ mod tests {
             },
             SiteNames {
                 interface: "wlan0".to_owned(),
+                ..names()
+            },
+            SiteNames {
+                workload: "web".to_owned(),
+                ..names()
+            },
+            SiteNames {
+                workload_namespace: "kube-system".to_owned(),
                 ..names()
             },
         ] {

@@ -16,23 +16,30 @@ use crate::{
         signals::stop::{Stop, Written},
         start::{Checked, StartError},
     },
+    serve::workloads::{self, Known},
 };
 use common::{
     drops::capture::Site,
     kernel::{fields::global, programs::DROPS},
+    workload::Number,
 };
 use nix::{net::if_::if_indextoname, poll::PollFlags};
 use std::{
     io::{self, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
+use tcpvitals_config::DropLabel;
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{Plan, purpose::Purpose},
     read::packets::{Packets, Wanted},
 };
-use tcpvitals_metrics::labels::classes::Classes;
+use tcpvitals_metrics::{
+    labels::classes::Classes,
+    workloads::{Instance, Workload},
+};
 
 /// Captures, or answers Wireshark; the answer is to be printed.
 ///
@@ -63,7 +70,8 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         arguments.filters.filter(&config.drops),
         Classes::new(&config.drops.classes),
     );
-    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Capture)?;
+    let asked = arguments.filters.labels.0.labels().map(DropLabel::row);
+    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Capture)?.require(asked)?;
     check(checked.plan())?;
     let output = Output::open(path, arguments.rotation.into())?;
     let wanted = Wanted {
@@ -83,8 +91,10 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
     let loaded = checked
         .keep_needed()?
         .load(tables, |setup, plan| Packets::load(&wanted, setup, plan))?;
-    let packets = loaded.drop_capabilities()?;
+    let mut packets = loaded.drop_capabilities()?;
     let stop = Stop::new(arguments.duration, GRACE).map_err(CaptureError::Wait)?;
+    let workloads = Arc::default();
+    workloads::follow(packets.kernel_mut(), &config, &workloads)?;
     if voice == Voice::All {
         tracing::info!(
             output = output.name(),
@@ -101,6 +111,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         waiting: Waiting::default(),
         stop,
         namespace: network_namespace(),
+        workloads,
         left: arguments.count.unwrap_or(u64::MAX),
         voice,
     };
@@ -153,6 +164,7 @@ struct Capture {
     waiting: Waiting,
     stop: Stop,
     namespace: u32,
+    workloads: Arc<Known>,
     /// Packets until `--count`.
     left: u64,
     voice: Voice,
@@ -216,7 +228,7 @@ impl Capture {
             if self.writer.is_full(sent.head.time) && self.rotate(sent.head.time)? == End::Closed {
                 return Ok(End::Closed);
             }
-            let mut namer = KernelNames::new(&mut self.packets, self.namespace);
+            let mut namer = KernelNames::new(&mut self.packets, self.namespace, &self.workloads);
             self.writer.add(&sent, &mut self.sites, &mut namer)?;
             self.left -= 1;
             if self.writer.is_heavy() {
@@ -235,7 +247,7 @@ impl Capture {
 
     /// Whether packets of a site are captured; if not, the programs are told at once.
     fn wants(&mut self, site: &Site) -> Result<bool, CaptureError> {
-        let mut namer = KernelNames::new(&mut self.packets, self.namespace);
+        let mut namer = KernelNames::new(&mut self.packets, self.namespace, &self.workloads);
         let (known, is_new) = self.sites.get(site, &mut namer);
         if is_new && !known.passes {
             self.packets.refuse(*site)?;
@@ -265,7 +277,7 @@ impl Capture {
 
     fn end(&mut self, now: u64) -> Result<End, CaptureError> {
         let lost = self.packets.tail_drops()?;
-        let mut namer = KernelNames::new(&mut self.packets, self.namespace);
+        let mut namer = KernelNames::new(&mut self.packets, self.namespace, &self.workloads);
         self.writer.count(&lost, &mut self.sites, &mut namer)?;
         let written = self.writer.end(now, &mut self.stop)?;
         self.ended(written)
@@ -311,11 +323,16 @@ fn tell(Total { captured, tail_drops }: Total, of_other_sites: u64, skipped: u64
 struct KernelNames<'a> {
     packets: &'a mut Packets,
     namespace: u32,
+    workloads: &'a Known,
 }
 
 impl<'a> KernelNames<'a> {
-    const fn new(packets: &'a mut Packets, namespace: u32) -> Self {
-        Self { packets, namespace }
+    const fn new(packets: &'a mut Packets, namespace: u32, workloads: &'a Known) -> Self {
+        Self {
+            packets,
+            namespace,
+            workloads,
+        }
     }
 }
 
@@ -337,5 +354,13 @@ impl Namer for KernelNames<'_> {
 
     fn own_namespace(&self) -> u32 {
         self.namespace
+    }
+
+    fn workload(&self, number: Number) -> Option<Workload> {
+        self.workloads.names().name(number).cloned()
+    }
+
+    fn instance(&self, cgroup: u64) -> Option<Instance> {
+        self.workloads.instance(cgroup)
     }
 }

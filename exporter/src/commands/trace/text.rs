@@ -1,6 +1,7 @@
 //! A line for people: the line of the TCP tracer of 2014, and behind it what that tracer lacked.
 
 use super::item::{self, Item, LOST, LostEvents, Setting};
+use crate::commands::words::add_word;
 use common::tcp::event::EventKind;
 use std::fmt::Write as _;
 
@@ -31,16 +32,6 @@ pub fn line(item: &Item, setting: &Setting) -> String {
     }
     line.push('\n');
     line
-}
-
-/// A word is quoted when it would not be one word, or could be taken for a quoted one.
-fn add_word(line: &mut String, name: &str, word: &str) {
-    let is_one = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_graphic() && letter != '"');
-    if is_one {
-        add(line, format_args!(" {name}={word}"));
-    } else {
-        add(line, format_args!(" {name}={word:?}"));
-    }
 }
 
 fn add(line: &mut String, more: std::fmt::Arguments<'_>) {

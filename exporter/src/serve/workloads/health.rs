@@ -52,6 +52,11 @@ impl Health {
         }
     }
 
+    /// Why another source than the configured one is in use.
+    pub fn note(&self) -> Option<String> {
+        self.told().filter(|source| source.off.is_none())?.note
+    }
+
     /// How it does now. Where there are no cgroups that sockets know it is of no use.
     pub fn read(&self) -> Option<NameSource> {
         let mut source = self.told()?;

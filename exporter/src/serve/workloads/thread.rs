@@ -39,7 +39,7 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     let name = source.as_str();
     match (&off, &note) {
         (Some(reason), _) => tracing::warn!(reason, "workloads are not told apart"),
-        (None, Some(note)) => tracing::info!(source = name, "workloads: {note}"),
+        (None, Some(note)) => tracing::debug!(source = name, "workloads: {note}"),
         (None, None) => tracing::debug!(source = name, "workloads are told apart"),
     }
     known.health.begin(name, off, note);

@@ -1,11 +1,20 @@
 //! What is known of each site: whether its packets pass the filter, and what the file says of them. Asks for names once.
 
 use super::{link::Link, pcapng::Interface};
-use crate::commands::capture::filter::{CaptureFilter, SiteNames};
-use common::drops::{Direction, Protocol, capture::Site};
+use crate::commands::{
+    capture::filter::{CaptureFilter, SiteNames},
+    words::add_word,
+};
+use common::{
+    drops::{Direction, Protocol, capture::Site},
+    workload::Number,
+};
 use std::{collections::HashMap, rc::Rc};
 use tcpvitals_kernel::read::packets::device;
-use tcpvitals_metrics::labels::classes::{Classes, coarse};
+use tcpvitals_metrics::{
+    labels::classes::{Classes, coarse},
+    workloads::{Instance, Workload},
+};
 
 /// Who names what the kernel numbers.
 pub trait Namer {
@@ -17,6 +26,10 @@ pub trait Namer {
     fn own_device(&self, ifindex: u32) -> Option<String>;
     /// The number of that namespace.
     fn own_namespace(&self) -> u32;
+    /// The workload that has a number; `None` where workloads are not told apart.
+    fn workload(&self, number: Number) -> Option<Workload>;
+    /// The pod and the container of a cgroup; `None` there too.
+    fn instance(&self, cgroup: u64) -> Option<Instance>;
 }
 
 /// A site in words.
@@ -78,6 +91,17 @@ impl Sites {
     fn meet(&mut self, site: &Site, namer: &mut impl Namer) -> Known {
         let (reason, location) = namer.names(site);
         let interface = self.device(site, namer);
+        let workload = namer.workload(site.workload);
+        let tells_workloads = workload.is_some();
+        let (workload, workload_namespace) = workload
+            .map(
+                |Workload {
+                     namespace,
+                     name,
+                     kind: _,
+                 }| (name, namespace),
+            )
+            .unwrap_or_default();
         let marks = site.marks() | coarse(&reason, |name| namer.has_reason(name));
         let is_packet = self.classes.is_packet(&reason, &location, marks);
         let names = SiteNames {
@@ -87,6 +111,8 @@ impl Sites {
             protocol: Protocol::from_number(site.protocol),
             direction: site.direction(),
             interface,
+            workload,
+            workload_namespace,
         };
         let passes = is_packet && self.filter.passes(&names);
         let SiteNames {
@@ -96,17 +122,24 @@ impl Sites {
             protocol,
             direction,
             interface,
+            workload,
+            workload_namespace,
         } = names;
+        let mut comment = format!(
+            "reason={} location={location} class={} direction={} protocol={}",
+            if reason.is_empty() { "none" } else { &reason },
+            class.as_str(),
+            direction.as_str(),
+            protocol.as_str()
+        );
+        if tells_workloads {
+            add_word(&mut comment, "workload", &workload);
+            add_word(&mut comment, "workload_namespace", &workload_namespace);
+        }
         Known {
             passes,
             direction,
-            comment: format!(
-                "reason={} location={location} class={} direction={} protocol={}",
-                if reason.is_empty() { "none" } else { &reason },
-                class.as_str(),
-                direction.as_str(),
-                protocol.as_str()
-            ),
+            comment,
             device: (interface, describe(site)),
         }
     }
@@ -168,6 +201,14 @@ mod tests {
         fn own_namespace(&self) -> u32 {
             42
         }
+
+        fn workload(&self, number: Number) -> Option<Workload> {
+            (number != 0).then(|| Workload::in_kubernetes("shop", "Deployment", "cart"))
+        }
+
+        fn instance(&self, _: u64) -> Option<Instance> {
+            None
+        }
     }
 
     fn site(name: &str, ifindex: u32, namespace: u32) -> Site {
@@ -218,6 +259,17 @@ mod tests {
             "reason=REASON_7 location=function_5 class=error direction=transmit protocol=udp"
         );
         assert!(!known.passes && is_new);
+        let owned = Site {
+            workload: 4,
+            ..site("eth0", 4, 9)
+        };
+        let (known, _) = sites.get(&owned, &mut Kernel);
+        assert!(
+            known
+                .comment
+                .ends_with(" protocol=udp workload=cart workload_namespace=shop"),
+            "{known:?}"
+        );
         assert!(!sites.get(&site("eth0", 4, 9), &mut Kernel).1);
     }
 }

@@ -7,13 +7,17 @@ use super::{
     sites::{Namer, Sites},
 };
 use crate::{
-    commands::capture::order::{Ordered, Timed},
+    commands::{
+        capture::order::{Ordered, Timed},
+        words::add_word,
+    },
     lifecycle::signals::stop::{Stop, Written},
 };
 use common::drops::capture::{Head, Site};
 use pcap_file::PcapError;
 use std::collections::BTreeMap;
 use tcpvitals_kernel::read::packets::TailDrops;
+use tcpvitals_metrics::workloads::Instance;
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +112,18 @@ impl Writer {
         let framed = frame(head, bytes, limit);
         let (known, _) = sites.get(&head.site, namer);
         let interface = self.section.interface(&known.interface(framed.link))?;
+        let mut comment = format!("{} cpu={}", known.comment, head.cpu);
+        let instance = namer.instance(head.cgroup);
+        let words = instance.iter().flat_map(Instance::words);
+        for (name, word) in words.filter(|(_, word)| !word.is_empty()) {
+            add_word(&mut comment, name, word);
+        }
         let packet = Packet {
             time: head.time.wrapping_add(self.clock),
             length: framed.length,
             bytes: &framed.bytes,
             direction: known.direction,
-            comment: &format!("{} cpu={}", known.comment, head.cpu),
+            comment: &comment,
         };
         self.section.packet(interface, &packet)?;
         self.total.captured += 1;

@@ -1,0 +1,29 @@
+//! A name and a value in a line for people: `name=value`. Pure.
+
+use std::fmt::Write as _;
+
+/// Adds a word after a space. It is quoted when it would not be one word, or could be taken for a quoted one.
+pub(super) fn add_word(line: &mut String, name: &str, word: &str) {
+    let is_one = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_graphic() && letter != '"');
+    let added = if is_one {
+        write!(line, " {name}={word}")
+    } else {
+        write!(line, " {name}={word:?}")
+    };
+    // Writing to a string cannot fail.
+    added.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_one_word_is_quoted() {
+        let mut line = String::from("x");
+        for word in ["one", "two words", "", "\"quoted\""] {
+            add_word(&mut line, "a", word);
+        }
+        assert_eq!(line, r#"x a=one a="two words" a="" a="\"quoted\"""#);
+    }
+}
