@@ -1,5 +1,6 @@
 //! From a socket or a packet to its labels, and from labels to a slot.
 
+pub(crate) mod cgroups;
 pub(crate) mod devices;
 pub(crate) mod groups;
 pub(crate) mod packet;

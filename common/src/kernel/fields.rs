@@ -94,6 +94,15 @@ macro_rules! kernel_fields {
             CGROUP_KN: u64 = "cgroup" . "kn";
             CGROUP_ROOT: u64 = "cgroup" . "root";
             CGROUP_ROOT_HIERARCHY_ID: u32 = "cgroup_root" . "hierarchy_id";
+            CGROUP_SELF: u64 = "cgroup" . "self.cgroup";
+            CGROUP_PARENT: u64 = "cgroup" . "self.parent";
+            CGROUP_CHILDREN: u64 = "cgroup" . "self.children.next";
+            CGROUP_SIBLING: u64 = "cgroup" . "self.sibling.next";
+            CGROUP_FLAGS: u32 = "cgroup" . "self.flags";
+            CGROUP_OF_SUBSYSTEM: u64 = "cgroup_subsys_state" . "cgroup";
+            CGROUP_ROOT_NODE: u64 = "cgroup_root" . "cgrp.kn";
+            CSS_SET_CGROUP: u64 = "css_set" . "dfl_cgrp";
+            TASK_CSS_SET: u64 = "task_struct" . "cgroups";
             KERNFS_NODE_ID: u64 = "kernfs_node" . "id";
             KERNFS_NODE_NAME: u64 = "kernfs_node" . "name";
             KERNFS_NODE_PARENT: u64 = "kernfs_node" . "__parent";

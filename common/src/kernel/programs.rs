@@ -24,6 +24,8 @@ pub const DELETE_STORAGE: &str = "delete_storage";
 pub const DELETE_STORAGE_AGAIN: &str = "delete_storage_again";
 /// The program that sees a cgroup made.
 pub const CGROUP_MADE: &str = "cgroup_mkdir";
+/// The program that finds the cgroups that are older than the exporter.
+pub const FIND_CGROUPS: &str = "find_cgroups";
 /// The program that sees that nothing holds on to a cgroup any more.
 pub const CGROUP_GONE: &str = "cgroup_release";
 /// The program that sees connections open, fail and close.

@@ -3,10 +3,14 @@
 
 use super::{Device, Sock, address_at, cast::cast, current_task, load, load_pointer, offsets::*, word_at};
 use aya_ebpf::{
-    helpers::{bpf_probe_read_kernel, generated::bpf_probe_read_kernel_str},
+    helpers::{
+        bpf_probe_read_kernel,
+        generated::{self, bpf_probe_read_kernel_str},
+    },
     programs::BtfTracePointContext,
 };
 use common::{tcp::state, workload::NAME};
+use core::ptr::read_volatile;
 
 /// `struct cgroup`.
 #[derive(Clone, Copy)]
@@ -44,6 +48,103 @@ impl Cgroup {
         let hierarchy =
             unsafe { load_pointer(self.0, &CGROUP_ROOT).and_then(|root| load(root, &CGROUP_ROOT_HIERARCHY_ID)) };
         hierarchy == Some(0)
+    }
+}
+
+/// The address of a `struct cgroup` in the tree of version 2, which is walked as the kernel walks it: under RCU, which every run of a
+/// program holds. 0 stands for none; the verifier of Linux 6.1 follows numbers further than options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) u64);
+
+impl Place {
+    /// No cgroup.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The root of the tree, whatever namespace the current task is in.
+    #[inline(always)]
+    pub(crate) fn root() -> Self {
+        let set = number_at(current_task() as u64, &TASK_CSS_SET);
+        let root = number_at(number_at(set, &CSS_SET_CGROUP), &CGROUP_ROOT);
+        Self(place_of(root, &CGROUP_ROOT_NODE) - place_of(0, &CGROUP_KN))
+    }
+
+    /// Whether a cgroup is there: it points to itself.
+    #[inline(always)]
+    pub(crate) fn is_there(self) -> bool {
+        self != Self::NONE && number_at(self.0, &CGROUP_SELF) == self.0
+    }
+
+    /// Where its directory is kept.
+    #[inline(always)]
+    pub(crate) fn node(self) -> Node {
+        Node(number_at(self.0, &CGROUP_KN))
+    }
+
+    /// The first cgroup in it.
+    #[inline(always)]
+    pub(crate) fn child(self) -> Self {
+        Self::listed(number_at(self.0, &CGROUP_CHILDREN), self)
+    }
+
+    /// The next cgroup in the same one.
+    #[inline(always)]
+    pub(crate) fn sibling(self) -> Self {
+        Self::listed(number_at(self.0, &CGROUP_SIBLING), self.parent())
+    }
+
+    /// The cgroup that it is in.
+    #[inline(always)]
+    pub(crate) fn parent(self) -> Self {
+        Self(number_at(number_at(self.0, &CGROUP_PARENT), &CGROUP_OF_SUBSYSTEM))
+    }
+
+    /// Whether the last that held on to it has let go: `CSS_RELEASED` in `linux/cgroup-defs.h`, the same since Linux 4.0. It is set
+    /// before the tracepoint `cgroup_release`.
+    #[inline(always)]
+    pub(crate) fn is_released(self) -> bool {
+        const RELEASED: u64 = 1 << 2;
+        // Four bytes, which are the lower half of what is read: numbers are little-endian here.
+        read_number(place_of(self.0, &CGROUP_FLAGS)) & RELEASED != 0
+    }
+
+    /// By an entry of a list of those in `parent`, whose head is the end.
+    #[inline(always)]
+    fn listed(entry: u64, parent: Self) -> Self {
+        if entry == place_of(parent.0, &CGROUP_CHILDREN) {
+            return Self::NONE;
+        }
+        Self(entry - place_of(0, &CGROUP_SIBLING))
+    }
+}
+
+/// Where a member of a structure is. The program that asks does not run where the kernel does not have it.
+#[inline(always)]
+fn place_of<T>(base: u64, field: &Global<T>) -> u64 {
+    base.wrapping_add(field.offset().unwrap_or(0) as u64)
+}
+
+/// A number or an address in a structure, read at once since another processor may be writing it; 0 where nothing can be read.
+#[inline(always)]
+fn number_at(base: u64, field: &Global<u64>) -> u64 {
+    read_number(place_of(base, field))
+}
+
+#[inline(always)]
+fn read_number(address: u64) -> u64 {
+    let mut number = 0_u64;
+    let place = &raw mut number;
+    // SAFETY: the helper checks every address, and writes the number in any case; volatile, since the compiler does not see that.
+    unsafe {
+        generated::bpf_probe_read_kernel(place.cast(), size_of::<u64>() as u32, address as *const _);
+        read_volatile(place)
+    }
+}
+
+impl Node {
+    /// Its number: the inode of the directory.
+    #[inline(always)]
+    pub(crate) fn id(self) -> u64 {
+        number_at(self.0, &KERNFS_NODE_ID)
     }
 }
 

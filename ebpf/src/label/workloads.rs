@@ -7,7 +7,7 @@
 use crate::{
     kernel::{
         SkBuff, Sock,
-        cgroup::{Cgroup, Node, cookie_of_initial_network},
+        cgroup::{Cgroup, Node, Place, cookie_of_initial_network},
         offsets::HAS_WORKLOADS,
     },
     label::groups::count_lost,
@@ -195,26 +195,45 @@ fn initial_network() -> u64 {
 
 #[inline(always)]
 fn meet(cgroup: Cgroup) {
-    if let (Some(id), Some(node)) = (cgroup.id(), cgroup.node()) {
-        announce(id, node.0);
+    if let (Some(id), Some(node)) = (cgroup.id(), cgroup.node())
+        && announce(id, node.0) == NO_ROOM
+    {
+        count_lost(Lost::CgroupsUntracked);
     }
 }
+
+/// Looks at a cgroup of the tree, and announces one that was not met yet. False when there is no room for it now.
+#[inline(always)]
+pub(crate) fn find(place: Place) -> bool {
+    let node = place.node();
+    let id = node.id();
+    if id == 0 || CGROUPS.get_ptr_mut(id).is_some() {
+        return true;
+    }
+    let done = announce(id, node.0);
+    // One that goes meanwhile may have been removed before it was entered.
+    if done == ANNOUNCED && place.is_released() {
+        let _gone = CGROUPS.remove(id);
+    }
+    done != NO_ROOM
+}
+
+/// What [`announce`] has done.
+const KNOWN: u32 = 0;
+const ANNOUNCED: u32 = 1;
+const NO_ROOM: u32 = 2;
 
 /// Makes the entry of a cgroup and tells user space its path. With global linkage for the same reason as [`number_of`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn announce(id: u64, node: u64) -> u32 {
     let Some(mut entry) = CGROUP_BIRTHS.reserve(0) else {
-        count_lost(Lost::CgroupsUntracked);
-        return 0;
+        return NO_ROOM;
     };
     if let Err(error) = CGROUPS.insert(id, CgroupState::default(), BPF_NOEXIST as u64) {
         entry.discard(0);
         const EXISTS: i32 = -17;
-        if error != EXISTS {
-            count_lost(Lost::CgroupsUntracked);
-        }
-        return 0;
+        return if error == EXISTS { KNOWN } else { NO_ROOM };
     }
     let birth = entry.as_mut_ptr();
     // SAFETY: memory of the ring buffer that is this program's until it is submitted. The names that are counted are written.
@@ -232,5 +251,5 @@ extern "C" fn announce(id: u64, node: u64) -> u32 {
         write_volatile(&raw mut (*birth).levels, level as u64);
     }
     entry.submit(0);
-    1
+    ANNOUNCED
 }

@@ -1,6 +1,6 @@
 //! `bpf_iter_bpf_map(struct bpf_iter_meta *meta, struct bpf_map *map)`, 5.8 to 7.2: every map. Which one does not matter: where the kernel
 //! does not let storage be walked, each run of these programs takes the next part of a list of sockets that user space wrote, by the
-//! number of the run. So a run that the kernel repeats does the same once more.
+//! number of the run. So a run that the kernel repeats does the same once more. Of those that find cgroups only the first does something.
 #![expect(
     unsafe_code,
     reason = "the entry of an iterator, whose context aya-ebpf does not know, and functions that the verifier checks once"
@@ -9,7 +9,7 @@
 use crate::{
     flow::{listeners::Listener, record, state::Flow},
     kernel::{Sock, TcpSock},
-    label::groups::Group,
+    label::{cgroups, groups::Group},
     maps::{FLOW_TABLE, LISTENER_TABLE, SCRATCH, WALK, WALK_LIST},
     probes::{bpf_sk_storage_map::visit, inet_sock_set_state},
 };
@@ -65,6 +65,17 @@ extern "C" fn dump_flows_of_table(context: *const Context) -> i32 {
             unsafe { bpf_seq_write((*(*context).meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32) };
         }
     });
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_map")]
+extern "C" fn find_cgroups(context: *const Context) -> i32 {
+    // SAFETY: the kernel calls with such a context; the map is NULL at the end of the walk.
+    let is_first = unsafe { !(*context).map.is_null() && (*(*context).meta).seq_num == 0 };
+    if is_first {
+        cgroups::find_all();
+    }
     0
 }
 

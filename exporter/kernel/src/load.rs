@@ -68,6 +68,7 @@ pub struct Kernel {
     pub(super) fold: Option<Arc<MapIterator>>,
     pub(super) fold_listeners: Option<Arc<MapIterator>>,
     pub(super) dump: Option<Arc<MapIterator>>,
+    pub(super) find_cgroups: Option<Arc<MapIterator>>,
     pub(super) symbols: Symbols,
     pub(super) reasons: Reasons,
     /// Where the kernel's BTF is.
@@ -139,6 +140,7 @@ impl Kernel {
             fold: None,
             fold_listeners: None,
             dump: None,
+            find_cgroups: None,
             symbols: Symbols::open(),
             reasons,
             btf: file,

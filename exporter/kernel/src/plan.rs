@@ -16,7 +16,7 @@ use crate::{
 };
 use common::kernel::{
     fields::{fact, global},
-    programs::{CGROUP_GONE, CGROUP_MADE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS, RETRANSMIT},
+    programs::{CGROUP_GONE, CGROUP_MADE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DROPS, FIND_CGROUPS, RETRANSMIT},
     tracepoints::{Run, Tracepoint},
 };
 use common::map::catalog::CGROUP_BIRTHS;
@@ -72,6 +72,19 @@ const WORKLOADS: &[&str] = &[
     global::KERNFS_NODE_NAME,
     global::SOCK_COMMON_NET,
     global::NET_COOKIE,
+];
+
+/// What tells which cgroups there are.
+const TREE_OF_CGROUPS: &[&str] = &[
+    global::CGROUP_SELF,
+    global::CGROUP_PARENT,
+    global::CGROUP_CHILDREN,
+    global::CGROUP_SIBLING,
+    global::CGROUP_FLAGS,
+    global::CGROUP_OF_SUBSYSTEM,
+    global::CGROUP_ROOT_NODE,
+    global::CSS_SET_CGROUP,
+    global::TASK_CSS_SET,
 ];
 
 pub use common::kernel::programs::{
@@ -189,8 +202,9 @@ pub static PROGRAMS: &[Program] = &[
     Program::iterator(FOLD_LISTENERS, STORAGE, Part::Fold, LISTENERS),
     Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
     // Before whatever asks for a cgroup.
-    Program::of_tasks(CGROUP_MADE, Part::Workloads, WORKLOADS),
-    Program::of_tasks(CGROUP_GONE, Part::Workloads, WORKLOADS),
+    Program::of_tasks(CGROUP_MADE, Part::Workloads, &[]),
+    Program::of_tasks(CGROUP_GONE, Part::Workloads, &[]),
+    Program::iterator(FIND_CGROUPS, ANYTHING, Part::Workloads, TREE_OF_CGROUPS),
     Program::of(Tracepoint::InetSockSetState, Part::Tcp, &[]),
     Program::of(
         Tracepoint::TcpRetransmitSkb,
@@ -248,7 +262,7 @@ pub static PROGRAMS: &[Program] = &[
     ),
 ];
 
-/// What the programs that walk by a list iterate over: whatever there are some of.
+/// What the programs that walk by themselves iterate over: whatever there are some of.
 const ANYTHING: &str = "bpf_map";
 
 /// What stands in place of the programs that walk storage, where the kernel lets nobody do that.
@@ -266,7 +280,7 @@ pub fn tracepoints() -> Vec<&'static str> {
 /// Names of the iterator targets of all programs.
 pub fn iterators() -> Vec<&'static str> {
     let mut iterators = hooks(|hook| matches!(hook, Hook::Iterator(_)));
-    iterators.extend([PROGRAMS_OF_KERNEL, ANYTHING]);
+    iterators.push(PROGRAMS_OF_KERNEL);
     iterators
 }
 
@@ -475,7 +489,8 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
         Part::Drops | Part::OtherDrops | Part::Workloads => &[],
     };
     let is_of_workloads = program.part == Part::Workloads;
-    why_missing(features, &[of_part, program.fields])
+    let of_workloads = if is_of_workloads { WORKLOADS } else { &[] };
+    why_missing(features, &[of_part, of_workloads, program.fields])
         .or_else(|| is_of_workloads.then(|| why_no_parent(features)).flatten())
 }
 
@@ -669,8 +684,8 @@ pub(crate) mod tests {
 
     /// Programs of a plan for a kernel that has everything.
     const ALL: usize = PROGRAMS.len() + Tracepoint::COUNT;
-    /// Those that see cgroups come and go.
-    const OF_WORKLOADS: usize = 2;
+    /// Those that see cgroups come and go, and find those there are.
+    const OF_WORKLOADS: usize = 3;
 
     fn off(selection: Selection, features: &Features) -> Vec<(&'static str, String)> {
         let plan = plan(selection, features, Purpose::Serve).unwrap();
@@ -851,8 +866,8 @@ pub(crate) mod tests {
             let facts: BTreeMap<_, _> = plan.facts.into_iter().collect();
             (on, [facts[fact::HAS_EVENTS], facts[fact::HAS_PACKETS]])
         };
-        let of_workloads = [CGROUP_MADE, CGROUP_GONE];
-        let of_capture: Vec<_> = of_workloads.into_iter().chain(drop_programs()).take(6).collect();
+        let of_workloads = [CGROUP_MADE, CGROUP_GONE, FIND_CGROUPS];
+        let of_capture: Vec<_> = of_workloads.into_iter().chain(drop_programs()).take(7).collect();
         assert_eq!(runs(Purpose::Capture), (of_capture, [0, 1]));
         let (serve, facts) = runs(Purpose::Serve);
         assert_eq!((serve.len(), facts), (ALL, [0, 0]));

@@ -50,6 +50,9 @@ pub enum ReadError {
     /// The dump did not run to its end.
     #[error("run the dump of flows: {0}")]
     Dump(#[source] io::Error),
+    /// The walk over cgroups did not run to its end.
+    #[error("find the cgroups there are: {0}")]
+    Cgroups(#[source] io::Error),
     /// The program that shows flows does not run.
     #[error("live flows cannot be shown: {0} does not run: {1}")]
     NoDump(&'static str, String),

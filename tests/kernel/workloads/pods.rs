@@ -2,6 +2,7 @@
 
 use std::fs::create_dir;
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 
 use anyhow::Result;
 use tempfile::{TempDir, tempdir};
@@ -35,6 +36,11 @@ impl Logs {
         Ok(create_dir(self.0.path().join(format!("{namespace}_{pod}_{uid}")))?)
     }
 
+    /// Where it is. It may be renamed meanwhile.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     pub(super) fn source(&self) -> String {
         let folder = self.0.path().display();
         format!("{{source: pod-logs, pod_logs: \"{folder}\", node: {NODE}}}")
@@ -60,7 +66,7 @@ pub(super) fn of_systemd(uid: &str) -> String {
 }
 
 /// The same of the driver `cgroupfs`.
-fn of_cgroupfs(uid: &str) -> String {
+pub(super) fn of_cgroupfs(uid: &str) -> String {
     format!("kubepods/besteffort/pod{uid}/{CONTAINER}")
 }
 

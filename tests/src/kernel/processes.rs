@@ -131,3 +131,10 @@ pub fn maps_of(programs: &BTreeSet<u32>) -> Result<BTreeMap<u32, Map>> {
     }
     Ok(maps)
 }
+
+/// How many entries the map of this name has that a process uses.
+pub fn entries_of(process: u32, name: &str) -> Result<u64> {
+    let maps = maps_of(&programs_of(process)?)?;
+    let map = maps.into_values().find(|map| map.name == name);
+    map.and_then(|map| map.keys).with_context(|| format!("no map {name}"))
+}

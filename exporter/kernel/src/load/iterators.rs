@@ -9,7 +9,10 @@ use crate::{
     },
 };
 use aya::programs::{Iter, ProgramError};
-use common::map::catalog::{FLOWS, LISTENERS, Map};
+use common::{
+    kernel::programs::FIND_CGROUPS,
+    map::catalog::{FLOWS, LISTENERS, Map},
+};
 use std::{io, os::fd::AsFd as _, sync::Arc};
 
 impl Kernel {
@@ -21,6 +24,7 @@ impl Kernel {
             DUMP => self.dump = Some(self.over(name, FLOWS)?),
             FOLD_TABLE => self.fold = Some(self.over_list(name)?),
             FOLD_LISTENER_TABLE => self.fold_listeners = Some(self.over_list(name)?),
+            FIND_CGROUPS => self.find_cgroups = Some(self.over_list(name)?),
             DUMP_TABLE => self.dump = Some(self.over_list(name)?),
             _ => return Err(ProgramError::NotLoaded),
         }
@@ -36,7 +40,7 @@ impl Kernel {
         iterator.map(Arc::new).map_err(ProgramError::IOError)
     }
 
-    /// A loaded iterator program, over all sockets in a list.
+    /// A loaded iterator program that does not care what it is over: that goes through a list, or a tree.
     fn over_list(&self, name: &str) -> Result<Arc<MapIterator>, ProgramError> {
         let program: &Iter = self.object.program(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
         let iterator = MapIterator::unbound(program.fd()?.as_fd());

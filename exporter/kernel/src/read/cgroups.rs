@@ -4,7 +4,10 @@ use crate::{
     Kernel,
     plan::off::Off,
     read::ReadError,
-    sys::object::{MapFault, Plain},
+    sys::{
+        object::{MapFault, Plain},
+        syscall::MapIterator,
+    },
 };
 use aya::maps::{HashMap, MapData, MapError, RingBuf};
 use common::{
@@ -15,6 +18,7 @@ use common::{
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
 };
 use zerocopy::FromBytes as _;
 
@@ -23,6 +27,7 @@ pub struct Cgroups {
     births: RingBuf<MapData>,
     states: HashMap<MapData, u64, Plain<CgroupState>>,
     owners: HashMap<MapData, u64, Plain<Number>>,
+    finder: Option<Arc<MapIterator>>,
 }
 
 impl Cgroups {
@@ -35,6 +40,17 @@ impl Cgroups {
                 return Some(birth);
             }
         }
+    }
+
+    /// Has the programs announce cgroups that nobody has met yet, as many as there is room for. Where no program does that, each is met
+    /// by its first socket.
+    ///
+    /// # Errors
+    /// [`ReadError::Cgroups`] when the program did not run to its end.
+    pub fn find(&self) -> Result<(), ReadError> {
+        self.finder
+            .as_ref()
+            .map_or(Ok(()), |finder| finder.run().map_err(ReadError::Cgroups))
     }
 
     /// Says whose a cgroup is: what it does from now on counts there. Whether it is still there.
@@ -112,6 +128,7 @@ impl Kernel {
             births: self.object.take(CGROUP_BIRTHS)?,
             states: self.object.take(CGROUPS)?,
             owners: self.object.take(NETWORKS)?,
+            finder: self.find_cgroups.clone(),
         }))
     }
 

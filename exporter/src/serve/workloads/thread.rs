@@ -5,6 +5,7 @@ use super::{
     sources::{Source, chosen},
 };
 use crate::lifecycle::{start::StartError, threads::TooFew};
+use common::workload::CGROUPS;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -58,6 +59,7 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
         source,
         known: Arc::clone(known),
     };
+    follower.meet_older()?;
     let run = move || {
         if let Err(error) = follower.run() {
             tracing::error!(%error, "workloads are told apart no more");
@@ -75,26 +77,44 @@ struct Follower {
 }
 
 impl Follower {
+    /// Gives the cgroups that are older than the programs their numbers, as far as the source of names has told by now. The ring buffer
+    /// holds some of them at a time.
+    fn meet_older(&mut self) -> Result<(), ReadError> {
+        let mut left = CGROUPS;
+        loop {
+            self.cgroups.find()?;
+            let (given, met) = self.meet();
+            self.give(&given)?;
+            left = left.saturating_sub(met);
+            if met == 0 || left == 0 {
+                break;
+            }
+        }
+        // What can be read at once; the API server answers later.
+        let given = self.source.tell(&self.known, true);
+        self.give(&given)
+    }
+
     fn run(&mut self) -> io::Result<()> {
         loop {
             self.wait()?;
-            let (mut given, has_met) = self.meet();
-            given.extend(self.source.tell(&self.known, has_met));
+            let (mut given, met) = self.meet();
+            given.extend(self.source.tell(&self.known, met > 0));
             self.give(&given).map_err(io::Error::other)?;
             self.forget();
         }
     }
 
-    /// Takes the cgroups that were made or met: those whose workload is known at once, and whether there were any.
-    fn meet(&mut self) -> (Vec<Given>, bool) {
-        let (mut given, mut has_met) = (Vec::new(), false);
+    /// Takes the cgroups that were made or met: those whose workload is known at once, and how many there were.
+    fn meet(&mut self) -> (Vec<Given>, usize) {
+        let (mut given, mut met) = (Vec::new(), 0);
         while let Some(birth) = self.cgroups.next_birth() {
-            has_met = true;
+            met += 1;
             let names: Vec<&[u8]> = birth.names().collect();
             let number = self.known.book().and_then(|mut book| book.meet(birth.id, &names));
             given.extend(number);
         }
-        (given, has_met)
+        (given, met)
     }
 
     fn forget(&self) {
