@@ -31,6 +31,8 @@ pub(crate) enum Setback {
     TooLarge,
     /// The stream of a watch has broken, or an empty one ended at once: a pause, and on.
     Broken,
+    /// It may list and not watch (403).
+    MayOnlyList(Fault),
     /// Something is wrong.
     Failed {
         /// What.

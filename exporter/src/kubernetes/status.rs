@@ -15,6 +15,8 @@ pub enum State {
         /// When that began, since 1970.
         since: Duration,
     },
+    /// It may list the pods and not watch them: it lists them again and again, and tries to watch each time.
+    Listing(Fault),
     /// It does not hear of changes, and tries again; what is known stays.
     Failed(Fault),
 }

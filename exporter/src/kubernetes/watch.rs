@@ -78,7 +78,7 @@ pub(crate) async fn list<R: Resource>(api: &Api, resource: R) -> Result<Vec<R::O
     drop(watcher);
     match listed {
         Ok(_version) => Ok(objects.unwrap_or_default()),
-        Err(Setback::Failed { fault, .. }) => Err(fault),
+        Err(Setback::Failed { fault, .. } | Setback::MayOnlyList(fault)) => Err(fault),
         Err(Setback::TooLarge) => Err(unreadable(
             api,
             &format!("a single {} is larger than can be", R::SINGULAR),
@@ -152,9 +152,18 @@ impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
             Some(version) => version.clone(),
             None => self.list(&connection).await?,
         };
-        self.follow(&connection, &version).await?;
+        let followed = self.follow(&connection, &version).await;
         self.connection = Some(connection);
-        Ok(())
+        match followed {
+            Err(Setback::Failed { fault, asked: _ }) if fault.kind == Kind::Forbidden => {
+                Err(Setback::MayOnlyList(fault))
+            }
+            Err(setback) => {
+                self.connection = None;
+                Err(setback)
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// All objects by now, and the version of the list.
@@ -293,6 +302,11 @@ impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
                 let fault = unreadable(&self.api, &what);
                 self.turn(State::Failed(fault));
             }
+            Setback::MayOnlyList(fault) => {
+                // The next round lists again.
+                self.version = None;
+                self.turn(State::Listing(fault));
+            }
             Setback::Failed { fault, asked: by } => {
                 asked = by;
                 self.turn(State::Failed(fault));
@@ -306,7 +320,7 @@ impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
         let is_told = match (&self.state, &state) {
             (None, _) => false,
             (Some(State::Failed(told)), State::Failed(fault)) => told.kind == fault.kind,
-            (Some(State::Failed(_)), State::Syncing) => true,
+            (Some(State::Failed(_) | State::Listing(_)), State::Syncing) => true,
             (Some(told), state) => std::mem::discriminant(told) == std::mem::discriminant(state),
         };
         if is_told {
@@ -316,13 +330,21 @@ impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
         match &state {
             State::Syncing => tracing::debug!(server, "{}: listing the {what}", R::PURPOSE),
             State::Watching { .. } => {
-                let over = Kind::ALL
-                    .into_iter()
-                    .filter(|kind| self.log.over(kind.as_str()))
-                    .count();
+                let kinds = Kind::ALL.map(Kind::as_str).into_iter().chain([ONLY_LISTS]);
+                let over = kinds.filter(|kind| self.log.over(kind)).count();
                 let is_first = self.state.as_ref().is_none_or(|state| matches!(state, State::Syncing));
                 if over > 0 || is_first {
                     tracing::info!(server, "{}: watching the {what}", R::PURPOSE);
+                }
+            }
+            State::Listing(Fault { message, .. }) => {
+                if let Some(silent) = self.log.log(ONLY_LISTS) {
+                    let longest = self.api.pace().pauses.end();
+                    tracing::warn!(
+                        not_logged = silent,
+                        "{}: {message}; until then the {what} are listed again and again, after {longest:?} at most",
+                        R::PURPOSE
+                    );
                 }
             }
             State::Failed(Fault { kind, message }) => {
@@ -352,5 +374,6 @@ impl<R: Resource, F: FnMut(Told<R::Object, R::Key>)> Watcher<R, F> {
     }
 }
 
-/// A kind of the log, beside those of faults.
+/// Kinds of the log, beside those of faults.
 const UNUSABLE: &str = "unusable";
+const ONLY_LISTS: &str = "only lists";

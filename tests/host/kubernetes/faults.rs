@@ -1,9 +1,12 @@
 //! What an operator has to mend is named, and noticed when it is mended.
 
+use std::cell::Cell;
 use std::fs::{copy, remove_file};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Result;
-use tcpvitals::kubernetes::Kind;
+use tcpvitals::kubernetes::{Kind, State, Told};
 use tests::exporter::otlp::Authority;
 use tests::kubernetes::api::{Server, Verb};
 use tests::kubernetes::pods::Pod;
@@ -12,26 +15,70 @@ use super::{NODE, Watch};
 
 #[test]
 fn rights_that_are_missing_are_named_and_taken_when_they_come() -> Result<()> {
-    for (allowed, missing) in [(&[][..], "list"), (&[Verb::List][..], "watch")] {
-        let server = Server::start(NODE)?;
-        server.put(Pod::new("web", "a"));
-        server.allow(allowed);
-        let mut watch = Watch::start(&server)?;
-        let said = watch.fails(Kind::Forbidden)?;
-        let rule = "{apiGroups: [\"\"], resources: [pods], verbs: [list, watch]}";
-        for words in [
-            &format!("may not {missing} pods"),
-            "system:serviceaccount:vitals:tcpvitals",
-            rule,
-        ] {
-            assert!(said.contains(words), "{said}");
-        }
-        watch.is_quiet()?;
-        server.allow(&[Verb::List, Verb::Watch]);
-        watch.watches()?;
-        watch.knows(&["a"])?;
+    let server = Server::start(NODE)?;
+    server.put(Pod::new("web", "a"));
+    server.allow(&[]);
+    let mut watch = Watch::start(&server)?;
+    require_words(&watch.fails(Kind::Forbidden)?, "list");
+    watch.is_quiet()?;
+    server.allow(&[Verb::List, Verb::Watch]);
+    watch.watches()?;
+    watch.knows(&["a"])
+}
+
+#[track_caller]
+fn require_words(said: &str, missing: &str) {
+    let rule = "{apiGroups: [\"\"], resources: [pods], verbs: [list, watch]}";
+    let missing = format!("may not {missing} pods");
+    for words in [&*missing, "system:serviceaccount:vitals:tcpvitals", rule] {
+        assert!(said.contains(words), "{said}");
     }
-    Ok(())
+}
+
+#[test]
+fn who_may_only_list_lists_again_and_again_and_watches_once_that_is_allowed() -> Result<()> {
+    let server = Server::start(NODE)?;
+    server.put(Pod::new("web", "a"));
+    server.allow(&[Verb::List]);
+    let mut watch = Watch::start(&server)?;
+    let mut said = String::new();
+    watch.until("to list only", |told, _| {
+        let Told::State(State::Listing(fault)) = told else {
+            return false;
+        };
+        said.clone_from(&fault.message);
+        true
+    })?;
+    require_words(&said, "watch");
+    watch.knows(&["a"])?;
+    // What comes and goes is known by the next list.
+    server.put(Pod::new("web", "b"));
+    watch.knows(&["a", "b"])?;
+    server.delete("a");
+    watch.knows(&["b"])?;
+    // Not more often than the pace allows: pauses grow to 200 ms, of which a half is left to chance.
+    let before = server.asked().len();
+    sleep(Duration::from_secs(2));
+    let lists = (server.asked().len() - before) / 2;
+    assert!((1..=20).contains(&lists), "{lists} lists");
+    // Nothing is said of it but once, and nothing while it goes on.
+    let states = Cell::new(0);
+    server.put(Pod::new("web", "c"));
+    watch.until("to know c", |told, pods| {
+        states.set(states.get() + usize::from(matches!(told, Told::State(_))));
+        pods.len() == 2
+    })?;
+    assert_eq!(states.get(), 0);
+    server.allow(&[Verb::List, Verb::Watch]);
+    watch.watches()?;
+    let lists = watch.lists;
+    server.put(Pod::new("web", "d"));
+    watch.knows(&["b", "c", "d"])?;
+    assert_eq!(watch.lists, lists);
+    // And when it is taken away again while it watches.
+    server.allow(&[Verb::List]);
+    server.end_watches();
+    watch.until("to list only", |told, _| matches!(told, Told::State(State::Listing(_))))
 }
 
 #[test]

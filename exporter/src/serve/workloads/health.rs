@@ -27,14 +27,21 @@ impl Health {
         self.turn(None, None);
     }
 
+    /// It says something from now on, but not as it should.
+    pub(super) fn is_up_with(&self, note: &str) {
+        self.turn(None, Some(note.to_owned()));
+    }
+
     /// It says nothing from now on.
     pub(super) fn is_down(&self, reason: &str, note: &str) {
         self.turn(Some(reason.to_owned()), Some(note.to_owned()));
     }
 
     fn turn(&self, off: Option<String>, note: Option<String>) {
+        // A fault has the words that it had first.
+        let is_same = |source: &NameSource| source.off == off && (off.is_some() || source.note == note);
         if let Some(source) = self.source().as_mut()
-            && source.off != off
+            && !is_same(source)
         {
             *source = NameSource {
                 off,

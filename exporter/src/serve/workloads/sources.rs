@@ -7,6 +7,7 @@ use crate::{
     lifecycle::{
         start::StartError,
         threads::{self, TooFew},
+        throttle::{self, Throttle},
     },
 };
 use nix::poll::{PollFd, PollFlags};
@@ -39,6 +40,7 @@ pub(super) enum Source {
     Logs {
         folder: PathBuf,
         node: Option<String>,
+        log: Throttle,
         /// How long to wait until they are looked at again, while a pod is not known.
         pause: Duration,
     },
@@ -100,6 +102,10 @@ fn api(config: &Workloads) -> Result<(Api, Pods), ConfigError> {
 const SYNCING: &str = "syncing";
 const UNREADABLE: &str = "unreadable";
 
+/// What is said of a source that is up and slow.
+const ONLY_LISTS: &str = "the service account may list pods and not watch them (403): they are listed about once a minute, and a new \
+                          pod is unresolved until then; let the role have the verbs list and watch";
+
 impl Source {
     /// Whom the configuration names, of those that are there. It begins to tell.
     ///
@@ -110,10 +116,12 @@ impl Source {
             WorkloadSource::None | WorkloadSource::Cgroup | WorkloadSource::Auto => Ok(Self::Nobody),
             WorkloadSource::PodLogs => {
                 let folder = config.pod_logs.clone();
-                let _names = names_in(&folder, health);
+                let log = Throttle::new(throttle::FAULT);
+                let _names = names_in(&folder, health, &log);
                 Ok(Self::Logs {
                     folder,
                     node: config.node(),
+                    log,
                     pause: SHORTEST,
                 })
             }
@@ -161,12 +169,17 @@ impl Source {
     pub(super) fn tell(&mut self, known: &Known, has_met: bool) -> Vec<Given> {
         match self {
             Self::Nobody => Vec::new(),
-            Self::Logs { folder, node, pause } => {
+            Self::Logs {
+                folder,
+                node,
+                log,
+                pause,
+            } => {
                 if !is_waiting(known) {
                     return Vec::new();
                 }
                 *pause = if has_met { SHORTEST } else { LONGEST.min(*pause * 2) };
-                let folders = names_in(folder, &known.health);
+                let folders = names_in(folder, &known.health, log);
                 let pods = folders
                     .iter()
                     .filter_map(|name| logs::pod_of_folder(name, node.as_deref()));
@@ -193,16 +206,21 @@ fn is_waiting(known: &Known) -> bool {
 }
 
 /// The names of the folders of pods' logs; none where they cannot be read.
-fn names_in(folder: &Path, health: &Health) -> Vec<String> {
+fn names_in(folder: &Path, health: &Health, log: &Throttle) -> Vec<String> {
     match files::names_in(folder) {
         Ok(names) => {
+            if log.over(UNREADABLE) {
+                tracing::info!(folder = %folder.display(), "the names of pods can be read");
+            }
             health.is_up();
             health.has_heard();
             names
         }
         Err(error) => {
             let folder = folder.display();
-            tracing::warn!(%folder, %error, "the names of pods cannot be read");
+            if let Some(silent) = log.log(UNREADABLE) {
+                tracing::warn!(%folder, %error, not_logged = silent, "the names of pods cannot be read");
+            }
             health.is_down(UNREADABLE, &format!("{folder}: {error}"));
             Vec::new()
         }
@@ -213,6 +231,7 @@ fn take(book: &mut Book, told: Told, health: &Health) -> Vec<Given> {
     match &told {
         Told::State(State::Syncing) => health.is_down(SYNCING, "the pods of this node are being listed"),
         Told::State(State::Watching { .. }) => health.is_up(),
+        Told::State(State::Listing(_)) => health.is_up_with(ONLY_LISTS),
         // What the server says is in the log: not everybody may see it.
         Told::State(State::Failed(Fault { kind, .. })) => health.is_down(kind.as_str(), kind.sentence()),
         Told::Listed(_) | Told::Added(_) | Told::Modified(_) | Told::Deleted { .. } | Told::Unchanged => {
@@ -264,11 +283,15 @@ mod tests {
         let listed = tell(Told::Listed(Vec::new()));
         assert!(listed.last_update.is_some() && listed.off.is_some());
         let since = Duration::ZERO;
-        assert_eq!(tell(Told::State(State::Watching { since })).off, None);
-        let failed = tell(Told::State(State::Failed(Fault {
+        let forbidden = || Fault {
             kind: Kind::Forbidden,
             message: "geheim".to_owned(),
-        })));
+        };
+        let listing = tell(Told::State(State::Listing(forbidden())));
+        assert_eq!((listing.off, listing.note.as_deref()), (None, Some(ONLY_LISTS)));
+        let watching = tell(Told::State(State::Watching { since }));
+        assert_eq!((watching.off, watching.note), (None, None));
+        let failed = tell(Told::State(State::Failed(forbidden())));
         assert_eq!(
             (failed.off.as_deref(), failed.last_update),
             (Some("forbidden"), listed.last_update)
