@@ -5,6 +5,7 @@ use super::{Known, health::Health};
 use crate::{
     kubernetes::{self, Api, Fault, Pods, State, Told, in_cluster},
     lifecycle::{
+        clock::now,
         start::StartError,
         threads::{self, TooFew},
         throttle::{self, Throttle},
@@ -18,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{self, Receiver},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tcpvitals_config::{
     ConfigError, WorkloadSource, Workloads,
@@ -43,6 +44,10 @@ pub(super) enum Source {
         log: Throttle,
         /// How long to wait until they are looked at again, while a pod is not known.
         pause: Duration,
+        /// When that is.
+        next: Instant,
+        /// When they were looked at last.
+        last: Option<Instant>,
     },
     /// The API server.
     Api {
@@ -52,7 +57,9 @@ pub(super) enum Source {
     },
 }
 
-/// The pauses of [`Source::Logs`].
+/// The least time between two looks: where many pods come at once, one look finds several.
+const LEAST: Duration = Duration::from_millis(50);
+/// The pauses of [`Source::Logs`] while no pod comes.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -123,6 +130,8 @@ impl Source {
                     node: config.node(),
                     log,
                     pause: SHORTEST,
+                    next: now(),
+                    last: None,
                 })
             }
             WorkloadSource::Kubernetes => {
@@ -160,13 +169,17 @@ impl Source {
     pub(super) fn wait_for(&self, known: &Known) -> (Option<PollFd<'_>>, Option<Duration>) {
         match self {
             Self::Nobody => (None, None),
-            Self::Logs { pause, .. } => (None, is_waiting(known).then_some(*pause)),
+            Self::Logs { next, .. } => {
+                let left = || next.saturating_duration_since(now());
+                (None, is_waiting(known).then(left))
+            }
             Self::Api { awake, .. } => (Some(PollFd::new(awake.as_fd(), PollFlags::POLLIN)), None),
         }
     }
 
-    /// Writes the news into the book; the cgroups whose workload is known now. `has_met` is whether cgroups were met since the last time.
-    pub(super) fn tell(&mut self, known: &Known, has_met: bool) -> Vec<Given> {
+    /// Writes the news into the book; the cgroups whose workload is known now. `has_strangers` is whether cgroups of pods were met since the
+    /// last time that nobody has told yet.
+    pub(super) fn tell(&mut self, known: &Known, has_strangers: bool) -> Vec<Given> {
         match self {
             Self::Nobody => Vec::new(),
             Self::Logs {
@@ -174,19 +187,33 @@ impl Source {
                 node,
                 log,
                 pause,
+                next,
+                last,
             } => {
-                if !is_waiting(known) {
+                if has_strangers {
+                    *pause = SHORTEST;
+                    *next = last.map_or_else(now, |last| last + LEAST);
+                }
+                let now = now();
+                if now < *next || !is_waiting(known) {
                     return Vec::new();
                 }
-                *pause = if has_met { SHORTEST } else { LONGEST.min(*pause * 2) };
+                *last = Some(now);
+                *next = now + *pause;
+                *pause = LONGEST.min(*pause * 2);
                 let folders = names_in(folder, &known.health, log);
+                let (Some(folders), Some(mut book)) = (folders, known.book()) else {
+                    return Vec::new();
+                };
                 let pods = folders
                     .iter()
                     .filter_map(|name| logs::pod_of_folder(name, node.as_deref()));
-                let Some(mut book) = known.book() else {
-                    return Vec::new();
-                };
-                pods.flat_map(|pod| book.put(&pod, logs::workload_of(&pod))).collect()
+                let pods: Vec<_> = pods.collect();
+                // Those whose folders have gone linger as deleted ones do.
+                book.keep(&pods.iter().map(|pod| pod.uid).collect());
+                pods.iter()
+                    .flat_map(|pod| book.put(pod, logs::workload_of(pod)))
+                    .collect()
             }
             Self::Api { news, awake } => {
                 empty(awake);
@@ -205,8 +232,8 @@ fn is_waiting(known: &Known) -> bool {
     known.book().is_some_and(|book| book.is_waiting())
 }
 
-/// The names of the folders of pods' logs; none where they cannot be read.
-fn names_in(folder: &Path, health: &Health, log: &Throttle) -> Vec<String> {
+/// The names of the folders of pods' logs; `None` where they cannot be read.
+fn names_in(folder: &Path, health: &Health, log: &Throttle) -> Option<Vec<String>> {
     match files::names_in(folder) {
         Ok(names) => {
             if log.over(UNREADABLE) {
@@ -214,7 +241,7 @@ fn names_in(folder: &Path, health: &Health, log: &Throttle) -> Vec<String> {
             }
             health.is_up();
             health.has_heard();
-            names
+            Some(names)
         }
         Err(error) => {
             let folder = folder.display();
@@ -222,7 +249,7 @@ fn names_in(folder: &Path, health: &Health, log: &Throttle) -> Vec<String> {
                 tracing::warn!(%folder, %error, not_logged = silent, "the names of pods cannot be read");
             }
             health.is_down(UNREADABLE, &format!("{folder}: {error}"));
-            Vec::new()
+            None
         }
     }
 }

@@ -70,6 +70,16 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     Ok(())
 }
 
+/// Cgroups that were made or met.
+#[derive(Debug, Default)]
+struct Met {
+    count: usize,
+    /// Those whose workload is known at once.
+    given: Vec<Given>,
+    /// Some are of pods that nobody has told yet.
+    has_strangers: bool,
+}
+
 struct Follower {
     cgroups: Cgroups,
     source: Source,
@@ -83,10 +93,10 @@ impl Follower {
         let mut left = CGROUPS;
         loop {
             self.cgroups.find()?;
-            let (given, met) = self.meet();
+            let Met { given, count, .. } = self.meet();
             self.give(&given)?;
-            left = left.saturating_sub(met);
-            if met == 0 || left == 0 {
+            left = left.saturating_sub(count);
+            if count == 0 || left == 0 {
                 break;
             }
         }
@@ -98,23 +108,29 @@ impl Follower {
     fn run(&mut self) -> io::Result<()> {
         loop {
             self.wait()?;
-            let (mut given, met) = self.meet();
-            given.extend(self.source.tell(&self.known, met > 0));
+            let Met {
+                mut given,
+                has_strangers,
+                ..
+            } = self.meet();
+            given.extend(self.source.tell(&self.known, has_strangers));
             self.give(&given).map_err(io::Error::other)?;
             self.forget();
         }
     }
 
-    /// Takes the cgroups that were made or met: those whose workload is known at once, and how many there were.
-    fn meet(&mut self) -> (Vec<Given>, usize) {
-        let (mut given, mut met) = (Vec::new(), 0);
+    /// Takes the cgroups that were made or met.
+    fn meet(&mut self) -> Met {
+        let mut met = Met::default();
         while let Some(birth) = self.cgroups.next_birth() {
-            met += 1;
+            met.count += 1;
             let names: Vec<&[u8]> = birth.names().collect();
-            let number = self.known.book().and_then(|mut book| book.meet(birth.id, &names));
-            given.extend(number);
+            match self.known.book().and_then(|mut book| book.meet(birth.id, &names)) {
+                Some(given) => met.given.push(given),
+                None => met.has_strangers = true,
+            }
         }
-        (given, met)
+        met
     }
 
     fn forget(&self) {
