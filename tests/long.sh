@@ -26,6 +26,8 @@ long() {
 
 long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
     hostile::
+long churn env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
+    workloads::
 long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.

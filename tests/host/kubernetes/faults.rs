@@ -38,7 +38,8 @@ fn require_words(said: &str, missing: &str) {
 #[test]
 fn who_may_only_list_lists_again_and_again_and_watches_once_that_is_allowed() -> Result<()> {
     let server = Server::start(NODE)?;
-    server.put(Pod::new("web", "a"));
+    let first = Pod::new("web", "a");
+    server.put(first.clone());
     server.allow(&[Verb::List]);
     let mut watch = Watch::start(&server)?;
     let mut said = String::new();
@@ -54,7 +55,7 @@ fn who_may_only_list_lists_again_and_again_and_watches_once_that_is_allowed() ->
     // What comes and goes is known by the next list.
     server.put(Pod::new("web", "b"));
     watch.knows(&["a", "b"])?;
-    server.delete("a");
+    server.delete(first);
     watch.knows(&["b"])?;
     // Not more often than the pace allows: pauses grow to 200 ms, of which a half is left to chance.
     let before = server.asked().len();

@@ -309,3 +309,43 @@ fn in_the_first_namespace_a_packet_without_a_socket_is_the_hosts() -> Result<()>
     assert_eq!(of("NO_SOCKET")?, only("host", 12));
     Ok(())
 }
+
+/// Nothing looks at datagrams that arrive, so the namespace is nobody's until one with a socket is dropped.
+#[test]
+fn a_namespace_without_connections_is_known_by_the_first_drop_of_a_socket() -> Result<()> {
+    const NAME: &str = "resolver.service";
+    let _turn = turn::shared()?;
+    for is_sender in [true, false] {
+        if !is_sender && !has_type_name("rx_sk")? {
+            continue;
+        }
+        let pair = Pair::new()?;
+        let subnet = pair.subnet()?.name();
+        let (server, client) = (pair.to(Family::V4, 9)?, pair.subnet()?.v4(CLIENT));
+        let cgroups = Cgroups::of_threads()?;
+        let unit = cgroups.make(&format!("system.slice/{NAME}"))?;
+        let exporter = start(&config(&pair, "{source: cgroup}"))?;
+        filter(&pair.server)?;
+        let without_socket = || -> Result<BTreeMap<String, f64>> {
+            send_datagrams(&pair.client, server, 5, 100)?;
+            by_workload(&exporter.scrape()?, &[("subnet", &subnet), ("reason", "NO_SOCKET")])
+        };
+        assert_eq!(without_socket()?, only("host", 5));
+        let (reason, count) = if is_sender {
+            unit.run(|| try_to_send(&pair.server, (server.ip(), 0).into(), (client, 4001).into(), 3))?;
+            ("NETFILTER_DROP", 3)
+        } else {
+            let to = pair.to(Family::V4, 4002)?;
+            let receiver = unit.run(|| small_udp_receiver(&pair.server, to))?;
+            send_datagrams(&pair.client, to, 40, 1000)?;
+            let lost = u64::try_from(Counters::at_rest(&pair.server)?.get("UdpRcvbufErrors")?)?;
+            drop(receiver);
+            ("SOCKET_RCVBUFF", lost)
+        };
+        let dropped = by_workload(&exporter.scrape()?, &[("subnet", &subnet), ("reason", reason)])?;
+        assert_eq!(dropped, only(NAME, count));
+        let both = [("host".to_owned(), 5.0), (NAME.to_owned(), 5.0)].into();
+        assert_eq!(without_socket()?, both);
+    }
+    Ok(())
+}

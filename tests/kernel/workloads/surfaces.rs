@@ -107,9 +107,14 @@ fn top_names_workloads_and_shows_those_that_are_asked_for() -> Result<()> {
 #[test]
 fn a_filter_by_workload_needs_a_source_of_names() -> Result<()> {
     let _turn = turn::shared()?;
-    for command in ["top", "drops", "trace"] {
-        let once = if command == "trace" { "--count=1" } else { "--once" };
-        let refused = run(&[command, once, "--workload-namespace=shop"])?;
+    for command in [
+        "top --once",
+        "drops --once",
+        "trace --count=1",
+        "capture --write /nowhere/x",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--workload-namespace=shop"]).collect();
+        let refused = run(&arguments)?;
         assert_eq!(refused.code, Some(2), "{refused:?}");
         for words in ["--workload-namespace", "workloads.source is none", "source: cgroup"] {
             assert!(refused.stderr.contains(words), "{words}: {refused:?}");
