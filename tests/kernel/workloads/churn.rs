@@ -11,7 +11,7 @@ use tests::kernel::kernel_facts::note;
 use tests::kernel::processes::{entries_of, maps_memory_of, status};
 use tests::kernel::skipped::Skipped;
 use tests::machine::cgroups::{Cgroup, Cgroups};
-use tests::machine::settings::scaled;
+use tests::machine::settings::{is_emulated, scaled};
 use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::net::pair::Pair;
@@ -60,14 +60,14 @@ thread_local! {
 
 /// Moves this thread to another cgroup and removes the one that it was in.
 fn go_on(cgroups: &Cgroups, next: Option<u64>) -> Result<()> {
-    /// A program that is started in one takes longer to its first socket.
-    const START: Duration = Duration::from_millis(2);
+    // A program that is started in one takes longer to its first socket.
+    let start = Duration::from_millis(if is_emulated() { 100 } else { 2 });
     let next = next.map(|number| anyhow::Ok((cgroups.make(&path(number))?, number)));
     let next = next.transpose()?;
     match &next {
         Some((cgroup, _)) => {
             cgroup.enter()?;
-            sleep(START);
+            sleep(start);
         }
         None => cgroups.leave()?,
     }
