@@ -1,5 +1,6 @@
 //! TCP as the wire and the kernel have it: states, congestion states, header, options, and what they mean for a flow.
 
+pub mod accept_queue;
 pub mod event;
 pub mod flow;
 pub mod group;

@@ -1,5 +1,6 @@
 //! Flows: their state in socket storage, what is counted of them, and what is said of one.
 
+pub(crate) mod accept_queues;
 pub(crate) mod adopt;
 pub(crate) mod ahead;
 pub(crate) mod events;

@@ -169,6 +169,19 @@ impl Sock {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
+    /// `sk` of a `struct socket`; `None` when the pointer is NULL.
+    ///
+    /// # Safety
+    /// The kernel has given the pointer to this run of the program, as one to a `struct socket`.
+    #[inline(always)]
+    pub(crate) unsafe fn of_socket(socket: *const u8) -> Option<Self> {
+        if socket.is_null() {
+            return None;
+        }
+        // SAFETY: a typed pointer from `struct socket` to `struct sock`.
+        unsafe { load_pointer(socket, &SOCKET_SK).map(Self) }
+    }
+
     /// For helpers.
     #[inline(always)]
     pub(crate) const fn as_ptr(self) -> *const u8 {
@@ -384,6 +397,8 @@ common::kept_counters! { [tcp_sock_readers]
     rate_delivered: u32 = TCP_SOCK_RATE_DELIVERED;
     rate_interval_us: u32 = TCP_SOCK_RATE_INTERVAL_US;
     clock: u64 = TCP_SOCK_CLOCK;
+    ack_backlog: u32 = SOCK_ACK_BACKLOG;
+    max_ack_backlog: u32 = SOCK_MAX_ACK_BACKLOG;
 }
 
 impl TcpSock {
@@ -499,8 +514,8 @@ impl TcpSock {
         unsafe {
             let network = load_pointer(self.0, &SOCK_COMMON_NET)?;
             Some(Queues {
-                waiting: load(self.0, &SOCK_ACK_BACKLOG)?,
-                limit: load(self.0, &SOCK_MAX_ACK_BACKLOG)?,
+                waiting: self.ack_backlog()?,
+                limit: self.max_ack_backlog()?,
                 half_open: load(self.0, &ICSK_SYN_QUEUE)?,
                 backlog: load(network, &NET_SYN_BACKLOG)?,
                 cookies: load(network, &NET_SYN_COOKIES)? != 0,

@@ -13,7 +13,7 @@ use common::{
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{
-        catalog::{IsPrefix, MAPPABLE, NO_PREALLOC, Prefix, SUBNETS},
+        catalog::{ACCEPT_QUEUES_MOST, IsPrefix, MAPPABLE, NO_PREALLOC, Prefix, SUBNETS},
         lost::Lost,
         recent::{RECENT, Recent},
         settings::Settings,
@@ -21,6 +21,7 @@ use common::{
         table::{Kept, LIST, MOST, Walk},
     },
     tcp::{
+        accept_queue::{AcceptQueues, Peaks},
         event::Event,
         flow::FlowState,
         group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},

@@ -7,6 +7,7 @@ mod devlink_trap_report;
 mod inet_sock_set_state;
 mod iter_bpf_map;
 mod iter_bpf_prog;
+mod iter_task_file;
 mod iter_tcp;
 mod kfree_skb;
 mod qdisc_drop;

@@ -35,16 +35,19 @@ fn lines_of_a_label_set() -> Result<usize> {
 
 #[test]
 fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
-    let Cost { group, drop } = families::cost(&MetricFilter::default());
+    let Cost { group, drop, listener } = families::cost(&MetricFilter::default());
     let series = Config::built_in().limits.series;
     let of_drops = series / 5;
-    let (groups, drops) = ((series - of_drops) / group, of_drops / drop);
+    let of_listeners = series / 20;
+    let (groups, drops) = ((series - of_drops - of_listeners) / group, of_drops / drop);
+    let listeners = of_listeners / listener;
     let lines = lines_of_a_label_set()?;
     // What receivers of a fleet are planned for.
     assert!(lines <= 120 && group <= 60, "{lines} lines, {group} series");
     let sentence = format!(
-        "A label set of the TCP metrics takes {group} series, as text at most {lines} lines, one of drops {drop}. The default of `limits.series`, {series}, holds \
-         {groups} label sets of\nconnections and {drops} of drops.\n"
+        "A label set of the TCP metrics takes {group} series, as text at most {lines} lines, one of drops {drop}, \
+         one of listeners {listener}. The default of `limits.series`, {series}, holds\n{groups} label sets of connections, {drops} of \
+         drops and {listeners} of listeners.\n"
     );
     require_section(
         "docs/capacity.md",

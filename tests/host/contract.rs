@@ -8,7 +8,7 @@ use tcpvitals_kernel::plan::PROGRAMS;
 use tcpvitals_metrics::families::Kind;
 use tcpvitals_metrics::families::Kind::{Counter, Gauge, Histogram};
 use tcpvitals_metrics::families::Scope;
-use tcpvitals_metrics::families::Scope::{Drops, Exporter, Tcp};
+use tcpvitals_metrics::families::Scope::{Drops, Exporter, Listeners, Tcp};
 use tcpvitals_metrics::families::{Accessor, METRICS, Points};
 
 /// Full name, kind, which labels it has besides its own, its own labels, and the values of the first of them if they are fixed.
@@ -135,6 +135,17 @@ const PROMISES: &[Promise] = &[
         &["cause"],
         &["accept_queue_full", "syn_queue_full", "other"],
     ),
+    ("tcpvitals_tcp_listeners", Gauge, Listeners, &[], &[]),
+    ("tcpvitals_tcp_accept_queue_connections", Gauge, Listeners, &[], &[]),
+    (
+        "tcpvitals_tcp_accept_queue_connections_limit",
+        Gauge,
+        Listeners,
+        &[],
+        &[],
+    ),
+    ("tcpvitals_tcp_accept_queue_fullness_ratio", Gauge, Listeners, &[], &[]),
+    ("tcpvitals_tcp_syn_cookies_sent_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_tcp_resets_total", Counter, Tcp, &["direction"], DIRECTIONS),
     ("tcpvitals_tcp_handshake_seconds", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_connection_duration_seconds", Histogram, Tcp, &[], &[]),

@@ -481,6 +481,7 @@ fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
             of_scope.map(|family| family.points.len()).sum::<usize>()
         };
         let (tcp, drops, own) = (series(Scope::Tcp), series(Scope::Drops), series(Scope::Exporter));
+        prop_assert_eq!(series(Scope::Listeners), 0);
         let cost = families::cost(&MetricFilter::default());
         // Each kind has its row `other` on top, drops one for each source.
         let others = cost.group + DropSource::ALL.len() * cost.drop;

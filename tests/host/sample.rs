@@ -10,6 +10,7 @@ use common::map::capacity::Capacity;
 use common::map::lost::{Lost, Misses};
 use common::net::address::SubnetKey;
 use common::net::connection::ConnectionType;
+use common::tcp::accept_queue::{AcceptQueues, ListenerKey};
 use common::tcp::group::{GroupKey, Role};
 use tcpvitals::lifecycle::setup;
 use tcpvitals_config::{ClassicBuckets, Config, Histograms, NetworksOfFiles};
@@ -85,6 +86,7 @@ pub(crate) fn empty(coverage: Coverage) -> Snapshot {
         groups: Vec::new(),
         drops: Vec::new(),
         algorithms: [].into(),
+        listeners: [].into(),
         workloads: Names::default(),
         lost: [0; Lost::COUNT],
         misses: [].into(),
@@ -130,6 +132,19 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     ];
     snapshot.drops = drops(subnet("office")?);
     snapshot.algorithms = [("bbr".to_owned(), 2), ("cubic".to_owned(), 5)].into();
+    let listener = |protocol| Some(ListenerKey { protocol, workload: 0 });
+    let orders = AcceptQueues {
+        listeners: 2,
+        waiting: 65,
+        limit: 256,
+        fullness: 500_000,
+        ..AcceptQueues::default()
+    };
+    snapshot.listeners = [
+        (listener(protocol("orders")?), orders),
+        (listener(0), AcceptQueues { listeners: 1, ..orders }),
+    ]
+    .into();
     snapshot.lost = [1, 2, 3, 4, 5, 6, 7];
     let missed = |skipped, taken_over| Misses { skipped, taken_over };
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
@@ -219,6 +234,7 @@ fn host() -> Host {
                 window_probes: Some(519),
             },
         }),
+        cookies_sent: Some(518),
         failed: Some(2),
     }
 }

@@ -5,6 +5,7 @@
 
 use tests::kernel::account;
 
+mod accept_queues;
 mod acks;
 mod adoption;
 mod api;

@@ -90,6 +90,7 @@ macro_rules! kernel_fields {
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
             SOCK_CGROUP: u64 = "sock" . "sk_cgrp_data.cgroup";
+            SOCKET_SK: u64 = "socket" . "sk";
             SOCK_COMMON_LISTENER: u64 = "sock_common" . "skc_listener";
             CGROUP_KN: u64 = "cgroup" . "kn";
             CGROUP_ROOT: u64 = "cgroup" . "root";
@@ -247,6 +248,8 @@ macro_rules! kernel_facts {
             KEEPS_TABLES;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
             HAS_RECEIVING_SOCKET;
+            /// Listeners are looked at.
+            HAS_LISTENERS;
             /// `xdp_redirect_err` runs.
             HAS_REDIRECT_ERRORS;
             /// The tracepoint `kfree_skb` has the argument `rx_sk`.

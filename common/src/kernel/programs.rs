@@ -8,6 +8,12 @@ pub const FOLD: &str = "fold_flows";
 pub const DUMP: &str = "dump_flows";
 /// The program that counts what listeners turn away.
 pub const FOLD_LISTENERS: &str = "fold_listeners";
+/// The program that looks at the accept queues of listeners.
+pub const SAMPLE_LISTENERS: &str = "sample_listeners";
+/// The program that looks at them where they are kept in a table.
+pub const SAMPLE_LISTENER_TABLE: &str = "sample_listeners_of_table";
+/// The program that finds the listeners of tasks at the start.
+pub const FIND_LISTENERS: &str = "find_listeners";
 /// The program that folds live flows where they are kept in a table.
 pub const FOLD_TABLE: &str = "fold_flows_of_table";
 /// The program that shows them there.

@@ -19,6 +19,7 @@ use crate::{
         table::{Kept, LIST, MOST, Walk},
     },
     tcp::{
+        accept_queue::{AcceptQueues, Peaks},
         event::Event,
         flow::FlowState,
         group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
@@ -98,6 +99,9 @@ pub struct Layout {
     pub per_cpu: bool,
 }
 
+/// Most label sets of listeners. Memory is taken for those in use only.
+pub const ACCEPT_QUEUES_MOST: usize = 1 << 12;
+
 /// Most prefixes of one family. Memory is taken for those in use only.
 pub const SUBNETS: usize = 1 << 20;
 
@@ -139,6 +143,13 @@ macro_rules! kernel_maps {
             /// Slot -> what the fold saw of the group's live flows. Written by the fold, read by user space. As large as the
             /// number of slots.
             SAMPLES: Array[2] u32 => Samples;
+            /// [`ListenerKey::number`](crate::tcp::accept_queue::ListenerKey::number) -> what a collection sees of such listeners. Written
+            /// by `sample_listeners`, read by user space. When full, listeners count in the entry of
+            /// [`OTHER_LISTENERS`](crate::tcp::accept_queue::OTHER_LISTENERS).
+            ACCEPT_QUEUES: HashMap[{ ACCEPT_QUEUES_MOST }, { NO_PREALLOC }] u64 => AcceptQueues;
+            /// Slot -> how full the group's connections found the accept queue that they went into. Written by hooks, read by user
+            /// space. As large as the number of slots, and as small as can be where nobody looks at listeners.
+            PEAKS: Array[2] u32 => Peaks;
             /// Labels ([`GroupKey::words`]) -> slot. Written by hooks once per label set, read by hooks and user space. When full: slot
             /// `other` and [`Lost::GroupOverflow`].
             GROUP_SLOTS: HashMap[2] [u64; GroupKey::WORDS] => Slot;

@@ -3,7 +3,7 @@
 use crate::{
     atomic,
     flow::storage::{Storage, Stored, Table},
-    kernel::{Sock, TcpSock},
+    kernel::{Sock, TcpSock, offsets::HAS_LISTENERS},
     label::groups::{self, Group},
     maps::{LISTENER_TABLE, LISTENERS, NO_LISTENER},
 };
@@ -49,15 +49,21 @@ impl Listener {
     }
 }
 
-/// The state of a listener, begun now if it is not known yet; `None` when the kernel gives no storage.
+/// The state of a listener, begun now if it is not known yet; `None` when the kernel gives no storage, or nobody looks at listeners.
 #[inline(always)]
 pub(crate) fn find_or_begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
+    if !HAS_LISTENERS.is_set() {
+        return None;
+    }
     Listener::find(sock).or_else(|| begin(sock, tcp))
 }
 
 /// A socket begins to listen, or is found listening.
 #[inline(always)]
 pub(crate) fn begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
+    if !HAS_LISTENERS.is_set() {
+        return None;
+    }
     let listener = Listener::find_or_create(sock)?;
     atomic::replace(&listener.counted, 0, turned_away(tcp.drops().unwrap_or(0), 0));
     Some(listener)
@@ -66,6 +72,9 @@ pub(crate) fn begin(sock: Sock, tcp: TcpSock) -> Option<Listener> {
 /// A listener listens no more. Its storage goes before its socket does, in the way that iterators survive.
 #[inline(always)]
 pub(crate) fn end(sock: Sock, tcp: TcpSock) {
+    if !HAS_LISTENERS.is_set() {
+        return;
+    }
     if let Some(listener) = Listener::find(sock) {
         listener.fold(sock, tcp);
         Listener::delete(sock);

@@ -286,6 +286,12 @@ pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> Grou
     labels(subnet_of(sock.remote()), ports, others)
 }
 
+/// The number of the application protocol of a port; 0 for none.
+#[inline(always)]
+pub(crate) fn protocol_of(port: u16) -> u16 {
+    PORTS.get(u32::from(port)).copied().unwrap_or(0)
+}
+
 #[inline(always)]
 fn labels(subnet: SubnetKey, ports: Ports, others: Others) -> GroupKey {
     let Ports { local, remote } = ports;
@@ -294,7 +300,6 @@ fn labels(subnet: SubnetKey, ports: Ports, others: Others) -> GroupKey {
         connection,
         workload,
     } = others;
-    let protocol_of = |port: u16| PORTS.get(u32::from(port)).copied().unwrap_or(0);
     let (role, protocol) = match role {
         Role::Server => (Role::Server, protocol_of(local)),
         Role::Client => (Role::Client, protocol_of(remote)),

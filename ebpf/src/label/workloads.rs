@@ -78,6 +78,24 @@ pub(crate) fn cgroup_of_any(sock: Sock) -> u64 {
     }
 }
 
+/// Of a listener, which is asked for again and again: that nobody knows yet whose it is counts only once something happens to it.
+#[inline(always)]
+pub(crate) fn of_listener(sock: Sock) -> Number {
+    if !HAS_WORKLOADS.is_set() {
+        return UNRESOLVED;
+    }
+    let Some(cgroup) = sock.cgroup() else { return HOST };
+    let Some(id) = cgroup.id() else { return UNRESOLVED };
+    match CGROUPS.get_ptr(id) {
+        // SAFETY: a member of a map value.
+        Some(state) => (unsafe { read_volatile(&raw const (*state).number) }) as Number,
+        None => {
+            meet(cgroup);
+            UNRESOLVED
+        }
+    }
+}
+
 /// Of a packet, by its own socket, or by where it is.
 #[inline(always)]
 pub(crate) fn of_packet(packet: SkBuff) -> Number {

@@ -9,7 +9,7 @@
 )]
 
 use crate::{
-    flow::{ahead, fold, listeners::Listener, record, state::Flow},
+    flow::{accept_queues, ahead, fold, listeners::Listener, record, state::Flow},
     kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
     label::groups::{Group, SlotAssignment},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
@@ -121,6 +121,19 @@ extern "C" fn fold_listeners(context: *const Context) -> i32 {
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
     listener.fold(sock, tcp);
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+extern "C" fn sample_listeners(context: *const Context) -> i32 {
+    // SAFETY: as for `fold_listeners`.
+    let sock = unsafe { Sock::from_pointer((*context).sk) };
+    if let Some(sock) = sock
+        && let Some(tcp) = sock.known_tcp()
+    {
+        accept_queues::sample(sock, tcp);
+    }
     0
 }
 

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
-    flow::{adopt, events, fold, listeners, retransmissions, state::Flow},
+    flow::{accept_queues, adopt, events, fold, listeners, retransmissions, state::Flow},
     kernel::{Sock, TcpSock, offsets::HAS_SEGMENT_PATH},
     label::groups::{self, Group, SlotAssignment, count_lost},
     nested::programs,
@@ -94,6 +94,9 @@ fn established(sock: Sock, tcp: TcpSock, old: u32) {
         _ => Role::Client,
     };
     let assignment = SlotAssignment::of_flow(sock, role);
+    if connecting.is_none() && old == state::SYN_RECV {
+        accept_queues::on_connection(tcp, assignment.slot());
+    }
     let (flow, handshake_micros) = match connecting {
         Some(flow) => {
             retransmissions::count_handshake(flow, sock, tcp, Counter::SynRetransmits);

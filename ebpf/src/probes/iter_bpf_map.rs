@@ -7,7 +7,7 @@
 )]
 
 use crate::{
-    flow::{listeners::Listener, record, state::Flow},
+    flow::{accept_queues, listeners::Listener, record, state::Flow},
     kernel::{Sock, TcpSock},
     label::{cgroups, groups::Group},
     maps::{FLOW_TABLE, LISTENER_TABLE, SCRATCH, WALK, WALK_LIST},
@@ -50,6 +50,15 @@ extern "C" fn fold_flows_of_table(context: *const Context) -> i32 {
 extern "C" fn fold_listeners_of_table(context: *const Context) -> i32 {
     each(context, FOLDED, |cookie| {
         fold_listener(cookie);
+    });
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_map")]
+extern "C" fn sample_listeners_of_table(context: *const Context) -> i32 {
+    each(context, FOLDED, |cookie| {
+        sample_listener(cookie);
     });
     0
 }
@@ -164,6 +173,24 @@ extern "C" fn fold_listener(cookie: u64) -> u32 {
         && tcp.as_sock().cookie_field() == cookie
     {
         listener.fold(tcp.as_sock(), tcp);
+    }
+    0
+}
+
+/// Looks at the accept queue of a listener.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sample_listener(cookie: u64) -> u32 {
+    let Some(entry) = LISTENER_TABLE.get_ptr_mut(cookie) else {
+        return 0;
+    };
+    // SAFETY: a member of a map value.
+    let address = unsafe { (*entry).sock.get() };
+    if let Some(tcp) = TcpSock::at(address)
+        && address != 0
+        && tcp.as_sock().cookie_field() == cookie
+    {
+        accept_queues::sample(tcp.as_sock(), tcp);
     }
     0
 }

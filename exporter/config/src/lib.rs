@@ -33,6 +33,7 @@ pub use crate::{
         drops::{Drops, Glob, Rule},
         labels::Labels,
         limits::{Collect, Limits},
+        listeners::Listeners,
         otlp::{Headers, Otlp, OtlpSettings, Target, Tls},
         protocols::AppProtocols,
         subnets::{
@@ -80,6 +81,8 @@ pub struct Config {
     pub drops: Drops,
     /// Whether retransmissions are told apart by what this host dropped.
     pub local_loss: LocalLoss,
+    /// What is measured of listeners.
+    pub listeners: Listeners,
     /// What is read of devices.
     pub devices: Devices,
     /// What the metrics path shows.
@@ -108,6 +111,7 @@ impl Config {
             tcp: Tcp::default(),
             drops: Drops::default(),
             local_loss: LocalLoss::default(),
+            listeners: Listeners::default(),
             devices: Devices::default(),
             shown: View::built_in(),
             views: Vec::new(),
@@ -200,6 +204,7 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             local_loss,
+            listeners,
             devices,
             labels,
             metrics,
@@ -252,6 +257,7 @@ impl TryFrom<RawConfig> for Config {
             tcp,
             drops,
             local_loss: LocalLoss::of(&local_loss.unwrap_or_default()),
+            listeners: Listeners::parse(&listeners.unwrap_or_default()),
             devices: Devices::parse(&devices.unwrap_or_default()),
             shown,
             views,

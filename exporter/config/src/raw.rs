@@ -44,6 +44,8 @@ pub(crate) struct RawConfig {
     pub(crate) drops: Option<RawDrops>,
     /// Whether retransmissions are told apart by what this host dropped. Example: `{enabled: false}`.
     pub(crate) local_loss: Option<RawLocalLoss>,
+    /// Whether listeners are looked at. Example: `{enabled: false}`.
+    pub(crate) listeners: Option<RawListeners>,
     /// What is read of the host's devices and of its connection tracking. Example: `{enabled: true}`.
     pub(crate) devices: Option<RawDevices>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
@@ -163,6 +165,14 @@ pub(crate) struct RawDrops {
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawLocalLoss {
     /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
+}
+
+/// `listeners`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawListeners {
+    /// Whether the accept queues of listeners, and what listeners turn away, are counted. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod devices;
 pub(crate) mod drops;
 pub(crate) mod labels;
 pub(crate) mod limits;
+pub(crate) mod listeners;
 pub(crate) mod otlp;
 pub(crate) mod protocols;
 pub(crate) mod subnets;

@@ -88,7 +88,8 @@ const TREE_OF_CGROUPS: &[&str] = &[
 ];
 
 pub use common::kernel::programs::{
-    ADOPT, DUMP, DUMP_TABLE, FIND, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+    ADOPT, DUMP, DUMP_TABLE, FIND, FIND_LISTENERS, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+    SAMPLE_LISTENER_TABLE, SAMPLE_LISTENERS,
 };
 
 /// What [`FIND`] iterates over: all programs.
@@ -166,7 +167,14 @@ impl Program {
 /// Bytes for cgroups that user space has not seen yet: some 500 of them.
 const BIRTHS: u32 = 1 << 20;
 
-/// What listeners are looked after by.
+/// What accept queues are.
+const ACCEPT_QUEUES: &[&str] = &[
+    global::SOCK_COMMON_COOKIE,
+    global::SOCK_ACK_BACKLOG,
+    global::SOCK_MAX_ACK_BACKLOG,
+];
+
+/// What tells which handshakes listeners turn away.
 const LISTENERS: &[&str] = &[
     global::SOCK_COMMON_COOKIE,
     global::SOCK_COMMON_NET,
@@ -192,6 +200,8 @@ const OF_LOCAL_LOSS: &str = global::TCP_SKB_CB_SEQ;
 
 /// What the iterators over flows and listeners walk.
 const STORAGE: &str = "bpf_sk_storage_map";
+/// Open files of tasks.
+const FILES: &str = "task_file";
 
 /// Every program, in the order in which they are attached: what protects the fold first; the fold and the end of flows
 /// before their beginning would lose nothing; the segment path comes last.
@@ -199,7 +209,8 @@ pub static PROGRAMS: &[Program] = &[
     Program::helper(DELETE_STORAGE),
     Program::helper(DELETE_STORAGE_AGAIN),
     Program::iterator(FOLD, STORAGE, Part::Fold, &[]),
-    Program::iterator(FOLD_LISTENERS, STORAGE, Part::Fold, LISTENERS),
+    Program::iterator(FOLD_LISTENERS, STORAGE, Part::Listeners, LISTENERS),
+    Program::iterator(SAMPLE_LISTENERS, STORAGE, Part::Listeners, ACCEPT_QUEUES),
     Program::iterator(DUMP, STORAGE, Part::Dump, &[]),
     // Before whatever asks for a cgroup.
     Program::of_tasks(CGROUP_MADE, Part::Workloads, &[]),
@@ -251,6 +262,7 @@ pub static PROGRAMS: &[Program] = &[
     Program::of(Tracepoint::XdpCpumapEnqueue, Part::OtherDrops, &[]),
     Program::of(Tracepoint::XdpCpumapKthread, Part::OtherDrops, &[]),
     Program::iterator(ADOPT, "tcp", Part::Tcp, &[]),
+    Program::iterator(FIND_LISTENERS, FILES, Part::Listeners, &[global::SOCKET_SK]),
     Program::of(
         Tracepoint::TcpProbe,
         Part::SegmentPath,
@@ -266,9 +278,10 @@ pub static PROGRAMS: &[Program] = &[
 const ANYTHING: &str = "bpf_map";
 
 /// What stands in place of the programs that walk storage, where the kernel lets nobody do that.
-static IN_TABLES: [Program; 3] = [
+static IN_TABLES: [Program; 4] = [
     Program::over_list(FOLD, FOLD_TABLE, Part::Fold, &[global::SOCK_COMMON_COOKIE]),
-    Program::over_list(FOLD_LISTENERS, FOLD_LISTENER_TABLE, Part::Fold, LISTENERS),
+    Program::over_list(FOLD_LISTENERS, FOLD_LISTENER_TABLE, Part::Listeners, LISTENERS),
+    Program::over_list(SAMPLE_LISTENERS, SAMPLE_LISTENER_TABLE, Part::Listeners, ACCEPT_QUEUES),
     Program::over_list(DUMP, DUMP_TABLE, Part::Dump, &[global::SOCK_COMMON_COOKIE]),
 ];
 
@@ -476,7 +489,8 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
             Hook::Iterator(name) => Off::NoIterator(name),
         });
     }
-    if features.hides_storage && matches!(program.part, Part::Fold | Part::Dump) && features.casts.is_none() {
+    let walks = matches!(program.name, FOLD | DUMP | FOLD_LISTENERS | SAMPLE_LISTENERS);
+    if features.hides_storage && walks && features.casts.is_none() {
         return Some(Off::NoCasts);
     }
     if program.name == FOLD_LISTENERS
@@ -485,7 +499,7 @@ fn why_off(program: &Program, selection: Selection, features: &Features, purpose
         return Some(reason);
     }
     let of_part = match program.part {
-        Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
+        Part::Fold | Part::Listeners | Part::Dump | Part::Tcp | Part::SegmentPath => SOCKET,
         Part::Drops | Part::OtherDrops | Part::Workloads => &[],
     };
     let is_of_workloads = program.part == Part::Workloads;
@@ -628,6 +642,7 @@ pub(crate) mod tests {
         drops: true,
         workloads: true,
         local_loss: true,
+        listeners: true,
     };
 
     /// A kernel that has everything.
@@ -807,6 +822,7 @@ pub(crate) mod tests {
         for (name, expected) in [
             (FOLD, FOLD_TABLE),
             (FOLD_LISTENERS, FOLD_LISTENER_TABLE),
+            (SAMPLE_LISTENERS, SAMPLE_LISTENER_TABLE),
             (DUMP, DUMP_TABLE),
             (DELETE_STORAGE, DELETE_STORAGE),
             (DELETE_STORAGE_AGAIN, DELETE_STORAGE_AGAIN),

@@ -3,9 +3,11 @@
 pub mod cgroups;
 pub(crate) mod dump;
 pub mod events;
+pub mod listeners;
 pub mod packets;
 mod walk;
 
+use self::listeners::Listeners;
 use super::Kernel;
 use crate::{
     probe::{features, symbols::Symbol},
@@ -94,6 +96,8 @@ pub struct Reading {
     pub drops: BTreeMap<u32, DropReading>,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
+    /// Accept queues of listeners.
+    pub listeners: Listeners,
     /// By [`Lost`].
     pub lost: [u64; Lost::COUNT],
     /// By program.
@@ -130,9 +134,14 @@ impl Kernel {
         if let Some(fold) = self.fold_listeners.clone() {
             self.visit(&fold, LISTENER_TABLE, MapIterator::run, ReadError::Fold)?;
         }
-        let (groups, drops) = self.used_slots()?;
+        if let Some(sample) = self.sample_listeners.clone() {
+            self.visit(&sample, LISTENER_TABLE, MapIterator::run, ReadError::Fold)?;
+        }
+        let (slots, drops) = self.used_slots()?;
+        let groups = self.read_groups(slots, epoch, &mut known.groups)?;
         Ok(Reading {
-            groups: self.read_groups(groups, epoch, &mut known.groups)?,
+            listeners: self.read_listeners(epoch, slots, &groups)?,
+            groups,
             drops: self.read_drops(drops, &mut known.drops)?,
             algorithms: self.read_algorithms(epoch)?,
             lost: self.read_lost()?,

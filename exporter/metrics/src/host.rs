@@ -21,6 +21,8 @@ pub enum Part {
     Devices,
     /// Memory of TCP.
     TcpMemory,
+    /// SYN cookies.
+    SynCookies,
 }
 
 /// One reading.
@@ -33,6 +35,8 @@ pub struct Reading {
     /// The table of connections; `None` without one.
     pub conntrack: Option<Conntrack>,
     pub memory: Option<TcpMemory>,
+    /// SYN cookies sent, since the boot.
+    pub cookies_sent: Option<u64>,
 }
 
 /// A device with hardware behind it.
@@ -63,6 +67,8 @@ pub struct Host {
     pub squeezed: Option<u64>,
     pub conntrack: Option<Conntrack>,
     pub memory: Option<TcpMemory>,
+    /// SYN cookies sent.
+    pub cookies_sent: Option<u64>,
     /// Readings that failed or came too late; `None` where nothing is read.
     pub failed: Option<u64>,
 }

@@ -5,6 +5,7 @@
 pub mod cardinality;
 pub mod classes;
 pub mod ledger;
+pub mod listeners;
 pub mod sites;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         cardinality::Cardinality,
         classes::Classes,
         ledger::{Aged, Ledger, Total},
+        listeners::Listeners,
     },
     snapshot::{DropSite, Group, Row, Snapshot},
     workloads::{Workload, numbers::Names},
@@ -22,7 +24,10 @@ use common::{
         address::{Address, SubnetKey, SubnetKind},
         connection::ConnectionType,
     },
-    tcp::group::{GroupKey, Role},
+    tcp::{
+        accept_queue::AcceptQueues,
+        group::{GroupKey, Role},
+    },
     workload::Number,
 };
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
@@ -50,6 +55,7 @@ pub struct Labelling {
     classes: Classes,
     groups: LabelTable<LabelSet, Group>,
     drops: LabelTable<(LabelSet, DropSource), DropCount>,
+    listeners: Listeners,
 }
 
 /// How many series one label set takes; the metric table knows.
@@ -59,6 +65,8 @@ pub struct Cost {
     pub group: usize,
     /// Of the drop metrics.
     pub drop: usize,
+    /// Of the metrics of listeners.
+    pub listener: usize,
 }
 
 /// A snapshot with names instead of numbers.
@@ -68,6 +76,8 @@ pub struct Labelled<'a> {
     pub snapshot: &'a Snapshot,
     /// Groups by their labels.
     pub groups: BTreeMap<LabelSet, Aged<Group>>,
+    /// Listeners by their labels.
+    pub listeners: BTreeMap<LabelSet, Aged<AcceptQueues>>,
     /// Drops by their labels.
     pub drops: BTreeMap<(LabelSet, DropSource), Aged<DropCount>>,
     /// Label sets that the series cap has refused so far: of groups, of drops.
@@ -83,6 +93,7 @@ impl Labelling {
             classes: Classes::new(&config.drops.classes),
             groups: LabelTable::new(),
             drops: LabelTable::new(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -94,6 +105,7 @@ impl Labelling {
         self.groups
             .limit(|view| limits.get(view).map(|(of_groups, _)| *of_groups));
         self.drops.limit(|view| limits.get(view).map(|(_, of_drops)| *of_drops));
+        self.listeners = Listeners::default();
         self.classes = Classes::new(&config.drops.classes);
         self.config = config.clone();
         self.numbering = numbering.clone();
@@ -128,6 +140,7 @@ impl Labelling {
     /// What was posted, as a view shows it; a label set takes `cost` series there.
     pub fn show<'a>(&mut self, snapshot: &'a Snapshot, view: &View, cost: Cost) -> Labelled<'a> {
         let (group_limit, drop_limit) = limits(view);
+        let listeners = self.of_listeners(snapshot, view, cost.listener);
         let (other_group, other_drop) = (self.of_group(None), self.of_drop(None));
         let name = view.name.as_str();
         let Labels { tcp, drops } = &view.labels;
@@ -136,8 +149,12 @@ impl Labelling {
         Labelled {
             snapshot,
             groups: self.groups.show(name, of_groups, group_limit, cost.group, &other_group),
+            listeners,
             drops: self.drops.show(name, of_drops, drop_limit, cost.drop, &other_drop),
-            refused: [self.groups.refusals(name), self.drops.refusals(name)],
+            refused: [
+                self.groups.refusals(name) + self.listeners.refusals(name),
+                self.drops.refusals(name),
+            ],
         }
     }
 
@@ -279,7 +296,7 @@ fn subnet<'a>(
 /// own, so that neither crowds out the other.
 const fn limits(view: &View) -> (usize, usize) {
     let of_drops = view.series / 5;
-    (view.series - of_drops, of_drops)
+    (view.series - of_drops - listeners::limit(view), of_drops)
 }
 
 /// Names of the labels that are shown, in the order of the documentation.
@@ -393,7 +410,15 @@ mod tests {
     fn shown<'a>(labelling: &mut Labelling, snapshot: &'a Snapshot) -> Labelled<'a> {
         labelling.post(snapshot);
         let view = labelling.config.shown.clone();
-        labelling.show(snapshot, &view, Cost { group: 40, drop: 2 })
+        labelling.show(
+            snapshot,
+            &view,
+            Cost {
+                group: 40,
+                drop: 2,
+                listener: 4,
+            },
+        )
     }
 
     fn key(subnet: SubnetKey, role: Role) -> GroupKey {

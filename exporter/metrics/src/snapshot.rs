@@ -8,7 +8,10 @@ use common::{
         lost::{Lost, Misses},
     },
     net::{address::SubnetKey, connection::ConnectionType},
-    tcp::group::{GroupCounters, GroupKey, Samples},
+    tcp::{
+        accept_queue::{AcceptQueues, ListenerKey},
+        group::{GroupCounters, GroupKey, Samples},
+    },
     workload::Number,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -26,6 +29,8 @@ pub struct Snapshot {
     pub workloads: Names,
     /// Live flows by congestion-control algorithm.
     pub algorithms: BTreeMap<String, u64>,
+    /// Accept queues by the labels of their listeners; without a key those that no key had room for.
+    pub listeners: BTreeMap<Option<ListenerKey>, AcceptQueues>,
     /// By [`Lost`].
     pub lost: [u64; Lost::COUNT],
     /// Runs that the kernel skipped, by program.
@@ -289,6 +294,7 @@ pub(crate) mod tests {
             drops: Vec::new(),
             workloads: Names::default(),
             algorithms: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             lost: [0; Lost::COUNT],
             misses: BTreeMap::new(),
             coverage: Coverage::default(),

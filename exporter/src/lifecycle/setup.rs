@@ -52,6 +52,7 @@ pub fn selection(config: &Config) -> Selection {
         drops: config.drops.enabled,
         workloads: config.workloads.are_told_apart(),
         local_loss: config.local_loss.enabled,
+        listeners: config.listeners.enabled,
     }
 }
 
@@ -124,7 +125,7 @@ fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
 type Wanted = fn(&Config) -> bool;
 
 /// What a configuration reads of the host.
-const HOST_PARTS: [(Part, Wanted, &str); 2] = [
+const HOST_PARTS: [(Part, Wanted, &str); 3] = [
     (
         Part::Devices,
         |config| config.devices.enabled,
@@ -134,6 +135,11 @@ const HOST_PARTS: [(Part, Wanted, &str); 2] = [
         Part::TcpMemory,
         |config| config.tcp.memory,
         "tcp.memory is false in the configuration",
+    ),
+    (
+        Part::SynCookies,
+        |config| config.listeners.enabled,
+        "listeners.enabled is false in the configuration",
     ),
 ];
 

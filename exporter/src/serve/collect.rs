@@ -265,6 +265,7 @@ impl KernelState {
             groups,
             drops,
             algorithms,
+            listeners,
             lost,
             misses,
         } = self.kernel.read(self.epoch, &mut self.tables)?;
@@ -289,6 +290,7 @@ impl KernelState {
             drops,
             workloads,
             algorithms,
+            listeners,
             lost,
             misses,
             coverage: setup::coverage(self.kernel.plan(), self.host_off.clone()),

@@ -7,7 +7,10 @@ use common::{
         shards::{Shards, stride},
         slots::Slot,
     },
-    tcp::group::{GroupCounters, GroupKey, Samples},
+    tcp::{
+        accept_queue::Peaks,
+        group::{GroupCounters, GroupKey, Samples},
+    },
 };
 
 /// Divides `memory` bytes of kernel memory among the tables: at most a sixteenth for drops, which need no more than [`DROP_SLOTS`];
@@ -31,7 +34,8 @@ const HASH_ENTRY: usize = 48 + 2 * 16 + size_of::<Slot>();
 
 /// What a slot for a group takes at most where counters have so many copies, in bytes.
 pub const fn bytes_of_group(copies: u32) -> usize {
-    copies as usize * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<GroupKey>() + HASH_ENTRY
+    let of_flows = copies as usize * size_of::<GroupCounters>() + size_of::<Samples>() + size_of::<Peaks>();
+    of_flows + size_of::<GroupKey>() + HASH_ENTRY
 }
 
 /// The same for a slot for drops. It has a key in one of two tables, which are both as large as the number of slots.
@@ -96,7 +100,7 @@ mod tests {
             };
             let array = |slots: u32, value: usize| u64::from(stride(slots)) * value as u64;
             let taken = copies * array(groups, size_of::<GroupCounters>())
-                + array(groups, size_of::<Samples>())
+                + array(groups, size_of::<Samples>() + size_of::<Peaks>())
                 + hash(groups, size_of::<GroupKey>())
                 + copies * array(drops, size_of::<DropCounts>())
                 + hash(drops, size_of::<DropKey>())

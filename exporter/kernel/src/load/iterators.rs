@@ -2,7 +2,10 @@
 
 use crate::{
     Kernel,
-    plan::{ADOPT, DUMP, DUMP_TABLE, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE},
+    plan::{
+        ADOPT, DUMP, DUMP_TABLE, FIND_LISTENERS, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+        SAMPLE_LISTENER_TABLE, SAMPLE_LISTENERS,
+    },
     sys::{
         object::MapFault,
         syscall::{self, MapIterator},
@@ -18,13 +21,15 @@ use std::{io, os::fd::AsFd as _, sync::Arc};
 impl Kernel {
     pub(super) fn attach_iterator(&mut self, name: &str) -> Result<(), ProgramError> {
         match name {
-            ADOPT => run_once(self.program(name)?.try_into()?)?,
+            ADOPT | FIND_LISTENERS => run_once(self.program(name)?.try_into()?)?,
             FOLD => self.fold = Some(self.over(name, FLOWS)?),
             FOLD_LISTENERS => self.fold_listeners = Some(self.over(name, LISTENERS)?),
+            SAMPLE_LISTENERS => self.sample_listeners = Some(self.over(name, LISTENERS)?),
             DUMP => self.dump = Some(self.over(name, FLOWS)?),
             FOLD_TABLE => self.fold = Some(self.over_list(name)?),
             FOLD_LISTENER_TABLE => self.fold_listeners = Some(self.over_list(name)?),
             FIND_CGROUPS => self.find_cgroups = Some(self.over_list(name)?),
+            SAMPLE_LISTENER_TABLE => self.sample_listeners = Some(self.over_list(name)?),
             DUMP_TABLE => self.dump = Some(self.over_list(name)?),
             _ => return Err(ProgramError::NotLoaded),
         }

@@ -8,8 +8,9 @@ use common::{
     map::{
         capacity::Capacity,
         catalog::{
-            CAPTURE_DRAFTS, CAPTURE_SITES, CGROUPS, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE,
-            LOSS_CHAINS, LOSSES, NAMED_DROP_SLOTS, NETWORKS, RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
+            ACCEPT_QUEUES, CAPTURE_DRAFTS, CAPTURE_SITES, CGROUPS, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS,
+            LISTENER_TABLE, LOSS_CHAINS, LOSSES, NAMED_DROP_SLOTS, NETWORKS, PEAKS, RECENT_DROPS, RECENT_GROUPS,
+            SAMPLES, WALK_LIST,
         },
         recent,
         shards::{self, Shards},
@@ -76,6 +77,7 @@ impl Sizes {
         for (map, entries) in [
             (GROUPS.name(), copies * shards::stride(groups)),
             (SAMPLES.name(), groups),
+            (PEAKS.name(), groups),
             (GROUP_SLOTS.name(), groups),
             (DROPS.name(), copies * shards::stride(drops)),
             (DROP_SLOTS.name(), drops),
@@ -93,6 +95,9 @@ impl Sizes {
         }
         if !has(fact::HAS_WORKLOADS) {
             shrink(loader, &[CGROUPS.name(), NETWORKS.name()]);
+        }
+        if !has(fact::HAS_LISTENERS) {
+            shrink(loader, &[ACCEPT_QUEUES.name(), PEAKS.name()]);
         }
         if !has(fact::HAS_LOSSES) {
             shrink(loader, &[LOSSES.name(), LOSS_CHAINS.name()]);

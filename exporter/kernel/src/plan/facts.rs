@@ -1,6 +1,6 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{FOLD_LISTENERS, Planned};
+use super::{FOLD_LISTENERS, Planned, SAMPLE_LISTENERS};
 use crate::{
     plan::purpose::{Part, Purpose},
     probe::features::Features,
@@ -46,6 +46,7 @@ pub(super) fn of(
         (fact::KEEPS_TABLES, u64::from(features.hides_storage)),
         (fact::HAS_RECEIVING_SOCKET, u64::from(receiving_socket)),
         (fact::NAMES_RECEIVING_SOCKET, u64::from(arguments(DROPS) > 3)),
+        (fact::HAS_LISTENERS, u64::from(runs(SAMPLE_LISTENERS))),
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
         (fact::HAS_LOSSES, u64::from(remembers)),
         (

@@ -17,6 +17,9 @@ pub enum Off {
     /// Retransmissions are not told apart by what this host dropped.
     #[error("local_loss.enabled is false")]
     LocalLoss,
+    /// Listeners are not looked at.
+    #[error("listeners.enabled is false")]
+    Listeners,
     /// `trace` does not need it.
     #[error("trace adds nothing up")]
     Trace,

@@ -25,6 +25,8 @@ pub struct Selection {
     pub workloads: bool,
     /// Whether retransmissions are told apart by what this host dropped.
     pub local_loss: bool,
+    /// Whether listeners are looked at.
+    pub listeners: bool,
 }
 
 impl Default for Selection {
@@ -34,6 +36,7 @@ impl Default for Selection {
             drops: true,
             workloads: false,
             local_loss: true,
+            listeners: true,
         }
     }
 }
@@ -43,6 +46,8 @@ impl Default for Selection {
 pub(crate) enum Part {
     /// Adds up what live flows have counted.
     Fold,
+    /// Looks at listeners.
+    Listeners,
     /// Shows live flows one by one.
     Dump,
     /// Sees flows open, change and close.
@@ -65,21 +70,25 @@ impl Purpose {
             drops,
             workloads,
             local_loss: _,
+            listeners,
         } = selection;
         let without_tcp = matches!(detail, Detail::Off);
         let by_detail = |off: bool| off.then_some(Off::Detail(detail));
+        let by_listeners = (!listeners).then_some(Off::Listeners);
         let by_drops = (!drops).then_some(Off::Drops);
         match (self, part) {
             (Self::Serve, Part::Fold | Part::Dump | Part::Tcp) => by_detail(without_tcp),
+            (Self::Serve, Part::Listeners) => by_detail(without_tcp).or(by_listeners),
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
             (Self::Serve | Self::Trace | Self::Capture, Part::Workloads) => (!workloads).then_some(Off::Workloads),
-            (Self::Trace, Part::Fold) => Some(Off::Trace),
+            (Self::Trace, Part::Fold | Part::Listeners) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
-            (Self::Capture, Part::Fold | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops) => {
-                Some(Off::Capture)
-            }
+            (
+                Self::Capture,
+                Part::Fold | Part::Listeners | Part::Dump | Part::Tcp | Part::SegmentPath | Part::OtherDrops,
+            ) => Some(Off::Capture),
         }
     }
 
@@ -96,8 +105,9 @@ impl Purpose {
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 7] = [
+    const PARTS: [Part; 8] = [
         Part::Fold,
+        Part::Listeners,
         Part::Dump,
         Part::Tcp,
         Part::SegmentPath,
@@ -111,6 +121,7 @@ mod tests {
         drops: true,
         workloads: true,
         local_loss: true,
+        listeners: true,
     };
 
     fn on(purpose: Purpose, selection: Selection) -> Vec<Part> {
@@ -143,10 +154,15 @@ mod tests {
             Selection { drops: false, ..all },
         );
         assert_eq!(on(Purpose::Serve, tcp), [Drops, OtherDrops]);
-        assert_eq!(on(Purpose::Serve, drops), [Fold, Dump, Tcp, SegmentPath]);
+        assert_eq!(on(Purpose::Serve, drops), [Fold, Listeners, Dump, Tcp, SegmentPath]);
         assert_eq!(on(Purpose::Trace, tcp), [Dump, Tcp, SegmentPath, Drops, OtherDrops]);
         assert_eq!(on(Purpose::Trace, drops), [Dump, Tcp, SegmentPath]);
         assert_eq!(on(Purpose::Capture, drops), [Drops]);
-        assert_eq!(on(Purpose::Serve, all), PARTS[..6]);
+        assert_eq!(on(Purpose::Serve, all), PARTS[..7]);
+        let listeners = Selection {
+            listeners: false,
+            ..all
+        };
+        assert!(!on(Purpose::Serve, listeners).contains(&Listeners));
     }
 }

@@ -129,6 +129,12 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
             let histogram = histogram(group, jiffy);
             (histogram.count() != 0).then_some(Value::Histogram(histogram))
         }),
+        Accessor::Listeners(gauge) => {
+            let listeners = labelled.listeners.iter();
+            listeners
+                .map(|(labels, Aged { since, total })| point(labels, Vec::new(), *since, Value::Number(gauge(total))))
+                .collect()
+        }
         Accessor::Drops(sources, count) => {
             let known = labelled
                 .drops

@@ -12,6 +12,7 @@ pub fn cost(shown: &MetricFilter) -> Cost {
     Cost {
         group: series_of(Scope::Tcp, shown),
         drop: series_of(Scope::Drops, shown),
+        listener: series_of(Scope::Listeners, shown),
     }
 }
 
@@ -28,8 +29,10 @@ impl Metric {
     pub fn sentence(&self) -> String {
         let mut sentence = self.help.to_owned();
         if matches!(self.source, Accessor::SeriesOverflow) {
-            let Cost { group, drop } = cost(&MetricFilter::default());
-            sentence += &format!(" (a label set of the TCP metrics takes {group} series, of drops {drop})");
+            let Cost { group, drop, listener } = cost(&MetricFilter::default());
+            sentence += &format!(
+                " (a label set of the TCP metrics takes {group} series, of listeners {listener}, of drops {drop})"
+            );
         }
         sentence
     }

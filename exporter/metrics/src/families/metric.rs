@@ -4,12 +4,13 @@ use super::value::{HistogramValue, Value};
 use crate::{
     coverage::Coverage,
     host::{Host, Part, files::TcpMemory},
+    labels::listeners,
     snapshot::{Exporter, Group, Push, Refusal},
 };
 use common::{
     drops::{self, DropCount},
     map::lost::Lost,
-    tcp::group::Counter,
+    tcp::{accept_queue::AcceptQueues, group::Counter},
 };
 use std::time::Duration;
 use tcpvitals_config::{DropLabel, TcpLabel, label::Label};
@@ -59,6 +60,8 @@ pub enum Unit {
     BytesPerSecond,
     /// TCP segments, where the name does not say what is counted.
     Segments,
+    /// A part of a whole: 1 is all of it.
+    Ratio,
 }
 
 impl Unit {
@@ -70,6 +73,7 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::BytesPerSecond => "bytes_per_second",
             Self::Segments => "segments",
+            Self::Ratio => "ratio",
         }
     }
 
@@ -81,6 +85,7 @@ impl Unit {
             Self::Bytes => "By",
             Self::BytesPerSecond => "By/s",
             Self::Segments => "{segment}",
+            Self::Ratio => "1",
         }
     }
 }
@@ -112,6 +117,8 @@ impl Kind {
 pub enum Scope {
     /// `labels.tcp`
     Tcp,
+    /// Those of `labels.tcp` that listeners have.
+    Listeners,
     /// `labels.drops`
     Drops,
     /// None.
@@ -123,6 +130,7 @@ impl Scope {
     pub fn labels(self) -> Vec<&'static Label> {
         match self {
             Self::Tcp => TcpLabel::ALL.map(TcpLabel::label).to_vec(),
+            Self::Listeners => listeners::LABELS.map(TcpLabel::label).to_vec(),
             Self::Drops => DropLabel::ALL.map(DropLabel::label).to_vec(),
             Self::Exporter => Vec::new(),
         }
@@ -143,6 +151,8 @@ pub enum Accessor {
     GroupGauge(fn(&Group, Duration) -> Option<f64>),
     /// A histogram of a group.
     GroupHistogram(fn(&Group, Duration) -> HistogramValue),
+    /// A value of listeners.
+    Listeners(fn(&AcceptQueues) -> f64),
     /// A count of a row of drops, with the label `source`: of those that know it.
     Drops(&'static [drops::DropSource], fn(&DropCount) -> u64),
     /// Live flows by algorithm.
@@ -190,6 +200,7 @@ impl Accessor {
     pub const fn scope(self) -> Scope {
         match self {
             Self::Counters(_) | Self::Jiffies(_) | Self::GroupGauge(_) | Self::GroupHistogram(_) => Scope::Tcp,
+            Self::Listeners(_) => Scope::Listeners,
             Self::Drops(..) => Scope::Drops,
             Self::Algorithms
             | Self::Programs

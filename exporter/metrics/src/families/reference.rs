@@ -35,6 +35,7 @@ pub fn markdown() -> String {
     );
     let scopes = [
         (Scope::Tcp, "TCP"),
+        (Scope::Listeners, "Listeners"),
         (Scope::Drops, "Drops"),
         (Scope::Exporter, "Without these labels, and the exporter itself"),
     ];

@@ -24,6 +24,7 @@ pub struct Carry {
     squeezed: BTreeMap<u32, Counter>,
     failures: [Counter; 3],
     events: [Counter; 7],
+    cookies_sent: Counter,
     failed: u64,
     last: Host,
 }
@@ -50,6 +51,7 @@ impl Carry {
             squeezed,
             conntrack,
             memory,
+            cookies_sent,
         } = reading;
         let is_new = self.has_begun;
         if let Some(devices) = devices {
@@ -66,6 +68,7 @@ impl Carry {
         }
         self.last.conntrack = conntrack.map(|conntrack| self.since_the_start(conntrack, is_new));
         self.last.memory = memory.map(|memory| self.events_since_the_start(memory, is_new));
+        self.last.cookies_sent = cookies_sent.map(|sent| self.cookies_sent.post(sent, is_new));
         self.has_begun = true;
     }
 

@@ -153,11 +153,24 @@ fn is_under_pressure(protocols: &str) -> Option<bool> {
     }
 }
 
-fn events(netstat: &str) -> Events {
+/// SYN cookies that the network namespace has sent, by the text of `/proc/net/netstat`: each is an answer to a SYN for which the SYN
+/// queue had no room.
+pub fn cookies_sent(netstat: &str) -> Option<u64> {
+    number(extensions(netstat).get("SyncookiesSent")?)
+}
+
+/// The counters of `TcpExt`, by name.
+fn extensions(netstat: &str) -> BTreeMap<&str, &str> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let pairs = names.split_ascii_whitespace().zip(values.split_ascii_whitespace());
-    let pairs: BTreeMap<&str, &str> = pairs.collect();
+    names
+        .split_ascii_whitespace()
+        .zip(values.split_ascii_whitespace())
+        .collect()
+}
+
+fn events(netstat: &str) -> Events {
+    let pairs = extensions(netstat);
     let value = |name| pairs.get(name).and_then(|value| number(value));
     Events {
         pressures: value("TCPMemoryPressures"),
@@ -189,6 +202,13 @@ mod tests {
         let old = "0000a 0 00000003 0 0 0 0 0 0 0 0\n0000b 0 00000001 0 0 0 0 0 0 0 0\n";
         assert_eq!(squeezed(old), Some([(0, 3), (1, 1)].into()));
         assert_eq!(squeezed("0000a 0\n"), None);
+    }
+
+    #[test]
+    fn cookies_are_found_by_their_name() {
+        let text = "TcpExt: A SyncookiesSent B\nTcpExt: 1 22 3\nIpExt: A\nIpExt: 4\n";
+        assert_eq!(cookies_sent(text), Some(22));
+        assert_eq!(cookies_sent("TcpExt: A\nTcpExt: 1\n"), None);
     }
 
     #[test]

@@ -63,7 +63,11 @@ impl Cardinality {
         let mut metrics: Vec<MetricCost> = families.iter().map(|family| cost(family)).collect();
         metrics.retain(|cost| cost.series != 0);
         metrics.sort_by(|a, b| (b.lines, &a.metric).cmp(&(a.lines, &b.metric)));
-        let scopes = [(Scope::Tcp, "tcp"), (Scope::Drops, "drops")];
+        let scopes = [
+            (Scope::Tcp, "tcp"),
+            (Scope::Listeners, "listen"),
+            (Scope::Drops, "drops"),
+        ];
         let labels = scopes.map(|(scope, of)| {
             let of_scope = families.iter().filter(|family| family.metric.source.scope() == scope);
             let sets = of_scope.flat_map(|family| family.points.iter().map(|point| &point.labels));

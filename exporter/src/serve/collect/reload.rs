@@ -111,6 +111,7 @@ fn refuse_what_needs_a_restart(old: &Config, new: &Config) -> Result<(), ReloadE
         ("devices.enabled", old.devices.enabled != new.devices.enabled),
         ("drops.enabled", old.drops.enabled != new.drops.enabled),
         ("local_loss.enabled", old.local_loss != new.local_loss),
+        ("listeners.enabled", old.listeners != new.listeners),
         ("limits.memory", old.limits.memory != new.limits.memory),
         ("workloads", old.workloads != new.workloads),
         ("limits.workloads", old.limits.workloads != new.limits.workloads),

@@ -20,7 +20,7 @@ use tcpvitals_config::file::files;
 use tcpvitals_kernel::sys::ethtool;
 use tcpvitals_metrics::host::{
     Device, Part, Reading, causes,
-    files::{Conntrack, MemoryFiles, TcpMemory, conntrack, squeezed, tcp_memory},
+    files::{Conntrack, MemoryFiles, TcpMemory, conntrack, cookies_sent, squeezed, tcp_memory},
     netlink::{self, Fault, Link},
 };
 
@@ -38,6 +38,7 @@ const ATTEMPTS: u32 = 4;
 pub(super) struct Reader {
     devices: bool,
     memory: bool,
+    cookies: bool,
     socket: Option<OwnedFd>,
     sequence: u32,
     /// By number and name of a device; none where the driver does not tell its own name.
@@ -49,6 +50,7 @@ impl Reader {
         Self {
             devices: parts.contains(&Part::Devices),
             memory: parts.contains(&Part::TcpMemory),
+            cookies: parts.contains(&Part::SynCookies),
             socket: None,
             sequence: 0,
             drivers: HashMap::new(),
@@ -73,6 +75,9 @@ impl Reader {
         }
         if self.memory {
             reading.memory = memory();
+        }
+        if self.cookies {
+            reading.cookies_sent = text("/proc/net/netstat").and_then(|text| cookies_sent(&text));
         }
         Ok(reading)
     }

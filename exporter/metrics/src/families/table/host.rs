@@ -13,7 +13,7 @@ use crate::{
     },
     host::{
         Host,
-        Part::{Devices, TcpMemory},
+        Part::{Devices, SynCookies, TcpMemory},
         files::Failures,
     },
 };
@@ -222,6 +222,16 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .adding_up()
     .of(TcpMemory),
+    metric(
+        "tcp_syn_cookies_sent",
+        Counted("{segment}"),
+        C,
+        "SYN-ACKs with a SYN cookie, of the host's network namespace: each answers a SYN for which the SYN queue of a listener had no \
+         room",
+        "/proc/net/netstat: SyncookiesSent",
+        Accessor::Host(|host| host.cookies_sent.map(Value::Count)),
+    )
+    .of(SynCookies),
     metric(
         "host_readings_failed",
         Counted("{reading}"),

@@ -6,7 +6,7 @@ use crate::families::{
         Accessor,
         Kind::{Counter as C, Gauge as G, Histogram as H},
         Metric,
-        Unit::{Bytes, BytesPerSecond, Counted, Seconds, Segments},
+        Unit::{Bytes, BytesPerSecond, Counted, Ratio, Seconds, Segments},
     },
     value::{HistogramValue, number, seconds},
 };
@@ -15,11 +15,11 @@ use common::{
     kernel::{
         fields::global,
         programs::{
-            CONGESTION, DROPS, FOLD, FOLD_LISTENERS as LISTENERS, RESET_RECEIVED, RESET_SENT, RETRANSMIT, SEGMENTS,
-            STATE, SYNACK,
+            CONGESTION, DROPS, FOLD, FOLD_LISTENERS as LISTENERS, RESET_RECEIVED, RESET_SENT, RETRANSMIT,
+            SAMPLE_LISTENERS, SEGMENTS, STATE, SYNACK,
         },
     },
-    tcp::group::Counter,
+    tcp::{accept_queue::FULL, group::Counter},
 };
 use std::time::Duration;
 use tcpvitals_config::label::Label;
@@ -493,6 +493,47 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .by(&[CAUSE])
     .needs(&[LISTENERS, DROPS, STATE], &[]),
+    metric(
+        "tcp_listeners",
+        Counted("{socket}"),
+        G,
+        "Sockets that listen; those of one SO_REUSEPORT group count one each. Listeners that began before the exporter and in another \
+         network namespace are known if their process is in the exporter's PID namespace, else from their next refused handshake on",
+        "sock.sk_state",
+        Accessor::Listeners(|queues| number(queues.listeners)),
+    )
+    .adding_up()
+    .needs(&[SAMPLE_LISTENERS], &[]),
+    metric(
+        "tcp_accept_queue_connections",
+        Counted("{connection}"),
+        G,
+        "Connections that wait for accept(), summed over listeners: ss shows them as Recv-Q",
+        "sock.sk_ack_backlog",
+        Accessor::Listeners(|queues| number(queues.waiting)),
+    )
+    .adding_up()
+    .needs(&[SAMPLE_LISTENERS], &[]),
+    metric(
+        "tcp_accept_queue_connections_limit",
+        Counted("{connection}"),
+        G,
+        "The backlogs of listen(), capped by net.core.somaxconn and summed over listeners: ss shows them as Send-Q",
+        "sock.sk_max_ack_backlog",
+        Accessor::Listeners(|queues| number(queues.limit)),
+    )
+    .adding_up()
+    .needs(&[SAMPLE_LISTENERS], &[]),
+    metric(
+        "tcp_accept_queue_fullness",
+        Ratio,
+        G,
+        "How full the fullest accept queue of one listener was, since the last collection: now, and as each connection found it with \
+         itself; 1 is full, which is one connection more than its limit, and turns connections away",
+        "sock.sk_ack_backlog, sk_max_ack_backlog of listeners and, at tracepoint inet_sock_set_state, of the sockets made of them",
+        Accessor::Listeners(|queues| f64::from(queues.fullness) / f64::from(FULL)),
+    )
+    .needs(&[SAMPLE_LISTENERS], &[]),
     metric(
         "tcp_resets",
         Counted("{segment}"),

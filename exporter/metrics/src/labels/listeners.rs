@@ -1,0 +1,100 @@
+//! Listeners by their labels: those of flows that a listener has too, in a share of the series of their own.
+//! What is shown of them is of the moment, so nothing is remembered but which label sets came in.
+
+use crate::{
+    labels::{
+        KeyNames as _, LabelSet, Labelling, OTHER, Shown,
+        cardinality::Cardinality,
+        ledger::{Aged, Total},
+    },
+    snapshot::Snapshot,
+};
+use common::tcp::{
+    accept_queue::{AcceptQueues, ListenerKey},
+    group::GroupKey,
+};
+use std::{collections::BTreeMap, time::Duration};
+use tcpvitals_config::{TcpLabel, View};
+
+/// The labels of listeners.
+pub const LABELS: [TcpLabel; 4] = [
+    TcpLabel::AppProtocol,
+    TcpLabel::Workload,
+    TcpLabel::WorkloadKind,
+    TcpLabel::WorkloadNamespace,
+];
+
+/// Which label sets are shown, by view.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    views: BTreeMap<(String, Shown), Cardinality<LabelSet, AcceptQueues>>,
+}
+
+impl Listeners {
+    pub(super) fn refusals(&self, view: &str) -> usize {
+        let of_view = self.views.iter().filter(|((name, _), _)| name == view);
+        of_view.map(|(_, cardinality)| cardinality.refusals()).sum()
+    }
+}
+
+/// Series of listeners in a view: those of 125 label sets in ten thousand.
+pub(super) const fn limit(view: &View) -> usize {
+    view.series / 20
+}
+
+impl Labelling {
+    /// The listeners of a snapshot as a view shows them; a label set takes `cost` series there.
+    pub(super) fn of_listeners(
+        &mut self,
+        snapshot: &Snapshot,
+        view: &View,
+        cost: usize,
+    ) -> BTreeMap<LabelSet, Aged<AcceptQueues>> {
+        let tells = |label: &TcpLabel| view.labels.tcp.contains(label) && self.tells(label.row());
+        let shown: Vec<TcpLabel> = LABELS.into_iter().filter(tells).collect();
+        let mut rows = BTreeMap::new();
+        for (key, queues) in &snapshot.listeners {
+            let total = *queues;
+            let since = Duration::ZERO;
+            Aged { since, total }.add_to(&mut rows, self.of_listener(*key, &shown));
+        }
+        let other = self.of_listener(None, &shown);
+        let names = shown.iter().map(|label| label.label()).collect();
+        let view = self
+            .listeners
+            .views
+            .entry((view.name.clone(), names))
+            .or_insert_with(|| Cardinality::new(limit(view)));
+        view.cap(rows, cost, |_| LabelSet::clone(&other))
+    }
+
+    /// Some labels of a listener; without a key they are all `other`.
+    fn of_listener(&self, key: Option<ListenerKey>, shown: &[TcpLabel]) -> LabelSet {
+        let key = key.map(|ListenerKey { protocol, workload }| GroupKey {
+            protocol,
+            workload,
+            ..GroupKey::default()
+        });
+        let value = |label: TcpLabel| {
+            key.as_ref()
+                .map_or_else(|| OTHER.to_owned(), |key| self.value(label, key))
+        };
+        shown.iter().map(|label| (label.label(), value(*label))).collect()
+    }
+}
+
+impl Total for AcceptQueues {
+    fn clamp(&mut self, _before: &Self) {}
+
+    fn since(self, _before: &Self) -> Self {
+        self
+    }
+
+    fn merge(&mut self, more: &Self) {
+        Self::merge(self, more);
+    }
+
+    fn without_moment(self) -> Self {
+        Self::default()
+    }
+}
