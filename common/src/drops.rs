@@ -7,7 +7,7 @@ pub mod losses;
 pub use count::{DropCount, DropCounts, PacketCount};
 
 use crate::{closed::closed_set, net::address::SubnetKey, text::Text, workload::Number};
-use zerocopy::{FromBytes, transmute};
+use zerocopy::FromBytes;
 
 closed_set! {
     /// What a dropped packet is: the value of the `protocol` label.
@@ -157,11 +157,12 @@ pub mod skip {
     pub const CONNECTION: u8 = 4;
     /// [`super::DropKey::workload`].
     pub const WORKLOAD: u8 = 8;
+    /// [`super::DropKey::app_protocol`].
+    pub const APP_PROTOCOL: u8 = 16;
 }
 
-/// The key of the map `DROP_SLOTS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes)]
-#[repr(C)]
+/// The key of the map `DROP_SLOTS`, which has it as [`DropKey::words`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DropKey {
     /// Kernel address that dropped the packet: `location` of the tracepoint `kfree_skb`.
     pub location: u64,
@@ -179,25 +180,38 @@ pub struct DropKey {
     pub skipped: u8,
     /// What else its class is decided by, bits of [`mark`].
     pub marks: u8,
-    /// Explicit padding, zero: the kernel compares keys byte by byte.
-    pub padding: u8,
+    /// Number of the application protocol of a TCP or UDP port; 0 for none.
+    pub app_protocol: u16,
     /// Whose the packet is.
     pub workload: Number,
 }
 
-const _: () = assert!(size_of::<DropKey>() == 40 && align_of::<DropKey>() == 8);
-
 impl DropKey {
     /// Its length in words.
-    pub const WORDS: usize = size_of::<Self>() / 8;
+    pub const WORDS: usize = 5;
 
     /// The key of these words.
-    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
-        transmute!(words)
+    #[expect(clippy::cast_possible_truncation, reason = "takes words apart")]
+    pub const fn from_words([location, a, b, c, d]: [u64; Self::WORDS]) -> Self {
+        Self {
+            location,
+            reason: a as u32,
+            subnet: SubnetKey {
+                words: [(a >> 32) as u32, b as u32, (b >> 32) as u32, c as u32],
+                kind: (c >> 32) as u32 & u16::MAX as u32,
+            },
+            protocol: d as u8,
+            direction: (d >> 8) as u8,
+            connection: (d >> 16) as u8,
+            skipped: (d >> 24) as u8,
+            marks: (d >> 32) as u8,
+            app_protocol: (c >> 48) as u16,
+            workload: (d >> 48) as Number,
+        }
     }
 
-    /// The key as it lies in memory. The hooks put it together from registers: to write it byte by byte and to read it as words
-    /// costs more than to look it up.
+    /// The key in as few words as hold it; a kind of subnet takes half of its number. The hooks put them together from registers: to write
+    /// a key byte by byte and to read it as words costs more than to look it up.
     #[inline(always)]
     pub const fn words(&self) -> [u64; Self::WORDS] {
         let Self {
@@ -209,14 +223,14 @@ impl DropKey {
             connection,
             skipped,
             marks,
-            padding: _,
+            app_protocol,
             workload,
         } = *self;
         [
             location,
             reason as u64 | (words[0] as u64) << 32,
             words[1] as u64 | (words[2] as u64) << 32,
-            words[3] as u64 | (kind as u64) << 32,
+            words[3] as u64 | (kind as u64) << 32 | (app_protocol as u64) << 48,
             protocol as u64
                 | (direction as u64) << 8
                 | (connection as u64) << 16
@@ -346,7 +360,7 @@ mod tests {
             connection: 0x23,
             skipped: 0x24,
             marks: 0x25,
-            padding: 0,
+            app_protocol: 0x1112,
             workload: 0x2627,
         };
         assert_eq!(DropKey::from_words(key.words()), key);

@@ -3,3 +3,4 @@
 pub mod address;
 pub mod connection;
 pub mod extension;
+pub mod ports;

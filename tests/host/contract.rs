@@ -331,6 +331,7 @@ fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
             "direction",
             "subnet",
             "connection_type",
+            "app_protocol",
             "workload",
             "workload_namespace"
         ]

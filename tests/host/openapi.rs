@@ -106,7 +106,7 @@ fn it_has_the_fields_of_a_flow() -> Result<()> {
         .flatten()
         .filter_map(Value::as_str);
     // Labels of workloads are there where somebody tells them apart.
-    let on_demand = TcpLabel::ALL.iter().filter(|label| !label.row().is_default);
+    let on_demand = TcpLabel::ALL.iter().filter(|label| label.row().is_of_workloads);
     let instance = Instance::default().words().map(|(name, _)| name);
     let on_demand = words(on_demand.map(|label| label.as_str()).chain(instance));
     assert_eq!(&words(required) | &on_demand, properties);

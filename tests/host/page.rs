@@ -58,6 +58,7 @@ fn no_text_becomes_markup() -> Result<()> {
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
         connection: Some(ConnectionType::Wired),
+        app_protocol: None,
         workload: None,
         marks: 0,
     };
@@ -173,6 +174,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: Some(ConnectionType::Wired),
+            app_protocol: None,
             workload: None,
             marks: 0,
         };

@@ -90,6 +90,7 @@ fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
         protocol,
         direction,
         connection,
+        app_protocol: None,
         workload: None,
         marks: 0,
     });

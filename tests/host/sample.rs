@@ -300,6 +300,7 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
             protocol: Some(protocol),
             direction,
             connection: Some(connection),
+            app_protocol: None,
             workload: None,
             marks: 0,
         };

@@ -16,6 +16,7 @@ mod churn;
 mod connects;
 mod degraded;
 mod drop_meaning;
+mod drop_protocols;
 mod drop_table;
 mod drops;
 mod dump;

@@ -18,6 +18,15 @@ pub const fn is_extension(next: u8) -> bool {
     matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION)
 }
 
+/// Whether this is the header of a fragment other than the first: what lies behind is no header.
+#[inline(always)]
+pub const fn is_later_fragment(next: u8, words: [u32; 2]) -> bool {
+    next == FRAGMENT && u32::from_be(words[0]) & OFFSET != 0
+}
+
+/// The offset above the reserved bits and the flag "more fragments".
+const OFFSET: u32 = 0xfff8;
+
 /// What follows an extension header of the kind `next` that begins with these words, as they lie in memory: the kind of the header
 /// behind it, and its own length in bytes. Of a fragment, `nexthdr` is that of the whole packet, whose first header only the first
 /// fragment has.
@@ -27,8 +36,6 @@ pub const fn step(next: u8, words: [u32; 2]) -> (u8, u32) {
     let [following, length, ..] = first.to_be_bytes();
     match next {
         FRAGMENT => {
-            /// The offset above the reserved bits and the flag "more fragments".
-            const OFFSET: u32 = 0xfff8;
             if first & OFFSET != 0 && is_extension(following) {
                 (UNKNOWN, 0)
             } else {
@@ -50,6 +57,13 @@ mod tests {
             expected,
             "{next}: {bytes:?}"
         );
+    }
+
+    #[test]
+    fn a_later_fragment_is_told_by_its_offset() {
+        let fragment = |bytes| is_later_fragment(FRAGMENT, [u32::from_ne_bytes(bytes), 7]);
+        assert!(!fragment([17, 0, 0, 1]) && fragment([17, 0, 0, 9]) && fragment([17, 0, 5, 0xb0]));
+        assert!(!is_later_fragment(ROUTING, [u32::from_ne_bytes([17, 0, 0, 9]), 7]));
     }
 
     #[test]

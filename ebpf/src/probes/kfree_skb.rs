@@ -20,7 +20,7 @@ use crate::{
     label::{
         devices,
         groups::{self, Group},
-        packet, workloads,
+        packet, ports, workloads,
     },
     maps::SETTINGS,
     nested::programs,
@@ -66,11 +66,11 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     } else {
         UNRESOLVED
     };
-    let slot = drops::count(
-        &key(packet, location, reason, said, direction, workload),
-        packet.length(),
-        run,
-    );
+    let mut key = key(packet, location, reason, said, direction, workload);
+    if key.skipped & skip::APP_PROTOCOL == 0 {
+        key.app_protocol = black_box(app_protocol(context.as_ptr(), direction as u32)) as u16;
+    }
+    let slot = drops::count(&key, packet.length(), run);
     if HAS_LOSSES.is_set() {
         let dropped = Dropped {
             slot,
@@ -81,7 +81,7 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     }
 }
 
-/// Under which labels a packet is counted for `reason`; `said` is that of `kfree_skb`.
+/// Under which labels a packet is counted for `reason`, but for its application protocol; `said` is that of `kfree_skb`.
 #[inline(always)]
 fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Direction, workload: Number) -> DropKey {
     let skipped = skipped();
@@ -113,7 +113,7 @@ fn key(packet: SkBuff, location: u64, reason: u32, said: u32, direction: Directi
         connection,
         skipped,
         marks: packet::marks(packet, said, direction, protocol),
-        padding: 0,
+        app_protocol: 0,
         workload,
     }
 }
@@ -172,6 +172,16 @@ fn cgroup(context: *mut c_void) -> u64 {
         return black_box(workloads::cgroup_of_any(receiver));
     }
     0
+}
+
+/// The application protocol of a packet. A function of its own for the same reason.
+#[inline(never)]
+fn app_protocol(context: *mut c_void, direction: u32) -> u32 {
+    let context = BtfTracePointContext::new(context);
+    let Some(packet) = SkBuff::argument(&context, 0) else {
+        return 0;
+    };
+    ports::app_protocol(packet, direction == Direction::Receive as u32) as u32
 }
 
 /// What nobody wants to know of drops.

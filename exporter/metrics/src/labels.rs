@@ -193,7 +193,7 @@ impl Labelling {
 
     /// Whether a label says something: those of workloads do not where nobody tells them apart.
     fn tells(&self, label: &LabelRow) -> bool {
-        label.is_default || self.config.workloads.are_told_apart()
+        !label.is_of_workloads || self.config.workloads.are_told_apart()
     }
 
     /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
@@ -212,6 +212,7 @@ impl Labelling {
                 DropLabel::Direction => site.direction.as_str().to_owned(),
                 DropLabel::Subnet => self.subnet(site.subnet?),
                 DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
+                DropLabel::AppProtocol => self.protocol_number(site.app_protocol?)?.to_owned(),
                 DropLabel::Workload => self.workload(site.workload?)?.name.clone(),
                 DropLabel::WorkloadNamespace => self.workload(site.workload?)?.namespace.clone(),
             })
@@ -513,6 +514,7 @@ mod tests {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: None,
+            app_protocol: None,
             workload: None,
             marks: 0,
         };

@@ -94,6 +94,8 @@ pub struct DropSite {
     pub direction: Direction,
     /// What carried it; none if nobody looked.
     pub connection: Option<ConnectionType>,
+    /// Number of the application protocol; none if nobody looked.
+    pub app_protocol: Option<u16>,
     /// Whose it was; none if nobody looked.
     pub workload: Option<Number>,
     /// What else its class is decided by, bits of [`common::drops::mark`].

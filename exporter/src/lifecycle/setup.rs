@@ -118,7 +118,9 @@ fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
     // Whoever looks for the subnet has found the protocol.
     let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
     let workload = of(DropLabel::Workload, skip::WORKLOAD) & of(DropLabel::WorkloadNamespace, skip::WORKLOAD);
-    headers | of(DropLabel::Subnet, skip::SUBNET) | of(DropLabel::ConnectionType, skip::CONNECTION) | workload
+    let app_protocol = of(DropLabel::AppProtocol, skip::APP_PROTOCOL);
+    let subnet = of(DropLabel::Subnet, skip::SUBNET);
+    headers | subnet | of(DropLabel::ConnectionType, skip::CONNECTION) | app_protocol | workload
 }
 
 /// Whether a configuration wants something.

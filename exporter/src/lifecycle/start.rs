@@ -120,7 +120,7 @@ impl Checked {
     /// # Errors
     /// [`StartError::NoWorkloads`]
     pub fn require(self, labels: impl Iterator<Item = &'static Row>) -> Result<Self, StartError> {
-        let mut of_workloads = labels.filter(|row| !row.is_default);
+        let mut of_workloads = labels.filter(|row| row.is_of_workloads);
         match (
             of_workloads.next().and_then(|row| row.flag.as_ref()),
             self.plan.why_off(CGROUP_MADE),

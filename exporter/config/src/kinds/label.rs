@@ -93,6 +93,8 @@ pub struct Row {
     pub values: Values,
     /// Whether a configuration that says nothing has it.
     pub is_default: bool,
+    /// Whether it says something only where workloads are told apart.
+    pub is_of_workloads: bool,
     /// The flag that asks for it, if there is one.
     pub flag: Option<Flag>,
 }
@@ -116,6 +118,7 @@ impl Row {
             label,
             values,
             is_default: true,
+            is_of_workloads: false,
             flag: None,
         }
     }
@@ -124,6 +127,12 @@ impl Row {
     const fn on_demand(mut self) -> Self {
         self.is_default = false;
         self
+    }
+
+    /// Only who asks for it has it, where workloads are told apart.
+    const fn of_workloads(mut self) -> Self {
+        self.is_of_workloads = true;
+        self.on_demand()
     }
 
     const fn flag(mut self, of: &'static [Asker], name: &'static str, value: &'static str, help: &'static str) -> Self {
@@ -170,6 +179,7 @@ macro_rules! labels {
 }
 
 const SUBNET: Label = Label::new("subnet", "tcpvitals.subnet");
+const APP_PROTOCOL: Label = Label::new("app_protocol", "network.protocol.name");
 const CONNECTION_TYPE: Label = Label::new("connection_type", "network.connection.type");
 const CONNECTION_TYPES: Values = Values::Words(|| ConnectionType::ALL.map(ConnectionType::as_str).to_vec());
 const ROLES: Values = Values::Words(|| Role::ALL.map(Role::as_str).to_vec());
@@ -203,11 +213,11 @@ labels! {
         "Only connections over these types",
     ),
     /// The protocol, by the server's port.
-    AppProtocol = Row::new(Label::new("app_protocol", "network.protocol.name"), Values::Names),
+    AppProtocol = Row::new(APP_PROTOCOL, Values::Names),
     /// Client or server.
     Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES),
     /// Whose the flow is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand().flag(
+    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(
         OF_FLOWS,
         OF_WORKLOAD,
         "PATTERN",
@@ -215,9 +225,9 @@ labels! {
          source (workloads.source)",
     ),
     /// What that is.
-    WorkloadKind = Row::new(WORKLOAD_KIND, Values::Patterns).on_demand(),
+    WorkloadKind = Row::new(WORKLOAD_KIND, Values::Patterns).of_workloads(),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand().flag(
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(
         OF_FLOWS,
         OF_NAMESPACE,
         "PATTERN",
@@ -272,8 +282,10 @@ labels! {
     ),
     /// What carried the packet.
     ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
+    /// The protocol, by the port of this host, else by that of the remote one.
+    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).on_demand(),
     /// Whose the packet is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).on_demand().flag(
+    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(
         OF_DROPS,
         OF_WORKLOAD,
         "PATTERN",
@@ -281,7 +293,7 @@ labels! {
          (workloads.source)",
     ),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).on_demand().flag(
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(
         OF_DROPS,
         OF_NAMESPACE,
         "PATTERN",

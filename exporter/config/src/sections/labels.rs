@@ -44,11 +44,11 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Whether one of them says whose something is: those alone are on demand.
+    /// Whether one of them says whose something is.
     pub(crate) fn name_workloads(&self) -> bool {
         let rows = self.tcp.iter().map(|label| label.row());
         let mut rows = rows.chain(self.drops.iter().map(|label| label.row()));
-        rows.any(|row| !row.is_default)
+        rows.any(|row| row.is_of_workloads)
     }
 }
 

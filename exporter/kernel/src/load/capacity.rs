@@ -40,7 +40,7 @@ pub const fn bytes_of_group(copies: u32) -> usize {
 
 /// The same for a slot for drops. It has a key in one of two tables, which are both as large as the number of slots.
 pub const fn bytes_of_drop(copies: u32) -> usize {
-    copies as usize * size_of::<DropCounts>() + size_of::<DropKey>() + size_of::<NamedDropKey>() + 2 * HASH_ENTRY
+    copies as usize * size_of::<DropCounts>() + 8 * DropKey::WORDS + size_of::<NamedDropKey>() + 2 * HASH_ENTRY
 }
 
 /// So many slots, or some fewer, so that shards lie next to each other; of a few slots none is given up for that.
@@ -103,7 +103,7 @@ mod tests {
                 + array(groups, size_of::<Samples>() + size_of::<Peaks>())
                 + hash(groups, size_of::<GroupKey>())
                 + copies * array(drops, size_of::<DropCounts>())
-                + hash(drops, size_of::<DropKey>())
+                + hash(drops, 8 * DropKey::WORDS)
                 + hash(drops, size_of::<NamedDropKey>());
             assert!(
                 taken <= MEMORY && taken > MEMORY / 100 * 97,

@@ -40,6 +40,7 @@ fn of_software(key: &DropKey, kernel: &impl DropNames) -> DropSite {
         protocol: is_known(skip::HEADERS).then(|| Protocol::from_number(key.protocol)),
         direction: Direction::from_number(key.direction),
         connection: is_known(skip::CONNECTION).then(|| ConnectionType::from_number(key.connection)),
+        app_protocol: is_known(skip::APP_PROTOCOL).then_some(key.app_protocol),
         workload: is_known(skip::WORKLOAD).then_some(key.workload),
     }
 }
@@ -61,6 +62,7 @@ fn of_name(key: &NamedDropKey) -> DropSite {
         protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,
         connection: Some(ConnectionType::from_number(key.connection)),
+        app_protocol: None,
         // Devices and XDP programs are the host's.
         workload: Some(number::HOST),
         marks: 0,

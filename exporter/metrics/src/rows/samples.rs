@@ -1,6 +1,7 @@
 //! Rows for the tests of those who show them.
 
 use crate::{
+    labels::OTHER,
     rows::{
         drops::{Dropped, table::SiteTable},
         flows::LiveFlow,
@@ -19,7 +20,7 @@ use tcpvitals_config::{DropLabel, TcpLabel};
 const UDP: &str = "udp_rcv NO_SOCKET error udp receive";
 pub const FILTER: &str = "nft_do_chain NETFILTER_DROP policy tcp receive";
 
-/// A row by its number, its labels in the order of the documentation without those of workloads, and its packets, of 100 bytes each.
+/// A row by its number, its labels in the order of the documentation without those on demand, and its packets, of 100 bytes each.
 pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     let values: Vec<&str> = labels.split_whitespace().collect();
     assert_eq!(values.len(), DropLabel::defaults().count(), "{labels}");
@@ -27,7 +28,11 @@ pub fn dropped(id: u64, labels: &str, packets: u64) -> Dropped {
     Dropped {
         id,
         source: DropSource::Software,
-        labels: labels.zip(values.into_iter().map(str::to_owned)).collect(),
+        labels: labels
+            .zip(values)
+            .chain([(DropLabel::AppProtocol.label(), OTHER)])
+            .map(|(label, value)| (label, value.to_owned()))
+            .collect(),
         place: None,
         count: DropCount {
             packets,

@@ -42,7 +42,7 @@ impl TraceFilter {
 
     /// The first flag that asks for workloads.
     pub fn flag_of_workloads(&self) -> Option<&'static str> {
-        let mut asked = self.labels.labels().filter(|label| !label.row().is_default);
+        let mut asked = self.labels.labels().filter(|label| label.row().is_of_workloads);
         Some(asked.next()?.row().flag.as_ref()?.name)
     }
 

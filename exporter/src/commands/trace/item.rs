@@ -161,7 +161,7 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
     let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
     let tells_workloads = names.workloads.is_some();
     let labels = [TcpLabel::Role].into_iter().chain(others);
-    let labels = labels.filter(move |label| label.row().is_default || tells_workloads);
+    let labels = labels.filter(move |label| !label.row().is_of_workloads || tells_workloads);
     let nothing = Instance::default();
     let instance = names.instances.as_ref();
     let instance = instance.map(|of| of.get(&record.cgroup).unwrap_or(&nothing).words());
