@@ -247,7 +247,7 @@ fn both_formats_are_strictly_correct_and_say_the_same() -> Result<()> {
             assert_eq!((family.kind, &family.help), (same.kind, &same.help), "{name}");
             assert_eq!(
                 family.unit.is_empty(),
-                !["_seconds", "_bytes", "_segments", "_per_second"]
+                !["_seconds", "_bytes", "_segments", "_per_second", "_ratio"]
                     .iter()
                     .any(|unit| name.ends_with(unit))
                     || COUNTED_BY_NAME.contains(&name.as_str()),

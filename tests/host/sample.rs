@@ -150,6 +150,8 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
     if config.devices.enabled && config.tcp.memory {
         snapshot.host = host();
+    } else if config.listeners.enabled {
+        snapshot.host.cookies_sent = Some(518);
     }
     snapshot.exporter = Exporter {
         collections: 7,

@@ -23,7 +23,7 @@ use crate::listeners::{TURNED_AWAY, at_rest, begin, is_told, listen_for};
 const LISTENERS: &str = "tcpvitals_tcp_listeners";
 const WAITING: &str = "tcpvitals_tcp_accept_queue_connections";
 const LIMIT: &str = "tcpvitals_tcp_accept_queue_connections_limit";
-const FULLNESS: &str = "tcpvitals_tcp_accept_queue_fullness_ratio";
+const FULLNESS: &str = "tcpvitals_tcp_accept_queue_utilization_ratio";
 const COOKIES: &str = "tcpvitals_tcp_syn_cookies_sent_total";
 
 /// A port that no other test listens on, and a configuration that gives it a name.

@@ -888,7 +888,7 @@ pub(crate) mod tests {
         let (serve, facts) = runs(Purpose::Serve);
         assert_eq!((serve.len(), facts), (ALL, [0, 0]));
         let (trace, facts) = runs(Purpose::Trace);
-        assert_eq!((trace.len(), facts), (ALL - 2, [1, 0]));
+        assert_eq!((trace.len(), facts), (ALL - 4, [1, 0]));
         assert!(!trace.contains(&FOLD) && !trace.contains(&FOLD_LISTENERS));
     }
 

@@ -137,10 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn no_metric_is_a_fraction_and_all_say_what_they_count() {
-        // Receivers that name as Prometheus does would call a gauge with the unit 1 a ratio.
+    fn only_gauges_called_ratio_are_a_fraction_and_all_others_say_what_they_count() {
+        // Receivers that name as Prometheus does call a gauge with the unit 1 a ratio.
         for metric in METRICS {
-            assert!(!["", "1"].contains(&metric.unit.ucum()), "{}", metric.name);
+            let is_gauge = metric.kind == Kind::Gauge && !metric.adds_up;
+            assert_eq!(metric.unit.ucum() == "1", metric.unit == Unit::Ratio, "{}", metric.name);
+            assert!(metric.unit != Unit::Ratio || is_gauge, "{}", metric.name);
+            assert!(!metric.unit.ucum().is_empty(), "{}", metric.name);
         }
     }
 

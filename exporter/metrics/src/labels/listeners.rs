@@ -98,3 +98,46 @@ impl Total for AcceptQueues {
         Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{families, snapshot::tests::snapshot};
+    use tcpvitals_config::{Config, numbering::Numbering};
+
+    /// Number and sum of what is shown of listeners of so many ports, by their labels.
+    fn shown(config: &str, ports: u16) -> BTreeMap<String, u64> {
+        let config = Config::from_yaml(config, "test.yaml").unwrap();
+        let mut labelling = Labelling::new(&config, &Numbering::new(&config));
+        let mut snapshot = snapshot();
+        let one = AcceptQueues {
+            listeners: 1,
+            ..AcceptQueues::default()
+        };
+        let key = |protocol| Some(ListenerKey { protocol, workload: 0 });
+        snapshot.listeners = (0..ports).map(|protocol| (key(protocol), one)).collect();
+        let cost = families::cost(&config.shown.metrics);
+        let rows = labelling.of_listeners(&snapshot, &config.shown, cost.listener);
+        rows.into_iter()
+            .map(|(labels, Aged { total, .. })| {
+                let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
+                (values.join(" "), total.listeners)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn listeners_have_the_labels_of_flows_that_they_can_have() {
+        let names = shown("{}", 3);
+        assert_eq!((names.len(), names["other"]), (3, 1), "{names:?}");
+        assert_eq!(shown("labels: {tcp: [subnet, role]}", 3), [(String::new(), 3)].into());
+    }
+
+    #[test]
+    fn listeners_beyond_their_share_of_the_series_are_other() {
+        // Twenty series in all for each of four metrics: one label set.
+        let names = shown("limits: {series: 100}", 9);
+        assert_eq!(names.values().sum::<u64>(), 9);
+        assert_eq!((names.len(), names["other"]), (2, 8), "{names:?}");
+    }
+}

@@ -525,7 +525,7 @@ pub(super) const METRICS: &[Metric] = &[
     .adding_up()
     .needs(&[SAMPLE_LISTENERS], &[]),
     metric(
-        "tcp_accept_queue_fullness",
+        "tcp_accept_queue_utilization",
         Ratio,
         G,
         "How full the fullest accept queue of one listener was, since the last collection: now, and as each connection found it with \
