@@ -12,7 +12,7 @@ use crate::{
     load::{capabilities, kfuncs::Casts},
     sys::syscall::loads_iterator,
 };
-use common::kernel::fields::{CAST_TYPES, FIELDS, FieldOffset};
+use common::kernel::fields::{CAST_TYPES, FIELDS, Field, FieldOffset};
 use std::{
     collections::BTreeMap,
     io,
@@ -25,6 +25,9 @@ pub const BTF_DIRECTORY: &str = "/sys/kernel/btf";
 
 /// Modules whose BTF names drop reasons of their own.
 const REASON_MODULES: [&str; 2] = ["mac80211", "openvswitch"];
+
+/// Structures that a module brings where it is no part of the kernel itself.
+const OF_MODULES: [(&str, &str); 1] = [("nf_conn", "nf_conntrack")];
 
 /// Why a kernel cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +98,12 @@ pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Featu
     if lockdown::forbids_reading() {
         return Err(FeaturesError::LockedDown);
     }
+    let btf = Arc::new(btf);
     let mut features = of_btf(&btf, hooks, iterators);
+    for (structure, module) in OF_MODULES {
+        let own = types_of_module(file, module, &btf);
+        add_fields(&mut features, structure, module, own.as_ref());
+    }
     if file.is_given() {
         // The numbers of another file need not be those of the kernel.
         features.casts = None;
@@ -112,8 +120,32 @@ pub fn read(file: &BtfFile, hooks: &[&str], iterators: &[&str]) -> Result<(Featu
     }
     let mut reasons = Reasons::default();
     reasons.add(&btf);
-    read_modules(file, &Arc::new(btf), &mut reasons);
+    read_modules(file, &btf, &mut reasons);
     Ok((features, reasons))
+}
+
+/// The types of a module, if it is loaded and shows them. They are those of the running kernel, so a given file knows none.
+fn types_of_module(file: &BtfFile, module: &str, kernel: &Arc<Btf>) -> Option<Btf> {
+    if file.is_given() {
+        return None;
+    }
+    let bytes = file.read_module(&module_path(module)).ok()?;
+    Btf::parse_split(bytes, kernel).ok()
+}
+
+/// Finds the fields of a structure that the kernel itself does not have in the types of a module.
+fn add_fields(features: &mut Features, structure: &str, module: &str, types: Option<&Btf>) {
+    for field in FIELDS.iter().filter(|field| field.structure == structure) {
+        let place = features.fields.get_mut(field.global);
+        if let Some(place) = place.filter(|place| place.is_err()) {
+            *place = match types {
+                Some(types) => place_of(types, field),
+                None => Err(format!(
+                    "neither the kernel nor {BTF_DIRECTORY}/{module} has struct {structure}; if {module} is loaded later, start again"
+                )),
+            };
+        }
+    }
 }
 
 /// Adds the names of modules that were loaded later. Reads the kernel's BTF once more only when there is such a module.
@@ -145,26 +177,26 @@ fn module_path(module: &str) -> PathBuf {
     Path::new(BTF_DIRECTORY).join(module)
 }
 
+/// Where a field lies, or why it does not.
+fn place_of(btf: &Btf, field: &Field) -> Result<FieldOffset, String> {
+    let Field {
+        structure,
+        member: path,
+        size,
+        ..
+    } = *field;
+    let member = btf.member(structure, path).map_err(|absent| absent.to_string())?;
+    let place = offset_of(member.bit_offset, member.bit_size, member.bit_field, size);
+    place.ok_or_else(|| {
+        let (bits, wanted) = (member.bit_size, 8 * size);
+        format!("{structure}.{path} has {bits} bits instead of {wanted}")
+    })
+}
+
 fn of_btf(btf: &Btf, hooks: &[&str], iterators: &[&str]) -> Features {
     let fields = FIELDS
         .iter()
-        .map(|field| {
-            let place = match btf.member(field.structure, field.member) {
-                Err(absent) => Err(absent.to_string()),
-                Ok(member) => {
-                    offset_of(member.bit_offset, member.bit_size, member.bit_field, field.size).ok_or_else(|| {
-                        format!(
-                            "{}.{} has {} bits instead of {}",
-                            field.structure,
-                            field.member,
-                            member.bit_size,
-                            8 * field.size
-                        )
-                    })
-                }
-            };
-            (field.global, place)
-        })
+        .map(|field| (field.global, place_of(btf, field)))
         .collect();
     let tracepoints = hooks
         .iter()
@@ -240,6 +272,7 @@ fn offset_of(bit_offset: u32, bit_size: u32, bit_field: bool, size: u32) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::kernel::fields::global;
 
     #[test]
     fn a_bit_field_must_lie_within_one_byte() {
@@ -261,6 +294,24 @@ mod tests {
             })
         );
         assert_eq!(offset_of(64, 16, false, 4), None);
+    }
+
+    #[test]
+    fn a_structure_of_a_module_is_only_missing_where_the_kernel_has_none() {
+        let place = |offset| FieldOffset {
+            offset,
+            shift: 0,
+            width: 0,
+        };
+        let mut features = Features::default();
+        features.fields.insert(global::NF_CONN_ORIGINAL, Ok(place(8)));
+        features
+            .fields
+            .insert(global::NF_CONN_REPLY, Err("no struct nf_conn".to_owned()));
+        add_fields(&mut features, "nf_conn", "nf_conntrack", None);
+        assert_eq!(features.fields[global::NF_CONN_ORIGINAL], Ok(place(8)));
+        let reason = features.fields[global::NF_CONN_REPLY].clone().unwrap_err();
+        assert!(reason.contains("/sys/kernel/btf/nf_conntrack"), "{reason}");
     }
 
     #[test]
