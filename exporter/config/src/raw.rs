@@ -4,6 +4,9 @@
 //! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
 
 pub(crate) mod shapes;
+mod switches;
+
+pub(crate) use switches::{RawDevices, RawListeners, RawLocalLoss};
 
 use common::map::settings::OVERRIDES;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -158,30 +161,6 @@ pub(crate) struct RawDrops {
     /// Classes that win over the shipped table; the first match wins. Default: `[]`.
     /// Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
     pub(crate) classes: Option<Vec<RawClass>>,
-}
-
-/// `local_loss`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
-pub(crate) struct RawLocalLoss {
-    /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
-    pub(crate) enabled: Option<bool>,
-}
-
-/// `listeners`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
-pub(crate) struct RawListeners {
-    /// Whether the accept queues of listeners, and what listeners turn away, are counted. Default: `true`. Example: `false`.
-    pub(crate) enabled: Option<bool>,
-}
-
-/// `devices`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
-pub(crate) struct RawDevices {
-    /// Whether it is read, which takes the host's network namespace. Default: `false`. Example: `true`.
-    pub(crate) enabled: Option<bool>,
 }
 
 /// One entry of `drops.ignore`.

@@ -15,7 +15,7 @@ use crate::userland::Userland;
 const INIT: &str = include_str!("init.sh");
 
 /// What the tests call. They lie apart from busybox, which has a small `ip` of its own.
-const PROGRAMS: &[&str] = &["ip", "tc", "devlink", "nft", "setpriv", "unshare", "install"];
+const PROGRAMS: &[&str] = &["ip", "ss", "tc", "devlink", "nft", "setpriv", "unshare", "install"];
 
 /// Files of an archive in the kernel's format (`newc`).
 pub(crate) struct Archive {

@@ -1,0 +1,28 @@
+//! Parts of the file that only say whether something is measured.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `local_loss`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawLocalLoss {
+    /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
+}
+
+/// `listeners`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawListeners {
+    /// Whether the accept queues of listeners, and what listeners turn away, are counted. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
+}
+
+/// `devices`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
+pub(crate) struct RawDevices {
+    /// Whether it is read, which takes the host's network namespace. Default: `false`. Example: `true`.
+    pub(crate) enabled: Option<bool>,
+}
