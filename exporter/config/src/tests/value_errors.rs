@@ -177,7 +177,7 @@ fn choices_and_patterns_say_what_is_allowed() {
     check(
         "labels:\n  drops: [role]",
         "t.yaml:2: labels.drops[0]: \"role\" is not a label of the drop metrics; use one of location, reason, class, \
-         protocol, direction, subnet, connection_type, workload, workload_namespace",
+         protocol, direction, subnet, connection_type, app_protocol, workload, workload_namespace",
     );
     check(
         "labels:\n  tcp:\n  - role\n  - role\n",

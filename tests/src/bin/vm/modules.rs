@@ -58,6 +58,9 @@ const NEEDED: &[&str] = &[
     "nft_nat",
     "nft_redir",
     "nft_chain_nat",
+    "nft_masq",
+    // What `ss` asks.
+    "tcp_diag",
     // netdevsim needs it, and is not in this folder.
     "psample",
 ];
