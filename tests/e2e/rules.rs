@@ -110,7 +110,12 @@ fn a_changed_rule_fails_its_tests() -> Result<()> {
             "class=\"policy\", direction=\"transmit\"",
             "class=\"policy\"",
         ),
-        ("tcp", "connections", "fullness_ratio) > 0.9", "fullness_ratio) > 0.4"),
+        (
+            "tcp",
+            "connections",
+            "utilization_ratio) > 0.9",
+            "utilization_ratio) > 0.4",
+        ),
         ("tcp", "connections", ">= 8 *", ">= 7 *"),
         ("tcp", "connections", "for: 5m", "for: 0m"),
         ("exporter", "exporter", "|this kernel has no .*", ""),
