@@ -57,7 +57,7 @@ fn queues(namespace: &Namespace, port: u16, waiting: u32) -> Result<Vec<(u32, u3
 
 /// A part in millionths, as it is shown.
 fn millionths(waiting: u32, limit: u32) -> f64 {
-    f64::from((u64::from(waiting) * 1_000_000 / (u64::from(limit) + 1)) as u32) / 1e6
+    (f64::from(waiting) * 1e6 / (f64::from(limit) + 1.0)).floor() / 1e6
 }
 
 fn values(scrape: &Scrape, name: &str) -> Result<[f64; 4]> {
