@@ -353,7 +353,7 @@ mod tests {
             reason: 0x090a_0b0c,
             subnet: SubnetKey {
                 words: [0x0d0e_0f10, 0x1112_1314, 0x1516_1718, 0x191a_1b1c],
-                kind: 0x1d1e_1f20,
+                kind: 0x1314,
             },
             protocol: 0x21,
             direction: 0x22,
