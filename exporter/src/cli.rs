@@ -4,6 +4,7 @@ pub mod capture;
 pub mod cardinality;
 mod doctor;
 mod drops;
+pub mod explain;
 pub mod labels;
 mod log;
 pub mod manual;
@@ -17,6 +18,7 @@ use capture::CaptureArguments;
 use cardinality::CardinalityArguments;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use explain::ExplainArguments;
 use std::path::PathBuf;
 
 pub use doctor::DoctorArguments;
@@ -64,6 +66,16 @@ Examples:
   tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
   tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
+    /// Say what is wrong here and whose it is, or what a word means
+    #[command(after_help = "\
+Examples:
+  tcpvitals explain                                  what is wrong, after a look of ten seconds
+  tcpvitals explain --from http://127.0.0.1:10717    what a running exporter has found
+  tcpvitals explain QDISC_DROP                       what a drop reason means
+  tcpvitals explain TcpvitalsCapacityDrops           the runbook of an alert
+
+Exit codes: 0 nothing is wrong; 10 there are findings; others as for every command")]
+    Explain(ExplainArguments),
     /// Show live flows and drop sites on the terminal
     #[command(after_help = "\
 Examples:

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod cardinality;
 pub mod doctor;
 pub mod drops;
+pub mod explain;
 pub mod live;
 pub mod remote;
 pub mod subnets;

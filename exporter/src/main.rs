@@ -11,12 +11,15 @@ use std::{
     process::ExitCode,
 };
 use tcpvitals::{
-    cli::{Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments, manual},
+    cli::{
+        Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments,
+        explain::ExplainArguments, manual,
+    },
     commands::{
         capture::{self, extcap},
         cardinality,
         doctor::Diagnosis,
-        drops, subnets, top, trace,
+        drops, explain, subnets, top, trace,
     },
     lifecycle::{
         exit::{Ends, Exit},
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve(arguments) => serve::serve(&arguments).map_err(ended),
         Command::Top(arguments) => top::live::run(&arguments).map_err(ended),
+        Command::Explain(arguments) => explain(&arguments),
         Command::Drops(arguments) => drops::run(&arguments).map_err(ended),
         Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
         Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
@@ -107,6 +111,16 @@ fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode>
 fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
     let answer = capture::run::capture(arguments).map_err(ended)?;
     answer.map_or(Ok(()), |text| print(&text))
+}
+
+fn explain(arguments: &ExplainArguments) -> Result<(), ExitCode> {
+    let answer = explain::run(arguments).map_err(ended)?;
+    print(&answer.text)?;
+    if answer.exit == Exit::Asked {
+        Ok(())
+    } else {
+        Err(answer.exit.into())
+    }
 }
 
 fn docs(page: Docs) -> Result<(), ExitCode> {

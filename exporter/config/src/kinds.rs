@@ -13,5 +13,6 @@ pub(crate) use values::{
     ClassWord, ClassicBuckets, CompressionWord, ConnectionWord, ConnectionsPerPeer, DetailWord, Device, DropLabelWord,
     Endpoint, File, Folder, Glob, Headers, HistogramWord, Interval, Ipv4Bits, Ipv6Bits, MaxAge, Memory, MostWorkloads,
     Name, NamesWord, Network, Port, Prefixes, ProtocolWord, Series, SourceWord, SubnetFile, TcpLabelWord,
-    TemporalityWord, Timeout, ViewName, ViewPath, certificate_with_key, gives_a_part, measures_something, name_or_auto,
+    TemporalityWord, Thresholds, Timeout, ViewName, ViewPath, certificate_with_key, gives_a_part, measures_something,
+    mutes_something, name_or_auto,
 };

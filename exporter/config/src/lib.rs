@@ -31,6 +31,7 @@ pub use crate::{
     sections::{
         devices::Devices,
         drops::{Drops, Glob, Rule},
+        findings::{Findings, Mute, Mutes, Threshold},
         labels::Labels,
         limits::{Collect, Limits},
         listeners::Listeners,
@@ -85,6 +86,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// What is read of devices.
     pub devices: Devices,
+    /// What is judged, and how strictly.
+    pub findings: Findings,
     /// What the metrics path shows.
     pub shown: View,
     /// What other paths show.
@@ -113,6 +116,7 @@ impl Config {
             local_loss: LocalLoss::default(),
             listeners: Listeners::default(),
             devices: Devices::default(),
+            findings: Findings::default(),
             shown: View::built_in(),
             views: Vec::new(),
             workloads: Workloads::default(),
@@ -206,6 +210,7 @@ impl TryFrom<RawConfig> for Config {
             local_loss,
             listeners,
             devices,
+            findings,
             labels,
             metrics,
             histograms,
@@ -259,6 +264,7 @@ impl TryFrom<RawConfig> for Config {
             local_loss: LocalLoss::of(&local_loss.unwrap_or_default()),
             listeners: Listeners::parse(&listeners.unwrap_or_default()),
             devices: Devices::parse(&devices.unwrap_or_default()),
+            findings: Findings::parse(&findings.unwrap_or_default())?,
             shown,
             views,
             workloads,

@@ -3,6 +3,7 @@
 //! Filled by serde in `yaml::document`; taken apart by the `parse` functions of its siblings. Its comments are also what the
 //! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
 
+pub(crate) mod findings;
 pub(crate) mod shapes;
 mod switches;
 
@@ -16,6 +17,7 @@ use crate::kinds::{
     self,
     label::{DropLabel, TcpLabel},
 };
+use findings::RawFindings;
 use shapes::Pairs;
 use std::borrow::Cow;
 
@@ -51,6 +53,8 @@ pub(crate) struct RawConfig {
     pub(crate) listeners: Option<RawListeners>,
     /// What is read of the host's devices and of its connection tracking. Example: `{enabled: true}`.
     pub(crate) devices: Option<RawDevices>,
+    /// What is wrong here: which findings are meant to be so, and from where on others count. Example: `{enabled: false}`.
+    pub(crate) findings: Option<RawFindings>,
     /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
     /// Which metrics are shown. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.

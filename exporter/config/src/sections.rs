@@ -3,6 +3,7 @@
 pub(crate) mod connection_types;
 pub(crate) mod devices;
 pub(crate) mod drops;
+pub(crate) mod findings;
 pub(crate) mod labels;
 pub(crate) mod limits;
 pub(crate) mod listeners;

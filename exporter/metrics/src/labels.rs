@@ -191,9 +191,14 @@ impl Labelling {
         labels.filter(|label| self.tells(label.row())).map(value).collect()
     }
 
+    /// Whether workloads are told apart.
+    pub fn tells_workloads(&self) -> bool {
+        self.config.workloads.are_told_apart()
+    }
+
     /// Whether a label says something: those of workloads do not where nobody tells them apart.
     fn tells(&self, label: &LabelRow) -> bool {
-        !label.is_of_workloads || self.config.workloads.are_told_apart()
+        !label.is_of_workloads || self.tells_workloads()
     }
 
     /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.

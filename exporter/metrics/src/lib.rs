@@ -2,6 +2,7 @@
 //!
 //! - `coverage`, `snapshot`: what runs and what was collected, as values
 //! - `labels`: names for it; `families`: the metric table applied; `encode`: expositions, OTLP, the page
+//! - `findings`: what is wrong, judged from what a minute counted
 //! - `host`: what devices, connection tracking and TCP's memory say, beside the kernel programs
 //! - `rows`: drops and live flows one by one; `status`: the exporter's own state
 //! - `workloads`: whose traffic it is, by paths of cgroups and metadata of pods
@@ -10,6 +11,7 @@
 pub mod coverage;
 pub mod encode;
 pub mod families;
+pub mod findings;
 pub mod host;
 pub mod labels;
 pub mod rows;

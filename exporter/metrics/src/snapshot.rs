@@ -1,6 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
-use crate::{coverage::Coverage, host::Host, workloads::numbers::Names};
+use crate::{coverage::Coverage, findings::report::Report, host::Host, workloads::numbers::Names};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     map::{
@@ -14,7 +14,7 @@ use common::{
     },
     workload::Number,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_config::NetworksOfFiles;
 
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub jiffy: Duration,
     /// What the host says beside the programs.
     pub host: Host,
+    /// What is wrong; `None` where nobody judges.
+    pub findings: Option<Arc<Report>>,
     pub exporter: Exporter,
 }
 
@@ -303,6 +305,7 @@ pub(crate) mod tests {
             capacity: Capacity { groups: 16, drops: 16 },
             jiffy: Duration::from_millis(4),
             host: Host::default(),
+            findings: None,
             exporter: Exporter::default(),
         }
     }

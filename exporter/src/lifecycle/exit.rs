@@ -14,6 +14,8 @@ pub enum Exit {
     Usage = 2,
     /// The kernel lacks something or does not permit it.
     Kernel = 3,
+    /// Something is wrong with the traffic.
+    Findings = 10,
 }
 
 impl From<Exit> for ExitCode {

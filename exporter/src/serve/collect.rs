@@ -40,6 +40,7 @@ use tcpvitals_kernel::{
 };
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
+    findings::{judge::Judge, report::Report},
     host::Part,
     labels::{Labelling, sites},
     rows::{drops::Dropped, flows::LiveFlow},
@@ -88,6 +89,8 @@ pub struct Collection {
     pub shown: Arc<Shown>,
     /// How the exporter does.
     pub status: Arc<Status>,
+    /// What is wrong; `None` where nobody judges.
+    pub findings: Option<Arc<Report>>,
 }
 
 impl Collector {
@@ -127,6 +130,7 @@ impl Collector {
             host,
             host_off,
             anew: Anew::default(),
+            judge: Judge::default(),
             epoch: 0,
             last_reload: LastReload::at_start(since_1970()),
             process_started: None,
@@ -210,9 +214,7 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let (shown, status) = reader.read(KernelState::collect).await?;
-            let at = since_1970();
-            let collection = Collection { at, shown, status };
+            let collection = reader.read(KernelState::collect).await?;
             last.collection = Some((began, collection.clone()));
             Ok((collection, last))
         });
@@ -239,6 +241,7 @@ struct KernelState {
     host: Option<Feed>,
     host_off: Vec<(Part, String)>,
     anew: Anew,
+    judge: Judge,
     epoch: u64,
     last_reload: LastReload,
     /// When the process began, in seconds since 1970, as others were told first.
@@ -247,11 +250,16 @@ struct KernelState {
 }
 
 impl KernelState {
-    fn collect(&mut self) -> Result<(Arc<Shown>, Arc<Status>), ReadError> {
+    fn collect(&mut self) -> Result<Collection, ReadError> {
         let snapshot = self.snapshot()?;
         let shown = self.show(&snapshot);
         let status = Status::new(&snapshot, &shown.all);
-        Ok((Arc::new(shown), Arc::new(status)))
+        Ok(Collection {
+            at: since_1970(),
+            shown: Arc::new(shown),
+            status: Arc::new(status),
+            findings: snapshot.findings,
+        })
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
@@ -284,7 +292,7 @@ impl KernelState {
         exporter.served = Some(self.served.read());
         exporter.workloads = self.workloads.fill();
         exporter.name_source = self.workloads.health.read();
-        Ok(Snapshot {
+        let mut snapshot = Snapshot {
             at: births.since_1970(boottime()),
             groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
             drops,
@@ -297,7 +305,18 @@ impl KernelState {
             capacity: self.kernel.capacity(),
             jiffy: self.kernel.jiffy(),
             host,
+            findings: None,
             exporter,
+        };
+        snapshot.findings = self.judge(&snapshot);
+        Ok(snapshot)
+    }
+
+    /// What is wrong, if anybody wants to know.
+    fn judge(&mut self, snapshot: &Snapshot) -> Option<Arc<Report>> {
+        self.config.findings.enabled.then(|| {
+            self.labelling.learn(&snapshot.workloads);
+            self.judge.judge(snapshot, &self.labelling, &self.config.findings)
         })
     }
 

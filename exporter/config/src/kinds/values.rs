@@ -73,6 +73,7 @@ values! {
     ViewName: text("name", VIEW_NAME, "letters, digits, - and _"),
     ViewPath: view_path(),
     ClassicBuckets: classic_buckets(),
+    Thresholds: thresholds(),
     Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
 }
 
@@ -166,6 +167,30 @@ fn classic_buckets() -> Schema {
     })
 }
 
+fn thresholds() -> Schema {
+    let decimal = |range: serde_json::Value| {
+        let mut decimal =
+            serde_json::json!({"type": ["number", "string", "null"], "minimum": 0, "pattern": "^[0-9]+([.][0-9]+)?$"});
+        if let (Some(decimal), Some(range)) = (decimal.as_object_mut(), range.as_object()) {
+            decimal.extend(range.clone());
+        }
+        decimal
+    };
+    json_schema!({
+        "title": "thresholds",
+        "type": "object",
+        "additionalProperties": {
+            "type": ["object", "null"],
+            "additionalProperties": false,
+            "properties": {
+                "rate": decimal(serde_json::json!({})),
+                "share": decimal(serde_json::json!({"maximum": 1})),
+            },
+        },
+        "patternErrorMessage": "words of findings, and a mapping with rate and share for each",
+    })
+}
+
 /// A number with a unit. Without one it is also a number to YAML.
 fn number(quantity: &Quantity, allowed: &RangeInclusive<u64>) -> Schema {
     let zero = if allowed.contains(&0) { "0|" } else { "" };
@@ -222,6 +247,15 @@ pub(crate) fn name_or_auto(auto: Schema) -> Schema {
 pub(crate) fn gives_a_part(schema: &mut Schema) {
     let given = |part: &str| serde_json::json!({"required": [part], "properties": {part: {"not": {"type": "null"}}}});
     schema.insert("anyOf".to_owned(), vec![given("reason"), given("location")].into());
+}
+
+/// An entry that mutes nothing in particular would mute all.
+pub(crate) fn mutes_something(schema: &mut Schema) {
+    let given = |part: &str| serde_json::json!({"required": [part], "properties": {part: {"not": {"type": "null"}}}});
+    schema.insert(
+        "anyOf".to_owned(),
+        ["finding", "subnet", "workload"].map(given).to_vec().into(),
+    );
 }
 
 /// With both parts off, nothing is left to measure.

@@ -150,7 +150,7 @@ fn every_default_is_the_built_in_value() {
             assert!(is_section || key.contains("[]") || has_none, "{key} has no default");
         }
     }
-    assert_eq!(checked, 37);
+    assert_eq!(checked, 40);
 }
 
 #[test]

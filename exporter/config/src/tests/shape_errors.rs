@@ -38,7 +38,7 @@ fn keys_are_known_given_once_and_complete() {
     check(
         "\nsubnet: []",
         "t.yaml:2: unknown key \"subnet\"; use one of subnets, subnets_files, subnets_fallback, app_protocols, connection_types, \
-         tcp, drops, local_loss, listeners, devices, labels, metrics, histograms, views, workloads, limits, collect, \
+         tcp, drops, local_loss, listeners, devices, findings, labels, metrics, histograms, views, workloads, limits, collect, \
          otlp",
     );
     check(
@@ -72,7 +72,7 @@ fn keys_are_known_given_once_and_complete() {
     check(
         "? |\n  a`, expected `b\n: 1",
         "t.yaml:1: unknown key \"a`, expected `b\\n\"; use one of subnets, subnets_files, subnets_fallback, app_protocols, \
-         connection_types, tcp, drops, local_loss, listeners, devices, labels, metrics, histograms, views, workloads, limits, \
+         connection_types, tcp, drops, local_loss, listeners, devices, findings, labels, metrics, histograms, views, workloads, limits, \
          collect, otlp",
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config;
 use crate::{
-    Class, ClassicBuckets, Config, Detail, DropLabel, Fallback, ON_DEMAND, TcpLabel,
+    Class, ClassicBuckets, Config, Detail, DropLabel, Fallback, Mutes, ON_DEMAND, TcpLabel,
     kinds::units::{DURATION, SIZE},
     sections::protocols::BUILT_IN,
 };
@@ -151,6 +151,22 @@ fn detail_switches_and_labels_are_words() {
     check("{}", of_host, (false, false));
     check("devices: {enabled: true}", of_host, (true, false));
     check("{devices: {}, tcp: {memory: true}}", of_host, (false, true));
+    check("findings: {enabled: false}", |config| config.findings.enabled, false);
+    let yaml = "findings: {thresholds: {network_loss: {rate: 1, share: 0.02}}}";
+    let of_loss = |config: &Config| {
+        config
+            .findings
+            .thresholds
+            .get("network_loss")
+            .map(|own| (own.rate, own.share))
+    };
+    check(yaml, of_loss, Some((Some(1.0), Some(0.02))));
+    let yaml = "findings: {ignore: [{finding: refused, subnet: \"lab*\"}]}";
+    let muted = |config: &Config| {
+        [("refused", "lab-2"), ("refused", "office")]
+            .map(|(name, subnet)| config.findings.mutes(name, subnet) == Mutes::All)
+    };
+    check(yaml, muted, [true, false]);
     check("labels: {tcp: []}", |config| config.shown.labels.tcp.len(), 0);
     check("labels: {drops: []}", |config| config.shown.labels.drops.len(), 0);
     check("labels: {drops: []}", |config| config.shown.labels.tcp.len(), 4);

@@ -7,6 +7,7 @@ use super::{
     value::{Value, number, seconds},
 };
 use crate::{
+    findings::rules::{RULES, Rule},
     labels::{LabelSet, Labelled, Labelling, ledger::Aged},
     snapshot::{Group, Push, Refusal, Snapshot},
 };
@@ -61,6 +62,7 @@ impl Family {
                 | Accessor::Answers
                 | Accessor::Refused(_)
                 | Accessor::NameSource
+                | Accessor::Findings
                 | Accessor::DeviceLosses
                 | Accessor::OverAllowance
                 | Accessor::Host(_)
@@ -177,6 +179,14 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                     let up = if source.off.is_none() { 1.0 } else { 0.0 };
                     alone(own(metric, &[source.name, reason]), Value::Number(up))
                 })
+                .collect()
+        }
+        Accessor::Findings => {
+            let report = snapshot.findings.iter();
+            let rules = report.flat_map(|report| RULES.iter().map(move |rule| (rule, report.count(rule))));
+            let values = |rule: &Rule| own(metric, &[rule.whose.as_str(), rule.name]);
+            rules
+                .map(|(rule, count)| alone(values(rule), Value::Number(number(count))))
                 .collect()
         }
         Accessor::Misses => {

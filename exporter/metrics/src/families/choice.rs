@@ -6,7 +6,7 @@ use super::{
     table::METRICS,
     value::HistogramValue,
 };
-use crate::snapshot::Group;
+use crate::{findings::rules, snapshot::Group};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tcpvitals_config::{ClassicBuckets, Config, Histograms, MetricFilter, Problem};
 
@@ -30,6 +30,24 @@ pub fn check(config: &Config) -> Result<(), Problem> {
             return Err(Problem::new(key, "no metric is left to show; exclude fewer"));
         }
         check_buckets(&view.histograms)?;
+    }
+    check_findings(config)
+}
+
+fn check_findings(config: &Config) -> Result<(), Problem> {
+    let muted = config.findings.ignore.iter().enumerate();
+    let muted = muted.filter_map(|(index, mute)| {
+        let word = mute.finding.as_deref()?;
+        Some((format!("findings.ignore[{index}].finding"), word))
+    });
+    let changed = config.findings.thresholds.keys();
+    let changed = changed.map(|word| (format!("findings.thresholds.{word}"), word.as_str()));
+    for (key, word) in muted.chain(changed) {
+        if rules::rule(word).is_none() {
+            let words: Vec<&str> = rules::RULES.iter().map(|rule| rule.name).collect();
+            let what = format!("{word:?} is no finding; use one of {}", words.join(", "));
+            return Err(Problem::new(key, what));
+        }
     }
     Ok(())
 }

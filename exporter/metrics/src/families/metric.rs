@@ -161,6 +161,8 @@ pub enum Accessor {
     Programs,
     /// The source of the names of workloads: 1 while it says something.
     NameSource,
+    /// What is wrong: findings by their word; none where nobody judges.
+    Findings,
     /// Runs that the kernel skipped, by program.
     Misses,
     /// What the kernel side could not do.
@@ -205,6 +207,7 @@ impl Accessor {
             Self::Algorithms
             | Self::Programs
             | Self::NameSource
+            | Self::Findings
             | Self::Misses
             | Self::Lost(_)
             | Self::SeriesOverflow

@@ -92,6 +92,7 @@ impl KernelState {
         let (at, by_old) = (nanos(since_1970()), self.show(&snapshot).pushed);
         self.kernel.configure(setup::lookups(&config, &numbering))?;
         self.labelling.configure(&config, &numbering);
+        self.judge.rename(&self.labelling);
         self.served.limit(config.limits.connections_per_peer);
         (self.config, self.numbering) = (config.clone(), numbering);
         let by_new = self.show(&snapshot).pushed;

@@ -23,19 +23,29 @@ use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Its paths: flows, drops, status, cardinality.
-pub const PATHS: [&str; 4] = ["/api/v1/flows", "/api/v1/drops", "/api/v1/status", CARDINALITY];
+/// Its paths: flows, drops, status, cardinality, findings.
+pub const PATHS: [&str; 5] = [
+    "/api/v1/flows",
+    "/api/v1/drops",
+    "/api/v1/status",
+    CARDINALITY,
+    FINDINGS,
+];
 
 /// What each label and metric costs.
 pub const CARDINALITY: &str = "/api/v1/cardinality";
 
+/// What is wrong.
+pub const FINDINGS: &str = "/api/v1/findings";
+
 pub fn routes() -> Router<Arc<Service>> {
-    let [of_flows, of_drops, of_status, of_cost] = PATHS;
+    let [of_flows, of_drops, of_status, of_cost, of_findings] = PATHS;
     Router::new()
         .route(of_flows, get(flows).layer(middleware::from_fn(own_pages_only)))
         .route(of_drops, get(drops))
         .route(of_status, get(status))
         .route(of_cost, get(cardinality))
+        .route(of_findings, get(findings))
 }
 
 async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -82,8 +92,16 @@ async fn cardinality(State(service): State<Arc<Service>>, RawQuery(query): RawQu
     Ok(json(StatusCode::OK, &cost.await.map_err(CollectError::from)?))
 }
 
+async fn findings(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    Query::parse(&query.unwrap_or_default(), &[])?;
+    let collection = service.collector.collect(false).await?;
+    let report = collection.findings.ok_or(Refusal::Off)?;
+    Ok(json(StatusCode::OK, &report.beside(&service.coverage)))
+}
+
 /// Why there is no answer.
 enum Refusal {
+    Off,
     Closed,
     Parameter(WrongParameter),
     Failed(CollectError),
@@ -104,6 +122,10 @@ impl From<CollectError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
+            Self::Off => refuse(
+                StatusCode::NOT_FOUND,
+                "nothing is judged here; set findings.enabled to true",
+            ),
             Self::Closed => refuse(StatusCode::FORBIDDEN, access::REMEDY),
             Self::Parameter(wrong) => json(StatusCode::BAD_REQUEST, &wrong),
             // The collector has said so in the log.

@@ -24,6 +24,8 @@ use tcpvitals_config::label::Label;
 
 const PROGRAM: Label = Label::new("program", "tcpvitals.program.name");
 const HOOK: Label = Label::new("hook", "tcpvitals.program.hook");
+const WHOSE: Label = Label::new("whose", "tcpvitals.finding.whose");
+const FINDING: Label = Label::new("finding", "tcpvitals.finding.name");
 const OFF: Label = Label::new("reason", "tcpvitals.program.reason");
 const SOURCE_OF_NAMES: Label = Label::new("source", "tcpvitals.workloads.source");
 const NOT_UP: Label = Label::new("reason", "tcpvitals.workloads.reason");
@@ -43,6 +45,16 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Programs,
     )
     .by(&[PROGRAM, HOOK, OFF]),
+    metric(
+        "findings",
+        Counted("{finding}"),
+        G,
+        "Faults that are found now, of the last minute: whose they are, and which; 0 of those that are looked for and not found",
+        "the table of rules, docs/findings.md",
+        Accessor::Findings,
+    )
+    .by(&[WHOSE, FINDING])
+    .adding_up(),
     metric(
         "flows_untracked",
         Counted("{connection}"),

@@ -1,0 +1,66 @@
+//! What a drop reason means, its usual causes, and the command to begin with. Reasons are the kernel's (`enum skb_drop_reason`); a
+//! kernel has more or fewer of them, and what the table does not have is explained by its name.
+
+mod table;
+
+use serde::Serialize;
+
+/// What is known of a drop reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The kernel's name without `SKB_DROP_REASON_`; `*` stands for any text.
+    pub reason: &'static str,
+    pub meaning: &'static str,
+    /// What usually lies behind it.
+    pub causes: &'static str,
+    /// The command to begin with.
+    pub first: &'static str,
+}
+
+/// Every entry; the first whose reason fits is that of a reason.
+pub const ENTRIES: &[Entry] = table::ENTRIES;
+
+/// What is known of a reason; `None` of one that the table does not have.
+pub fn look_up(reason: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| fits(entry.reason, reason))
+}
+
+/// A pattern with at most one star, at its end.
+fn fits(pattern: &str, reason: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => reason.starts_with(beginning),
+        None => pattern == reason,
+    }
+}
+
+/// A reason's name in words, for one that the table does not have: `TCP_INVALID_SYN` is "tcp invalid syn".
+pub fn in_words(reason: &str) -> String {
+    reason.to_lowercase().replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_once_and_before_the_patterns_that_fit_it() {
+        for (place, entry) in ENTRIES.iter().enumerate() {
+            let reason = entry.reason.trim_end_matches('*');
+            assert_eq!(
+                ENTRIES.iter().position(|other| fits(other.reason, reason)),
+                Some(place),
+                "{reason}"
+            );
+            for text in [entry.meaning, entry.causes, entry.first] {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{reason}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reason_without_an_entry_has_its_name() {
+        assert_eq!(look_up("TCP_FUTURE_REASON").map(|entry| entry.reason), None);
+        assert_eq!(in_words("TCP_FUTURE_REASON"), "tcp future reason");
+        assert_eq!(look_up("QDISC_DROP").map(|entry| entry.reason), Some("QDISC_DROP"));
+    }
+}

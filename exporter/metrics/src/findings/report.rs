@@ -1,0 +1,211 @@
+//! What is found, as a value that the API shows, and as text for people.
+
+use super::{Whose, rules::Rule};
+use crate::{coverage::Coverage, families::METRICS};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// What was found in a window.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// When its last collection was, since 1970.
+    #[serde(rename = "at_seconds", with = "seconds")]
+    pub at: Duration,
+    pub state: State,
+    /// How much was looked at.
+    pub window_seconds: f64,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// Findings that the configuration mutes.
+    pub muted: u64,
+    /// Subnets with traffic and without a finding.
+    pub fine: Vec<String>,
+    /// Collections that were forgotten before five minutes had passed.
+    pub forgotten: u64,
+    /// What cannot be seen here; whoever shows the report adds it.
+    pub blind: Vec<Blind>,
+}
+
+impl Report {
+    /// The same with what cannot be seen.
+    #[must_use]
+    pub fn beside(&self, coverage: &Coverage) -> Self {
+        Self {
+            blind: Blind::of(coverage),
+            ..self.clone()
+        }
+    }
+
+    /// How many findings a rule has made.
+    pub fn count(&self, rule: &Rule) -> u64 {
+        self.findings
+            .iter()
+            .filter(|finding| finding.finding == rule.name)
+            .count() as u64
+    }
+}
+
+/// Whether there was enough to judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Less than ten seconds.
+    #[default]
+    NotYet,
+    Judged,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub finding: Cow<'static, str>,
+    pub whose: Whose,
+    /// The subnet that it hits; "" where it is of no subnet.
+    pub subnet: String,
+    /// How far above its floors it is: what findings are sorted by.
+    pub severity: f64,
+    /// Events per second, or seconds per second.
+    pub rate: f64,
+    /// Of what could have been such an event: 0 to 1.
+    pub share: f64,
+    /// In words.
+    pub says: String,
+    /// The services that it hits most.
+    pub services: Vec<String>,
+    /// The workloads that it hits most.
+    pub workloads: Vec<String>,
+    /// Where packets were dropped.
+    pub sites: Vec<Seen>,
+    /// What to do first.
+    pub next: Cow<'static, str>,
+    /// A page of the runbooks.
+    pub runbook: Cow<'static, str>,
+    pub since: Since,
+}
+
+/// A drop site beside a finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub location: String,
+    pub reason: String,
+    pub class: String,
+    pub direction: String,
+    pub protocol: String,
+    pub packets_per_second: f64,
+}
+
+/// Since when something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// Since 1970.
+    #[serde(rename = "at_seconds", with = "seconds")]
+    pub at: Duration,
+    /// Whether it may be older: nothing older is known.
+    pub or_before: bool,
+}
+
+/// Something that cannot be seen here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blind {
+    /// A metric.
+    pub metric: String,
+    pub reason: String,
+}
+
+impl Blind {
+    /// What is off, but for what was not asked for.
+    pub fn of(coverage: &Coverage) -> Vec<Self> {
+        let off = METRICS.iter().filter(|metric| metric.part.is_none());
+        let off = off.filter_map(|metric| {
+            let reason = metric.why_off(coverage)?;
+            Some(Self {
+                metric: metric.full_name(),
+                reason,
+            })
+        });
+        off.collect()
+    }
+}
+
+/// Times as seconds.
+mod seconds {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+    use serde::de::Error;
+
+    pub(super) fn serialize<S: Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(at.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            state,
+            window_seconds,
+            findings,
+            muted,
+            fine,
+            ..
+        } = self;
+        if *state == State::NotYet {
+            return writeln!(
+                f,
+                "not yet: {window_seconds:.0} s were seen, and a judgement takes 10 s"
+            );
+        }
+        match findings.len() {
+            0 => write!(f, "no findings")?,
+            1 => write!(f, "1 finding")?,
+            many => write!(f, "{many} findings")?,
+        }
+        write!(f, " in {window_seconds:.0} s")?;
+        if *muted > 0 {
+            write!(f, ", {muted} muted")?;
+        }
+        writeln!(f)?;
+        for (place, finding) in findings.iter().enumerate() {
+            write!(f, "\n{:<3}{finding}", place + 1)?;
+        }
+        if !fine.is_empty() {
+            writeln!(f, "\nfine: {}", fine.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subnet = if self.subnet.is_empty() { "-" } else { &self.subnet };
+        writeln!(
+            f,
+            "{:<8} {subnet:<16} {}",
+            self.whose.as_str().to_uppercase(),
+            self.says
+        )?;
+        let mut line = |text: String| writeln!(f, "            {text}");
+        for (what, names) in [("services", &self.services), ("workloads", &self.workloads)] {
+            if !names.is_empty() {
+                line(format!("{what}: {}", names.join(", ")))?;
+            }
+        }
+        for site in &self.sites {
+            let Seen {
+                location,
+                reason,
+                class,
+                direction,
+                packets_per_second,
+                ..
+            } = site;
+            line(format!(
+                "at {location} {reason} ({class}, {direction}), {packets_per_second:.1} packets/s"
+            ))?;
+        }
+        line(format!("next: {}", self.next))?;
+        line(format!("runbook: tcpvitals explain {}", self.runbook))
+    }
+}

@@ -1,0 +1,296 @@
+//! Rules about connections.
+
+use super::{Floor, Part, Reads, Rule, Seen};
+use crate::{families::number, findings::Whose};
+use common::tcp::group::Counter as C;
+
+pub(super) const OWN_QUEUE: Rule = Rule {
+    name: "own_queue",
+    whose: Whose::Ours,
+    floor: Floor {
+        rate: 0.2,
+        share: 0.001,
+    },
+    says: "this host drops {share} of its own segments: a queue is full",
+    next: "tc -s qdisc show",
+    runbook: "TcpvitalsCapacityDrops",
+    reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.all - seen.dropped.policy)),
+};
+
+pub(super) const OWN_FILTER: Rule = Rule {
+    name: "own_filter",
+    whose: Whose::Ours,
+    floor: Floor {
+        rate: 0.2,
+        share: 0.001,
+    },
+    says: "this host drops {share} of its own segments: a filter refuses them",
+    next: "nft list ruleset; iptables-save -c",
+    runbook: "TcpvitalsWorkloadPolicyDrops",
+    reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.policy)),
+};
+
+/// Segments that this host dropped on their way out, as far as these packets of all those dropped were them.
+fn own_drops(seen: &Seen<'_>, packets: u64) -> Part {
+    let counts = seen.counts;
+    let dropped = counts
+        .get(C::LocallyDroppedSegments)
+        .max(counts.get(C::RetransmittedAfterLocalDrop));
+    let kind = Part::new(packets, seen.dropped.all).share();
+    let sent = counts.get(C::DataSegmentsTransmitted) + counts.get(C::SynRetransmits) + counts.client_opens;
+    Part {
+        events: number(dropped) * kind,
+        of: number(sent + dropped),
+    }
+}
+
+pub(super) const NETWORK_LOSS: Rule = Rule {
+    name: "network_loss",
+    whose: Whose::Network,
+    floor: Floor { rate: 0.2, share: 0.01 },
+    says: "{share} of the segments are lost beyond this host, {rate} a second",
+    next: "ask the other end: tcpvitals drops --class error,capacity,policy; then the devices between",
+    runbook: "TcpvitalsRetransmitRatioHigh",
+    reads: Reads::Traffic(|seen| {
+        let needless = 2 * seen.counts.get(C::Dsacks) > retransmitted(seen);
+        Part::new(
+            if needless { 0 } else { lost_elsewhere(seen) },
+            seen.counts.get(C::DataSegmentsTransmitted),
+        )
+    }),
+};
+
+pub(super) const REORDERING: Rule = Rule {
+    name: "reordering",
+    whose: Whose::Network,
+    floor: Floor { rate: 0.2, share: 0.01 },
+    says: "the network reorders segments: {share} of them were retransmitted for nothing",
+    next: "look for several paths of one flow: bonds, ECMP, queues of one device on several processors",
+    runbook: "TcpvitalsRetransmitRatioAboveBaseline",
+    reads: Reads::Traffic(|seen| needless(seen, true)),
+};
+
+pub(super) const SPURIOUS_RETRANSMITS: Rule = Rule {
+    name: "spurious_retransmits",
+    whose: Whose::Network,
+    floor: Floor { rate: 0.2, share: 0.01 },
+    says: "{share} of the segments were retransmitted although they had arrived: acknowledgments come late, or are lost",
+    next: "tcpvitals top --sort smoothed_rtt; look for delays that come and go, and for loss on the way back",
+    runbook: "TcpvitalsRetransmitRatioAboveBaseline",
+    reads: Reads::Traffic(|seen| needless(seen, false)),
+};
+
+fn retransmitted(seen: &Seen<'_>) -> u64 {
+    seen.counts
+        .sum(&[C::RetransmittedSegmentsOther, C::RetransmittedSegmentsLoss])
+}
+
+/// Retransmissions that no drop of this host explains. Those by time-out to a peer whose window is closed are probes of it.
+fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
+    let counts = seen.counts;
+    let probes = if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
+        counts.get(C::RetransmittedSegmentsLoss)
+    } else {
+        0
+    };
+    let here = counts
+        .get(C::RetransmittedAfterLocalDrop)
+        .max(counts.get(C::LocallyDroppedSegments));
+    retransmitted(seen).saturating_sub(probes + here)
+}
+
+/// Retransmissions most of which the peer reported as doubled, with or without signs of reordering.
+fn needless(seen: &Seen<'_>, reordered: bool) -> Part {
+    let counts = seen.counts;
+    let doubled = counts.get(C::Dsacks);
+    let is_that = 2 * doubled > retransmitted(seen) && (counts.get(C::ReorderingEvents) > 0) == reordered;
+    Part::new(
+        if is_that { doubled } else { 0 },
+        counts.get(C::DataSegmentsTransmitted),
+    )
+}
+
+pub(super) const PEER_READS_SLOWLY: Rule = Rule {
+    name: "peer_reads_slowly",
+    whose: Whose::Peer,
+    floor: Floor { rate: 0.2, share: 0.5 },
+    says: "peers read too slowly: senders wait {share} of their time for the receive window",
+    next: "look at the program that reads, not at the network",
+    runbook: "TcpvitalsRttAboveBaseline",
+    reads: Reads::Traffic(|seen| limited(seen, C::ReceiveWindowJiffies)),
+};
+
+pub(super) const SEND_BUFFER: Rule = Rule {
+    name: "send_buffer",
+    whose: Whose::Ours,
+    floor: Floor { rate: 0.2, share: 0.3 },
+    says: "the send buffer is too small: senders wait {share} of their time for room in it",
+    next: "sysctl net.ipv4.tcp_wmem; look for SO_SNDBUF in the program",
+    runbook: "TcpvitalsRttAboveBaseline",
+    reads: Reads::Traffic(|seen| limited(seen, C::SendBufferJiffies)),
+};
+
+/// Time in which senders had to wait, of the time in which they had something to send.
+fn limited(seen: &Seen<'_>, limit: C) -> Part {
+    let [events, of] = [limit, C::SenderBusyJiffies].map(|counter| number(seen.counts.get(counter)) * seen.jiffy);
+    Part { events, of }
+}
+
+const FAILURES: [C; 9] = [
+    C::FailedRefused,
+    C::FailedTimedOut,
+    C::FailedUnanswered,
+    C::FailedReset,
+    C::FailedHostUnreachable,
+    C::FailedNetworkUnreachable,
+    C::FailedProhibited,
+    C::FailedNoRoute,
+    C::FailedOther,
+];
+
+/// Opens that failed so, of all that this host tried.
+fn failed(seen: &Seen<'_>, reasons: &[C]) -> Part {
+    let counts = seen.counts;
+    let tried = counts.client_opens + counts.sum(&FAILURES) + counts.get(C::FailedNoLocalPort);
+    Part::new(counts.sum(reasons), tried)
+}
+
+pub(super) const REFUSED: Rule = Rule {
+    name: "refused",
+    whose: Whose::Peer,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the opens are refused, {rate} a second: nobody listens there",
+    next: "on the peer: ss -ltn; is the service running, and on this port?",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedRefused])),
+};
+
+pub(super) const UNANSWERED: Rule = Rule {
+    name: "unanswered",
+    whose: Whose::Silent,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "SYNs get no answer: {rate} a second are retransmitted",
+    next: "a filter drops them, the host is gone, or its accept queue is full; on the peer: tcpvitals drops, ss -ltn",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| {
+        let counts = seen.counts;
+        let given_up = counts.sum(&[C::FailedUnanswered, C::FailedTimedOut]);
+        let repeated = counts
+            .get(C::SynRetransmits)
+            .saturating_sub(counts.get(C::LocallyDroppedSegments));
+        // As long as all are answered in the end, it is loss.
+        let is_silent = given_up > 0 || counts.client_opens == 0;
+        Part::new(if is_silent { repeated } else { 0 }, repeated + counts.client_opens)
+    }),
+};
+
+pub(super) const RESET_AT_OPENING: Rule = Rule {
+    name: "reset_at_opening",
+    whose: Whose::Peer,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the opens are reset in their handshake, {rate} a second",
+    next: "a proxy or a filter between ends them; on the peer: ss -ltn, nstat TcpExtTCPAbortOnListen",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedReset])),
+};
+
+pub(super) const UNREACHABLE: Rule = Rule {
+    name: "unreachable",
+    whose: Whose::Network,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the opens end with an error of the network, {rate} a second: host or network unreachable, or prohibited",
+    next: "ip route get ADDRESS; ip neigh; the router that answers says why: tcpdump icmp or icmp6",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| {
+        failed(
+            seen,
+            &[
+                C::FailedHostUnreachable,
+                C::FailedNetworkUnreachable,
+                C::FailedProhibited,
+            ],
+        )
+    }),
+};
+
+pub(super) const NO_ROUTE: Rule = Rule {
+    name: "no_route",
+    whose: Whose::Ours,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the opens fail before their SYN, {rate} a second: this host has no route",
+    next: "ip route get ADDRESS; ip rule",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedNoRoute])),
+};
+
+pub(super) const NO_LOCAL_PORT: Rule = Rule {
+    name: "no_local_port",
+    whose: Whose::Ours,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the opens fail before their SYN, {rate} a second: no local port is free",
+    next: "ss -s; sysctl net.ipv4.ip_local_port_range; reuse connections",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedNoLocalPort])),
+};
+
+pub(super) const ACCEPT_QUEUE_FULL: Rule = Rule {
+    name: "accept_queue_full",
+    whose: Whose::Here,
+    floor: Floor {
+        rate: 0.1,
+        share: 0.001,
+    },
+    says: "a program here accepts too slowly: {rate} handshakes a second find its accept queue full",
+    next: "ss -ltn: Recv-Q beside Send-Q; the program's backlog and net.core.somaxconn",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| listen_drops(seen, C::ListenDropsAcceptQueue)),
+};
+
+pub(super) const SYN_QUEUE_FULL: Rule = Rule {
+    name: "syn_queue_full",
+    whose: Whose::Here,
+    floor: Floor {
+        rate: 0.1,
+        share: 0.001,
+    },
+    says: "{rate} SYNs a second find the SYN queue of a program here full",
+    next: "sysctl net.ipv4.tcp_syncookies net.ipv4.tcp_max_syn_backlog; is it a flood?",
+    runbook: "TcpvitalsConnectionsFail",
+    reads: Reads::Traffic(|seen| listen_drops(seen, C::ListenDropsSynQueue)),
+};
+
+fn listen_drops(seen: &Seen<'_>, cause: C) -> Part {
+    let dropped = seen.counts.get(cause);
+    Part::new(dropped, dropped + seen.counts.server_opens)
+}
+
+pub(super) const HANDSHAKES_INCOMPLETE: Rule = Rule {
+    name: "handshakes_incomplete",
+    whose: Whose::Silent,
+    floor: Floor { rate: 0.5, share: 0.2 },
+    says: "peers do not end their handshakes: {rate} SYN-ACKs a second are retransmitted",
+    next: "a flood of SYNs, or the way back is broken: tcpdump 'tcp[tcpflags] & tcp-syn != 0'",
+    runbook: "TcpvitalsHandshakesBudgetBurns",
+    reads: Reads::Traffic(|seen| {
+        let counts = seen.counts;
+        // A full accept queue lets peers wait in the same way.
+        let own = counts.get(C::ListenDropsAcceptQueue) > 0;
+        let repeated = counts.get(C::SynAckRetransmits);
+        Part::new(if own { 0 } else { repeated }, repeated + counts.server_opens)
+    }),
+};
+
+pub(super) const HALF_OPEN_RESETS: Rule = Rule {
+    name: "half_open_resets",
+    whose: Whose::Peer,
+    floor: Floor { rate: 0.5, share: 0.2 },
+    says: "peers reset {rate} handshakes a second before they end",
+    next: "scanners and health checks do that; who: tcpdump 'tcp[tcpflags] & tcp-rst != 0'",
+    runbook: "TcpvitalsHandshakesBudgetBurns",
+    reads: Reads::Traffic(|seen| {
+        let counts = seen.counts;
+        // Each connection ends once: what is more was no connection yet.
+        let half_open = counts.server_resets.saturating_sub(counts.server_closes);
+        Part::new(half_open, half_open + counts.server_opens)
+    }),
+};

@@ -1,0 +1,41 @@
+//! The arguments of `explain`.
+
+use super::values::Output;
+use clap::Args;
+use std::{path::PathBuf, time::Duration};
+use tcpvitals_config::duration;
+
+/// Of `explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArguments {
+    /// What to explain; without a word everything that is wrong here. `subnet NAME`, `workload NAME`, a drop reason, a finding, or
+    /// the name of an alert
+    #[arg(value_name = "TOPIC", num_args = 0..=2)]
+    pub topic: Vec<String>,
+    /// Ask the exporter that serves there, instead of looking for oneself
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+    /// How long to look
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = length, conflicts_with = "from")]
+    pub length: Duration,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+    /// Configuration file: subnets, classes, findings to mute; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE", conflicts_with = "from")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub btf: Option<PathBuf>,
+    /// File with user:password, where the exporter asks for a password
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub login_file: Option<PathBuf>,
+    /// PEM file of the certificates to trust over https, instead of those of the system
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A judgement takes ten seconds.
+fn length(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_secs(10)..=Duration::from_mins(5))
+}

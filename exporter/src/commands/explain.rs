@@ -1,0 +1,206 @@
+//! `explain`: what is wrong, in sentences, worst first; or what a word means: a drop reason, a finding, an alert.
+//!
+//! It looks for itself for some seconds, or asks an exporter that runs. The words come from the binary and need nothing.
+
+mod pages;
+
+use crate::{
+    cli::{Output, explain::ExplainArguments},
+    commands::{
+        live::{self, LiveError},
+        remote::{Remote, RemoteError},
+    },
+    lifecycle::exit::{Ends, Exit},
+    serve::http::api::FINDINGS,
+};
+use serde_json::json;
+use std::fmt::Write;
+use tcpvitals_config::DropLabel;
+use tcpvitals_metrics::findings::{
+    dictionary::{self, Entry},
+    report::{Finding, Report, State},
+    rules::{self, Rule},
+};
+use tokio::time::sleep;
+
+/// What is said, and how the command ends.
+#[derive(Debug)]
+pub struct Answer {
+    pub text: String,
+    pub exit: Exit,
+}
+
+/// Why nothing is explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    #[error("{0}")]
+    Topic(String),
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// There was no judgement.
+    #[error("nothing was judged; try again")]
+    Off,
+}
+
+impl Ends for ExplainError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Topic(_) => Exit::Usage,
+            Self::Off => Exit::Failed,
+            Self::Live(error) => error.exit(),
+            Self::Remote(error) => error.exit(),
+        }
+    }
+}
+
+/// What is to be explained.
+enum Topic<'a> {
+    Everything,
+    Subnet(&'a str),
+    Workload(&'a str),
+    Reason(&'a str),
+    Rule(&'static Rule),
+    Page(&'static str),
+}
+
+/// Explains.
+///
+/// # Errors
+/// [`ExplainError`] as a sentence with the remedy.
+pub fn run(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
+    let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
+    let choice: Box<dyn Fn(&Finding) -> bool> = match topic(&words)? {
+        Topic::Page(page) => return Ok(asked(page.to_owned())),
+        Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
+        Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
+        Topic::Everything => Box::new(|_| true),
+        Topic::Subnet(name) => Box::new(move |finding| finding.subnet == name),
+        Topic::Workload(name) => Box::new(move |finding| finding.workloads.iter().any(|own| own == name)),
+    };
+    let mut report = match &arguments.from {
+        Some(from) => ask(from, arguments)?,
+        None => look(arguments)?,
+    };
+    report.findings.retain(|finding| choice(finding));
+    let text = match arguments.output {
+        Output::Json => format!("{}\n", json!(report)),
+        Output::Text => report.to_string(),
+    };
+    let exit = match (report.state, report.findings.is_empty()) {
+        (State::NotYet, _) => Exit::Failed,
+        (State::Judged, true) => Exit::Asked,
+        (State::Judged, false) => Exit::Findings,
+    };
+    Ok(Answer { text, exit })
+}
+
+const fn asked(text: String) -> Answer {
+    Answer {
+        text,
+        exit: Exit::Asked,
+    }
+}
+
+fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
+    const HELP: &str = "explain subnet NAME, workload NAME, a drop reason such as QDISC_DROP, a finding such as network_loss, or the name of an alert";
+    match words {
+        [] => Ok(Topic::Everything),
+        ["subnet", name] => Ok(Topic::Subnet(name)),
+        ["workload", name] => Ok(Topic::Workload(name)),
+        [word] => {
+            if let Some(page) = pages::page(word) {
+                Ok(Topic::Page(page))
+            } else if let Some(rule) = rules::rule(word) {
+                Ok(Topic::Rule(rule))
+            } else if is_reason(word) {
+                Ok(Topic::Reason(word))
+            } else {
+                Err(ExplainError::Topic(format!("nothing is known of {word:?}; {HELP}")))
+            }
+        }
+        words => {
+            let words = words.join(" ");
+            Err(ExplainError::Topic(format!("{words:?} is no topic; {HELP}")))
+        }
+    }
+}
+
+/// Drop reasons are written in capitals, with a subsystem before them here and there.
+fn is_reason(word: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_:".contains(&byte);
+    !word.is_empty() && word.bytes().all(known)
+}
+
+fn of_reason(reason: &str, output: Output) -> String {
+    let entry = dictionary::look_up(reason);
+    match (output, entry) {
+        (Output::Json, entry) => format!("{}\n", json!({ "reason": reason, "entry": entry })),
+        (
+            Output::Text,
+            Some(Entry {
+                meaning, causes, first, ..
+            }),
+        ) => {
+            format!("{reason}: {meaning}\n  usual causes: {causes}\n  first:        {first}\n")
+        }
+        (Output::Text, None) => {
+            let words = dictionary::in_words(reason);
+            format!(
+                "{reason}: by its name, {words}; the dictionary does not have it\n  first:        tcpvitals drops --reason {reason}\n"
+            )
+        }
+    }
+}
+
+fn of_rule(rule: &Rule, output: Output) -> String {
+    let Rule {
+        name,
+        whose,
+        floor,
+        says,
+        next,
+        runbook,
+        ..
+    } = rule;
+    if output == Output::Json {
+        let floor = json!({ "rate": floor.rate, "share": floor.share });
+        let rule =
+            json!({ "finding": name, "whose": whose, "says": says, "floor": floor, "next": next, "runbook": runbook });
+        return format!("{rule}\n");
+    }
+    let mut text = format!("{name} ({}): {says}\n", whose.as_str().to_uppercase());
+    // Writing to a string does not fail.
+    let _infallible = writeln!(
+        text,
+        "  floors:  {} a second, {} % of what could have been one\n  next:    {next}\n  runbook: tcpvitals explain {runbook}",
+        floor.rate,
+        100.0 * floor.share
+    );
+    text
+}
+
+fn ask(from: &str, arguments: &ExplainArguments) -> Result<Report, ExplainError> {
+    let remote = Remote::new(from, arguments.login_file.as_deref(), arguments.ca_file.as_deref())?;
+    let body = remote.get(FINDINGS)?;
+    Ok(serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?)
+}
+
+fn look(arguments: &ExplainArguments) -> Result<Report, ExplainError> {
+    let mut config = live::config(arguments.config_file.as_deref()).map_err(LiveError::from)?;
+    config.findings.enabled = true;
+    // What the table of rules reads of a drop, whatever the metrics show.
+    config.shown.labels.drops = DropLabel::defaults().collect();
+    let (collector, runtime) =
+        live::start(config, arguments.btf.as_deref(), std::iter::empty()).map_err(LiveError::from)?;
+    runtime.block_on(async {
+        collector.collect(true).await.map_err(LiveError::from)?;
+        sleep(arguments.length).await;
+        let collection = collector.collect(true).await.map_err(LiveError::from)?;
+        collection
+            .findings
+            .map(|report| (*report).clone())
+            .ok_or(ExplainError::Off)
+    })
+}
