@@ -169,9 +169,11 @@ check-clippy: setup-build
 check-doc: setup-build
 	RUSTDOCFLAGS='-D warnings' cargo doc $(HOST) --no-deps --document-private-items
 
-docs: build ## write the pages of metrics and configuration, and the schema, in docs/
+docs: build ## write the pages of metrics, findings and configuration, and the schema, in docs/
 	$(BIN) docs metrics >target/metrics.md
 	mv target/metrics.md docs/metrics.md
+	$(BIN) docs findings >target/findings.md
+	mv target/findings.md docs/findings.md
 	$(BIN) docs configuration >target/configuration.md
 	mv target/configuration.md docs/configuration.md
 	$(BIN) docs schema >target/config.schema.json

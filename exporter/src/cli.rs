@@ -155,6 +155,8 @@ pub enum Docs {
     Metrics,
     /// The configuration file, in Markdown
     Configuration,
+    /// All findings and drop reasons, in Markdown
+    Findings,
     /// The JSON Schema of the configuration file
     Schema,
     /// The manual page, for section 8

@@ -28,7 +28,7 @@ use tcpvitals::{
     serve::{self, push, web::Web},
 };
 use tcpvitals_config as config;
-use tcpvitals_metrics::families;
+use tcpvitals_metrics::{families, findings};
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -126,6 +126,7 @@ fn explain(arguments: &ExplainArguments) -> Result<(), ExitCode> {
 fn docs(page: Docs) -> Result<(), ExitCode> {
     match page {
         Docs::Metrics => print(&families::reference::markdown()),
+        Docs::Findings => print(&findings::reference::markdown()),
         Docs::Configuration => print(&config::docs::reference::markdown()),
         Docs::Schema => print(&config::docs::schema::json().map_err(|error| failed(&error, ExitCode::FAILURE))?),
         Docs::Man => print(&manual::page().map_err(|error| failed(&error, ExitCode::FAILURE))?),

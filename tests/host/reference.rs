@@ -4,7 +4,7 @@ use std::fs::read_to_string;
 
 use anyhow::{Context as _, Result};
 use tcpvitals_config as config;
-use tcpvitals_metrics::families;
+use tcpvitals_metrics::{families, findings};
 
 /// The file in `docs/` is this text.
 fn require(file: &str, text: &str) -> Result<()> {
@@ -21,6 +21,11 @@ fn require(file: &str, text: &str) -> Result<()> {
 #[test]
 fn the_reference_page_is_made_from_the_metric_table() -> Result<()> {
     require("metrics.md", &families::reference::markdown())
+}
+
+#[test]
+fn the_page_of_findings_is_made_from_their_tables() -> Result<()> {
+    require("findings.md", &findings::reference::markdown())
 }
 
 #[test]

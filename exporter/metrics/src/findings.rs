@@ -6,11 +6,12 @@
 //! - `counts`: what rules read of TCP; `recorder`: what a collection added; `ring`: the last five minutes
 //! - `window`: a minute of the ring, by subnet, service, workload and drop site
 //! - `rules`: the table; `judge`: the table applied; `report`: the answer, as a value and as text
-//! - `dictionary`: what a drop reason means
+//! - `dictionary`: what a drop reason means; `reference`: the page of both tables
 
 pub mod dictionary;
 pub mod judge;
 pub mod recorder;
+pub mod reference;
 pub mod report;
 pub mod ring;
 pub mod rules;

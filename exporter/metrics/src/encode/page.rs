@@ -4,12 +4,13 @@
 //! and the kernel. The templates do both, and the page's Content-Security-Policy holds the browser to it.
 //! From the families of a collection and the coverage; to the route `/`.
 
+mod findings;
 mod health;
 mod model;
 mod tables;
 mod words;
 
-use crate::{coverage::Coverage, families::Families, rows::cardinality::Cardinality};
+use crate::{coverage::Coverage, families::Families, findings::report::Report, rows::cardinality::Cardinality};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
@@ -47,8 +48,25 @@ pub fn policy() -> &'static str {
     &POLICY
 }
 
-/// The page for a collection of the time `now`, since 1970.
-pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, cost: &Cardinality, now: Duration) -> String {
+/// What a collection gave for the page.
+#[derive(Clone, Copy, Debug)]
+pub struct Collected<'a> {
+    pub families: &'a Families,
+    pub cost: &'a Cardinality,
+    /// What is wrong; `None` where nobody judges.
+    pub findings: Option<&'a Report>,
+    /// When it was, since 1970.
+    pub at: Duration,
+}
+
+/// The page for a collection.
+pub fn render(about: About<'_>, coverage: &Coverage, collected: Collected<'_>) -> String {
+    let Collected {
+        families,
+        cost,
+        findings: report,
+        at: now,
+    } = collected;
     let started = families.started();
     let uptime = started.map(|started| now.saturating_sub(started));
     let since = uptime.map_or_else(
@@ -62,6 +80,7 @@ pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, cost: 
     let main = html! {
         main #main tabindex="-1" data-generation=(format!("{began} {reloaded}")) data-at=(now.as_millis()) {
             p #window.window { "All numbers are totals and averages " (since) "; connections are those that are open." }
+            (findings::section(report))
             (tables::overview(families, seconds))
             (tables::subnets(families))
             (tables::workloads(families))
@@ -71,7 +90,7 @@ pub fn render(about: About<'_>, coverage: &Coverage, families: &Families, cost: 
         }
     };
     let facts = uptime.map(|uptime| format!("up {}", words::duration(uptime)));
-    document(about, facts, &main)
+    document(about, facts, report.map_or(0, |report| report.findings.len()), &main)
 }
 
 /// The page when there was no collection.
@@ -85,10 +104,10 @@ pub fn render_failure(about: About<'_>, error: &str) -> String {
             }
         }
     };
-    document(about, None, &main)
+    document(about, None, 0, &main)
 }
 
-fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
+fn document(about: About<'_>, uptime: Option<String>, findings: usize, main: &Markup) -> String {
     let About {
         host,
         release,
@@ -104,6 +123,7 @@ fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
         (telemetry_path, "Metrics"),
         ("/readyz", "What is attached (text)"),
         ("/api/v1/status", "Status (JSON)"),
+        ("/api/v1/findings", "Findings (JSON)"),
         ("/api/v1/drops", "Drop sites (JSON)"),
         ("/api/v1/flows", "Live flows (JSON)"),
         ("/healthz", "Health"),
@@ -115,8 +135,8 @@ fn document(about: About<'_>, uptime: Option<String>, main: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "tcpvitals on " (host) }
-                link rel="icon" href=(ICON);
+                title { @if findings > 0 { "(" (findings) ") " } (host) " · tcpvitals" }
+                link #icon rel="icon" href=(if findings > 0 { ICON.replace("%23268", "%23c22") } else { ICON.to_owned() });
                 style { (PreEscaped(STYLE)) }
             }
             body {

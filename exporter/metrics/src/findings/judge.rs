@@ -112,13 +112,13 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Held) {
 }
 
 /// Since when something has been found without a break, by the entries that there are.
-fn since(ring: &Ring, finding: &Cow<'static, str>, subnet: &str) -> Since {
-    let key = (finding.clone(), Arc::from(subnet));
+fn since(ring: &Ring, finding: &str, subnet: &str) -> Since {
+    let is_it = |(own, of): &(Cow<'_, str>, Arc<str>)| own == finding && of.as_ref() == subnet;
     let mut at = ring.newest().map(|entry| entry.at).unwrap_or_default();
     // The newest has no note yet.
     let mut entries = ring.newest_first().skip(1);
     for entry in &mut entries {
-        if !entry.held.contains(&key) {
+        if !entry.held.iter().any(is_it) {
             return Since { at, or_before: false };
         }
         at = entry.at;
@@ -158,8 +158,7 @@ impl Hearing<'_, '_> {
                     }
                 }
                 Reads::Rtt => {
-                    let subnets: Vec<&str> = self.traffic.keys().copied().collect();
-                    for subnet in subnets {
+                    for subnet in self.window.subnets_with_rtt() {
                         self.weigh(rule, subnet, |hearing, _| hearing.in_rtt(rule, subnet));
                     }
                 }
@@ -181,6 +180,9 @@ impl Hearing<'_, '_> {
                             hearing.at_sites(rule, &mine, subnet, muted)
                         });
                     }
+                }
+                Reads::Host(read) => {
+                    self.weigh(rule, "", |hearing, _| hearing.alone(rule, read(&hearing.window.beside)))
                 }
                 Reads::Blind => self.weigh(rule, "", |hearing, _| hearing.blind(rule)),
             }
@@ -354,7 +356,12 @@ impl Hearing<'_, '_> {
         // What the account of losses forgets is no event; cgroups that were not told count elsewhere.
         let lost = [Lost::FlowsUntracked, Lost::GroupOverflow, Lost::DropOverflow];
         let lost = lost.map(|lost| self.window.lost.get(lost as usize).copied().unwrap_or_default());
-        let events = number(lost.iter().sum::<u64>() + self.window.missed);
+        self.alone(rule, lost.iter().sum::<u64>() + self.window.missed)
+    }
+
+    /// Events that are of no subnet.
+    fn alone(&self, rule: &Rule, events: u64) -> Option<Size> {
+        let events = number(events);
         let part = Part { events, of: events };
         self.reaches(rule, part).then(|| Size {
             rate: events / self.window.seconds,
@@ -428,3 +435,6 @@ fn in_words(says: &str, rate: f64, share: f64) -> String {
     };
     says.replace("{share}", &percent).replace("{rate}", &rate)
 }
+
+#[cfg(test)]
+mod tests;

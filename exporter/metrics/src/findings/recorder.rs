@@ -2,6 +2,7 @@
 
 use super::counts::READ;
 use crate::{
+    host::Host,
     labels::{KeyNames as _, LabelSet, Labelling},
     snapshot::{DropOrigin, Group, Row, Snapshot},
     workloads::qualified,
@@ -53,6 +54,12 @@ pub struct Site {
 /// How much something grew, by its place in a list.
 pub(super) type Grown = Box<[(u8, u32)]>;
 
+/// What connections of one kind were counted.
+pub(super) type GrownScope = (Arc<Scope>, Grown);
+
+/// The round trips of one subnet.
+pub(super) type GrownRtt = (Arc<str>, Grown);
+
 /// What was dropped at a site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SiteCount {
@@ -68,6 +75,36 @@ impl SiteCount {
     }
 }
 
+/// What the host says beside its drop sites, in packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    /// Dropped because the table of connection tracking was full.
+    pub(super) conntrack_full: u64,
+    pub(super) lost_by_devices: u64,
+}
+
+impl Beside {
+    fn of(host: &Host) -> Self {
+        let failures = host.conntrack.as_ref().and_then(|conntrack| conntrack.failures);
+        Self {
+            conntrack_full: failures.map_or(0, |failures| failures.drop),
+            lost_by_devices: host.lost.values().sum(),
+        }
+    }
+
+    const fn since(self, before: Self) -> Self {
+        Self {
+            conntrack_full: self.conntrack_full.saturating_sub(before.conntrack_full),
+            lost_by_devices: self.lost_by_devices.saturating_sub(before.lost_by_devices),
+        }
+    }
+
+    pub(super) const fn add(&mut self, more: Self) {
+        self.conntrack_full += more.conntrack_full;
+        self.lost_by_devices += more.lost_by_devices;
+    }
+}
+
 /// What one collection added.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
@@ -75,14 +112,15 @@ pub struct Entry {
     pub(super) at: Duration,
     /// Time since the entry before.
     pub(super) span: Duration,
-    pub(super) tcp: Vec<(Arc<Scope>, Grown)>,
+    pub(super) tcp: Vec<GrownScope>,
     /// Round-trip times by subnet: samples by bucket.
-    pub(super) rtt: Vec<(Arc<str>, Grown)>,
+    pub(super) rtt: Vec<GrownRtt>,
     pub(super) sites: Vec<(Arc<Site>, SiteCount)>,
     /// What the kernel side could not do, by [`Lost`].
     pub(super) lost: [u64; Lost::COUNT],
     /// Events that programs missed.
     pub(super) missed: u64,
+    pub(super) beside: Beside,
     /// What was found at that time.
     pub(super) held: BTreeSet<(Cow<'static, str>, Arc<str>)>,
 }
@@ -123,6 +161,7 @@ pub struct Recorder {
     names: BTreeSet<Arc<str>>,
     lost: [u64; Lost::COUNT],
     missed: u64,
+    beside: Beside,
     /// When the last entry was made, since 1970.
     last: Option<Duration>,
 }
@@ -130,17 +169,15 @@ pub struct Recorder {
 impl Recorder {
     /// What has grown since the last entry; `None` at first, and as long as that is less than a second ago.
     pub fn record(&mut self, snapshot: &Snapshot, labelling: &Labelling) -> Option<Entry> {
-        let span = match self.last {
-            None => None,
-            // A clock that was set back begins anew.
-            Some(last) => Some(snapshot.at.checked_sub(last).unwrap_or(NEAREST)),
-        };
+        // A clock that was set back begins anew.
+        let span = self.last.map(|last| snapshot.at.checked_sub(last).unwrap_or(NEAREST));
         if span.is_some_and(|span| span < NEAREST) {
             return None;
         }
         self.last = Some(snapshot.at);
         let (tcp, rtt) = self.of_groups(&snapshot.groups, labelling);
         let missed = snapshot.misses.values().copied().map(Misses::lost).sum();
+        let beside = Beside::of(&snapshot.host);
         let entry = Entry {
             at: snapshot.at,
             span: span.unwrap_or_default(),
@@ -153,9 +190,10 @@ impl Recorder {
                 now.saturating_sub(before)
             }),
             missed: u64::saturating_sub(missed, self.missed),
+            beside: beside.since(self.beside),
             held: BTreeSet::new(),
         };
-        (self.lost, self.missed) = (snapshot.lost, missed);
+        (self.lost, self.missed, self.beside) = (snapshot.lost, missed, beside);
         self.forget_names();
         span.map(|_| entry)
     }
@@ -174,7 +212,7 @@ impl Recorder {
         &mut self,
         rows: &[Row<Option<GroupKey>, Group>],
         labelling: &Labelling,
-    ) -> (Vec<(Arc<Scope>, Grown)>, Vec<(Arc<str>, Grown)>) {
+    ) -> (Vec<GrownScope>, Vec<GrownRtt>) {
         let mut grown_groups = Vec::new();
         let mut rtt: BTreeMap<Arc<str>, [u32; RTT_BUCKETS]> = BTreeMap::new();
         for Row { id, key, total, .. } in rows {

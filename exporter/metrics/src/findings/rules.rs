@@ -3,7 +3,11 @@
 mod drops;
 mod traffic;
 
-use super::{Whose, counts::Counts, recorder::Site};
+use super::{
+    Whose,
+    counts::Counts,
+    recorder::{Beside, Site},
+};
 
 pub use drops::TRANSMIT;
 
@@ -42,6 +46,8 @@ pub(super) enum Reads {
     Sites(fn(&Site) -> bool),
     /// Round-trip times of a subnet, beside what was usual.
     Rtt,
+    /// What the host says beside the drop sites.
+    Host(fn(&Beside) -> u64),
     /// What the exporter could not see.
     Blind,
 }
@@ -116,6 +122,7 @@ pub static RULES: &[Rule] = &[
     traffic::HANDSHAKES_INCOMPLETE,
     traffic::HALF_OPEN_RESETS,
     drops::CONNTRACK_FULL,
+    drops::DEVICE_LOSS,
     drops::SOCKET_BUFFER_FULL,
     drops::BACKLOG_FULL,
     drops::RING_FULL,

@@ -2,7 +2,7 @@
 
 use super::{
     counts::Counts,
-    recorder::{Grown, Scope, Site, SiteCount},
+    recorder::{Beside, Grown, Scope, Site, SiteCount},
     ring::Ring,
 };
 use common::{
@@ -37,6 +37,7 @@ pub(super) struct Window<'r> {
     pub(super) lost: [u64; Lost::COUNT],
     /// Events that programs missed.
     pub(super) missed: u64,
+    pub(super) beside: Beside,
 }
 
 /// What one subnet's connections were counted.
@@ -68,7 +69,7 @@ impl<'r> Window<'r> {
         let mut rows: BTreeMap<&Scope, Counts> = BTreeMap::new();
         let mut rtt = BTreeMap::new();
         let mut sites: BTreeMap<&Site, SiteCount> = BTreeMap::new();
-        let (mut lost, mut missed) = ([0; Lost::COUNT], 0);
+        let (mut lost, mut missed, mut beside) = ([0; Lost::COUNT], 0, Beside::default());
         for entry in &entries {
             for (scope, grown) in &entry.tcp {
                 rows.entry(scope).or_default().add(scope.role, grown);
@@ -81,6 +82,7 @@ impl<'r> Window<'r> {
                 *sum += more;
             }
             missed += entry.missed;
+            beside.add(entry.beside);
         }
         Ok(Self {
             seconds: length.as_secs_f64(),
@@ -90,6 +92,7 @@ impl<'r> Window<'r> {
             sites: sites.into_iter().collect(),
             lost,
             missed,
+            beside,
         })
     }
 
@@ -103,6 +106,11 @@ impl<'r> Window<'r> {
             traffic.workloads.entry(&scope.workload).or_default().merge(counts);
         }
         subnets
+    }
+
+    /// Subnets with round-trip times now.
+    pub(super) fn subnets_with_rtt(&self) -> Vec<&'r str> {
+        self.rtt.keys().copied().collect()
     }
 
     /// Round-trip times to a subnet: now, and what was usual before, if that is known.

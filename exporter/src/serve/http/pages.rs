@@ -177,11 +177,19 @@ pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap)
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     match service.collector.collect(false).await {
-        Ok(Collection { at, shown, .. }) => {
+        Ok(Collection {
+            at, shown, findings, ..
+        }) => {
             let gzip = web::accepts_gzip(&asked);
             let (making, showing) = (Arc::clone(&service), Arc::clone(&shown));
             let render = move || {
-                Ok(page::render(making.about(), &making.coverage, &showing.all, &showing.cost(), at).into_bytes())
+                let collected = page::Collected {
+                    families: &showing.all,
+                    cost: &showing.cost(),
+                    findings: findings.as_deref(),
+                    at,
+                };
+                Ok(page::render(making.about(), &making.coverage, collected).into_bytes())
             };
             let body = service.expositions.get(&shown, Form::Page, gzip, render);
             match body.await {

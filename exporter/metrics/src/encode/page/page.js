@@ -166,11 +166,17 @@
       for (const part of live) {
         const next = page.getElementById(part.id);
         if (next.dataset.counts) part.dataset.counts = next.dataset.counts;
+        for (const open of part.querySelectorAll("details[data-key][open]")) {
+          const same = next.querySelector("details[data-key=" + CSS.escape(open.dataset.key) + "]");
+          if (same) same.open = true;
+        }
         part.replaceChildren(...next.childNodes);
       }
     } else {
       main.replaceChildren(...page.getElementById("main").childNodes);
     }
+    document.title = page.title;
+    $("icon").href = page.getElementById("icon").href;
     const sentence = page.getElementById("window");
     if (sentence && $("window")) $("window").dataset.total = sentence.textContent;
   }

@@ -1,7 +1,10 @@
 //! Rules about dropped packets, by class, reason and place. What a rule about connections has explained is left out before.
 
 use super::{Floor, Reads, Rule};
-use crate::findings::{Whose, recorder::Site};
+use crate::findings::{
+    Whose,
+    recorder::{Beside, Site},
+};
 
 const FLOOR: Floor = Floor { rate: 1.0, share: 0.0 };
 const CAPACITY: &str = "capacity";
@@ -35,11 +38,31 @@ const fn wrong(name: &'static str, says: &'static str, next: &'static str, is_it
     }
 }
 
-pub(super) const CONNTRACK_FULL: Rule = full(
+/// A rule about what the host says beside the drop sites, where `devices.enabled` lets it be read.
+const fn of_host(name: &'static str, says: &'static str, next: &'static str, read: fn(&Beside) -> u64) -> Rule {
+    Rule {
+        name,
+        whose: Whose::Here,
+        floor: FLOOR,
+        says,
+        next,
+        runbook: "TcpvitalsCapacityDrops",
+        reads: Reads::Host(read),
+    }
+}
+
+pub(super) const CONNTRACK_FULL: Rule = of_host(
     "conntrack_full",
     "connection tracking is full: {rate} packets a second are dropped",
     "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
-    |site| site.class == CAPACITY && (site.location.contains("conntrack") || site.location == "nf_hook_slow"),
+    |beside| beside.conntrack_full,
+);
+
+pub(super) const DEVICE_LOSS: Rule = of_host(
+    "device_loss",
+    "devices lose {rate} packets a second before the kernel has them",
+    "ethtool -S DEVICE; ethtool -g DEVICE; tcpvitals_device_dropped_packets_total says which, and why",
+    |beside| beside.lost_by_devices,
 );
 
 pub(super) const SOCKET_BUFFER_FULL: Rule = full(

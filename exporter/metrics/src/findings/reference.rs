@@ -1,0 +1,88 @@
+//! The reference page of findings and drop reasons, made from the tables.
+
+use super::{
+    Whose,
+    dictionary::ENTRIES,
+    rules::{Floor, RULES, Rule},
+};
+
+/// `docs/findings.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Findings\n\n\
+         What is wrong, whose it is, how bad, since when, and what to do first: from the tables in `exporter/metrics/src/findings`, by \
+         `make docs`; do not edit.\n\n\
+         ```sh\n\
+         tcpvitals explain                                  # what is wrong here, after a look of ten seconds\n\
+         tcpvitals explain --from http://127.0.0.1:10717    # what a running exporter has found in its last minute\n\
+         tcpvitals explain subnet NAME                      # or workload NAME, a drop reason, a finding, an alert\n\
+         ```\n\n\
+         `explain` ends with 0 if nothing is wrong and with 10 if something is. The page at `/` begins with the findings, \
+         `/api/v1/findings` has them as JSON, and `tcpvitals_findings{whose, finding}` counts them.\n\n\
+         ## How it is judged\n\n\
+         The exporter keeps what its collections of the last five minutes added, at most 4 MiB of it; what was forgotten before its time is \
+         counted (`forgotten` in the API). Each collection that is a second or more after the one before is judged: the last minute, or as \
+         much as there is of it, but not less than ten seconds. If collections are further apart, it is the time between the last two. Two \
+         who scrape do not shorten each other's minute.\n\n\
+         A rule has two floors, events per second and their share of what could have been one, and finds something when both are \
+         reached, for a subnet as a whole or for one of its services (application protocols), so that a fault of a quiet service does \
+         not drown. Findings are sorted by how far above their floors they are. `since` is the oldest collection from which on it was \
+         found each time; if that is the oldest there is, it may be older.\n\n\
+         What this host drops explains what TCP then sends again, and a SYN that is not answered: such segments count for `own_queue` or \
+         `own_filter` alone. A drop in another network namespace of this host is its own, too.\n\n\
+         `findings.ignore` mutes what is meant to be so, by finding, subnet or workload, and counts it as muted; \
+         `findings.thresholds` changes the floors; `findings.enabled: false` switches all of it off.\n\n\
+         ## Whose\n\n\
+         | word | it is |\n| --- | --- |\n",
+    );
+    for whose in Whose::ALL {
+        page += &format!("| `{}` | {} |\n", whose.as_str(), of_whose(whose));
+    }
+    page += "\n## Rules\n\n\
+             A rate of seconds per second is the number of connections that wait, on average.\n\n\
+             | finding | whose | floor, per second | floor, share | what it says | first |\n| --- | --- | --- | --- | --- | --- |\n";
+    page.extend(RULES.iter().map(rule));
+    page += "\n`conntrack_full` and `device_loss` need `devices.enabled`. `rtt_above_baseline` compares the median of a minute with that of \
+             the older half of the five minutes: at least twice as long and 10 ms longer, each of 30 samples or more.\n\n\
+             ## Drop reasons\n\n\
+             What the kernel's reasons mean. `tcpvitals explain REASON` prints the row, without privileges.\n\n\
+             | reason | meaning | usual causes | first |\n| --- | --- | --- | --- |\n";
+    for entry in ENTRIES {
+        page += &format!(
+            "| `{}` | {} | {} | `{}` |\n",
+            entry.reason, entry.meaning, entry.causes, entry.first
+        );
+    }
+    page
+}
+
+fn rule(rule: &Rule) -> String {
+    let Rule {
+        name,
+        whose,
+        floor: Floor { rate, share },
+        says,
+        next,
+        runbook,
+        ..
+    } = rule;
+    let share = if *share > 0.0 {
+        format!("{} %", 100.0 * share)
+    } else {
+        String::new()
+    };
+    format!(
+        "| `{name}` | {} | {rate} | {share} | {says} | {next}; [runbook](runbooks/{runbook}.md) |\n",
+        whose.as_str()
+    )
+}
+
+const fn of_whose(whose: Whose) -> &'static str {
+    match whose {
+        Whose::Ours => "this host drops or limits its own traffic",
+        Whose::Network => "loss, reordering or delay beyond this host",
+        Whose::Peer => "the other end refuses, resets or reads slowly",
+        Whose::Silent => "nobody answers",
+        Whose::Here => "something of this host is full or wrong, whomever it hits",
+    }
+}
