@@ -8,12 +8,12 @@ use common::net::connection::ConnectionType;
 use common::tcp::group::{Counter, GroupKey, Role};
 use serde_json::Value;
 use tcpvitals_config::Config;
-use tcpvitals_metrics::encode::page::{About, policy, render, render_failure};
+use tcpvitals_metrics::encode::page::{About, Collected, policy, render, render_failure};
 use tcpvitals_metrics::rows::cardinality::Cardinality;
 use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
 use tests::readers::browser::web_page::{REST, rows, site, unescape};
 
-use crate::golden::{CASES, families_of, require_golden};
+use crate::golden::{CASES, Case, families_of, require_golden};
 use crate::sample::{QUOTED, coverage, empty};
 
 /// Two hours after the start that the sample knows.
@@ -37,10 +37,20 @@ fn lines(page: &str) -> Result<String> {
     Ok(text.replace("><", ">\n<") + "\n")
 }
 
+fn of_case(case: &Case) -> Result<String> {
+    let collected = Collected {
+        families: &*case.families()?,
+        cost: &case.cost()?,
+        findings: None,
+        at: NOW,
+    };
+    Ok(render(ABOUT, &case.coverage()?, collected))
+}
+
 #[test]
 fn the_page_is_that_of_the_golden_files() -> Result<()> {
     for case in &CASES {
-        let page = render(ABOUT, &case.coverage()?, &*case.families()?, &case.cost()?, NOW);
+        let page = of_case(case)?;
         require_golden(&case.file("html"), &lines(&page)?)?;
     }
     Ok(())
@@ -95,7 +105,13 @@ fn no_text_becomes_markup() -> Result<()> {
 /// The page of a snapshot, without what it costs.
 fn page_of(about: About<'_>, config: &Config, snapshot: &Snapshot) -> String {
     let families = families_of(config, snapshot);
-    render(about, &snapshot.coverage, &families, &Cardinality::default(), NOW)
+    let collected = Collected {
+        families: &families,
+        cost: &Cardinality::default(),
+        findings: snapshot.findings.as_deref(),
+        at: NOW,
+    };
+    render(about, &snapshot.coverage, collected)
 }
 
 fn fresh(config: &Config) -> Result<Snapshot> {
@@ -221,13 +237,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
 
 #[test]
 fn labels_that_are_off_leave_one_row() -> Result<()> {
-    let page = render(
-        ABOUT,
-        &CASES[1].coverage()?,
-        &*CASES[1].families()?,
-        &CASES[1].cost()?,
-        NOW,
-    );
+    let page = of_case(&CASES[1])?;
     let subnets = rows(&page, "subnets")?;
     assert_eq!(subnets.keys().collect::<Vec<_>>(), ["", "all"]);
     assert_eq!(subnets[""], subnets["all"]);

@@ -94,6 +94,7 @@ pub(crate) fn empty(coverage: Coverage) -> Snapshot {
         capacity: Capacity { groups: 64, drops: 32 },
         jiffy: JIFFY,
         host: Host::default(),
+        findings: None,
         exporter: Exporter::default(),
     }
 }

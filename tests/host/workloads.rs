@@ -11,7 +11,7 @@ use serde_json::json;
 use tcpvitals_config::{Config, Names, Temporality};
 use tcpvitals_metrics::encode::otlp::reading::{Starts, cumulative, split};
 use tcpvitals_metrics::encode::otlp::request::{Style, request};
-use tcpvitals_metrics::encode::page::{About, render};
+use tcpvitals_metrics::encode::page::{About, Collected, render};
 use tcpvitals_metrics::families::Families;
 use tcpvitals_metrics::rows::cardinality::Cardinality;
 use tcpvitals_metrics::snapshot::Snapshot;
@@ -69,13 +69,13 @@ fn the_page_has_a_row_for_each_workload_of_connections_and_of_drops() -> Result<
         let snapshot = snapshot(&config, [cart(), unit()])?;
         let families = families_of(&config, &snapshot);
         let cost = Cardinality::default();
-        Ok(render(
-            about,
-            &snapshot.coverage,
-            &families,
-            &cost,
-            Duration::from_secs(1_700_007_200),
-        ))
+        let collected = Collected {
+            families: &families,
+            cost: &cost,
+            findings: None,
+            at: Duration::from_secs(1_700_007_200),
+        };
+        Ok(render(about, &snapshot.coverage, collected))
     };
     let shown = page(LABELS)?;
     let connections = rows(&shown, "workloads")?;

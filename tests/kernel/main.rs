@@ -22,6 +22,7 @@ mod drops;
 mod dump;
 mod facts;
 mod failures;
+mod findings;
 mod formats;
 mod hardware;
 mod healthy;
