@@ -1,5 +1,6 @@
 //! Kernels, configurations and snapshots that nobody has: values for the tests beside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -149,6 +150,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
     snapshot.lost = [1, 2, 3, 4, 5, 6, 7];
     let missed = |skipped, taken_over| Misses { skipped, taken_over };
     snapshot.misses = [("kfree_skb", missed(9, 3)), ("tcp_retransmit_skb", missed(4, 4))].into();
+    snapshot.findings = Some(Arc::default());
     if config.devices.enabled && config.tcp.memory {
         snapshot.host = host();
     } else if config.listeners.enabled {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 use tests::exporter::{Exporter, run, start};
 use tests::machine::turn;
 use tests::machine::wait::Deadline;
@@ -17,6 +16,8 @@ use tests::net::pair::{DEVICE, Pair};
 use tests::net::peer::{Offer, Peer};
 use tests::net::subnet::{Family, Subnet, config};
 use tests::net::traffic::{Flow, connect, listen, receive, send, small_udp_receiver};
+
+use crate::listeners::{begin, listen_for};
 
 /// How long an incident goes on: longer than a judgement takes.
 const LENGTH: Duration = Duration::from_secs(13);
@@ -81,26 +82,6 @@ const INCIDENTS: &[Incident] = &[
             Ok(())
         },
     },
-    Incident {
-        found: &["accept_queue_full"],
-        happen: |pair, end| {
-            let to = pair.to(Family::V4, PORT)?;
-            let listener = pair.server.run(|| {
-                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-                socket.bind(&to.into())?;
-                socket.listen(1)?;
-                Ok(socket)
-            })?;
-            let mut open = Vec::new();
-            while !end.passed() {
-                if let Ok(stream) = pair.client.run(|| Ok(TcpStream::connect_timeout(&to, PAUSE)?)) {
-                    open.push(stream);
-                }
-            }
-            drop(listener);
-            Ok(())
-        },
-    },
     // A program that reads no datagrams.
     Incident {
         found: &["socket_buffer_full"],
@@ -111,6 +92,18 @@ const INCIDENTS: &[Incident] = &[
         },
     },
 ];
+
+/// A program that accepts nothing, and clients that try: whose their SYNs are nobody can tell.
+fn overflow(pair: &Pair, port: u16, end: Deadline) -> Result<()> {
+    let to = pair.to(Family::V4, port)?;
+    let _full = listen_for(&pair.server, to, 1)?;
+    let mut clients = Vec::new();
+    while !end.passed() {
+        clients.extend(begin(&pair.client, to, 2)?);
+        sleep(PAUSE);
+    }
+    Ok(())
+}
 
 /// Sends as fast as it goes, and reads as fast.
 fn bulk(pair: &Pair, end: Deadline) -> Result<()> {
@@ -186,9 +179,11 @@ fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()>
     let far = Subnet::take()?;
     let namespace = Namespace::new()?;
     let peer = Peer::new(&namespace, far)?;
+    let busy = Pair::new()?;
     let mut subnets = pairs.iter().map(Pair::subnet).collect::<Result<Vec<_>>>()?;
-    subnets.push(far);
-    let exporter = start(config(&subnets))?;
+    subnets.extend([far, busy.subnet()?]);
+    let service = "app_protocols: [{name: busy, ports: [7443]}]\n";
+    let exporter = start(config(&subnets) + service)?;
     report(&exporter)?;
     let end = Deadline::after(LENGTH);
     let report = thread::scope(|scope| {
@@ -197,6 +192,7 @@ fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()>
             running.push(scope.spawn(move || (incident.happen)(pair, end)));
         }
         running.push(scope.spawn(|| lose(&namespace, &peer, end)));
+        running.push(scope.spawn(|| overflow(&busy, 7443, end)));
         sleep(Duration::from_secs(12));
         let report = report(&exporter);
         running.into_iter().try_for_each(joined)?;
@@ -206,6 +202,16 @@ fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()>
         assert_eq!(found(&report, &subnet.name()), incident.found, "{report:#}");
     }
     assert_eq!(found(&report, &far.name()), ["network_loss"], "{report:#}");
+    let full = report["findings"].as_array().into_iter().flatten();
+    let full: Vec<&Value> = full
+        .filter(|finding| finding["finding"] == "accept_queue_full")
+        .collect();
+    let services = full.first().map(|finding| finding["services"].clone());
+    assert_eq!(
+        (full.len(), services),
+        (1, Some(serde_json::json!(["busy"]))),
+        "{report:#}"
+    );
 
     // What people and rules read is the same.
     let scrape = exporter.scrape()?;

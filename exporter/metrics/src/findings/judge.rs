@@ -9,7 +9,11 @@ use super::{
     rules::{Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
     window::{self, Traffic, Window},
 };
-use crate::{families::number, labels::Labelling, snapshot::Snapshot};
+use crate::{
+    families::number,
+    labels::{Labelling, NO_SUBNET},
+    snapshot::Snapshot,
+};
 use common::map::lost::Lost;
 use std::{
     borrow::Cow,
@@ -402,7 +406,12 @@ fn finding(rule: &'static Rule, floor: Floor, subnet: &str, size: Size) -> Findi
     Finding {
         finding: Cow::Borrowed(rule.name),
         whose: rule.whose,
-        subnet: subnet.to_owned(),
+        // Of those whom a listener turned away nobody knows the subnet.
+        subnet: if subnet == NO_SUBNET {
+            String::new()
+        } else {
+            subnet.to_owned()
+        },
         // How far above its floors it is, in both respects.
         severity: above(rate, floor.rate).min(1e3) * above(share, floor.share).clamp(1.0, 1e3),
         rate,
