@@ -138,7 +138,7 @@ fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
     let config = setup::config(arguments.config_file.as_deref()).map_err(ended)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis
-        .print(arguments.output)
+        .print(arguments.output, arguments.verbose)
         .map_err(|error| failed(&error, ExitCode::FAILURE))?;
     print(&text)?;
     if diagnosis.is_fit() {

@@ -515,7 +515,7 @@ fn elsewhere_nothing_of_the_host_is_read_and_log_readiness_and_doctor_say_why() 
         ready.contains(&format!("{LOST}: off: devices.enabled is false in the configuration")),
         "{ready}"
     );
-    let doctor = run(&["doctor"])?;
+    let doctor = run(&["doctor", "--verbose"])?;
     ensure!(
         doctor.stdout.contains("tcp.memory is false in the configuration"),
         "{doctor:?}"

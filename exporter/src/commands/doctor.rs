@@ -12,13 +12,14 @@ use crate::{
 use common::kernel::programs::CGROUP_MADE;
 use serde::Serialize;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Display},
     path::Path,
 };
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
     load::capabilities,
-    plan::{Plan, purpose::Purpose},
+    plan::{Plan, off::Off, purpose::Purpose},
     probe::symbols::Symbols,
 };
 use tcpvitals_metrics::families::METRICS;
@@ -26,6 +27,8 @@ use tcpvitals_metrics::families::METRICS;
 /// What the doctor found.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
+    /// In a line: whether it runs here, and what to do if not.
+    verdict: String,
     /// `uname -r`
     kernel: String,
     /// Nothing can run, and why.
@@ -42,9 +45,9 @@ pub struct Diagnosis {
     workloads: NameDiagnosis,
     programs: Vec<ProgramDiagnosis>,
     /// Metrics that would be missing.
-    metrics_off: Vec<Off>,
+    metrics_off: Vec<Missing>,
     /// Kernel fields that are missing.
-    fields_missing: Vec<Off>,
+    fields_missing: Vec<Missing>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +57,9 @@ struct ProgramDiagnosis {
     attachable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Whether it is off because that is configured.
+    #[serde(skip)]
+    is_asked_for: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +77,7 @@ struct NameDiagnosis {
 }
 
 #[derive(Debug, Serialize)]
-struct Off {
+struct Missing {
     name: String,
     reason: String,
 }
@@ -90,7 +96,7 @@ impl Diagnosis {
         let metrics_off = plan.map_or_else(Vec::new, |plan| {
             let coverage = setup::coverage(plan, setup::host_off(config, why_another_namespace()));
             let off = METRICS.iter().filter_map(|metric| {
-                Some(Off {
+                Some(Missing {
                     name: metric.full_name(),
                     reason: metric.why_off(&coverage)?,
                 })
@@ -98,14 +104,16 @@ impl Diagnosis {
             off.collect()
         });
         let fields_missing = plan.map_or_else(Vec::new, |plan| {
-            let missing = plan.missing_fields.iter().map(|(global, reason)| Off {
+            let missing = plan.missing_fields.iter().map(|(global, reason)| Missing {
                 name: (*global).to_owned(),
                 reason: reason.clone(),
             });
             missing.collect()
         });
+        let kernel = Host::read().release;
         Self {
-            kernel: Host::read().release,
+            verdict: verdict(&kernel, fatal.as_deref(), privileges.as_deref(), &programs),
+            kernel,
             fatal,
             may_load: privileges.is_none(),
             privileges,
@@ -122,15 +130,91 @@ impl Diagnosis {
         self.fatal.is_none() && self.may_load
     }
 
+    /// The verdict, and what is not as it could be: each with what is lost by it.
+    fn deviations(&self) -> String {
+        let mut text = self.verdict.clone() + "\n";
+        let mut line = |what: String| text += &format!("    {what}\n");
+        if let Some(reason) = &self.privileges {
+            line(format!("privileges: {reason}"));
+        }
+        if !self.symbols_visible {
+            line(format!("you lose: the names of drop locations; do: {SHOW_SYMBOLS}"));
+        }
+        let asked_for = self.programs.iter().filter(|program| program.is_asked_for);
+        let mut settings: BTreeSet<&str> = asked_for.filter_map(|program| program.reason.as_deref()).collect();
+        let mut lost: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for Missing { name, reason } in &self.metrics_off {
+            let reason = reason
+                .split_once(" is not attached: ")
+                .map_or(reason.as_str(), |(_, reason)| reason);
+            match reason.strip_suffix(" in the configuration") {
+                Some(setting) => drop(settings.insert(setting)),
+                None if settings.contains(reason) => {}
+                None => lost.entry(reason).or_default().push(name),
+            }
+        }
+        for (program, reason) in unexpected(&self.programs) {
+            lost.entry(reason).or_insert_with(|| vec![seen_by(program.hook)]);
+        }
+        for (reason, lost) in lost {
+            line(format!("{reason}; you lose: {}", lost.join(", ")));
+        }
+        if let (Some(reason), true) = (&self.workloads.reason, self.workloads.configured != "none") {
+            line(format!("{reason}; you lose: the names of workloads"));
+        }
+        if !settings.is_empty() {
+            line(format!(
+                "off by the configuration: {}",
+                settings.into_iter().collect::<Vec<_>>().join("; ")
+            ));
+        }
+        if self.is_fit() {
+            line("tcpvitals doctor --verbose lists programs, metrics and fields".to_owned());
+        }
+        text
+    }
+
     /// The diagnosis as text.
     ///
     /// # Errors
     /// What the serializer says.
-    pub fn print(&self, output: Output) -> serde_json::Result<String> {
+    pub fn print(&self, output: Output, verbose: bool) -> serde_json::Result<String> {
         match output {
-            Output::Text => Ok(self.to_string()),
+            Output::Text if verbose => Ok(self.to_string()),
+            Output::Text => Ok(self.deviations()),
             Output::Json => serde_json::to_string_pretty(self).map(|json| json + "\n"),
         }
+    }
+}
+
+/// Whether it runs here.
+fn verdict(kernel: &str, fatal: Option<&str>, privileges: Option<&str>, programs: &[ProgramDiagnosis]) -> String {
+    if let Some(fatal) = fatal {
+        return format!("NO  it cannot run on {kernel}: {fatal}");
+    }
+    if privileges.is_some() {
+        return "NO  it cannot run: loading kernel programs needs root. Try: sudo tcpvitals doctor".to_owned();
+    }
+    let hooks: BTreeSet<&str> = unexpected(programs).map(|(program, _)| program.hook).collect();
+    match hooks.len() {
+        0 => format!("OK  everything that is configured works on {kernel}"),
+        1 => format!("OK  everything that is configured works on {kernel}, but for 1 hook"),
+        many => format!("OK  everything that is configured works on {kernel}, but for {many} hooks"),
+    }
+}
+
+/// Programs that would not run although nobody asked for that, and why.
+fn unexpected(programs: &[ProgramDiagnosis]) -> impl Iterator<Item = (&ProgramDiagnosis, &str)> {
+    let off = programs.iter().filter(|program| !program.is_asked_for);
+    off.filter_map(|program| Some((program, program.reason.as_deref()?)))
+}
+
+/// What a hook sees that no metric needs by itself.
+fn seen_by(hook: &str) -> &str {
+    match hook {
+        "devlink_trap_report" => "packets that network hardware drops",
+        "qdisc_drop" => "the reasons that queues give",
+        _ => hook,
     }
 }
 
@@ -140,6 +224,7 @@ fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
         hook: planned.program.hook.name(),
         attachable: planned.off.is_none(),
         reason: planned.off.as_ref().map(ToString::to_string),
+        is_asked_for: planned.off.as_ref().is_some_and(Off::is_asked_for),
     });
     programs.collect()
 }
@@ -170,6 +255,7 @@ impl Display for NameDiagnosis {
 
 impl Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.verdict)?;
         writeln!(f, "kernel       {}", self.kernel)?;
         match &self.privileges {
             None => writeln!(f, "privileges   this process may load programs")?,
@@ -197,7 +283,7 @@ impl Display for Diagnosis {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, title: &str, entries: &[Off]) -> fmt::Result {
+fn list(f: &mut fmt::Formatter<'_>, title: &str, entries: &[Missing]) -> fmt::Result {
     if entries.is_empty() {
         return writeln!(f, "{title}: none");
     }

@@ -56,3 +56,13 @@ pub enum Off {
     #[error("{0}")]
     Refused(String),
 }
+
+impl Off {
+    /// Whether that is what somebody asked for.
+    pub const fn is_asked_for(&self) -> bool {
+        matches!(
+            self,
+            Self::Detail(_) | Self::Drops | Self::Workloads | Self::LocalLoss | Self::Trace | Self::Capture
+        )
+    }
+}
