@@ -29,6 +29,7 @@ long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --works
 long churn env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
     workloads::
 long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
+long rules cargo test --workspace --exclude ebpf --test e2e -- --ignored rules::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.
 for kernel in 6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud; do

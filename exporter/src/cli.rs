@@ -71,6 +71,7 @@ Examples:
 Examples:
   tcpvitals explain                                  what is wrong, after a look of ten seconds
   tcpvitals explain --from http://127.0.0.1:10717    what a running exporter has found
+  tcpvitals explain 10.1.2.3:443                     the flows to a peer, and what is wrong with its subnet
   tcpvitals explain QDISC_DROP                       what a drop reason means
   tcpvitals explain TcpvitalsCapacityDrops           the runbook of an alert
 

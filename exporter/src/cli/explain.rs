@@ -8,7 +8,7 @@ use tcpvitals_config::duration;
 /// Of `explain`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArguments {
-    /// What to explain; without a word everything that is wrong here. `subnet NAME`, `workload NAME`, a drop reason, a finding, or
+    /// What to explain; without a word everything that is wrong here. `subnet NAME`, `workload NAME`, `ADDRESS` or `ADDRESS:PORT` of a peer, a drop reason, a finding, or
     /// the name of an alert
     #[arg(value_name = "TOPIC", num_args = 0..=2)]
     pub topic: Vec<String>,

@@ -3,6 +3,7 @@
 //! It looks for itself for some seconds, or asks an exporter that runs. The words come from the binary and need nothing.
 
 mod pages;
+mod peer;
 
 use crate::{
     cli::{Output, explain::ExplainArguments},
@@ -11,10 +12,13 @@ use crate::{
         remote::{Remote, RemoteError},
     },
     lifecycle::exit::{Ends, Exit},
-    serve::http::api::FINDINGS,
+    serve::http::api::{FINDINGS, PATHS, query::LIMIT},
 };
 use serde_json::json;
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    net::{IpAddr, SocketAddr},
+};
 use tcpvitals_config::DropLabel;
 use tcpvitals_metrics::findings::{
     dictionary::{self, Entry},
@@ -22,6 +26,10 @@ use tcpvitals_metrics::findings::{
     rules::{self, Rule},
 };
 use tokio::time::sleep;
+
+use peer::Flows;
+
+const FLOWS: &str = PATHS[0];
 
 /// What is said, and how the command ends.
 #[derive(Debug)]
@@ -61,6 +69,8 @@ enum Topic<'a> {
     Subnet(&'a str),
     Workload(&'a str),
     Reason(&'a str),
+    /// A peer, by its address and perhaps its port.
+    Peer(IpAddr, Option<u16>),
     Rule(&'static Rule),
     Page(&'static str),
 }
@@ -71,7 +81,12 @@ enum Topic<'a> {
 /// [`ExplainError`] as a sentence with the remedy.
 pub fn run(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
+    let mut peer = None;
     let choice: Box<dyn Fn(&Finding) -> bool> = match topic(&words)? {
+        Topic::Peer(address, port) => {
+            peer = Some((address, port));
+            Box::new(|_| true)
+        }
         Topic::Page(page) => return Ok(asked(page.to_owned())),
         Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
         Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
@@ -79,14 +94,19 @@ pub fn run(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
         Topic::Subnet(name) => Box::new(move |finding| finding.subnet == name),
         Topic::Workload(name) => Box::new(move |finding| finding.workloads.iter().any(|own| own == name)),
     };
-    let mut report = match &arguments.from {
-        Some(from) => ask(from, arguments)?,
-        None => look(arguments)?,
+    let (mut report, flows) = match &arguments.from {
+        Some(from) => ask(from, arguments, peer)?,
+        None => look(arguments, peer)?,
     };
-    report.findings.retain(|finding| choice(finding));
-    let text = match arguments.output {
-        Output::Json => format!("{}\n", json!(report)),
-        Output::Text => report.to_string(),
+    let subnets = flows.subnets();
+    report
+        .findings
+        .retain(|finding| choice(finding) && (peer.is_none() || subnets.contains(finding.subnet.as_str())));
+    let text = match (arguments.output, peer) {
+        (Output::Json, None) => format!("{}\n", json!(report)),
+        (Output::Json, Some(_)) => format!("{}\n", json!({ "flows": flows.0, "report": report })),
+        (Output::Text, None) => report.to_string(),
+        (Output::Text, Some(_)) => format!("{flows}\n{report}"),
     };
     let exit = match (report.state, report.findings.is_empty()) {
         (State::NotYet, _) => Exit::Failed,
@@ -104,7 +124,7 @@ const fn asked(text: String) -> Answer {
 }
 
 fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
-    const HELP: &str = "explain subnet NAME, workload NAME, a drop reason such as QDISC_DROP, a finding such as network_loss, or the name of an alert";
+    const HELP: &str = "explain subnet NAME, workload NAME, ADDRESS or ADDRESS:PORT of a peer, a drop reason such as QDISC_DROP, a finding such as network_loss, or the name of an alert";
     match words {
         [] => Ok(Topic::Everything),
         ["subnet", name] => Ok(Topic::Subnet(name)),
@@ -114,6 +134,8 @@ fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
                 Ok(Topic::Page(page))
             } else if let Some(rule) = rules::rule(word) {
                 Ok(Topic::Rule(rule))
+            } else if let Some((address, port)) = address(word) {
+                Ok(Topic::Peer(address, port))
             } else if is_reason(word) {
                 Ok(Topic::Reason(word))
             } else {
@@ -125,6 +147,15 @@ fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
             Err(ExplainError::Topic(format!("{words:?} is no topic; {HELP}")))
         }
     }
+}
+
+/// An address, or one with a port.
+fn address(word: &str) -> Option<(IpAddr, Option<u16>)> {
+    let alone = word.parse().ok().map(|address| (address, None));
+    alone.or_else(|| {
+        let both: SocketAddr = word.parse().ok()?;
+        Some((both.ip(), Some(both.port())))
+    })
 }
 
 /// Drop reasons are written in capitals, with a subsystem before them here and there.
@@ -181,13 +212,24 @@ fn of_rule(rule: &Rule, output: Output) -> String {
     text
 }
 
-fn ask(from: &str, arguments: &ExplainArguments) -> Result<Report, ExplainError> {
+fn ask(
+    from: &str,
+    arguments: &ExplainArguments,
+    peer: Option<(IpAddr, Option<u16>)>,
+) -> Result<(Report, Flows), ExplainError> {
     let remote = Remote::new(from, arguments.login_file.as_deref(), arguments.ca_file.as_deref())?;
     let body = remote.get(FINDINGS)?;
-    Ok(serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?)
+    let report = serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?;
+    let Some(peer) = peer else {
+        return Ok((report, Flows::default()));
+    };
+    let body = remote.get(&format!("{FLOWS}?limit={}", LIMIT.1))?;
+    let page: serde_json::Value = serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?;
+    let flows = page["flows"].as_array().into_iter().flatten().cloned();
+    Ok((report, Flows::to(peer, flows)))
 }
 
-fn look(arguments: &ExplainArguments) -> Result<Report, ExplainError> {
+fn look(arguments: &ExplainArguments, peer: Option<(IpAddr, Option<u16>)>) -> Result<(Report, Flows), ExplainError> {
     let mut config = live::config(arguments.config_file.as_deref()).map_err(LiveError::from)?;
     config.findings.enabled = true;
     // What the table of rules reads of a drop, whatever the metrics show.
@@ -198,9 +240,14 @@ fn look(arguments: &ExplainArguments) -> Result<Report, ExplainError> {
         collector.collect(true).await.map_err(LiveError::from)?;
         sleep(arguments.length).await;
         let collection = collector.collect(true).await.map_err(LiveError::from)?;
-        collection
-            .findings
-            .map(|report| (*report).clone())
-            .ok_or(ExplainError::Off)
+        let report = collection.findings.ok_or(ExplainError::Off)?;
+        let flows = match peer {
+            None => Flows::default(),
+            Some(peer) => {
+                let flows = collector.flows().await.map_err(LiveError::from)?;
+                Flows::to(peer, flows.iter().map(|flow| flow.json().into()))
+            }
+        };
+        Ok(((*report).clone(), flows))
     })
 }

@@ -15,7 +15,7 @@ pub fn markdown() -> String {
          ```sh\n\
          tcpvitals explain                                  # what is wrong here, after a look of ten seconds\n\
          tcpvitals explain --from http://127.0.0.1:10717    # what a running exporter has found in its last minute\n\
-         tcpvitals explain subnet NAME                      # or workload NAME, a drop reason, a finding, an alert\n\
+         tcpvitals explain subnet NAME                      # or workload NAME, ADDRESS:PORT, a drop reason, a finding, an alert\n\
          ```\n\n\
          `explain` ends with 0 if nothing is wrong and with 10 if something is. The page at `/` begins with the findings, \
          `/api/v1/findings` has them as JSON, and `tcpvitals_findings{whose, finding}` counts them.\n\n\

@@ -51,6 +51,18 @@ const PAGES: &[(&str, &str)] = &[
         include_str!("../../../../docs/runbooks/TcpvitalsLocationsUnnamed.md"),
     ),
     row(
+        "TcpvitalsOpensUnanswered",
+        include_str!("../../../../docs/runbooks/TcpvitalsOpensUnanswered.md"),
+    ),
+    row(
+        "TcpvitalsOwnDrops",
+        include_str!("../../../../docs/runbooks/TcpvitalsOwnDrops.md"),
+    ),
+    row(
+        "TcpvitalsPeerReadsSlowly",
+        include_str!("../../../../docs/runbooks/TcpvitalsPeerReadsSlowly.md"),
+    ),
+    row(
         "TcpvitalsProgramNotAttached",
         include_str!("../../../../docs/runbooks/TcpvitalsProgramNotAttached.md"),
     ),

@@ -13,7 +13,7 @@ pub(super) const OWN_QUEUE: Rule = Rule {
     },
     says: "this host drops {share} of its own segments: a queue is full",
     next: "tc -s qdisc show",
-    runbook: "TcpvitalsCapacityDrops",
+    runbook: "TcpvitalsOwnDrops",
     reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.all - seen.dropped.policy)),
 };
 
@@ -26,7 +26,7 @@ pub(super) const OWN_FILTER: Rule = Rule {
     },
     says: "this host drops {share} of its own segments: a filter refuses them",
     next: "nft list ruleset; iptables-save -c",
-    runbook: "TcpvitalsWorkloadPolicyDrops",
+    runbook: "TcpvitalsOwnDrops",
     reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.policy)),
 };
 
@@ -116,7 +116,7 @@ pub(super) const PEER_READS_SLOWLY: Rule = Rule {
     floor: Floor { rate: 0.2, share: 0.5 },
     says: "peers read too slowly: senders wait {share} of their time for the receive window",
     next: "look at the program that reads, not at the network",
-    runbook: "TcpvitalsRttAboveBaseline",
+    runbook: "TcpvitalsPeerReadsSlowly",
     reads: Reads::Traffic(|seen| limited(seen, C::ReceiveWindowJiffies)),
 };
 
@@ -171,7 +171,7 @@ pub(super) const UNANSWERED: Rule = Rule {
     floor: Floor { rate: 0.1, share: 0.05 },
     says: "SYNs get no answer: {rate} a second are retransmitted",
     next: "a filter drops them, the host is gone, or its accept queue is full; on the peer: tcpvitals drops, ss -ltn",
-    runbook: "TcpvitalsConnectionsFail",
+    runbook: "TcpvitalsOpensUnanswered",
     reads: Reads::Traffic(|seen| {
         let counts = seen.counts;
         let given_up = counts.sum(&[C::FailedUnanswered, C::FailedTimedOut]);
