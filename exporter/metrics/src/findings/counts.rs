@@ -3,10 +3,12 @@
 use common::tcp::group::{Counter, Role};
 
 /// The counters that rules read.
-pub(super) const READ: [Counter; 28] = [
+pub(super) const READ: [Counter; 30] = [
     Counter::DataSegmentsTransmitted,
     Counter::RetransmittedSegmentsOther,
-    Counter::RetransmittedSegmentsLoss,
+    Counter::RetransmittedSegmentsTimeout,
+    Counter::RetransmittedSegmentsTailLossProbe,
+    Counter::RetransmittedSegmentsFast,
     Counter::LocallyDroppedSegments,
     Counter::RetransmittedAfterLocalDrop,
     Counter::Dsacks,

@@ -15,6 +15,10 @@ const PAGES: &[(&str, &str)] = &[
         include_str!("../../../../docs/runbooks/TcpvitalsAbsent.md"),
     ),
     row(
+        "TcpvitalsAcceptQueueFull",
+        include_str!("../../../../docs/runbooks/TcpvitalsAcceptQueueFull.md"),
+    ),
+    row(
         "TcpvitalsCapacityDrops",
         include_str!("../../../../docs/runbooks/TcpvitalsCapacityDrops.md"),
     ),

@@ -35,7 +35,9 @@ fn encode_family(family: &Family, histograms: &Histograms, encoder: &mut Descrip
         Unit::Counted(_) => None,
         Unit::Seconds => Some(registry::Unit::Seconds),
         Unit::Bytes => Some(registry::Unit::Bytes),
-        Unit::Segments | Unit::BytesPerSecond | Unit::Ratio => Some(registry::Unit::Other(metric.unit.as_str().to_owned())),
+        Unit::Segments | Unit::BytesPerSecond | Unit::Ratio => {
+            Some(registry::Unit::Other(metric.unit.as_str().to_owned()))
+        }
     };
     let kind = match metric.kind {
         Kind::Counter => MetricType::Counter,

@@ -83,6 +83,7 @@ impl Host {
             protocol: Some(Protocol::Tcp),
             direction,
             connection: None,
+            app_protocol: None,
             workload: None,
             marks: 0,
         };
@@ -165,7 +166,7 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
     ("spurious_retransmits", |host, events, of| {
         let again = [
-            (C::RetransmittedSegmentsLoss, events),
+            (C::RetransmittedSegmentsTimeout, events),
             (C::Dsacks, events),
             (C::DataSegmentsTransmitted, of),
         ];
@@ -370,7 +371,7 @@ fn what_this_host_drops_is_not_lost_in_the_network_nor_unanswered() {
 #[test]
 fn probes_of_a_closed_window_are_no_loss() {
     let mut host = Host::new("");
-    let counts = [(C::RetransmittedSegmentsLoss, 60), (C::DataSegmentsTransmitted, 600)];
+    let counts = [(C::RetransmittedSegmentsTimeout, 60), (C::DataSegmentsTransmitted, 600)];
     client(&mut host, &counts);
     client(
         &mut host,

@@ -81,15 +81,19 @@ pub(super) const SPURIOUS_RETRANSMITS: Rule = Rule {
 };
 
 fn retransmitted(seen: &Seen<'_>) -> u64 {
-    seen.counts
-        .sum(&[C::RetransmittedSegmentsOther, C::RetransmittedSegmentsLoss])
+    seen.counts.sum(&[
+        C::RetransmittedSegmentsTimeout,
+        C::RetransmittedSegmentsTailLossProbe,
+        C::RetransmittedSegmentsFast,
+        C::RetransmittedSegmentsOther,
+    ])
 }
 
 /// Retransmissions that no drop of this host explains. Those by time-out to a peer whose window is closed are probes of it.
 fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
     let counts = seen.counts;
     let probes = if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
-        counts.get(C::RetransmittedSegmentsLoss)
+        counts.get(C::RetransmittedSegmentsTimeout)
     } else {
         0
     };
@@ -242,7 +246,7 @@ pub(super) const ACCEPT_QUEUE_FULL: Rule = Rule {
     },
     says: "a program here accepts too slowly: {rate} handshakes a second find its accept queue full",
     next: "ss -ltn: Recv-Q beside Send-Q; the program's backlog and net.core.somaxconn",
-    runbook: "TcpvitalsConnectionsFail",
+    runbook: "TcpvitalsAcceptQueueFull",
     reads: Reads::Traffic(|seen| listen_drops(seen, C::ListenDropsAcceptQueue)),
 };
 
