@@ -40,10 +40,10 @@ pub const SIZE_FIRST_EXPONENT: i32 = 0;
 /// Buckets of a size up to 2^23: congestion window, slow-start threshold, maximum segment size.
 pub const SIZE_BUCKETS: usize = 24;
 
-/// The exponent of the first bound of a histogram of rates: 2^16 bytes per second, half a megabit.
-pub const RATE_FIRST_EXPONENT: i32 = 16;
-/// Buckets of a rate up to 2^31 bytes per second, 17 gigabits.
-pub const RATE_BUCKETS: usize = 16;
+/// The exponent of the first bound of a histogram of rates: 2^17 bytes per second, one megabit.
+pub const RATE_FIRST_EXPONENT: i32 = 17;
+/// Buckets of a rate up to 2^30 bytes per second, 9 gigabits.
+pub const RATE_BUCKETS: usize = 14;
 
 /// A histogram as it lies in a map: the number of values is the sum of the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes)]

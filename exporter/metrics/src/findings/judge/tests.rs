@@ -1,6 +1,7 @@
 //! Every rule: silent at half its floors, found at twice; what mutes, what explains, and how long something has been so.
 
 use super::*;
+use crate::findings::rules::{RULES, Reads};
 use crate::{
     host::{
         causes::Cause,
@@ -15,9 +16,11 @@ use crate::{
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     histogram::rtt_bucket,
+    map::lost::Lost,
     net::address::{SubnetKey, SubnetKind},
     tcp::group::{Counter as C, GroupKey, Role},
 };
+use std::time::Duration;
 use tcpvitals_config::{Config, numbering::Numbering};
 
 /// A minute.

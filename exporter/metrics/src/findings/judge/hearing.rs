@@ -1,0 +1,346 @@
+//! The table of rules applied to a window: which faults there are, how large, and whose traffic they hit.
+
+use crate::{
+    families::number,
+    findings::{
+        Whose,
+        counts::Counts,
+        recorder::{Site, SiteCount},
+        report::{Finding, Seen as SeenSite, Since},
+        rules::{Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
+        window::{self, Traffic, Window},
+    },
+    labels::NO_SUBNET,
+};
+use common::map::lost::Lost;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tcpvitals_config::{Findings, Glob, Mutes};
+
+/// Fewest samples that a median of round-trip times is of.
+const LEAST_SAMPLES: u64 = 30;
+/// Least time by which round trips are longer than usual, in seconds.
+const LEAST_DELAY: f64 = 0.01;
+/// Services, workloads and sites that a finding names.
+const NAMED: usize = 3;
+
+/// What a fault is, before it has words.
+struct Size {
+    part: Part,
+    rate: f64,
+    services: Vec<String>,
+    workloads: Vec<String>,
+    sites: Vec<SeenSite>,
+}
+
+/// One window, judged.
+pub(super) struct Hearing<'r, 'w> {
+    pub(super) window: &'w Window<'r>,
+    pub(super) traffic: BTreeMap<&'r str, Traffic<'r>>,
+    pub(super) settings: &'w Findings,
+    /// Length of a jiffy, in seconds.
+    pub(super) jiffy: f64,
+    pub(super) found: Vec<Finding>,
+    pub(super) muted: u64,
+}
+
+impl Hearing<'_, '_> {
+    /// Applies all rules.
+    pub(super) fn all(&mut self) {
+        let mut sites: Vec<(&Site, SiteCount)> = self.window.sites.clone();
+        for rule in RULES {
+            match rule.reads {
+                Reads::Traffic(read) => {
+                    let subnets: Vec<&str> = self.traffic.keys().copied().collect();
+                    for subnet in subnets {
+                        self.weigh(rule, subnet, |hearing, muted| {
+                            hearing.in_traffic(rule, read, subnet, muted)
+                        });
+                    }
+                }
+                Reads::Rtt => {
+                    for subnet in self.window.subnets_with_rtt() {
+                        self.weigh(rule, subnet, |hearing, _| hearing.in_rtt(rule, subnet));
+                    }
+                }
+                Reads::Sites(is_it) => {
+                    let explained = |site: &Site| {
+                        let own = ["own_queue", "own_filter"];
+                        let mut found = self.found.iter();
+                        site.direction == TRANSMIT
+                            && site.protocol == "tcp"
+                            && found
+                                .any(|finding| own.contains(&finding.finding.as_ref()) && finding.subnet == site.subnet)
+                    };
+                    let (mine, others): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(site, _)| is_it(site));
+                    sites = others;
+                    let mine: Vec<_> = mine.into_iter().filter(|(site, _)| !explained(site)).collect();
+                    let subnets: BTreeSet<&str> = mine.iter().map(|(site, _)| site.subnet.as_str()).collect();
+                    for subnet in subnets {
+                        self.weigh(rule, subnet, |hearing, muted| {
+                            hearing.at_sites(rule, &mine, subnet, muted)
+                        });
+                    }
+                }
+                Reads::Host(read) => {
+                    self.weigh(rule, "", |hearing, _| hearing.alone(rule, read(&hearing.window.beside)))
+                }
+                Reads::Blind => self.weigh(rule, "", |hearing, _| hearing.blind(rule)),
+            }
+        }
+    }
+
+    /// Finds or mutes: what would not be found without the workloads that are meant to be so counts as muted.
+    fn weigh(&mut self, rule: &'static Rule, subnet: &str, size: impl Fn(&Self, &[&Glob]) -> Option<Size>) {
+        let Some(whole) = size(self, &[]) else { return };
+        let rest = match self.settings.mutes(rule.name, subnet) {
+            Mutes::Nothing => Some(whole),
+            Mutes::All => None,
+            Mutes::Workloads(workloads) => size(self, &workloads),
+        };
+        match rest {
+            Some(size) => self.found.push(finding(rule, self.floor(rule), subnet, size)),
+            None => self.muted += 1,
+        }
+    }
+
+    fn floor(&self, rule: &Rule) -> Floor {
+        let configured = self.settings.thresholds.get(rule.name);
+        Floor {
+            rate: configured.and_then(|own| own.rate).unwrap_or(rule.floor.rate),
+            share: configured.and_then(|own| own.share).unwrap_or(rule.floor.share),
+        }
+    }
+
+    /// Whether it reaches both floors.
+    fn reaches(&self, rule: &Rule, part: Part) -> bool {
+        let Floor { rate, share } = self.floor(rule);
+        part.events > 0.0 && part.events / self.window.seconds >= rate && part.share() >= share
+    }
+
+    fn in_traffic(&self, rule: &Rule, read: fn(&Seen<'_>) -> Part, subnet: &str, muted: &[&Glob]) -> Option<Size> {
+        let fewer;
+        let traffic = if muted.is_empty() {
+            self.traffic.get(subnet)?
+        } else {
+            fewer = self.window.traffic(|scope| is_muted(muted, &scope.workload));
+            fewer.get(subnet)?
+        };
+        let dropped = self.dropped(subnet);
+        let part = |counts: &Counts| {
+            read(&Seen {
+                counts,
+                dropped,
+                jiffy: self.jiffy,
+            })
+        };
+        let whole = part(&traffic.total);
+        // A fault of one service must not drown in the traffic of the others.
+        let services = traffic
+            .services
+            .iter()
+            .map(|(service, counts)| (*service, part(counts)));
+        let services: Vec<(&str, Part)> = services.filter(|(_, part)| part.events > 0.0).collect();
+        let faulty: Vec<&(&str, Part)> = services.iter().filter(|(_, part)| self.reaches(rule, *part)).collect();
+        let part_found = if self.reaches(rule, whole) {
+            whole
+        } else {
+            faulty.iter().map(|(_, part)| *part).reduce(|sum, part| Part {
+                events: sum.events + part.events,
+                of: sum.of + part.of,
+            })?
+        };
+        let workloads = traffic.workloads.iter().filter(|(workload, _)| !workload.is_empty());
+        let workloads = workloads.map(|(workload, counts)| (*workload, part(counts)));
+        Some(Size {
+            rate: part_found.events / self.window.seconds,
+            part: part_found,
+            services: largest(services),
+            workloads: largest(workloads.filter(|(_, part)| part.events > 0.0).collect()),
+            sites: self.sites_beside(rule, subnet),
+        })
+    }
+
+    /// TCP packets to a subnet that this host dropped on their way out; without any, those that were retransmitted for it.
+    fn dropped(&self, subnet: &str) -> Dropped {
+        let mut dropped = Dropped::default();
+        let mut repeated = Dropped::default();
+        for (site, count) in &self.window.sites {
+            let is_policy = site.class == "policy";
+            if is_own(site, subnet) {
+                dropped.all += count.packets;
+                dropped.policy += if is_policy { count.packets } else { 0 };
+            }
+            repeated.all += count.repeated;
+            repeated.policy += if is_policy { count.repeated } else { 0 };
+        }
+        if dropped.all == 0 { repeated } else { dropped }
+    }
+
+    /// The drop sites that a finding about this host's own drops points to.
+    fn sites_beside(&self, rule: &Rule, subnet: &str) -> Vec<SeenSite> {
+        if rule.whose != Whose::Ours || !rule.name.starts_with("own_") {
+            return Vec::new();
+        }
+        let is_policy = rule.name == "own_filter";
+        let own = |site: &Site| (site.class == "policy") == is_policy;
+        let all = self.window.sites.iter().copied().filter(|(site, _)| own(site));
+        let (here, elsewhere): (Vec<_>, Vec<_>) = all.partition(|(site, _)| is_own(site, subnet));
+        let shown = if here.is_empty() {
+            elsewhere.into_iter().filter(|(_, count)| count.repeated > 0).collect()
+        } else {
+            here
+        };
+        self.worst_sites(shown)
+    }
+
+    fn worst_sites(&self, mut sites: Vec<(&Site, SiteCount)>) -> Vec<SeenSite> {
+        sites.sort_by(|(one, of_one), (other, of_other)| of_other.packets.cmp(&of_one.packets).then(one.cmp(other)));
+        let seen = sites.into_iter().take(NAMED).map(|(site, count)| SeenSite {
+            location: site.location.clone(),
+            reason: site.reason.clone(),
+            class: site.class.clone(),
+            direction: site.direction.clone(),
+            protocol: site.protocol.clone(),
+            packets_per_second: number(count.packets) / self.window.seconds,
+        });
+        seen.collect()
+    }
+
+    fn at_sites(&self, rule: &Rule, sites: &[(&Site, SiteCount)], subnet: &str, muted: &[&Glob]) -> Option<Size> {
+        let mine = sites
+            .iter()
+            .filter(|(site, _)| site.subnet == subnet && !is_muted(muted, &site.workload));
+        let mine: Vec<(&Site, SiteCount)> = mine.copied().collect();
+        let all: u64 = mine.iter().map(|(_, count)| count.packets).sum();
+        let part = Part {
+            events: number(all),
+            of: number(all),
+        };
+        let mut workloads: BTreeMap<&str, Part> = BTreeMap::new();
+        for (site, count) in mine.iter().filter(|(site, _)| !site.workload.is_empty()) {
+            workloads.entry(&site.workload).or_default().events += number(count.packets);
+        }
+        self.reaches(rule, part).then(|| Size {
+            rate: part.events / self.window.seconds,
+            part,
+            services: Vec::new(),
+            workloads: largest(workloads.into_iter().collect()),
+            sites: self.worst_sites(mine),
+        })
+    }
+
+    fn in_rtt(&self, rule: &Rule, subnet: &str) -> Option<Size> {
+        let (now, before) = self.window.rtt(subnet)?;
+        let [now, usual] = [now, before].map(|samples| window::median(samples, LEAST_SAMPLES));
+        let (now, usual) = (now?, usual?);
+        let part = Part {
+            events: number(self.window.rtt(subnet)?.0.iter().sum()),
+            of: 0.0,
+        };
+        // The share is what comes on top of what was usual.
+        let part = Part {
+            of: part.events * usual / (now - usual).max(f64::MIN_POSITIVE),
+            ..part
+        };
+        let is_longer = now - usual >= LEAST_DELAY && now >= 2.0 * usual;
+        (is_longer && part.events / self.window.seconds >= self.floor(rule).rate).then(|| Size {
+            rate: part.events / self.window.seconds,
+            part,
+            services: Vec::new(),
+            workloads: Vec::new(),
+            sites: Vec::new(),
+        })
+    }
+
+    fn blind(&self, rule: &Rule) -> Option<Size> {
+        // What the account of losses forgets is no event; cgroups that were not told count elsewhere.
+        let lost = [Lost::FlowsUntracked, Lost::GroupOverflow, Lost::DropOverflow];
+        let lost = lost.map(|lost| self.window.lost.get(lost as usize).copied().unwrap_or_default());
+        self.alone(rule, lost.iter().sum::<u64>() + self.window.missed)
+    }
+
+    /// Events that are of no subnet.
+    fn alone(&self, rule: &Rule, events: u64) -> Option<Size> {
+        let events = number(events);
+        let part = Part { events, of: events };
+        self.reaches(rule, part).then(|| Size {
+            rate: events / self.window.seconds,
+            part,
+            services: Vec::new(),
+            workloads: Vec::new(),
+            sites: Vec::new(),
+        })
+    }
+}
+
+/// Whether a workload is one that is meant to be so.
+fn is_muted(muted: &[&Glob], workload: &str) -> bool {
+    muted.iter().any(|glob| glob.matches(workload))
+}
+
+/// Whether packets were TCP's on their way out to a subnet.
+fn is_own(site: &Site, subnet: &str) -> bool {
+    site.subnet == subnet && site.direction == TRANSMIT && site.protocol == "tcp"
+}
+
+/// The names with the most events.
+fn largest(mut parts: Vec<(&str, Part)>) -> Vec<String> {
+    parts.sort_by(|(one, of_one), (other, of_other)| of_other.events.total_cmp(&of_one.events).then(one.cmp(other)));
+    parts.into_iter().take(NAMED).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn finding(rule: &'static Rule, floor: Floor, subnet: &str, size: Size) -> Finding {
+    let Size {
+        part,
+        rate,
+        services,
+        workloads,
+        sites,
+    } = size;
+    let share = part.share();
+    let above = |value: f64, floor: f64| if floor > 0.0 { value / floor } else { 1.0 };
+    Finding {
+        finding: Cow::Borrowed(rule.name),
+        whose: rule.whose,
+        // Of those whom a listener turned away nobody knows the subnet.
+        subnet: if subnet == NO_SUBNET {
+            String::new()
+        } else {
+            subnet.to_owned()
+        },
+        // How far above its floors it is, in both respects.
+        severity: above(rate, floor.rate).min(1e3) * above(share, floor.share).clamp(1.0, 1e3),
+        rate,
+        share,
+        says: in_words(rule.says, rate, share),
+        services,
+        workloads,
+        sites,
+        next: Cow::Borrowed(rule.next),
+        runbook: Cow::Borrowed(rule.runbook),
+        since: Since {
+            at: Duration::ZERO,
+            or_before: true,
+        },
+    }
+}
+
+/// The sentence of a rule with its numbers.
+fn in_words(says: &str, rate: f64, share: f64) -> String {
+    let percent = 100.0 * share;
+    let percent = if percent < 10.0 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.0} %")
+    };
+    let rate = if rate < 10.0 {
+        format!("{rate:.1}")
+    } else {
+        format!("{rate:.0}")
+    };
+    says.replace("{share}", &percent).replace("{rate}", &rate)
+}
