@@ -122,6 +122,7 @@ fn streams_without_a_window() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn bodies_that_nobody_asked_for() -> Result<()> {
     let _turn = turn::alone()?;
     let web = Web::new(TLS)?;
@@ -145,6 +146,7 @@ fn bodies_that_nobody_asked_for() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn answers_that_nobody_takes() -> Result<()> {
     const DEADLINE: Duration = Duration::from_secs(60);
     let _turn = turn::shared()?;
@@ -190,6 +192,7 @@ fn answers_that_nobody_takes() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn answers_that_are_taken_slowly_again() -> Result<()> {
     let seconds = Duration::from_secs;
     let _turn = turn::shared()?;

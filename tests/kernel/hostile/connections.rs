@@ -90,6 +90,7 @@ fn handshakes_that_do_not_begin() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn connections_that_outlast_a_certificate() -> Result<()> {
     let _turn = turn::shared()?;
     let web = Web::new(TLS)?;

@@ -163,6 +163,7 @@ fn configurations_that_are_no_files() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn web_configurations_that_are_pipes() -> Result<()> {
     let _turn = turn::shared()?;
     let folder = TempDir::new()?;

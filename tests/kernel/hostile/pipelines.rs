@@ -82,6 +82,7 @@ fn send_rows(address: SocketAddr, row: &[u8], stop: &Stop, count: &AtomicU64) ->
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn rows_of_requests_without_an_end() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;

@@ -131,6 +131,7 @@ fn flood(
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn handshakes_that_do_not_end() -> Result<()> {
     let _turn = turn::alone()?;
     let web = Web::new(TLS)?;
@@ -169,6 +170,7 @@ const BODIES: [(&str, &[u8]); 5] = [
 ];
 
 #[test]
+#[ignore = "long: make test-long"]
 fn bodies_that_never_end() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
