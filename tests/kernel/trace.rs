@@ -229,9 +229,9 @@ fn a_recorded_trace_is_told_apart_from_what_is_none() -> Result<()> {
     assert!(whole.stdout.starts_with(&cut.stdout));
     assert!(cut.stderr.contains(&format!("byte {}", bytes.len() - 1)), "{cut:?}");
     let mut newer = bytes;
-    newer[8] = 3;
+    newer[8] = 4;
     for (name, bytes, words) in [
-        ("newer", newer, "version 3"),
+        ("newer", newer, "version 4"),
         ("other", b"#!/bin/sh".to_vec(), "no trace"),
     ] {
         let refused = read(name, &bytes)?;

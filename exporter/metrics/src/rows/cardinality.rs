@@ -65,7 +65,7 @@ impl Cardinality {
         metrics.sort_by(|a, b| (b.lines, &a.metric).cmp(&(a.lines, &b.metric)));
         let scopes = [
             (Scope::Tcp, "tcp"),
-            (Scope::Listeners, "listen"),
+            (Scope::Listeners, "listeners"),
             (Scope::Drops, "drops"),
         ];
         let labels = scopes.map(|(scope, of)| {
@@ -92,7 +92,7 @@ impl Display for Cardinality {
             metrics,
         } = self;
         writeln!(formatter, "{series} series, {lines} lines of text\n")?;
-        writeln!(formatter, "METRICS  LABEL            VALUES  LABEL SETS  WITHOUT IT")?;
+        writeln!(formatter, "METRICS    LABEL            VALUES  LABEL SETS  WITHOUT IT")?;
         for LabelCost {
             of,
             label,
@@ -103,7 +103,7 @@ impl Display for Cardinality {
         {
             writeln!(
                 formatter,
-                "{of:<8} {label:<16} {values:>6} {label_sets:>11} {without:>11}"
+                "{of:<10} {label:<16} {values:>6} {label_sets:>11} {without:>11}"
             )?;
         }
         writeln!(formatter, "\n  SERIES   LINES  METRIC")?;
