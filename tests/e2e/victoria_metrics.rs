@@ -27,6 +27,8 @@ fn name(Documented { dotted, unit, kind, .. }: &Documented) -> String {
     name += match unit.as_str() {
         "s" => "_seconds",
         "By" => "_bytes",
+        "By/s" => "_bytes_per_second",
+        "1" => "_ratio",
         _ => "",
     };
     if kind == "counter" {
