@@ -4,6 +4,7 @@
 mod table;
 
 use serde::Serialize;
+use tcpvitals_config::Glob;
 
 /// What is known of a drop reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,12 +26,8 @@ pub fn look_up(reason: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| fits(entry.reason, reason))
 }
 
-/// A pattern with at most one star, at its end.
 fn fits(pattern: &str, reason: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => reason.starts_with(beginning),
-        None => pattern == reason,
-    }
+    Glob::new(pattern).is_ok_and(|glob| glob.matches(reason))
 }
 
 /// A reason's name in words, for one that the table does not have: `TCP_INVALID_SYN` is "tcp invalid syn".

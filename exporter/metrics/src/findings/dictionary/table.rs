@@ -59,7 +59,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     row("BPF_CGROUP_EGRESS", "a program of a cgroup refused it", "systemd's IPAddressDeny, or a policy of containers", "bpftool cgroup tree"),
     row("IPV6DISABLED", "IPv6 is off on the device", "disable_ipv6", "sysctl -a --pattern disable_ipv6"),
     row("IPV6_BAD_EXTHDR", "an IPv6 extension header is malformed", "damage, or somebody who tries", "tcpvitals capture -w drops.pcapng --reason IPV6_BAD_EXTHDR"),
-    row("IPV6_NDISC_*", "a message of neighbour discovery is not valid", "a damaged or forged message", "ip -6 neigh; tcpdump icmp6"),
     row("IPV6_NDISC*", "a message of neighbour discovery is not valid", "a damaged or forged message", "ip -6 neigh; tcpdump icmp6"),
     row("NEIGH_CREATEFAIL", "no entry could be made for the neighbour", "the table of neighbours is full", "ip -s neigh; sysctl net.ipv4.neigh.default.gc_thresh3"),
     row("NEIGH_FAILED", "the neighbour does not answer", "no host has the address, or it is in another VLAN", "ip neigh; arping ADDRESS"),
