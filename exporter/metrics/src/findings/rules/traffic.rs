@@ -152,6 +152,25 @@ const FAILURES: [C; 9] = [
     C::FailedOther,
 ];
 
+/// A rule about opens that fail.
+const fn opens_fail(
+    name: &'static str,
+    whose: Whose,
+    says: &'static str,
+    next: &'static str,
+    read: fn(&Seen<'_>) -> Part,
+) -> Rule {
+    Rule {
+        name,
+        whose,
+        floor: Floor { rate: 0.1, share: 0.05 },
+        says,
+        next,
+        runbook: "TcpvitalsConnectionsFail",
+        reads: Reads::Traffic(read),
+    }
+}
+
 /// Opens that failed so, of all that this host tried.
 fn failed(seen: &Seen<'_>, reasons: &[C]) -> Part {
     let counts = seen.counts;
@@ -159,15 +178,13 @@ fn failed(seen: &Seen<'_>, reasons: &[C]) -> Part {
     Part::new(counts.sum(reasons), tried)
 }
 
-pub(super) const REFUSED: Rule = Rule {
-    name: "refused",
-    whose: Whose::Peer,
-    floor: Floor { rate: 0.1, share: 0.05 },
-    says: "{share} of the opens are refused, {rate} a second: nobody listens there",
-    next: "on the peer: ss -ltn; is the service running, and on this port?",
-    runbook: "TcpvitalsConnectionsFail",
-    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedRefused])),
-};
+pub(super) const REFUSED: Rule = opens_fail(
+    "refused",
+    Whose::Peer,
+    "{share} of the opens are refused, {rate} a second: nobody listens there",
+    "on the peer: ss -ltn; is the service running, and on this port?",
+    |seen| failed(seen, &[C::FailedRefused]),
+);
 
 pub(super) const UNANSWERED: Rule = Rule {
     name: "unanswered",
@@ -188,24 +205,20 @@ pub(super) const UNANSWERED: Rule = Rule {
     }),
 };
 
-pub(super) const RESET_AT_OPENING: Rule = Rule {
-    name: "reset_at_opening",
-    whose: Whose::Peer,
-    floor: Floor { rate: 0.1, share: 0.05 },
-    says: "{share} of the opens are reset in their handshake, {rate} a second",
-    next: "a proxy or a filter between ends them; on the peer: ss -ltn, nstat TcpExtTCPAbortOnListen",
-    runbook: "TcpvitalsConnectionsFail",
-    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedReset])),
-};
+pub(super) const RESET_AT_OPENING: Rule = opens_fail(
+    "reset_at_opening",
+    Whose::Peer,
+    "{share} of the opens are reset in their handshake, {rate} a second",
+    "a proxy or a filter between ends them; on the peer: ss -ltn, nstat TcpExtTCPAbortOnListen",
+    |seen| failed(seen, &[C::FailedReset]),
+);
 
-pub(super) const UNREACHABLE: Rule = Rule {
-    name: "unreachable",
-    whose: Whose::Network,
-    floor: Floor { rate: 0.1, share: 0.05 },
-    says: "{share} of the opens end with an error of the network, {rate} a second: host or network unreachable, or prohibited",
-    next: "ip route get ADDRESS; ip neigh; the router that answers says why: tcpdump icmp or icmp6",
-    runbook: "TcpvitalsConnectionsFail",
-    reads: Reads::Traffic(|seen| {
+pub(super) const UNREACHABLE: Rule = opens_fail(
+    "unreachable",
+    Whose::Network,
+    "{share} of the opens end with an error of the network, {rate} a second: host or network unreachable, or prohibited",
+    "ip route get ADDRESS; ip neigh; the router that answers says why: tcpdump icmp or icmp6",
+    |seen| {
         failed(
             seen,
             &[
@@ -214,28 +227,24 @@ pub(super) const UNREACHABLE: Rule = Rule {
                 C::FailedProhibited,
             ],
         )
-    }),
-};
+    },
+);
 
-pub(super) const NO_ROUTE: Rule = Rule {
-    name: "no_route",
-    whose: Whose::Ours,
-    floor: Floor { rate: 0.1, share: 0.05 },
-    says: "{share} of the opens fail before their SYN, {rate} a second: this host has no route",
-    next: "ip route get ADDRESS; ip rule",
-    runbook: "TcpvitalsConnectionsFail",
-    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedNoRoute])),
-};
+pub(super) const NO_ROUTE: Rule = opens_fail(
+    "no_route",
+    Whose::Ours,
+    "{share} of the opens fail before their SYN, {rate} a second: this host has no route",
+    "ip route get ADDRESS; ip rule",
+    |seen| failed(seen, &[C::FailedNoRoute]),
+);
 
-pub(super) const NO_LOCAL_PORT: Rule = Rule {
-    name: "no_local_port",
-    whose: Whose::Ours,
-    floor: Floor { rate: 0.1, share: 0.05 },
-    says: "{share} of the opens fail before their SYN, {rate} a second: no local port is free",
-    next: "ss -s; sysctl net.ipv4.ip_local_port_range; reuse connections",
-    runbook: "TcpvitalsConnectionsFail",
-    reads: Reads::Traffic(|seen| failed(seen, &[C::FailedNoLocalPort])),
-};
+pub(super) const NO_LOCAL_PORT: Rule = opens_fail(
+    "no_local_port",
+    Whose::Ours,
+    "{share} of the opens fail before their SYN, {rate} a second: no local port is free",
+    "ss -s; sysctl net.ipv4.ip_local_port_range; reuse connections",
+    |seen| failed(seen, &[C::FailedNoLocalPort]),
+);
 
 pub(super) const ACCEPT_QUEUE_FULL: Rule = Rule {
     name: "accept_queue_full",
