@@ -3,7 +3,7 @@
 use common::tcp::group::{Counter, Role};
 
 /// The counters that rules read.
-pub(super) const READ: [Counter; 30] = [
+pub(super) const READ: [Counter; 29] = [
     Counter::DataSegmentsTransmitted,
     Counter::RetransmittedSegmentsOther,
     Counter::RetransmittedSegmentsTimeout,
@@ -33,7 +33,6 @@ pub(super) const READ: [Counter; 30] = [
     Counter::ListenDropsAcceptQueue,
     Counter::ListenDropsSynQueue,
     Counter::ResetsReceived,
-    Counter::ResetsTransmitted,
 ];
 
 /// Sums of the counters that rules read.

@@ -28,9 +28,9 @@ const LEAST_DELAY: f64 = 0.01;
 const NAMED: usize = 3;
 
 /// What a fault is, before it has words.
+#[derive(Default)]
 struct Size {
     part: Part,
-    rate: f64,
     services: Vec<String>,
     workloads: Vec<String>,
     sites: Vec<SeenSite>,
@@ -102,7 +102,10 @@ impl Hearing<'_, '_> {
             Mutes::Workloads(workloads) => size(self, &workloads),
         };
         match rest {
-            Some(size) => self.found.push(finding(rule, self.floor(rule), subnet, size)),
+            Some(size) => {
+                let (floor, rate) = (self.floor(rule), self.rate(size.part));
+                self.found.push(finding(rule, floor, rate, subnet, size));
+            }
             None => self.muted += 1,
         }
     }
@@ -118,7 +121,12 @@ impl Hearing<'_, '_> {
     /// Whether it reaches both floors.
     fn reaches(&self, rule: &Rule, part: Part) -> bool {
         let Floor { rate, share } = self.floor(rule);
-        part.events > 0.0 && part.events / self.window.seconds >= rate && part.share() >= share
+        part.events > 0.0 && self.rate(part) >= rate && part.share() >= share
+    }
+
+    /// Events per second.
+    fn rate(&self, part: Part) -> f64 {
+        part.events / self.window.seconds
     }
 
     fn in_traffic(&self, rule: &Rule, read: fn(&Seen<'_>) -> Part, subnet: &str, muted: &[&Glob]) -> Option<Size> {
@@ -156,7 +164,6 @@ impl Hearing<'_, '_> {
         let workloads = traffic.workloads.iter().filter(|(workload, _)| !workload.is_empty());
         let workloads = workloads.map(|(workload, counts)| (*workload, part(counts)));
         Some(Size {
-            rate: part_found.events / self.window.seconds,
             part: part_found,
             services: largest(services),
             workloads: largest(workloads.filter(|(_, part)| part.events > 0.0).collect()),
@@ -225,34 +232,27 @@ impl Hearing<'_, '_> {
             workloads.entry(&site.workload).or_default().events += number(count.packets);
         }
         self.reaches(rule, part).then(|| Size {
-            rate: part.events / self.window.seconds,
             part,
-            services: Vec::new(),
             workloads: largest(workloads.into_iter().collect()),
             sites: self.worst_sites(mine),
+            ..Size::default()
         })
     }
 
     fn in_rtt(&self, rule: &Rule, subnet: &str) -> Option<Size> {
         let (now, before) = self.window.rtt(subnet)?;
+        let samples = number(now.iter().sum());
         let [now, usual] = [now, before].map(|samples| window::median(samples, LEAST_SAMPLES));
         let (now, usual) = (now?, usual?);
-        let part = Part {
-            events: number(self.window.rtt(subnet)?.0.iter().sum()),
-            of: 0.0,
-        };
         // The share is what comes on top of what was usual.
         let part = Part {
-            of: part.events * usual / (now - usual).max(f64::MIN_POSITIVE),
-            ..part
+            events: samples,
+            of: samples * usual / (now - usual).max(f64::MIN_POSITIVE),
         };
         let is_longer = now - usual >= LEAST_DELAY && now >= 2.0 * usual;
-        (is_longer && part.events / self.window.seconds >= self.floor(rule).rate).then(|| Size {
-            rate: part.events / self.window.seconds,
+        (is_longer && self.reaches(rule, part)).then(|| Size {
             part,
-            services: Vec::new(),
-            workloads: Vec::new(),
-            sites: Vec::new(),
+            ..Size::default()
         })
     }
 
@@ -268,11 +268,8 @@ impl Hearing<'_, '_> {
         let events = number(events);
         let part = Part { events, of: events };
         self.reaches(rule, part).then(|| Size {
-            rate: events / self.window.seconds,
             part,
-            services: Vec::new(),
-            workloads: Vec::new(),
-            sites: Vec::new(),
+            ..Size::default()
         })
     }
 }
@@ -293,10 +290,9 @@ fn largest(mut parts: Vec<(&str, Part)>) -> Vec<String> {
     parts.into_iter().take(NAMED).map(|(name, _)| name.to_owned()).collect()
 }
 
-fn finding(rule: &'static Rule, floor: Floor, subnet: &str, size: Size) -> Finding {
+fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str, size: Size) -> Finding {
     let Size {
         part,
-        rate,
         services,
         workloads,
         sites,
