@@ -1,6 +1,6 @@
 //! The metrics: a snapshot gets labels, becomes families, and these are encoded. Pure: no clock, socket, file, or runtime, and no kernel.
 //!
-//! - `coverage`, `snapshot`: what runs and what was collected, as values
+//! - `colours`: of classes and severities; `coverage`, `snapshot`: what runs and what was collected, as values
 //! - `labels`: names for it; `families`: the metric table applied; `encode`: expositions, OTLP, the page
 //! - `findings`: what is wrong, judged from what a minute counted
 //! - `host`: what devices, connection tracking and TCP's memory say, beside the kernel programs
@@ -8,6 +8,7 @@
 //! - `workloads`: whose traffic it is, by paths of cgroups and metadata of pods
 #![forbid(unsafe_code)]
 
+pub mod colours;
 pub mod coverage;
 pub mod encode;
 pub mod families;

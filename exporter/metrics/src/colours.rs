@@ -1,0 +1,166 @@
+//! The colours of classes of drops and of severities: one table for the page, the terminal and the dashboards.
+//!
+//! Class and severity are different scales with different hues. No colour stands alone: a class has its word beside it, a severity its sign.
+
+use tcpvitals_config::Class;
+
+/// A colour on light and on dark grounds, each `#rrggbb`; as text, both have a contrast of 4.5 at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    pub light: &'static str,
+    pub dark: &'static str,
+}
+
+const fn colour(light: &'static str, dark: &'static str) -> Colour {
+    Colour { light, dark }
+}
+
+/// The grounds that colours stand on: the page, and a box on it.
+pub const GROUNDS: [Colour; 2] = [colour("#f6f8fa", "#11161d"), colour("#ffffff", "#1a212b")];
+
+/// The colour of a class of drops.
+pub const fn of_class(class: Class) -> Colour {
+    match class {
+        Class::Capacity => colour("#a85400", "#ffae57"),
+        Class::Error => colour("#b3230f", "#ff8a73"),
+        Class::Policy => colour("#2459b3", "#8fb4ff"),
+        Class::Benign => colour("#5b6675", "#a5b1c0"),
+    }
+}
+
+/// How bad a share is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Next to nothing.
+    Quiet,
+    /// As it may be.
+    Usual,
+    /// Worth a look.
+    Warning,
+    /// Bad.
+    Bad,
+}
+
+impl Severity {
+    /// All, the worst last.
+    pub const ALL: [Self; 4] = [Self::Quiet, Self::Usual, Self::Warning, Self::Bad];
+
+    /// Of a share of segments or of opens, 0 to 1.
+    pub fn of_share(share: f64) -> Self {
+        Self::above(share, SHARES)
+    }
+
+    /// Of the share of time that senders wait for their peer, 0 to 1: peers that read a little slowly are usual.
+    pub fn of_wait(share: f64) -> Self {
+        Self::above(share, WAITS)
+    }
+
+    fn above(share: f64, [usual, warning, bad]: [f64; 3]) -> Self {
+        match share {
+            share if share >= bad => Self::Bad,
+            share if share >= warning => Self::Warning,
+            share if share >= usual => Self::Usual,
+            _ => Self::Quiet,
+        }
+    }
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Usual => "usual",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// What stands beside the number, for who sees no colours.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Quiet | Self::Usual => "",
+            Self::Warning => "▲",
+            Self::Bad => "!!",
+        }
+    }
+
+    /// Its colour; that of other text where it has none.
+    pub const fn colour(self) -> Option<Colour> {
+        match self {
+            Self::Quiet => Some(colour("#5b6675", "#a5b1c0")),
+            Self::Usual => None,
+            Self::Warning => Some(colour("#7a5c00", "#f0d050")),
+            Self::Bad => Some(colour("#b80040", "#ff7fa5")),
+        }
+    }
+}
+
+/// From which shares of segments and opens on something is usual, a warning, bad.
+pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
+
+/// The same for shares of time that senders wait for their peer.
+pub const WAITS: [f64; 3] = [0.01, 0.2, 0.5];
+
+/// Fewest events that a share is of: one of two is no half.
+pub const FEWEST: f64 = 5.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The relative luminance of WCAG 2.
+    fn luminance(hex: &str) -> f64 {
+        let channel = |place: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[place..place + 2], 16).unwrap()) / 255.0;
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    fn contrast(one: &str, other: &str) -> f64 {
+        let [one, other] = [one, other].map(|hex| luminance(hex) + 0.05);
+        one.max(other) / one.min(other)
+    }
+
+    #[test]
+    fn every_colour_is_readable_on_every_ground() {
+        let classes = Class::ALL.into_iter().map(of_class);
+        for Colour { light, dark } in classes.chain(Severity::ALL.into_iter().filter_map(Severity::colour)) {
+            for ground in GROUNDS {
+                assert!(contrast(light, ground.light) >= 4.5, "{light} on {ground:?}");
+                assert!(contrast(dark, ground.dark) >= 4.5, "{dark} on {ground:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_meanings_share_a_colour_but_those_of_what_does_not_matter() {
+        let classes = Class::ALL.into_iter().map(of_class);
+        let mut all: Vec<&str> = classes
+            .chain(Severity::ALL.into_iter().filter_map(Severity::colour))
+            .flat_map(|Colour { light, dark }| [light, dark])
+            .collect();
+        let number = all.len();
+        all.sort_unstable();
+        all.dedup();
+        // Benign and quiet are the same grey.
+        assert_eq!(all.len(), number - 2);
+    }
+
+    #[test]
+    fn severities_begin_at_their_shares_and_have_a_sign_with_each_loud_colour() {
+        let of = |share| Severity::of_share(share).as_str();
+        assert_eq!(
+            [0.0, 0.000_9, 0.001, 0.01, 0.099, 0.1, 1.0].map(of),
+            ["quiet", "quiet", "usual", "warning", "warning", "bad", "bad"]
+        );
+        assert_eq!(
+            [0.1, 0.2, 0.5].map(Severity::of_wait),
+            [Severity::Usual, Severity::Warning, Severity::Bad]
+        );
+        assert_eq!(Severity::ALL.map(Severity::sign), ["", "", "▲", "!!"]);
+    }
+}
