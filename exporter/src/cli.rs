@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cardinality;
+mod check;
 mod doctor;
 mod drops;
 pub mod explain;
@@ -19,8 +20,8 @@ use cardinality::CardinalityArguments;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use explain::ExplainArguments;
-use std::path::PathBuf;
 
+pub use check::CheckArguments;
 pub use doctor::DoctorArguments;
 pub use drops::DropsArguments;
 pub use log::{Log, LogFormat};
@@ -103,15 +104,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   tcpvitals check-config tcpvitals.yaml
+  tcpvitals check-config tcpvitals.yaml --lookup 10.1.2.3     which subnet it counts for, and by which line
   tcpvitals check-config --web.config.file web.yaml")]
-    CheckConfig {
-        /// The configuration file
-        #[arg(required_unless_present = "web")]
-        file: Option<PathBuf>,
-        /// The web configuration file; the certificates and keys that it names are checked too
-        #[arg(long = "web.config.file", value_name = "FILE", id = "web")]
-        web: Option<PathBuf>,
-    },
+    CheckConfig(CheckArguments),
     /// Say what each label and each metric of a running exporter costs
     #[command(after_help = "\
 Examples:

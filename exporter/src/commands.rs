@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cardinality;
+pub mod check;
 pub mod doctor;
 pub mod drops;
 pub mod explain;

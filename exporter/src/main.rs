@@ -7,7 +7,6 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, IsTerminal, Write},
-    path::Path,
     process::ExitCode,
 };
 use tcpvitals::{
@@ -17,7 +16,7 @@ use tcpvitals::{
     },
     commands::{
         capture::{self, extcap},
-        cardinality,
+        cardinality, check,
         doctor::Diagnosis,
         drops, explain, subnets, top, trace,
     },
@@ -25,9 +24,9 @@ use tcpvitals::{
         exit::{Ends, Exit},
         setup, signals,
     },
-    serve::{self, push, web::Web},
+    serve,
 };
-use tcpvitals_config as config;
+use tcpvitals_config::{self as config, file::without_numbers};
 use tcpvitals_metrics::{families, findings};
 use tracing_subscriber::{
     Layer as _,
@@ -61,7 +60,10 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::live::run(&arguments).map_err(ended),
         Command::Explain(arguments) => explain(&arguments),
         Command::Drops(arguments) => drops::run(&arguments).map_err(ended),
-        Command::CheckConfig { file, web } => check_config(file.as_deref(), web.as_deref()),
+        Command::CheckConfig(arguments) => {
+            let text = check::check(&arguments).map_err(ended);
+            text.and_then(|text| print(&text))
+        }
         Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
         Command::Cardinality(arguments) => {
             let text = cardinality::ask(&arguments).map_err(ended);
@@ -93,19 +95,6 @@ fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
         // Words of the command line that would do something to the terminal, without the colours of the rest.
         failed(&error.render().to_string().trim_end(), code)
     })
-}
-
-fn check_config(file: Option<&Path>, web: Option<&Path>) -> Result<(), ExitCode> {
-    if let Some(file) = file {
-        let config = setup::config(Some(file)).map_err(ended)?;
-        push::receiver(&config).map_err(ended)?;
-        setup::warn_of_missed(&config);
-    }
-    Web::read(web).map_err(ended)?;
-    for file in [file, web].into_iter().flatten() {
-        print(&format!("{}: ok\n", file.display()))?;
-    }
-    Ok(())
 }
 
 fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
@@ -155,7 +144,7 @@ fn ended(error: impl Ends) -> ExitCode {
 /// Says on stderr what went wrong, whatever the level of the log. Names of files and arguments may hold anything.
 fn failed(error: &impl Display, code: ExitCode) -> ExitCode {
     let mut said = String::new();
-    for char in error.to_string().chars() {
+    for char in without_numbers(&error.to_string()).chars() {
         if is_unprintable_in_text(char) {
             said.extend(char.escape_unicode());
         } else {

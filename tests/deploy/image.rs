@@ -127,7 +127,7 @@ fn its_file_capabilities_carry_a_user_without_ambient_ones() -> Result<()> {
     let finished = run_command(command.arg(config.path()))?;
     assert_eq!(finished.code, Some(3), "{finished:?}");
     assert!(
-        finished.stderr.contains("missing CAP_BPF and CAP_PERFMON"),
+        finished.stderr.contains("needs CAP_BPF and CAP_PERFMON"),
         "{finished:?}"
     );
     Ok(())

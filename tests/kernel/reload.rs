@@ -298,7 +298,7 @@ fn a_file_that_is_wrong_or_needs_a_restart_changes_nothing() -> Result<()> {
         assert_eq!(scrape.value(WHEN, &[])?, read_at);
         assert_eq!(scrape.sum(CONNECTIONS, &[("subnet", &name)])?, 2.0);
     }
-    assert!(exporter.stderr().contains("the configuration stays as it was"));
+    assert!(exporter.stderr().contains("reload failed, the old configuration stays"));
     exporter.reload(&good)?;
     flow[0].exchange(1_000, 1_000)?;
     let ends = settle(&flow)?;

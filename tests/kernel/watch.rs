@@ -20,7 +20,7 @@ use tests::net::traffic::Flow;
 const SOME_LOOKS: Duration = Duration::from_secs(6);
 
 fn reloads(exporter: &Exporter<'_>) -> usize {
-    exporter.stderr().matches("the configuration is reloaded").count()
+    exporter.stderr().matches("configuration reloaded").count()
 }
 
 fn wait_for_reload(exporter: &Exporter<'_>, count: usize) -> Result<()> {
@@ -65,13 +65,13 @@ fn a_changed_configuration_is_followed_and_one_that_was_only_touched_is_not() ->
     until("the log to say so", || {
         Ok(exporter
             .stderr()
-            .contains("the configuration stays as it was")
+            .contains("reload failed, the old configuration stays")
             .then_some(()))
     })?;
     assert_eq!(name()?, 0.0);
     sleep(SOME_LOOKS);
     assert_eq!(
-        exporter.stderr().matches("the configuration stays as it was").count(),
+        exporter.stderr().matches("reload failed, the old configuration stays").count(),
         1
     );
     write(&file, "subnets_fallback: third")?;

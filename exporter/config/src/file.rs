@@ -18,7 +18,7 @@ pub use error::ConfigError;
 pub use choice::choose;
 pub use document::Quote;
 pub use error::Problem;
-pub use read::{unreadable, variable};
+pub use read::{unreadable, variable, without_numbers};
 
 /// A file's text and what it is called in errors.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ pub mod kinds;
 pub mod numbering;
 mod raw;
 pub mod sections;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -153,7 +154,7 @@ impl Config {
 
     /// The configuration in the file at `path`. Files that it names lie beside it, unless their paths are absolute.
     pub fn read(path: &Path, check: Check) -> Result<Self, ConfigError> {
-        let text = file::text(path, "run without a file to use the built-in configuration")?;
+        let text = file::text(path, "")?;
         let mut config = Self::from_yaml_checked(&text, &path.display().to_string(), check)?;
         if let Some(folder) = path.parent() {
             config.otlp.resolve_paths(folder);

@@ -9,19 +9,19 @@ use tcpvitals_config::{self as config, Glob};
 /// Of `capture`.
 #[derive(Clone, Debug, Args)]
 pub struct CaptureArguments {
-    /// File to write, in the format pcapng; - is standard output. A file that is there is overwritten
+    /// File to write, in the pcapng format; - is standard output. An existing file is overwritten
     #[arg(short = 'w', long = "write", value_name = "FILE", required_unless_present_any = ["interfaces", "interface"])]
     pub write: Option<PathBuf>,
-    /// Most bytes of each packet; 0 is all of them, which is 65000 from the kernel's current header on
-    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0)]
+    /// Bytes to keep of each packet, from the header that the kernel is at; 0 keeps everything, up to 65000
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0, allow_negative_numbers = true)]
     pub snaplen: u32,
-    /// Most packets that wait between the kernel and the file; what does not fit is counted as a tail drop
+    /// Packets that may wait between the kernel and the file; those that do not fit are counted as missed (tail drops)
     #[arg(long, value_name = "PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub queue: u64,
-    /// End after so many packets
+    /// Stop after this many packets
     #[arg(short = 'c', long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// End after this time, for example 30s
+    /// Stop after this time, for example 30s
     #[arg(long, value_name = "DURATION", value_parser = config::length)]
     pub duration: Option<Duration>,
     /// Which packets.
@@ -61,28 +61,28 @@ pub struct FilterArguments {
 #[command(next_help_heading = "Wireshark's extcap (called by Wireshark)")]
 pub struct ExtcapArguments {
     /// Name the interfaces
-    #[arg(long = "extcap-interfaces")]
+    #[arg(hide = true, long = "extcap-interfaces")]
     pub interfaces: bool,
     /// Wireshark's version
-    #[arg(long = "extcap-version", value_name = "VERSION")]
+    #[arg(hide = true, long = "extcap-version", value_name = "VERSION")]
     pub wireshark: Option<String>,
     /// The interface that the other questions are about
-    #[arg(long = "extcap-interface", value_name = "NAME")]
+    #[arg(hide = true, long = "extcap-interface", value_name = "NAME")]
     pub interface: Option<String>,
     /// Name its link types
-    #[arg(long = "extcap-dlts")]
+    #[arg(hide = true, long = "extcap-dlts")]
     pub link_types: bool,
     /// Name its options
-    #[arg(long = "extcap-config")]
+    #[arg(hide = true, long = "extcap-config")]
     pub options: bool,
     /// Capture from it
-    #[arg(long = "capture", requires = "fifo")]
+    #[arg(hide = true, long = "capture", requires = "fifo")]
     pub capture: bool,
     /// Where Wireshark reads
-    #[arg(long = "fifo", value_name = "FILE")]
+    #[arg(hide = true, long = "fifo", value_name = "FILE")]
     pub fifo: Option<PathBuf>,
     /// A capture filter; there are options instead
-    #[arg(long = "extcap-capture-filter", value_name = "FILTER")]
+    #[arg(hide = true, long = "extcap-capture-filter", value_name = "FILTER")]
     pub filter: Option<String>,
 }
 
@@ -92,13 +92,13 @@ pub struct ExtcapArguments {
     next_help_heading = "Rotation (FILE becomes FILE-00001, FILE-00002 and so on, numbered before its extension)"
 )]
 pub struct RotationArguments {
-    /// Begin the next file at this size, for example 100MiB
+    /// Start a new file at this size, for example 100MiB
     #[arg(long = "rotate-size", value_name = "SIZE", value_parser = size)]
     pub size: Option<u64>,
-    /// Begin the next file after this time, for example 1h
+    /// Start a new file after this time, for example 1h
     #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = config::length)]
     pub duration: Option<Duration>,
-    /// Keep so many files; the oldest is deleted
+    /// Keep this many files and delete the oldest
     #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
     pub files: Option<u64>,
 }

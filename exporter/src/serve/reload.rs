@@ -204,16 +204,17 @@ impl Reloader {
             Ok(Wanted { config, receiver }) => (Ok(config), receiver),
             Err(error) => (Err(error), None),
         };
+        let summary = config.as_ref().map(Config::summary).unwrap_or_default();
         let result = self.collector.reload(config).await;
         self.reloaded.notify_one();
         match result {
             Ok(_) => {
                 self.state().push_to(receiver);
-                tracing::info!("the configuration is reloaded");
+                tracing::info!("configuration reloaded: {summary}");
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, "the configuration stays as it was");
+                tracing::error!(%error, "reload failed, the old configuration stays");
                 Err(error)
             }
         }

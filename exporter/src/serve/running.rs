@@ -105,8 +105,8 @@ async fn follow(mut hangup: Signal, reloader: &Arc<Reloader>) -> Infallible {
         systemd::reloading();
         // The log and a metric say how it went, too.
         match reloader.reload(Reason::Signal).await {
-            Ok(()) => systemd::reloaded("the configuration is reloaded"),
-            Err(error) => systemd::reloaded(&format!("the configuration stays as it was: {error}")),
+            Ok(()) => systemd::reloaded("configuration reloaded"),
+            Err(error) => systemd::reloaded(&format!("reload failed, the old configuration stays: {error}")),
         }
     }
     pending().await

@@ -57,7 +57,7 @@ fn the_deb_installs_serves_restarts_upgrades_and_leaves_nothing() -> Result<()> 
         "/usr/share/zsh/vendor-completions/_tcpvitals",
         "/usr/share/fish/vendor_completions.d/tcpvitals.fish",
         "/usr/share/doc/tcpvitals/docs/troubleshooting.md",
-        "/usr/share/tcpvitals/dashboards/tcp-by-subnet.json",
+        "/usr/share/tcpvitals/dashboards/tcp-health.json",
         "/usr/share/tcpvitals/rules/tcp.yaml",
     ] {
         assert!(listed.lines().any(|line| line == file), "{file}: {listed}");
@@ -96,9 +96,9 @@ fn the_deb_installs_serves_restarts_upgrades_and_leaves_nothing() -> Result<()> 
         property(&machine, "StatusText")
     };
     machine.must("echo 'collect: {max_age: 2s}' >>/etc/tcpvitals/config.yaml && systemctl reload tcpvitals")?;
-    assert_eq!(reloaded(true)?, "the configuration is reloaded");
+    assert_eq!(reloaded(true)?, "configuration reloaded");
     machine.must("cp /etc/tcpvitals/config.yaml /tmp/ && echo 'collect: {}' >>/etc/tcpvitals/config.yaml && systemctl reload tcpvitals")?;
-    assert!(reloaded(false)?.starts_with("the configuration stays as it was"));
+    assert!(reloaded(false)?.starts_with("reload failed, the old configuration stays"));
     machine.must("cp /tmp/config.yaml /etc/tcpvitals/ && systemctl reload tcpvitals")?;
     assert_eq!(process(&machine, "")?, first);
 

@@ -123,7 +123,7 @@ fn pages_of_another_site() -> Result<()> {
     }
     ensure!(refused(address, "cross_site", "")? == 18.0, "not all were counted");
     ensure!(
-        exporter.stderr().matches("the configuration is reloaded").count() == 4,
+        exporter.stderr().matches("configuration reloaded").count() == 4,
         "{}",
         exporter.stderr()
     );

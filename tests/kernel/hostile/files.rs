@@ -150,7 +150,7 @@ fn configurations_that_are_no_files() -> Result<()> {
         "{said}"
     );
     assert_eq!(
-        said.matches("the configuration stays as it was").count(),
+        said.matches("reload failed, the old configuration stays").count(),
         TRAPS.len(),
         "{said}"
     );
@@ -158,7 +158,7 @@ fn configurations_that_are_no_files() -> Result<()> {
     // What is right is taken again.
     remove_file(exporter.config_path())?;
     exporter.reload("{}")?;
-    assert!(exporter.stderr().contains("the configuration is reloaded"));
+    assert!(exporter.stderr().contains("configuration reloaded"));
     Ok(())
 }
 

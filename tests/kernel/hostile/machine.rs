@@ -142,7 +142,7 @@ fn captures_into_folders() -> Result<()> {
             let arguments = [&["capture", "-w", &path, "--duration", "100ms"], rotated].concat();
             let finished = run(&arguments)?;
             assert_eq!(finished.code, Some(2), "{path}: {finished:?}");
-            assert!(finished.stderr.contains("names a folder"), "{path}: {finished:?}");
+            assert!(finished.stderr.contains("is a folder"), "{path}: {finished:?}");
         }
     }
     assert_eq!(read_dir(folder.path())?.count(), 1);

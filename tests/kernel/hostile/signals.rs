@@ -35,7 +35,7 @@ fn hangups_before_it_serves() -> Result<()> {
         until("the reload", || {
             Ok(exporter
                 .stderr()
-                .contains("the configuration is reloaded")
+                .contains("configuration reloaded")
                 .then_some(()))
         })
         .with_context(|| format!("after {after} ms: {}", exporter.stderr()))?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::ConfigError;
 use crate::file::files;
 
-/// The text of the file at `path`; `absent` is what to do where there is none.
+/// The text of the file at `path`; `absent` is what else to do where there is none.
 pub(super) fn text(path: &Path, absent: &str) -> Result<String, ConfigError> {
     let file = path.display().to_string();
     let bytes = files::read(path, files::CONFIGURATION)
@@ -29,12 +29,14 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Why a file cannot be read, and what to do.
+/// Why a file cannot be read, and what to do; `absent` is what else where there is none.
 pub fn unreadable(error: &io::Error, absent: &str) -> String {
     let kind = error.kind();
-    let remedy = if kind == ErrorKind::NotFound {
-        &format!("check the path, or {absent}")
-    } else if kind == ErrorKind::PermissionDenied {
+    if kind == ErrorKind::NotFound {
+        let or = if absent.is_empty() { "" } else { ", or " };
+        return format!("there is no such file; check the path{or}{absent}");
+    }
+    let remedy = if kind == ErrorKind::PermissionDenied {
         "let the user that runs tcpvitals read the file and search its directories"
     } else if kind == ErrorKind::IsADirectory {
         "name a file in it"
@@ -43,5 +45,34 @@ pub fn unreadable(error: &io::Error, absent: &str) -> String {
     } else {
         "check that the path names a regular file"
     };
+    let error = without_numbers(&error.to_string());
     format!("the file cannot be read: {error}; {remedy}")
+}
+
+/// Without the number that the standard library puts behind the kernel's words: `No space left on device (os error 28)`.
+pub fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |said, part| match part.split_once(')') {
+        Some((number, rest)) if number.parse::<i32>().is_ok() => said + rest,
+        _ => said + " (os error " + part,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_errors_are_not_said() {
+        for (text, expected) in [
+            ("write a: No space left on device (os error 28); make room", "write a: No space left on device; make room"),
+            ("a (os error 1): b (os error 2)", "a: b"),
+            ("a file called (os error x) stays", "a file called (os error x) stays"),
+            ("cut off (os error 5", "cut off (os error 5"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(text), expected);
+        }
+    }
 }

@@ -58,6 +58,34 @@ impl Subnets {
         &self.fallback
     }
 
+    /// The longest network that holds an address, with the name of its subnet.
+    pub fn find(&self, address: IpAddr) -> Option<(IpNet, &str)> {
+        let address = address.to_canonical();
+        let holding = self.networks().filter(|(network, _)| network.contains(&address));
+        let (network, id) = holding.max_by_key(|(network, _)| network.prefix_len())?;
+        Some((network, self.names.get(id as usize)?))
+    }
+
+    /// What an address outside all networks is called.
+    pub fn fallback_name(&self, address: IpAddr) -> String {
+        let (ipv4, ipv6) = match &self.fallback {
+            Fallback::Name(name) => return name.clone(),
+            Fallback::Auto { ipv4, ipv6 } => (*ipv4, *ipv6),
+        };
+        let address = address.to_canonical();
+        let length = if address.is_ipv4() { ipv4 } else { ipv6 };
+        IpNet::new_assert(address, length).trunc().to_string()
+    }
+
+    /// Pairs of subnets, by id, of which the first has a network within one of the second.
+    pub fn nested(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let all: HashMap<IpNet, u32> = self.networks().collect();
+        self.networks().filter_map(move |(network, id)| {
+            let outer = std::iter::successors(network.supernet(), IpNet::supernet).find_map(|outer| all.get(&outer).copied())?;
+            (outer != id).then_some((id, outer))
+        })
+    }
+
     /// The subnets without a file.
     pub(crate) fn built_in() -> Self {
         let mut subnets = Self::none();

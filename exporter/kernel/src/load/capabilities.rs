@@ -10,8 +10,8 @@ use std::fs;
 pub enum CapabilitiesError {
     /// The process may not load programs.
     #[error(
-        "missing {missing}: loading tracing programs needs CAP_BPF and CAP_PERFMON; run as root, or give the binary \
-         its capabilities with `setcap cap_bpf,cap_perfmon,cap_syslog+ep FILE`, or the service with AmbientCapabilities="
+        "loading programs into the kernel needs root: run it with sudo. Without root it needs {missing}: `setcap \
+         cap_bpf,cap_perfmon,cap_syslog+ep FILE` for the binary, AmbientCapabilities= for a service"
     )]
     Missing {
         /// The names of the missing capabilities.

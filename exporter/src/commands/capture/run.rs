@@ -294,7 +294,7 @@ impl Capture {
     fn finish(mut self, end: End, skipped: u64) -> Result<(), CaptureError> {
         if end == End::Closed && self.voice == Voice::All {
             // Whatever is written now, nobody reads it; the counts are worth knowing all the same.
-            tracing::info!(output = self.writer.output().name(), "nobody reads any more");
+            tracing::info!(output = self.writer.output().name(), "the reader closed the pipe: capture ends");
         }
         let ended = self.end(monotonic());
         let of_other_sites = self.packets.tail_drops()?.of_other_sites;
@@ -308,7 +308,14 @@ impl Capture {
 
 /// The last words, on stderr, whatever the level of the log.
 fn tell(Total { captured, tail_drops }: Total, of_other_sites: u64, skipped: u64) {
-    let mut words = format!("tcpvitals: {captured} packets captured, {tail_drops} tail drops");
+    let missed = match tail_drops {
+        0 => "none missed".to_owned(),
+        some => format!("{some} missed (tail drops)"),
+    };
+    let mut words = format!("tcpvitals: {captured} packets captured, {missed}");
+    if captured + tail_drops + of_other_sites + skipped == 0 {
+        words += "; nothing was dropped that passes the filters: `tcpvitals drops` shows all drop sites";
+    }
     if of_other_sites > 0 {
         words += &format!(", {of_other_sites} more of too many different sites to tell whether they pass the filters");
     }

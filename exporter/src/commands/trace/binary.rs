@@ -52,7 +52,7 @@ const MOST_NAMES: u32 = 400_000;
 pub enum Fault {
     /// It is something else.
     #[error(
-        "it is no trace of tcpvitals: byte 0 begins {found:02x?} instead of {MAGIC:02x?}; name a file that `trace --output binary` wrote"
+        "this is not a trace of tcpvitals: it begins with {found:02x?} instead of {MAGIC:02x?}; read a file that `tcpvitals trace --output binary` wrote"
     )]
     Magic {
         /// What it begins with.

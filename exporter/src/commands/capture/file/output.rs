@@ -32,7 +32,7 @@ pub enum OutputError {
     #[error("-w -: standard output cannot be rotated; name a file")]
     NotAFile,
     /// There has to be a name for the files.
-    #[error("-w {path:?}: this names a folder; name a file, for example drops.pcapng in it")]
+    #[error("-w {}: this is a folder; write for example -w {}", path.display(), path.join("drops.pcapng").display())]
     Folder { path: PathBuf },
     /// Nothing begins the next file.
     #[error("--rotate-files needs --rotate-size or --rotate-duration")]

@@ -102,7 +102,7 @@ impl Query {
         let found = all.iter().find(|(word, _)| *word == text);
         found.map(|(_, value)| Some(*value)).ok_or_else(|| {
             let words = all.iter().map(|(word, _)| String::from(*word)).collect();
-            WrongParameter::new(name, &format!("{text:?} is none of its values"), words)
+            WrongParameter::new(name, &format!("there is no {name} {text:?}"), words)
         })
     }
 

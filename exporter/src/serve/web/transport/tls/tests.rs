@@ -42,7 +42,7 @@ fn faults_of_files_name_line_key_file_and_remedy() {
     let no_certificate = "this is no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----";
     let no_key = "this is no private key in PEM without a passphrase; it begins with -----BEGIN PRIVATE KEY-----, or EC or RSA \
                   before PRIVATE";
-    let absent = "the file cannot be read: No such file or directory (os error 2); check the path, or name another file; a \
+    let absent = "there is no such file; check the path, or name another file; a \
                   relative path begins at the folder of this file";
     let ca = |name: &str| format!("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {name}\n");
     for (cert, key, more, line, name, at, fault) in [
