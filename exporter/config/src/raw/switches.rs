@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawLocalLoss {
-    /// Whether dropped data of TCP is remembered until it is sent again. Default: `true`. Example: `false`.
+    /// Whether dropped data of TCP is remembered until it is retransmitted. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
 }
 

@@ -114,7 +114,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_handshake_retransmits",
         Counted("{segment}"),
         C,
-        "SYNs (as client) and SYN-ACKs (as server) sent again; SYNs that this host then refused are among them, such SYN-ACKs are \
+        "SYNs (as client) and SYN-ACKs (as server) retransmitted; SYNs that this host then refused are among them, such SYN-ACKs are \
          not; the connection type of a SYN-ACK is not known yet",
         "tracepoints tcp_retransmit_skb, tcp_retransmit_synack",
         Accessor::Counters(&[
@@ -553,7 +553,7 @@ pub(super) const METRICS: &[Metric] = &[
         Seconds,
         H,
         "Time of the handshake: from the first SYN to established as client; as server the round trip of the SYN-ACK that was \
-         answered (none without TCP timestamps if it was sent again)",
+         answered (none without TCP timestamps if it was retransmitted)",
         "tracepoint inet_sock_set_state; tcp_sock.srtt_us",
         Accessor::GroupHistogram(|group, _| time(&group.counters.handshake, MICROSECOND)),
     )
