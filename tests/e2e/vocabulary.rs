@@ -153,7 +153,7 @@ fn what_is_named_exists() -> Result<()> {
     let table = Table::new(&rules()?)?;
     let mut complaints = Vec::new();
     let all = all_queries()?;
-    for place in ["tcp-by-subnet.json", "rule Tcpvitals", "docs/runbooks/", "README.md"] {
+    for place in ["tcp-health.json", "rule Tcpvitals", "docs/runbooks/", "README.md"] {
         assert!(
             all.iter().filter(|(from, _)| from.starts_with(place)).count() > 5,
             "few of {place}"

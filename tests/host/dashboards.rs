@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use jsonschema::Validator;
 use serde_json::{Value, json};
+use tcpvitals_config::Class;
+use tcpvitals_metrics::{colours::of_class, findings::dictionary};
 use tests::readers::dashboards::{Dashboard, dashboards, list, text};
 
 /// A schema of Grafana's by the name of its file.
@@ -132,7 +134,8 @@ fn against_readers(dashboard: &Dashboard) -> Result<Vec<String>> {
         let kind = text(panel, "type");
         let unit = text(&panel["fieldConfig"]["defaults"], "unit");
         let axis = text(&panel["options"]["yAxis"], "unit");
-        let has_unit = units.contains(unit) || (kind == "heatmap" && units.contains(axis));
+        // Grafana itself knows units of the form `suffix:`: a number without prefixes, and these words.
+        let has_unit = units.contains(unit) || unit.starts_with("suffix:/") || (kind == "heatmap" && units.contains(axis));
         if !has_unit && !["text", "table"].contains(&kind) {
             said.push(format!("{place} has the unit {unit:?}, which Grafana does not know"));
         }
@@ -245,5 +248,68 @@ fn links_lead_to_dashboards_and_hand_on_variables_that_both_have() -> Result<()>
             }
         }
     }
+    Ok(())
+}
+
+/// Where a dashboard gives a class of drops its colour: overrides by name, mappings of values, and the panel that has its name.
+fn colours_of_classes<'a>(panel: &'a Value, found: &mut Vec<(Class, &'a str)>) {
+    let classes = |word: &str| Class::ALL.into_iter().find(|class| class.as_str() == word);
+    let defaults = &panel["fieldConfig"]["defaults"];
+    let own = classes(text(panel, "title")).map(|class| (class, text(&defaults["color"], "fixedColor")));
+    found.extend(own);
+    for over in list(&panel["fieldConfig"], "overrides") {
+        let class = classes(text(&over["matcher"], "options"));
+        for property in list(over, "properties") {
+            let fixed = text(&property["value"], "fixedColor");
+            found.extend(class.filter(|_| !fixed.is_empty()).map(|class| (class, fixed)));
+            let mappings = property["value"].as_array().into_iter().flatten();
+            for (word, result) in mappings.filter_map(|mapping| mapping["options"].as_object()).flatten() {
+                found.extend(classes(word).map(|class| (class, text(result, "color"))));
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_of_drops_have_the_colours_of_the_page() -> Result<()> {
+    let mut found = Vec::new();
+    let all = dashboards()?;
+    for dashboard in &all {
+        for panel in dashboard.panels() {
+            colours_of_classes(panel, &mut found);
+        }
+    }
+    for (class, colour) in &found {
+        assert_eq!(*colour, of_class(*class).dark, "{}", class.as_str());
+    }
+    for class in Class::ALL {
+        let times = found.iter().filter(|(other, _)| *other == class).count();
+        assert!(times >= 4, "{} has a colour {times} times", class.as_str());
+    }
+    Ok(())
+}
+
+#[test]
+fn meanings_of_reasons_are_those_of_the_dictionary() -> Result<()> {
+    let mut shown = BTreeMap::new();
+    let all = dashboards()?;
+    let panels = all.iter().flat_map(|dashboard| dashboard.panels());
+    let overrides = panels.flat_map(|panel| list(&panel["fieldConfig"], "overrides"));
+    for over in overrides.filter(|over| text(&over["matcher"], "options") == "Meaning") {
+        for property in list(over, "properties") {
+            for mapping in property["value"].as_array().into_iter().flatten() {
+                let options = &mapping["options"];
+                if text(mapping, "type") == "regex" {
+                    let pattern = text(options, "pattern").trim_start_matches('^').trim_end_matches('$');
+                    shown.insert(pattern.replace(".*", "*"), text(&options["result"], "text").to_owned());
+                } else {
+                    let values = options.as_object().context("a mapping without values")?;
+                    shown.extend(values.iter().map(|(reason, result)| (reason.clone(), text(result, "text").to_owned())));
+                }
+            }
+        }
+    }
+    let dictionary = dictionary::ENTRIES.iter().map(|entry| (entry.reason.to_owned(), entry.meaning.to_owned()));
+    assert_eq!(shown, dictionary.collect());
     Ok(())
 }

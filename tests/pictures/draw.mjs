@@ -13,11 +13,10 @@ const here = import.meta.dirname;
 
 // Dashboard, name of the picture, titles of the panels that are in it.
 const PICTURES = [
-  ['tcp-by-subnet.json', 'dashboard-tcp-by-subnet', ['Retransmit ratio by subnet', 'Retransmit ratio over the whole range', 'Subnets', 'Round-trip time, median', 'Round-trip time, 90th percentile', 'Goodput sent', 'Unnecessary retransmissions', "Blocked by the peer's receive window", 'Failed active opens']],
-  ['tcp-by-subnet.json', 'dashboard-retransmit-ratio', ['Retransmit ratio by subnet', 'Retransmit ratio over the whole range']],
-  ['drop-sites.json', 'dashboard-drop-sites', ['Capacity', 'Error', 'Policy', 'Benign', 'Drops by class', 'Capacity drops by place', 'Worst places', 'By subnet', 'By protocol and direction', 'Bytes']],
-  ['mine-or-the-networks.json', 'dashboard-mine-or-the-networks', ['How to read it', 'Sent again', 'Dropped by this host', 'Retransmit ratio', 'Dropped by this host, of what was sent', 'Unnecessary retransmissions', 'Places on the way out', 'Places on the way in', 'Shares of the busy time', 'Busy time']],
-  ['exporter-health.json', 'dashboard-exporter-health', ['Exporters', 'Programs not attached', 'Failed reloads', 'Events lost', 'Fullest group table', 'Refused label sets', 'Programs that are not attached', 'Versions', 'Collection', 'Processor time', 'Resident memory']],
+  ['tcp-health.json', 'dashboard-tcp-health', ['Retransmitted, worst subnet', 'Dropped here, worst subnet', 'Opens that fail, worst subnet', 'SYNs without an answer', 'Waits for the peer, worst subnet', 'Capacity drops', 'Subnets', 'Retransmitted, by subnet', 'Dropped here, by subnet', 'Opens that fail, by reason', 'What senders wait for']],
+  ['tcp-health.json', 'dashboard-mine-or-the-networks', ['Retransmitted, by subnet', 'Dropped here, by subnet']],
+  ['drop-sites.json', 'dashboard-drop-sites', ['capacity', 'error', 'policy', 'benign', 'Worst drop sites, without benign ones', 'Drops by class', 'Capacity drops, by drop site']],
+  ['exporter-health.json', 'dashboard-exporter-health', ['Exporters', 'Programs that could run and do not', 'Failed reloads', 'Events lost', 'Fullest group table', 'Refused label sets', 'Programs that are not attached', 'Versions', 'Collection', 'Processor time', 'Resident memory']],
 ];
 const ALL = 24 * 52;
 
@@ -26,7 +25,8 @@ const scene = mkdtempSync(join(tmpdir(), 'pictures-'));
 for (const [file, name, titles] of PICTURES) {
   const one = shown.find((each) => each.file === file);
   const panels = titles.map((title) => {
-    const panel = one.dashboard.panels.find((panel) => panel.title === title);
+    const all = one.dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+    const panel = all.find((panel) => panel.title === title);
     if (!panel) throw new Error(`${file} has no panel ${title}`);
     return panel;
   });

@@ -148,7 +148,8 @@ function Content({ panel, frames, width, height }: any) {
   }
 }
 
-const chosen = PANELS.map((id) => SHOWN.dashboard.panels.find((panel: any) => panel.id === id));
+const all = SHOWN.dashboard.panels.flatMap((panel: any) => [panel, ...(panel.panels ?? [])]);
+const chosen = PANELS.map((id) => all.find((panel: any) => panel.id === id));
 const drawn = await Promise.all(chosen.map(async (panel) => [panel, panel.targets ? await prepare(panel) : []] as const));
 
 // Panels keep their width and stand in the order of the list.
