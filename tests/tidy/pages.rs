@@ -68,7 +68,7 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
 #[test]
 fn every_link_leads_somewhere() -> Result<()> {
     check(is_page, links_lead_somewhere)?;
-    let good = "# A b, c\n[a](#a-b-c) [b](LICENSE-MIT) [c](https://github.com/) [d](README.md#run-it) [e](docs)\n";
+    let good = "# A b, c\n[a](#a-b-c) [b](LICENSE-MIT) [c](https://github.com/) [d](README.md#where-next) [e](docs)\n";
     for (bad, complaint) in [
         ("[a](nonesuch.md)\n", "nonesuch.md, which is not there"),
         ("[a](README.md#nonesuch)\n", "no such heading"),
