@@ -7,6 +7,7 @@ mod document;
 mod error;
 pub mod files;
 mod locate;
+mod merge;
 mod nesting;
 mod read;
 

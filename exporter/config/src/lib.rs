@@ -223,15 +223,20 @@ impl TryFrom<RawConfig> for Config {
         } = raw;
         let limits = Limits::parse(&limits.unwrap_or_default())?;
         let built_in = View::built_in();
-        let shown = View {
+        let mut shown = View {
             labels: Labels::parse("labels", &labels.unwrap_or_default(), built_in.labels)?,
             metrics: MetricFilter::parse("metrics", &metrics.unwrap_or_default(), built_in.metrics)?,
             histograms: Histograms::parse("histograms", &histograms.unwrap_or_default(), built_in.histograms)?,
             series: limits.series,
             ..built_in
         };
-        let views = View::parse_all(&views.unwrap_or_default(), &shown)?;
+        let mut views = View::parse_all(&views.unwrap_or_default(), &shown)?;
         let workloads = Workloads::parse(&workloads.unwrap_or_default())?;
+        if !workloads.enabled {
+            for view in std::iter::once(&mut shown).chain(&mut views) {
+                view.labels = std::mem::take(&mut view.labels).without_workloads();
+            }
+        }
         if !workloads.are_told_apart()
             && std::iter::once(&shown)
                 .chain(&views)

@@ -6,8 +6,10 @@
 pub(crate) mod findings;
 pub(crate) mod shapes;
 mod switches;
+mod workloads;
 
 pub(crate) use switches::{RawDevices, RawListeners, RawLocalLoss};
+pub(crate) use workloads::RawWorkloads;
 
 use common::map::settings::OVERRIDES;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -80,7 +82,8 @@ pub(crate) struct RawConfig {
 pub(crate) struct RawSubnet {
     /// The label value. Required. Example: `dc-east`.
     #[schemars(with = "kinds::Name")]
-    pub(crate) name: String,
+    #[serde(deserialize_with = "shapes::named")]
+    pub(crate) name: Option<String>,
     /// Its networks, IPv4 or IPv6, as address/prefix length. Required. Example: `[10.1.0.0/16, "fd00:1::/32"]`.
     #[schemars(with = "Vec<kinds::Network>", length(min = 1))]
     pub(crate) cidrs: Vec<String>,
@@ -121,7 +124,8 @@ pub(crate) struct RawPrefixes {
 pub(crate) struct RawProtocol {
     /// The label value. Required. Example: `orders-api`.
     #[schemars(with = "kinds::Name")]
-    pub(crate) name: String,
+    #[serde(deserialize_with = "shapes::named")]
+    pub(crate) name: Option<String>,
     /// Its TCP ports on the server. Required. Example: `[8443, 9443]`.
     #[schemars(with = "Vec<kinds::Port>", length(min = 1))]
     pub(crate) ports: Vec<String>,
@@ -137,7 +141,7 @@ pub(crate) struct RawConnectionType {
     pub(crate) kind: String,
     /// Device names, as patterns. Required. Example: `["bond*", eth0]`.
     #[schemars(with = "Vec<kinds::Device>", length(min = 1, max = OVERRIDES))]
-    pub(crate) interfaces: Vec<String>,
+    pub(crate) interfaces: Vec<Option<String>>,
 }
 
 /// `tcp`.
@@ -259,7 +263,8 @@ pub(crate) enum RawBounds {
 pub(crate) struct RawView {
     /// What it is called, for `otlp.view` and in messages. Required. Example: `fleet`.
     #[schemars(with = "kinds::ViewName")]
-    pub(crate) name: String,
+    #[serde(deserialize_with = "shapes::named")]
+    pub(crate) name: Option<String>,
     /// Where it is served; /metrics/ and the name without it. Example: `/fleet`.
     #[schemars(with = "Option<kinds::ViewPath>")]
     pub(crate) path: Option<String>,
@@ -272,28 +277,6 @@ pub(crate) struct RawView {
     /// As `limits.series`. Example: `500`.
     #[schemars(with = "Option<kinds::Series>")]
     pub(crate) series: Option<String>,
-}
-
-/// `workloads`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping with the keys source, node, pod_logs and merge_templates"
-)]
-pub(crate) struct RawWorkloads {
-    /// Where names come from: none, and nobody is told apart; cgroup, the paths of cgroups alone; pod-logs, the names of the folders of
-    /// pods' logs besides; kubernetes, the API server besides; auto, kubernetes within a pod with a token and cgroup elsewhere.
-    /// Default: `none`. Example: `cgroup`.
-    #[schemars(with = "Option<kinds::SourceWord>")]
-    pub(crate) source: Option<String>,
-    /// The own node's name in Kubernetes. Default: the variable `NODE_NAME`. Example: `node-1`.
-    #[schemars(with = "Option<kinds::Name>")]
-    pub(crate) node: Option<String>,
-    /// The folder that has a folder for each pod's logs. Default: `/var/log/pods`. Example: `/host/var/log/pods`.
-    #[schemars(with = "Option<kinds::Folder>")]
-    pub(crate) pod_logs: Option<String>,
-    /// Whether units of one systemd template are one workload: worker@.service. Default: `true`. Example: `false`.
-    pub(crate) merge_templates: Option<bool>,
 }
 
 /// `limits`.
@@ -334,9 +317,11 @@ pub(crate) struct RawCollect {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a mapping with the keys endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls"
+    expecting = "a mapping with the keys enabled, endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls"
 )]
 pub(crate) struct RawOtlp {
+    /// Whether anything is pushed, whatever the environment says. Default: `true`. Example: `false`.
+    pub(crate) enabled: Option<bool>,
     /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
     #[schemars(with = "Option<kinds::Endpoint>")]
     pub(crate) endpoint: Option<String>,
@@ -354,7 +339,7 @@ pub(crate) struct RawOtlp {
     pub(crate) compression: Option<String>,
     /// Headers of every request. Default: none. Example: `{x-scope-orgid: fleet}`.
     #[schemars(with = "Option<kinds::Headers>")]
-    pub(crate) headers: Option<Pairs<String>>,
+    pub(crate) headers: Option<Pairs<Option<String>>>,
     /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
     #[schemars(with = "Option<kinds::TemporalityWord>")]
     pub(crate) temporality: Option<String>,

@@ -228,7 +228,7 @@ fn names_and_values_without_bounds() -> Result<()> {
         ),
         (
             "app_protocols: [{name: \"a\u{202e}b\", ports: [1]}]".to_owned(),
-            "turns text round",
+            "an invisible one",
         ),
         ("subnets_fallback: \"\\e[31m\"".to_owned(), "control character"),
         (format!("limits: {{memory: {long}}}"), "is not a size"),

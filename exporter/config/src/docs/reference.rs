@@ -26,11 +26,69 @@ pub fn markdown() -> String {
          | key | type | default | allowed | what it says | example |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     rows(&mut page, "", schema().as_value());
+    page += "\n## Switches\n\nWhat each capability costs while it is on. Switched off, it has no program and no map in the kernel, no thread \
+             and no series, and the programs of the others do not look for it; `/readyz` and `tcpvitals doctor --verbose` say what is \
+             off and why. A change takes a restart, but for `findings` and `otlp`.\n\n\
+             | off by | by default | costs |\n| --- | --- | --- |\n";
+    for (off, default, costs) in SWITCHES {
+        page += &format!("| `{off}` | {default} | {costs} |\n");
+    }
     page += "\n## A full file\n\nEvery key with its default: it means the same as no file.\n\n```yaml\n";
     page += SAMPLE;
     page += "```\n";
     page
 }
+
+/// How each capability is switched off, whether it is on by itself, and what it costs then.
+const SWITCHES: [(&str, &str, &str); 9] = [
+    (
+        "tcp: {detail: off}",
+        "on",
+        "programs on opens, closes, retransmissions and resets, with `full` one on each received segment too; state in each socket",
+    ),
+    (
+        "tcp: {memory: false}",
+        "off",
+        "a thread that reads files of `/proc/net` when a collection asks",
+    ),
+    (
+        "drops: {enabled: false}",
+        "on",
+        "15 programs, one of them on each dropped packet, and 4 maps, a part of `limits.memory`; without it nothing of `local_loss` either",
+    ),
+    (
+        "local_loss: {enabled: false}",
+        "on",
+        "5 maps of 1.8 MiB; a look at each dropped segment and each retransmission, and none at others",
+    ),
+    (
+        "listeners: {enabled: false}",
+        "on",
+        "3 programs and 4 maps of 0.2 MiB, a state for each listening socket, and a walk through them at each collection; nothing on the \
+         way of segments",
+    ),
+    (
+        "devices: {enabled: false}",
+        "off",
+        "a thread that asks the devices over netlink when a collection asks",
+    ),
+    (
+        "workloads: {enabled: false}",
+        "off, as there is no source",
+        "3 programs, on the making and the end of cgroups, and 4 maps of 2.1 MiB, a look-up for each connection and each drop, a thread; \
+         with Kubernetes a watch of the node's pods",
+    ),
+    (
+        "findings: {enabled: false}",
+        "on",
+        "the counts of a minute, compared at each collection; nothing in the kernel",
+    ),
+    (
+        "otlp: {enabled: false}",
+        "off, as there is no endpoint",
+        "a collection and a request at each `otlp.interval`",
+    ),
+];
 
 /// A row for each key of a mapping, and for those of the mappings in it.
 fn rows(page: &mut String, path: &str, mapping: &Value) {

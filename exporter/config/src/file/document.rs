@@ -7,6 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
     locate,
+    merge::{self, Unmerged},
     nesting::{self, Excess},
 };
 
@@ -30,8 +31,30 @@ pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> 
     refuse_control_characters(text)?;
     refuse_excess(text)?;
     refuse_all_but_one_document(text)?;
-    let raw = serde_yaml::from_str::<Option<T>>(text);
-    Ok(raw.map_err(|error| misshapen(text, &error, quote))?.unwrap_or_default())
+    let merged = match merge::written_out(text) {
+        Ok(merged) => merged,
+        Err(Unmerged::Malformed) => None,
+        Err(unmerged) => return Err(cannot_merge(text, unmerged)),
+    };
+    let raw = serde_yaml::from_str::<Option<T>>(merged.as_deref().unwrap_or(text));
+    Ok(raw
+        .map_err(|error| misshapen(text, &error, quote, merged.is_some()))?
+        .unwrap_or_default())
+}
+
+fn cannot_merge(text: &str, unmerged: Unmerged) -> Malformed {
+    let at = |path: &str, occurrence, what: &str| Malformed {
+        line: locate::line_of(text, path, occurrence),
+        what: format!("{path}: {what}"),
+    };
+    match unmerged {
+        Unmerged::NoMapping(path) => at(&path, 1, "this is no mapping; write an alias of one, or a list of such aliases"),
+        Unmerged::Twice(path) => at(&path, 2, "the key is given twice; write one list of aliases: <<: [*a, *b]"),
+        Unmerged::Malformed | Unmerged::TooMuch => Malformed {
+            line: None,
+            what: format!("aliases make more than {} values of it; use fewer", nesting::MOST),
+        },
+    }
 }
 
 /// The parser refuses them too, but without a line.
@@ -76,10 +99,7 @@ fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
     let Some(first) = documents.next() else {
         return Ok(());
     };
-    IgnoredAny::deserialize(first).map_err(|error| Malformed {
-        line: line(&error),
-        what: format!("the file is not YAML: {error}; check quotes, brackets and indentation there"),
-    })?;
+    IgnoredAny::deserialize(first).map_err(|error| not_yaml(text, &error))?;
     match documents.next() {
         None => Ok(()),
         Some(second) => Err(Malformed {
@@ -89,9 +109,22 @@ fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
     }
 }
 
+fn not_yaml(text: &str, error: &serde_yaml::Error) -> Malformed {
+    let line = line(error);
+    let begins_with_tab = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    let there = line.and_then(|line| text.lines().nth(line.checked_sub(1)?));
+    let what = if there.is_some_and(begins_with_tab) {
+        "the line begins with a tab; YAML wants spaces".to_owned()
+    } else {
+        format!("the file is not YAML: {error}; check quotes, brackets and indentation there")
+    };
+    Malformed { line, what }
+}
+
 /// Says in our words what serde found, which comes as `PATH: MESSAGE at line N column M`, the ends being optional.
-fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote) -> Malformed {
-    let mut line = line(error);
+/// Where merge keys were written out, the place is that of the path in the file.
+fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote, is_merged: bool) -> Malformed {
+    let mut line = line(error).filter(|_| !is_merged);
     let whole = error.to_string();
     let whole = match error.location() {
         Some(at) => whole
@@ -103,14 +136,19 @@ fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote) -> Malformed {
         Some((path, message)) if is_path(path) => (path, message),
         _ => ("", whole),
     };
-    if let Some(key) = message.strip_prefix("duplicate field `") {
-        let key = key.trim_end_matches('`');
-        let full = if path.is_empty() {
+    let below = |key: &str| {
+        if path.is_empty() {
             key.to_owned()
         } else {
             format!("{path}.{key}")
-        };
-        line = locate::line_of(text, &full, 2).or(line);
+        }
+    };
+    if let Some(key) = message.strip_prefix("duplicate field `") {
+        line = locate::line_of(text, &below(key.trim_end_matches('`')), 2).or(line);
+    } else if is_merged {
+        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+        let full = unknown.map_or_else(|| path.to_owned(), |(key, _)| below(key));
+        line = locate::line_of(text, &full, 1);
     }
     let what = plain(message, quote);
     let what = if path.is_empty() {

@@ -2,18 +2,40 @@
 //! It must never be run for a configuration that is good: it costs a second parse.
 //! From the text and a path such as `subnets[1].cidrs[0]` or `users["a.b"]`; the answer is the position in the parser's error.
 
+use super::merge;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The line where `key` stands for the `occurrence`th time in its mapping (counted from 1).
+/// The line where `key` stands for the `occurrence`th time in its mapping (counted from 1), or where a mapping that is merged into
+/// one on its way has it.
 pub(super) fn line_of(text: &str, key: &str, occurrence: usize) -> Option<usize> {
     let steps = steps(key);
-    let walk = Walk {
-        steps: &steps,
-        occurrence,
+    let walk = |steps: &[Step<'_>]| {
+        let walk = Walk { steps, occurrence };
+        line_after(walk, serde_yaml::Deserializer::from_str(text))
     };
-    line_after(walk, serde_yaml::Deserializer::from_str(text))
+    walk(&steps).or_else(|| {
+        if !text.contains(merge::KEY) {
+            return None;
+        }
+        ways_through_merges(&steps).find_map(|steps| walk(&steps))
+    })
+}
+
+/// The ways that go through one merge key, the longest before it first: through a mapping, or through one of a list.
+fn ways_through_merges<'a>(steps: &[Step<'a>]) -> impl Iterator<Item = Vec<Step<'a>>> {
+    /// Most mappings of a list that are looked into.
+    const MOST: usize = 8;
+    let ways = move |at: usize| {
+        let (before, behind) = steps.split_at(at);
+        let by = move |item: Option<usize>| {
+            let merged = std::iter::once(Step::Key(merge::KEY)).chain(item.map(Step::Item));
+            before.iter().copied().chain(merged).chain(behind.iter().copied()).collect()
+        };
+        std::iter::once(None).chain((0..MOST).map(Some)).map(by)
+    };
+    (0..steps.len()).rev().flat_map(ways)
 }
 
 /// The line where a document's content starts.
@@ -29,6 +51,7 @@ fn line_after(walk: Walk<'_>, document: serde_yaml::Deserializer<'_>) -> Option<
 }
 
 /// One part of a path.
+#[derive(Clone, Copy)]
 enum Step<'a> {
     Key(&'a str),
     Item(usize),

@@ -1,5 +1,6 @@
 //! Ranges of numbers: what the parser takes and the schema says.
 
+use super::units::{MILLISECOND, SECOND};
 use std::ops::RangeInclusive;
 
 type Range = RangeInclusive<u64>;
@@ -14,12 +15,12 @@ pub(crate) const CONNECTIONS_PER_PEER: Range = 1..=400;
 pub(crate) const SUBNETS: Range = 1..=1_000_000;
 /// `limits.workloads`: numbers have 16 bits, and some are taken.
 pub(crate) const WORKLOADS: Range = 1..=60_000;
-/// `collect.max_age`
-pub(crate) const MAX_AGE_MS: Range = 0..=3_600_000;
+/// `collect.max_age`, in nanoseconds, as the two next ones.
+pub(crate) const MAX_AGE: Range = 0..=3_600 * SECOND;
 /// `otlp.interval`
-pub(crate) const INTERVAL_MS: Range = 1_000..=3_600_000;
+pub(crate) const INTERVAL: Range = SECOND..=3_600 * SECOND;
 /// `otlp.timeout`
-pub(crate) const TIMEOUT_MS: Range = 100..=600_000;
+pub(crate) const TIMEOUT: Range = 100 * MILLISECOND..=600 * SECOND;
 pub(crate) const PORTS: Range = 1..=65535;
 /// Prefix lengths by which addresses may be named.
 pub(crate) const IPV4_BITS: Range = 1..=32;

@@ -13,8 +13,8 @@ use super::{
     digits,
     label::{DropLabel, TcpLabel},
     ranges::{
-        CONNECTIONS_PER_PEER, INTERVAL_MS, IPV4_BITS, IPV6_BITS, MAX_AGE_MS, MEMORY, PORTS, SERIES, SUBNETS,
-        TIMEOUT_MS, WORKLOADS,
+        CONNECTIONS_PER_PEER, INTERVAL, IPV4_BITS, IPV6_BITS, MAX_AGE, MEMORY, PORTS, SERIES, SUBNETS, TIMEOUT,
+        WORKLOADS,
     },
     sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality, WorkloadSource},
     units::{COUNT, DURATION, Quantity, SIZE},
@@ -52,7 +52,7 @@ values! {
     SourceWord: word(&WorkloadSource::ALL, WorkloadSource::as_str),
     Folder: text("path", "^/", "a path from the root"),
     Memory: number(&SIZE, &MEMORY),
-    MaxAge: number(&DURATION, &MAX_AGE_MS),
+    MaxAge: number(&DURATION, &MAX_AGE),
     ConnectionWord: word(&ConnectionType::ALL, ConnectionType::as_str),
     DetailWord: word(&Detail::ALL, Detail::as_str),
     ClassWord: word(&Class::ALL, Class::as_str),
@@ -60,8 +60,8 @@ values! {
     DropLabelWord: word(&DropLabel::ALL, DropLabel::as_str),
     Endpoint: url(),
     ProtocolWord: word(&Protocol::ALL, Protocol::as_str),
-    Interval: number(&DURATION, &INTERVAL_MS),
-    Timeout: number(&DURATION, &TIMEOUT_MS),
+    Interval: number(&DURATION, &INTERVAL),
+    Timeout: number(&DURATION, &TIMEOUT),
     CompressionWord: word(&Compression::ALL, Compression::as_str),
     Headers: headers(),
     TemporalityWord: word(&Temporality::ALL, Temporality::as_str),
@@ -77,12 +77,26 @@ values! {
     Glob: text("pattern", GLOB, "ASCII characters without spaces and ?[]{}\\; * is any text"),
 }
 
-/// Something that is not blank, and neither control characters nor those that turn the direction of text. Those stand for
+/// Control characters and invisible ones ([`common::text::is_unprintable`]), in a class of characters. Those beyond ASCII stand for
 /// themselves: Helm knows no `\u`.
+macro_rules! unprintable {
+    () => {
+        concat!(
+            "\\x00-\\x1f\\x7f-\\x9f\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}",
+            "\u{2060}-\u{206f}\u{3164}\u{feff}\u{ffa0}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}"
+        )
+    };
+}
+
+/// Something that is not blank, without such characters.
 const NAME: &str = concat!(
-    "^[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*",
-    "[^\\s\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]",
-    "[^\\x00-\\x1f\\x7f-\\x9f\u{61c}\u{200e}\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*$"
+    "^[^",
+    unprintable!(),
+    "]*[^\\s",
+    unprintable!(),
+    "][^",
+    unprintable!(),
+    "]*$"
 );
 /// The path of a file of networks.
 const SUBNET_FILE: &str = r"^(?:[^*]*/)?[^/]*\.(?:csv|ya?ml)$";
@@ -120,9 +134,9 @@ fn view_path() -> Schema {
 
 /// An address and a prefix length. Of an IPv6 address only the characters are looked at.
 fn network() -> Schema {
-    const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])";
-    let ipv4 = format!(r"{OCTET}(?:\.{OCTET}){{3}}/(?:3[0-2]|[0-2]?[0-9])");
-    let ipv6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*/(?:12[0-8]|1[01][0-9]|0?[0-9]?[0-9])";
+    const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    let ipv4 = format!(r"{OCTET}(?:\.{OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])");
+    let ipv6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])";
     json_schema!({
         "title": "network",
         "type": "string",
@@ -199,12 +213,14 @@ fn number(quantity: &Quantity, allowed: &RangeInclusive<u64>) -> Schema {
         .ranges(allowed)
         .map(|(unit, range)| format!("(?:{}){unit}", digits::pattern(&range)))
         .collect();
+    let others = quantity.other_forms();
+    let others = others.map_or_else(String::new, |others| format!("|{others}"));
     let (least, most) = (*allowed.start(), *allowed.end());
     let (title, form) = quantity.words();
     let mut schema = json_schema!({
         "title": title,
         "type": "string",
-        "pattern": format!("^(?:{zero}0*(?:{}))$", with_units.join("|")),
+        "pattern": format!("^(?:{zero}0*(?:{}){others})$", with_units.join("|")),
         "patternErrorMessage": format!("{} to {}; {form}", quantity.format(least), quantity.format(most)),
     });
     // A lone 0 needs no unit.

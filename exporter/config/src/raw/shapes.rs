@@ -10,6 +10,11 @@ use serde::{
 };
 use std::marker::PhantomData;
 
+/// A value that must be given, but may be YAML's word for nothing: whoever knows its key refuses that, with its line.
+pub(super) fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 /// A mapping of free keys, as a list, so that one given twice is seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairs<V>(pub(crate) Vec<(String, V)>);

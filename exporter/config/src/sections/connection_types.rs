@@ -9,6 +9,7 @@ use common::{
 
 use crate::{
     file::{Problem, choose},
+    kinds::words,
     raw::RawConnectionType,
 };
 
@@ -29,12 +30,14 @@ pub(crate) fn parse(raw: &[RawConnectionType]) -> Result<Vec<(NamePattern, Conne
             return Err(Problem::new(format!("{key}.interfaces"), what));
         }
         for (index, text) in interfaces.iter().enumerate() {
+            let key = format!("{key}.interfaces[{index}]");
+            let text = words::given(&key, text.as_ref())?;
             let pattern = NamePattern::new(text).ok_or_else(|| {
                 let what = format!(
                     "{text:?} cannot match a device name; write 1 to 15 ASCII characters without a slash, \
                      with ? for any one character and * only at the end, for example eth0.*"
                 );
-                Problem::new(format!("{key}.interfaces[{index}]"), what)
+                Problem::new(key, what)
             })?;
             table.push((pattern, connection));
         }

@@ -44,6 +44,13 @@ impl Labels {
         Ok(labels)
     }
 
+    /// The same without those that say whose something is.
+    pub(crate) fn without_workloads(mut self) -> Self {
+        self.tcp.retain(|label| !label.row().is_of_workloads);
+        self.drops.retain(|label| !label.row().is_of_workloads);
+        self
+    }
+
     /// Whether one of them says whose something is.
     pub(crate) fn name_workloads(&self) -> bool {
         let rows = self.tcp.iter().map(|label| label.row());

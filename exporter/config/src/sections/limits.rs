@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     file::Problem,
     kinds::{
-        ranges::{CONNECTIONS_PER_PEER, MAX_AGE_MS, MEMORY, SERIES, SUBNETS, WORKLOADS},
+        ranges::{CONNECTIONS_PER_PEER, MAX_AGE, MEMORY, SERIES, SUBNETS, WORKLOADS},
         units::{COUNT, DURATION, SIZE},
     },
     raw::{RawCollect, RawLimits},
@@ -91,8 +91,8 @@ impl Collect {
         let RawCollect { max_age } = raw;
         let mut collect = Self::default();
         if let Some(text) = max_age {
-            let milliseconds = DURATION.read("collect.max_age", text, MAX_AGE_MS)?;
-            collect.max_age = Duration::from_millis(milliseconds);
+            let nanoseconds = DURATION.read("collect.max_age", text, MAX_AGE)?;
+            collect.max_age = Duration::from_nanos(nanoseconds);
         }
         Ok(collect)
     }

@@ -14,7 +14,7 @@ use super::views::view_name;
 use crate::{
     file::{self, ConfigError, Problem},
     kinds::{
-        ranges::{INTERVAL_MS, TIMEOUT_MS},
+        ranges,
         sets::{Compression, HistogramForm, Names, Protocol, Temporality},
         units::DURATION,
     },
@@ -34,6 +34,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The section of the file: what it does not say is up to the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Otlp {
+    /// Nothing is pushed, whatever else is said.
+    is_off: bool,
     endpoint: Option<Endpoint>,
     protocol: Option<Protocol>,
     interval: Option<Duration>,
@@ -84,6 +86,7 @@ pub struct Tls {
 impl Otlp {
     pub(crate) fn parse(raw: &RawOtlp) -> Result<Self, Problem> {
         let RawOtlp {
+            enabled,
             endpoint,
             protocol,
             interval,
@@ -96,9 +99,9 @@ impl Otlp {
             view,
             tls,
         } = raw;
-        let milliseconds = |key, text: &Option<String>, allowed: RangeInclusive<u64>| {
+        let duration = |key, text: &Option<String>, allowed: RangeInclusive<u64>| {
             let read = text.as_deref().map(|text| DURATION.read(key, text, allowed));
-            Ok(read.transpose()?.map(Duration::from_millis))
+            Ok(read.transpose()?.map(Duration::from_nanos))
         };
         let protocol = word(
             "otlp.protocol",
@@ -112,10 +115,11 @@ impl Otlp {
             endpoint.map_err(|what| Problem::new("otlp.endpoint", what))
         };
         let otlp = Self {
+            is_off: *enabled == Some(false),
             endpoint: endpoint.as_deref().map(url).transpose()?,
             protocol,
-            interval: milliseconds("otlp.interval", interval, INTERVAL_MS)?,
-            timeout: milliseconds("otlp.timeout", timeout, TIMEOUT_MS)?,
+            interval: duration("otlp.interval", interval, ranges::INTERVAL)?,
+            timeout: duration("otlp.timeout", timeout, ranges::TIMEOUT)?,
             compression: word(
                 "otlp.compression",
                 compression,
@@ -161,6 +165,11 @@ impl Otlp {
         Ok(())
     }
 
+    /// Whether the file says that nothing is pushed.
+    pub const fn is_off(&self) -> bool {
+        self.is_off
+    }
+
     /// The name of the view that is pushed, if it is not what the metrics path shows.
     pub fn view(&self) -> Option<&str> {
         self.view.as_deref()
@@ -191,6 +200,9 @@ impl Otlp {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(Option<OtlpSettings>, Vec<String>), ConfigError> {
         let mut environment = Environment::new(&variable);
+        if self.is_off {
+            return Ok((None, Vec::new()));
+        }
         if self.endpoint.is_none() && !environment.has_endpoint() {
             return Ok((None, Vec::new()));
         }

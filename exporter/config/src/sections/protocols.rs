@@ -39,7 +39,7 @@ impl AppProtocols {
         let mut table = built_in_ports();
         for (index, RawProtocol { name, ports }) in list.iter().enumerate() {
             let key = format!("app_protocols[{index}].name");
-            let name = words::name(&key, name)?;
+            let name = words::name(&key, words::given(&key, name.as_ref())?)?;
             if let Some(twin) = names.insert(name, index) {
                 let what = format!(
                     "{name:?} is already the name of app_protocols[{twin}]; join their ports or choose another name"

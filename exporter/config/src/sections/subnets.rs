@@ -134,7 +134,7 @@ impl Subnets {
         let mut places: HashMap<IpNet, String> = HashMap::new();
         for (id, RawSubnet { name, cidrs }) in (0u32..).zip(list) {
             let key = format!("{at}[{id}].name");
-            let name = words::name(&key, name)?;
+            let name = words::name(&key, words::given(&key, name.as_ref())?)?;
             if let Some(twin) = ids.insert(name, id) {
                 let what =
                     format!("{name:?} is already the name of {at}[{twin}]; join their cidrs or choose another name");
@@ -225,6 +225,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
             "{text:?} is not a network; write an address and a prefix length, for example 10.1.0.0/16"
         ));
     };
+    refuse_leading_zeros(text, network)?;
     if let Some(ipv4) = mapped(network) {
         return Err(format!("{text:?} is an IPv4-mapped network; write it as IPv4: {ipv4}"));
     }
@@ -233,6 +234,20 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
         return Err(format!("{text:?} has address bits behind its prefix; write {cut}"));
     }
     Ok(network)
+}
+
+/// Others read `010` as 8.
+fn refuse_leading_zeros(text: &str, network: IpNet) -> Result<(), String> {
+    let has_zeros = |number: &str| number.len() > 1 && number.starts_with('0');
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    // In an IPv6 address they mean nothing, but for the IPv4 address that may stand at its end.
+    let octets = address.rsplit(':').next().filter(|octets| octets.contains('.'));
+    if octets.is_some_and(|octets| octets.split('.').any(has_zeros)) || has_zeros(length) {
+        return Err(format!(
+            "{text:?} has a number that begins with 0, which some read as octal; write {network}"
+        ));
+    }
+    Ok(())
 }
 
 /// The IPv4 network inside an IPv4-mapped one, which would never match: the kernel programs look such addresses up as
@@ -279,8 +294,11 @@ const fn v6(words: [u16; 8], prefix: u8) -> IpNet {
 /// A sentence that says what is expected.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>()
+    let network = text
+        .parse::<IpNet>()
         .map(|network| network.trunc())
         .or_else(|_no_network| address())
-        .map_err(|_neither| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())
+        .map_err(|_neither| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())?;
+    refuse_leading_zeros(text, network)?;
+    Ok(network)
 }

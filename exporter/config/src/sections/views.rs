@@ -10,7 +10,7 @@ use crate::{
     kinds::{
         ranges::SERIES,
         units::COUNT,
-        words::{ALL, TAKEN, TAKEN_BEGINNINGS},
+        words::{self, ALL, TAKEN, TAKEN_BEGINNINGS},
     },
     raw::{RawBounds, RawHistograms, RawMetrics, RawView, shapes::Pairs},
 };
@@ -72,9 +72,11 @@ impl View {
             histograms,
             series,
         } = raw;
+        let key_of_name = format!("{key}.name");
+        let name = view_name(&key_of_name, words::given(&key_of_name, name.as_ref())?)?;
         let mut view = Self {
-            name: view_name(&format!("{key}.name"), name)?,
             path: format!("/metrics/{name}"),
+            name,
             ..main.clone()
         };
         if let Some(path) = path {

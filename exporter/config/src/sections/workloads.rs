@@ -13,6 +13,8 @@ use crate::{
 /// Where names of workloads come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workloads {
+    /// Whether anybody is told apart, if there is a source.
+    pub enabled: bool,
     /// Whom to ask.
     pub source: WorkloadSource,
     /// The own node's name in Kubernetes; `None` where the environment has to say it.
@@ -26,6 +28,7 @@ pub struct Workloads {
 impl Default for Workloads {
     fn default() -> Self {
         Self {
+            enabled: true,
             source: WorkloadSource::None,
             node: None,
             pod_logs: PathBuf::from("/var/log/pods"),
@@ -37,12 +40,16 @@ impl Default for Workloads {
 impl Workloads {
     pub(crate) fn parse(raw: &RawWorkloads) -> Result<Self, Problem> {
         let RawWorkloads {
+            enabled,
             source,
             node,
             pod_logs,
             merge_templates,
         } = raw;
-        let mut workloads = Self::default();
+        let mut workloads = Self {
+            enabled: enabled.unwrap_or(true),
+            ..Self::default()
+        };
         if let Some(text) = source {
             let (all, word) = (&WorkloadSource::ALL, WorkloadSource::as_str);
             workloads.source = choose("workloads.source", text, "a source of names", all, word)?;
@@ -61,7 +68,7 @@ impl Workloads {
 
     /// Whether workloads are told apart.
     pub fn are_told_apart(&self) -> bool {
-        self.source != WorkloadSource::None
+        self.enabled && self.source != WorkloadSource::None
     }
 
     /// The own node's name in Kubernetes, by the file or by the environment.

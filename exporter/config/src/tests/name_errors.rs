@@ -42,6 +42,19 @@ fn networks_are_exact_and_listed_once() {
         "subnets: [{name: a, cidrs: [\"::ffff:0:0/96\"]}]",
         "t.yaml:1: subnets[0].cidrs[0]: \"::ffff:0:0/96\" is an IPv4-mapped network; write it as IPv4: 0.0.0.0/0",
     );
+    for (text, right) in [
+        ("010.1.0.0/16", "10.1.0.0/16"),
+        ("10.01.0.0/16", "10.1.0.0/16"),
+        ("10.0.0.0/08", "10.0.0.0/8"),
+        ("fd00::/032", "fd00::/32"),
+    ] {
+        check(
+            &format!("subnets:\n- {{name: a, cidrs: [{text:?}]}}"),
+            &format!(
+                "t.yaml:2: subnets[0].cidrs[0]: {text:?} has a number that begins with 0, which some read as octal; write {right}"
+            ),
+        );
+    }
     check(
         "subnets:\n  - {name: a, cidrs: [10.1.0.0/16]}\n  - name: b\n    cidrs:\n      - 10.0.0.0/8\n      \
          - 10.1.0.0/16\n",
@@ -64,22 +77,32 @@ fn names_are_printable_free_and_given_once() {
     for (name, fault) in [
         ("''", "the name is empty; write a word"),
         ("' '", "the name is empty; write a word"),
-        ("", "the name is empty; write a word"),
+        ("", "there is no value; write one, in quotes if it is the word null or ~"),
+        ("null", "there is no value; write one, in quotes if it is the word null or ~"),
+        ("~", "there is no value; write one, in quotes if it is the word null or ~"),
         (
             "other",
             "\"other\" is what the exporter calls everything else; choose another name",
         ),
         (
             "\"a\\nb\"",
-            "\"a\\nb\" holds a control character or one that turns text round; use printable characters",
+            "\"a\\nb\" holds U+000A, a control character or an invisible one; remove it",
         ),
         (
             "\"a\\e[31m\"",
-            "\"a\\u{1b}[31m\" holds a control character or one that turns text round; use printable characters",
+            "\"a\\u{1b}[31m\" holds U+001B, a control character or an invisible one; remove it",
         ),
         (
             "\"a\\u202eb\"",
-            "\"a\\u{202e}b\" holds a control character or one that turns text round; use printable characters",
+            "\"a\\u{202e}b\" holds U+202E, a control character or an invisible one; remove it",
+        ),
+        (
+            "\"a\\u200bb\"",
+            "\"a\\u{200b}b\" holds U+200B, a control character or an invisible one; remove it",
+        ),
+        (
+            "\"a\\U000e0041\"",
+            "\"a\\u{e0041}\" holds U+E0041, a control character or an invisible one; remove it",
         ),
         (
             &"x".repeat(257),
@@ -97,7 +120,7 @@ fn names_are_printable_free_and_given_once() {
             &format!("app_protocols:\n  - ports: [1]\n    name: {name}"),
             &format!("t.yaml:3: app_protocols[0].name: {fault}"),
         );
-        if !name.is_empty() {
+        if !["", "null", "~"].contains(&name) {
             check(
                 &format!("subnets_fallback: {name}"),
                 &format!("t.yaml:1: subnets_fallback: {fault}"),

@@ -362,7 +362,7 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
         ),
         (
             "timeout: 10",
-            "otlp.timeout: \"10\" is not a duration; write a whole number with ms, s, m or h, for example 500ms",
+            "otlp.timeout: \"10\" has no unit; write 10s",
         ),
         (
             "compression: zstd",

@@ -36,6 +36,12 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "the metric is named twice",
     // A schema counts characters, not bytes.
     "is longer than 256 bytes",
+    // The range of a fraction, of a sum, or of what is finer than a millisecond.
+    "59m61s\" is out of range",
+    "1.5h\" is out of range",
+    "5.5GiB\" is out of range",
+    "3601.5s\" is out of range",
+    "1us\" is out of range",
     // How a number is written: to a schema 0x50 is 80, and 1.0 is 1.
     "\"0x50\" is not a whole number",
 ];
@@ -44,7 +50,14 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::validator_f
 
 /// The text as a validator sees it; `None` if it is no YAML, or more than one document.
 fn value(yaml: &str) -> Option<Value> {
-    serde_yaml::from_str(yaml.trim_start_matches('\u{feff}')).ok()
+    let yaml = yaml.trim_start_matches('\u{feff}');
+    if yaml.contains("<<") {
+        // Readers of YAML 1.1 have merged by then.
+        let mut value: serde_yaml::Value = serde_yaml::from_str(yaml).ok()?;
+        value.apply_merge().ok()?;
+        return serde_json::to_value(value).ok();
+    }
+    serde_yaml::from_str(yaml).ok()
 }
 
 /// For a text that the parser accepts.
@@ -150,7 +163,7 @@ fn every_default_is_the_built_in_value() {
             assert!(is_section || key.contains("[]") || has_none, "{key} has no default");
         }
     }
-    assert_eq!(checked, 40);
+    assert_eq!(checked, 42);
 }
 
 #[test]
@@ -210,6 +223,11 @@ fn scalar() -> impl Strategy<Value = Value> {
         "3601s",
         "60m",
         "61m",
+        "1m30s",
+        "0.5s",
+        "3601.5s",
+        "1us",
+        "1 m",
         "0s",
         "007ms",
         "16KiB",
@@ -218,6 +236,11 @@ fn scalar() -> impl Strategy<Value = Value> {
         "4GiB",
         "5GiB",
         "4GB",
+        "32Mi",
+        "32M",
+        "1.5G",
+        "5.5GiB",
+        "64k",
         "0080",
         "65535",
         "65536",

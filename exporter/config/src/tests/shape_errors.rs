@@ -21,8 +21,7 @@ fn a_text_that_is_no_document_is_refused_with_its_line() {
     );
     check(
         "tcp: {detail: full}\n\tlimits: {}",
-        "t.yaml:2: the file is not YAML: found character that cannot start any token at line 2 column 1, while \
-         scanning for the next token; check quotes, brackets and indentation there",
+        "t.yaml:2: the line begins with a tab; YAML wants spaces",
     );
     check(
         "tcp:\n  detail: f\u{1b}ull",
@@ -195,4 +194,49 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
         unreadable(&io::Error::from(ErrorKind::NotADirectory), "give up"),
         "the file cannot be read: not a directory; check that the path names a regular file"
     );
+}
+
+#[test]
+fn merge_keys_bring_what_a_mapping_has_not_itself() {
+    let config = super::config(
+        "tcp: &a {detail: essential}\nviews:\n- {name: x, labels: &l {tcp: [role], drops: [class]}, series: 500}\n\
+         - name: y\n  labels: {<<: *l, tcp: [subnet]}\n",
+    );
+    let [x, y] = &config.views[..] else {
+        panic!("other views")
+    };
+    assert_eq!(y.labels.drops, x.labels.drops);
+    assert_ne!(y.labels.tcp, x.labels.tcp);
+    let list = "subnets:\n- &a {name: a, cidrs: [10.0.0.0/8]}\n- &b {name: \"1.50\", cidrs: [11.0.0.0/8]}\n\
+                - <<: [*b, *a]\n  cidrs: [12.0.0.0/8]\n";
+    // The name of b, which is text, is given twice now: it came from there.
+    super::refused(
+        list,
+        "t.yaml:4: subnets[2].name: \"1.50\" is already the name of subnets[1]; join their cidrs or choose another name",
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_merge_key_or_behind_it_has_its_line() {
+    for (yaml, sentence) in [
+        (
+            "tcp:\n  <<: full\n",
+            "t.yaml:2: tcp.<<: this is no mapping; write an alias of one, or a list of such aliases",
+        ),
+        (
+            "drops: &d {enabled: true}\ntcp:\n  <<: *d\n",
+            "t.yaml:1: tcp: unknown key \"enabled\"; use one of detail, memory",
+        ),
+        (
+            "tcp: &a {detail: full}\ndrops:\n  <<: *a\n  <<: *a\n",
+            "t.yaml:4: drops.<<: the key is given twice; write one list of aliases: <<: [*a, *b]",
+        ),
+        (
+            "limits: {<<: {series: 1}}\n",
+            "t.yaml:1: limits.series: \"1\" is out of range; allowed are 100 to 10000000",
+        ),
+    ] {
+        let error = crate::Config::from_yaml(yaml, "t.yaml").expect_err(yaml);
+        assert_eq!(error.to_string(), sentence, "{yaml}");
+    }
 }

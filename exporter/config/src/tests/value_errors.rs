@@ -78,27 +78,36 @@ fn numbers_have_a_form_and_a_range() {
     ] {
         number("limits: {subnets: ", "}", text, "limits.subnets", fault);
     }
-    let size = "is not a size; write a whole number with KiB, MiB, GiB, kB, MB, GB or nothing for bytes, for example \
-                32MiB";
+    let size = "is not a size; write a number with KiB, MiB, GiB (or Ki, Mi, Gi), kB, MB, GB (or k, M, G) or nothing for \
+                bytes, for example 32MiB";
     for (text, fault) in [
         ("15KiB", "is out of range; allowed are 16KiB to 4GiB"),
         ("0", "is out of range; allowed are 16KiB to 4GiB"),
         ("5GiB", "is out of range; allowed are 16KiB to 4GiB"),
         ("99999999999999999999GiB", "is out of range; allowed are 16KiB to 4GiB"),
-        ("32Mi", size),
-        ("1.5GiB", size),
+        ("32Mib", size),
+        ("32 MiB", size),
+        ("1GiB512MiB", size),
+        ("65536.0", size),
+        (".5GiB", size),
         ("MiB", size),
         ("-1", size),
         ("lots", size),
     ] {
         number("limits: {memory: ", "}", text, "limits.memory", fault);
     }
-    let duration = "is not a duration; write a whole number with ms, s, m or h, for example 500ms";
+    let duration = "is not a duration; write numbers with d, h, m, s or ms, for example 500ms, 2s or 1m30s";
     for (text, fault) in [
         ("2h", "is out of range; allowed are 0 to 1h"),
         ("3600001ms", "is out of range; allowed are 0 to 1h"),
-        ("5", duration),
-        ("1.5s", duration),
+        ("59m61s", "is out of range; allowed are 0 to 1h"),
+        ("1.5h", "is out of range; allowed are 0 to 1h"),
+        ("5", "has no unit; write 5s"),
+        ("1.5", duration),
+        ("1,5s", duration),
+        ("1m 30s", duration),
+        ("5S", duration),
+        ("1.5ns", duration),
         ("soon", duration),
     ] {
         number("collect: {max_age: ", "}", text, "collect.max_age", fault);

@@ -230,6 +230,14 @@ fn sizes_and_durations_have_units() {
         ("64MB", 64_000_000),
         ("4GB", 4_000_000_000),
         ("\"64MB\"", 64_000_000),
+        ("32Mi", 32 << 20),
+        ("1Gi", 1 << 30),
+        ("64Ki", 64 << 10),
+        ("32M", 32_000_000),
+        ("1G", 1_000_000_000),
+        ("64k", 64_000),
+        ("1.5GiB", 3 << 29),
+        ("1.3Gi", 1_395_864_371),
     ] {
         check(
             &format!("limits: {{memory: {text}}}"),
@@ -245,6 +253,12 @@ fn sizes_and_durations_have_units() {
         ("90s", 90_000),
         ("2m", 120_000),
         ("1h", 3_600_000),
+        ("1m30s", 90_000),
+        ("30s1m", 90_000),
+        ("59m59s999ms", 3_599_999),
+        ("1.5s", 1_500),
+        ("0.25h", 900_000),
+        ("2000us", 2),
     ] {
         let max_age = Duration::from_millis(milliseconds);
         check(
@@ -276,7 +290,7 @@ fn sizes_and_durations_have_units() {
     }
     assert_eq!(SIZE.format(32 << 20), "32MiB");
     assert_eq!(SIZE.format(1_000_000), "1MB");
-    assert_eq!(DURATION.format(90_000), "90s");
+    assert_eq!(DURATION.format(90_000_000_000), "90s");
 }
 
 #[test]

@@ -5,9 +5,9 @@
 use super::endpoint::{Endpoint, Target};
 use super::headers::Headers;
 use crate::kinds::{
-    ranges::{INTERVAL_MS, TIMEOUT_MS},
+    ranges,
     sets::{Compression, HistogramForm, Protocol, Temporality},
-    units::DURATION,
+    units::{DURATION, MILLISECOND},
 };
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS,
@@ -135,13 +135,13 @@ impl<'a> Environment<'a> {
     }
 
     pub(super) fn interval(&mut self) -> Option<Duration> {
-        self.milliseconds(&[INTERVAL], INTERVAL_MS)
+        self.milliseconds(&[INTERVAL], ranges::INTERVAL)
     }
 
     pub(super) fn timeout(&mut self) -> Option<Duration> {
         self.milliseconds(
             &[OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT],
-            TIMEOUT_MS,
+            ranges::TIMEOUT,
         )
     }
 
@@ -207,7 +207,7 @@ impl<'a> Environment<'a> {
     fn milliseconds(&mut self, names: &[&'static str], allowed: RangeInclusive<u64>) -> Option<Duration> {
         let (name, text) = self.first(names)?;
         match text.parse::<u64>() {
-            Ok(milliseconds) if allowed.contains(&milliseconds) => Some(Duration::from_millis(milliseconds)),
+            Ok(milliseconds) if allowed.contains(&milliseconds.saturating_mul(MILLISECOND)) => Some(Duration::from_millis(milliseconds)),
             Ok(_) => {
                 let [least, most] = [*allowed.start(), *allowed.end()].map(|bound| DURATION.format(bound));
                 let what = format!("{text:?} is ignored; allowed are {least} to {most}, in milliseconds");

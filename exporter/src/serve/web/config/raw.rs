@@ -75,7 +75,8 @@ impl<'de> Deserialize<'de> for Pairs {
                         // The words of serde's own, whose keys have to be known at build time.
                         return Err(A::Error::custom(format!("duplicate field `{name}`")));
                     }
-                    pairs.push((name, map.next_value()?));
+                    // As in Go, nothing is an empty text.
+                    pairs.push((name, map.next_value::<Option<Secret>>()?.unwrap_or_default()));
                 }
                 Ok(Pairs(pairs))
             }

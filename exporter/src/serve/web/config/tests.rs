@@ -401,6 +401,8 @@ fn a_rate_limit_lets_somebody_in() {
         ("100ms", 100),
         ("1m30s", 90_000),
         ("1.5h", 5_400_000),
+        ("30s1m", 90_000),
+        ("1d", 86_400_000),
         ("2000us", 2),
     ] {
         let config = read(&format!("rate_limit: {{interval: {interval}, burst: 1}}")).unwrap();
@@ -410,11 +412,21 @@ fn a_rate_limit_lets_somebody_in() {
             "{interval}"
         );
     }
-    for wrong in ["1", "s", "1d", "-1s", "1s2", "1..2s", "''", "1e400h"] {
+    let duration = "is not a duration; write numbers with d, h, m, s or ms, for example 500ms, 2s or 1m30s";
+    for (wrong, fault) in [
+        ("1", "has no unit; write 1s"),
+        ("s", duration),
+        ("-1s", duration),
+        ("1s2", duration),
+        ("1..2s", duration),
+        ("''", duration),
+        ("1e400h", duration),
+        ("25h", "is out of range; allowed are 0 to 1d"),
+    ] {
         let unquoted = wrong.trim_matches('\'');
         check(
             &format!("rate_limit:\n  interval: {wrong}\n  burst: 1"),
-            &format!("2: rate_limit.interval: \"{unquoted}\" is not a duration; write for example 100ms, 1s or 1m30s"),
+            &format!("2: rate_limit.interval: \"{unquoted}\" {fault}"),
         );
     }
     check(
