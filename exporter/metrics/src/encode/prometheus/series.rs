@@ -4,7 +4,7 @@ use super::native::Native;
 use crate::families::{Families, Family, Kind, Point, Unit, Value, buckets_of};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet},
     metrics::MetricType,
     registry,
 };
@@ -45,28 +45,30 @@ fn encode_family(family: &Family, histograms: &Histograms, encoder: &mut Descrip
         Kind::Histogram => MetricType::Histogram,
     };
     let mut encoded = encoder.encode_descriptor(&name, &(metric.sentence() + "."), unit.as_ref(), kind)?;
+    let encode = |point: &Point, series: &mut MetricEncoder<'_>| match (&point.value, metric.kind) {
+        (Value::Count(count), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(count, None),
+        (Value::Number(number), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(number, None),
+        (Value::CpuTime(time), _) => series.encode_counter::<NoLabelSet, _, f64>(&time.seconds(), None),
+        (Value::Count(count), _) => series.encode_gauge(count),
+        (Value::Number(number), _) => series.encode_gauge(number),
+        (Value::Histogram(value), _) if !histograms.native => {
+            let classic = value.classic(buckets);
+            series.encode_histogram::<NoLabelSet>(value.sum, value.count(), &classic, None)
+        }
+        (Value::Histogram(value), _) => series.encode_histogram_with_native::<NoLabelSet>(
+            value.sum,
+            value.count(),
+            &value.classic(buckets),
+            None,
+            Native::from(value).borrowed(),
+        ),
+    };
     for point in points {
-        let labels = Labels(point);
-        let mut series = encoded.encode_family(&labels)?;
-        match (&point.value, metric.kind) {
-            (Value::Count(count), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(count, None)?,
-            (Value::Number(number), Kind::Counter) => series.encode_counter::<NoLabelSet, _, f64>(number, None)?,
-            (Value::CpuTime(time), _) => series.encode_counter::<NoLabelSet, _, f64>(&time.seconds(), None)?,
-            (Value::Count(count), _) => series.encode_gauge(count)?,
-            (Value::Number(number), _) => series.encode_gauge(number)?,
-            (Value::Histogram(value), _) if !histograms.native => {
-                let classic = value.classic(buckets);
-                series.encode_histogram::<NoLabelSet>(value.sum, value.count(), &classic, None)?;
-            }
-            (Value::Histogram(value), _) => {
-                series.encode_histogram_with_native::<NoLabelSet>(
-                    value.sum,
-                    value.count(),
-                    &value.classic(buckets),
-                    None,
-                    Native::from(value).borrowed(),
-                )?;
-            }
+        // An empty set would be written as braces with nothing between.
+        if point.all_labels().next().is_none() {
+            encode(point, &mut encoded)?;
+        } else {
+            encode(point, &mut encoded.encode_family(&Labels(point))?)?;
         }
     }
     Ok(())
