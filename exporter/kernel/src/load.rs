@@ -10,6 +10,7 @@ pub mod kfuncs;
 pub mod lookups;
 mod processors;
 mod sizes;
+mod unneeded;
 mod write;
 
 use super::plan::{FIND, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
@@ -153,6 +154,7 @@ impl Kernel {
             refusals: Vec::new(),
         };
         kernel.attach(&btf)?;
+        kernel.object.all_programs_are_loaded();
         drop(btf);
         syscall::return_memory();
         Ok(kernel)
@@ -339,7 +341,9 @@ fn load_object(plan: &Plan, sizes: Sizes) -> Result<Object, LoadError> {
     }
     let read_only_cast = plan.casts.as_ref().map(|casts| casts.function);
     let loaded = loader.load(&kfuncs::linked(OBJECT, read_only_cast, plan.preempt_count));
-    Ok(Object::new(loaded.map_err(object_error)?)?)
+    let mut object = Object::new(loaded.map_err(object_error)?)?;
+    object.leave_out(&unneeded::maps(plan))?;
+    Ok(object)
 }
 
 /// Nanoseconds in a jiffy: the resolution of the kernel's coarse clock is its tick.

@@ -338,6 +338,11 @@ impl Planned {
 }
 
 impl Program {
+    /// What it is part of.
+    pub(crate) const fn part(&self) -> Part {
+        self.part
+    }
+
     /// The tracepoint of the two programs of which this is the first.
     pub fn tracepoint(&self) -> Option<Tracepoint> {
         Tracepoint::of_name(self.name)
@@ -640,7 +645,7 @@ pub(crate) mod tests {
     pub(crate) const EVERYTHING: Selection = Selection {
         detail: Detail::Full,
         drops: true,
-        workloads: true,
+        workloads: purpose::Workloads::Apart,
         local_loss: true,
         listeners: true,
     };

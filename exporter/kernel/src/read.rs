@@ -251,6 +251,9 @@ impl Kernel {
         slots: u32,
         rows: &mut HashMap<u32, Known<DropRow>>,
     ) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+        if !self.object.has(DROPS) {
+            return Ok(BTreeMap::new());
+        }
         let size = (self.shards.count(), self.capacity.drops);
         let counts = self.object.sums_of_shards(DROPS, size, slots, DropCounts::merge)?;
         let counts = counts.iter().map(DropCounts::total);

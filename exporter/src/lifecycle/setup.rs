@@ -3,6 +3,10 @@
 
 use common::{
     drops::skip,
+    kernel::{
+        fields::global,
+        programs::{CGROUP_MADE, DROPS, RETRANSMIT},
+    },
     map::settings::{OVERRIDES, Override, Settings},
 };
 use std::{collections::BTreeSet, path::Path};
@@ -13,7 +17,10 @@ use tcpvitals_config::{
 };
 use tcpvitals_kernel::{
     load::lookups::Lookups,
-    plan::{Plan, purpose::Selection},
+    plan::{
+        FOLD, Plan, SAMPLE_LISTENERS,
+        purpose::{Selection, Workloads},
+    },
     probe::btf_file::BtfFile,
 };
 use tcpvitals_metrics::{
@@ -50,7 +57,11 @@ pub fn selection(config: &Config) -> Selection {
     Selection {
         detail: config.tcp.detail,
         drops: config.drops.enabled,
-        workloads: config.workloads.are_told_apart(),
+        workloads: match &config.workloads {
+            own if own.are_told_apart() => Workloads::Apart,
+            own if own.enabled => Workloads::NoSource,
+            _ => Workloads::Disabled,
+        },
         local_loss: config.local_loss.enabled,
         listeners: config.listeners.enabled,
     }
@@ -160,6 +171,35 @@ pub fn host_on(off: &[(Part, String)]) -> Vec<Part> {
     let is_on = |part: &Part| off.iter().all(|(own, _)| own != part);
     HOST_PARTS.iter().map(|(part, ..)| *part).filter(is_on).collect()
 }
+
+/// What can be switched off, in the order of the configuration: its key, and why it is off.
+pub type Capability = (&'static str, Option<String>);
+
+/// What runs of that what is chosen when the exporter starts, and why the rest does not: by the configuration, or because it cannot be
+/// had here.
+pub fn capabilities(plan: &Plan, host_off: &[(Part, String)]) -> Vec<Capability> {
+    let of_plan = |program| plan.why_off(program).map(ToString::to_string);
+    let of_host = |part| {
+        let mut off = host_off.iter().filter(|(own, _)| *own == part);
+        off.next().map(|(_, why)| why.clone())
+    };
+    let local_loss = plan.why_missing(global::TCP_SKB_CB_SEQ).map(str::to_owned);
+    vec![
+        ("tcp", of_plan(FOLD)),
+        ("tcp.memory", of_host(Part::TcpMemory)),
+        ("drops", of_plan(DROPS)),
+        (
+            "local_loss",
+            local_loss.or_else(|| of_plan(DROPS)).or_else(|| of_plan(RETRANSMIT)),
+        ),
+        ("listeners", of_plan(SAMPLE_LISTENERS)),
+        ("devices", of_host(Part::Devices)),
+        ("workloads", of_plan(CGROUP_MADE)),
+    ]
+}
+
+/// Why nothing is judged.
+pub const FINDINGS_OFF: &str = "findings.enabled is false in the configuration";
 
 /// What a plan covers, without what is off of the host.
 pub fn coverage(plan: &Plan, host_off: Vec<(Part, String)>) -> Coverage {

@@ -1,6 +1,6 @@
 //! How large the maps are on this machine, and what programs are told of that.
 
-use super::{capacity, processors::Processors};
+use super::{capacity, processors::Processors, unneeded};
 use crate::plan::Plan;
 use aya::EbpfLoader;
 use common::{
@@ -8,9 +8,8 @@ use common::{
     map::{
         capacity::Capacity,
         catalog::{
-            ACCEPT_QUEUES, CAPTURE_DRAFTS, CAPTURE_SITES, CGROUPS, DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS,
-            LISTENER_TABLE, LOSS_CHAINS, LOSSES, NAMED_DROP_SLOTS, NETWORKS, PEAKS, RECENT_DROPS, RECENT_GROUPS,
-            SAMPLES, WALK_LIST,
+            DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE, LISTENERS, NAMED_DROP_SLOTS, PEAKS,
+            RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
         },
         recent,
         shards::{self, Shards},
@@ -87,24 +86,15 @@ impl Sizes {
         ] {
             loader.map_max_entries(map, entries);
         }
-        let has = |fact| plan.facts.contains(&(fact, 1));
         if plan.keeps_tables {
             loader.map_max_entries(LISTENER_TABLE.name(), MOST_LISTENERS);
         } else {
             shrink(loader, &[FLOW_TABLE.name(), LISTENER_TABLE.name(), WALK_LIST.name()]);
         }
-        if !has(fact::HAS_WORKLOADS) {
-            shrink(loader, &[CGROUPS.name(), NETWORKS.name()]);
-        }
-        if !has(fact::HAS_LISTENERS) {
-            shrink(loader, &[ACCEPT_QUEUES.name(), PEAKS.name()]);
-        }
-        if !has(fact::HAS_LOSSES) {
-            shrink(loader, &[LOSSES.name(), LOSS_CHAINS.name()]);
-        }
-        if !has(fact::HAS_PACKETS) {
-            shrink(loader, &[CAPTURE_SITES.name(), CAPTURE_DRAFTS.name()]);
-        }
+        // They are made all the same, for a moment. What is stored with sockets has no number of entries.
+        let mut unneeded = unneeded::maps(plan);
+        unneeded.retain(|map| *map != LISTENERS.name());
+        shrink(loader, &unneeded);
     }
 }
 

@@ -11,8 +11,11 @@ pub enum Off {
     /// Drops are not measured.
     #[error("drops.enabled is false")]
     Drops,
-    /// Workloads are not told apart.
+    /// Workloads have no names.
     #[error("workloads.source is none")]
+    NoSource,
+    /// Workloads are not told apart.
+    #[error("workloads.enabled is false")]
     Workloads,
     /// Retransmissions are not told apart by what this host dropped.
     #[error("local_loss.enabled is false")]
@@ -62,7 +65,14 @@ impl Off {
     pub const fn is_asked_for(&self) -> bool {
         matches!(
             self,
-            Self::Detail(_) | Self::Drops | Self::Workloads | Self::LocalLoss | Self::Trace | Self::Capture
+            Self::Detail(_)
+                | Self::Drops
+                | Self::NoSource
+                | Self::Workloads
+                | Self::LocalLoss
+                | Self::Listeners
+                | Self::Trace
+                | Self::Capture
         )
     }
 }

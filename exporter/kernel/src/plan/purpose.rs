@@ -22,11 +22,22 @@ pub struct Selection {
     /// Whether packets that are dropped.
     pub drops: bool,
     /// Whether workloads are told apart.
-    pub workloads: bool,
+    pub workloads: Workloads,
     /// Whether retransmissions are told apart by what this host dropped.
     pub local_loss: bool,
     /// Whether listeners are looked at.
     pub listeners: bool,
+}
+
+/// Whether workloads are told apart, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workloads {
+    /// They are.
+    Apart,
+    /// Nobody says what they are called.
+    NoSource,
+    /// They are switched off.
+    Disabled,
 }
 
 impl Default for Selection {
@@ -34,7 +45,7 @@ impl Default for Selection {
         Self {
             detail: Detail::default(),
             drops: true,
-            workloads: false,
+            workloads: Workloads::NoSource,
             local_loss: true,
             listeners: true,
         }
@@ -82,7 +93,11 @@ impl Purpose {
             (Self::Serve, Part::SegmentPath) => by_detail(!matches!(detail, Detail::Full)),
             // A flow's record counts the segments that this host dropped.
             (Self::Serve | Self::Trace, Part::Drops | Part::OtherDrops) => by_drops,
-            (Self::Serve | Self::Trace | Self::Capture, Part::Workloads) => (!workloads).then_some(Off::Workloads),
+            (Self::Serve | Self::Trace | Self::Capture, Part::Workloads) => match workloads {
+                Workloads::Apart => None,
+                Workloads::NoSource => Some(Off::NoSource),
+                Workloads::Disabled => Some(Off::Workloads),
+            },
             (Self::Trace, Part::Fold | Part::Listeners) => Some(Off::Trace),
             (Self::Trace, Part::Dump | Part::Tcp | Part::SegmentPath) | (Self::Capture, Part::Drops) => None,
             (
@@ -119,7 +134,7 @@ mod tests {
     const EVERYTHING: Selection = Selection {
         detail: Detail::Full,
         drops: true,
-        workloads: true,
+        workloads: Workloads::Apart,
         local_loss: true,
         listeners: true,
     };

@@ -13,7 +13,7 @@ use aya::{
     util::nr_cpus,
 };
 use common::map::{
-    catalog::{LAYOUTS, Layout, Map, PerCpu, Prefix, Sharded},
+    catalog::{LAYOUTS, Layout, Map, PerCpu, Prefix, SETTINGS, Sharded},
     shards,
 };
 use std::{
@@ -65,6 +65,8 @@ pub(crate) type TrieMut<'a, K, V> = LpmTrie<&'a mut MapData, Plain<K>, Plain<V>>
 pub(crate) struct Object {
     ebpf: Ebpf,
     cpus: usize,
+    /// Maps that were left out, of which only the numbers of their descriptors are left.
+    left_out: Vec<Untyped>,
 }
 
 impl Object {
@@ -84,7 +86,36 @@ impl Object {
             })?;
         }
         let cpus = nr_cpus().map_err(|(what, error)| fault("CPUs", format!("{what}: {error}")))?;
-        Ok(Self { ebpf, cpus })
+        Ok(Self {
+            ebpf,
+            cpus,
+            left_out: Vec::new(),
+        })
+    }
+
+    /// Gives maps back to the kernel that no program reaches, before the first is loaded. Programs hold the numbers of all their
+    /// maps, and the verifier looks each up, though what it leaves out uses it: these numbers stand for another map from now on.
+    ///
+    /// # Errors
+    /// [`MapFault`]
+    pub(crate) fn leave_out(&mut self, maps: &[&'static str]) -> Result<(), MapFault> {
+        for name in maps {
+            let map = self.ebpf.take_map(name).ok_or_else(|| missing(name))?;
+            let stand_in = self.descriptor(SETTINGS)?;
+            syscall::replace(data(name, &map)?.fd().as_fd(), stand_in).map_err(|error| fault(name, error))?;
+            self.left_out.push(map);
+        }
+        Ok(())
+    }
+
+    /// Nobody asks for the numbers of maps that were left out any more.
+    pub(crate) fn all_programs_are_loaded(&mut self) {
+        self.left_out.clear();
+    }
+
+    /// Whether a map is there: it was not left out.
+    pub(crate) fn has<K, V>(&self, map: Map<K, V>) -> bool {
+        self.ebpf.map(map.name()).is_some()
     }
 
     /// A program.

@@ -242,6 +242,16 @@ fn read_all(mut iterator: File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     }
 }
 
+/// Makes the number of one descriptor stand for what another is of, and closes what it was of.
+pub(super) fn replace(descriptor: BorrowedFd<'_>, by: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: both are open, as they are borrowed, and the number stays open; whoever owns it closes it as before.
+    let result = unsafe { libc::dup3(by.as_raw_fd(), descriptor.as_raw_fd(), libc::O_CLOEXEC) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// How often the kernel skipped a program because it was already running on that CPU (`recursion_misses`).
 pub(crate) fn misses(program: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: a structure of numbers, for the kernel to fill in.
