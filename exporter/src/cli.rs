@@ -7,6 +7,7 @@ mod doctor;
 mod drops;
 pub mod explain;
 pub mod labels;
+mod listen;
 mod log;
 pub mod manual;
 mod serve;
@@ -24,6 +25,7 @@ use explain::ExplainArguments;
 pub use check::CheckArguments;
 pub use doctor::DoctorArguments;
 pub use drops::DropsArguments;
+pub use listen::ListenAddress;
 pub use log::{Log, LogFormat};
 pub use serve::ServeArguments;
 pub use subnets::SubnetsArguments;
@@ -179,7 +181,7 @@ mod tests {
     fn serving_is_the_default() {
         let arguments = Arguments::parse_from(["tcpvitals", "--web.listen-address", ":1234"]);
         assert!(arguments.command.is_none());
-        assert_eq!(arguments.serve.listen_address, "[::]:1234".parse().unwrap());
+        assert_eq!(arguments.serve.listen_address, [ListenAddress::Every(1234)]);
     }
 
     #[test]
@@ -195,20 +197,22 @@ mod tests {
             "debug",
         ]);
         assert_eq!(behind.log.level, Level::DEBUG);
-        assert!(matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address.port() == 1));
+        assert!(matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address == [ListenAddress::Every(1)]));
     }
 
     #[test]
     fn flags_of_a_trace_are_checked() {
         let trace = |flags: &[&str]| Arguments::try_parse_from(["tcpvitals", "trace"].iter().chain(flags));
         for (flag, value, remedy) in [
-            ("--interval", "1", "or 0 for never"),
+            ("--interval", "1 s", "or 0 for never"),
             ("--interval", "1ms", "10ms"),
             ("--buffer", "1KiB", "4KiB to 1GiB"),
             ("--cidr", "10.0.0.0/33", "10.0.0.0/8"),
             ("--event", "open", "retrans_loss"),
             ("--connection-type", "wire", "wired"),
-            ("--port", "0", "1.."),
+            ("--port", "0", "from 1 to 65535"),
+            ("--port", "abc", "a port is a number from 1 to 65535"),
+            ("--interval", "2", "\"2\" has no unit; write 2s"),
             ("--count", "0", "1.."),
         ] {
             let error = trace(&[flag, value]).unwrap_err().to_string();
@@ -261,7 +265,6 @@ mod tests {
     fn addresses_and_paths_are_checked() {
         for (flag, value) in [
             ("--web.listen-address", "10717"),
-            ("--web.listen-address", "localhost:1"),
             ("--web.listen-address", ":65536"),
             ("--web.telemetry-path", "metrics"),
             ("--web.telemetry-path", "/"),
@@ -271,7 +274,26 @@ mod tests {
             let error = Arguments::try_parse_from(["tcpvitals", flag, value])
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(flag) && error.contains("for example"), "{error}");
+            let remedy = ["for example", "did you mean", "from 1 to 65535"];
+            assert!(error.contains(flag) && remedy.iter().any(|part| error.contains(part)), "{error}");
         }
+        let two = ["tcpvitals", "--web.listen-address", ":1", "--web.listen-address=localhost:2"];
+        let two = Arguments::parse_from(two).serve.listen_address;
+        assert_eq!(two.iter().map(ToString::to_string).collect::<Vec<_>>(), [":1", "localhost:2"]);
+        let both = ["tcpvitals", "--web.systemd-socket", "--web.listen-address", ":1"];
+        assert!(Arguments::try_parse_from(both).is_err());
+        assert!(Arguments::parse_from(&both[..2]).serve.systemd_socket);
+    }
+
+    #[test]
+    fn levels_and_formats_are_those_of_prometheus_too() {
+        let log = |flag, value| Arguments::try_parse_from(["tcpvitals", flag, value]).map(|arguments| arguments.log);
+        for (word, level) in [("warning", Level::WARN), ("warn", Level::WARN), ("INFO", Level::INFO), ("trace", Level::TRACE)] {
+            assert_eq!(log("--log.level", word).unwrap().level, level);
+        }
+        let error = log("--log.level", "loud").unwrap_err().to_string();
+        assert!(error.contains("use error, warn, info, debug or trace"), "{error}");
+        assert!(log("--log.level", "3").is_err());
+        assert_eq!(log("--log.format", "logfmt").unwrap().format, LogFormat::Logfmt);
     }
 }

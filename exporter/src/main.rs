@@ -1,6 +1,8 @@
 //! The binary `tcpvitals`: arguments, logging, and the exit code.
 #![forbid(unsafe_code)]
 
+mod logfmt;
+
 use clap::Parser;
 use common::text::is_unprintable;
 use std::{
@@ -9,6 +11,7 @@ use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
+use logfmt::Logfmt;
 use tcpvitals::{
     cli::{
         Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments,
@@ -187,6 +190,11 @@ fn start_log(log: &Log) {
             let colour =
                 io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             registry().with(lines.with_ansi(colour).with_filter(filter)).init();
+        }
+        LogFormat::Logfmt => {
+            registry()
+                .with(lines.event_format(Logfmt).with_filter(filter))
+                .init();
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true);

@@ -4,6 +4,7 @@ pub mod collect;
 mod error;
 mod host;
 pub mod http;
+pub mod listen;
 pub mod process;
 pub mod push;
 pub mod reload;

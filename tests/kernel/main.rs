@@ -44,6 +44,7 @@ mod rtt;
 mod shards;
 mod sniffers;
 mod suite;
+mod switches;
 mod top;
 mod totals;
 mod trace;

@@ -1,6 +1,7 @@
 //! The web configuration file: who gets an answer, how, and what happens when its files change or a client misbehaves.
 
 mod certificates;
+mod listeners;
 mod passwords;
 mod rotation;
 mod scrapers;

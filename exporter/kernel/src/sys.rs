@@ -4,6 +4,7 @@ pub mod ethtool;
 pub(crate) mod mapped;
 pub mod memory;
 pub(crate) mod object;
+pub mod passed;
 pub mod socket;
 mod sockets;
 pub(crate) mod syscall;

@@ -7,7 +7,7 @@ use tracing::Level;
 #[derive(Clone, Debug, Args)]
 pub struct Log {
     /// Least level that is logged: error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, value_parser = level)]
     pub level: Level,
     /// Format of the log
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true)]
@@ -19,6 +19,19 @@ pub struct Log {
 pub enum LogFormat {
     /// A line for people
     Text,
+    /// key=value pairs, as Prometheus writes them
+    Logfmt,
     /// One JSON object a line
     Json,
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(Level::ERROR),
+        "warn" | "warning" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err("use error, warn, info, debug or trace".to_owned()),
+    }
 }

@@ -1,7 +1,8 @@
 //! The arguments of `serve`.
 
+use super::ListenAddress;
 use clap::Args;
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 /// Of `serve`.
 #[derive(Clone, Debug, Args)]
@@ -9,9 +10,15 @@ pub struct ServeArguments {
     /// Configuration file; without one the built-in configuration is used
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Address to serve on; `:PORT` is every address
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717", value_parser = listen_address)]
-    pub listen_address: SocketAddr,
+    /// Address to serve on, once or more: `:PORT` for every address, HOST:PORT, or `unix:///PATH`
+    ///
+    /// A name stands for all its addresses at the start. A unix socket is for its owner and its group (mode 0660); who can open it
+    /// counts as this host, like a loopback address.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717")]
+    pub listen_address: Vec<ListenAddress>,
+    /// Serve on the sockets that systemd passes, instead of addresses of its own (sd_listen_fds(3))
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    pub systemd_socket: bool,
     /// File that says who may ask, and how; without one everybody may, over plain HTTP
     ///
     /// It holds TLS, passwords and headers in the format of the Prometheus exporter-toolkit. It and the files that it names are
@@ -39,28 +46,19 @@ pub struct ServeArguments {
     pub btf: Option<PathBuf>,
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let full = if text.starts_with(':') {
-        format!("[::]{text}")
-    } else {
-        text.to_owned()
-    };
-    full.parse().map_err(|_invalid| {
-        "expected an address and a port, for example 127.0.0.1:10717, [::1]:10717 or :10717".to_owned()
-    })
-}
-
 fn telemetry_path(text: &str) -> Result<String, String> {
+    if text == "/" {
+        return Err("the page is at /; choose another path, for example /metrics".to_owned());
+    }
     let plain = text.starts_with('/')
-        && text.len() > 1
         && text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte));
     if !plain {
-        return Err("expected a path that begins with /, for example /metrics".to_owned());
+        return Err("a path begins with / and has no spaces and none of {}?#*; write for example /metrics".to_owned());
     }
     if ["/healthz", "/readyz", "/-/reload"].contains(&text) || text.starts_with("/api/") {
-        return Err("this path is taken; expected another, for example /metrics".to_owned());
+        return Err("something else is at this path; choose another, for example /metrics".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -1,6 +1,6 @@
 //! The arguments of `trace`.
 
-use super::{labels::TraceLabels, values::words};
+use super::{labels::TraceLabels, values::{port, words}};
 use clap::{Args, ValueEnum};
 use common::tcp::event::EventKind;
 use ipnet::IpNet;
@@ -35,7 +35,7 @@ pub struct TraceArguments {
     #[arg(long, visible_alias = "address", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
     pub cidr: Vec<IpNet>,
     /// Only connections of which an end has one of these ports
-    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = port)]
     pub port: Vec<u16>,
     /// Only these events
     #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str))]

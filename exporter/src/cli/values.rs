@@ -28,6 +28,20 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// A port.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    port_or_any(text).and_then(|port| if port == 0 { Err(PORT.to_owned()) } else { Ok(port) })
+}
+
+/// The same to listen on: 0 is any that is free.
+pub(super) fn port_or_any(text: &str) -> Result<u16, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| digits);
+    port.ok_or_else(|| PORT.to_owned())
+}
+
+const PORT: &str = "a port is a number from 1 to 65535";
+
 /// Time between two readings of the kernel.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     duration(text, Duration::from_millis(100)..=Duration::from_secs(3600))

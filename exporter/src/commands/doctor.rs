@@ -43,6 +43,8 @@ pub struct Diagnosis {
     symbols_visible: bool,
     /// Where names of workloads would come from.
     workloads: NameDiagnosis,
+    /// What the configuration can switch off.
+    capabilities: Vec<CapabilityDiagnosis>,
     programs: Vec<ProgramDiagnosis>,
     /// Metrics that would be missing.
     metrics_off: Vec<Missing>,
@@ -60,6 +62,15 @@ struct ProgramDiagnosis {
     /// Whether it is off because that is configured.
     #[serde(skip)]
     is_asked_for: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct CapabilityDiagnosis {
+    /// Its key in the configuration.
+    name: &'static str,
+    on: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +130,7 @@ impl Diagnosis {
             privileges,
             symbols_visible: !Symbols::open().are_hidden(),
             workloads: names(config, plan),
+            capabilities: plan.map_or_else(Vec::new, |plan| capabilities(config, plan)),
             programs,
             metrics_off,
             fields_missing,
@@ -159,7 +171,10 @@ impl Diagnosis {
         for (reason, lost) in lost {
             line(format!("{reason}; you lose: {}", lost.join(", ")));
         }
-        if let (Some(reason), true) = (&self.workloads.reason, self.workloads.configured != "none") {
+        if self.workloads.configured != "none"
+            && let Some(reason) = &self.workloads.reason
+            && !settings.contains(reason.as_str())
+        {
             line(format!("{reason}; you lose: the names of workloads"));
         }
         if !settings.is_empty() {
@@ -218,6 +233,30 @@ fn seen_by(hook: &str) -> &str {
     }
 }
 
+fn capabilities(config: &Config, plan: &Plan) -> Vec<CapabilityDiagnosis> {
+    let mut all = setup::capabilities(plan, &setup::host_off(config, why_another_namespace()));
+    let findings = (!config.findings.enabled).then(|| setup::FINDINGS_OFF.to_owned());
+    all.extend([("findings", findings), ("otlp", why_nothing_is_pushed(config))]);
+    let all = all.into_iter().map(|(name, reason)| CapabilityDiagnosis {
+        name,
+        on: reason.is_none(),
+        reason,
+    });
+    all.collect()
+}
+
+fn why_nothing_is_pushed(config: &Config) -> Option<String> {
+    if config.otlp.is_off() {
+        return Some("otlp.enabled is false in the configuration".to_owned());
+    }
+    match config.otlp_settings() {
+        Ok((Some(_), _)) => None,
+        Ok((None, warnings)) if warnings.is_empty() => Some("there is no endpoint: otlp.endpoint is empty".to_owned()),
+        Ok((None, warnings)) => Some(warnings.join("; ")),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 fn programs(plan: &Plan) -> Vec<ProgramDiagnosis> {
     let programs = plan.programs.iter().map(|planned| ProgramDiagnosis {
         program: planned.name(),
@@ -270,6 +309,13 @@ impl Display for Diagnosis {
         writeln!(f, "workloads    {}", self.workloads)?;
         if let Some(fatal) = &self.fatal {
             return writeln!(f, "programs     none: {fatal}");
+        }
+        writeln!(f, "capabilities")?;
+        for CapabilityDiagnosis { name, reason, .. } in &self.capabilities {
+            match reason {
+                None => writeln!(f, "  on   {name}")?,
+                Some(reason) => writeln!(f, "  off  {name}: {reason}")?,
+            }
         }
         writeln!(f, "programs")?;
         for program in &self.programs {

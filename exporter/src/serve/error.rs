@@ -5,9 +5,9 @@ use crate::{
         exit::{Ends, Exit},
         start::StartError,
     },
-    serve::process::TooFewDescriptors,
+    serve::{listen::ListenError, process::TooFewDescriptors},
 };
-use std::{io, net::SocketAddr};
+use std::io;
 
 /// Why the exporter does not run.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +15,9 @@ pub enum ServeError {
     /// The programs do not run.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The address cannot be served.
-    #[error("--web.listen-address={address}: {source}; choose an address of this host that nobody else serves")]
-    Listen {
-        address: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// An address cannot be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system gives too few descriptors.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
@@ -33,7 +29,7 @@ impl Ends for ServeError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start(error) => error.exit(),
-            Self::Listen { .. } | Self::Descriptors(_) | Self::Serve(_) => Exit::Failed,
+            Self::Listen(_) | Self::Descriptors(_) | Self::Serve(_) => Exit::Failed,
         }
     }
 }

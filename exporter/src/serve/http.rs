@@ -28,6 +28,7 @@ pub fn router(service: Service) -> Router {
         .route("/", get(pages::index))
         .merge(api::routes())
         .fallback(get(pages::view))
+        .method_not_allowed_fallback(pages::not_allowed)
         .layer(middleware::from_fn(web::compress))
         .with_state(Arc::new(service))
 }

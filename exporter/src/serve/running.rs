@@ -7,16 +7,16 @@ use crate::{
     },
     serve::{
         http::{self, Service},
+        listen::Listener,
         reload::{Reason, Reloader, follow::stay_current},
         systemd,
-        web::{self, Connections},
+        web::{self, Connections, Listeners},
     },
 };
 use std::{
     convert::Infallible,
     future::pending,
     io,
-    net::TcpListener,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -28,7 +28,7 @@ use tokio::{
 /// All threads are there.
 pub(super) struct Running {
     pub(super) runtime: Runtime,
-    pub(super) listener: TcpListener,
+    pub(super) listeners: Vec<Listener>,
     pub(super) service: Service,
     pub(super) connections: Arc<Connections>,
     pub(super) reloader: Arc<Reloader>,
@@ -44,7 +44,7 @@ impl Running {
     pub(super) fn serve(self, starting: EndAtOnce) -> io::Result<()> {
         let Self {
             runtime,
-            listener,
+            listeners,
             service,
             connections,
             reloader,
@@ -54,14 +54,14 @@ impl Running {
         } = self;
         let served = runtime.block_on(async {
             let web = Arc::clone(&service.web);
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+            let listeners = Listeners::new(listeners)?;
             let (mut ends, hangup) = (Ends::new()?, signal(SignalKind::hangup())?);
             drop(starting);
             // Those that came until now are handled now.
             signals::let_through()?;
             tracing::info!(
-                address = %listener.local_addr()?,
+                address = addresses.join(","),
                 path = service.telemetry_path,
                 tls = web.has_tls(),
                 auth = web.has_auth(),
@@ -75,7 +75,7 @@ impl Running {
             let collector = Arc::clone(&service.collector);
             // On a thread that runs tasks: those of connections then begin without another having to be woken.
             let serving = tokio::spawn(web::serve(
-                listener,
+                listeners,
                 http::router(service),
                 Arc::clone(&web),
                 connections,

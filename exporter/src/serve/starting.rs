@@ -13,8 +13,8 @@ use crate::{
     },
     serve::{
         collect::{Collector, Others, pushes::Tally},
-        error::ServeError,
         http::{Service, access::FlowAccess, expositions::Expositions},
+        listen::{self, ListenError, Listener},
         push,
         reload::{self, Reloader, Sources, Wanted},
         running::Running,
@@ -22,12 +22,7 @@ use crate::{
         workloads,
     },
 };
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tcpvitals_config::{Config, ConfigError, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
@@ -59,14 +54,11 @@ impl<'a> Checked<'a> {
         })
     }
 
-    /// Takes the address, while a port below 1024 may still be taken.
-    pub(super) fn bind(self) -> Result<Bound<'a>, ServeError> {
-        let address = self.arguments.listen_address;
-        let listener = bind(address).map_err(|source| ServeError::Listen { address, source })?;
+    /// Takes the addresses, while a port below 1024 may still be taken.
+    pub(super) fn bind(self) -> Result<Bound<'a>, ListenError> {
         Ok(Bound {
+            listeners: listen::open(self.arguments)?,
             checked: self,
-            served_on: listener.local_addr().map_err(ServeError::Serve)?,
-            listener,
         })
     }
 }
@@ -85,31 +77,16 @@ fn refuse_path_of_a_view(path: &str, config: &Config) -> Result<(), ConfigError>
     }
 }
 
-/// Every address means IPv4 alone where the kernel has no IPv6.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    match TcpListener::bind(address) {
-        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
-        }
-        bound => bound,
-    }
-}
-
-/// The address is taken.
+/// The addresses are taken.
 pub(super) struct Bound<'a> {
     checked: Checked<'a>,
-    served_on: SocketAddr,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
 }
 
 impl<'a> Bound<'a> {
     /// Keeps only the capabilities that loading needs, and loads the programs.
     pub(super) fn load(self) -> Result<Loaded<'a>, StartError> {
-        let Self {
-            checked,
-            served_on,
-            listener,
-        } = self;
+        let Self { checked, listeners } = self;
         let Checked {
             arguments,
             sources,
@@ -124,8 +101,7 @@ impl<'a> Bound<'a> {
             web: Arc::new(Web::read(arguments.web_config_file.as_deref())?),
             numbering: Numbering::new(&wanted.config),
             wanted,
-            flows: FlowAccess::new(arguments.enable_flows, served_on.ip()),
-            listener,
+            listeners,
             started: since_1970(),
         };
         let contents = setup::tables(&server.wanted.config, &server.numbering);
@@ -142,8 +118,7 @@ struct Server<'a> {
     arguments: &'a ServeArguments,
     sources: Sources,
     wanted: Wanted,
-    listener: TcpListener,
-    flows: FlowAccess,
+    listeners: Vec<Listener>,
     web: Arc<Web>,
     numbering: Numbering,
     /// When the programs began to count, since 1970.
@@ -224,8 +199,7 @@ impl Unprivileged<'_> {
             arguments,
             sources,
             wanted: Wanted { config, receiver },
-            listener,
-            flows,
+            listeners,
             web,
             numbering,
             started,
@@ -233,6 +207,7 @@ impl Unprivileged<'_> {
         let host_off = setup::host_off(&config, why_another_namespace());
         warn_of(&host_off, &config);
         let coverage = setup::coverage(kernel.plan(), host_off.clone());
+        let capabilities = setup::capabilities(kernel.plan(), &host_off);
         let tally = Arc::new(Tally::default());
         // Those that run tasks, and those for what takes long: an answer with many flows, a password.
         let runtime = threads::runtime("tcpvitals", 2, 4)?;
@@ -269,17 +244,20 @@ impl Unprivileged<'_> {
         panics::end_the_process(last_push).map_err(|error| TooFew::new(2, error))?;
         let service = Service {
             coverage,
+            capabilities,
             collector,
             expositions: Expositions::new(Arc::clone(&connections)),
             reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
             telemetry_path: arguments.telemetry_path.clone(),
             web,
-            flows,
+            flows: FlowAccess {
+                enabled: arguments.enable_flows,
+            },
             host: Host::read(),
         };
         Ok(Running {
             runtime,
-            listener,
+            listeners,
             service,
             connections,
             reloader,

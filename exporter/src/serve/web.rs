@@ -16,4 +16,5 @@ pub use body::Body;
 pub(crate) use compress::{accepts_gzip, compress, gzip};
 pub use config::WebConfig;
 pub use current::Web;
-pub use transport::{connections::Connections, server::serve};
+pub(crate) use transport::stream::Entrance;
+pub use transport::{connections::Connections, server::serve, stream::Listeners};

@@ -9,9 +9,9 @@ pub mod rows;
 pub mod status;
 
 use super::{access, service::Service};
-use crate::serve::{collect::CollectError, web::own_pages_only};
+use crate::serve::{collect::CollectError, web::{Entrance, own_pages_only}};
 use axum::{
-    Router,
+    Extension, Router,
     extract::{RawQuery, State},
     http::{StatusCode, header},
     middleware,
@@ -48,8 +48,12 @@ pub fn routes() -> Router<Arc<Service>> {
         .route(of_findings, get(findings))
 }
 
-async fn flows(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    if !service.flows.is_open(service.web.has_auth()) {
+async fn flows(
+    State(service): State<Arc<Service>>,
+    Extension(entrance): Extension<Entrance>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    if !service.flows.is_open(entrance.is_local(), service.web.has_auth()) {
         return Err(Refusal::Closed);
     }
     let wanted = flows::Wanted::parse(&query.unwrap_or_default())?;

@@ -1,6 +1,7 @@
 //! The metrics, the page, readiness, and a reload: what answers are made of, and with which status they go.
 
-use super::{expositions::Form, service::Service};
+use super::{api, expositions::Form, service::Service};
+use crate::lifecycle::setup;
 use crate::serve::{
     collect::{CollectError, Collection, shown::Exposition},
     reload::Reason,
@@ -35,7 +36,7 @@ pub(super) async fn metrics(state: State<Arc<Service>>, query: RawQuery, headers
 /// The paths of views; nothing else is served here.
 pub(super) async fn view(state: State<Arc<Service>>, uri: Uri, query: RawQuery, headers: HeaderMap) -> Response {
     if !state.collector.has_view(uri.path()).await {
-        return (StatusCode::NOT_FOUND, NOT_FOUND).into_response();
+        return not_found(&state);
     }
     exposition(state, uri.path(), query, headers).await
 }
@@ -51,7 +52,7 @@ async fn exposition(
         Err(error) => return collection_failed(&error),
     };
     let Some((place, exposition)) = shown.at(path) else {
-        return (StatusCode::NOT_FOUND, NOT_FOUND).into_response();
+        return not_found(&service);
     };
     let Exposition {
         families, histograms, ..
@@ -88,7 +89,20 @@ async fn exposition(
 }
 
 /// What is said where nothing is.
-const NOT_FOUND: &str = "there is no such path; the page at / names those that there are\n";
+fn not_found(service: &Service) -> Response {
+    let what = format!(
+        "there is no such path; there are / (the page), {}, /healthz, /readyz, {}, and the paths of views in the configuration\n",
+        service.telemetry_path,
+        api::PATHS.join(", ")
+    );
+    (StatusCode::NOT_FOUND, what).into_response()
+}
+
+/// What is said where a path is asked in a way that it does not know; the header Allow has those that it does.
+pub(super) async fn not_allowed() -> Response {
+    let what = "this path has no such method; use GET, or POST for /-/reload\n";
+    (StatusCode::METHOD_NOT_ALLOWED, what).into_response()
+}
 
 /// The metrics that a query asks for, by `name[]`; other parameters are the scraper's own.
 fn names(query: &str) -> Vec<String> {
@@ -111,14 +125,21 @@ fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
 
 /// Ready when a collection succeeds; says in any case what runs and what does not.
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
-    let status = match service.collector.collect(false).await {
-        Ok(Collection { status, .. }) => status,
+    let (status, findings) = match service.collector.collect(false).await {
+        Ok(Collection { status, findings, .. }) => (status, findings),
         Err(error) => return collection_failed(&error),
     };
     let mut body = String::from("ready\n");
+    let findings = findings.is_none().then(|| setup::FINDINGS_OFF.to_owned());
+    for (key, off) in service.capabilities.iter().chain(&[("findings", findings)]) {
+        // Writing to a string does not fail.
+        let _infallible = match off {
+            None => writeln!(body, "{key}: on"),
+            Some(reason) => writeln!(body, "{key}: off: {reason}"),
+        };
+    }
     for program in &service.coverage.programs {
         let name = program.name;
-        // Writing to a string does not fail.
         let _infallible = match &program.off {
             None => writeln!(body, "{name}: attached"),
             Some(reason) => writeln!(body, "{name}: off: {reason}"),

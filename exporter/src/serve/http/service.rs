@@ -1,7 +1,7 @@
 //! What the handlers share.
 
 use crate::{
-    lifecycle::host::Host,
+    lifecycle::{host::Host, setup::Capability},
     serve::{
         collect::Collector,
         http::{access::FlowAccess, expositions::Expositions},
@@ -23,6 +23,8 @@ pub struct Service {
     pub reloader: Option<Arc<Reloader>>,
     /// What runs, and what does not and why.
     pub coverage: Coverage,
+    /// What of that the configuration can switch off.
+    pub capabilities: Vec<Capability>,
     /// Path of the metrics.
     pub telemetry_path: String,
     /// Who may ask, besides what the guard before the routes lets through.

@@ -205,7 +205,7 @@ impl HttpBody for Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::web::served::Served;
+    use crate::serve::web::{access::peer::Peer, served::Served};
     use tcpvitals_metrics::snapshot::Refusal;
 
     fn connections() -> Arc<Connections> {
@@ -246,7 +246,7 @@ mod tests {
     async fn whoever_holds_the_oldest_superseded_body_is_cut_off() {
         let connections = connections();
         let hold = |address: [u8; 4], size| {
-            let connection = connections.admit(address.into());
+            let connection = connections.admit(Peer::new(address.into()));
             let body = Body::shared(Bytes::from(vec![0; size]), &connections);
             let running = connection.begin();
             running.answered(Some(body.id));

@@ -3,5 +3,6 @@
 pub(crate) mod client_certs;
 pub(crate) mod connections;
 pub(crate) mod server;
+pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod wire;

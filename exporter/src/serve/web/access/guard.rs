@@ -22,7 +22,10 @@ use crate::serve::web::{
     body::{Body, Delivery},
     config::Headers,
     current::Current,
-    transport::connections::{Connection, Running},
+    transport::{
+        connections::{Connection, Running},
+        stream::Entrance,
+    },
 };
 use tcpvitals_metrics::snapshot::Refusal;
 
@@ -37,8 +40,6 @@ const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 pub(crate) struct Gate {
     pub(crate) web: Arc<Web>,
     pub(crate) logins: Arc<Logins>,
-    /// Only this host reaches the address.
-    pub(crate) loopback: bool,
 }
 
 /// Lets a request through, or answers it.
@@ -74,7 +75,8 @@ impl Gate {
             return Err(([(header::CONNECTION, "close")], answer).into_response());
         }
         let headers = &request.headers;
-        let is_only_guard = self.loopback && !current.config.has_auth();
+        let is_loopback = request.extensions.get() == Some(&Entrance::Loopback);
+        let is_only_guard = is_loopback && !current.config.has_auth();
         let host = site::host(request.version, &request.uri, headers);
         let host = host.and_then(|host| {
             if is_only_guard {
@@ -109,7 +111,7 @@ impl Gate {
             return Err(later(
                 StatusCode::TOO_MANY_REQUESTS,
                 buckets.pause(),
-                "Too Many Requests\n",
+                "more requests than rate_limit of the web configuration allows; ask again after the seconds of Retry-After\n",
             ));
         }
         let credentials = match shown {
@@ -136,7 +138,7 @@ impl Gate {
                 Err(later(
                     StatusCode::TOO_MANY_REQUESTS,
                     1,
-                    "too many passwords wait to be compared\n",
+                    "too many passwords wait to be compared; ask again in a second\n",
                 ))
             }
         }
@@ -146,14 +148,17 @@ impl Gate {
 const FOREIGN: &str = "this address is for this host only, and the request names another host, as a page in a browser does whose DNS has \
                        been turned to this one; ask for localhost or an address, or set passwords with --web.config.file\n";
 
+const UNAUTHORIZED: &str = "a name and its password are needed, one of basic_auth_users of the web configuration; with curl: \
+                            -u NAME, in a scrape of Prometheus: basic_auth\n";
+
 fn unauthorized() -> Response {
     let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
-    (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+    (StatusCode::UNAUTHORIZED, challenge, UNAUTHORIZED).into_response()
 }
 
 fn malformed() -> Response {
     let close = [(header::CONNECTION, "close")];
-    let what = "a request names one host, in one Host header\n";
+    let what = "a request names one host, in one Host header; send one, as HTTP/1.1 has it\n";
     (StatusCode::BAD_REQUEST, close, what).into_response()
 }
 
@@ -178,7 +183,8 @@ pub(crate) async fn own_pages_only(
             connection.peer,
             "a page of another site asks for what is not for it",
         );
-        let what = "a page of another site may not ask for this\n";
+        let what = "a page of another site may not ask for this; open the page of this exporter, or ask with a program that is no \
+                    browser\n";
         return (StatusCode::FORBIDDEN, what).into_response();
     }
     next.run(request).await
@@ -192,7 +198,7 @@ async fn deliver(response: Response, connection: &Arc<Connection>, running: Runn
         Ok(bytes) => bytes,
         Err(error) => {
             tracing::error!(%error, "an answer has no body");
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            return (StatusCode::INTERNAL_SERVER_ERROR, "the answer has no body; the log says why\n").into_response();
         }
     };
     let body = match shared {

@@ -7,7 +7,6 @@ mod table;
 
 use crate::serve::web::served::Served;
 use std::{
-    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -75,8 +74,7 @@ impl Connections {
     }
 
     /// A new connection. Where there are too many, another is closed for it.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Arc<Connection> {
-        let peer = Peer::new(address);
+    pub(crate) fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Connection> {
         let per_peer = self.report.served.connections_per_peer();
         let (admission, open) = {
             let mut table = self.table();

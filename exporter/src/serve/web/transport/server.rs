@@ -19,14 +19,13 @@ use nix::sys::socket::{
 use std::{
     io::{self, ErrorKind},
     mem,
-    net::SocketAddr,
     pin::pin,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -34,6 +33,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     connections::{Connection, Connections, Unread as _},
+    stream::{Entrance, Listeners, Origin, Stream},
     wire::{Socket, Wire},
 };
 use crate::serve::web::{
@@ -80,23 +80,24 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serves until `stop`; then no connection is taken any more, and those with a request under way have a grace of seconds.
 ///
 /// # Errors
-/// When the system gives no random numbers, or does not say where `listener` listens.
+/// When the system gives no random numbers.
 pub async fn serve(
-    listener: TcpListener,
+    mut listeners: Listeners,
     router: Router,
     web: Arc<Web>,
     connections: Arc<Connections>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
-    if let Err(error) = listen(&listener, Backlog::MAXCONN) {
-        tracing::debug!(%error, "the queue of connections stays short");
+    for listener in listeners.of_addresses() {
+        // The standard library's queue holds 128: more scrapers than that at one moment would have to knock again.
+        if let Err(error) = listen(listener, Backlog::MAXCONN) {
+            tracing::debug!(%error, "the queue of connections stays short");
+        }
+        tune(listener);
     }
-    tune(&listener);
     let gate = Gate {
         web: Arc::clone(&web),
         logins: Logins::new()?,
-        loopback: listener.local_addr()?.ip().to_canonical().is_loopback(),
     };
     let router = router.layer(middleware::from_fn_with_state(Arc::new(gate), guard));
     let routes = TowerToHyperService::new(router);
@@ -111,10 +112,11 @@ pub async fn serve(
                 let before = mem::replace(&mut graceful, GracefulShutdown::new());
                 tokio::spawn(before.shutdown());
             }
-            (stream, peer) = accept(&listener, &connections) => {
+            (stream, origin, entrance) = accept(&mut listeners, &connections) => {
                 let visit = Visit {
                     routes: routes.clone(),
-                    connection: connections.admit(peer.ip()),
+                    connection: connections.admit(origin.into()),
+                    entrance,
                 };
                 let socket = Socket::new(stream, Arc::clone(&visit.connection.ending));
                 // The connection's own task may see it late, where the machine is busy.
@@ -122,11 +124,11 @@ pub async fn serve(
                     visit.connection.heard();
                 }
                 let (current, watcher) = (web.current(), graceful.watcher());
-                tokio::spawn(visit.run(socket, peer, current, watcher, stopped.clone()));
+                tokio::spawn(visit.run(socket, origin, current, watcher, stopped.clone()));
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     // Who has not finished the handshake has asked for nothing yet.
     drop(stopping);
     if timeout(GRACE, graceful.shutdown()).await.is_err() {
@@ -136,10 +138,10 @@ pub async fn serve(
 }
 
 /// The next connection.
-async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
+async fn accept(listeners: &mut Listeners, connections: &Connections) -> (Stream, Origin, Entrance) {
     loop {
         connections.room().await;
-        match listener.accept().await {
+        match listeners.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
@@ -181,13 +183,14 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 struct Visit {
     routes: TowerToHyperService<Router>,
     connection: Arc<Connection>,
+    entrance: Entrance,
 }
 
 impl Visit {
     async fn run(
         self,
         socket: Arc<Socket>,
-        peer: SocketAddr,
+        peer: Origin,
         current: Arc<Current>,
         watcher: Watcher,
         mut stopped: watch::Receiver<()>,
@@ -271,13 +274,14 @@ impl Service<Request<Incoming>> for Visit {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(Arc::clone(&self.connection));
+        request.extensions_mut().insert(self.entrance);
         self.routes.call(request)
     }
 }
 
 impl Connection {
     /// Whether anything comes in time. Who connects and says nothing is only of interest to whoever looks for it.
-    async fn first_byte(&self, socket: &Socket, peer: SocketAddr) -> bool {
+    async fn first_byte(&self, socket: &Socket, peer: Origin) -> bool {
         let Ok(speaks) = timeout(FIRST_BYTE, socket.first_byte()).await else {
             tracing::debug!(%peer, "nothing came in time");
             self.all().report.served.refused(Refusal::Handshake);
@@ -291,7 +295,7 @@ impl Connection {
     }
 
     /// TLS on a connection.
-    async fn handshake(&self, tls: TlsAcceptor, stream: Wire, peer: SocketAddr) -> Option<TlsStream<Wire>> {
+    async fn handshake(&self, tls: TlsAcceptor, stream: Wire, peer: Origin) -> Option<TlsStream<Wire>> {
         let accept = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
         match timeout(HANDSHAKE, accept).await {
             Ok(Ok(stream)) => return Some(stream),

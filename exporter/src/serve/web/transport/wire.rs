@@ -14,22 +14,27 @@ use std::{
 use tcpvitals_kernel::sys::socket::unacknowledged;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     task::yield_now,
     time::sleep,
 };
 
-use super::connections::{Ending, Unread};
+use super::{
+    connections::{Ending, Unread},
+    stream::Stream,
+};
+
+/// Takes nothing, and does not wait.
+const LOOK: MsgFlags = MsgFlags::MSG_PEEK.union(MsgFlags::MSG_DONTWAIT);
 
 /// A socket that is reset when nobody holds it any more, if its connection was cut off or does not take what is sent.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     ending: Arc<Ending>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, ending: Arc<Ending>) -> Arc<Self> {
+    pub(crate) fn new(stream: Stream, ending: Arc<Ending>) -> Arc<Self> {
         let socket = Arc::new(Self { stream, ending });
         let weak: Weak<Self> = Arc::downgrade(&socket);
         socket.ending.belongs_to(weak);
@@ -38,13 +43,14 @@ impl Socket {
 
     /// Until the first byte comes, if one does before the client ends the connection.
     pub(crate) async fn first_byte(&self) -> bool {
-        self.stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
+        let look = || Ok::<_, io::Error>(recv(self.stream.as_fd().as_raw_fd(), &mut [0], LOOK)?);
+        self.stream.when_readable(look).await.is_ok_and(|bytes| bytes > 0)
     }
 
     /// Nothing more is sent.
     fn end(&self) {
         // Whoever has gone is told nothing.
-        let _gone = shutdown(self.stream.as_raw_fd(), Shutdown::Write);
+        let _gone = shutdown(self.stream.as_fd().as_raw_fd(), Shutdown::Write);
     }
 
     /// Ends the connection and waits until the client has acknowledged all of it, or is gone.
@@ -54,7 +60,7 @@ impl Socket {
         self.end();
         let mut pause = SHORTEST;
         // Nobody is told when the kernel has nothing left. A connection that is no more has no other end.
-        while self.stream.peer_addr().is_ok() && unacknowledged(self.stream.as_fd()).is_ok_and(|bytes| bytes > 0) {
+        while self.stream.is_connected() && unacknowledged(self.stream.as_fd()).is_ok_and(|bytes| bytes > 0) {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
@@ -63,8 +69,7 @@ impl Socket {
 
 impl Unread for Socket {
     fn has_unread(&self) -> bool {
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        recv(self.stream.as_raw_fd(), &mut [0], flags).is_ok_and(|bytes| bytes > 0)
+        recv(self.stream.as_fd().as_raw_fd(), &mut [0], LOOK).is_ok_and(|bytes| bytes > 0)
     }
 }
 
@@ -103,7 +108,7 @@ impl Wire {
     fn poll(
         &self,
         context: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
+        write: impl Fn(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let Socket { stream, ending } = &*self.socket;
         loop {
@@ -182,7 +187,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         for (words, speaks) in [(&b""[..], false), (b"G", true)] {
             let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let socket = Socket::new(listener.accept().await.unwrap().0, Arc::default());
+            let socket = Socket::new(Stream::Tcp(listener.accept().await.unwrap().0), Arc::default());
             client.write_all(words).unwrap();
             drop(client);
             assert_eq!(socket.first_byte().await, speaks);
@@ -201,7 +206,7 @@ mod tests {
             stream
         });
         let (stream, _) = listener.accept().await.unwrap();
-        let mut wire = Wire::new(Socket::new(stream, Arc::default()));
+        let mut wire = Wire::new(Socket::new(Stream::Tcp(stream), Arc::default()));
         // Let more come than is read at once.
         sleep(Duration::from_millis(200)).await;
         let (mut read, mut pauses) = (0, 0);

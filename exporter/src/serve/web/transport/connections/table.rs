@@ -72,7 +72,7 @@ impl Table {
     /// Takes a connection in. A peer that has too many loses its longest idle one; while all of them are busy, the new one is
     /// good for nothing but the paths of health. Where all places are taken, another goes, in the order of their ranks.
     pub(super) fn admit(&mut self, peer: Peer, per_peer: usize, now: Instant) -> Admission {
-        let most = if peer.is_loopback() { MOST } else { per_peer };
+        let most = if peer.is_local() { MOST } else { per_peer };
         let own = |entry: &Entry| entry.peer == peer && !entry.only_health;
         let mut refused = None;
         let mut only_health = false;
