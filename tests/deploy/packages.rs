@@ -5,10 +5,12 @@ mod machine;
 mod rpm;
 
 use std::collections::BTreeSet;
+use std::fs::{read_to_string, write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
 use tests::exporter::exposition::{Format, parse};
 use tests::exporter::run_command;
 use tests::exporter::scrape::Scrape;
@@ -91,6 +93,25 @@ fn process(machine: &Machine, before: &str) -> Result<String> {
 
 fn scrape(machine: &Machine) -> Result<Scrape> {
     Ok(Scrape::new(parse(&machine.get("/metrics")?, Format::Prometheus)?))
+}
+
+#[test]
+#[ignore = "make test-packages"]
+fn systemd_understands_the_units() -> Result<()> {
+    let folder = TempDir::new()?;
+    for unit in ["tcpvitals.service", "socket/tcpvitals.socket"] {
+        let text = read_to_string(top().join("deploy/systemd").join(unit))?;
+        let name = Path::new(unit).file_name().context("a unit without a name")?;
+        // The program is not installed here.
+        write(folder.path().join(name), text.replace("/usr/bin/tcpvitals", "/bin/true"))?;
+    }
+    let arguments = ["verify", "--man=no", "tcpvitals.service", "tcpvitals.socket"];
+    let finished = run_command(Command::new("systemd-analyze").args(arguments).current_dir(folder.path()))?;
+    // What other units of this machine say is not ours, and systemd before 253 does not know this type.
+    let ours = finished.stderr.lines().filter(|line| line.contains("tcpvitals"));
+    let ours: Vec<&str> = ours.filter(|line| !line.contains("notify-reload")).collect();
+    assert_eq!(ours, [""; 0], "{finished:?}");
+    Ok(())
 }
 
 #[test]
