@@ -6,7 +6,6 @@ mod plain;
 mod traffic;
 
 use std::collections::BTreeMap;
-use std::fs::read_to_string;
 
 use anyhow::{Context as _, Result, ensure};
 use plain::{PLAIN, require_same_series};
@@ -16,7 +15,7 @@ use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::readers::dashboards::{Query, dashboards, expand};
 use tests::readers::prometheus::{Api, Job, Line, Prometheus};
-use tests::readers::rules::{rule_files, rules};
+use tests::readers::rules::{rule_files, rules, text};
 use traffic::Traffic;
 
 /// How histograms are scraped, which is also the name of a cluster, so that a variable chooses one.
@@ -94,9 +93,7 @@ fn every_query_of_every_panel_returns_data() -> Result<()> {
     };
     let mut jobs = KINDS.map(|(kind, protocols)| job(kind, protocols)).to_vec();
     jobs.push(job(PLAIN, &format!("{}, metrics_path: /metrics/{PLAIN}", KINDS[0].1)));
-    let texts = rule_files()?
-        .into_iter()
-        .map(|path| Ok(seconds(&read_to_string(path)?)));
+    let texts = rule_files()?.into_iter().map(|path| Ok(seconds(&text(&path)?)));
     let texts: Vec<String> = texts.collect::<Result<_>>()?;
     let prometheus = Prometheus::with_rules(&jobs, &["native-histograms"], &texts)?;
 

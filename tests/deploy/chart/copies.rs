@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tcpvitals_config as config;
+use tempfile::TempDir;
 
 use super::helm::{RELEASES, documents, only, render, value_sets};
 use super::{chart, require_file, top};
@@ -70,12 +71,18 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
         assert_eq!(arrived, serde_json::from_str::<Value>(&text)?, "{name}");
     }
     let set: Value = serde_yaml::from_str(&read_to_string(&values)?)?;
-    let base = set["prometheusRule"]["runbookBase"]
-        .as_str()
-        .context("no runbookBase")?;
+    let url = |value: &str| {
+        let url = set["prometheusRule"][value]
+            .as_str()
+            .with_context(|| format!("no {value}"))?;
+        anyhow::Ok(url.trim_end_matches('/'))
+    };
+    let (runbooks, dashboards) = (url("runbookUrl")?, url("dashboardUrl")?);
     let mut groups = Vec::new();
     for (name, text) in texts(&top().join("dashboards/rules"), "yaml")? {
-        let text = text.replace("runbook_url: docs/", &format!("runbook_url: {base}docs/"));
+        let text = text
+            .replace("{{ RUNBOOK_URL }}", runbooks)
+            .replace("{{ DASHBOARD_URL }}", dashboards);
         let rules: Value = serde_yaml::from_str(&text).with_context(|| name.clone())?;
         let more = rules["groups"]
             .as_array()
@@ -84,12 +91,32 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
     }
     assert!(!groups.is_empty());
     let arrived = &only(&rendered, "PrometheusRule")?["spec"]["groups"];
-    assert!(
-        arrived
-            .to_string()
-            .contains(&format!("\"runbook_url\":\"{base}docs/runbooks/"))
-    );
+    for link in [
+        format!("\"runbook_url\":\"{runbooks}/TcpvitalsDown.md\""),
+        format!("\"dashboard_url\":\"{dashboards}/d/tcpvitals-"),
+    ] {
+        assert!(arrived.to_string().contains(&link), "{link}");
+    }
     assert_eq!(arrived.as_array().cloned().unwrap_or_default(), groups);
+    Ok(())
+}
+
+#[test]
+fn links_are_left_out_where_there_is_no_place_for_them() -> Result<()> {
+    let folder = TempDir::new()?;
+    let values = folder.path().join("values.yaml");
+    write(
+        &values,
+        "prometheusRule: {enabled: true, runbookUrl: none, dashboardUrl: none}",
+    )?;
+    for release in RELEASES {
+        let rendered = documents(&render(release, &values)?)?;
+        let rules = only(&rendered, "PrometheusRule")?["spec"]["groups"].to_string();
+        for left in ["runbook_url", "dashboard_url", "_URL"] {
+            assert!(!rules.contains(left), "{release}: {left}");
+        }
+        assert_eq!(rules.matches("\"summary\"").count(), rules.matches("\"alert\"").count());
+    }
     Ok(())
 }
 

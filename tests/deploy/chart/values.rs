@@ -64,6 +64,18 @@ const WRONG: &[(&str, &[&str])] = &[
         "monitor: {enabled: true}\nservice: {enabled: false}",
         &["service.enabled", "PodMonitor"],
     ),
+    (
+        "prometheusRule: {enabled: true, dashboardUrl: none}",
+        &["prometheusRule.runbookUrl is not set", "none"],
+    ),
+    (
+        "prometheusRule: {enabled: true, runbookUrl: none}",
+        &["prometheusRule.dashboardUrl is not set", "none"],
+    ),
+    (
+        "prometheusRule: {enabled: true, runbookUrl: docs/runbooks, dashboardUrl: none}",
+        &["runbookUrl", "pattern"],
+    ),
 ];
 
 #[test]

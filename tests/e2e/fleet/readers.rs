@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tests::exporter::free_address;
 use tests::exporter::program::{Program, brought, fetch};
 use tests::readers::prometheus::Api;
-use tests::readers::rules::rule_files;
+use tests::readers::rules;
 
 use super::recipe;
 
@@ -37,10 +37,7 @@ fn nodes(folder: &Path, targets: &[String]) -> Result<()> {
 /// The rules of the dashboards, as the recipes look for them.
 fn rules(folder: &Path) -> Result<()> {
     create_dir(folder.join("rules"))?;
-    for path in rule_files()? {
-        std::fs::copy(&path, folder.join("rules").join(path.file_name().unwrap_or_default()))?;
-    }
-    Ok(())
+    rules::copy(&folder.join("rules"))
 }
 
 fn started(mut program: Program, address: SocketAddr, health: &str) -> Result<Reader> {

@@ -2,7 +2,6 @@
 //! that every query of every dashboard and rule returns data. Prometheus evaluates them, over what it takes from VictoriaMetrics
 //! as it is: the one at hand has no receiver of OTLP, and VictoriaMetrics does not know functions of native histograms.
 
-use std::fs::read_to_string;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::readers::dashboards::{Query, dashboards, expand};
 use tests::readers::prometheus::{Api, Prometheus};
-use tests::readers::rules::{rule_files, rules};
+use tests::readers::rules::{rule_files, rules, text};
 use tests::readers::victoria_metrics::VictoriaMetrics;
 
 use super::traffic::Traffic;
@@ -75,7 +74,7 @@ fn every_query_returns_data_that_was_pushed() -> Result<()> {
     let traffic = Traffic::new()?;
     let texts = rule_files()?
         .into_iter()
-        .map(|path| Ok(seconds(&read_to_string(path)?).replace("[5s]", "[40s]")));
+        .map(|path| Ok(seconds(&text(&path)?).replace("[5s]", "[40s]")));
     let texts: Vec<String> = texts.collect::<Result<_>>()?;
     let victoria = VictoriaMetrics::start()?;
     let push = format!(

@@ -1,8 +1,8 @@
 //! The Prometheus rules of the repository.
 
 use std::collections::BTreeMap;
-use std::fs::read_to_string;
-use std::path::PathBuf;
+use std::fs::{read_to_string, write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -52,6 +52,30 @@ impl Rule {
     pub fn name(&self) -> &str {
         self.record.as_deref().or(self.alert.as_deref()).unwrap_or_default()
     }
+}
+
+/// What stands in the annotations for where runbooks and dashboards are, each with a place for tests. It is no template that Prometheus
+/// knows, so it refuses a file in which one is left.
+pub const URLS: [(&str, &str); 2] = [
+    ("{{ RUNBOOK_URL }}", "http://localhost/runbooks"),
+    ("{{ DASHBOARD_URL }}", "http://localhost:3000"),
+];
+
+/// A rule file, or promtool's tests of one, as it is once the URLs are set.
+pub fn text(path: &Path) -> Result<String> {
+    let text = read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(URLS
+        .iter()
+        .fold(text, |text, (placeholder, url)| text.replace(placeholder, url)))
+}
+
+/// The rule files in a folder, with the URLs set.
+pub fn copy(folder: &Path) -> Result<()> {
+    for path in rule_files()? {
+        let name = path.file_name().context("a file without a name")?;
+        write(folder.join(name), text(&path)?)?;
+    }
+    Ok(())
 }
 
 /// The rule files.
