@@ -15,6 +15,7 @@ mod page;
 mod properties;
 mod protobuf;
 mod readers;
+mod reasons;
 mod reference;
 mod runbooks;
 mod sample;
