@@ -254,8 +254,12 @@ fn runbooks_and_alerts_tell_commands_that_exist() -> Result<()> {
     }
     for (alert, rule) in alerts()? {
         let said = rule.annotations.get("description").cloned().unwrap_or_default();
-        // A command ends with its sentence.
-        let said = said.split(['.', ',', ':']).map(|part| format!("`{part}`")).collect();
+        let parts = said
+            .split("{{")
+            .map(|part| part.split_once("}}").map_or(part, |(_, rest)| rest));
+        // A command ends with its sentence, and a label stands in the place of each template.
+        let plain = parts.collect::<Vec<&str>>().join("label");
+        let said = plain.split(['.', ',', ':']).map(|part| format!("`{part}`")).collect();
         texts.push((alert, said));
     }
     let mut found = 0;
