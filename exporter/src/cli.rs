@@ -197,7 +197,9 @@ mod tests {
             "debug",
         ]);
         assert_eq!(behind.log.level, Level::DEBUG);
-        assert!(matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address == [ListenAddress::Every(1)]));
+        assert!(
+            matches!(behind.command, Some(Command::Serve(serve)) if serve.listen_address == [ListenAddress::Every(1)])
+        );
     }
 
     #[test]
@@ -275,11 +277,22 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             let remedy = ["for example", "did you mean", "from 1 to 65535"];
-            assert!(error.contains(flag) && remedy.iter().any(|part| error.contains(part)), "{error}");
+            assert!(
+                error.contains(flag) && remedy.iter().any(|part| error.contains(part)),
+                "{error}"
+            );
         }
-        let two = ["tcpvitals", "--web.listen-address", ":1", "--web.listen-address=localhost:2"];
+        let two = [
+            "tcpvitals",
+            "--web.listen-address",
+            ":1",
+            "--web.listen-address=localhost:2",
+        ];
         let two = Arguments::parse_from(two).serve.listen_address;
-        assert_eq!(two.iter().map(ToString::to_string).collect::<Vec<_>>(), [":1", "localhost:2"]);
+        assert_eq!(
+            two.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [":1", "localhost:2"]
+        );
         let both = ["tcpvitals", "--web.systemd-socket", "--web.listen-address", ":1"];
         assert!(Arguments::try_parse_from(both).is_err());
         assert!(Arguments::parse_from(&both[..2]).serve.systemd_socket);
@@ -288,7 +301,12 @@ mod tests {
     #[test]
     fn levels_and_formats_are_those_of_prometheus_too() {
         let log = |flag, value| Arguments::try_parse_from(["tcpvitals", flag, value]).map(|arguments| arguments.log);
-        for (word, level) in [("warning", Level::WARN), ("warn", Level::WARN), ("INFO", Level::INFO), ("trace", Level::TRACE)] {
+        for (word, level) in [
+            ("warning", Level::WARN),
+            ("warn", Level::WARN),
+            ("INFO", Level::INFO),
+            ("trace", Level::TRACE),
+        ] {
             assert_eq!(log("--log.level", word).unwrap().level, level);
         }
         let error = log("--log.level", "loud").unwrap_err().to_string();

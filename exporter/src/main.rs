@@ -5,13 +5,13 @@ mod logfmt;
 
 use clap::Parser;
 use common::text::is_unprintable;
+use logfmt::Logfmt;
 use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
-use logfmt::Logfmt;
 use tcpvitals::{
     cli::{
         Arguments, Command, Docs, DoctorArguments, Log, LogFormat, capture::CaptureArguments,
@@ -192,9 +192,7 @@ fn start_log(log: &Log) {
             registry().with(lines.with_ansi(colour).with_filter(filter)).init();
         }
         LogFormat::Logfmt => {
-            registry()
-                .with(lines.event_format(Logfmt).with_filter(filter))
-                .init();
+            registry().with(lines.event_format(Logfmt).with_filter(filter)).init();
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true);

@@ -103,10 +103,17 @@ fn systemd_understands_the_units() -> Result<()> {
         let text = read_to_string(top().join("deploy/systemd").join(unit))?;
         let name = Path::new(unit).file_name().context("a unit without a name")?;
         // The program is not installed here.
-        write(folder.path().join(name), text.replace("/usr/bin/tcpvitals", "/bin/true"))?;
+        write(
+            folder.path().join(name),
+            text.replace("/usr/bin/tcpvitals", "/bin/true"),
+        )?;
     }
     let arguments = ["verify", "--man=no", "tcpvitals.service", "tcpvitals.socket"];
-    let finished = run_command(Command::new("systemd-analyze").args(arguments).current_dir(folder.path()))?;
+    let finished = run_command(
+        Command::new("systemd-analyze")
+            .args(arguments)
+            .current_dir(folder.path()),
+    )?;
     // What other units of this machine say is not ours, and systemd before 253 does not know this type.
     let ours = finished.stderr.lines().filter(|line| line.contains("tcpvitals"));
     let ours: Vec<&str> = ours.filter(|line| !line.contains("notify-reload")).collect();

@@ -63,7 +63,10 @@ const SWITCHES: &[Switch] = &[
         ..NOTHING
     },
     Switch {
-        line: ("workloads: {source: cgroup}\n", "workloads: {source: cgroup, enabled: false}\n"),
+        line: (
+            "workloads: {source: cgroup}\n",
+            "workloads: {source: cgroup, enabled: false}\n",
+        ),
         says: "workloads: off: workloads.enabled is false",
         programs: &["cgroup_mkdir", "cgroup_release", "find_cgroups"],
         maps: &["CGROUPS", "CGROUP_BIRTHS", "NETWORKS", "INITIAL_NETWORK"],
@@ -81,7 +84,10 @@ const SWITCHES: &[Switch] = &[
         ..NOTHING
     },
     Switch {
-        line: ("tcp: {memory: true}\ndevices: {enabled: true}\n", "listeners: {enabled: false}\n"),
+        line: (
+            "tcp: {memory: true}\ndevices: {enabled: true}\n",
+            "listeners: {enabled: false}\n",
+        ),
         says: "devices: off: devices.enabled is false in the configuration",
         families: &["tcpvitals_conntrack_", "tcpvitals_tcp_memory_"],
         threads: &["tcpvitals-host"],
@@ -133,7 +139,10 @@ fn held(exporter: &Exporter<'_>) -> Result<Held> {
         .collect();
     let text = exporter.get("/metrics", "text/plain")?.body;
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let families = families.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    let families = families
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect();
     Ok(Held {
         programs,
         maps,
@@ -168,7 +177,11 @@ fn what_is_off_is_neither_in_the_kernel_nor_looked_for() -> Result<()> {
         let off = held(&exporter)?;
         ensure!(off.ready.contains(says), "{says}: {}", off.ready);
         let has = |program: &&str| on.programs.contains_key(*program);
-        ensure!(programs.is_empty() || programs.iter().any(has), "{says}: {:?}", on.programs);
+        ensure!(
+            programs.is_empty() || programs.iter().any(has),
+            "{says}: {:?}",
+            on.programs
+        );
         for program in programs {
             ensure!(!off.programs.contains_key(*program), "{says}: {program} is loaded");
         }
@@ -179,7 +192,10 @@ fn what_is_off_is_neither_in_the_kernel_nor_looked_for() -> Result<()> {
         }
         for program in shorter {
             let (long, short) = (on.programs.get(*program), off.programs.get(*program));
-            ensure!(short < long && short.is_some(), "{says}: {program} has {short:?} bytes, {long:?} with it");
+            ensure!(
+                short < long && short.is_some(),
+                "{says}: {program} has {short:?} bytes, {long:?} with it"
+            );
         }
         for thread in threads {
             ensure!(on.threads.contains(*thread), "{says}: {thread} of {:?}", on.threads);

@@ -93,7 +93,7 @@ mod tests {
         );
         for (wrong, allowed) in [
             (&["--class", "bad"][..], "benign"),
-            (&["--interval", "2"], "500ms"),
+            (&["--interval", "2"], "write 2s"),
             (&["--interval", "1ms"], "100ms"),
             (&["--location", "a b"], "tcp_*"),
             (&["--once", "--count", "3"], "--count"),

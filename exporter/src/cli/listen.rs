@@ -29,7 +29,9 @@ impl FromStr for ListenAddress {
             if path.len() > 1 && path.starts_with('/') && !path.ends_with('/') {
                 return Ok(Self::Socket(PathBuf::from(path)));
             }
-            return Err("a unix socket has a path from the root; write for example unix:///run/tcpvitals/http.sock".to_owned());
+            return Err(
+                "a unix socket has a path from the root; write for example unix:///run/tcpvitals/http.sock".to_owned(),
+            );
         }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("this is a port without an address; did you mean :{text}?"));
@@ -107,7 +109,10 @@ mod tests {
             ("localhost", "the port is missing; write for example localhost:10717"),
             ("[::1]", "the port is missing; write for example [::1]:10717"),
             ("", "the port is missing; write for example 127.0.0.1:10717"),
-            ("::1:80", "an IPv6 address stands in brackets; write for example [::1]:10717"),
+            (
+                "::1:80",
+                "an IPv6 address stands in brackets; write for example [::1]:10717",
+            ),
             (":65536", "a port is a number from 1 to 65535"),
             (":-1", "a port is a number from 1 to 65535"),
             ("localhost:http", "a port is a number from 1 to 65535"),

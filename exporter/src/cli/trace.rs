@@ -1,6 +1,9 @@
 //! The arguments of `trace`.
 
-use super::{labels::TraceLabels, values::{port, words}};
+use super::{
+    labels::TraceLabels,
+    values::{port, words},
+};
 use clap::{Args, ValueEnum};
 use common::tcp::event::EventKind;
 use ipnet::IpNet;

@@ -82,12 +82,15 @@ impl Display for Listener {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    inode: (u64, u64),
+    made: Made,
 }
+
+/// Which file it is: its inode, whose number another may get later, and when that was made. Owner and mode may change.
+type Made = (u64, u64, i64, i64);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if inode(&self.path).is_ok_and(|inode| inode == self.inode)
+        if made(&self.path).is_ok_and(|made| made == self.made)
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(path = %self.path.display(), %error, "the file of the socket stays");
@@ -95,9 +98,9 @@ impl Drop for SocketFile {
     }
 }
 
-fn inode(path: &Path) -> io::Result<(u64, u64)> {
+fn made(path: &Path) -> io::Result<Made> {
     let data = fs::symlink_metadata(path)?;
-    Ok((data.dev(), data.ino()))
+    Ok((data.dev(), data.ino(), data.mtime(), data.mtime_nsec()))
 }
 
 /// Listens on what the arguments say.
@@ -185,12 +188,15 @@ fn refused(shown: &impl Display, port: u16, error: &io::Error) -> ListenError {
             if port == 80 { 8080 } else { 10_717 }
         ),
         ErrorKind::AddrInUse => {
-            let holder = holder::of_port(port).map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
+            let holder =
+                holder::of_port(port).map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
             format!("{holder} uses it. Stop that, or choose another port with --web.listen-address.")
         }
-        _ if is_absent(error) => "this host has no such address. Choose one that `ip address` shows, or :PORT for all of \
+        _ if is_absent(error) => {
+            "this host has no such address. Choose one that `ip address` shows, or :PORT for all of \
                                   them, with --web.listen-address."
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!("{}. Choose another address with --web.listen-address.", plain(error)),
     };
     ListenError {
@@ -202,7 +208,10 @@ fn refused(shown: &impl Display, port: u16, error: &io::Error) -> ListenError {
 /// In the words of the C library, without the number.
 fn plain(error: &io::Error) -> String {
     let number = error.raw_os_error();
-    number.map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_lowercase())
+    number.map_or_else(
+        || error.to_string(),
+        |number| Errno::from_raw(number).desc().to_lowercase(),
+    )
 }
 
 /// Listens on a path. The file of a socket that nobody listens on any more, as a killed process leaves it, is replaced.
@@ -223,20 +232,22 @@ fn socket(shown: &ListenAddress, path: &Path) -> Result<Listener, ListenError> {
     };
     if fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
         if UnixStream::connect(path).is_ok() {
-            let holder = holder::of_path(path).map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
+            let holder =
+                holder::of_path(path).map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
             return Err(failed(format!("{holder} uses it. Stop that, or choose another path.")));
         }
         fs::remove_file(path).map_err(wrong)?;
     }
     let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => failed("there is a file of this name. Choose another path, or remove it.".to_owned()),
-        ErrorKind::InvalidInput => failed("the path is longer than a socket's may be. Choose one of 107 bytes or less.".to_owned()),
+        ErrorKind::InvalidInput => {
+            failed("the path is longer than a socket's may be. Choose one of 107 bytes or less.".to_owned())
+        }
         _ => wrong(error),
     })?;
-    let inode = inode(path).map_err(wrong)?;
     let file = SocketFile {
         path: path.to_owned(),
-        inode,
+        made: made(path).map_err(wrong)?,
     };
     fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(wrong)?;
     Ok(Listener::Unix(listener, Some(file)))
@@ -309,7 +320,10 @@ mod tests {
     fn an_address_of_another_host_is_refused_in_plain_words() {
         let address: SocketAddr = "192.0.2.1:1".parse().unwrap();
         let said = said(bound(&address, address));
-        assert!(said.starts_with("listening on 192.0.2.1:1 failed: this host has no such address. "), "{said}");
+        assert!(
+            said.starts_with("listening on 192.0.2.1:1 failed: this host has no such address. "),
+            "{said}"
+        );
         assert!(!said.contains("os error"), "{said}");
     }
 
@@ -320,7 +334,10 @@ mod tests {
         assert!(!listeners.is_empty() && listeners.iter().all(Listener::is_local));
         let shown: ListenAddress = "no-such-host.invalid:1".parse().unwrap();
         let said = named(&shown, "no-such-host.invalid", 1).unwrap_err().to_string();
-        assert!(said.contains("no-such-host.invalid:1 failed: the name no-such-host.invalid has no address here."), "{said}");
+        assert!(
+            said.contains("no-such-host.invalid:1 failed: the name no-such-host.invalid has no address here."),
+            "{said}"
+        );
     }
 
     #[test]
@@ -333,13 +350,18 @@ mod tests {
         assert!(listener.is_local());
         let expected = format!("unix://{} failed: ", path.display());
         let second = said(socket(&shown, &path));
-        assert!(second.contains(&expected) && second.contains(&format!("(pid {}) uses it", std::process::id())), "{second}");
+        assert!(
+            second.contains(&expected) && second.contains(&format!("(pid {}) uses it", std::process::id())),
+            "{second}"
+        );
         // Left behind by one that was killed.
         let Listener::Unix(listener, Some(file)) = listener else {
             panic!("another kind")
         };
         drop(listener);
         assert!(path.exists());
+        // The kernel's clock of files ticks in milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let anew = socket(&shown, &path).unwrap();
         // The file is another's now.
         drop(file);
@@ -347,7 +369,9 @@ mod tests {
         drop(anew);
         assert!(!path.exists());
         fs::write(&path, "").unwrap();
-        assert!(said(socket(&shown, &path)).ends_with("there is a file of this name. Choose another path, or remove it."));
+        assert!(
+            said(socket(&shown, &path)).ends_with("there is a file of this name. Choose another path, or remove it.")
+        );
         let absent = folder.path().join("absent/http.sock");
         assert!(said(socket(&ListenAddress::Socket(absent.clone()), &absent)).ends_with("Make its folder first."));
     }
@@ -357,9 +381,15 @@ mod tests {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let connected = std::net::TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
         assert!(matches!(listening(tcp.into()), Ok(Listener::Tcp(_))));
-        assert_eq!(listening(connected.into()).unwrap_err(), "is no stream socket that listens");
+        assert_eq!(
+            listening(connected.into()).unwrap_err(),
+            "is no stream socket that listens"
+        );
         let datagram = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert_eq!(listening(datagram.into()).unwrap_err(), "is no stream socket that listens");
+        assert_eq!(
+            listening(datagram.into()).unwrap_err(),
+            "is no stream socket that listens"
+        );
         let file = fs::File::open("/dev/null").unwrap();
         assert_eq!(listening(file.into()).unwrap_err(), "is no socket");
     }

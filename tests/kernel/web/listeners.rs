@@ -74,11 +74,26 @@ fn an_address_that_cannot_be_had_is_named_with_its_holder_and_a_next_step() -> R
     assert_eq!((taken.code, taken.stderr.as_str()), (Some(1), expected.as_str()));
     let absent = serve("192.0.2.1:0")?;
     assert_eq!(absent.code, Some(1));
-    assert!(absent.stderr.contains("192.0.2.1:0 failed: this host has no such address. "), "{absent:?}");
+    assert!(
+        absent
+            .stderr
+            .contains("192.0.2.1:0 failed: this host has no such address. "),
+        "{absent:?}"
+    );
     let name = serve("no-such-host.invalid:0")?;
-    assert!(name.stderr.contains("the name no-such-host.invalid has no address here. "), "{name:?}");
+    assert!(
+        name.stderr
+            .contains("the name no-such-host.invalid has no address here. "),
+        "{name:?}"
+    );
     let low = Command::new("setpriv")
-        .args(["--reuid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
+        .args([
+            "--reuid",
+            "65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+            "--bounding-set=-all",
+        ])
         .arg(binary()?)
         .args(["serve", "--web.listen-address=:1"])
         .output()?;
@@ -90,7 +105,11 @@ fn an_address_that_cannot_be_had_is_named_with_its_holder_and_a_next_step() -> R
         assert!(!said.contains("os error"), "{said}");
     }
     let none = run(&["serve", "--web.systemd-socket"])?;
-    assert!(none.stderr.contains("the sockets of systemd failed: none were passed to this process"), "{none:?}");
+    assert!(
+        none.stderr
+            .contains("the sockets of systemd failed: none were passed to this process"),
+        "{none:?}"
+    );
     Ok(())
 }
 

@@ -48,8 +48,16 @@ fn cannot_merge(text: &str, unmerged: Unmerged) -> Malformed {
         what: format!("{path}: {what}"),
     };
     match unmerged {
-        Unmerged::NoMapping(path) => at(&path, 1, "this is no mapping; write an alias of one, or a list of such aliases"),
-        Unmerged::Twice(path) => at(&path, 2, "the key is given twice; write one list of aliases: <<: [*a, *b]"),
+        Unmerged::NoMapping(path) => at(
+            &path,
+            1,
+            "this is no mapping; write an alias of one, or a list of such aliases",
+        ),
+        Unmerged::Twice(path) => at(
+            &path,
+            2,
+            "the key is given twice; write one list of aliases: <<: [*a, *b]",
+        ),
         Unmerged::Malformed | Unmerged::TooMuch => Malformed {
             line: None,
             what: format!("aliases make more than {} values of it; use fewer", nesting::MOST),
@@ -146,7 +154,9 @@ fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote, is_merged: boo
     if let Some(key) = message.strip_prefix("duplicate field `") {
         line = locate::line_of(text, &below(key.trim_end_matches('`')), 2).or(line);
     } else if is_merged {
-        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+        let unknown = message
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split_once('`'));
         let full = unknown.map_or_else(|| path.to_owned(), |(key, _)| below(key));
         line = locate::line_of(text, &full, 1);
     }

@@ -31,7 +31,12 @@ fn ways_through_merges<'a>(steps: &[Step<'a>]) -> impl Iterator<Item = Vec<Step<
         let (before, behind) = steps.split_at(at);
         let by = move |item: Option<usize>| {
             let merged = std::iter::once(Step::Key(merge::KEY)).chain(item.map(Step::Item));
-            before.iter().copied().chain(merged).chain(behind.iter().copied()).collect()
+            before
+                .iter()
+                .copied()
+                .chain(merged)
+                .chain(behind.iter().copied())
+                .collect()
         };
         std::iter::once(None).chain((0..MOST).map(Some)).map(by)
     };

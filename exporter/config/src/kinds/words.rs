@@ -20,7 +20,12 @@ pub(crate) const LONGEST: usize = 256;
 
 /// What is given, where YAML's words for nothing (`null`, `~`) are nothing.
 pub(crate) fn given<'a>(key: &str, text: Option<&'a String>) -> Result<&'a str, Problem> {
-    let nothing = || Problem::new(key, "there is no value; write one, in quotes if it is the word null or ~");
+    let nothing = || {
+        Problem::new(
+            key,
+            "there is no value; write one, in quotes if it is the word null or ~",
+        )
+    };
     text.map(String::as_str).ok_or_else(nothing)
 }
 

@@ -77,9 +77,18 @@ fn names_are_printable_free_and_given_once() {
     for (name, fault) in [
         ("''", "the name is empty; write a word"),
         ("' '", "the name is empty; write a word"),
-        ("", "there is no value; write one, in quotes if it is the word null or ~"),
-        ("null", "there is no value; write one, in quotes if it is the word null or ~"),
-        ("~", "there is no value; write one, in quotes if it is the word null or ~"),
+        (
+            "",
+            "there is no value; write one, in quotes if it is the word null or ~",
+        ),
+        (
+            "null",
+            "there is no value; write one, in quotes if it is the word null or ~",
+        ),
+        (
+            "~",
+            "there is no value; write one, in quotes if it is the word null or ~",
+        ),
         (
             "other",
             "\"other\" is what the exporter calls everything else; choose another name",

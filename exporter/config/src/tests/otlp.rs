@@ -360,10 +360,7 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
             "interval: 10ms",
             "otlp.interval: \"10ms\" is out of range; allowed are 1s to 1h",
         ),
-        (
-            "timeout: 10",
-            "otlp.timeout: \"10\" has no unit; write 10s",
-        ),
+        ("timeout: 10", "otlp.timeout: \"10\" has no unit; write 10s"),
         (
             "compression: zstd",
             "otlp.compression: \"zstd\" is not a compression; use one of gzip, none",

@@ -1,5 +1,8 @@
 //! The sockets that the service manager passes: sd_listen_fds(3).
-#![expect(unsafe_code, reason = "descriptors that are there from the start of the process have no owner yet")]
+#![expect(
+    unsafe_code,
+    reason = "descriptors that are there from the start of the process have no owner yet"
+)]
 
 use sd_notify::listen_fds;
 use std::{

@@ -35,7 +35,11 @@ mod tests {
             (false, false, true, true),
         ] {
             let access = FlowAccess { enabled };
-            assert_eq!(access.is_open(is_local, has_auth), expected, "{enabled} {is_local} {has_auth}");
+            assert_eq!(
+                access.is_open(is_local, has_auth),
+                expected,
+                "{enabled} {is_local} {has_auth}"
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ pub mod rows;
 pub mod status;
 
 use super::{access, service::Service};
-use crate::serve::{collect::CollectError, web::{Entrance, own_pages_only}};
+use crate::serve::{
+    collect::CollectError,
+    web::{Entrance, own_pages_only},
+};
 use axum::{
     Extension, Router,
     extract::{RawQuery, State},

@@ -50,17 +50,19 @@ fn listening_on(table: &str, port: u16) -> Option<&str> {
 fn holder(inode: &str) -> Option<Holder> {
     let socket = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();
-    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(|pid: u32| {
-        let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
-        let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
-        links.any(|link| link.as_os_str() == socket.as_str()).then(|| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            Holder {
-                name: name.trim().to_owned(),
-                pid,
-            }
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .find_map(|pid: u32| {
+            let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+            let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
+            links.any(|link| link.as_os_str() == socket.as_str()).then(|| {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                Holder {
+                    name: name.trim().to_owned(),
+                    pid,
+                }
+            })
         })
-    })
 }
 
 #[cfg(test)]

@@ -207,7 +207,9 @@ impl<'a> Environment<'a> {
     fn milliseconds(&mut self, names: &[&'static str], allowed: RangeInclusive<u64>) -> Option<Duration> {
         let (name, text) = self.first(names)?;
         match text.parse::<u64>() {
-            Ok(milliseconds) if allowed.contains(&milliseconds.saturating_mul(MILLISECOND)) => Some(Duration::from_millis(milliseconds)),
+            Ok(milliseconds) if allowed.contains(&milliseconds.saturating_mul(MILLISECOND)) => {
+                Some(Duration::from_millis(milliseconds))
+            }
             Ok(_) => {
                 let [least, most] = [*allowed.start(), *allowed.end()].map(|bound| DURATION.format(bound));
                 let what = format!("{text:?} is ignored; allowed are {least} to {most}, in milliseconds");

@@ -31,7 +31,9 @@ impl Headers {
         let mut headers = Self::default();
         for (name, value) in list {
             let wrong = |what| Problem::new("otlp.headers", format!("the header {name:?} {what}"));
-            let value = value.as_deref().ok_or_else(|| wrong("has no value; write one, in quotes if it is the word null"))?;
+            let value = value
+                .as_deref()
+                .ok_or_else(|| wrong("has no value; write one, in quotes if it is the word null"))?;
             headers.add(name, value).map_err(wrong)?;
         }
         Ok(headers)

@@ -198,7 +198,11 @@ async fn deliver(response: Response, connection: &Arc<Connection>, running: Runn
         Ok(bytes) => bytes,
         Err(error) => {
             tracing::error!(%error, "an answer has no body");
-            return (StatusCode::INTERNAL_SERVER_ERROR, "the answer has no body; the log says why\n").into_response();
+            return (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the answer has no body; the log says why\n",
+            )
+                .into_response();
         }
     };
     let body = match shared {

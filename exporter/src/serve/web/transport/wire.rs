@@ -105,11 +105,7 @@ impl Wire {
     }
 
     /// Writes once there is room. Meanwhile the client leaves bytes that the kernel has no more room for.
-    fn poll(
-        &self,
-        context: &mut Context<'_>,
-        write: impl Fn(&Stream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+    fn poll(&self, context: &mut Context<'_>, write: impl Fn(&Stream) -> io::Result<usize>) -> Poll<io::Result<usize>> {
         let Socket { stream, ending } = &*self.socket;
         loop {
             let room = stream.poll_write_ready(context);
