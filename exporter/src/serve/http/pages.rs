@@ -1,11 +1,13 @@
 //! The metrics, the page, readiness, and a reload: what answers are made of, and with which status they go.
 
 use super::{api, expositions::Form, service::Service};
-use crate::lifecycle::setup;
-use crate::serve::{
-    collect::{CollectError, Collection, shown::Exposition},
-    reload::Reason,
-    web,
+use crate::{
+    lifecycle::setup,
+    serve::{
+        collect::{CollectError, Collection, shown::Exposition},
+        reload::Reason,
+        web,
+    },
 };
 use axum::{
     body::Body,
