@@ -236,7 +236,7 @@ fn what_is_wrong_with_a_merge_key_or_behind_it_has_its_line() {
             "t.yaml:1: limits.series: \"1\" is out of range; allowed are 100 to 10000000",
         ),
     ] {
-        let error = crate::Config::from_yaml(yaml, "t.yaml").expect_err(yaml);
+        let error = Config::from_yaml(yaml, "t.yaml").expect_err(yaml);
         assert_eq!(error.to_string(), sentence, "{yaml}");
     }
 }
