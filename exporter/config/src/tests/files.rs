@@ -75,7 +75,7 @@ fn the_sample_means_the_built_in_configuration_and_its_examples_change_it() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("# example: "))
         .collect();
-    assert_eq!(examples.len(), 43);
+    assert_eq!(examples.len(), 45);
     for example in examples {
         assert_ne!(config(example), Config::built_in(), "{example}");
     }

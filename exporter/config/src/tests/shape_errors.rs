@@ -116,7 +116,7 @@ fn shapes_are_refused_with_the_shape_that_is_wanted() {
         ("collect", "key max_age"),
         (
             "otlp",
-            "keys endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls",
+            "keys enabled, endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls",
         ),
     ] {
         check(
