@@ -126,7 +126,7 @@ mod tests {
                 "\"10.0.0.256\" is no address and no name of a host; write for example 127.0.0.1:1, [::1]:1, localhost:1 or :1",
             ),
             (
-                "unix://run",
+                "unix:run",
                 "a unix socket has a path from the root; write for example unix:///run/tcpvitals/http.sock",
             ),
         ] {
