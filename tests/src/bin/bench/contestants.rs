@@ -1,18 +1,24 @@
 //! The exporter as a contestant, by its configuration. Its programs are taken over from a process that has filled its maps and is
 //! then ended: they stay in the kernel as long as somebody holds them, and the product needs no switch for benches.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::exporter::{Exporter, Launch};
 use tests::kernel::tracing::{Traced, of_process};
+use tests::machine::cgroups::Cgroup;
 
 use crate::context::Context;
 use crate::pairs::Contestant;
+use crate::work::Ends;
 
 /// What `essential` leaves out is the segment path.
 pub(crate) const ESSENTIAL: &str = "tcp: {detail: essential}\n";
 /// The default, said aloud.
 pub(crate) const FULL: &str = "tcp: {detail: full}\n";
+/// What counts openings.
+const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
 /// What [`storage_alone`] is called.
 pub(crate) const STORAGE: &str = "socket storage alone";
 /// Drops by site and reason only.
@@ -21,6 +27,30 @@ pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n"
 /// The exporter's programs with this configuration.
 pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Contestant> {
     let programs = taken_over(context, config, |_, programs| Ok(programs))?;
+    Ok(Contestant {
+        label: label.to_owned(),
+        programs,
+        is_on_floor: true,
+    })
+}
+
+/// The same where workloads are told apart: the exporter has met the unit of this cgroup by this name.
+pub(crate) fn ours_of_a_unit(
+    context: &Context,
+    label: &str,
+    config: &str,
+    cgroup: &Cgroup,
+    unit: &str,
+) -> Result<Contestant> {
+    let config = format!("{config}collect: {{max_age: 1ms}}\n");
+    let programs = taken_over(context, &config, |exporter, programs| {
+        let flow = cgroup.run(|| Ends::open(Ipv4Addr::LOCALHOST.into()))?;
+        let opened = exporter.scrape()?.sum(OPENED, &[("workload", unit)])?;
+        // Both ends are the unit's.
+        ensure!(opened == 2.0, "{opened} connections of {unit}, not 2");
+        drop(flow);
+        Ok(programs)
+    })?;
     Ok(Contestant {
         label: label.to_owned(),
         programs,

@@ -16,6 +16,7 @@ mod second;
 mod segment;
 mod start;
 mod wake_ups;
+mod workloads;
 
 use anyhow::Result;
 
@@ -95,5 +96,9 @@ pub(crate) const ITEMS: &[Entry] = &[
     Entry {
         id: "wake-ups",
         run: wake_ups::run,
+    },
+    Entry {
+        id: "workloads",
+        run: workloads::run,
     },
 ];

@@ -57,7 +57,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let peer = bpftrace("skb:kfree_skb", "@[args.reason] = count();")?;
     found.invite(&mut contestants, peer);
     let namespace = Namespace::new()?;
-    nft::drop_matching(&namespace, "input", &format!("udp dport {FILTERED}"))?;
+    filter(&namespace)?;
     for (group, sites) in CASES {
         namespace.run(|| {
             pin(context.processor)?;
@@ -104,6 +104,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let mut item = found.done();
     item.plot = Some(Plot::Ratios);
     Ok(item)
+}
+
+/// Has a packet filter of a namespace drop what is sent for it.
+pub(super) fn filter(namespace: &Namespace) -> Result<()> {
+    nft::drop_matching(namespace, "input", &format!("udp dport {FILTERED}"))
 }
 
 /// Sends what is dropped.
