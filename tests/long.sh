@@ -35,6 +35,8 @@ long kernels "$MAKE" --no-print-directory test-vm
 for kernel in 6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud; do
     long "interrupts-$kernel" "$MAKE" --no-print-directory test-vm KERNEL="$kernel" PROCESSORS=2 TEST=interrupts::
 done
+# A host of cgroups of version 1 is none any more once somebody has mounted version 2.
+long cgroup-v1 "$MAKE" --no-print-directory test-vm KERNEL=6.12-cgroup-v1
 long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"
 
 {

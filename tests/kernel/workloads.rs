@@ -22,6 +22,7 @@ mod pods;
 mod sources;
 mod surfaces;
 mod units;
+mod version_1;
 
 const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
 const OPEN: &str = "tcpvitals_tcp_connections";

@@ -20,14 +20,14 @@ const UP: &str = "tcpvitals_workloads_source_up";
 const LAST_UPDATE: &str = "tcpvitals_workloads_source_last_update_timestamp_seconds";
 
 /// What `/readyz` says of the source in its last line.
-fn ready(exporter: &Exporter<'_>) -> Result<String> {
+pub(super) fn ready(exporter: &Exporter<'_>) -> Result<String> {
     let page = exporter.get("/readyz", "*/*")?;
     let last = page.body.lines().last().context("an empty answer")?;
     Ok(last.to_owned())
 }
 
 /// The one series of a source: its reason, and whether it is up.
-fn state(scrape: &Scrape, source: &str) -> Result<(String, f64)> {
+pub(super) fn state(scrape: &Scrape, source: &str) -> Result<(String, f64)> {
     let labels = [("source", source)];
     let mut all = scrape.matching(UP, &labels);
     let (series, up) = all.next().context("no source")?;
@@ -36,7 +36,7 @@ fn state(scrape: &Scrape, source: &str) -> Result<(String, f64)> {
 }
 
 /// Waits until the source is up, or is not for this reason.
-fn until_source(exporter: &Exporter<'_>, source: &str, reason: &str) -> Result<Scrape> {
+pub(super) fn until_source(exporter: &Exporter<'_>, source: &str, reason: &str) -> Result<Scrape> {
     until(&format!("{source} to be {reason:?}"), || {
         let scrape = exporter.scrape()?;
         let up = if reason.is_empty() { 1.0 } else { 0.0 };
@@ -45,7 +45,7 @@ fn until_source(exporter: &Exporter<'_>, source: &str, reason: &str) -> Result<S
 }
 
 /// What the doctor says of it.
-fn diagnosis(config: &str, more: &[&str]) -> Result<Value> {
+pub(super) fn diagnosis(config: &str, more: &[&str]) -> Result<Value> {
     let file = config_file(config)?;
     let file = file.path().to_str().context("a path that is text")?;
     let said = run(&[&["doctor", "--output=json", "--config.file", file], more].concat())?;
