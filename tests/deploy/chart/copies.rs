@@ -5,7 +5,7 @@ use std::fs::{create_dir_all, read_to_string, remove_dir_all, write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tcpvitals_config as config;
 use tempfile::TempDir;
 
@@ -120,7 +120,29 @@ fn links_are_left_out_where_there_is_no_place_for_them() -> Result<()> {
     Ok(())
 }
 
-/// The configuration's own schema is the schema of the value `config`.
+/// Text is a string and nothing else. The exporter takes a name that looks like a number or a word of YAML as it is written; Helm makes
+/// `1.5` of `1.50`, `8` of `010` and `true` of `on` before the exporter sees them, so there such a name needs its quotes.
+fn take_text_as_strings_alone(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type")
+                && types.contains(&json!("string"))
+                && types.contains(&json!("boolean"))
+            {
+                types.retain(|kind| kind != "number" && kind != "boolean");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            object.values_mut().for_each(take_text_as_strings_alone);
+        }
+        Value::Array(list) => list.iter_mut().for_each(take_text_as_strings_alone),
+        _ => {}
+    }
+}
+
+/// The configuration's own schema is the schema of the value `config`, but for what Helm does to text.
 #[test]
 fn the_schema_of_config_is_the_exporters() -> Result<()> {
     let path = chart().join("values.schema.json");
@@ -134,6 +156,7 @@ fn the_schema_of_config_is_the_exporters() -> Result<()> {
     own.as_object_mut()
         .context("the schema is no object")?
         .remove("$schema");
+    take_text_as_strings_alone(&mut own);
     schema["properties"]["config"] = own;
     require_file(&path, &format!("{}\n", serde_json::to_string_pretty(&schema)?))
 }

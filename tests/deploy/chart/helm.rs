@@ -1,11 +1,13 @@
 //! Helm, the program: version 3, which most clusters are driven with, and 4.
 
+use std::fs::write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize as _;
 use serde_json::Value;
+use tempfile::TempDir;
 use tests::exporter::{Finished, run_command};
 
 use super::{chart, top};
@@ -34,6 +36,14 @@ pub(super) fn try_render(release: &str, chart: &Path, values: Option<&Path>) -> 
     helm(release, &["template", "vitals", "--namespace=net"], chart, values)
 }
 
+/// What kustomize makes of a render in which nothing is changed: it reads strictly, and takes no object twice.
+pub(super) fn kustomize(render: &str) -> Result<Finished> {
+    let folder = TempDir::new()?;
+    write(folder.path().join("render.yaml"), render)?;
+    write(folder.path().join("kustomization.yaml"), "resources: [render.yaml]\n")?;
+    run_command(Command::new(brought("kubectl")?).arg("kustomize").arg(folder.path()))
+}
+
 /// The manifests of this repository's chart.
 pub(super) fn render(release: &str, values: &Path) -> Result<String> {
     let finished = try_render(release, &chart(), Some(values))?;
@@ -59,9 +69,13 @@ pub(super) fn value_sets() -> Result<Vec<(String, PathBuf)>> {
     Ok(sets)
 }
 
-/// The documents of a YAML stream that hold something.
+/// The documents of a YAML stream that hold something. A mapping with a key twice is an error, as to most readers.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
-    let documents = serde_yaml::Deserializer::from_str(text).map(|document| Ok(Value::deserialize(document)?));
+    let documents = serde_yaml::Deserializer::from_str(text).map(|document| {
+        // JSON would take the last of two.
+        let strict = serde_yaml::Value::deserialize(document)?;
+        Ok(serde_json::to_value(strict)?)
+    });
     let documents: Vec<Value> = documents.collect::<Result<_>>()?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }

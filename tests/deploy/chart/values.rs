@@ -37,6 +37,45 @@ const WRONG: &[(&str, &[&str])] = &[
         "commonLabels: {app.kubernetes.io/instance: a}",
         &["app.kubernetes.io/instance"],
     ),
+    (
+        "service: {labels: {app.kubernetes.io/name: a}}",
+        &["app.kubernetes.io/name"],
+    ),
+    // What Helm would make another text of.
+    (
+        "config: {subnets: [{name: on, cidrs: [10.3.0.0/16]}]}",
+        &["config", "subnets", "name", "string", "boolean"],
+    ),
+    (
+        "config: {subnets: [{name: 1.50, cidrs: [10.3.0.0/16]}]}",
+        &["config", "subnets", "name", "string", "number"],
+    ),
+    (
+        "config: {app_protocols: [{name: 010, ports: [8444]}]}",
+        &["config", "app_protocols", "name", "string"],
+    ),
+    ("config: {subnets_fallback: no}", &["config", "subnets_fallback"]),
+    ("config: {views: [{name: 007}]}", &["config", "views", "name", "string"]),
+    (
+        "config: {otlp: {headers: {x-scope: 1e3}}}",
+        &["config", "otlp", "headers", "x-scope", "string"],
+    ),
+    (
+        "webConfig: {config: {http_server_config: {headers: {X-A: yes}}}}",
+        &["webConfig", "X-A", "string"],
+    ),
+    ("extraEnv: [{name: A, value: 1.50}]", &["extraEnv", "value", "string"]),
+    ("enabled: maybe", &["enabled", "boolean"]),
+    ("namespaceOverride: Net", &["namespaceOverride"]),
+    ("service: {type: ExternalName}", &["service", "type", "NodePort"]),
+    ("revisionHistoryLimit: -1", &["revisionHistoryLimit"]),
+    ("extraVolumes: [{emptyDir: {}}]", &["extraVolumes", "name"]),
+    ("extraVolumeMounts: [{name: a}]", &["extraVolumeMounts", "mountPath"]),
+    ("extraContainers: [{image: a}]", &["extraContainers", "name"]),
+    ("initContainers: {name: a}", &["initContainers", "array"]),
+    ("hostAliases: [{hostnames: [a]}]", &["hostAliases", "ip"]),
+    ("dnsConfig: []", &["dnsConfig", "object"]),
+    ("restartOnChange: sometimes", &["restartOnChange", "boolean"]),
     ("zones: {label: 1}", &["zones", "label", "string"]),
     // By the exporter's own schema.
     ("config: {subnet: []}", &["config", "subnet"]),
@@ -59,6 +98,47 @@ const WRONG: &[(&str, &[&str])] = &[
     (
         "otlp: {headers: {a: b}, existingSecret: c}",
         &["otlp.existingSecret", "choose one"],
+    ),
+    // One name in a list is what the API server knows an entry by.
+    (
+        "extraEnv: [{name: OTEL_RESOURCE_ATTRIBUTES, value: a=b}]",
+        &["extraEnv", "otlp.resourceAttributes"],
+    ),
+    (
+        "extraEnv: [{name: NODE_NAME, value: a}]",
+        &["extraEnv", "NODE_NAME", "choose another"],
+    ),
+    (
+        "extraEnv: [{name: OTEL_EXPORTER_OTLP_HEADERS, value: a=b}]\notlp: {headers: {c: d}}",
+        &["extraEnv", "OTEL_EXPORTER_OTLP_HEADERS", "choose another"],
+    ),
+    (
+        "extraVolumes: [{name: config, emptyDir: {}}]",
+        &["extraVolumes", "config", "choose another"],
+    ),
+    (
+        "extraVolumes: [{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]",
+        &["extraVolumes", "name a twice"],
+    ),
+    (
+        "extraVolumeMounts: [{name: a, mountPath: /etc/tcpvitals/config}]",
+        &["extraVolumeMounts", "/etc/tcpvitals/config", "choose another"],
+    ),
+    (
+        "extraContainers: [{name: tcpvitals}]",
+        &["extraContainers", "tcpvitals", "choose another"],
+    ),
+    (
+        "extraContainers: [{name: a}]\ninitContainers: [{name: a}]",
+        &["initContainers", "name a twice"],
+    ),
+    (
+        "hostAliases: [{ip: 192.0.2.1}, {ip: 192.0.2.1}]",
+        &["hostAliases", "192.0.2.1 twice"],
+    ),
+    (
+        "imagePullSecrets: [{name: a}, {name: a}]",
+        &["imagePullSecrets", "name a twice"],
     ),
     (
         "monitor: {enabled: true}\nservice: {enabled: false}",
@@ -117,8 +197,9 @@ fn the_schema_knows_each_value_and_no_other() -> Result<()> {
     let mut known = BTreeSet::new();
     let mut unknown = Vec::new();
     // Where the schema lists no keys, they are those of Kubernetes, or of the exporter.
-    let is_free =
-        |path: &str| properties(path).is_null() || [".config", ".webConfig.config", ".securityContext"].contains(&path);
+    let is_free = |path: &str| {
+        properties(path).is_null() || [".affinity", ".config", ".webConfig.config", ".securityContext"].contains(&path)
+    };
     paths(&values, "", &is_free, &mut known);
     let folders = known.iter().filter(|path| !is_free(path)).map(String::as_str);
     for folder in folders.chain([""]) {
@@ -177,15 +258,17 @@ fn probes_ask_what_they_can() -> Result<()> {
     let tls = "cert_file: a, key_file: b, client_ca_file: c";
     for (values, kind, scheme) in [
         ("{}".to_owned(), "httpGet", None),
+        // Nobody sees from here what somebody else's Secret asks for.
+        ("webConfig: {existingSecret: a}".to_owned(), "tcpSocket", None),
         (
-            "webConfig: {existingSecret: a, tls: true}".to_owned(),
+            "webConfig: {existingSecret: a, auth: false}".to_owned(),
             "httpGet",
-            Some("HTTPS"),
+            None,
         ),
         (
-            "webConfig: {existingSecret: a, auth: true}".to_owned(),
-            "tcpSocket",
-            None,
+            "webConfig: {existingSecret: a, tls: true, auth: false}".to_owned(),
+            "httpGet",
+            Some("HTTPS"),
         ),
         (
             format!("webConfig: {{config: {{tls_server_config: {{{tls}}}}}}}"),
