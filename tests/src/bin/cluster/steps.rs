@@ -127,6 +127,11 @@ const STEPS: &[Step] = &[
         releases::sets,
     ),
     step(
+        "applied",
+        "a render of the chart by `kubectl kustomize`, applied by the server (`kubectl apply --server-side`)",
+        releases::applied,
+    ),
+    step(
         "older",
         "`helm upgrade` of a release of an older chart, `helm rollback`, and `helm upgrade` again",
         releases::older,

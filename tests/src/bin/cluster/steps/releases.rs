@@ -1,6 +1,6 @@
 //! Releases of the chart besides the one that is tested: every value set of `deploy/chart/ci`, and an upgrade from an older chart.
 
-use std::fs::{read_to_string, write};
+use std::fs::{create_dir_all, read_to_string, write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -137,6 +137,61 @@ fn until_ready(node: &Node, namespace: &str) -> Result<String> {
         Ok((is_new && is_whole).then(|| set["metadata"]["uid"].to_string()))
     });
     ready.with_context(|| last.to_string())
+}
+
+/// Applies the chart without Helm: a render that kustomize has read, by server-side apply, in which the API server refuses a list
+/// that has an entry twice. Twice the same changes nothing, and another value what it is for.
+pub(super) fn applied(run: &mut Run<'_>) -> Result<String> {
+    const NAMESPACE: &str = "applied";
+    let node = &run.node;
+    let folder = node.file("kustomize");
+    create_dir_all(&folder)?;
+    write(folder.join("kustomization.yaml"), "resources: [render.yaml]\n")?;
+    let [chart, set] = ["chart", "chart/ci/extras.yaml"].map(|file| node.file(file).display().to_string());
+    let kubectl = run.arguments.helm.join("kubectl").canonicalize()?;
+    let (kubectl, folder_name) = (kubectl.display().to_string(), folder.display().to_string());
+    let all = node.file("applied.yaml").display().to_string();
+    let apply = |more: &str| {
+        let more = format!("openshift.scc=false,{more}");
+        let arguments = [
+            "template",
+            "vitals",
+            &chart,
+            "--namespace",
+            NAMESPACE,
+            "--values",
+            &set,
+            "--set",
+            &more,
+        ];
+        write(folder.join("render.yaml"), plain_helm(run, "helm-4", &arguments)?)?;
+        write(&all, node.run(&kubectl, &["kustomize", &folder_name])?)?;
+        node.run("kubectl", &["apply", "--server-side", "--filename", &all])?;
+        until_ready(node, NAMESPACE)?;
+        let sets = get(node, &["daemonsets", "--namespace", NAMESPACE])?;
+        let generation = items(&sets).next().map(|set| set["metadata"]["generation"].clone());
+        generation.context("no DaemonSet")
+    };
+    node.run("kubectl", &["create", "namespace", NAMESPACE])?;
+    let generations = [
+        apply("podLabels.a=b")?,
+        apply("podLabels.a=b")?,
+        apply("podLabels.a=c")?,
+    ];
+    ensure!(generations == [1, 1, 2].map(Value::from), "{generations:?}");
+    node.run("kubectl", &["delete", "--filename", &all])?;
+    let left = get(
+        node,
+        &[
+            "daemonsets,services,configmaps",
+            "--namespace",
+            NAMESPACE,
+            "--selector",
+            "app.kubernetes.io/instance=vitals",
+        ],
+    )?;
+    ensure!(items(&left).next().is_none(), "{left}");
+    Ok("the value set `extras`: applied, applied again without a change, changed, deleted".to_owned())
 }
 
 /// The last chart before workloads.
