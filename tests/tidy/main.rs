@@ -7,3 +7,4 @@ mod pages;
 mod purity;
 mod repository;
 mod tree;
+mod workflows;

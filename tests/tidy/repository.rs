@@ -17,6 +17,7 @@ const TOP: &[&str] = &[
     "LICENSE-MIT",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "common",
     "dashboards",
     "deploy",
