@@ -218,7 +218,7 @@ ARCH := x86_64 $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(AARC
 
 image: image-archive sbom ## compile the static exporter, pack the image and list its crates, in target/image; as root; ARCH=x86_64
 
-sbom: setup-build ## list the crates of the exporter, target/image/tcpvitals.cdx.json
+sbom: ## list the crates of the exporter, target/image/tcpvitals.cdx.json
 	@tests/setup.sh sbom
 	mkdir -p target/image
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" deploy/image.sh sbom target/image/tcpvitals.cdx.json

@@ -20,6 +20,10 @@ fn config(yaml: &str) -> Config {
 /// The text is no configuration, and the error says exactly this; the schema refuses it too, if it can.
 fn refused(yaml: &str, sentence: &str) {
     let error = Config::from_yaml(yaml, "t.yaml").expect_err(yaml);
-    assert_eq!(error.to_string(), sentence, "for:\n{yaml}");
+    // The version beside an unknown key has a test of its own.
+    let said = error
+        .to_string()
+        .replace(concat!(" in version ", env!("CARGO_PKG_VERSION")), "");
+    assert_eq!(said, sentence, "for:\n{yaml}");
     schema::refuses(yaml, sentence);
 }

@@ -180,7 +180,12 @@ fn plain(message: &str, quote: Quote) -> String {
         && let Some((key, allowed)) = rest.rsplit_once("`, expected ")
     {
         let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
-        return format!("unknown key {key:?}; use one of {}", allowed.join(", "));
+        // A newer version may know it: whoever goes back to this one sees why the file no longer fits.
+        let version = env!("CARGO_PKG_VERSION");
+        return format!(
+            "unknown key {key:?} in version {version}; use one of {}",
+            allowed.join(", ")
+        );
     }
     if let Some(key) = message.strip_prefix("missing field `") {
         let key = key.trim_end_matches('`');

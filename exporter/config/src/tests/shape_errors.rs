@@ -33,6 +33,16 @@ fn a_text_that_is_no_document_is_refused_with_its_line() {
 }
 
 #[test]
+fn an_unknown_key_names_the_version_that_does_not_know_it() {
+    let error = Config::from_yaml("tcp: {from_tomorrow: true}", "t.yaml").unwrap_err();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        error.to_string().split("; use one of").next(),
+        Some(format!("t.yaml:1: tcp: unknown key \"from_tomorrow\" in version {version}").as_str())
+    );
+}
+
+#[test]
 fn keys_are_known_given_once_and_complete() {
     check(
         "\nsubnet: []",

@@ -19,6 +19,7 @@ fn tls(yaml: &str) -> Tls {
 /// The text is no web configuration, and the error says exactly this behind the file's name.
 fn check(yaml: &str, sentence: &str) {
     let error = read(yaml).expect_err(yaml).to_string();
+    let error = error.replace(concat!(" in version ", env!("CARGO_PKG_VERSION")), "");
     assert_eq!(error, format!("etc/web.yml:{sentence}"), "for:\n{yaml}");
 }
 
