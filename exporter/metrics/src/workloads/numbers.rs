@@ -30,6 +30,18 @@ impl Names {
     pub fn name(&self, number: u16) -> Option<&Workload> {
         self.0.get(usize::from(number)).map(AsRef::as_ref)
     }
+
+    /// Every workload, in the order of its number.
+    pub fn iter(&self) -> impl Iterator<Item = &Workload> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+impl FromIterator<Workload> for Names {
+    /// With numbers from 0 on.
+    fn from_iter<I: IntoIterator<Item = Workload>>(workloads: I) -> Self {
+        Self(workloads.into_iter().map(Arc::new).collect())
+    }
 }
 
 impl Numbers {
