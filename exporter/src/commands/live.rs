@@ -9,13 +9,14 @@ use crate::{
         threads,
     },
     serve::{
-        collect::{CollectError, Collector, Others},
+        collect::{CollectError, Collector, KernelSource, Others},
         workloads,
     },
 };
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc, time::Duration};
 use tcpvitals_config::{Config, DropLabel, label::Row, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
+use tcpvitals_metrics::host::Part;
 use tokio::runtime::Runtime;
 
 /// Why nothing, or no more, is shown.
@@ -53,7 +54,7 @@ impl Ends for LiveError {
 /// [`StartError::Config`]
 pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
     let mut config = setup::config(file)?;
-    config.collect.max_age = std::time::Duration::ZERO;
+    config.collect.max_age = Duration::ZERO;
     // One command judges, and says so itself.
     config.findings.enabled = false;
     Ok(config)
@@ -75,15 +76,39 @@ pub fn start(
         config.shown.labels.drops.extend(labels);
     }
     let config = &config;
-    let checked = Checked::new(config, btf, Purpose::Serve)?.require(asked)?;
-    let numbering = Numbering::new(config);
     let started = since_1970();
+    let checked = Checked::new(config, btf, Purpose::Serve)?.require(asked)?;
+    let (source, numbering) = load_checked(checked, config, Vec::new(), started)?;
+    let collector = Collector::new(source.into(), config, numbering, Others::default(), started)?;
+    Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
+}
+
+/// The same without a collector. `host_off` is what is not read of the host, and why; counters begin at `started`, since 1970.
+///
+/// # Errors
+/// [`StartError`]; nothing stays loaded.
+pub fn load(
+    config: &Config,
+    btf: Option<&Path>,
+    host_off: Vec<(Part, String)>,
+    started: Duration,
+) -> Result<KernelSource, StartError> {
+    let checked = Checked::new(config, btf, Purpose::Serve)?;
+    Ok(load_checked(checked, config, host_off, started)?.0)
+}
+
+fn load_checked(
+    checked: Checked,
+    config: &Config,
+    host_off: Vec<(Part, String)>,
+    started: Duration,
+) -> Result<(KernelSource, Numbering), StartError> {
+    let numbering = Numbering::new(config);
     let loaded = checked
         .keep_needed()?
         .load(setup::tables(config, &numbering), Kernel::load)?;
     let mut kernel = loaded.drop_capabilities()?;
-    let others = Others::default();
-    workloads::follow(&mut kernel, config, &others.workloads)?;
-    let collector = Collector::new(kernel, config, numbering, others, started)?;
-    Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
+    let workloads = Arc::default();
+    workloads::follow(&mut kernel, config, &workloads)?;
+    Ok((KernelSource::new(kernel, workloads, host_off, started)?, numbering))
 }

@@ -1,64 +1,55 @@
 //! Collection on demand: a scrape asks for a snapshot that is not too old, and those who ask together share one run.
 //!
 //! The kernel is read by a thread that owns what is loaded; nothing wakes up between
-//! collections.
+//! collections. In place of a kernel there may be a recording of one.
 
 mod anew;
 mod births;
 mod drops;
 mod error;
 mod flows;
+mod kernel;
 pub mod pushes;
 mod reader;
 mod reload;
 mod shared;
 pub mod shown;
+mod source;
 
 use crate::{
     lifecycle::{
-        clock::{boottime, nanoseconds, now, since_1970},
-        setup,
+        clock::{now, since_1970},
         threads::TooFew,
         throttle::{self, Throttle},
         worker::Worker,
     },
-    serve::{host::Feed, process, web::served::Served, workloads::Known as KnownWorkloads},
-};
-use common::{
-    drops::{DropCount, DropRow},
-    tcp::group::GroupKey,
+    serve::{process, web::served::Served},
 };
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tcpvitals_config::{Config, numbering::Numbering};
-use tcpvitals_kernel::{
-    Kernel,
-    read::{DropReading, GroupReading, ReadError, Reading, SlotKeys},
-};
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
     findings::{judge::Judge, report::Report},
-    host::Part,
-    labels::{Labelling, sites},
+    labels::Labelling,
     rows::{drops::Dropped, flows::LiveFlow},
-    snapshot::{DropOrigin, Group, LastReload, Row, Snapshot},
+    snapshot::{Exporter, LastReload, Snapshot},
     status::Status,
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use anew::Anew;
-use births::Births;
 use pushes::Tally;
 use shared::Shared;
 use shown::Shown;
 
 pub use error::CollectError;
+pub use kernel::KernelSource;
 pub use reader::Others;
 use reader::Reader;
 pub use reload::{ReloadError, Reloaded};
+pub use source::{Site, Source};
 
 #[derive(Debug)]
 pub struct Collector {
@@ -94,51 +85,32 @@ pub struct Collection {
 }
 
 impl Collector {
-    /// A collector over a loaded kernel.
+    /// A collector over a loaded kernel, or over a recording.
     ///
     /// `started` is when its counters began, since 1970.
     ///
     /// # Errors
     /// [`TooFew`] where the system gives no thread.
     pub fn new(
-        kernel: Kernel,
+        source: Source,
         config: &Config,
         numbering: Numbering,
-        Others {
-            tally,
-            served,
-            workloads,
-            host_off,
-        }: Others,
+        Others { tally, served }: Others,
         started: Duration,
     ) -> Result<Self, TooFew> {
-        let parts = setup::host_on(&host_off);
-        let host = if parts.is_empty() {
-            None
-        } else {
-            Some(Feed::start(&parts)?)
-        };
-        let source = KernelState {
-            kernel,
+        let mut source = State {
+            source,
             tally,
             served,
             config: config.clone(),
             labelling: Labelling::new(config, &numbering),
             numbering,
-            tables: SlotKeys::default(),
-            workloads,
-            host,
-            host_off,
-            anew: Anew::default(),
             judge: Judge::default(),
-            epoch: 0,
+            collections: 0,
             last_reload: LastReload::at_start(since_1970()),
             process_started: None,
-            births: Births {
-                loaded: started,
-                boottime_to_1970: nanoseconds(since_1970()).wrapping_sub(boottime()),
-            },
         };
+        source.judge_lead();
         let source = Worker::start("tcpvitals-read", source).map_err(|error| TooFew::new(1, error))?;
         Ok(Self {
             reader: Arc::new(Reader {
@@ -214,7 +186,7 @@ impl Collector {
             // So that there is never memory for two.
             last.collection = None;
             let began = now();
-            let collection = reader.read(KernelState::collect).await?;
+            let collection = reader.read(State::collect).await?;
             last.collection = Some((began, collection.clone()));
             Ok((collection, last))
         });
@@ -228,29 +200,23 @@ fn paths(config: &Config) -> Vec<String> {
 }
 
 #[derive(Debug)]
-struct KernelState {
-    kernel: Kernel,
+struct State {
+    source: Source,
     tally: Arc<Tally>,
     served: Arc<Served>,
     config: Config,
     numbering: Numbering,
     labelling: Labelling,
-    tables: SlotKeys,
-    workloads: Arc<KnownWorkloads>,
-    /// None where nothing of the host is read.
-    host: Option<Feed>,
-    host_off: Vec<(Part, String)>,
-    anew: Anew,
     judge: Judge,
-    epoch: u64,
+    /// How many there were.
+    collections: u64,
     last_reload: LastReload,
     /// When the process began, in seconds since 1970, as others were told first.
     process_started: Option<f64>,
-    births: Births,
 }
 
-impl KernelState {
-    fn collect(&mut self) -> Result<Collection, ReadError> {
+impl State {
+    fn collect(&mut self) -> Result<Collection, CollectError> {
         let snapshot = self.snapshot()?;
         let shown = self.show(&snapshot);
         let status = Status::new(&snapshot, &shown.all);
@@ -262,54 +228,34 @@ impl KernelState {
         })
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, ReadError> {
+    fn snapshot(&mut self) -> Result<Snapshot, CollectError> {
         let began = now();
-        self.epoch += 1;
-        if let Some(host) = &mut self.host {
-            host.ask();
-        }
-        self.follow_workloads()?;
-        let Reading {
-            groups,
-            drops,
-            algorithms,
-            listeners,
-            lost,
-            misses,
-        } = self.kernel.read(self.epoch, &mut self.tables)?;
-        let births = self.births;
-        // After the counters: whatever has been counted has its name.
-        let workloads = self.workloads.names();
-        let drops = self.name_drops(drops)?;
-        let host = self.host.as_mut().map(Feed::take).unwrap_or_default();
-        let mut exporter = process::read();
-        exporter.last_reload = self.last_reload;
-        exporter.networks_of_files = self.config.networks_of_files;
-        exporter.started = self.start(exporter.started);
-        exporter.collections = self.epoch;
-        exporter.collect_duration = began.elapsed();
-        exporter.pushes = self.tally.read();
-        exporter.served = Some(self.served.read());
-        exporter.workloads = self.workloads.fill();
-        exporter.name_source = self.workloads.health.read();
-        let mut snapshot = Snapshot {
-            at: births.since_1970(boottime()),
-            groups: groups.into_iter().map(|group| row_of_group(group, births)).collect(),
-            drops,
-            workloads,
-            algorithms,
-            listeners,
-            lost,
-            misses,
-            coverage: setup::coverage(self.kernel.plan(), self.host_off.clone()),
-            capacity: self.kernel.capacity(),
-            jiffy: self.kernel.jiffy(),
-            host,
-            findings: None,
-            exporter,
+        self.collections += 1;
+        let mut snapshot = self.source.snapshot()?;
+        let process = process::read();
+        snapshot.exporter = Exporter {
+            last_reload: self.last_reload,
+            networks_of_files: self.config.networks_of_files,
+            started: self.start(process.started),
+            collections: self.collections,
+            collect_duration: began.elapsed(),
+            pushes: self.tally.read(),
+            served: Some(self.served.read()),
+            workloads: snapshot.exporter.workloads,
+            name_source: snapshot.exporter.name_source,
+            ..process
         };
         snapshot.findings = self.judge(&snapshot);
         Ok(snapshot)
+    }
+
+    /// Judges what was before the first collection, where anybody knows it.
+    fn judge_lead(&mut self) {
+        for at in self.source.lead() {
+            if let Some(snapshot) = self.source.before(at) {
+                self.judge(&snapshot);
+            }
+        }
     }
 
     /// What is wrong, if anybody wants to know.
@@ -321,8 +267,11 @@ impl KernelState {
     }
 
     /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
-    /// It is replaced only when the clock is set back behind it.
+    /// It is replaced only when the clock is set back behind it. To whom a recording is shown its counters began when those did.
     fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
+        if let Some(began) = self.source.began() {
+            return Some(began.as_secs_f64());
+        }
         let kept = self.process_started.filter(|kept| *kept <= since_1970().as_secs_f64());
         self.process_started = kept.or(reckoned);
         self.process_started
@@ -331,82 +280,5 @@ impl KernelState {
     fn show(&mut self, snapshot: &Snapshot) -> Shown {
         self.labelling.post(snapshot);
         Shown::new(&mut self.labelling, snapshot, &self.config)
-    }
-
-    fn learn_names(&mut self, readings: &BTreeMap<u32, DropReading>) -> Result<(), ReadError> {
-        let software = readings.values().filter_map(|reading| match reading.row {
-            DropRow::Software(key) => Some(key),
-            DropRow::Named(_) | DropRow::Other(_) => None,
-        });
-        self.kernel.learn_names(software)
-    }
-
-    fn name_drops(
-        &mut self,
-        readings: BTreeMap<u32, DropReading>,
-    ) -> Result<Vec<Row<DropOrigin, DropCount>>, ReadError> {
-        self.learn_names(&readings)?;
-        let row = |(slot, DropReading { row, born, count }): (u32, DropReading)| Row {
-            id: slot.into(),
-            key: sites::name(&row, &Known(&self.kernel)),
-            born: self.births.since_1970(born),
-            total: count,
-        };
-        Ok(readings.into_iter().map(row).collect())
-    }
-}
-
-/// The names that the kernel side has learned.
-struct Known<'a>(&'a Kernel);
-
-impl sites::DropNames for Known<'_> {
-    fn location(&self, address: u64) -> String {
-        self.0.location(address)
-    }
-
-    fn reason(&self, number: u32) -> String {
-        self.0.reason(number)
-    }
-
-    fn has_reason(&self, name: &str) -> bool {
-        self.0.has_reason(name)
-    }
-}
-
-fn row_of_group((slot, reading): (u32, GroupReading), births: Births) -> Row<Option<GroupKey>, Group> {
-    let GroupReading {
-        key,
-        born,
-        counters,
-        samples,
-    } = reading;
-    Row {
-        id: slot.into(),
-        key,
-        born: births.since_1970(born),
-        total: Group { counters, samples },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_birth_is_moved_by_the_difference_of_the_clocks_and_never_before_the_load() {
-        const SECOND: u64 = 1_000_000_000;
-        let births = Births {
-            loaded: Duration::from_secs(1000),
-            boottime_to_1970: 900 * SECOND,
-        };
-        assert_eq!(births.since_1970(0), Duration::from_secs(1000));
-        assert_eq!(births.since_1970(150 * SECOND), Duration::from_secs(1050));
-        assert_eq!(births.since_1970(99 * SECOND), Duration::from_secs(1000));
-        // A clock that is behind the time since the boot.
-        let behind = Births {
-            loaded: Duration::from_secs(10),
-            boottime_to_1970: (50 * SECOND).wrapping_neg(),
-        };
-        assert_eq!(behind.since_1970(70 * SECOND), Duration::from_secs(20));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         worker::Worker,
     },
     serve::{
-        collect::{Collector, Others, pushes::Tally},
+        collect::{Collector, KernelSource, Others, pushes::Tally},
         http::{Service, access::FlowAccess, expositions::Expositions},
         listen::{self, ListenError, Listener},
         push,
@@ -215,14 +215,14 @@ impl Unprivileged<'_> {
         let others = Others {
             tally: Arc::clone(&tally),
             served: Arc::clone(&served),
-            workloads: Arc::default(),
-            host_off,
         };
-        workloads::follow(&mut kernel, &config, &others.workloads)?;
-        if let Some(note) = others.workloads.health.note() {
+        let known = Arc::default();
+        workloads::follow(&mut kernel, &config, &known)?;
+        if let Some(note) = known.health.note() {
             tracing::info!("workloads: {note}");
         }
-        let collector = Arc::new(Collector::new(kernel, &config, numbering, others, started)?);
+        let source = KernelSource::new(kernel, known, host_off, started)?;
+        let collector = Arc::new(Collector::new(source.into(), &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
         let (destination, pushed_to) = watch::channel(receiver);
         let pushed = push::start(Arc::clone(&collector), tally, pushed_to)?;

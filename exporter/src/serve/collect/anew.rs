@@ -1,26 +1,5 @@
 //! When live flows have to be labelled anew because workloads have numbers that they did not have.
 
-use super::KernelState;
-use common::map::lost::Lost;
-use tcpvitals_kernel::read::ReadError;
-
-impl KernelState {
-    /// Live flows move to workloads that were not known before.
-    pub(super) fn follow_workloads(&mut self) -> Result<(), ReadError> {
-        let given = self.workloads.given();
-        if given == 0 {
-            return Ok(());
-        }
-        let unresolved = self.kernel.lost(Lost::Unresolved)?;
-        if self.anew.is_due(given, unresolved)
-            && let Err(error) = self.kernel.label_anew()
-        {
-            tracing::warn!(%error, "live flows keep the workloads that they had");
-        }
-        Ok(())
-    }
-}
-
 /// What was known the last time.
 #[derive(Debug, Default)]
 pub(super) struct Anew {

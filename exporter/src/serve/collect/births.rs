@@ -20,3 +20,26 @@ impl Births {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_birth_is_moved_by_the_difference_of_the_clocks_and_never_before_the_load() {
+        const SECOND: u64 = 1_000_000_000;
+        let births = Births {
+            loaded: Duration::from_secs(1000),
+            boottime_to_1970: 900 * SECOND,
+        };
+        assert_eq!(births.since_1970(0), Duration::from_secs(1000));
+        assert_eq!(births.since_1970(150 * SECOND), Duration::from_secs(1050));
+        assert_eq!(births.since_1970(99 * SECOND), Duration::from_secs(1000));
+        // A clock that is behind the time since the boot.
+        let behind = Births {
+            loaded: Duration::from_secs(10),
+            boottime_to_1970: (50 * SECOND).wrapping_neg(),
+        };
+        assert_eq!(behind.since_1970(70 * SECOND), Duration::from_secs(20));
+    }
+}

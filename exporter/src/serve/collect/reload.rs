@@ -2,8 +2,8 @@
 //! It must never half-apply: a configuration is taken whole or not at all.
 //! From SIGHUP or `POST /-/reload`; to the kernel's tables and the labels.
 
-use super::{CollectError, Collector, KernelState, paths};
-use crate::lifecycle::{clock::since_1970, setup, worker::NotDone};
+use super::{CollectError, Collector, State, paths};
+use crate::lifecycle::{clock::since_1970, worker::NotDone};
 use std::time::Duration;
 use tcpvitals_config::{Config, ConfigError};
 use tcpvitals_kernel::LoadError;
@@ -82,15 +82,15 @@ impl Collector {
     }
 }
 
-impl KernelState {
+impl State {
     /// Everything counted so far goes to the old labels, then tables and labels change, and a fold labels live
     /// flows anew.
     fn reload(&mut self, config: Config) -> Result<Reloaded, ReloadError> {
         refuse_what_needs_a_restart(&self.config, &config)?;
         let numbering = self.numbering.with(&config).ok_or(ReloadError::NumbersUsedUp)?;
-        let snapshot = self.snapshot().map_err(CollectError::Read)?;
+        let snapshot = self.snapshot()?;
         let (at, by_old) = (nanos(since_1970()), self.show(&snapshot).pushed);
-        self.kernel.configure(setup::lookups(&config, &numbering))?;
+        self.source.configure(&config, &numbering)?;
         self.labelling.configure(&config, &numbering);
         self.judge.rename(&self.labelling);
         self.served.limit(config.limits.connections_per_peer);
