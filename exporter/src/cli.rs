@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod cardinality;
 mod check;
+mod demo;
 mod doctor;
 mod drops;
 pub mod explain;
@@ -10,6 +11,7 @@ pub mod labels;
 mod listen;
 mod log;
 pub mod manual;
+mod record;
 mod serve;
 mod subnets;
 mod top;
@@ -23,10 +25,12 @@ use clap_complete::Shell;
 use explain::ExplainArguments;
 
 pub use check::CheckArguments;
+pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::DropsArguments;
 pub use listen::ListenAddress;
 pub use log::{Log, LogFormat};
+pub use record::RecordArguments;
 pub use serve::ServeArguments;
 pub use subnets::SubnetsArguments;
 pub use top::{FlowSort, TopArguments};
@@ -69,6 +73,18 @@ Examples:
   tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
   tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
+    /// Serve a recorded hour of a host with an incident, without privileges and on any kernel
+    #[command(
+        mut_arg("btf", |arg| arg.hide(true)),
+        after_help = "\
+Examples:
+  tcpvitals demo                                       then http://localhost:10717, in the middle of the incident
+  tcpvitals demo --at 0s --speed 10                    the whole hour in six minutes
+  tcpvitals demo --web.listen-address 127.0.0.1:10717 --config.file views.yaml
+
+When the recording is over it begins again, and its counters go on from where they were."
+    )]
+    Demo(DemoArguments),
     /// Say what is wrong here and whose it is, or what a word means
     #[command(after_help = "\
 Examples:
@@ -135,6 +151,9 @@ Examples:
   tcpvitals capture -w drops.pcapng --class error,capacity --snaplen 128
   tcpvitals capture -w - --address 10.20.0.0/16 | wireshark -k -i -")]
     Capture(Box<CaptureArguments>),
+    /// Record what is read of this kernel, for `demo`
+    #[command(hide = true)]
+    Record(RecordArguments),
     /// Print reference pages, the manual page, and completions for shells
     #[command(
         subcommand,

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod drops;
 pub mod explain;
 pub mod live;
+pub mod record;
 pub mod remote;
 pub mod subnets;
 pub mod top;

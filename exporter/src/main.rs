@@ -21,7 +21,7 @@ use tcpvitals::{
         capture::{self, extcap},
         cardinality, check,
         doctor::Diagnosis,
-        drops, explain, subnets, top, trace,
+        drops, explain, record, subnets, top, trace,
     },
     lifecycle::{
         exit::{Ends, Exit},
@@ -53,13 +53,20 @@ fn main() -> ExitCode {
     // The others end at once, as any program does.
     let handles_signals = matches!(
         command,
-        Command::Serve(_) | Command::Top(_) | Command::Drops(_) | Command::Trace(_) | Command::Capture(_)
+        Command::Serve(_)
+            | Command::Demo(_)
+            | Command::Top(_)
+            | Command::Drops(_)
+            | Command::Trace(_)
+            | Command::Capture(_)
+            | Command::Record(_)
     );
     if !handles_signals && let Err(error) = signals::let_through() {
         return failed(&error, ExitCode::FAILURE);
     }
     let result = match command {
         Command::Serve(arguments) => serve::serve(&arguments).map_err(ended),
+        Command::Demo(arguments) => serve::serve_recording(&arguments).map_err(ended),
         Command::Top(arguments) => top::live::run(&arguments).map_err(ended),
         Command::Explain(arguments) => explain(&arguments),
         Command::Drops(arguments) => drops::run(&arguments).map_err(ended),
@@ -78,6 +85,7 @@ fn main() -> ExitCode {
         }
         Command::Doctor(arguments) => doctor(&arguments),
         Command::Capture(arguments) => capture(&arguments),
+        Command::Record(arguments) => record::run(&arguments).map_err(ended),
         Command::Docs(page) => docs(page),
     };
     match result {

@@ -22,6 +22,7 @@ const NOW: Duration = Duration::from_secs(1_700_007_200);
 const ABOUT: About<'_> = About {
     host: "host-1",
     release: "6.18.0",
+    notice: None,
     telemetry_path: "/metrics",
 };
 
@@ -86,6 +87,7 @@ fn no_text_becomes_markup() -> Result<()> {
     let about = About {
         host: EVIL,
         release: EVIL,
+        notice: Some(EVIL),
         telemetry_path: "/\"><b>",
     };
     let page = page_of(about, &config, &snapshot);

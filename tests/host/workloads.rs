@@ -62,6 +62,7 @@ fn the_page_has_a_row_for_each_workload_of_connections_and_of_drops() -> Result<
     let about = About {
         host: "host-1",
         release: "6.18.0",
+        notice: None,
         telemetry_path: "/metrics",
     };
     let page = |labels: &str| -> Result<String> {

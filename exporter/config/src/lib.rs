@@ -185,6 +185,53 @@ impl Config {
         file.map_or_else(|| Ok(Self::built_in()), |file| Self::read(file, check))
     }
 
+    /// What this configuration shows and pushes of what was measured by another one.
+    #[must_use]
+    pub fn measured_as(self, other: &Self) -> Self {
+        let own = self;
+        let Self {
+            subnets,
+            subnets_files: _,
+            networks_of_files: _,
+            app_protocols,
+            connection_types,
+            tcp,
+            drops,
+            local_loss,
+            listeners,
+            devices,
+            findings: _,
+            shown: _,
+            views: _,
+            workloads,
+            limits,
+            collect: _,
+            otlp: _,
+        } = other.clone();
+        Self {
+            subnets,
+            subnets_files: SubnetFiles::default(),
+            networks_of_files: None,
+            app_protocols,
+            connection_types,
+            tcp,
+            drops: Drops {
+                enabled: drops.enabled,
+                ..own.drops
+            },
+            local_loss,
+            listeners,
+            devices,
+            workloads,
+            limits: Limits {
+                memory: limits.memory,
+                workloads: limits.workloads,
+                ..own.limits
+            },
+            ..own
+        }
+    }
+
     /// The metrics path, then all views.
     pub fn all_views(&self) -> impl Iterator<Item = &View> {
         std::iter::once(&self.shown).chain(&self.views)

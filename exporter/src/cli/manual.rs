@@ -116,7 +116,8 @@ fn tail(command: &Command) -> Roff {
 
 /// Every command by its full name, those of `docs` too.
 fn all_commands(command: &Command) -> Vec<&Command> {
-    let own = command.get_subcommands().filter(|own| own.get_name() != "help");
+    let is_for_people = |own: &&Command| own.get_name() != "help" && !own.is_hide_set();
+    let own = command.get_subcommands().filter(is_for_people);
     own.flat_map(|own| {
         let mut all = all_commands(own);
         all.insert(0, own);

@@ -27,6 +27,7 @@ use tcpvitals_kernel::{
     },
     read::{ReadError, packets::Packets},
 };
+use tcpvitals_metrics::recording::Unreadable;
 
 /// Why the programs do not run.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The system gives too few threads.
     #[error(transparent)]
     Threads(#[from] TooFew),
+    /// What is served in place of a kernel cannot be read.
+    #[error("the recording cannot be read: {0}")]
+    Recording(#[from] Unreadable),
 }
 
 impl Ends for StartError {
@@ -71,7 +75,7 @@ impl Ends for StartError {
             | Self::Load(_)
             | Self::Read(_)
             | Self::NoWorkloads { .. } => Exit::Kernel,
-            Self::Threads(_) => Exit::Failed,
+            Self::Threads(_) | Self::Recording(_) => Exit::Failed,
         }
     }
 }
@@ -227,6 +231,14 @@ impl<L: Programs> Loaded<L> {
         }
         Ok(self.programs)
     }
+}
+
+/// Gives up all capabilities where nothing is loaded.
+///
+/// # Errors
+/// [`StartError::Capabilities`]
+pub fn drop_capabilities() -> Result<(), StartError> {
+    Ok(capabilities::drop_all()?)
 }
 
 /// What to do where the kernel hides its symbols.

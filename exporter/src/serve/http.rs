@@ -13,7 +13,7 @@ use axum::{
 };
 use std::sync::Arc;
 
-pub use service::Service;
+pub use service::{About, Service};
 
 pub fn router(service: Service) -> Router {
     let path = service.telemetry_path.clone();

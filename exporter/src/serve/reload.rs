@@ -78,17 +78,36 @@ impl Sources {
     }
 }
 
-/// Reads a configuration; without a file there is only the built-in one. Blocks.
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file; without one there is only the built-in configuration, or that of the recording.
+    pub file: Option<PathBuf>,
+    /// What the recording was made with that is served in place of a kernel.
+    pub recorded: Option<Arc<Config>>,
+}
+
+impl Origin {
+    fn own_config(&self) -> Result<Config, ConfigError> {
+        match (&self.file, &self.recorded) {
+            (None, Some(recorded)) => Ok(Config::clone(recorded)),
+            (file, None) => setup::own_config(file.as_deref()),
+            (Some(file), Some(recorded)) => Ok(setup::own_config(Some(file))?.measured_as(recorded)),
+        }
+    }
+}
+
+/// Reads a configuration. Blocks.
 ///
 /// # Errors
 /// [`ConfigError`] as a sentence with place and remedy.
-pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
+pub fn read(origin: &Origin) -> (Sources, Result<Wanted, ConfigError>) {
     let mut sources = Sources {
-        file: Watched::look(file.map(Path::to_owned), files::CONFIGURATION),
+        file: Watched::look(origin.file.clone(), files::CONFIGURATION),
         ..Sources::default()
     };
     let mut read = || {
-        let config = setup::own_config(file)?;
+        let config = origin.own_config()?;
         sources.networks = Watched::look(config.subnets_files.expand()?, files::SUBNETS);
         sources.files = config.subnets_files.clone();
         let config = config.with_networks_of_files()?;
@@ -104,7 +123,7 @@ pub fn read(file: Option<&Path>) -> (Sources, Result<Wanted, ConfigError>) {
 /// Knows what to re-read, and who is to follow it.
 #[derive(Debug)]
 pub struct Reloader {
-    file: Option<PathBuf>,
+    origin: Origin,
     files: Arc<Worker<()>>,
     collector: Arc<Collector>,
     /// One reload after the other.
@@ -123,16 +142,16 @@ struct State {
 }
 
 impl Reloader {
-    /// Re-reads `file`, by the thread `files`; what is in force comes from `sources`.
+    /// Re-reads what `origin` names, by the thread `files`; what is in force comes from `sources`.
     pub fn new(
-        file: Option<PathBuf>,
+        origin: Origin,
         files: Arc<Worker<()>>,
         sources: Sources,
         collector: Arc<Collector>,
         destination: Destination,
     ) -> Self {
         Self {
-            file,
+            origin,
             files,
             collector,
             turn: AsyncMutex::default(),
@@ -188,10 +207,13 @@ impl Reloader {
 
     async fn reload_in_turn(&self, reason: Reason) -> Result<(), ReloadError> {
         let _turn = self.turn.lock().await;
-        let file = self.file.clone();
-        let named = file.as_deref().map_or_else(|| "built-in".into(), Path::to_string_lossy);
+        let origin = self.origin.clone();
+        let named = origin
+            .file
+            .as_deref()
+            .map_or_else(|| "built-in".into(), Path::to_string_lossy);
         tracing::info!(%reason, file = %named, "reloading the configuration");
-        let read = self.files.ask(move |_| read(file.as_deref()));
+        let read = self.files.ask(move |_| read(&origin));
         let wanted = match timeout(PATIENCE, read).await {
             Ok(Ok((sources, wanted))) => {
                 self.state().sources = sources;

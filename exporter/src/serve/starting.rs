@@ -1,22 +1,24 @@
 //! From arguments to a server, step by step: checked, bound, loaded, unprivileged, running. Each step takes the one before it, so
-//! that a step out of order does not compile: what needs privileges precedes their end, and their end the first thread.
+//! that a step out of order does not compile: what needs privileges precedes their end, and their end the first thread. With a
+//! recording in place of a kernel the steps are the same, and nothing is loaded.
 
 use crate::{
     cli::ServeArguments,
     lifecycle::{
         clock::since_1970,
         host::{Host, why_another_namespace},
-        setup,
+        setup::{self, Capability},
         start::{self, StartError},
         threads::{self, TooFew, panics},
         worker::Worker,
     },
     serve::{
-        collect::{Collector, KernelSource, Others, pushes::Tally},
-        http::{Service, access::FlowAccess, expositions::Expositions},
+        collect::{Collector, KernelSource, Others, Source, pushes::Tally},
+        demo::Demo,
+        http::{About, Service, access::FlowAccess, expositions::Expositions},
         listen::{self, ListenError, Listener},
         push,
-        reload::{self, Reloader, Sources, Wanted},
+        reload::{self, Origin, Reloader, Sources, Wanted},
         running::Running,
         web::{Connections, Web, served::Served},
         workloads,
@@ -28,27 +30,56 @@ use tcpvitals_kernel::{
     Kernel,
     plan::{Plan, purpose::Purpose},
 };
-use tcpvitals_metrics::host::Part;
+use tcpvitals_metrics::{coverage::Coverage, host::Part};
 use tokio::sync::watch;
 
 /// Arguments and files make sense, and the kernel has what they want.
 pub(super) struct Checked<'a> {
     arguments: &'a ServeArguments,
+    origin: Origin,
     sources: Sources,
     wanted: Wanted,
-    kernel: start::Checked,
+    subject: Subject<start::Checked, Box<Demo>>,
+}
+
+/// What is served: a kernel, or a recording of one.
+enum Subject<K, R> {
+    Kernel(K),
+    Recording(R),
 }
 
 impl<'a> Checked<'a> {
     /// Reads the files and the kernel's types.
     pub(super) fn new(arguments: &'a ServeArguments) -> Result<Self, StartError> {
-        let (sources, wanted) = reload::read(arguments.config_file.as_deref());
+        Self::read(arguments, None, |config| {
+            let btf = arguments.btf.as_deref();
+            Ok(Subject::Kernel(start::Checked::new(config, btf, Purpose::Serve)?))
+        })
+    }
+
+    /// Reads the files for a recording.
+    pub(super) fn of_recording(arguments: &'a ServeArguments, demo: Demo) -> Result<Self, StartError> {
+        let recorded = Some(Arc::new(demo.config.clone()));
+        Self::read(arguments, recorded, |_| Ok(Subject::Recording(Box::new(demo))))
+    }
+
+    fn read(
+        arguments: &'a ServeArguments,
+        recorded: Option<Arc<Config>>,
+        subject: impl FnOnce(&Config) -> Result<Subject<start::Checked, Box<Demo>>, StartError>,
+    ) -> Result<Self, StartError> {
+        let origin = Origin {
+            file: arguments.config_file.clone(),
+            recorded,
+        };
+        let (sources, wanted) = reload::read(&origin);
         let wanted = wanted?;
         refuse_path_of_a_view(&arguments.telemetry_path, &wanted.config)?;
         Web::read(arguments.web_config_file.as_deref())?;
         Ok(Self {
-            kernel: start::Checked::new(&wanted.config, arguments.btf.as_deref(), Purpose::Serve)?,
+            subject: subject(&wanted.config)?,
             arguments,
+            origin,
             sources,
             wanted,
         })
@@ -84,41 +115,56 @@ pub(super) struct Bound<'a> {
 }
 
 impl<'a> Bound<'a> {
-    /// Keeps only the capabilities that loading needs, and loads the programs.
+    /// Keeps only the capabilities that loading needs, and loads the programs. A recording needs neither.
     pub(super) fn load(self) -> Result<Loaded<'a>, StartError> {
         let Self { checked, listeners } = self;
         let Checked {
             arguments,
+            origin,
             sources,
             wanted,
-            kernel,
+            subject,
         } = checked;
-        let permitted = kernel.keep_needed()?;
+        let subject = match subject {
+            Subject::Kernel(kernel) => Subject::Kernel(kernel.keep_needed()?),
+            Subject::Recording(demo) => Subject::Recording(demo),
+        };
+        let is_recording = matches!(subject, Subject::Recording(_));
         let server = Server {
             arguments,
+            origin,
             sources,
             // Again, as it is read from now on: without the right to read what is for other users only.
             web: Arc::new(Web::read(arguments.web_config_file.as_deref())?),
             numbering: Numbering::new(&wanted.config),
             wanted,
             listeners,
+            // The peers of a recording are nobody's.
+            flows: FlowAccess {
+                enabled: arguments.enable_flows || is_recording,
+            },
             started: since_1970(),
         };
-        let contents = setup::tables(&server.wanted.config, &server.numbering);
-        tell_large_maps(server.wanted.config.limits.memory);
-        Ok(Loaded {
-            kernel: permitted.load(contents, Kernel::load)?,
-            server,
-        })
+        let subject = match subject {
+            Subject::Kernel(permitted) => {
+                let contents = setup::tables(&server.wanted.config, &server.numbering);
+                tell_large_maps(server.wanted.config.limits.memory);
+                Subject::Kernel(permitted.load(contents, Kernel::load)?)
+            }
+            Subject::Recording(demo) => Subject::Recording(demo),
+        };
+        Ok(Loaded { subject, server })
     }
 }
 
 /// All that a server has before it has threads, but for the programs.
 struct Server<'a> {
     arguments: &'a ServeArguments,
+    origin: Origin,
     sources: Sources,
     wanted: Wanted,
     listeners: Vec<Listener>,
+    flows: FlowAccess,
     web: Arc<Web>,
     numbering: Numbering,
     /// When the programs began to count, since 1970.
@@ -128,16 +174,26 @@ struct Server<'a> {
 /// The programs run.
 pub(super) struct Loaded<'a> {
     server: Server<'a>,
-    kernel: start::Loaded<Kernel>,
+    subject: Subject<start::Loaded<Kernel>, Box<Demo>>,
 }
 
 impl<'a> Loaded<'a> {
     /// Gives up all capabilities.
     pub(super) fn drop_capabilities(self) -> Result<Unprivileged<'a>, StartError> {
-        let Self { server, kernel } = self;
-        let kernel = kernel.drop_capabilities()?;
-        log(kernel.plan(), &server.wanted.config);
-        Ok(Unprivileged { server, kernel })
+        let Self { server, subject } = self;
+        let subject = match subject {
+            Subject::Kernel(kernel) => {
+                let kernel = kernel.drop_capabilities()?;
+                log(kernel.plan(), &server.wanted.config);
+                Subject::Kernel(kernel)
+            }
+            Subject::Recording(demo) => {
+                start::drop_capabilities()?;
+                tracing::info!("{}", demo.notice());
+                Subject::Recording(demo)
+            }
+        };
+        Ok(Unprivileged { server, subject })
     }
 }
 
@@ -189,25 +245,33 @@ fn warn_of(off: &[(Part, String)], config: &Config) {
 /// Nothing of the process needs privileges any more: it may have threads.
 pub(super) struct Unprivileged<'a> {
     server: Server<'a>,
-    kernel: Kernel,
+    subject: Subject<Kernel, Box<Demo>>,
 }
 
 impl Unprivileged<'_> {
     pub(super) fn start(self) -> Result<Running, StartError> {
-        let Self { server, mut kernel } = self;
+        let Self { server, subject } = self;
         let Server {
             arguments,
+            origin,
             sources,
             wanted: Wanted { config, receiver },
             listeners,
+            flows,
             web,
             numbering,
             started,
         } = server;
-        let host_off = setup::host_off(&config, why_another_namespace());
-        warn_of(&host_off, &config);
-        let coverage = setup::coverage(kernel.plan(), host_off.clone());
-        let capabilities = setup::capabilities(kernel.plan(), &host_off);
+        let Opened {
+            source,
+            coverage,
+            capabilities,
+            started,
+            about,
+        } = match subject {
+            Subject::Kernel(kernel) => Opened::of_kernel(kernel, &config, started)?,
+            Subject::Recording(demo) => Opened::of_recording(*demo)?,
+        };
         let tally = Arc::new(Tally::default());
         // Those that run tasks, and those for what takes long: an answer with many flows, a password.
         let runtime = threads::runtime("tcpvitals", 2, 4)?;
@@ -216,18 +280,12 @@ impl Unprivileged<'_> {
             tally: Arc::clone(&tally),
             served: Arc::clone(&served),
         };
-        let known = Arc::default();
-        workloads::follow(&mut kernel, &config, &known)?;
-        if let Some(note) = known.health.note() {
-            tracing::info!("workloads: {note}");
-        }
-        let source = KernelSource::new(kernel, known, host_off, started)?;
-        let collector = Arc::new(Collector::new(source.into(), &config, numbering, others, started)?);
+        let collector = Arc::new(Collector::new(source, &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
         let (destination, pushed_to) = watch::channel(receiver);
         let pushed = push::start(Arc::clone(&collector), tally, pushed_to)?;
         let reloader = Arc::new(Reloader::new(
-            arguments.config_file.clone(),
+            origin,
             Arc::clone(&files),
             sources,
             Arc::clone(&collector),
@@ -250,10 +308,8 @@ impl Unprivileged<'_> {
             reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
             telemetry_path: arguments.telemetry_path.clone(),
             web,
-            flows: FlowAccess {
-                enabled: arguments.enable_flows,
-            },
-            host: Host::read(),
+            flows,
+            about,
         };
         Ok(Running {
             runtime,
@@ -264,6 +320,59 @@ impl Unprivileged<'_> {
             files,
             pushed,
             follows_config: arguments.config_watch,
+        })
+    }
+}
+
+/// What is served, ready to be read.
+struct Opened {
+    source: Source,
+    coverage: Coverage,
+    /// What of that the configuration can switch off; of a recording nothing.
+    capabilities: Vec<Capability>,
+    /// When it began to count, since 1970.
+    started: Duration,
+    about: About,
+}
+
+impl Opened {
+    fn of_kernel(mut kernel: Kernel, config: &Config, started: Duration) -> Result<Self, StartError> {
+        let host_off = setup::host_off(config, why_another_namespace());
+        warn_of(&host_off, config);
+        let coverage = setup::coverage(kernel.plan(), host_off.clone());
+        let capabilities = setup::capabilities(kernel.plan(), &host_off);
+        let known = Arc::default();
+        workloads::follow(&mut kernel, config, &known)?;
+        if let Some(note) = known.health.note() {
+            tracing::info!("workloads: {note}");
+        }
+        Ok(Self {
+            source: KernelSource::new(kernel, known, host_off, started)?.into(),
+            coverage,
+            capabilities,
+            started,
+            about: About {
+                host: Host::read(),
+                notice: None,
+            },
+        })
+    }
+
+    fn of_recording(demo: Demo) -> Result<Self, StartError> {
+        let recorded = demo.about();
+        let host = Host {
+            name: recorded.host.clone(),
+            release: recorded.kernel.clone(),
+            ..Host::default()
+        };
+        let (coverage, notice) = (recorded.coverage.clone(), Some(demo.notice()));
+        let player = demo.play(since_1970())?;
+        Ok(Self {
+            started: player.started(),
+            source: player.into(),
+            coverage,
+            capabilities: Vec::new(),
+            about: About { host, notice },
         })
     }
 }

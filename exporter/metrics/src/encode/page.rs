@@ -30,6 +30,8 @@ pub struct About<'a> {
     pub host: &'a str,
     /// Release of the kernel.
     pub release: &'a str,
+    /// That it is a recording, as a sentence; `None` where it is the kernel.
+    pub notice: Option<&'a str>,
     /// Path of the metrics; begins with a slash.
     pub telemetry_path: &'a str,
 }
@@ -111,6 +113,7 @@ fn document(about: About<'_>, uptime: Option<String>, findings: usize, main: &Ma
     let About {
         host,
         release,
+        notice,
         telemetry_path,
     } = about;
     let facts = [
@@ -144,6 +147,9 @@ fn document(about: About<'_>, uptime: Option<String>, findings: usize, main: &Ma
                 header {
                     h1 { "tcpvitals " small { "on " (host) } }
                     p #about data-live { (facts.into_iter().flatten().collect::<Vec<_>>().join(" · ")) }
+                    @if let Some(notice) = notice {
+                        p.attention #demonstration { (notice) ". Nothing on this page is of this machine." }
+                    }
                     nav aria-label="Other pages" {
                         ul {
                             @for (path, text) in links {

@@ -84,7 +84,7 @@ async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) 
     Query::parse(&query.unwrap_or_default(), &[])?;
     let collection = service.collector.collect(false).await?;
     let started = service.collector.started();
-    let answer = status::answer(&collection.status, &service.coverage, &service.host.release, started);
+    let answer = status::answer(&collection.status, &service.coverage, &service.about, started);
     Ok(json(StatusCode::OK, &answer))
 }
 

@@ -32,15 +32,24 @@ pub struct Service {
     /// Whether live flows may be shown.
     pub flows: FlowAccess,
     /// Which host and kernel.
+    pub about: About,
+}
+
+/// Of which host and kernel people see numbers.
+#[derive(Debug)]
+pub struct About {
     pub host: Host,
+    /// That it is a recording, as a sentence; `None` where it is the kernel.
+    pub notice: Option<String>,
 }
 
 impl Service {
     /// What the page says of its host.
     pub(super) fn about(&self) -> page::About<'_> {
         page::About {
-            host: &self.host.name,
-            release: &self.host.release,
+            host: &self.about.host.name,
+            release: &self.about.host.release,
+            notice: self.about.notice.as_deref(),
             telemetry_path: &self.telemetry_path,
         }
     }

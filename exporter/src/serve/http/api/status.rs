@@ -1,12 +1,13 @@
 //! `/api/v1/status`: what runs and what does not, what was lost, how full the tables are. Pure: values in, JSON out.
 
+use crate::serve::http::About;
 use common::map::lost::Lost;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use tcpvitals_metrics::{coverage::Coverage, families::METRICS, status::Status};
 
-/// The answer. `release` is that of the kernel; times are since 1970.
-pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Duration) -> Value {
+/// The answer. Times are since 1970.
+pub fn answer(status: &Status, coverage: &Coverage, about: &About, started: Duration) -> Value {
     let Status {
         lost,
         misses,
@@ -34,7 +35,8 @@ pub fn answer(status: &Status, coverage: &Coverage, release: &str, started: Dura
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "start_time_seconds": started.as_secs_f64(),
-        "kernel": release,
+        "kernel": about.host.release,
+        "demonstration": about.notice,
         "programs": programs.collect::<Vec<_>>(),
         "metrics_off": metrics_off.collect::<Vec<_>>(),
         "lost": {
