@@ -2,6 +2,7 @@
 //!
 //! `tests/setup.sh e2e` brings them. What they received is compared with what the exporter shows and what the kernel counted.
 
+mod demo;
 mod fleet;
 mod guarded;
 mod native;

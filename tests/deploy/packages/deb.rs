@@ -57,6 +57,7 @@ fn the_deb_installs_serves_restarts_upgrades_and_leaves_nothing() -> Result<()> 
         "/usr/share/zsh/vendor-completions/_tcpvitals",
         "/usr/share/fish/vendor_completions.d/tcpvitals.fish",
         "/usr/share/doc/tcpvitals/docs/troubleshooting.md",
+        "/usr/share/tcpvitals/demo.rec",
         "/usr/share/tcpvitals/dashboards/tcp-health.json",
         "/usr/share/tcpvitals/rules/tcp.yaml",
     ] {

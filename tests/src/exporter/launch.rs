@@ -20,6 +20,7 @@ pub struct Launch<'net> {
     namespace: Option<&'net Namespace>,
     on_every_address: bool,
     config_at: Option<PathBuf>,
+    is_demonstration: bool,
 }
 
 impl<'net> Launch<'net> {
@@ -34,6 +35,15 @@ impl<'net> Launch<'net> {
             namespace: None,
             on_every_address: false,
             config_at: None,
+            is_demonstration: false,
+        }
+    }
+
+    /// `tcpvitals demo` in place of `serve`, with the configuration of the recording.
+    pub fn demonstration() -> Self {
+        Self {
+            is_demonstration: true,
+            ..Self::new("")
         }
     }
 
@@ -107,9 +117,13 @@ impl<'net> Launch<'net> {
             }
             None => Command::new(binary),
         };
-        command
-            .args(["serve", "--config.file"])
-            .arg(self.config_at.as_deref().unwrap_or(config.path()));
+        if self.is_demonstration {
+            command.arg("demo");
+        } else {
+            command
+                .args(["serve", "--config.file"])
+                .arg(self.config_at.as_deref().unwrap_or(config.path()));
+        }
         let listen = match self.on_every_address {
             true => format!(":{}", address.port()),
             false => address.to_string(),

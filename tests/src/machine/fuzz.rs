@@ -3,10 +3,14 @@
 //! The targets of `tests/fuzz` and the replay in `tests/host/fuzz.rs` call the same functions; each panics where a parser breaks
 //! its word.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::text::is_unprintable;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use tcpvitals::commands::trace::binary::Reader;
 use tcpvitals::commands::trace::{json, text};
 use tcpvitals::serve::http::api::{drops, flows};
@@ -15,18 +19,20 @@ use tcpvitals_config::Config;
 use tcpvitals_kernel::probe::btf::Btf;
 use tcpvitals_kernel::probe::reasons::Reasons;
 use tcpvitals_metrics::encode::prometheus::Format;
+use tcpvitals_metrics::recording::{self, Pace, Player, Recording, Unreadable};
 
 /// A parser: its name, and what it is given.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("yaml", yaml),
     ("web", web),
     ("trace", trace),
     ("btf", btf),
     ("accept", accept),
     ("query", query),
+    ("recording", recording),
 ];
 
 /// A configuration file.
@@ -107,6 +113,35 @@ pub fn query(bytes: &[u8]) {
             assert!(serde_json::to_string(&wrong).is_ok(), "{wrong:?}");
         }
     }
+}
+
+/// What is in a recording once it is unpacked, and the same bytes as a file.
+pub fn recording(bytes: &[u8]) {
+    let mut packed = ZlibEncoder::new(recording::MAGIC.to_vec(), Compression::fast());
+    let file = packed
+        .write_all(bytes)
+        .and_then(|()| packed.finish())
+        .unwrap_or_default();
+    for file in [file, bytes.to_vec()] {
+        match Recording::read(file) {
+            Ok(recording) => assert!(replay(recording).is_ok()),
+            Err(error) => require_line(&error.to_string()),
+        }
+    }
+}
+
+/// What was read can be replayed, whenever anybody looks.
+fn replay(recording: Recording) -> Result<(), Unreadable> {
+    let (now, length) = (Duration::from_secs(1 << 31), recording.length());
+    let pace = Pace {
+        from: Duration::ZERO,
+        speed: 1,
+    };
+    let mut player = Player::new(recording, pace, now)?;
+    for at in [now, now + length / 2, now + length * 3] {
+        player.look(at)?;
+    }
+    Ok(())
 }
 
 /// What goes to a log or a terminal.

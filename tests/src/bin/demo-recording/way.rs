@@ -1,0 +1,136 @@
+//! A way between two namespaces through this program: it takes its time, and may lose packets without the kernel seeing it, as the
+//! network does. Two TUN devices, and a thread for each direction and end.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tests::machine::wait::Deadline;
+use tests::net::namespace::Namespace;
+use tests::net::pair::{DEVICE, Pair};
+use tests::net::socket::tap;
+use tests::net::subnet::{CLIENT, Family, SERVER, Subnet};
+
+/// `IFF_TUN | IFF_NO_PI`
+const TUN: i16 = 0x1001;
+
+/// Packets of this size and more may be lost: those with data.
+const LARGE: usize = 300;
+
+/// A way with two ends.
+pub(crate) struct Way {
+    pub(crate) pair: Pair,
+    state: Arc<State>,
+}
+
+/// What both ends of a way know.
+#[derive(Default)]
+struct State {
+    /// Of so many large packets from the client to the server one is lost; 0 for none.
+    loses_one_in: AtomicU32,
+    is_over: AtomicBool,
+}
+
+impl Way {
+    /// Joins two new namespaces; a packet takes `delay` to the other end.
+    pub(crate) fn new(delay: Duration) -> Result<Self> {
+        let (client, server, subnet) = (Namespace::new()?, Namespace::new()?, Subnet::take()?);
+        let state = Arc::new(State::default());
+        let ends = [(&client, CLIENT), (&server, SERVER)].map(|(namespace, host)| end(namespace, subnet, host));
+        let [of_client, of_server] = ends;
+        let (of_client, of_server) = (of_client?, of_server?);
+        carry(
+            of_client.try_clone()?,
+            of_server.try_clone()?,
+            delay,
+            Arc::clone(&state),
+            true,
+        );
+        carry(of_server, of_client, delay, Arc::clone(&state), false);
+        Ok(Self {
+            pair: Pair {
+                client,
+                server,
+                subnets: vec![subnet],
+            },
+            state,
+        })
+    }
+
+    /// Of so many packets with data one is lost on its way to the server; 0 for none.
+    pub(crate) fn lose_one_in(&self, packets: u32) {
+        self.state.loses_one_in.store(packets, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.state.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The device of one end, with its addresses.
+fn end(namespace: &Namespace, subnet: Subnet, host: u8) -> Result<File> {
+    let device = namespace.run(|| tap(DEVICE, TUN))?;
+    namespace.ip(&[
+        format!("link set dev {DEVICE} addrgenmode none"),
+        format!("link set dev {DEVICE} up"),
+        format!("address add {}/24 dev {DEVICE}", subnet.address(Family::V4, host)),
+        format!("address add {}/64 dev {DEVICE} nodad", subnet.address(Family::V6, host)),
+    ])?;
+    Ok(device)
+}
+
+/// Carries what comes out of one device into the other until it is over.
+fn carry(from: File, to: File, delay: Duration, state: Arc<State>, may_lose: bool) {
+    let (send, receive) = channel();
+    let reading = Arc::clone(&state);
+    thread::spawn(move || {
+        if let Err(error) = take(&from, delay, &send, &reading, may_lose) {
+            eprintln!("a way ended: {error:#}");
+        }
+    });
+    thread::spawn(move || give(&to, &receive));
+}
+
+/// A packet, and when it arrives.
+type Packet = (Deadline, Vec<u8>);
+
+fn take(mut from: &File, delay: Duration, send: &Sender<Packet>, state: &State, may_lose: bool) -> Result<()> {
+    let mut buffer = [0; 1 << 16];
+    let mut large: u32 = 0;
+    while !state.is_over.load(Ordering::Relaxed) {
+        let mut polled = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::from(200_u8)).context("wait for a packet")?;
+        if !polled[0].any().unwrap_or_default() {
+            continue;
+        }
+        let length = from.read(&mut buffer).context("read a packet")?;
+        let one_in = state.loses_one_in.load(Ordering::Relaxed);
+        if may_lose && one_in > 0 && length >= LARGE {
+            large += 1;
+            if large.is_multiple_of(one_in) {
+                continue;
+            }
+        }
+        if send.send((Deadline::after(delay), buffer[..length].to_vec())).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn give(mut to: &File, receive: &Receiver<Packet>) {
+    while let Ok((arrives, packet)) = receive.recv() {
+        sleep(arrives.left());
+        // The other end may be gone by now, and a device that is full loses it.
+        let _lost = to.write(&packet).is_err();
+    }
+}
