@@ -73,13 +73,13 @@ Examples:
   tcpvitals serve --web.listen-address 127.0.0.1:10717 --web.enable-lifecycle
   tcpvitals serve --web.config.file web.yaml --log.format json")]
     Serve(ServeArguments),
-    /// Serve a recorded hour of a host with an incident, without privileges and on any kernel
+    /// Serve the recording of a host with an incident, without privileges and on any kernel
     #[command(
         mut_arg("btf", |arg| arg.hide(true)),
         after_help = "\
 Examples:
   tcpvitals demo                                       then http://localhost:10717, in the middle of the incident
-  tcpvitals demo --at 0s --speed 10                    the whole hour in six minutes
+  tcpvitals demo --at 0s --speed 10                    from its first moment, ten times as fast
   tcpvitals demo --web.listen-address 127.0.0.1:10717 --config.file views.yaml
 
 When the recording is over it begins again, and its counters go on from where they were."

@@ -132,10 +132,10 @@ fn what_is_missing_or_wrong_is_named_with_a_remedy() -> Result<()> {
         (
             ["demo", "--file", "/nowhere/demo.rec"],
             1,
-            "name a recording with --file",
+            "there is no such file. Name one with --file",
         ),
         (["demo", "--file", "/etc/passwd"], 1, "no recording of tcpvitals"),
-        (["demo", "--at", "100h"], 2, "choose a time before its end"),
+        (["demo", "--at", "100h"], 2, "Choose a time before its end"),
         (["demo", "--speed", "0"], 2, "1..=60"),
     ] {
         let finished = tests::exporter::run(&arguments)?;

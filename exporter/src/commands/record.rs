@@ -42,7 +42,7 @@ pub enum RecordError {
     #[error(transparent)]
     Live(#[from] LiveError),
     /// The file could not be written.
-    #[error("write {path}: {source}; choose a file in a folder that can be written")]
+    #[error("writing the recording {path} failed: {source}. Choose a folder that can be written")]
     Write {
         path: String,
         /// What the system said.

@@ -32,26 +32,26 @@ const BESIDE: [&str; 3] = [
 pub enum DemoError {
     /// There is no file where it could be.
     #[error(
-        "demo: there is no recording at {}; name one with --file: packages and the image have {INSTALLED}, the source has \
-         deploy/demo.rec",
+        "finding the recording failed: it is at none of {}. Name one with --file; packages and the image have {INSTALLED}, the source \
+         has deploy/demo.rec",
         .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     Absent(Vec<PathBuf>),
     /// The system does not give it.
-    #[error("demo: {path}: {source}; name a recording with --file")]
+    #[error("reading the recording {path} failed: {}. Name one with --file", why(.source))]
     Read {
         path: String,
         /// What the system said.
         source: io::Error,
     },
     /// It holds something else.
-    #[error("demo: {path}: {source}; name the recording of this version with --file")]
+    #[error("reading the recording {path} failed: {source}. Name one of this version with --file")]
     Recording { path: String, source: Unreadable },
     /// It is over by then.
-    #[error("--at: the recording is {} long; choose a time before its end", humantime::format_duration(*.0))]
+    #[error("--at is too late: the recording is {} long. Choose a time before its end", humantime::format_duration(*.0))]
     Late(Duration),
     /// Its configuration is not one of this version.
-    #[error("demo: the configuration of the recording: {0}")]
+    #[error("reading the configuration in the recording failed: {0}")]
     Config(#[from] ConfigError),
     /// It cannot be served.
     #[error(transparent)]
@@ -65,6 +65,16 @@ impl Ends for DemoError {
             Self::Late(_) => Exit::Usage,
             Self::Absent(_) | Self::Read { .. } | Self::Recording { .. } | Self::Config(_) => Exit::Failed,
         }
+    }
+}
+
+/// What the system said, in words.
+fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => "there is no such file".to_owned(),
+        Some(libc::EACCES) => "this user may not read it".to_owned(),
+        Some(libc::EISDIR) => "it is a folder".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -90,7 +100,7 @@ impl Demo {
         let named = || path.display().to_string();
         let bytes =
             files::read(&path, MOST_BYTES as u64).map_err(|source| DemoError::Read { path: named(), source })?;
-        let recording = Recording::read(bytes).map_err(|source| DemoError::Recording { path: named(), source })?;
+        let recording = Recording::read(&bytes).map_err(|source| DemoError::Recording { path: named(), source })?;
         let from = arguments.at.unwrap_or(recording.about().entry);
         if from >= recording.length() {
             return Err(DemoError::Late(whole_seconds(recording.length())));

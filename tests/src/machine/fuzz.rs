@@ -123,7 +123,7 @@ pub fn recording(bytes: &[u8]) {
         .and_then(|()| packed.finish())
         .unwrap_or_default();
     for file in [file, bytes.to_vec()] {
-        match Recording::read(file) {
+        match Recording::read(&file) {
             Ok(recording) => assert!(replay(recording).is_ok()),
             Err(error) => require_line(&error.to_string()),
         }

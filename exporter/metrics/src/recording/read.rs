@@ -14,18 +14,14 @@ use crate::{
     host::Part,
 };
 use common::{drops::DropSource, map::capacity::Capacity};
-use flate2::read::ZlibDecoder;
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use prost::Message;
-use std::{
-    io::{self, Cursor, Read},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// Most bytes of a message once it is unpacked.
-const MOST_OF_A_MESSAGE: u64 = 1 << 20;
+const MOST_OF_A_MESSAGE: usize = 1 << 20;
 /// Most bytes of all messages.
-const MOST_UNPACKED: u64 = 64 << 20;
+const MOST_UNPACKED: usize = 64 << 20;
 /// Most numbers that a table holds at a time.
 const MOST_NUMBERS: usize = 1 << 20;
 /// Most names, and most bytes of one.
@@ -49,7 +45,7 @@ pub enum Unreadable {
     Damaged(&'static str),
     /// The same, as others say.
     #[error("it is damaged: {0}")]
-    Unpacked(#[from] io::Error),
+    Unpacked(#[from] DecompressError),
     /// The same of a message.
     #[error("it is damaged: {0}")]
     Decoded(#[from] prost::DecodeError),
@@ -58,7 +54,7 @@ pub enum Unreadable {
 /// A file that was read whole once, so that all of it can be read again.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    bytes: Arc<[u8]>,
+    unpacked: Arc<[u8]>,
     header: Arc<Header>,
     about: Arc<About>,
     /// When its first and its last frame were collected, in nanoseconds since 1970.
@@ -73,17 +69,16 @@ impl Recording {
     ///
     /// # Errors
     /// [`Unreadable`]
-    pub fn read(bytes: Vec<u8>) -> Result<Self, Unreadable> {
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         if bytes.len() > MOST_BYTES {
             return Err(Unreadable::Large);
         }
-        check_magic(&bytes)?;
-        let bytes: Arc<[u8]> = bytes.into();
-        let mut messages = Messages::new(Arc::clone(&bytes));
-        let header = Header::decode(messages.next()?.as_slice())?;
+        check_magic(bytes)?;
+        let unpacked: Arc<[u8]> = unpack(bytes)?.into();
+        let header: Header = Messages::new(Arc::clone(&unpacked)).next()?;
         let about = Arc::new(about(&header)?);
         let header = Arc::new(header);
-        let mut frames = Frames::new(Arc::clone(&bytes), &header)?;
+        let mut frames = Frames::new(Arc::clone(&unpacked), &header)?;
         let Some(first) = frames.step()? else {
             return Err(Unreadable::Damaged("it has no frame"));
         };
@@ -95,7 +90,7 @@ impl Recording {
             return Err(Unreadable::Damaged("its times make no sense"));
         }
         Ok(Self {
-            bytes,
+            unpacked,
             header,
             about,
             first,
@@ -116,7 +111,7 @@ impl Recording {
 
     /// Its frames from the first one on.
     pub(super) fn frames(&self) -> Result<Frames, Unreadable> {
-        Frames::new(Arc::clone(&self.bytes), &self.header)
+        Frames::new(Arc::clone(&self.unpacked), &self.header)
     }
 }
 
@@ -132,46 +127,60 @@ fn check_magic(bytes: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
+/// The messages of a file: all of its stream, with nothing missing and nothing behind it.
+fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    /// By so many bytes the messages grow while they are unpacked.
+    const STEP: usize = 1 << 16;
+    let packed = bytes.get(MAGIC.len()..).unwrap_or_default();
+    let mut stream = Decompress::new(true);
+    let mut rest = packed;
+    let mut unpacked = Vec::new();
+    loop {
+        unpacked.reserve(STEP);
+        let before = (rest.len(), unpacked.len());
+        let status = stream.decompress_vec(rest, &mut unpacked, FlushDecompress::None)?;
+        let used = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        rest = packed.get(used..).unwrap_or_default();
+        if unpacked.len() > MOST_UNPACKED {
+            return Err(Unreadable::Damaged("it holds too much"));
+        }
+        match status {
+            Status::StreamEnd if rest.is_empty() => return Ok(unpacked),
+            Status::StreamEnd => return Err(Unreadable::Damaged("something follows its end")),
+            Status::Ok | Status::BufError if before == (rest.len(), unpacked.len()) => {
+                return Err(Unreadable::Damaged("it ends early"));
+            }
+            Status::Ok | Status::BufError => {}
+        }
+    }
+}
+
 /// The messages of a file, one after the other.
 #[derive(Debug)]
 struct Messages {
-    unpacked: io::Take<ZlibDecoder<Cursor<Arc<[u8]>>>>,
+    unpacked: Arc<[u8]>,
+    /// Where the next one begins.
+    at: usize,
 }
 
 impl Messages {
-    fn new(bytes: Arc<[u8]>) -> Self {
-        let mut packed = Cursor::new(bytes);
-        packed.set_position(MAGIC.len() as u64);
-        Self {
-            unpacked: ZlibDecoder::new(packed).take(MOST_UNPACKED),
-        }
+    const fn new(unpacked: Arc<[u8]>) -> Self {
+        Self { unpacked, at: 0 }
     }
 
-    fn next(&mut self) -> Result<Vec<u8>, Unreadable> {
-        let length = self.length()?;
+    fn next<M: Message + Default>(&mut self) -> Result<M, Unreadable> {
+        const EARLY: Unreadable = Unreadable::Damaged("it ends early");
+        let mut rest = self.unpacked.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Err(EARLY);
+        }
+        let length = prost::decode_length_delimiter(&mut rest)?;
         if length > MOST_OF_A_MESSAGE {
             return Err(Unreadable::Damaged("a message is too long"));
         }
-        let mut message = Vec::new();
-        // Memory is taken for what is there, whatever the length says.
-        let read = self.unpacked.by_ref().take(length).read_to_end(&mut message)?;
-        if read as u64 == length {
-            Ok(message)
-        } else {
-            Err(Unreadable::Damaged("it ends early"))
-        }
-    }
-
-    fn length(&mut self) -> Result<u64, Unreadable> {
-        let mut bytes = Vec::new();
-        for byte in self.unpacked.by_ref().bytes().take(10) {
-            let byte = byte?;
-            bytes.push(byte);
-            if byte < 0x80 {
-                return Ok(prost::decode_length_delimiter(bytes.as_slice())? as u64);
-            }
-        }
-        Err(Unreadable::Damaged("it ends early"))
+        let (message, rest) = rest.split_at_checked(length).ok_or(EARLY)?;
+        self.at = self.unpacked.len() - rest.len();
+        Ok(M::decode(message)?)
     }
 }
 
@@ -191,7 +200,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    fn new(bytes: Arc<[u8]>, header: &Header) -> Result<Self, Unreadable> {
+    fn new(unpacked: Arc<[u8]>, header: &Header) -> Result<Self, Unreadable> {
         let layouts: Vec<Vec<String>> = TABLES
             .iter()
             .map(|table| (table.layout)().into_iter().map(|(name, _)| name).collect())
@@ -206,7 +215,7 @@ impl Frames {
             Some((own, places.collect()))
         });
         let mut frames = Self {
-            messages: Messages::new(bytes),
+            messages: Messages::new(unpacked),
             places: places.collect(),
             widths: layouts.iter().map(Vec::len).collect(),
             tables: Tables::default(),
@@ -215,7 +224,7 @@ impl Frames {
             next: None,
         };
         // The header.
-        frames.messages.next()?;
+        frames.messages.next::<Header>()?;
         frames.look_ahead()?;
         Ok(frames)
     }
@@ -240,7 +249,7 @@ impl Frames {
     }
 
     fn look_ahead(&mut self) -> Result<(), Unreadable> {
-        let frame = Frame::decode(self.messages.next()?.as_slice())?;
+        let frame: Frame = self.messages.next()?;
         self.next = (!frame.is_end).then_some(frame);
         Ok(())
     }
