@@ -32,8 +32,9 @@ compile() {
     # A flag of the target alone: macros and build scripts of the host stay dynamic.
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile "$profile" --package tcpvitals --target "$target"
     rm -rf "$root"
-    mkdir -p "$root"/{etc/ssl/certs,usr/bin,usr/share/licenses/tcpvitals}
+    mkdir -p "$root"/{etc/ssl/certs,usr/bin,usr/share/licenses/tcpvitals,usr/share/tcpvitals}
     install -m 755 "target/$target/$profile/tcpvitals" "$root/usr/bin/"
+    install -m 644 deploy/demo.rec "$root/usr/share/tcpvitals/"
     install -m 644 LICENSE-* "$root/usr/share/licenses/tcpvitals/"
     [[ -s /etc/ssl/certs/ca-certificates.crt ]] ||
         fail 'there is no /etc/ssl/certs/ca-certificates.crt' 'as root: apt-get install ca-certificates'
