@@ -4,6 +4,7 @@ BIN := target/release/tcpvitals
 HOST := --workspace --exclude ebpf
 AARCH64 := aarch64-unknown-linux-gnu
 SECONDS := 480
+SECONDS_OF_DEMO := 3600
 MINUTES := 3
 FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
@@ -18,7 +19,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
 
 help: ## list the targets
@@ -68,6 +69,15 @@ setup-vm-aarch64:
 
 build: setup-build ## compile the exporter, release profile
 	cargo build --release --package tcpvitals
+
+demo: build ## serve the recording deploy/demo.rec, without privileges; ARGS='…' adds flags
+	$(BIN) demo $(ARGS)
+
+# An hour of traffic takes an hour.
+demo-recording: setup-test build ## make that recording on this kernel, an hour long, as root; SECONDS_OF_DEMO=3600
+	cargo build --package tests --bin demo-recording
+	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) target/debug/demo-recording --seconds $(SECONDS_OF_DEMO) target/demo.rec
+	cp target/demo.rec deploy/demo.rec
 
 run: build ## serve with the built-in configuration; ARGS='…' adds flags
 ifneq ($(shell id -u),0)
