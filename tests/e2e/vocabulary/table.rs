@@ -102,13 +102,15 @@ fn of_rule(name: &str, table: &BTreeMap<String, Series>) -> Result<Series> {
     Ok(Series { labels, values })
 }
 
-/// An alert has its name, its state, and the labels of what it is about, which are some of all that there are.
+/// An alert has its name, its state, its severity, and the labels of what it is about, which are some of all that there are.
 fn of_alerts(rules: &[Rule], table: &BTreeMap<String, Series>) -> Series {
     let mut series = Series::default();
     let names = rules.iter().filter_map(|rule| rule.alert.clone());
     series.values.insert("alertname".to_owned(), names.collect());
     let states = ["pending", "firing"].map(str::to_owned);
     series.values.insert("alertstate".to_owned(), states.to_vec());
+    let severities = ["info", "warning", "critical"].map(str::to_owned);
+    series.values.insert("severity".to_owned(), severities.to_vec());
     series.labels.extend(series.values.keys().cloned());
     series
         .labels
