@@ -182,7 +182,7 @@ impl Labelling {
     }
 
     /// All labels of a group; `None` is the group `other`.
-    fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
+    pub fn of_group(&self, key: Option<&GroupKey>) -> LabelSet {
         let value = |label: TcpLabel| {
             let named = key.map(|key| self.value(label, key));
             (label.label(), named.unwrap_or_else(|| OTHER.to_owned()))

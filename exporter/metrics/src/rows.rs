@@ -1,4 +1,4 @@
-//! Rows of drops and of live flows, and what an exposition costs, for people and programs that want more than metrics.
+//! Rows of drops, of live flows and of what subnets and workloads do, and what an exposition costs, for people and programs that want more than metrics.
 
 pub mod cardinality;
 pub mod drops;
@@ -6,3 +6,4 @@ pub mod filter;
 pub mod flows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+pub mod traffic;

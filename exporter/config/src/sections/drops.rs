@@ -7,6 +7,7 @@ use crate::{
     kinds::sets::Class,
     raw::{RawClass, RawDrops, RawRule},
 };
+use std::fmt;
 
 /// What is measured of dropped packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,12 @@ impl Rule {
 pub struct Glob {
     /// What stands before, between and behind the stars: one part more than there are stars.
     parts: Vec<String>,
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts.join("*"))
+    }
 }
 
 impl Glob {

@@ -288,17 +288,16 @@ const fn v6(words: [u16; 8], prefix: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
 }
 
-/// A network that a flag gives, without address bits behind its prefix, or an address, which is one of its own.
+/// A network that a flag gives, as a file has it, or an address, which is one of its own.
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A sentence that says what is wrong or expected.
 pub fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    let network = text
-        .parse::<IpNet>()
-        .map(|network| network.trunc())
-        .or_else(|_no_network| address())
-        .map_err(|_neither| "expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned())?;
-    refuse_leading_zeros(text, network)?;
-    Ok(network)
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.to_canonical().into());
+    }
+    if text.parse::<IpNet>().is_err() {
+        return Err("expected a network or an address, for example 10.0.0.0/8 or 2001:db8::1".to_owned());
+    }
+    parse_network(text)
 }

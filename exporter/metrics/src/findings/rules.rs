@@ -10,6 +10,7 @@ use super::{
 };
 
 pub use drops::TRANSMIT;
+pub(crate) use traffic::FAILURES;
 
 /// What is looked for, and what is said of it.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ pub static RULES: &[Rule] = &[
         // Of the samples' rate; the share is of the time that comes on top.
         floor: Floor { rate: 1.0, share: 0.5 },
         says: "round trips take much longer than minutes before",
-        next: "tcpvitals top --sort smoothed_rtt; then look at queues and routes on the path",
+        next: "tcpvitals top --view flows --sort rtt; then look at queues and routes on the path",
         runbook: "TcpvitalsRttAboveBaseline",
         reads: Reads::Rtt,
     },

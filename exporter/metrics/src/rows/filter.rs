@@ -1,5 +1,7 @@
 //! Which rows are wanted, by their labels: flows and drops of the commands and of the API, and packets of `capture`.
 
+use ipnet::IpNet;
+use std::net::SocketAddr;
 use tcpvitals_config::{DropLabel, Glob, TcpLabel};
 
 /// Rows match when they match every part; a part without values matches all.
@@ -47,6 +49,28 @@ impl<L: Copy> LabelFilter<L> {
     }
 }
 
+/// Which ends a connection has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndFilter {
+    /// An address of either end is in one of these; none matches all.
+    pub networks: Vec<IpNet>,
+    /// Either end has one of these; none matches all.
+    pub ports: Vec<u16>,
+}
+
+impl EndFilter {
+    /// Whether a connection with these ends is wanted. Address and port may be of different ends.
+    pub fn matches(&self, ends: impl IntoIterator<Item = SocketAddr>) -> bool {
+        let Self { networks, ports } = self;
+        let (mut is_in, mut has_port) = (networks.is_empty(), ports.is_empty());
+        for end in ends {
+            is_in |= networks.iter().any(|network| network.contains(&end.ip()));
+            has_port |= ports.contains(&end.port());
+        }
+        is_in && has_port
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +107,20 @@ mod tests {
         ] {
             assert_eq!(filter.matches(|label| row.label(label)), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn an_end_matches_by_address_and_port() {
+        let ends = ["10.1.0.1:40000", "[2001:db8::1]:443"].map(|end| end.parse().unwrap());
+        let matches = |networks: &[&str], ports: &[u16]| {
+            let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+            EndFilter {
+                networks,
+                ports: ports.to_vec(),
+            }
+            .matches(ends)
+        };
+        assert!(matches(&[], &[]) && matches(&["10.1.0.0/24"], &[443]) && matches(&["::/0"], &[1, 40_000]));
+        assert!(!matches(&["10.2.0.0/24"], &[443]) && !matches(&["10.1.0.0/24"], &[1]));
     }
 }

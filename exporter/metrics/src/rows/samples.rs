@@ -5,13 +5,15 @@ use crate::{
     rows::{
         drops::{Dropped, table::SiteTable},
         flows::LiveFlow,
+        traffic::Counted,
     },
+    snapshot::Group,
     workloads::Instance,
 };
 use common::{
     drops::{DropCount, DropSource},
     net::address::Address,
-    tcp::record::FlowRecord,
+    tcp::{group::Counter, record::FlowRecord},
 };
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tcpvitals_config::{DropLabel, TcpLabel};
@@ -93,6 +95,22 @@ pub fn flow(cookie: u64, remote: [u8; 4], port: u16, subnet: &str) -> LiveFlow {
         },
         labels: TcpLabel::defaults().map(TcpLabel::label).zip(labels).collect(),
         instance: None,
+    }
+}
+
+/// A row with a live connection, by its number, subnet and role, and what it was counted.
+pub fn counted(id: u64, labels: &str, counts: &[(Counter, u64)]) -> Counted {
+    let (subnet, role) = labels.split_once(' ').unwrap_or_default();
+    let values = [subnet, "wired", "https", role].map(str::to_owned);
+    let mut total = Group::default();
+    total.samples.live = 1;
+    for (counter, count) in counts {
+        total.counters.counters[*counter as usize] = *count;
+    }
+    Counted {
+        id,
+        labels: TcpLabel::defaults().map(TcpLabel::label).zip(values).collect(),
+        total,
     }
 }
 

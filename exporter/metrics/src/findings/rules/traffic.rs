@@ -75,7 +75,7 @@ pub(super) const SPURIOUS_RETRANSMITS: Rule = Rule {
     whose: Whose::Network,
     floor: Floor { rate: 0.2, share: 0.01 },
     says: "{share} of the segments were retransmitted although they had arrived: acknowledgments come late, or are lost",
-    next: "tcpvitals top --sort smoothed_rtt; look for delays that come and go, and for loss on the way back",
+    next: "tcpvitals top --view flows --sort rtt; look for delays that come and go, and for loss on the way back",
     runbook: "TcpvitalsRetransmitRatioAboveBaseline",
     reads: Reads::Traffic(|seen| needless(seen, false)),
 };
@@ -140,7 +140,8 @@ fn limited(seen: &Seen<'_>, limit: C) -> Part {
     Part { events, of }
 }
 
-const FAILURES: [C; 9] = [
+/// How an open fails once a SYN could be sent, or for want of a route.
+pub(crate) const FAILURES: [C; 9] = [
     C::FailedRefused,
     C::FailedTimedOut,
     C::FailedUnanswered,

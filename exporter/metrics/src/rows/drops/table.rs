@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
-use tcpvitals_config::DropLabel;
+use tcpvitals_config::{Class, DropLabel};
 
 /// Labels that tell sites apart, in the order of [`SiteRow::key`].
 const KEY: [DropLabel; 5] = [
@@ -58,6 +58,11 @@ impl SiteRow {
         &self.key[3]
     }
 
+    /// Whether such drops are normal operation.
+    pub fn is_benign(&self) -> bool {
+        self.class() == Class::Benign.as_str()
+    }
+
     /// L3 and L4 protocol.
     pub fn protocol(&self) -> &str {
         &self.key[4]
@@ -92,7 +97,7 @@ fn shares(name: &str, packets: &[(String, u64)]) -> Value {
     packets.iter().map(share).collect()
 }
 
-/// The sites of one interval, the busiest first, equal ones by what was dropped since the start.
+/// The sites of one interval, the busiest first, equal ones by what was dropped since the start; benign ones behind all others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SiteTable {
     pub sites: Vec<SiteRow>,
@@ -128,7 +133,8 @@ impl SiteTable {
             .collect();
         sites.sort_by(|one, other| {
             let load = |site: &SiteRow| (site.now.packets, site.total.packets);
-            load(other).cmp(&load(one))
+            let order = load(other).cmp(&load(one));
+            one.is_benign().cmp(&other.is_benign()).then(order)
         });
         Self { sites, interval }
     }
@@ -282,6 +288,18 @@ mod tests {
             (&json!(15.0), &json!(14000))
         );
         assert_eq!(site["subnets"][0], json!({"subnet": "lab", "packets": 20}));
+    }
+
+    #[test]
+    fn benign_sites_stand_last_however_busy() {
+        let benign = "sk_stream_kill_queues QUEUE_PURGE benign tcp transmit office wired";
+        let rows = [
+            dropped(1, benign, 5000),
+            dropped(2, &format!("{FILTER} office wired"), 1),
+        ];
+        let table = SiteTable::new(&[], &rows, Duration::from_secs(1));
+        let classes: Vec<&str> = table.sites.iter().map(SiteRow::class).collect();
+        assert_eq!(classes, ["policy", "benign"]);
     }
 
     #[test]
