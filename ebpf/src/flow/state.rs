@@ -4,12 +4,16 @@
 use crate::{
     atomic,
     flow::storage::{Storage, Stored, Table},
+    kernel::Sock,
     maps::{FLOW_TABLE, FLOWS, NO_FLOW},
 };
 use aya_ebpf::btf_maps::{Array, SkStorage};
 use common::{
     map::table::Kept,
-    tcp::flow::{CLOSED, ESTABLISHED, FlowState},
+    tcp::{
+        flow::{CLOSED, ESTABLISHED, FlowState},
+        state,
+    },
 };
 
 /// A flow that has a state.
@@ -46,6 +50,14 @@ impl Flow {
     #[inline(always)]
     pub(crate) fn is_visible(self) -> bool {
         atomic::read_first(&self.flags) & ESTABLISHED != 0
+    }
+
+    /// Whether a dump shows it: it is established, or its SYN has no answer yet. What the state of the latter holds was filled in before
+    /// the SYN was sent; a number that is read too early is 0.
+    #[inline(always)]
+    pub(crate) fn is_shown(self, sock: Sock) -> bool {
+        let flags = atomic::read_first(&self.flags);
+        flags & ESTABLISHED != 0 || (flags == 0 && sock.state() == state::SYN_SENT)
     }
 
     /// Whether the handshake is over and the connection is not.

@@ -151,7 +151,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
         return 0;
     };
     let Some(tcp) = sock.known_tcp() else { return 0 };
-    if !flow.is_visible() {
+    if !flow.is_shown(sock) {
         return 0;
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {

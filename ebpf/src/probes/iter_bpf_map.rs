@@ -208,7 +208,7 @@ extern "C" fn write_flow(cookie: u64) -> u32 {
         return 0;
     };
     let sock: Sock = tcp.as_sock();
-    if address == 0 || !flow.is_visible() || sock.cookie_field() != cookie {
+    if address == 0 || !flow.is_shown(sock) || sock.cookie_field() != cookie {
         return 0;
     }
     // SAFETY: a map value that only the program that calls this uses; user space runs it once at a time.

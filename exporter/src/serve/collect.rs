@@ -8,6 +8,7 @@ mod births;
 mod drops;
 mod error;
 mod flows;
+mod groups;
 mod kernel;
 pub mod pushes;
 mod reader;
@@ -45,6 +46,7 @@ use shared::Shared;
 use shown::Shown;
 
 pub use error::CollectError;
+pub use groups::Groups;
 pub use kernel::KernelSource;
 pub use reader::Others;
 use reader::Reader;

@@ -41,6 +41,11 @@ impl Reasons {
         self.names.values().any(|known| known == name)
     }
 
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.values().map(String::as_str)
+    }
+
     /// Whether a number is of a subsystem and has no name: that of a module, perhaps.
     pub fn lack(&self, number: u32) -> bool {
         number >> 16 != 0 && !self.names.contains_key(&number)

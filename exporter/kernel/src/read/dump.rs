@@ -5,7 +5,18 @@ use common::{map::catalog::FLOW_TABLE, tcp::record::FlowRecord};
 use std::collections::HashMap;
 
 impl Kernel {
-    /// Every live flow that the programs know, in no order: not those that are older than the programs and have been silent
+    /// Every established flow: those of [`Self::dump_with_opens`] without opens in progress.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn dump(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
+        let mut records = self.dump_with_opens()?;
+        records.retain(|record| record.flags != 0);
+        Ok(records)
+    }
+
+    /// Every live flow that the programs know, and every open of this host whose SYN has no answer yet: these have no flags, and
+    /// `started` is when the SYN was sent. In no order, and without those that are older than the programs and have been silent
     /// since, unless they were open in this network namespace.
     ///
     /// The kernel gives a few pages at a time. While other flows open and close between two of them, a flow may be left out;
@@ -13,7 +24,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError::NoDump`] when the program does not run, [`ReadError::Dump`] when the kernel does not let it.
-    pub fn dump(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
+    pub fn dump_with_opens(&mut self) -> Result<Vec<FlowRecord>, ReadError> {
         let Some(dump) = self.dump.clone() else {
             let reason = self.plan.why_off(DUMP).map(ToString::to_string);
             let reason = reason.unwrap_or_else(|| "it is not in the plan".to_owned());

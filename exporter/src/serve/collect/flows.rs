@@ -3,7 +3,7 @@
 use super::{CollectError, Collector, State};
 use common::tcp::group::GroupKey;
 use std::{collections::HashMap, sync::Arc};
-use tcpvitals_metrics::{labels::LabelSet, recording::Flow, rows::flows::LiveFlow};
+use tcpvitals_metrics::{labels::LabelSet, recording::Flow, rows::flows::LiveFlow, workloads::numbers::Names};
 
 impl Collector {
     /// Every live flow with its names by the configuration of the moment, not older than `collect.max_age`.
@@ -16,12 +16,29 @@ impl Collector {
         let read = async move { reader.read(State::flows).await };
         self.flows.get(max_age, read).await
     }
+
+    /// The same, read anew, with the opens of this host whose SYN has no answer yet.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn flows_with_opens(&self) -> Result<Vec<LiveFlow>, CollectError> {
+        self.reader.read(State::flows_with_opens).await
+    }
 }
 
 impl State {
     fn flows(&mut self) -> Result<Vec<LiveFlow>, CollectError> {
         let (flows, workloads) = self.source.flows()?;
-        self.labelling.learn(&workloads);
+        Ok(self.named(flows, &workloads))
+    }
+
+    fn flows_with_opens(&mut self) -> Result<Vec<LiveFlow>, CollectError> {
+        let (flows, workloads) = self.source.flows_with_opens()?;
+        Ok(self.named(flows, &workloads))
+    }
+
+    fn named(&mut self, flows: Vec<Flow>, workloads: &Names) -> Vec<LiveFlow> {
+        self.labelling.learn(workloads);
         // Flows are many, sets of labels few.
         let mut labels: HashMap<GroupKey, LabelSet> = HashMap::new();
         let flows = flows.into_iter().map(|Flow { record, instance }| {
@@ -33,6 +50,6 @@ impl State {
                 instance,
             }
         });
-        Ok(flows.collect())
+        flows.collect()
     }
 }

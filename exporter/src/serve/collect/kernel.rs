@@ -128,14 +128,27 @@ impl KernelSource {
     /// [`ReadError`]
     pub fn flows(&mut self) -> Result<(Vec<Flow>, Names), ReadError> {
         let records = self.kernel.dump()?;
-        // After the records: whatever they count under has its name.
+        Ok(self.named(records))
+    }
+
+    /// The same with the opens of this host whose SYN has no answer yet.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub fn flows_with_opens(&mut self) -> Result<(Vec<Flow>, Names), ReadError> {
+        let records = self.kernel.dump_with_opens()?;
+        Ok(self.named(records))
+    }
+
+    /// After the records: whatever they count under has its name.
+    fn named(&self, records: Vec<FlowRecord>) -> (Vec<Flow>, Names) {
         let workloads = self.workloads.names();
         let instances = self.workloads.instances(records.iter().map(|record| record.cgroup));
         let flows = records.into_iter().map(|record| Flow {
             record,
             instance: instances.as_ref().and_then(|of| of.get(&record.cgroup).cloned()),
         });
-        Ok((flows.collect(), workloads))
+        (flows.collect(), workloads)
     }
 
     /// Every row of drops and where in the kernel's code it is, and the names of the workloads that they are of. No fold runs for it,

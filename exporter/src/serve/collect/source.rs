@@ -80,6 +80,14 @@ impl Source {
         }
     }
 
+    /// The same with the opens whose SYN has no answer yet; a recording has none.
+    pub(super) fn flows_with_opens(&mut self) -> Result<(Vec<Flow>, Names), CollectError> {
+        match self {
+            Self::Kernel(source) => Ok(source.flows_with_opens()?),
+            Self::Recording(_) => self.flows(),
+        }
+    }
+
     /// Every row of drops, and the names of the workloads that they are of.
     pub(super) fn drops(&mut self) -> Result<(Vec<Site>, Names), CollectError> {
         match self {
