@@ -110,7 +110,7 @@ fn flows_are_filtered_sorted_and_cut() -> Result<()> {
     for (path, parameter) in [
         ("flows?sort=speed", "sort"),
         ("flows?limit=10001", "limit"),
-        ("flows?port=1", "port"),
+        ("flows?peer=1", "peer"),
         ("drops?class=bad", "class"),
         ("drops?order=up", "order"),
         ("status?verbose=1", "verbose"),

@@ -5,16 +5,21 @@ use super::{
     rows::Page,
 };
 use serde_json::Value;
-use tcpvitals_config::TcpLabel;
+use tcpvitals_config::{TcpLabel, network};
 use tcpvitals_metrics::rows::{
-    filter::FlowFilter,
+    filter::{EndFilter, FlowFilter},
     flows::{self, LiveFlow, SortKey},
 };
 
 pub fn parameters() -> Vec<&'static str> {
     let labels = TcpLabel::ALL.map(TcpLabel::as_str);
-    labels.into_iter().chain(ORDERING).collect()
+    labels.into_iter().chain([ADDRESS, PORT]).chain(ORDERING).collect()
 }
+
+/// A network that either address is in.
+const ADDRESS: &str = "address";
+/// A port that either end has.
+const PORT: &str = "port";
 
 /// The key that is used unless another is asked for.
 const USUAL: &str = "transmitted_data_bytes";
@@ -23,6 +28,7 @@ const USUAL: &str = "transmitted_data_bytes";
 #[derive(Debug)]
 pub struct Wanted {
     filter: FlowFilter,
+    ends: EndFilter,
     key: SortKey,
     reversed: bool,
     limit: usize,
@@ -48,6 +54,10 @@ impl Wanted {
         let key = query.choice("sort", &keys)?.or_else(usual).unwrap_or(SortKey::Remote);
         Ok(Self {
             filter,
+            ends: EndFilter {
+                networks: Vec::from_iter(query.parsed(ADDRESS, network, "a network or an address")?),
+                ports: Vec::from_iter(query.parsed(PORT, port, "1 to 65535")?),
+            },
             key,
             reversed: query.reversed(key.falls())?,
             limit: query.limit()?,
@@ -67,11 +77,19 @@ impl Wanted {
     }
 
     fn page<'flow>(&self, flows: &'flow [LiveFlow]) -> Page<&'flow LiveFlow> {
-        let matches = |flow: &&LiveFlow| self.filter.matches(|label| flow.label(label));
+        let matches = |flow: &&LiveFlow| {
+            let ends = [flow.local(), flow.remote()].into_iter().flatten();
+            self.ends.matches(ends) && self.filter.matches(|label| flow.label(label))
+        };
         let mut wanted: Vec<&LiveFlow> = flows.iter().filter(matches).collect();
         flows::sort(&mut wanted, self.key, self.reversed);
         Page::cut(wanted, self.limit)
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|port| *port != 0);
+    number.ok_or_else(|| format!("{text:?} is no port"))
 }
 
 #[cfg(test)]
@@ -105,6 +123,9 @@ mod tests {
         check("sort=transmitted_data_bytes&order=asc&limit=1", &[1], 5, true);
         check("sort=subnet&limit=1", &[9], 5, true);
         check("role=server", &[], 0, false);
+        check("address=10.9.0.0/16", &[9], 1, false);
+        check("address=10.9.0.2&port=443", &[9], 1, false);
+        check("port=444", &[], 0, false);
         check(
             "app_protocol=https&connection_type=wired&role=client&subnet=lab",
             &[9],
@@ -121,7 +142,9 @@ mod tests {
             ("connection_type=lan", "connection_type", "wired"),
             ("order=up", "order", "asc"),
             ("limit=0", "limit", "1 to 10000"),
-            ("port=1", "port", "app_protocol"),
+            ("peer=1", "peer", "app_protocol"),
+            ("port=0", "port", "1 to 65535"),
+            ("address=10.1.2.3/24", "address", "a network or an address"),
         ] {
             let error = Wanted::parse(query).unwrap_err();
             assert_eq!(error.parameter, parameter);

@@ -106,6 +106,20 @@ impl Query {
         })
     }
 
+    /// A value that a function reads; `allowed` says what it may be.
+    ///
+    /// # Errors
+    /// [`WrongParameter`] with what the function says.
+    pub fn parsed<T>(
+        &self,
+        name: &str,
+        parse: fn(&str) -> Result<T, String>,
+        allowed: &str,
+    ) -> Result<Option<T>, WrongParameter> {
+        let parsed = self.text(name).map(parse).transpose();
+        parsed.map_err(|what| WrongParameter::new(name, &what, vec![allowed.to_owned()]))
+    }
+
     /// A pattern.
     ///
     /// # Errors
