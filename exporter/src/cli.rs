@@ -7,7 +7,7 @@ mod demo;
 mod doctor;
 mod drops;
 pub mod explain;
-pub mod labels;
+pub mod filters;
 mod listen;
 mod log;
 pub mod manual;
@@ -23,6 +23,7 @@ use cardinality::CardinalityArguments;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use explain::ExplainArguments;
+use filters::Shows;
 
 pub use check::CheckArguments;
 pub use demo::DemoArguments;
@@ -33,9 +34,9 @@ pub use log::{Log, LogFormat};
 pub use record::RecordArguments;
 pub use serve::ServeArguments;
 pub use subnets::SubnetsArguments;
-pub use top::{FlowSort, TopArguments};
+pub use top::TopArguments;
 pub use trace::{Interval, TraceArguments, TraceOutput};
-pub use values::Output;
+pub use values::{Advanced, Output};
 
 /// The vital signs of every TCP flow and the site of every dropped packet, as metrics.
 #[derive(Debug, Parser)]
@@ -96,27 +97,31 @@ Examples:
 
 Exit codes: 0 nothing is wrong; 10 there are findings; others as for every command")]
     Explain(ExplainArguments),
-    /// Show live flows and drop sites on the terminal
+    /// Look around: findings, subnets, workloads, connections and drop sites, live
     #[command(after_help = "\
 Examples:
-  tcpvitals top                                  q ends it, ? lists the keys
-  tcpvitals top --sort retransmits --interval 5s
+  tcpvitals top                                  subnets first; 1 to 5 turn to other views, q ends it, ? lists the keys
+  tcpvitals top --subnet private-10 --view flows --sort retransmits
+  tcpvitals top --once --view subnets            prints it, without a terminal
   tcpvitals top --once --output json --filter '10.1.2.3 https' | jq '.flows[].smoothed_rtt_seconds'")]
     Top(TopArguments),
-    /// Show where and why packets are dropped, live
-    #[command(after_help = "\
+    /// Show where and why packets are dropped: on a terminal as top does, else in tables
+    #[command(mut_args(|arg| Shows::Drops.help(arg)), after_help = "\
 Examples:
-  tcpvitals drops                                  a table that is drawn anew every 2 seconds
-  tcpvitals drops --class error --class capacity   without what is meant to be dropped
-  tcpvitals drops --location 'nft_*' --subnet private-10
+  tcpvitals drops                                  the drop sites of top; Enter explains one
+  tcpvitals drops --class error,capacity           without what is meant to be dropped
+  tcpvitals drops --once --location 'nft_*' --subnet private-10
   tcpvitals drops --output json --duration 1m | jq .packets_per_second")]
     Drops(DropsArguments),
     /// Print the events of TCP connections as they happen, or those of a file
-    #[command(after_help = "\
+    #[command(mut_args(|arg| Shows::Connections.help(arg)), after_help = "\
 Examples:
   tcpvitals trace --subnet private-10 --port 443
-  tcpvitals trace --event retrans --event retrans_loss --output json
-  tcpvitals trace --output binary >flows.trace; tcpvitals trace --read flows.trace")]
+  tcpvitals trace --event retrans,retrans_loss --output json
+  tcpvitals trace --event close --fields segs_retrans,locally_dropped,srtt_us
+  tcpvitals trace --output binary >flows.trace; tcpvitals trace --read flows.trace
+
+What every value means is in docs/trace-format.md")]
     Trace(TraceArguments),
     /// Check configuration files and say what is wrong with them
     #[command(after_help = "\
@@ -146,7 +151,7 @@ Examples:
   tcpvitals doctor --config.file tcpvitals.yaml --output json")]
     Doctor(DoctorArguments),
     /// Write dropped packets to a pcapng file or a pipe; also as a capture interface of Wireshark
-    #[command(after_help = "\
+    #[command(mut_args(|arg| Shows::Packets.help(arg)), after_help = "\
 Examples:
   tcpvitals capture -w drops.pcapng --class error,capacity --snaplen 128
   tcpvitals capture -w - --address 10.20.0.0/16 | wireshark -k -i -")]
@@ -228,7 +233,8 @@ mod tests {
             ("--interval", "1 s", "or 0 for never"),
             ("--interval", "1ms", "10ms"),
             ("--buffer", "1KiB", "4KiB to 1GiB"),
-            ("--cidr", "10.0.0.0/33", "10.0.0.0/8"),
+            ("--address", "10.0.0.0/33", "10.0.0.0/8"),
+            ("--fields", "speed", "snd_cwnd"),
             ("--event", "open", "retrans_loss"),
             ("--connection-type", "wire", "wired"),
             ("--port", "0", "from 1 to 65535"),
@@ -254,9 +260,12 @@ mod tests {
         let Some(Command::Trace(arguments)) = arguments.unwrap().command else {
             panic!("another command")
         };
-        assert_eq!((arguments.port, arguments.interval), (vec![1, 2], Interval(None)));
         assert_eq!(
-            (arguments.cidr, arguments.buffer),
+            (arguments.filters.ends.ports, arguments.interval),
+            (vec![1, 2], Some(Interval(None)))
+        );
+        assert_eq!(
+            (arguments.filters.ends.networks, arguments.buffer),
             (vec!["::1/128".parse().unwrap()], 5120)
         );
         assert!(trace(&["--read", "a", "--interval", "1s"]).is_err());

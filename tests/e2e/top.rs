@@ -22,7 +22,7 @@ fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {
     write(folder.path().join("config.yaml"), pair.config())?;
     let subnet = pair.subnet()?.name();
     let script = format!(
-        "echo $$ >pid\nexec env {environment} {} top --interval 200ms --config.file config.yaml --filter {subnet}\n",
+        "echo $$ >pid\nexec env {environment} {} top --interval 200ms --view flows --config.file config.yaml --filter {subnet}\n",
         binary.display()
     );
     write(folder.path().join("top"), script)?;
@@ -31,7 +31,7 @@ fn folder(pair: &Pair, environment: &str) -> Result<TempDir> {
 
 /// Waits until a flow over https is shown, which in another namespace takes a segment.
 fn wait_for_flows(terminal: &Terminal, flow: &Flow) -> Result<()> {
-    terminal.wait_for("its screen", |screen| screen.contains("[Flows]"))?;
+    terminal.wait_for("its screen", |screen| screen.contains("[4:Flows]"))?;
     flow.exchange(1, 1)?;
     terminal.wait_for("the flow", |screen| screen.contains("https"))?;
     Ok(())
@@ -93,20 +93,27 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
             .filter(|line| words.iter().all(|word| line.contains(word)));
         matching.count()
     };
-    terminal.wait_for("its screen", |screen| screen.contains("[Flows]"))?;
+    terminal.wait_for("its screen", |screen| screen.contains("[4:Flows]"))?;
     flows.iter().try_for_each(|flow| flow.exchange(1, 1))?;
-    let screen = terminal.wait_for("both ends of both flows", |screen| {
-        screen.contains("4 of ") && rows(screen, &[&subnet, "https"]) == 2 && rows(screen, &[&subnet, "postgre"]) == 2
+    let screen = terminal.wait_for("both flows, each with both of its ends", |screen| {
+        rows(screen, &[&subnet, "https", "<>"]) == 1 && rows(screen, &[&subnet, "postgre", "<>"]) == 1
     })?;
-    assert!(screen.contains("by rate") && screen.contains("Esc clears"), "{screen}");
+    assert!(screen.contains("RATE▼") && screen.contains("Esc clears"), "{screen}");
+    assert!(
+        screen.contains("findings: not yet") && screen.contains(" UTC"),
+        "{screen}"
+    );
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
 
     terminal.press("s")?;
-    terminal.wait_for("another order", |screen| screen.contains("by out"))?;
+    terminal.wait_for("another order", |screen| screen.contains("OUT/s▼"))?;
+    terminal.press("r")?;
+    terminal.wait_for("the reverse order", |screen| screen.contains("OUT/s▲"))?;
+    terminal.press("r")?;
     until("the flow that sends in the first row", || {
         flows[1].exchange(1_000_000, 0)?;
         let screen = terminal.screen()?;
-        let first = screen.lines().nth(2).unwrap_or_default();
+        let first = screen.lines().nth(4).unwrap_or_default();
         Ok((first.contains("postgre") && first.contains('M')).then_some(()))
     })?;
 
@@ -115,8 +122,8 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
         screen.contains(&format!("filter: {subnet} https_"))
     })?;
     terminal.press("Enter")?;
-    terminal.wait_for("the chosen flows only", |screen| {
-        screen.contains("2 of ") && rows(screen, &["postgre"]) == 0
+    terminal.wait_for("the chosen flow only", |screen| {
+        rows(screen, &["https", "<>"]) == 1 && rows(screen, &["postgre"]) == 0
     })?;
 
     terminal.press("Enter")?;
@@ -125,6 +132,11 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
         pane.contains("segments out") && pane.contains(&pair.to(Family::V4, 443)?.to_string()),
         "{pane}"
     );
+    terminal.press("y")?;
+    terminal.wait_for("the query of the row", |screen| {
+        screen.contains("PromQL; any key") && screen.contains("tcpvitals_tcp_data_bytes_total")
+    })?;
+    terminal.press("x")?;
     terminal.press("p")?;
     let paused = terminal.wait_for("the pause", |screen| screen.contains("PAUSED"))?;
     flows[0].exchange(100_000, 100_000)?;
@@ -140,14 +152,25 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
     })?;
     terminal.resize(60, 12)?;
     terminal.wait_for("a small screen", |screen| {
-        screen.contains("[Flows]") && screen.contains("Esc clears") && rows(screen, &[&wide, "https"]) == 0
+        screen.contains("[4:Flows]") && screen.contains("Esc clears") && rows(screen, &[&wide, "https"]) == 0
     })?;
     terminal.resize(80, 24)?;
 
     terminal.press("Escape")?;
-    terminal.press("Tab")?;
+    terminal.type_text(&format!("2/{subnet}"))?;
+    terminal.press("Enter")?;
+    terminal.wait_for("subnets", |screen| {
+        screen.contains("[2:Subnets]") && rows(screen, &[&subnet, "Enter"]) == 1
+    })?;
+    terminal.press("Enter")?;
+    terminal.wait_for("the flows of the subnet", |screen| {
+        screen.contains("[4:Flows of ") && rows(screen, &[&subnet, "<>"]) == 2
+    })?;
+    terminal.press("Escape")?;
+    terminal.wait_for("subnets again", |screen| screen.contains("[2:Subnets]"))?;
+    terminal.type_text("5")?;
     terminal.wait_for("drop sites", |screen| {
-        screen.contains("[Drops]") && screen.contains("LOCATION")
+        screen.contains("[5:Drops]") && screen.contains("LOCATION")
     })?;
     nft::drop_matching(&pair.server, "input", "udp dport 4000")?;
     send_datagrams(&pair.client, pair.to(Family::V4, 4000)?, 9, 100)?;
@@ -156,6 +179,13 @@ fn keys_sort_filter_pause_and_change_the_view() -> Result<()> {
     terminal.wait_for("the filter's drops", |screen| {
         rows(screen, &["NETFILTER_DROP", "policy", "udp"]) == 1
     })?;
+    terminal.press("Enter")?;
+    terminal.wait_for("what the reason means", |screen| {
+        screen.contains("a rule of the packet filter dropped it") && screen.contains("nft list ruleset")
+    })?;
+    terminal.type_text("/nothing")?;
+    terminal.wait_for("why there is nothing", |screen| screen.contains("drop sites match"))?;
+    terminal.press("Escape")?;
     terminal.press("?")?;
     terminal.wait_for("the keys", |screen| screen.contains("Keys;"))?;
     Ok(())

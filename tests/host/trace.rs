@@ -16,7 +16,7 @@ use tcpvitals::commands::trace::binary;
 use tcpvitals::commands::trace::binary::Reader;
 use tcpvitals::commands::trace::item::{Item, LostEvents, Setting};
 use tcpvitals::commands::trace::names::TraceNames;
-use tcpvitals::commands::trace::{json, text};
+use tcpvitals::commands::trace::{json, seed};
 use tcpvitals_config::Config;
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_metrics::workloads::{Instance, Workload};
@@ -187,7 +187,7 @@ fn a_file_of_version_1_is_read_as_ever() -> Result<()> {
         read.push(item);
     }
     assert_eq!(read, items);
-    let as_text: String = read.iter().map(|item| text::line(item, reader.setting())).collect();
+    let as_text: String = read.iter().map(|item| seed::line(item, reader.setting())).collect();
     let as_json: String = read
         .iter()
         .map(|item| json::line(item, reader.setting()))
@@ -243,7 +243,7 @@ fn a_file_of_version_2_is_read_as_ever() -> Result<()> {
         Item::Event(..) | Item::Lost(_) | Item::Instance(_) => None,
     });
     setting.names.workloads = Some(names.collect());
-    let line = text::line(&items[items.len() - 1], &setting);
+    let line = seed::line(&items[items.len() - 1], &setting);
     assert!(
         line.ends_with(" workload=cart workload_kind=Deployment workload_namespace=shop\n"),
         "{line}"
@@ -291,7 +291,7 @@ fn a_file_of_version_3_is_read_as_ever() -> Result<()> {
             format!(" pod=cart-0 container_id={}\n", instance.container_id),
         ),
     ] {
-        let line = text::line(item, &setting);
+        let line = seed::line(item, &setting);
         assert!(line.ends_with(&end), "{line}");
         let objects = objects(&json::line(item, &setting)?)?;
         assert_eq!(objects.len(), 1, "{objects:?}");
@@ -306,7 +306,7 @@ fn text_and_json_say_the_same() -> Result<()> {
         // A quoted name is not one word.
         if matches!(item, Item::Event(kind, _) if kind != EventKind::RetransLoss) {
             let objects = objects(&json::line(&item, &setting)?)?;
-            require_same(text::line(&item, &setting).trim_end(), &objects[0])?;
+            require_same(seed::line(&item, &setting).trim_end(), &objects[0])?;
         }
     }
     Ok(())

@@ -162,14 +162,41 @@ fn a_scripted_connection_yields_its_events_with_the_numbers_of_tcp_info() -> Res
     let times: Vec<_> = events.iter().filter_map(|event| event["timestamp"].as_str()).collect();
     assert!(times.len() == events.len() && times.is_sorted(), "{times:?}");
 
-    // Text says the same, and the file is the same when it is written once more.
-    let text = traced.reprint(&["--subnet", &name])?;
+    // The seed's text says the same, and the file is the same when it is written once more.
+    let text = traced.reprint(&["--subnet", &name, "--output", "seed"])?;
     assert_eq!(text.stdout.lines().count(), events.len());
     for (line, event) in text.stdout.lines().zip(&events) {
         require_same(line, event)?;
     }
     let first = text.stdout.lines().next().unwrap_or_default();
     assert_eq!(first.split(' ').count(), 3 + 5, "{first}");
+
+    // People get a line for each, of a hundred columns, and what they name.
+    let people = traced.reprint(&["--subnet", &name])?;
+    assert_eq!(people.stdout.lines().count(), events.len());
+    for (line, event) in people.stdout.lines().zip(&events) {
+        let time = event["timestamp"].as_str().context("a time")?;
+        let kind = event["event"].as_str().context("a kind")?.to_uppercase();
+        assert!(line.starts_with(&format!("{} {kind}", &time[11..23])), "{line}");
+        assert!(
+            line.chars().count() <= 100 && !line.split("  ").any(|part| part.ends_with(" 0")),
+            "{line}"
+        );
+    }
+    let named = traced.reprint(&[
+        "--event",
+        "close",
+        "--subnet",
+        &name,
+        "--fields",
+        "dup_acks_in,sacks_in",
+    ])?;
+    assert!(named.stdout.ends_with(" dup_acks_in=3 sacks_in=0\n"), "{named:?}");
+    let all = traced.reprint(&["--event", "close", "--subnet", &name, "-v"])?;
+    assert!(
+        all.stdout.contains(" dup_acks_in=3 ") && !all.stdout.contains("sacks_in="),
+        "{all:?}"
+    );
     Ok(())
 }
 
@@ -206,7 +233,7 @@ fn filters_choose_events_of_a_recorded_trace() -> Result<()> {
     assert_eq!(by_type.into_iter().sum::<Result<usize>>()?, all);
     let unknown = traced.reprint(&["--subnet", "nowhere"])?;
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.stderr.contains("--subnet=\"nowhere\""), "{unknown:?}");
+    assert!(unknown.stderr.contains("no subnet \"nowhere\""), "{unknown:?}");
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! The arguments of `capture`.
 
-use super::labels::CaptureLabels;
+use super::{
+    filters::{FILTERS, Filters},
+    values::Advanced,
+};
 use clap::Args;
-use ipnet::IpNet;
 use std::{path::PathBuf, time::Duration};
 use tcpvitals_config::{self as config, Glob};
 
@@ -30,29 +32,22 @@ pub struct CaptureArguments {
     /// How many files.
     #[command(flatten)]
     pub rotation: RotationArguments,
-    /// Configuration file: its drops.classes name the class, and its drops.ignore are left out
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
+    /// Configuration and type information.
+    #[command(flatten)]
+    pub advanced: Advanced,
     /// What Wireshark asks.
     #[command(flatten)]
     pub extcap: ExtcapArguments,
 }
 
 /// Which packets.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Filters (a packet has to be one of each kind that is given)")]
+#[derive(Clone, Debug, Default, Args)]
 pub struct FilterArguments {
-    /// Labels of drops.
+    /// Those of every command.
     #[command(flatten)]
-    pub labels: CaptureLabels,
-    /// Networks or addresses of the source or the destination: 10.0.0.0/8 or 2001:db8::1
-    #[arg(long = "address", visible_alias = "cidr", value_name = "CIDR", value_delimiter = ',', value_parser = config::network)]
-    pub addresses: Vec<IpNet>,
-    /// Devices, with * for any text: eth*
-    #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new)]
+    pub filters: Filters,
+    /// Device, with * for any text: eth*
+    #[arg(long = "interface", value_name = "PATTERN", value_delimiter = ',', value_parser = Glob::new, help_heading = FILTERS)]
     pub devices: Vec<Glob>,
 }
 

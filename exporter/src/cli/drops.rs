@@ -1,43 +1,40 @@
 //! The arguments of `drops`.
 
 use super::{
-    labels::DropLabels,
-    values::{Output, interval},
+    filters::Filters,
+    values::{Advanced, OUTPUT, Output, TIME, interval},
 };
 use clap::Args;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 use tcpvitals_config::duration;
 
 /// Of `drops`.
 #[derive(Clone, Debug, Args)]
 pub struct DropsArguments {
-    /// Configuration file: subnets, classes, and drops to ignore; without one the built-in configuration is used
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// Time between two tables
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = interval)]
-    pub interval: Duration,
-    /// How to print; json is one object a line
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: Output,
-    /// End after one table
-    #[arg(long, conflicts_with_all = ["count", "duration"])]
-    pub once: bool,
-    /// End after so many tables
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub count: Option<u64>,
-    /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = whole_duration)]
-    pub duration: Option<Duration>,
-    /// Sites in a table at most
-    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: u32,
     /// Which drops.
     #[command(flatten)]
-    pub labels: DropLabels,
+    pub filters: Filters,
+    /// Output format; json is one object a line. Text on a terminal is a screen of its own, that of top
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
+    pub output: Output,
+    /// Sites in a table at most
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+    pub limit: u32,
+    /// Time between two tables
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]
+    pub interval: Duration,
+    /// Print one table and end
+    #[arg(long, conflicts_with_all = ["count", "duration"], help_heading = TIME)]
+    pub once: bool,
+    /// Print so many tables and end
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
+    pub count: Option<u64>,
+    /// Print tables for this time and end
+    #[arg(long, value_name = "TIME", value_parser = whole_duration, help_heading = TIME)]
+    pub duration: Option<Duration>,
+    /// Configuration and type information.
+    #[command(flatten)]
+    pub advanced: Advanced,
 }
 
 impl DropsArguments {
@@ -53,7 +50,6 @@ fn whole_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::cli::{Arguments, Command};
     use clap::Parser;
     use tcpvitals_config::DropLabel;
@@ -78,7 +74,7 @@ mod tests {
             panic!("{parsed:?}")
         };
         assert_eq!((parsed.tables(), parsed.interval.as_secs()), (Some(1), 2));
-        let DropLabels(filter) = &parsed.labels;
+        let filter = &parsed.filters.drops;
         let given = |label| {
             let values = filter.values.iter().filter(|(own, _)| *own == label);
             let patterns = filter.patterns.iter().filter(|(own, _)| *own == label);

@@ -1,16 +1,17 @@
 //! How to log: arguments of every command.
 
+use super::values::ADVANCED;
 use clap::{Args, ValueEnum};
 use tracing::Level;
 
 /// How to log.
 #[derive(Clone, Debug, Args)]
 pub struct Log {
-    /// Least level that is logged: error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, value_parser = level)]
+    /// Log level: error, warn, info, debug or trace
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true, value_parser = level, help_heading = ADVANCED)]
     pub level: Level,
-    /// Format of the log
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true)]
+    /// Log format
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text", global = true, help_heading = ADVANCED)]
     pub format: LogFormat,
 }
 

@@ -193,7 +193,11 @@ mod tests {
                 .split_once(&heading)
                 .unwrap_or_else(|| panic!("{heading} is missing"));
             let section = section.split(".SH ").next().unwrap();
-            for option in command.get_arguments().filter(|arg| !is_shared(arg)) {
+            // What a command refuses is left out.
+            for option in command
+                .get_arguments()
+                .filter(|arg| !is_shared(arg) && !arg.is_hide_set())
+            {
                 let option = match option.get_long() {
                     Some(long) => format!("--{long}"),
                     None => option.get_value_names().unwrap().join(" "),

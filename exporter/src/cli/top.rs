@@ -1,68 +1,43 @@
 //! The arguments of `top`.
 
 use super::{
-    labels::TopLabels,
-    values::{Output, interval},
+    filters::{FILTERS, Filters},
+    values::{Advanced, OUTPUT, Output, TIME, interval},
 };
+use crate::commands::top::view::Tab;
 use clap::Args;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 /// Of `top`.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct TopArguments {
-    /// Configuration file: subnets, protocols, level of detail; without one the built-in configuration is used
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// Time between two readings, over which rates are
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = interval)]
-    pub interval: Duration,
-    /// By what flows are sorted
-    #[arg(long, value_name = "KEY", default_value = "rate")]
-    pub sort: FlowSort,
-    /// Only flows in which each of these words is found: in addresses, labels, algorithm or limit
-    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
-    pub filter: String,
     /// Which connections, and which drops.
     #[command(flatten)]
-    pub labels: TopLabels,
-    /// Print flows once and end; needs no terminal
-    #[arg(long)]
+    pub filters: Filters,
+    /// Words that each row has to contain: of addresses, names, what the sender waits for
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, help_heading = FILTERS)]
+    pub filter: String,
+    /// The first view; subnets unless one is named, with --once flows
+    #[arg(long, value_name = "VIEW", help_heading = OUTPUT)]
+    pub view: Option<Tab>,
+    /// Sort key: a column of the first view, for example rtt or retransmits
+    #[arg(long, value_name = "KEY", help_heading = OUTPUT)]
+    pub sort: Option<String>,
+    /// Print the first view once and end; needs no terminal
+    #[arg(long, help_heading = OUTPUT)]
     pub once: bool,
-    /// How to print once
-    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "once")]
+    /// Output format (with --once)
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "once", help_heading = OUTPUT)]
     pub output: Output,
-    /// Flows that are printed once, at most
-    #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Rows to print at most (with --once)
+    #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
     pub limit: u32,
-}
-
-/// By what flows are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum FlowSort {
-    /// Payload in both directions
-    #[default]
-    Rate,
-    /// Payload sent
-    Out,
-    /// Payload received
-    In,
-    /// Retransmit ratio
-    Retransmits,
-    /// Smoothed round-trip time
-    Rtt,
-    /// Congestion window
-    Cwnd,
-    /// The oldest first
-    Age,
-    /// Subnet, by the alphabet
-    Subnet,
-    /// Workload with its namespace, by the alphabet
-    Workload,
-    /// The other end's address
-    Remote,
+    /// Time between two readings, over which rates are; findings take ten seconds at least
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]
+    pub interval: Duration,
+    /// Configuration and type information.
+    #[command(flatten)]
+    pub advanced: Advanced,
 }
 
 #[cfg(test)]
@@ -78,7 +53,7 @@ mod tests {
         };
         assert!(parsed.once && parsed.limit == 100 && parsed.filter.is_empty());
         assert!(top(&[]).is_ok());
-        for wrong in [&["--output", "json"][..], &["--limit", "5"], &["--sort", "speed"]] {
+        for wrong in [&["--output", "json"][..], &["--limit", "5"], &["--view", "speed"]] {
             assert!(top(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -1,57 +1,64 @@
 //! The arguments of `trace`.
 
 use super::{
-    labels::TraceLabels,
-    values::{port, words},
+    filters::Filters,
+    values::{ADVANCED, Advanced, OUTPUT, TIME, words},
 };
-use clap::{Args, ValueEnum};
+use crate::commands::trace::item;
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, ValueParser},
+};
 use common::tcp::event::EventKind;
-use ipnet::IpNet;
 use std::{path::PathBuf, time::Duration};
-use tcpvitals_config::{duration, length, network, size};
+use tcpvitals_config::{duration, length, size};
 
 /// Of `trace`.
 #[derive(Clone, Debug, Args)]
 pub struct TraceArguments {
-    /// Configuration file; without one the built-in configuration is used. It names subnets and application protocols
-    #[arg(long = "config.file", value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    pub btf: Option<PathBuf>,
-    /// How to print; binary is for --read
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: TraceOutput,
-    /// Print a file that `--output binary` wrote, instead of tracing; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "buffer", "duration", "btf", "config_file"])]
-    pub read: Option<PathBuf>,
-    /// How often all live connections are shown; 0 is never
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
-    pub interval: Interval,
-    /// Room for events that are not printed yet; rounded up to a power of two
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer)]
-    pub buffer: u32,
     /// Which connections.
     #[command(flatten)]
-    pub labels: TraceLabels,
-    /// Only connections of which an address is in one of these networks
-    #[arg(long, visible_alias = "address", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
-    pub cidr: Vec<IpNet>,
-    /// Only connections of which an end has one of these ports
-    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = port)]
-    pub port: Vec<u16>,
-    /// Only these events
-    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str))]
+    pub filters: Filters,
+    /// Events to print
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str), help_heading = EVENTS)]
     pub event: Vec<EventKind>,
-    /// Only connections that have sent so many segments again
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    /// Retransmitted segments that a connection has at least
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = EVENTS)]
     pub min_retransmits: u32,
-    /// End after so many events
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Output format; seed is text with every value, binary is for --read
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
+    pub output: TraceOutput,
+    /// Every value that is not 0 in text, whatever fits into a line
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub verbose: bool,
+    /// Values to print in text instead of the usual ones
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = fields(), hide_possible_values = true, conflicts_with = "verbose", help_heading = OUTPUT)]
+    pub fields: Vec<String>,
+    /// Print a file that `--output binary` wrote, instead of tracing; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "buffer", "duration", "btf", "config_file"], help_heading = OUTPUT)]
+    pub read: Option<PathBuf>,
+    /// Time between periodic events of all live connections; 0 is never. 2s unless given, and 0 for text on a terminal
+    #[arg(long, value_name = "TIME", value_parser = interval, help_heading = TIME)]
+    pub interval: Option<Interval>,
+    /// Print so many events and end
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
     pub count: Option<u64>,
-    /// End after this time
-    #[arg(long, value_name = "TIME", value_parser = length)]
+    /// Trace for this time and end
+    #[arg(long, value_name = "TIME", value_parser = length, help_heading = TIME)]
     pub duration: Option<Duration>,
+    /// Room for events that are not printed yet; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer, help_heading = ADVANCED)]
+    pub buffer: u32,
+    /// Configuration and type information.
+    #[command(flatten)]
+    pub advanced: Advanced,
+}
+
+const EVENTS: &str = "Events";
+
+/// The names of all values.
+fn fields() -> ValueParser {
+    PossibleValuesParser::new(item::names()).into()
 }
 
 /// How `trace` prints.
@@ -59,6 +66,8 @@ pub struct TraceArguments {
 pub enum TraceOutput {
     /// A line for people
     Text,
+    /// A line with every value, as the TCP tracer of 2014 had it
+    Seed,
     /// One JSON object a line
     Json,
     /// Records for --read

@@ -1,16 +1,34 @@
 //! Values that several commands take.
 
 use clap::{
-    ValueEnum,
+    Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use tcpvitals_config::duration;
 
+/// Headings of the help, in this order below the filters.
+pub(super) const OUTPUT: &str = "Output";
+pub(super) const TIME: &str = "Time";
+pub(super) const ADVANCED: &str = "Advanced";
+
+/// What seldom changes: the same in every command that looks at the kernel.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = ADVANCED)]
+pub struct Advanced {
+    /// Configuration file, which names subnets, protocols and classes; without one the built-in configuration is used
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+}
+
 /// How a command prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
+    #[default]
     Text,
     /// For programs
     Json,

@@ -10,5 +10,6 @@ pub mod error;
 pub mod extcap;
 pub mod file;
 pub mod filter;
+pub mod networks;
 pub mod order;
 pub mod run;

@@ -1,8 +1,14 @@
-//! `drops`: a table of drop sites every few seconds, on a terminal in place, elsewhere one after the other.
+//! `drops`: on a terminal the drop sites of `top`, elsewhere a table of them every few seconds.
 
 use crate::{
-    cli::{DropsArguments, Output, labels::DropLabels},
-    commands::live::{self, LiveError},
+    cli::{
+        DropsArguments, Output, TopArguments,
+        filters::{Filters, Shows},
+    },
+    commands::{
+        live::{self, LiveError},
+        top::{self, view::Tab},
+    },
     lifecycle::{clock::now, signals::ticker::Ticker},
     serve::collect::Collector,
 };
@@ -11,7 +17,7 @@ use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
-use tcpvitals_config::{Detail, DropLabel, Labels};
+use tcpvitals_config::{Detail, Labels};
 use tcpvitals_metrics::rows::{
     drops::{Dropped, table::SiteTable, text},
     filter::DropFilter,
@@ -22,18 +28,42 @@ use tcpvitals_metrics::rows::{
 /// # Errors
 /// [`LiveError`]; nothing stays loaded.
 pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
-    let mut config = live::config(arguments.config_file.as_deref())?;
+    let filters = arguments.filters.of(Shows::Drops)?;
+    let has_end = arguments.tables().is_some() || arguments.duration.is_some();
+    if io::stdout().is_terminal() && arguments.output == Output::Text && !has_end {
+        return top::live::run(&screen(arguments));
+    }
+    let mut config = live::config(arguments.advanced.config_file.as_deref())?;
+    filters.check(&config)?;
     // Of the exporter's programs only those that see drops.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
     config.shown.labels = Labels::default();
-    let asked = arguments.labels.0.labels().map(DropLabel::row);
-    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), asked)?;
+    config.shown.labels.drops.extend(filters.drops.labels());
+    let (collector, runtime) = live::start(config, arguments.advanced.btf.as_deref(), filters)?;
     runtime.block_on(show(&collector, arguments))
 }
 
+/// The screen of `top` that shows the same.
+fn screen(
+    DropsArguments {
+        filters,
+        interval,
+        advanced,
+        ..
+    }: &DropsArguments,
+) -> TopArguments {
+    TopArguments {
+        filters: filters.clone(),
+        view: Some(Tab::Drops),
+        interval: *interval,
+        advanced: advanced.clone(),
+        ..TopArguments::default()
+    }
+}
+
 async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), LiveError> {
-    let DropLabels(filter) = &arguments.labels;
+    let Filters { drops: filter, .. } = &arguments.filters;
     let began = now();
     let (mut before, mut read_at) = (wanted(collector, filter).await?, now());
     let mut ticker = Ticker::new(arguments.interval, arguments.duration)?;
@@ -42,7 +72,7 @@ async fn show(collector: &Collector, arguments: &DropsArguments) -> Result<(), L
     while ticker.tick().await.is_some() {
         let (after, at) = (wanted(collector, filter).await?, now());
         let table = SiteTable::new(&before, &after, at - read_at);
-        match print(&table, at - began, arguments, shown == 0) {
+        match print(&table, at - began, arguments) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             printed => printed?,
         }
@@ -65,15 +95,15 @@ async fn wanted(collector: &Collector, filter: &DropFilter) -> Result<Vec<Droppe
         .collect())
 }
 
-fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments, is_first: bool) -> io::Result<()> {
+fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments) -> io::Result<()> {
     let mut stdout = io::stdout();
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let text = match arguments.output {
         Output::Json => format!("{}\n", table.json(elapsed, limit)),
-        Output::Text if stdout.is_terminal() => in_place(table, elapsed, limit, is_first),
         Output::Text => {
+            let terminal = stdout.is_terminal().then(terminal::size).and_then(Result::ok);
             let size = text::Size {
-                width: usize::MAX,
+                width: terminal.map_or(usize::MAX, |(width, _)| width.into()),
                 sites: limit,
             };
             text::lines(table, elapsed, size) + "\n"
@@ -81,18 +111,4 @@ fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments, is_fi
     };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
-}
-
-/// Writes over what was written before: home, clear the rest of each line, then all below (ECMA-48).
-fn in_place(table: &SiteTable, elapsed: Duration, limit: usize, is_first: bool) -> String {
-    /// Lines that are no site: the head, the titles, what was left out, and where the cursor rests.
-    const FRAME: usize = 4;
-    let (width, height) = terminal::size().map_or((80, 24), |(width, height)| (width.into(), height.into()));
-    let size = text::Size {
-        width,
-        sites: usize::min(limit, usize::saturating_sub(height, FRAME)),
-    };
-    let clear = if is_first { "\x1b[2J" } else { "" };
-    let lines = text::lines(table, elapsed, size).replace('\n', "\x1b[K\n");
-    format!("{clear}\x1b[H{lines}\x1b[J")
 }

@@ -6,7 +6,7 @@ mod pages;
 mod peer;
 
 use crate::{
-    cli::{Output, explain::ExplainArguments},
+    cli::{Output, explain::ExplainArguments, filters::Filters},
     commands::{
         live::{self, LiveError},
         remote::{Remote, RemoteError},
@@ -19,7 +19,6 @@ use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},
 };
-use tcpvitals_config::DropLabel;
 use tcpvitals_metrics::findings::{
     dictionary::{self, Entry},
     report::{Finding, Report, State},
@@ -230,12 +229,9 @@ fn ask(
 }
 
 fn look(arguments: &ExplainArguments, peer: Option<(IpAddr, Option<u16>)>) -> Result<(Report, Flows), ExplainError> {
-    let mut config = live::config(arguments.config_file.as_deref()).map_err(LiveError::from)?;
-    config.findings.enabled = true;
-    // What the table of rules reads of a drop, whatever the metrics show.
-    config.shown.labels.drops = DropLabel::defaults().collect();
-    let (collector, runtime) =
-        live::start(config, arguments.btf.as_deref(), std::iter::empty()).map_err(LiveError::from)?;
+    let all = Filters::default();
+    let config = live::judging(arguments.config_file.as_deref(), &all)?;
+    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), &all)?;
     runtime.block_on(async {
         collector.collect(true).await.map_err(LiveError::from)?;
         sleep(arguments.length).await;

@@ -1,6 +1,7 @@
 //! What the commands that look at the kernel now and then have in common: programs of their own, a collector, and an error.
 
 use crate::{
+    cli::filters::{FilterError, Filters},
     lifecycle::{
         clock::since_1970,
         exit::{Ends, Exit},
@@ -14,7 +15,7 @@ use crate::{
     },
 };
 use std::{io, path::Path, sync::Arc, time::Duration};
-use tcpvitals_config::{Config, DropLabel, label::Row, numbering::Numbering};
+use tcpvitals_config::{Config, DropLabel, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
 use tcpvitals_metrics::host::Part;
 use tokio::runtime::Runtime;
@@ -26,10 +27,19 @@ pub enum LiveError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// Nothing can be drawn.
-    #[error(
-        "top draws on a terminal, and standard output is none; print once with `top --once --output json` or `--output text`"
-    )]
+    #[error("top needs a terminal; for a pipe or file use \"tcpvitals top --once\"")]
     NoTerminal,
+    /// Nothing can be what is asked for.
+    #[error(transparent)]
+    Filters(#[from] FilterError),
+    /// Rows have no such column.
+    #[error("unknown sort key {key:?}; {rows} have {keys}")]
+    Sort {
+        key: String,
+        /// What rows are, in the plural.
+        rows: &'static str,
+        keys: String,
+    },
     /// The kernel could not be read again.
     #[error(transparent)]
     Collect(#[from] CollectError),
@@ -42,7 +52,8 @@ impl Ends for LiveError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start(error) => error.exit(),
-            Self::NoTerminal => Exit::Usage,
+            Self::Filters(error) => error.exit(),
+            Self::NoTerminal | Self::Sort { .. } => Exit::Usage,
             Self::Collect(_) | Self::Show(_) => Exit::Failed,
         }
     }
@@ -60,27 +71,39 @@ pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
     Ok(config)
 }
 
-/// Loads the programs for a configuration and gives up all privileges. The runtime is for one thread that waits; the kernel is
-/// read on another one. `asked` are labels that rows have to have certain values of.
+/// The same for whoever shows findings too: with what rules read of a drop, and what filters choose by, whatever the metrics show.
 ///
 /// # Errors
-/// [`StartError`]; nothing stays loaded.
-pub fn start(
-    mut config: Config,
-    btf: Option<&Path>,
-    asked: impl Iterator<Item = &'static Row>,
-) -> Result<(Collector, Runtime), StartError> {
+/// [`LiveError::Start`], [`LiveError::Filters`]
+pub fn judging(file: Option<&Path>, filters: &Filters) -> Result<Config, LiveError> {
+    let mut config = config(file)?;
+    filters.check(&config)?;
+    config.findings.enabled = true;
+    config.shown.labels.drops = DropLabel::defaults().chain(filters.drops.labels()).collect();
+    Ok(config)
+}
+
+/// Loads the programs for a configuration and gives up all privileges. The runtime is for one thread that waits; the kernel is
+/// read on another one. `filters` say what rows have to be.
+///
+/// # Errors
+/// [`LiveError::Start`], [`LiveError::Filters`]; nothing stays loaded.
+pub fn start(mut config: Config, btf: Option<&Path>, filters: &Filters) -> Result<(Collector, Runtime), LiveError> {
     if config.workloads.are_told_apart() {
         // Whatever the metrics leave out.
         let labels = [DropLabel::Workload, DropLabel::WorkloadNamespace];
         config.shown.labels.drops.extend(labels);
     }
     let config = &config;
+    let checked = Checked::new(config, btf, Purpose::Serve)?;
+    filters.check_reasons(&checked.reasons())?;
+    let checked = checked.require(filters.rows())?;
     let started = since_1970();
-    let checked = Checked::new(config, btf, Purpose::Serve)?.require(asked)?;
     let (source, numbering) = load_checked(checked, config, Vec::new(), started)?;
-    let collector = Collector::new(source.into(), config, numbering, Others::default(), started)?;
-    Ok((collector, threads::runtime("tcpvitals", 0, 1)?))
+    let collector =
+        Collector::new(source.into(), config, numbering, Others::default(), started).map_err(StartError::from)?;
+    let runtime = threads::runtime("tcpvitals", 0, 1).map_err(StartError::from)?;
+    Ok((collector, runtime))
 }
 
 /// The same without a collector. `host_off` is what is not read of the host, and why; counters begin at `started`, since 1970.

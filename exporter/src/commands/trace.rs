@@ -10,10 +10,14 @@ mod live;
 pub mod names;
 mod output;
 mod recorded;
+pub mod seed;
 pub mod text;
 
 use crate::{
-    cli::{TraceArguments, TraceOutput},
+    cli::{
+        TraceArguments, TraceOutput,
+        filters::{FilterError, Shows},
+    },
     lifecycle::{
         exit::{Ends, Exit},
         start::StartError,
@@ -24,8 +28,10 @@ use common::tcp::record::FlowRecord;
 use filter::TraceFilter;
 use instances::Instances;
 use item::{Item, Setting};
+use names::TraceNames;
 use std::io::{self, IsTerminal};
 use tcpvitals_metrics::workloads::{Instance, numbers::Names};
+use text::Values;
 
 /// Why there is no trace, or no more of it.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +39,9 @@ pub enum TraceError {
     /// The programs do not run.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// No record can be of this subnet.
-    #[error(
-        "--subnet={0:?}: there is no subnet of this name; the configuration names those that there are (--config.file)"
-    )]
-    UnknownSubnet(String),
+    /// No record can be what is asked for.
+    #[error(transparent)]
+    Filters(#[from] FilterError),
     /// No record of a file can be of a workload.
     #[error("--{0}: the trace was recorded without workloads; its configuration named no source (workloads.source)")]
     NoWorkloads(&'static str),
@@ -78,7 +82,8 @@ impl Ends for TraceError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start(error) => error.exit(),
-            Self::UnknownSubnet(_) | Self::NoWorkloads(_) | Self::Terminal => Exit::Usage,
+            Self::Filters(error) => error.exit(),
+            Self::NoWorkloads(_) | Self::Terminal => Exit::Usage,
             Self::Read(_)
             | Self::Open { .. }
             | Self::Recorded { .. }
@@ -107,6 +112,7 @@ pub fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
 #[derive(Debug)]
 struct Printer {
     output: TraceOutput,
+    values: Values,
     filter: TraceFilter,
     setting: Setting,
     /// How many workloads were written into a binary trace.
@@ -118,15 +124,22 @@ struct Printer {
 impl Printer {
     fn new(arguments: &TraceArguments, setting: Setting) -> Result<Self, TraceError> {
         let filter = TraceFilter {
-            labels: arguments.labels.0.clone(),
-            networks: arguments.cidr.clone(),
-            ports: arguments.port.clone(),
+            filters: arguments.filters.of(Shows::Connections)?.clone(),
             events: arguments.event.clone(),
             min_retransmits: arguments.min_retransmits,
         };
-        if let Some(name) = filter.unknown_subnet(&setting.names) {
-            return Err(TraceError::UnknownSubnet(name.to_owned()));
-        }
+        let TraceNames {
+            subnets,
+            fallback,
+            protocols,
+            ..
+        } = &setting.names;
+        let whose = if arguments.read.is_some() {
+            "the recorded configuration"
+        } else {
+            "this configuration"
+        };
+        filter.filters.check_names(whose, (subnets, fallback), protocols)?;
         if setting.names.workloads.is_none()
             && let Some(flag) = filter.flag_of_workloads()
         {
@@ -134,6 +147,13 @@ impl Printer {
         }
         Ok(Self {
             output: arguments.output,
+            values: if arguments.verbose {
+                Values::All
+            } else if arguments.fields.is_empty() {
+                Values::Usual
+            } else {
+                Values::Named(arguments.fields.clone())
+            },
             filter,
             setting,
             workloads: 0,
@@ -144,7 +164,7 @@ impl Printer {
     /// What stands before all items.
     fn header(&self) -> Vec<u8> {
         match self.output {
-            TraceOutput::Text | TraceOutput::Json => Vec::new(),
+            TraceOutput::Text | TraceOutput::Seed | TraceOutput::Json => Vec::new(),
             TraceOutput::Binary => binary::header(&self.setting),
         }
     }
@@ -180,7 +200,8 @@ impl Printer {
             Item::Event(..) | Item::Lost(_) => {}
         }
         Ok(Some(match self.output {
-            TraceOutput::Text => text::line(item, &self.setting).into_bytes(),
+            TraceOutput::Text => text::line(item, &self.setting, &self.values).into_bytes(),
+            TraceOutput::Seed => seed::line(item, &self.setting).into_bytes(),
             TraceOutput::Json => json::line(item, &self.setting)?.into_bytes(),
             TraceOutput::Binary => self.records(item),
         }))

@@ -8,7 +8,7 @@ use crate::lifecycle::{
     threads::TooFew,
 };
 use common::{kernel::programs::CGROUP_MADE, map::catalog::Map};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 use tcpvitals_config::{
     Config, ConfigError,
     label::{Flag, Row},
@@ -117,6 +117,11 @@ impl Checked {
     /// What is to run, and what is not and why.
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Every drop reason that the kernel names.
+    pub fn reasons(&self) -> BTreeSet<&str> {
+        self.reasons.names().collect()
     }
 
     /// Requires that rows can have values of these labels: those of workloads only where workloads are told apart.

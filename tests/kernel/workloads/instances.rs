@@ -131,7 +131,7 @@ fn a_trace_and_what_it_recorded_tell_pods_and_containers() -> Result<()> {
     let of_unit: [Value; 3] = ["unit.service".into(), "".into(), "".into()];
     let of_pod: [Value; 3] = ["web".into(), POD.into(), CONTAINER.into()];
     assert_eq!(told, [of_unit.clone(), of_unit, of_pod.clone(), of_pod], "{events:#?}");
-    let text = recorded.reprint(&["--output=text", "--workload=web"])?;
+    let text = recorded.reprint(&["--output=seed", "--workload=web"])?;
     for line in text.stdout.lines() {
         assert!(
             line.ends_with(&format!(" pod={POD} container_id={CONTAINER}")),

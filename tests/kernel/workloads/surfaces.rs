@@ -212,7 +212,7 @@ fn a_trace_and_what_it_recorded_name_workloads() -> Result<()> {
     let json = recorded.reprint(&["--output=json"])?;
     let events = objects(&json.stdout)?;
     assert_eq!(units(&events), [CART, CART, WEB, WEB], "{events:#?}");
-    let text = recorded.reprint(&["--output=text"])?;
+    let text = recorded.reprint(&["--output=seed"])?;
     for (line, event) in text.stdout.lines().zip(&events) {
         // An empty word is quoted in text.
         require_same(&line.replace("=\"\"", "="), event)?;

@@ -12,7 +12,8 @@ use common::text::is_unprintable;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use tcpvitals::commands::trace::binary::Reader;
-use tcpvitals::commands::trace::{json, text};
+use tcpvitals::commands::trace::text::Values;
+use tcpvitals::commands::trace::{json, seed, text};
 use tcpvitals::serve::http::api::{drops, flows};
 use tcpvitals::serve::web::WebConfig;
 use tcpvitals_config::Config;
@@ -63,7 +64,10 @@ pub fn trace(bytes: &[u8]) {
         match reader.read() {
             Ok(None) => return,
             Ok(Some(item)) => {
-                let line = text::line(&item, reader.setting());
+                for values in [Values::Usual, Values::All] {
+                    require_line(text::line(&item, reader.setting(), &values).trim_end_matches('\n'));
+                }
+                let line = seed::line(&item, reader.setting());
                 require_line(line.trim_end_matches('\n'));
                 let line = json::line(&item, reader.setting()).unwrap_or_default();
                 assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");

@@ -71,19 +71,6 @@ pub enum Values {
     Words(fn() -> Vec<&'static str>),
 }
 
-/// A command with flags that choose by labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// `capture`
-    Capture,
-    /// `drops`
-    Drops,
-    /// `top`
-    Top,
-    /// `trace`
-    Trace,
-}
-
 /// All that there is to know of a label.
 #[derive(Debug)]
 pub struct Row {
@@ -99,11 +86,9 @@ pub struct Row {
     pub flag: Option<Flag>,
 }
 
-/// A flag that chooses by a label.
+/// A flag that chooses by a label: the same in every command.
 #[derive(Debug)]
 pub struct Flag {
-    /// The commands that have it.
-    pub of: &'static [Asker],
     /// Its name.
     pub name: &'static str,
     /// What its values are called.
@@ -135,8 +120,8 @@ impl Row {
         self.on_demand()
     }
 
-    const fn flag(mut self, of: &'static [Asker], name: &'static str, value: &'static str, help: &'static str) -> Self {
-        self.flag = Some(Flag { of, name, value, help });
+    const fn flag(mut self, [name, value]: [&'static str; 2], help: &'static str) -> Self {
+        self.flag = Some(Flag { name, value, help });
         self
     }
 }
@@ -190,113 +175,62 @@ const DIRECTIONS: Values = Values::Words(|| Direction::ALL.map(Direction::as_str
 const WORKLOAD: Label = Label::new("workload", "tcpvitals.workload.name");
 const WORKLOAD_KIND: Label = Label::new("workload_kind", "tcpvitals.workload.kind");
 const WORKLOAD_NAMESPACE: Label = Label::new("workload_namespace", "k8s.namespace.name");
-const OF_DROPS: &[Asker] = &[Asker::Capture, Asker::Drops];
-const OF_FLOWS: &[Asker] = &[Asker::Top, Asker::Trace];
-const OF_WORKLOAD: &str = "workload";
-const OF_NAMESPACE: &str = "workload-namespace";
+const SUBNET_FLAG: [&str; 2] = ["subnet", "NAME"];
+const SUBNET_HELP: &str = "Subnet of the remote address, by its name in the configuration";
+const CONNECTION_TYPE_FLAG: [&str; 2] = ["connection-type", "TYPE"];
+const CONNECTION_TYPE_HELP: &str = "What carries the connection";
+const APP_PROTOCOL_FLAG: [&str; 2] = ["app-protocol", "NAME"];
+const APP_PROTOCOL_HELP: &str = "Application protocol, by its name in the configuration: https";
+const WORKLOAD_FLAG: [&str; 2] = ["workload", "PATTERN"];
+const WORKLOAD_HELP: &str =
+    "Workload, with * for any text: cart or nginx* (needs workloads.source in the configuration)";
+const NAMESPACE_FLAG: [&str; 2] = ["workload-namespace", "PATTERN"];
+const NAMESPACE_HELP: &str = "Namespace of the workload in Kubernetes, with * for any text";
 
 labels! {
     /// A label of the TCP metrics.
     TcpLabel:
     /// The network of the remote address.
-    Subnet = Row::new(SUBNET, Values::Names).flag(
-        &[Asker::Trace],
-        "subnet",
-        "NAME",
-        "Only connections whose remote address is in one of these subnets; several are separated by commas, or the flag is repeated",
-    ),
+    Subnet = Row::new(SUBNET, Values::Names).flag(SUBNET_FLAG, SUBNET_HELP),
     /// What carries the flow.
-    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).flag(
-        &[Asker::Trace],
-        "connection-type",
-        "TYPE",
-        "Only connections over these types",
-    ),
+    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).flag(CONNECTION_TYPE_FLAG, CONNECTION_TYPE_HELP),
     /// The protocol, by the server's port.
-    AppProtocol = Row::new(APP_PROTOCOL, Values::Names),
+    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).flag(APP_PROTOCOL_FLAG, APP_PROTOCOL_HELP),
     /// Client or server.
-    Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES),
+    Role = Row::new(Label::new("role", "tcpvitals.role"), ROLES).flag(["role", "ROLE"], "Which end of the connection this host is"),
     /// Whose the flow is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(
-        OF_FLOWS,
-        OF_WORKLOAD,
-        "PATTERN",
-        "Only connections of these workloads, in which * stands for any text: cart or nginx*; the configuration has to name a \
-         source (workloads.source)",
-    ),
+    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(WORKLOAD_FLAG, WORKLOAD_HELP),
     /// What that is.
     WorkloadKind = Row::new(WORKLOAD_KIND, Values::Patterns).of_workloads(),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(
-        OF_FLOWS,
-        OF_NAMESPACE,
-        "PATTERN",
-        "Only connections of workloads in these namespaces of Kubernetes, in which * stands for any text",
-    ),
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(NAMESPACE_FLAG, NAMESPACE_HELP),
 }
 
 labels! {
     /// A label of the drop metrics that can be switched off (`source` cannot).
     DropLabel:
     /// The kernel function that dropped.
-    Location = Row::new(Label::new("location", "tcpvitals.drop.location"), Values::Patterns).flag(
-        OF_DROPS,
-        "location",
-        "PATTERN",
-        "Only drops in these kernel functions, in which * stands for any text: nft_*",
-    ),
+    Location = Row::new(Label::new("location", "tcpvitals.drop.location"), Values::Patterns)
+        .flag(["location", "PATTERN"], "Kernel function that dropped, with * for any text: nft_*"),
     /// The kernel's reason.
-    Reason = Row::new(Label::new("reason", "tcpvitals.drop.reason"), Values::Patterns).flag(
-        OF_DROPS,
-        "reason",
-        "PATTERN",
-        "Only drops with these reasons, in which * stands for any text: NETFILTER_DROP or TCP_*",
-    ),
+    Reason = Row::new(Label::new("reason", "tcpvitals.drop.reason"), Values::Patterns)
+        .flag(["reason", "PATTERN"], "Drop reason, with * for any text: NETFILTER_DROP or TCP_*"),
     /// What the drop means to an operator.
-    Class = Row::new(Label::new("class", "tcpvitals.drop.class"), CLASSES).flag(
-        OF_DROPS,
-        "class",
-        "CLASS",
-        "Only drops of these classes; several are separated by commas, or the flag is repeated",
-    ),
+    Class = Row::new(Label::new("class", "tcpvitals.drop.class"), CLASSES).flag(["class", "CLASS"], "Class of the drop"),
     /// The L3 and L4 protocol.
-    Protocol = Row::new(Label::new("protocol", "tcpvitals.drop.protocol"), PROTOCOLS).flag(
-        &[Asker::Capture],
-        "protocol",
-        "PROTOCOL",
-        "Only drops of these protocols",
-    ),
+    Protocol = Row::new(Label::new("protocol", "tcpvitals.drop.protocol"), PROTOCOLS)
+        .flag(["protocol", "PROTOCOL"], "Protocol of the packet"),
     /// Receive or transmit.
-    Direction = Row::new(Label::new("direction", "network.io.direction"), DIRECTIONS).flag(
-        &[Asker::Capture],
-        "direction",
-        "DIRECTION",
-        "Only drops in these directions",
-    ),
+    Direction = Row::new(Label::new("direction", "network.io.direction"), DIRECTIONS)
+        .flag(["direction", "DIRECTION"], "Which way the packet went"),
     /// The network of the remote address.
-    Subnet = Row::new(SUBNET, Values::Names).flag(
-        &[Asker::Drops],
-        "subnet",
-        "NAME",
-        "Only drops of these subnets, by their names in the configuration",
-    ),
+    Subnet = Row::new(SUBNET, Values::Names).flag(SUBNET_FLAG, SUBNET_HELP),
     /// What carried the packet.
-    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES),
+    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).flag(CONNECTION_TYPE_FLAG, CONNECTION_TYPE_HELP),
     /// The protocol, by the port of this host, else by that of the remote one.
-    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).on_demand(),
+    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).on_demand().flag(APP_PROTOCOL_FLAG, APP_PROTOCOL_HELP),
     /// Whose the packet is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(
-        OF_DROPS,
-        OF_WORKLOAD,
-        "PATTERN",
-        "Only drops of these workloads, in which * stands for any text: cart or nginx*; the configuration has to name a source \
-         (workloads.source)",
-    ),
+    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(WORKLOAD_FLAG, WORKLOAD_HELP),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(
-        OF_DROPS,
-        OF_NAMESPACE,
-        "PATTERN",
-        "Only drops of workloads in these namespaces of Kubernetes, in which * stands for any text",
-    ),
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(NAMESPACE_FLAG, NAMESPACE_HELP),
 }

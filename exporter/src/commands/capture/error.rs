@@ -1,6 +1,7 @@
 //! Why a capture does not run, and with which exit code it ends.
 
 use crate::{
+    cli::filters::FilterError,
     commands::capture::file::{output::OutputError, writer::WriteError},
     lifecycle::{
         exit::{Ends, Exit},
@@ -16,6 +17,9 @@ pub enum CaptureError {
     /// The programs do not run.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// No packet can be what is asked for.
+    #[error(transparent)]
+    Filters(#[from] FilterError),
     /// Wireshark asks for what there is not.
     #[error("{0}")]
     Refused(String),
@@ -44,6 +48,7 @@ impl Ends for CaptureError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start(error) => error.exit(),
+            Self::Filters(error) => error.exit(),
             Self::Refused(_) | Self::Nowhere => Exit::Usage,
             Self::Output(
                 OutputError::Terminal | OutputError::NotAFile | OutputError::Folder { .. } | OutputError::NeverRotated,

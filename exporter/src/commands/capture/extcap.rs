@@ -112,6 +112,12 @@ const OPTIONS: &[(&str, &str, &str, &str)] = &[
         "tcp, udp, icmp, icmpv6, arp and more, separated by commas",
     ),
     (
+        "--subnet",
+        "string",
+        "Subnets",
+        "Names of the configuration, separated by commas",
+    ),
+    (
         "--address",
         "string",
         "Addresses",

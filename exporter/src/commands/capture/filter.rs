@@ -1,7 +1,7 @@
 //! Which dropped packets are captured. Pure: the names of a site in, yes or no out. Addresses are the one filter that is
 //! not here: the kernel program looks at them.
 
-use crate::cli::{capture::FilterArguments, labels::CaptureLabels};
+use crate::cli::capture::FilterArguments;
 use common::drops::{Direction, Protocol};
 use tcpvitals_config::{Class, DropLabel, Drops, Glob, Rule};
 use tcpvitals_metrics::rows::filter;
@@ -67,13 +67,11 @@ impl CaptureFilter {
 }
 
 impl FilterArguments {
-    /// The filter that they are together with the configuration, but for addresses.
+    /// The filter that they are together with the configuration, but for addresses, and subnets, which are addresses here.
     pub fn filter(&self, drops: &Drops) -> CaptureFilter {
-        let Self {
-            labels: CaptureLabels(labels),
-            addresses: _,
-            devices,
-        } = self.clone();
+        let Self { filters, devices } = self.clone();
+        let mut labels = filters.drops;
+        labels.values.retain(|(label, _)| *label != DropLabel::Subnet);
         CaptureFilter {
             labels,
             interfaces: devices,

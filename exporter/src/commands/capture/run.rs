@@ -1,8 +1,8 @@
 //! The capture itself: what needs privileges first, then packets from the buffers to the file until it is told to end.
 
-use super::{error::CaptureError, extcap::Task};
+use super::{error::CaptureError, extcap::Task, networks};
 use crate::{
-    cli::capture::CaptureArguments,
+    cli::{capture::CaptureArguments, filters::Shows},
     commands::capture::file::{
         output::{GRACE, Output},
         pcapng::Origin,
@@ -30,7 +30,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tcpvitals_config::DropLabel;
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{Plan, purpose::Purpose},
@@ -65,13 +64,16 @@ enum Voice {
 }
 
 fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), CaptureError> {
-    let config = setup::config(arguments.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
+    let filters = arguments.filters.filters.of(Shows::Packets)?;
+    filters.check(&config)?;
     let sites = Sites::new(
         arguments.filters.filter(&config.drops),
         Classes::new(&config.drops.classes),
     );
-    let asked = arguments.filters.labels.0.labels().map(DropLabel::row);
-    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Capture)?.require(asked)?;
+    let checked = Checked::new(&config, arguments.advanced.btf.as_deref(), Purpose::Capture)?;
+    filters.check_reasons(&checked.reasons())?;
+    let checked = checked.require(filters.rows())?;
     check(checked.plan())?;
     let output = Output::open(path, arguments.rotation.into())?;
     let wanted = Wanted {
@@ -81,7 +83,7 @@ fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), C
         } else {
             arguments.snaplen
         },
-        addresses: arguments.filters.addresses.clone(),
+        addresses: networks::wanted(filters, &config)?,
     };
     let tables = MapContents {
         // Those of label sets and drops stay empty.

@@ -1,17 +1,18 @@
 //! `top` at work: reads the kernel at each tick, draws on the terminal, and gives the terminal back however it ends.
 
 use super::{
-    format,
-    rows::{self, FlowRow},
+    moment::Moment,
+    once,
     screen::{self, Look},
-    view::{Next, View},
+    view::{Head, Next, Tab, View},
 };
 use crate::{
-    cli::{Output, TopArguments},
+    cli::{TopArguments, filters::Shows},
     commands::live::{self, LiveError},
-    lifecycle::{clock::now, signals::ticker::Ticker},
+    lifecycle::{host::Host, signals::ticker::Ticker},
     serve::collect::Collector,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ratatui::{
     DefaultTerminal, TerminalOptions, Viewport,
     crossterm::{
@@ -21,22 +22,13 @@ use ratatui::{
     },
     layout::Rect,
 };
-use serde_json::{Value, json};
 use std::{
     io::{self, IsTerminal, Write},
-    sync::Arc,
     thread,
-    time::{Duration, Instant},
-};
-use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::rows::{
-    drops::{Dropped, table::SiteTable},
-    filter::FlowFilter,
-    flows::LiveFlow,
 };
 use tokio::sync::mpsc;
 
-/// Shows flows and drop sites until somebody ends it, or prints one table.
+/// Shows views until somebody ends it, or prints one.
 ///
 /// # Errors
 /// [`LiveError`]; nothing stays loaded, and the terminal is as it was.
@@ -44,134 +36,39 @@ pub fn run(arguments: &TopArguments) -> Result<(), LiveError> {
     if !arguments.once && !io::stdout().is_terminal() {
         return Err(LiveError::NoTerminal);
     }
-    let config = live::config(arguments.config_file.as_deref())?;
+    let filters = arguments.filters.of(Shows::Everything)?;
+    let config = live::judging(arguments.advanced.config_file.as_deref(), filters)?;
     let has_drops = config.drops.enabled;
-    let asked = arguments.labels.0.labels().map(TcpLabel::row);
-    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), asked)?;
+    let mut view = view(arguments)?;
+    let (collector, runtime) = live::start(config, arguments.advanced.btf.as_deref(), filters)?;
     if arguments.once {
-        runtime.block_on(once(&collector, arguments))
+        runtime.block_on(once::print(&collector, arguments, &mut view, has_drops))
     } else {
-        runtime.block_on(show(&collector, arguments, has_drops))
+        runtime.block_on(show(&collector, arguments, view, has_drops))
     }
 }
 
-/// What the kernel said at one moment.
-struct Moment {
-    flows: Arc<Vec<LiveFlow>>,
-    drops: Arc<Vec<Dropped>>,
-    at: Instant,
-}
-
-impl Moment {
-    async fn new(collector: &Collector, has_drops: bool) -> Result<Self, LiveError> {
-        let drops = if has_drops {
-            collector.drops().await?
-        } else {
-            Arc::default()
-        };
-        Ok(Self {
-            flows: collector.flows().await?,
-            drops,
-            at: now(),
-        })
-    }
-
-    /// Rates since an earlier one, of what a filter chooses.
-    fn since(&self, before: &Self, filter: &FlowFilter) -> (Vec<FlowRow>, SiteTable) {
-        let mut flows = rows::rows(&before.flows, &self.flows);
-        let interval = self.at - before.at;
-        if filter.labels().next().is_none() {
-            return (flows, SiteTable::new(&before.drops, &self.drops, interval));
-        }
-        flows.retain(|row| filter.matches(|label| row.flow.label(label)));
-        let of_drops = rows::of_drops(filter);
-        let wanted = self
-            .drops
-            .iter()
-            .filter(|row| of_drops.matches(|label| row.label(label)));
-        let drops: Vec<Dropped> = wanted.cloned().collect();
-        (flows, SiteTable::new(&before.drops, &drops, interval))
-    }
-}
-
-async fn once(collector: &Collector, arguments: &TopArguments) -> Result<(), LiveError> {
-    let before = Moment::new(collector, false).await?;
-    let mut ticker = Ticker::new(arguments.interval, None)?;
-    ticker.advance();
-    if ticker.tick().await.is_none() {
-        return Ok(());
-    }
-    let after = Moment::new(collector, false).await?;
-    let mut view = View::new(arguments.sort, &arguments.filter);
-    let (flows, drops) = after.since(&before, &arguments.labels.0);
-    view.update(flows, drops);
-    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let text = match arguments.output {
-        Output::Json => format!("{}\n", object(&view.flows, limit, after.at - before.at)),
-        Output::Text => lines(&view.flows, limit),
+/// What is shown first.
+fn view(arguments: &TopArguments) -> Result<View, LiveError> {
+    let head = Head {
+        host: Host::read(),
+        interval: arguments.interval,
+        asked: arguments.filters.as_given(),
+        of_flows: arguments.filters.of_ends().join(", "),
+        ..Head::default()
     };
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    let usual = if arguments.once { Tab::Flows } else { Tab::Subnets };
+    let tab = arguments.view.unwrap_or(usual);
+    let mut view = View::new(tab, &arguments.filter, head);
+    if let Some(key) = &arguments.sort {
+        view.sort_by(key).map_err(|keys| LiveError::Sort {
+            key: key.clone(),
+            rows: tab.rows(),
+            keys: keys.join(", "),
+        })?;
     }
+    Ok(view)
 }
-
-/// For programs: all rows up to a limit.
-fn object(rows: &[FlowRow], limit: usize, interval: Duration) -> Value {
-    let shown: Vec<Value> = rows.iter().take(limit).map(|row| Value::Object(row.json())).collect();
-    json!({
-        "interval_seconds": interval.as_secs_f64(),
-        "total": rows.len(),
-        "cut": shown.len() < rows.len(),
-        "flows": shown,
-    })
-}
-
-/// For people: a line for each row, both ends whole.
-fn lines(rows: &[FlowRow], limit: usize) -> String {
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), format::short);
-    let shown = &rows[..limit.min(rows.len())];
-    let owners: Vec<Option<String>> = shown.iter().map(|row| row.flow.workload()).collect();
-    let width = owners.iter().flatten().map(|owner| owner.chars().count()).max();
-    // Where nobody tells workloads apart there is no column of theirs.
-    let column =
-        |owner: &str| width.map_or_else(String::new, |width| format!("{owner:<0$} ", width.max(WORKLOAD.len())));
-    let line = |(row, owner): (&FlowRow, &Option<String>)| {
-        let (flow, rates) = (&row.flow, row.rates);
-        format!(
-            "{:<44} {}{:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
-            format::ends(flow, usize::MAX),
-            column(owner.as_deref().unwrap_or_default()),
-            flow.label(TcpLabel::Subnet),
-            flow.label(TcpLabel::AppProtocol),
-            rate(rates.map(|rates| rates.transmit)),
-            rate(rates.map(|rates| rates.receive)),
-            format::percent(row.retransmit_ratio()),
-            format::time(flow.record.srtt_us),
-            flow.record.snd_cwnd,
-            flow.limit(),
-        )
-    };
-    let titles = format!(
-        "{:<44} {}{:<16} {:<12} {:>6} {:>6} {:>6} {:>7} {:>6} {}\n",
-        "FLOW",
-        column(WORKLOAD),
-        "SUBNET",
-        "PROTO",
-        "OUT/s",
-        "IN/s",
-        "RETR",
-        "RTT",
-        "CWND",
-        "WAIT"
-    );
-    let shown: String = shown.iter().zip(&owners).map(line).collect();
-    titles + &shown
-}
-
-/// The title of the column that says whose a flow is.
-const WORKLOAD: &str = "WORKLOAD";
 
 /// The terminal, taken over; given back when it is dropped. A panic gives it back first and then says what happened.
 struct Screen {
@@ -214,15 +111,18 @@ impl Drop for Screen {
     }
 }
 
-async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) -> Result<(), LiveError> {
+async fn show(
+    collector: &Collector,
+    arguments: &TopArguments,
+    mut view: View,
+    has_drops: bool,
+) -> Result<(), LiveError> {
     let look = Look {
         has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let mut ticker = Ticker::new(arguments.interval, None)?;
-    let mut before = Moment::new(collector, has_drops).await?;
-    let mut view = View::new(arguments.sort, &arguments.filter);
-    let (flows, drops) = before.since(&before, &arguments.labels.0);
-    view.update(flows, drops);
+    let mut before = Moment::new(collector, &arguments.filters, has_drops).await?;
+    view.update(before.since(&before));
     let mut screen = Screen::take()?;
     let mut events = events()?;
     ticker.advance();
@@ -233,16 +133,17 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
                 if tick.is_none() {
                     return Ok(());
                 }
-                let after = Moment::new(collector, has_drops).await?;
-                let (flows, drops) = after.since(&before, &arguments.labels.0);
-                view.update(flows, drops);
+                let after = Moment::new(collector, &arguments.filters, has_drops).await?;
+                view.update(after.since(&before));
                 before = after;
                 ticker.advance();
             }
             event = events.recv() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
-                    if view.key(key.code, key.modifiers) == Next::Quit {
-                        return Ok(());
+                    match view.key(key.code, key.modifiers) {
+                        Next::Draw => {}
+                        Next::Copy(text) => copy(&text)?,
+                        Next::Quit => return Ok(()),
                     }
                 }
                 // A resize is drawn like anything else.
@@ -252,6 +153,13 @@ async fn show(collector: &Collector, arguments: &TopArguments, has_drops: bool) 
             },
         }
     }
+}
+
+/// Gives a text to the clipboard of the terminal (OSC 52 of xterm), which may take it or not.
+fn copy(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    write!(stdout, "\x1b]52;c;{}\x07", STANDARD.encode(text))?;
+    stdout.flush()
 }
 
 /// What the terminal says, from a thread that waits for it until the process ends.

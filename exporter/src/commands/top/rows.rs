@@ -1,15 +1,11 @@
-//! Rows of the view of flows: rates and ratios from two readings of the same flow, order and filter.
+//! Rows of live flows: rates and ratios from two readings of the same flow, and both ends of a connection within this host in one. Pure.
 
-use crate::cli::FlowSort;
-use common::tcp::record::FlowRecord;
+use super::table::Row;
+use common::tcp::{flow::ADOPTED, record::FlowRecord, state};
 use serde_json::{Map, Value, json};
-use std::{cmp::Ordering, collections::HashMap, time::Duration};
-use tcpvitals_config::{DropLabel, TcpLabel};
-use tcpvitals_metrics::rows::{
-    drops::table::{SiteRow, per_second},
-    filter::{DropFilter, FlowFilter},
-    flows::LiveFlow,
-};
+use std::{cmp::Ordering, collections::HashMap, iter, net::SocketAddr, time::Duration};
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::rows::{drops::table::per_second, flows::LiveFlow};
 
 /// A flow and what it did in the interval.
 #[derive(Clone, Debug)]
@@ -18,6 +14,8 @@ pub struct FlowRow {
     pub flow: LiveFlow,
     /// What it did since it was seen before; none for one that was not, unless it began meanwhile.
     pub rates: Option<Rates>,
+    /// The other end, where that is a socket of this host too.
+    pub other: Option<Box<Self>>,
 }
 
 /// What a flow did in an interval.
@@ -27,8 +25,10 @@ pub struct Rates {
     pub transmit: f64,
     /// Payload received, in bytes per second.
     pub receive: f64,
-    /// Segments sent again for each segment sent with payload; none while nothing is sent.
+    /// Retransmitted segments for each segment sent with payload; none while nothing is sent.
     pub retransmit_ratio: Option<f64>,
+    /// Segments that this host dropped on their way out, of those that it wanted to send.
+    pub dropped_here: Option<f64>,
 }
 
 impl FlowRow {
@@ -40,20 +40,76 @@ impl FlowRow {
             now: now.started,
             ..FlowRecord::default()
         };
-        let is_new = now.started != 0 && u32::from(now.flags) & common::tcp::flow::ADOPTED == 0;
+        let is_new = now.started != 0 && u32::from(now.flags) & ADOPTED == 0;
         let before = before.or(is_new.then_some(&begun));
         let rates = before.map(|before| Rates::between(before, now));
-        Self { flow, rates }
+        Self {
+            flow,
+            rates,
+            other: None,
+        }
+    }
+
+    /// The ends of this host: one, or both.
+    pub fn own_ends(&self) -> impl Iterator<Item = &Self> {
+        iter::once(self).chain(self.other.as_deref())
+    }
+
+    fn largest(&self, value: impl Fn(&Self) -> Option<f64>) -> Option<f64> {
+        self.own_ends().filter_map(value).max_by(f64::total_cmp)
     }
 
     /// Payload in both directions, in bytes per second.
-    pub fn throughput(&self) -> f64 {
-        self.rates.map_or(0.0, |rates| rates.transmit + rates.receive)
+    pub fn throughput(&self) -> Option<f64> {
+        self.rates.map(|rates| rates.transmit + rates.receive)
     }
 
-    /// Segments sent again for each one sent, in the interval.
+    /// Retransmitted segments for each one sent, in the interval, of the end that has more of them.
     pub fn retransmit_ratio(&self) -> Option<f64> {
-        self.rates?.retransmit_ratio
+        self.largest(|end| end.rates?.retransmit_ratio)
+    }
+
+    /// Segments dropped here of those that were to be sent, in the interval, of the end that has more of them.
+    pub fn dropped_here(&self) -> Option<f64> {
+        self.largest(|end| end.rates?.dropped_here)
+    }
+
+    /// The smoothed round-trip time in microseconds, of the end that measures the longer one; 0 before the first sample.
+    pub fn rtt(&self) -> u32 {
+        self.own_ends().map(|end| end.flow.record.srtt_us).max().unwrap_or(0)
+    }
+
+    /// What holds the sender up, in the kernel's word: of the end that has something to send.
+    pub fn limit(&self) -> &'static str {
+        let mut limits = self.own_ends().map(|end| end.flow.limit());
+        limits.find(|limit| *limit != IDLE).unwrap_or(IDLE)
+    }
+
+    /// How often its SYN was sent, and for how long there has been no answer, in seconds; `None` once it is established.
+    pub fn opening(&self) -> Option<(u32, f64)> {
+        let record = &self.flow.record;
+        let age = Duration::from_nanos(record.now.saturating_sub(record.started));
+        (u32::from(record.state) == state::SYN_SENT).then(|| (record.segs_retrans + 1, age.as_secs_f64()))
+    }
+
+    /// How long it has been established, in seconds; `None` where nobody saw it begin.
+    pub fn age(&self) -> Option<f64> {
+        let record = &self.flow.record;
+        let age = Duration::from_nanos(record.now.saturating_sub(record.started));
+        (record.started != 0).then(|| age.as_secs_f64())
+    }
+
+    /// The kind of most of its retransmissions so far, as the metrics call it; "" without any.
+    pub fn cause(&self) -> &'static str {
+        let kinds: [(&str, fn(&FlowRecord) -> u32); 4] = [
+            ("timeout", |record| record.timeout_segs_retrans),
+            ("fast", |record| record.fast_segs_retrans),
+            ("probe", |record| record.probe_segs_retrans),
+            ("other", |record| record.other_segs_retrans),
+        ];
+        let counts = kinds.map(|(kind, count)| (self.own_ends().map(|end| count(&end.flow.record)).sum::<u32>(), kind));
+        let most = counts.into_iter().filter(|(count, _)| *count > 0).rev();
+        most.max_by_key(|(count, _)| *count).map_or("", |(_, kind)| kind)
     }
 
     /// For programs: the flow as the API has it, and its rates.
@@ -63,7 +119,11 @@ impl FlowRow {
         for (name, value) in [
             ("transmitted_bytes_per_second", json!(rates.map(|rates| rates.transmit))),
             ("received_bytes_per_second", json!(rates.map(|rates| rates.receive))),
-            ("retransmit_ratio", json!(self.retransmit_ratio())),
+            (
+                "retransmit_ratio",
+                json!(rates.and_then(|rates| rates.retransmit_ratio)),
+            ),
+            ("dropped_here_ratio", json!(rates.and_then(|rates| rates.dropped_here))),
         ] {
             json.insert(name.to_owned(), value);
         }
@@ -71,16 +131,23 @@ impl FlowRow {
     }
 }
 
+/// The kernel's word for a sender that has nothing to send.
+const IDLE: &str = "idle";
+
 impl Rates {
     fn between(before: &FlowRecord, after: &FlowRecord) -> Self {
         let interval = Duration::from_nanos(after.now.saturating_sub(before.now));
-        let sent = after.data_segs_out.wrapping_sub(before.data_segs_out);
-        let again = after.segs_retrans.wrapping_sub(before.segs_retrans);
+        let grown = |count: fn(&FlowRecord) -> u32| count(after).wrapping_sub(count(before));
+        let sent = grown(|record| record.data_segs_out);
+        let retransmitted = grown(|record| record.segs_retrans);
+        let dropped = grown(|record| record.locally_dropped);
         let rate = |after: u64, before: u64| per_second(after.saturating_sub(before), interval);
+        let ratio = |part: u32, of: u32| (of != 0).then(|| f64::from(part) / f64::from(of));
         Self {
             transmit: rate(after.data_octets_out, before.data_octets_out),
             receive: rate(after.data_octets_in, before.data_octets_in),
-            retransmit_ratio: (sent != 0).then(|| f64::from(again) / f64::from(sent)),
+            retransmit_ratio: ratio(retransmitted, sent),
+            dropped_here: ratio(dropped, sent.saturating_add(dropped)),
         }
     }
 }
@@ -92,132 +159,102 @@ pub fn rows(before: &[LiveFlow], after: &[LiveFlow]) -> Vec<FlowRow> {
     after.iter().map(row).collect()
 }
 
-impl FlowSort {
-    /// Every key, in the order in which the key `s` goes through them.
-    pub const ALL: [Self; 10] = [
-        Self::Rate,
-        Self::Out,
-        Self::In,
-        Self::Retransmits,
-        Self::Rtt,
-        Self::Cwnd,
-        Self::Age,
-        Self::Subnet,
-        Self::Workload,
-        Self::Remote,
-    ];
-
-    /// The word on the screen.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Out => "out",
-            Self::In => "in",
-            Self::Retransmits => "retransmits",
-            Self::Rtt => "rtt",
-            Self::Cwnd => "cwnd",
-            Self::Age => "age",
-            Self::Subnet => "subnet",
-            Self::Workload => "workload",
-            Self::Remote => "remote",
+/// The same rows, but both ends of a connection within this host are one: that of the client, or of the older socket. Namespaces may
+/// share addresses: where it is not clear which ends belong together they stay apart.
+pub fn paired(rows: Vec<FlowRow>) -> Vec<FlowRow> {
+    type Ends = (SocketAddr, SocketAddr);
+    let ends = |row: &FlowRow| Some((row.flow.local()?, row.flow.remote()?));
+    let mut places: HashMap<Ends, Vec<usize>> = HashMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        if let Some(ends) = ends(row) {
+            places.entry(ends).or_default().push(place);
         }
     }
-
-    fn compare(self, one: &FlowRow, other: &FlowRow) -> Ordering {
-        let largest_first = |value: fn(&FlowRow) -> f64| value(other).total_cmp(&value(one));
-        let (a, b) = (&one.flow, &other.flow);
-        match self {
-            Self::Rate => largest_first(FlowRow::throughput),
-            Self::Out => largest_first(|row| row.rates.map_or(0.0, |rates| rates.transmit)),
-            Self::In => largest_first(|row| row.rates.map_or(0.0, |rates| rates.receive)),
-            Self::Retransmits => largest_first(|row| row.retransmit_ratio().unwrap_or(0.0)),
-            Self::Rtt => b.record.srtt_us.cmp(&a.record.srtt_us),
-            Self::Cwnd => b.record.snd_cwnd.cmp(&a.record.snd_cwnd),
-            Self::Age => a.record.started.cmp(&b.record.started),
-            Self::Subnet => a.label(TcpLabel::Subnet).cmp(b.label(TcpLabel::Subnet)),
-            Self::Workload => a.workload().cmp(&b.workload()),
-            Self::Remote => a.remote().cmp(&b.remote()),
-        }
-    }
-}
-
-/// Sorts rows; equal ones by their age, so that the screen stands still.
-pub fn sort(rows: &mut [FlowRow], key: FlowSort, reversed: bool) {
-    rows.sort_by(|one, other| {
-        let order = key.compare(one, other);
-        let order = if reversed { order.reverse() } else { order };
-        order.then_with(|| one.flow.age().cmp(&other.flow.age()))
-    });
-}
-
-/// The same of drops, by the labels that both have.
-pub fn of_drops(FlowFilter { values, patterns }: &FlowFilter) -> DropFilter {
-    fn common<V: Clone>(of_flows: &[(TcpLabel, V)]) -> Vec<(DropLabel, V)> {
-        let same = |(label, values): &(TcpLabel, V)| {
-            let mut labels = DropLabel::ALL.into_iter();
-            let same = labels.find(|own| own.label() == label.label())?;
-            Some((same, values.clone()))
-        };
-        of_flows.iter().filter_map(same).collect()
-    }
-    DropFilter {
-        values: common(values),
-        patterns: common(patterns),
-    }
-}
-
-/// Whether each word of a filter is found in the texts of a row, upper and lower case alike.
-fn matches(filter: &str, texts: &[String]) -> bool {
-    let text = texts.join(" ").to_lowercase();
-    filter.to_lowercase().split_whitespace().all(|word| text.contains(word))
-}
-
-/// Whether a filter chooses a flow: by its ends, labels, pod, container, algorithm and limit.
-pub fn flow_matches(filter: &str, row: &FlowRow) -> bool {
-    // Flows may be many, and mostly there is no filter.
-    if filter.trim().is_empty() {
-        return true;
-    }
-    let flow = &row.flow;
-    let ends = [flow.local(), flow.remote()]
-        .into_iter()
-        .flatten()
-        .map(|end| end.to_string());
-    let labels = flow.labels.iter().map(|(_, value)| value.clone());
-    let instance = flow.instance.iter().flat_map(|instance| instance.words());
-    let texts: Vec<String> = ends
-        .chain(labels)
-        .chain(instance.map(|(_, word)| word.to_owned()))
-        .chain([flow.algorithm(), flow.limit().to_owned()])
+    let only = |ends: &Ends| match places.get(ends).map(Vec::as_slice) {
+        Some([place]) => Some(*place),
+        _ => None,
+    };
+    let partner = |place: usize, row: &FlowRow| {
+        let (local, remote) = ends(row)?;
+        only(&(local, remote))?;
+        only(&(remote, local)).filter(|other| *other != place)
+    };
+    let partners: Vec<Option<usize>> = rows
+        .iter()
+        .enumerate()
+        .map(|(place, row)| partner(place, row))
         .collect();
-    matches(filter, &texts)
+    let is_first = |one: &FlowRow, other: &FlowRow| {
+        let order = |row: &FlowRow| (row.flow.label(TcpLabel::Role) != "client", row.flow.age());
+        order(one) < order(other)
+    };
+    let seconds: Vec<bool> = rows
+        .iter()
+        .zip(&partners)
+        .map(|(row, partner)| partner.is_some_and(|other| is_first(&rows[other], row)))
+        .collect();
+    let mut rows: Vec<Option<FlowRow>> = rows.into_iter().map(Some).collect();
+    let mut pairs = Vec::with_capacity(rows.len());
+    for place in 0..rows.len() {
+        if seconds[place] {
+            continue;
+        }
+        let other = partners[place].filter(|other| seconds[*other]);
+        let other = other.and_then(|other| rows[other].take());
+        if let Some(row) = rows[place].take() {
+            pairs.push(FlowRow {
+                other: other.map(Box::new),
+                ..row
+            });
+        }
+    }
+    pairs
 }
 
-/// Whether a filter chooses a drop site: by its names, subnets and workloads.
-pub fn site_matches(filter: &str, site: &SiteRow) -> bool {
-    let names = [
-        site.reason(),
-        site.class(),
-        site.location(),
-        site.direction(),
-        site.protocol(),
-        site.source.as_str(),
-    ];
-    let values = site.subnets.iter().chain(site.workloads.iter().flatten());
-    let values = values.map(|(value, _)| value.clone());
-    let texts: Vec<String> = names.into_iter().map(str::to_owned).chain(values).collect();
-    matches(filter, &texts)
+impl Row for FlowRow {
+    type Key = u64;
+
+    fn key(&self) -> u64 {
+        self.flow.record.cookie
+    }
+
+    /// Ends, labels, pod, container, algorithm, and what the sender waits for: in the word of the screen, and in others' words.
+    fn words(&self) -> Vec<String> {
+        let limit = self.limit();
+        let of_window = (limit == "receive_window").then_some("rwnd");
+        let mut words: Vec<String> = [super::format::limit(limit), limit]
+            .into_iter()
+            .chain(of_window)
+            .chain(self.opening().map(|_| "SYN"))
+            .chain([self.cause()])
+            .map(str::to_owned)
+            .collect();
+        for FlowRow { flow, .. } in self.own_ends() {
+            let ends = [flow.local(), flow.remote()];
+            words.extend(ends.into_iter().flatten().map(|end| end.to_string()));
+            words.extend(flow.labels.iter().map(|(_, value)| value.clone()));
+            let instance = flow.instance.iter().flat_map(|instance| instance.words());
+            words.extend(instance.map(|(_, word)| word.to_owned()));
+            words.extend(flow.workload());
+            words.push(flow.algorithm());
+        }
+        words
+    }
+
+    fn tie(&self, other: &Self) -> Ordering {
+        self.flow.age().cmp(&other.flow.age())
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use tcpvitals_config::Glob;
-    use tcpvitals_metrics::rows::samples::{FILTER, dropped, flow, flow_of, in_pod, owned, table};
+    use crate::commands::top::table::matches;
+    use tcpvitals_metrics::rows::samples::{flow, in_pod};
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// A flow with so many bytes and segments sent, and so many of them again, at a second.
+    /// A flow with so many bytes and segments sent, and so many of them retransmitted, at a second.
     fn at(cookie: u64, second: u64, [bytes, sent, again]: [u32; 3]) -> LiveFlow {
         let mut flow = flow(cookie, [192, 0, 2, 9], 443, "office");
         let record = &mut flow.record;
@@ -226,7 +263,7 @@ pub(crate) mod tests {
         flow
     }
 
-    /// Three flows: one sends fast, one sends again, one is new and idle.
+    /// Three flows: one sends fast, one retransmits, one is new and idle.
     pub(crate) fn three() -> Vec<FlowRow> {
         let before = [at(1, 10, [1000, 10, 0]), at(2, 10, [0, 0, 0])];
         let mut new = at(3, 12, [0, 0, 0]);
@@ -234,7 +271,26 @@ pub(crate) mod tests {
         new.record.snd_cwnd = 10;
         let mut second = at(2, 12, [100, 8, 2]);
         second.record.srtt_us = 1500;
+        second.record.fast_segs_retrans = 2;
+        second.record.locally_dropped = 2;
         rows(&before, &[at(1, 12, [9000, 90, 0]), second, new])
+    }
+
+    /// Both ends of a connection within this host: 10.0.0.1 to port 443 of 192.0.2.9. The client sends, the server retransmits.
+    pub(crate) fn both_ends() -> Vec<FlowRow> {
+        let client = at(7, 12, [4000, 4, 0]);
+        let mut server = at(8, 12, [0, 10, 1]);
+        let record = &mut server.record;
+        (record.local, record.remote) = (client.record.remote, client.record.local);
+        (record.local_port, record.remote_port) = (443, 40_000);
+        (record.srtt_us, record.limit) = (900, 2);
+        let mut before = [client.clone(), server.clone()];
+        for flow in &mut before {
+            (flow.record.now, flow.record.data_octets_out) = (10 * SECOND, 0);
+            (flow.record.data_segs_out, flow.record.segs_retrans) = (0, 0);
+        }
+        // The server's socket stands first in the reading.
+        rows(&before, &[server, client])
     }
 
     #[test]
@@ -245,10 +301,13 @@ pub(crate) mod tests {
             Some(Rates {
                 transmit: 4000.0,
                 receive: 0.0,
-                retransmit_ratio: Some(0.0)
+                retransmit_ratio: Some(0.0),
+                dropped_here: Some(0.0),
             })
         );
         assert_eq!(rows[1].retransmit_ratio(), Some(0.25));
+        assert_eq!(rows[1].dropped_here(), Some(0.2));
+        assert_eq!(["", "fast", ""], [0, 1, 2].map(|place: usize| rows[place].cause()));
         assert_eq!(rows[2].retransmit_ratio(), None);
         assert!(rows[2].rates.is_some());
         let json = rows[1].json();
@@ -261,7 +320,7 @@ pub(crate) mod tests {
     #[test]
     fn a_flow_that_was_only_found_has_no_rates_yet() {
         let mut found = at(5, 12, [1 << 20, 900, 1]);
-        (found.record.flags, found.record.started) = (common::tcp::flow::ADOPTED.try_into().unwrap(), 11 * SECOND);
+        (found.record.flags, found.record.started) = (ADOPTED.try_into().unwrap(), 11 * SECOND);
         assert_eq!(rows(&[], &[found.clone()])[0].rates, None);
         found.record.started = 0;
         assert_eq!(rows(&[], &[found])[0].rates, None);
@@ -274,56 +333,34 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_key_has_its_order() {
-        let check = |key, reversed, expected: [u64; 3]| {
-            let mut rows = three();
-            sort(&mut rows, key, reversed);
-            let cookies: Vec<u64> = rows.iter().map(|row| row.flow.record.cookie).collect();
-            assert_eq!(cookies, expected, "{key:?}");
-        };
-        check(FlowSort::Rate, false, [1, 2, 3]);
-        check(FlowSort::Rate, true, [3, 2, 1]);
-        check(FlowSort::Retransmits, false, [2, 1, 3]);
-        check(FlowSort::Rtt, false, [2, 1, 3]);
-        check(FlowSort::Cwnd, false, [3, 1, 2]);
-        for key in FlowSort::ALL {
-            let mut rows = three();
-            sort(&mut rows, key, false);
-            assert_eq!(rows.len(), 3);
-        }
+    fn both_ends_of_a_connection_within_this_host_are_one_row() {
+        let rows = paired(both_ends());
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!(row.flow.record.cookie, 7);
+        assert_eq!(row.other.as_ref().unwrap().flow.record.cookie, 8);
+        assert_eq!((row.throughput(), row.retransmit_ratio()), (Some(2000.0), Some(0.1)));
+        assert_eq!((row.rtt(), row.limit()), (900, "receive_window"));
     }
 
     #[test]
-    fn flows_are_sorted_and_found_by_their_workload() {
-        let of = |row: &FlowRow, owner| FlowRow {
-            flow: flow_of(row.flow.clone(), owner),
-            rates: row.rates,
-        };
-        let [first, second, third] = three().try_into().unwrap();
-        let mut rows = vec![
-            of(&first, ["shop", "Deployment", "web"]),
-            of(&second, ["", "unit", "nginx.service"]),
-            of(&third, ["shop", "StatefulSet", "cart"]),
-        ];
-        sort(&mut rows, FlowSort::Workload, false);
-        let shown: Vec<_> = rows.iter().map(|row| row.flow.workload().unwrap()).collect();
-        assert_eq!(shown, ["nginx.service", "shop/cart", "shop/web"]);
-        assert!(flow_matches("shop statefulset", &rows[1]) && !flow_matches("shop", &rows[0]));
-        rows[0].flow = in_pod(rows[0].flow.clone(), "cart-0");
-        assert!(flow_matches("cart-0", &rows[0]) && !flow_matches("cart-0", &rows[1]));
+    fn ends_that_could_belong_to_others_stay_apart() {
+        // The same addresses and ports in another namespace.
+        let mut rows = both_ends();
+        let mut twin = rows[1].clone();
+        twin.flow.record.cookie = 9;
+        rows.push(twin);
+        assert_eq!(paired(rows).len(), 3);
+        assert_eq!(paired(three()).len(), 3);
     }
 
     #[test]
-    fn drops_are_chosen_by_the_labels_that_they_share_with_flows() {
-        let filter = FlowFilter {
-            values: vec![(TcpLabel::Role, vec!["client".to_owned()])],
-            patterns: vec![(TcpLabel::Workload, vec![Glob::new("ca*").unwrap()])],
-        };
-        let drops = of_drops(&filter);
-        assert_eq!(drops.labels().collect::<Vec<_>>(), [DropLabel::Workload]);
-        let row = |workload| owned(dropped(1, &format!("{FILTER} office wired"), 1), workload);
-        let matches = |workload| drops.matches(|label| row(workload).label(label).to_owned());
-        assert!(matches("shop cart") && !matches("shop web"));
+    fn an_open_in_progress_tells_its_syns() {
+        let mut opening = at(4, 12, [0, 0, 2]);
+        let record = &mut opening.record;
+        (record.state, record.started) = (2, 12 * SECOND - SECOND / 2);
+        let rows = rows(&[], &[opening]);
+        assert_eq!(rows[0].opening(), Some((3, 0.5)));
+        assert_eq!(three()[0].opening(), None);
     }
 
     #[test]
@@ -336,9 +373,14 @@ pub(crate) mod tests {
             ("office ssh", false),
             ("idle", true),
         ] {
-            assert_eq!(flow_matches(filter, row), expected, "{filter}");
+            assert_eq!(matches(filter, row), expected, "{filter}");
         }
-        let site = &table().sites[0];
-        assert!(site_matches("netfilter lab", site) && !site_matches("udp", site));
+        let row = &paired(both_ends())[0];
+        for word in ["peer", "rwnd", "receive_window"] {
+            assert!(matches(word, row), "{word}");
+        }
+        let mut row = three().remove(0);
+        row.flow = in_pod(row.flow, "cart-0");
+        assert!(matches("cart-0", &row));
     }
 }

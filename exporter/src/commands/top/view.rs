@@ -1,345 +1,337 @@
-//! What the screen shows, and what keys do to it. It knows no terminal: keys and readings come in, rows go out.
+//! What the screen shows, and what keys do to it. It knows no terminal and no clock: keys and readings come in, rows go out.
 
-use super::rows::{self, FlowRow};
-use crate::cli::FlowSort;
-use ratatui::crossterm::event::{KeyCode, KeyModifiers};
-use std::collections::{HashMap, VecDeque};
-use tcpvitals_metrics::rows::drops::table::{SiteRow, SiteTable};
+mod history;
+mod keys;
+
+use super::{
+    columns::{
+        findings::{self, FindingRow},
+        flows,
+        groups::{self, GroupRow},
+        sites,
+    },
+    rows::FlowRow,
+    table::{self, AnyTable, Table},
+};
+use crate::lifecycle::host::Host;
+use history::Histories;
+use std::{sync::Arc, time::Duration};
+use tcpvitals_config::TcpLabel;
+use tcpvitals_metrics::{
+    findings::report::{Finding, Report, State},
+    rows::{
+        drops::table::{SiteRow, SiteTable},
+        traffic::{self, TrafficRow},
+    },
+};
+
+pub use history::{History, SAMPLES};
 
 /// Which rows are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tab {
+    /// What is wrong, the worst first
+    Findings,
+    /// Connections by subnet
+    Subnets,
+    /// Connections by workload
+    Workloads,
+    /// Connections one by one
     Flows,
+    /// Drop sites
     Drops,
 }
 
+impl Tab {
+    /// All, by their digits.
+    pub const ALL: [Self; 5] = [Self::Findings, Self::Subnets, Self::Workloads, Self::Flows, Self::Drops];
+
+    /// The word on the screen.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Findings => "Findings",
+            Self::Subnets => "Subnets",
+            Self::Workloads => "Workloads",
+            Self::Flows => "Flows",
+            Self::Drops => "Drops",
+        }
+    }
+
+    /// What its rows are, in the plural.
+    pub const fn rows(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Subnets => "subnets",
+            Self::Workloads => "workloads",
+            Self::Flows => "flows",
+            Self::Drops => "drop sites",
+        }
+    }
+}
+
 /// What the program is to do after a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Draw and go on.
     Draw,
+    /// Give this to the terminal's clipboard, draw and go on.
+    Copy(String),
     Quit,
 }
 
-/// Samples that a sparkline has.
-pub const SAMPLES: usize = 120;
-/// Flows whose samples are kept: those at the top of the table.
-const REMEMBERED: usize = 1000;
+/// Rows of one subnet or workload only: those below a row of another view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Subnet(String),
+    Workload(String),
+}
 
-/// Samples of one flow, the oldest first.
+/// A view, and what part of it: Enter leads down to another one, and Esc back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub tab: Tab,
+    pub scope: Option<Scope>,
+}
+
+/// One reading, in rows.
 #[derive(Clone, Debug, Default)]
-pub struct History {
-    /// Payload in both directions, in bytes per second.
-    pub rate: VecDeque<u64>,
-    /// Smoothed round-trip time, in microseconds.
-    pub rtt: VecDeque<u64>,
+pub struct Reading {
+    /// Since 1970.
+    pub at: Duration,
+    pub subnets: Vec<TrafficRow>,
+    /// None where workloads are not told apart.
+    pub workloads: Vec<TrafficRow>,
+    pub flows: Vec<FlowRow>,
+    pub drops: SiteTable,
+    pub report: Option<Arc<Report>>,
+}
+
+/// The rows of each view.
+pub struct Tables {
+    pub findings: Table<FindingRow>,
+    pub subnets: Table<GroupRow>,
+    pub workloads: Table<GroupRow>,
+    pub flows: Table<FlowRow>,
+    pub drops: Table<SiteRow>,
+}
+
+impl Tables {
+    fn new() -> Self {
+        Self {
+            findings: Table::new(findings::COLUMNS, "severity"),
+            subnets: Table::new(groups::SUBNETS, "verdict"),
+            workloads: Table::new(groups::WORKLOADS, "verdict"),
+            flows: Table::new(flows::COLUMNS, "rate"),
+            drops: Table::new(sites::COLUMNS, "rate"),
+        }
+    }
+
+    /// The table of a view.
+    pub fn of(&self, tab: Tab) -> &dyn AnyTable {
+        match tab {
+            Tab::Findings => &self.findings,
+            Tab::Subnets => &self.subnets,
+            Tab::Workloads => &self.workloads,
+            Tab::Flows => &self.flows,
+            Tab::Drops => &self.drops,
+        }
+    }
+
+    fn of_mut(&mut self, tab: Tab) -> &mut dyn AnyTable {
+        match tab {
+            Tab::Findings => &mut self.findings,
+            Tab::Subnets => &mut self.subnets,
+            Tab::Workloads => &mut self.workloads,
+            Tab::Flows => &mut self.flows,
+            Tab::Drops => &mut self.drops,
+        }
+    }
+}
+
+/// What the head of the screen says.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    pub host: Host,
+    /// Time of the last reading, since 1970.
+    pub at: Duration,
+    /// All connections.
+    pub traffic: TrafficRow,
+    /// Drops per second, but for benign ones.
+    pub drops: f64,
+    pub benign_drops: f64,
+    /// What is wrong; `None` where nobody judges.
+    pub report: Option<Arc<Report>>,
+    /// Time between two readings.
+    pub interval: Duration,
+    /// What was asked for by flags.
+    pub asked: String,
+    /// Flags among them that choose flows only: what is counted by subnet or site knows no addresses.
+    pub of_flows: String,
+}
+
+/// A text that a key asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub title: &'static str,
+    pub text: String,
 }
 
 /// Everything on the screen.
-#[derive(Debug)]
 pub struct View {
-    /// Which rows are shown.
-    pub tab: Tab,
-    /// By what flows are sorted.
-    pub sort: FlowSort,
-    /// The other way round.
-    pub reversed: bool,
+    pub place: Place,
+    /// Where Esc leads back to.
+    trail: Vec<Place>,
+    pub tables: Tables,
     /// What rows have to match.
     pub filter: String,
     /// The filter is being typed.
     pub is_typing: bool,
     /// New readings are not shown.
     pub is_paused: bool,
-    /// The pane of the selected row is open.
+    /// The pane of the selected row is large.
     pub has_detail: bool,
     /// The list of keys is shown.
     pub has_help: bool,
-    /// The selected row, counted from 0.
-    pub selected: usize,
-    /// All flows of the last reading that match, in order.
-    pub flows: Vec<FlowRow>,
-    /// All flows of the last reading.
-    all_flows: Vec<FlowRow>,
-    /// Cookie of the selected flow: the cursor stays with it while rows move.
-    selected_flow: Option<u64>,
-    drops: SiteTable,
-    histories: HashMap<u64, History>,
+    pub notice: Option<Notice>,
+    pub head: Head,
+    histories: Histories,
 }
 
 impl View {
-    pub fn new(sort: FlowSort, filter: &str) -> Self {
+    pub fn new(tab: Tab, filter: &str, head: Head) -> Self {
         Self {
-            tab: Tab::Flows,
-            sort,
-            reversed: false,
+            place: Place { tab, scope: None },
+            trail: Vec::new(),
+            tables: Tables::new(),
             filter: filter.to_owned(),
             is_typing: false,
             is_paused: false,
             has_detail: false,
             has_help: false,
-            selected: 0,
-            flows: Vec::new(),
-            all_flows: Vec::new(),
-            selected_flow: None,
-            drops: SiteTable::default(),
-            histories: HashMap::new(),
+            notice: None,
+            head,
+            histories: Histories::default(),
         }
+    }
+
+    /// Orders the first view by the column of a word.
+    ///
+    /// # Errors
+    /// The words that there are.
+    pub fn sort_by(&mut self, key: &str) -> Result<(), Vec<&'static str>> {
+        let table = self.tables.of_mut(self.place.tab);
+        if table.sort_by(key) { Ok(()) } else { Err(table.keys()) }
     }
 
     /// Takes a reading over, unless it is paused.
-    pub fn update(&mut self, flows: Vec<FlowRow>, drops: SiteTable) {
+    pub fn update(&mut self, reading: Reading) {
         if self.is_paused {
             return;
         }
-        self.all_flows = flows;
-        self.drops = drops;
-        self.arrange();
-        self.remember();
-    }
-
-    /// Drop sites that match.
-    pub fn sites(&self) -> Vec<&SiteRow> {
-        let sites = self.drops.sites.iter();
-        sites.filter(|site| rows::site_matches(&self.filter, site)).collect()
-    }
-
-    /// Drops of all sites.
-    pub const fn drops(&self) -> &SiteTable {
-        &self.drops
-    }
-
-    /// Flows of the last reading, those that do not match included.
-    pub fn known(&self) -> usize {
-        self.all_flows.len()
-    }
-
-    /// The selected flow and its samples.
-    pub fn selected_flow(&self) -> Option<(&FlowRow, History)> {
-        let row = self.flows.get(self.selected)?;
-        let history = self.histories.get(&row.flow.record.cookie).cloned().unwrap_or_default();
-        Some((row, history))
-    }
-
-    /// What a key does.
-    pub fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Next {
-        if code == KeyCode::Char('c') && modifiers.contains(KeyModifiers::CONTROL) {
-            return Next::Quit;
-        }
-        if self.is_typing {
-            self.type_filter(code);
-        } else if self.has_help {
-            self.has_help = false;
-        } else if code == KeyCode::Char('q') {
-            return Next::Quit;
-        } else {
-            self.command(code);
-        }
-        Next::Draw
-    }
-
-    fn type_filter(&mut self, code: KeyCode) {
-        if let KeyCode::Char(character) = code {
-            self.filter.push(character);
-        } else if code == KeyCode::Backspace {
-            self.filter.pop();
-        } else if code == KeyCode::Enter {
-            self.is_typing = false;
-        } else if code == KeyCode::Esc {
-            self.is_typing = false;
-            self.filter.clear();
-        }
-        self.arrange();
-    }
-
-    fn command(&mut self, code: KeyCode) {
-        const PAGE: isize = 10;
-        #[expect(clippy::wildcard_enum_match_arm, reason = "keys are many, and most do nothing")]
-        match code {
-            KeyCode::Tab => {
-                self.tab = if self.tab == Tab::Flows { Tab::Drops } else { Tab::Flows };
-                self.select(0);
-            }
-            KeyCode::Char('s') => self.sort_by_the_next(1),
-            KeyCode::Char('S') => self.sort_by_the_next(FlowSort::ALL.len() - 1),
-            KeyCode::Char('r') => {
-                self.reversed = !self.reversed;
-                self.arrange();
-            }
-            KeyCode::Char('/') => self.is_typing = true,
-            KeyCode::Esc => {
-                self.filter.clear();
-                self.has_detail = false;
-                self.arrange();
-            }
-            KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,
-            KeyCode::Enter => self.has_detail = !self.has_detail,
-            KeyCode::Char('?' | 'h') => self.has_help = true,
-            KeyCode::Down | KeyCode::Char('j') => self.step(1),
-            KeyCode::Up | KeyCode::Char('k') => self.step(-1),
-            KeyCode::PageDown => self.step(PAGE),
-            KeyCode::PageUp => self.step(-PAGE),
-            KeyCode::Home | KeyCode::Char('g') => self.select(0),
-            KeyCode::End | KeyCode::Char('G') => self.select(usize::MAX),
-            _ => {}
-        }
-    }
-
-    fn sort_by_the_next(&mut self, steps: usize) {
-        let now = FlowSort::ALL.iter().position(|key| *key == self.sort).unwrap_or(0);
-        self.sort = FlowSort::ALL[(now + steps) % FlowSort::ALL.len()];
-        self.arrange();
-    }
-
-    fn step(&mut self, steps: isize) {
-        self.select(self.selected.saturating_add_signed(steps));
-    }
-
-    fn select(&mut self, row: usize) {
-        let rows = match self.tab {
-            Tab::Flows => self.flows.len(),
-            Tab::Drops => self.sites().len(),
+        let Reading {
+            at,
+            subnets,
+            workloads,
+            flows,
+            drops,
+            report,
+        } = reading;
+        self.head.at = at;
+        self.head.traffic = traffic::sum(&subnets);
+        let (benign, others): (Vec<&SiteRow>, Vec<&SiteRow>) = drops.sites.iter().partition(|site| site.is_benign());
+        // The sum of no numbers is -0.
+        let rate = |sites: &[&SiteRow]| sites.iter().fold(0.0, |sum, site| sum + site.rate);
+        (self.head.drops, self.head.benign_drops) = (rate(&others), rate(&benign));
+        let found = report
+            .as_deref()
+            .map(|report| report.findings.clone())
+            .unwrap_or_default();
+        let tells_workloads = !workloads.is_empty();
+        let drops_tell_workloads = drops.tells_workloads();
+        let tables = &mut self.tables;
+        tables.findings.tells_workloads = tells_workloads;
+        tables.flows.tells_workloads = tells_workloads;
+        tables.drops.tells_workloads = drops_tell_workloads;
+        let of_subnet = |name: &str| found.iter().find(|finding| finding.subnet == name).cloned();
+        let of_workload = |name: &str| {
+            let is_it = |finding: &&Finding| finding.workloads.iter().any(|own| own == name);
+            found.iter().find(is_it).cloned()
         };
-        self.selected = row.min(rows.saturating_sub(1));
-        self.selected_flow = self.flows.get(self.selected).map(|row| row.flow.record.cookie);
+        tables.subnets.set(group_rows(subnets, of_subnet));
+        tables.workloads.set(group_rows(workloads, of_workload));
+        tables.findings.set(found.iter().cloned().map(FindingRow).collect());
+        tables.flows.set(flows);
+        tables.drops.set(drops.sites);
+        self.head.report = report;
+        self.histories.remember(&self.tables, at);
+        self.arrange();
+        self.histories.remember_flows(&self.tables.flows);
     }
 
-    /// Filters and sorts anew; the cursor stays on its flow, if that is still there.
-    fn arrange(&mut self) {
-        let chosen = self
-            .all_flows
-            .iter()
-            .filter(|row| rows::flow_matches(&self.filter, row));
-        self.flows = chosen.cloned().collect();
-        rows::sort(&mut self.flows, self.sort, self.reversed);
-        let is_selected = |row: &FlowRow| Some(row.flow.record.cookie) == self.selected_flow;
-        let stays = (self.tab == Tab::Flows && self.selected != 0).then(|| self.flows.iter().position(is_selected));
-        self.select(stays.flatten().unwrap_or(self.selected));
-    }
-
-    fn remember(&mut self) {
-        let mut before = std::mem::take(&mut self.histories);
-        for row in self.flows.iter().take(REMEMBERED) {
-            let cookie = row.flow.record.cookie;
-            let mut history = before.remove(&cookie).unwrap_or_default();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a rate is positive, and a pixel is coarse"
-            )]
-            push(&mut history.rate, row.throughput() as u64);
-            push(&mut history.rtt, row.flow.record.srtt_us.into());
-            self.histories.insert(cookie, history);
+    /// What there is to say of the judgement where there is no finding.
+    pub fn judgement(&self) -> String {
+        let Some(report) = &self.head.report else {
+            return "nobody judges here".to_owned();
+        };
+        match report.state {
+            State::NotYet => format!(
+                "not yet: {:.0} s were seen, and a judgement takes 10 s",
+                report.window_seconds
+            ),
+            State::Judged => format!(
+                "nothing to report in the last {:.0} s: {} connections, {} subnets",
+                report.window_seconds,
+                self.head.traffic.live,
+                self.tables.subnets.all().len()
+            ),
         }
+    }
+
+    /// The samples of a flow.
+    pub fn history(&self, flow: &FlowRow) -> History {
+        self.histories.of_flow(flow.flow.record.cookie)
+    }
+
+    /// Filters and orders anew.
+    fn arrange(&mut self) {
+        let Self {
+            tables,
+            filter,
+            place: Place { scope, .. },
+            histories,
+            head,
+            ..
+        } = self;
+        let filter = filter.as_str();
+        let scope = scope.as_ref();
+        histories.show(tables, head.at);
+        tables.findings.arrange(|row| table::matches(filter, row));
+        tables.subnets.arrange(|row| table::matches(filter, row));
+        tables.workloads.arrange(|row| table::matches(filter, row));
+        tables
+            .flows
+            .arrange(|row| is_of(scope, row) && table::matches(filter, row));
+        tables.drops.arrange(|row| table::matches(filter, row));
     }
 }
 
-fn push(samples: &mut VecDeque<u64>, sample: u64) {
-    if samples.len() == SAMPLES {
-        samples.pop_front();
-    }
-    samples.push_back(sample);
+fn group_rows(rows: Vec<TrafficRow>, verdict: impl Fn(&str) -> Option<Finding>) -> Vec<GroupRow> {
+    let row = |traffic: TrafficRow| GroupRow {
+        verdict: verdict(&traffic.name),
+        traffic,
+        samples: Vec::new(),
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Whether one of the ends of a flow belongs there.
+fn is_of(scope: Option<&Scope>, row: &FlowRow) -> bool {
+    row.own_ends().any(|FlowRow { flow, .. }| match scope {
+        None => true,
+        Some(Scope::Subnet(name)) => flow.label(TcpLabel::Subnet) == name,
+        Some(Scope::Workload(name)) => flow.workload().as_ref() == Some(name),
+    })
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::commands::top::rows::tests::three;
-    use tcpvitals_metrics::rows::samples::table;
-
-    /// Three flows and two drop sites.
-    pub(crate) fn view() -> View {
-        let mut view = View::new(FlowSort::Rate, "");
-        view.update(three(), table());
-        view
-    }
-
-    fn press(view: &mut View, keys: &str) -> Next {
-        let mut next = Next::Draw;
-        for character in keys.chars() {
-            let code = match character {
-                '\t' => KeyCode::Tab,
-                '\n' => KeyCode::Enter,
-                '\u{1b}' => KeyCode::Esc,
-                '\u{8}' => KeyCode::Backspace,
-                other => KeyCode::Char(other),
-            };
-            next = view.key(code, KeyModifiers::NONE);
-        }
-        next
-    }
-
-    fn cookies(view: &View) -> Vec<u64> {
-        view.flows.iter().map(|row| row.flow.record.cookie).collect()
-    }
-
-    #[test]
-    fn keys_sort_filter_and_reverse() {
-        let mut view = view();
-        assert_eq!(cookies(&view), [1, 2, 3]);
-        press(&mut view, "sss");
-        assert_eq!((view.sort, cookies(&view)), (FlowSort::Retransmits, vec![2, 1, 3]));
-        press(&mut view, "Sr");
-        assert_eq!((view.sort, view.reversed), (FlowSort::In, true));
-        press(&mut view, "/nothing\n");
-        assert_eq!((view.flows.len(), view.known()), (0, 3));
-        press(&mut view, "/\u{8}\u{8}");
-        assert_eq!(view.filter, "nothi");
-        press(&mut view, "\u{1b}");
-        assert_eq!((view.flows.len(), view.is_typing), (3, false));
-    }
-
-    #[test]
-    fn the_cursor_stays_on_its_flow() {
-        let mut view = view();
-        press(&mut view, "j");
-        assert_eq!(view.selected_flow().unwrap().0.flow.record.cookie, 2);
-        press(&mut view, "r");
-        assert_eq!((cookies(&view), view.selected), (vec![3, 2, 1], 1));
-        press(&mut view, "jsss");
-        assert_eq!(view.selected_flow().unwrap().0.flow.record.cookie, 1);
-        press(&mut view, "jjjj");
-        assert_eq!(view.selected, 2);
-        view.update(Vec::new(), SiteTable::default());
-        assert!(view.selected_flow().is_none());
-    }
-
-    #[test]
-    fn a_paused_view_shows_what_it_showed() {
-        let mut view = view();
-        press(&mut view, "p");
-        view.update(Vec::new(), SiteTable::default());
-        assert_eq!(view.flows.len(), 3);
-        press(&mut view, " ");
-        view.update(Vec::new(), SiteTable::default());
-        assert_eq!(view.flows.len(), 0);
-    }
-
-    #[test]
-    fn tab_changes_and_the_filter_is_for_both() {
-        let mut view = view();
-        press(&mut view, "\t/netfilter\n");
-        assert_eq!((view.tab, view.sites().len()), (Tab::Drops, 1));
-        press(&mut view, "\t\n?");
-        assert!(view.has_detail && view.has_help && view.tab == Tab::Flows);
-    }
-
-    #[test]
-    fn q_and_control_c_end_it_but_a_typed_q_does_not() {
-        let mut view = view();
-        assert_eq!(press(&mut view, "/q"), Next::Draw);
-        assert_eq!(view.key(KeyCode::Char('c'), KeyModifiers::CONTROL), Next::Quit);
-        assert_eq!(press(&mut view, "\nq"), Next::Quit);
-    }
-
-    #[test]
-    fn samples_are_kept_while_the_flow_is_there() {
-        let mut view = view();
-        for _ in 0..SAMPLES {
-            view.update(three(), table());
-        }
-        let (_, history) = view.selected_flow().unwrap();
-        assert_eq!((history.rate.len(), history.rate[0]), (SAMPLES, 4000));
-        view.update(Vec::new(), SiteTable::default());
-        assert!(view.histories.is_empty());
-    }
-}
+pub(crate) mod tests;

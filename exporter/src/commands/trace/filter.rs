@@ -1,19 +1,15 @@
 //! Which events are shown. All kinds of conditions must hold; of one kind any will do.
 
 use super::{item, names::TraceNames};
+use crate::cli::filters::Filters;
 use common::tcp::{event::EventKind, record::FlowRecord};
-use ipnet::IpNet;
-use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::{labels::KeyNames as _, rows::filter::FlowFilter};
+use tcpvitals_metrics::labels::KeyNames as _;
 
 /// Conditions; one that is empty always holds.
 #[derive(Clone, Debug, Default)]
 pub struct TraceFilter {
-    pub labels: FlowFilter,
-    /// Networks of which either address is.
-    pub networks: Vec<IpNet>,
-    /// Ports of which either end has one.
-    pub ports: Vec<u16>,
+    /// Those of every command.
+    pub filters: Filters,
     pub events: Vec<EventKind>,
     /// Least number of segments that the flow has sent again (`segs_retrans`).
     pub min_retransmits: u32,
@@ -22,39 +18,20 @@ pub struct TraceFilter {
 impl TraceFilter {
     /// Whether an event is to be shown.
     pub fn shows(&self, kind: EventKind, record: &FlowRecord, names: &TraceNames) -> bool {
-        let Self {
-            labels,
-            networks,
-            ports,
-            events,
-            min_retransmits,
-        } = self;
-        let ends = [item::local(record), item::remote(record)];
-        record.segs_retrans >= *min_retransmits
-            && (events.is_empty() || events.contains(&kind))
-            && (ports.is_empty() || ends.iter().any(|end| ports.contains(&end.port())))
-            && (networks.is_empty()
-                || ends
-                    .iter()
-                    .any(|end| networks.iter().any(|network| network.contains(&end.ip()))))
-            && labels.matches(|label| names.value(label, &record.key()))
+        (self.events.is_empty() || self.events.contains(&kind)) && self.chooses(record, names)
+    }
+
+    /// Whether the events of a flow are.
+    pub fn chooses(&self, record: &FlowRecord, names: &TraceNames) -> bool {
+        record.segs_retrans >= self.min_retransmits
+            && self.filters.ends.matches([item::local(record), item::remote(record)])
+            && self.filters.flows.matches(|label| names.value(label, &record.key()))
     }
 
     /// The first flag that asks for workloads.
     pub fn flag_of_workloads(&self) -> Option<&'static str> {
-        let mut asked = self.labels.labels().filter(|label| label.row().is_of_workloads);
+        let mut asked = self.filters.flows.labels().filter(|label| label.row().is_of_workloads);
         Some(asked.next()?.row().flag.as_ref()?.name)
-    }
-
-    /// The first subnet that no record can have.
-    pub fn unknown_subnet(&self, names: &TraceNames) -> Option<&str> {
-        let subnets = self
-            .labels
-            .values
-            .iter()
-            .filter(|(label, _)| *label == TcpLabel::Subnet);
-        let mut subnets = subnets.flat_map(|(_, names)| names);
-        subnets.find(|name| !names.may_be(name)).map(String::as_str)
     }
 }
 
@@ -68,8 +45,8 @@ mod tests {
         },
         tcp::group::GroupKey,
     };
-    use tcpvitals_config::{Config, Glob, numbering::Numbering};
-    use tcpvitals_metrics::workloads::Workload;
+    use tcpvitals_config::{Config, Glob, TcpLabel, numbering::Numbering};
+    use tcpvitals_metrics::{rows::filter::FlowFilter, workloads::Workload};
 
     fn record() -> FlowRecord {
         FlowRecord {
@@ -109,18 +86,36 @@ mod tests {
             values: vec![(label, values.iter().map(|value| String::from(*value)).collect())],
             ..FlowFilter::default()
         };
-        check(|filter| filter.labels = of(TcpLabel::Subnet, &["a", "b"]), true);
-        check(|filter| filter.labels = of(TcpLabel::Subnet, &["a"]), false);
-        check(|filter| filter.networks = vec!["10.1.0.0/24".parse().unwrap()], true);
-        check(|filter| filter.networks = vec!["10.2.0.0/24".parse().unwrap()], true);
-        check(|filter| filter.networks = vec!["10.3.0.0/16".parse().unwrap()], false);
-        check(|filter| filter.networks = vec!["::/0".parse().unwrap()], false);
-        check(|filter| filter.ports = vec![1, 50_000], true);
-        check(|filter| filter.ports = vec![1], false);
+        check(|filter| filter.filters.flows = of(TcpLabel::Subnet, &["a", "b"]), true);
+        check(|filter| filter.filters.flows = of(TcpLabel::Subnet, &["a"]), false);
+        check(
+            |filter| filter.filters.ends.networks = vec!["10.1.0.0/24".parse().unwrap()],
+            true,
+        );
+        check(
+            |filter| filter.filters.ends.networks = vec!["10.2.0.0/24".parse().unwrap()],
+            true,
+        );
+        check(
+            |filter| filter.filters.ends.networks = vec!["10.3.0.0/16".parse().unwrap()],
+            false,
+        );
+        check(
+            |filter| filter.filters.ends.networks = vec!["::/0".parse().unwrap()],
+            false,
+        );
+        check(|filter| filter.filters.ends.ports = vec![1, 50_000], true);
+        check(|filter| filter.filters.ends.ports = vec![1], false);
         check(|filter| filter.events = vec![EventKind::Close], true);
         check(|filter| filter.events = vec![EventKind::Retrans], false);
-        check(|filter| filter.labels = of(TcpLabel::ConnectionType, &["wifi"]), true);
-        check(|filter| filter.labels = of(TcpLabel::ConnectionType, &["wired"]), false);
+        check(
+            |filter| filter.filters.flows = of(TcpLabel::ConnectionType, &["wifi"]),
+            true,
+        );
+        check(
+            |filter| filter.filters.flows = of(TcpLabel::ConnectionType, &["wired"]),
+            false,
+        );
         check(|filter| filter.min_retransmits = 3, true);
         check(|filter| filter.min_retransmits = 4, false);
     }
@@ -146,9 +141,12 @@ mod tests {
             (TcpLabel::WorkloadNamespace, "kube-*", false),
         ] {
             let filter = TraceFilter {
-                labels: FlowFilter {
-                    patterns: vec![(label, vec![Glob::new(pattern).unwrap()])],
-                    ..FlowFilter::default()
+                filters: Filters {
+                    flows: FlowFilter {
+                        patterns: vec![(label, vec![Glob::new(pattern).unwrap()])],
+                        ..FlowFilter::default()
+                    },
+                    ..Filters::default()
                 },
                 ..TraceFilter::default()
             };
@@ -166,26 +164,10 @@ mod tests {
     fn all_conditions_must_hold() {
         check(
             |filter| {
-                filter.ports = vec![443];
+                filter.filters.ends.ports = vec![443];
                 filter.events = vec![EventKind::Retrans];
             },
             false,
         );
-    }
-
-    #[test]
-    fn a_subnet_that_no_record_can_have_is_told() {
-        let config = Config::from_yaml("subnets: [{name: a, cidrs: [10.1.0.0/16]}]", "test.yaml").unwrap();
-        let names = TraceNames::new(&config, &Numbering::new(&config));
-        let filter = |name: &str| TraceFilter {
-            labels: FlowFilter {
-                values: vec![(TcpLabel::Subnet, vec![name.to_owned()])],
-                ..FlowFilter::default()
-            },
-            ..TraceFilter::default()
-        };
-        assert_eq!(filter("a").unknown_subnet(&names), None);
-        assert_eq!(filter("internet").unknown_subnet(&names), None);
-        assert_eq!(filter("c").unknown_subnet(&names), Some("c"));
     }
 }

@@ -141,6 +141,32 @@ pub fn further(record: &FlowRecord) -> [Number; 18] {
     ]
 }
 
+/// The names of all values, in their order.
+pub fn names() -> Vec<&'static str> {
+    let record = FlowRecord::default();
+    let numbers = basic(&record)
+        .into_iter()
+        .chain(statistics(&record))
+        .chain(further(&record));
+    let labels = [TcpLabel::Role].into_iter().chain(other_labels()).map(TcpLabel::as_str);
+    let nothing = Instance::default();
+    let instance = nothing.words();
+    numbers
+        .map(|(name, _)| name)
+        .chain(OWN_WORDS)
+        .chain(labels)
+        .chain(instance.into_iter().map(|(name, _)| name))
+        .collect()
+}
+
+/// Words that are no labels.
+const OWN_WORDS: [&str; 4] = ["limit", "ca_state", "algorithm", "state"];
+
+/// All labels but the role, which has its place before them.
+fn other_labels() -> impl Iterator<Item = TcpLabel> {
+    TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role)
+}
+
 /// How long the flow has been established, in microseconds; 0 when nobody saw it begin.
 const fn age(record: &FlowRecord) -> u64 {
     match record.started {
@@ -151,16 +177,14 @@ const fn age(record: &FlowRecord) -> u64 {
 
 /// The words that it did not have, the labels among them.
 pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&'static str, String)> {
-    let own = [
-        ("limit", Limit::from_number(record.limit).as_str().to_owned()),
-        ("ca_state", congestion::name(record.ca_state).to_owned()),
-        ("algorithm", Name(record.algorithm).to_string()),
-        ("state", state::name(record.state.into()).to_owned()),
-    ];
-    // The role has its place before the others.
-    let others = TcpLabel::ALL.into_iter().filter(|label| *label != TcpLabel::Role);
+    let own = OWN_WORDS.into_iter().zip([
+        Limit::from_number(record.limit).as_str().to_owned(),
+        congestion::name(record.ca_state).to_owned(),
+        Name(record.algorithm).to_string(),
+        state::name(record.state.into()).to_owned(),
+    ]);
     let tells_workloads = names.workloads.is_some();
-    let labels = [TcpLabel::Role].into_iter().chain(others);
+    let labels = [TcpLabel::Role].into_iter().chain(other_labels());
     let labels = labels.filter(move |label| !label.row().is_of_workloads || tells_workloads);
     let nothing = Instance::default();
     let instance = names.instances.as_ref();
@@ -170,7 +194,6 @@ pub fn words(record: &FlowRecord, names: &TraceNames) -> impl Iterator<Item = (&
         .flatten()
         .map(|(name, word)| (name, word.to_owned()))
         .collect();
-    own.into_iter()
-        .chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))
+    own.chain(labels.map(|label| (label.as_str(), names.value(label, &record.key()))))
         .chain(instance)
 }

@@ -7,7 +7,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    cli::TraceArguments,
+    cli::{Interval, TraceArguments, TraceOutput},
     lifecycle::{
         clock::{monotonic, monotonic_to_1970, now},
         setup,
@@ -21,12 +21,12 @@ use common::tcp::{
     record::FlowRecord,
 };
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tcpvitals_config::{TcpLabel, numbering::Numbering};
+use tcpvitals_config::numbering::Numbering;
 use tcpvitals_kernel::{
     Kernel,
     plan::{DUMP, Planned, purpose::Purpose},
@@ -36,16 +36,21 @@ use tcpvitals_kernel::{
 /// Events that are taken before anything else is looked at.
 const BATCH: usize = 1024;
 
+/// Time between periodic events unless another is asked for.
+const USUAL_INTERVAL: Duration = Duration::from_secs(2);
+/// After so much silence somebody who watches is told that it works.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Traces until it is told to end.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
-    let config = setup::config(arguments.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
     let numbering = Numbering::new(&config);
     let setting = Setting {
         names: TraceNames::new(&config, &numbering),
         clock_base: monotonic_to_1970(),
     };
-    let asked = arguments.labels.0.labels().map(TcpLabel::row);
-    let checked = Checked::new(&config, arguments.btf.as_deref(), Purpose::Trace)?.require(asked)?;
+    let checked = Checked::new(&config, arguments.advanced.btf.as_deref(), Purpose::Trace)?;
+    let checked = checked.require(arguments.filters.rows())?;
     let printer = Printer::new(arguments, setting)?;
     let loaded = checked
         .with_ring(EVENTS, arguments.buffer)
@@ -61,7 +66,11 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     let off = |planned: &Planned| Some(format!("{}: {}", planned.name(), planned.off.as_ref()?));
     let off: Vec<String> = kernel.plan().programs.iter().filter_map(off).collect();
     tracing::debug!(off = off.join("; "), "programs that do not run");
-    let mut interval = arguments.interval.0;
+    let is_watched = arguments.output == TraceOutput::Text && io::stdout().is_terminal();
+    let mut interval = arguments.interval.map_or(
+        if is_watched { None } else { Some(USUAL_INTERVAL) },
+        |Interval(interval)| interval,
+    );
     if let Some(reason) = kernel.plan().why_off(DUMP).filter(|_| interval.is_some()) {
         tracing::warn!(%reason, "there are no periodic events: {DUMP} does not run");
         interval = None;
@@ -73,6 +82,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
         printer,
         workloads,
         limit: arguments.count,
+        waits_for: is_watched.then(|| arguments.filters.as_given()),
         tally: Counts::default(),
     };
     tracing::info!("tracing");
@@ -113,6 +123,8 @@ struct Trace {
     printer: Printer,
     workloads: Arc<Known>,
     limit: Option<u64>,
+    /// What was asked for, until somebody who watches was told that nothing came.
+    waits_for: Option<String>,
     tally: Counts,
 }
 
@@ -137,7 +149,10 @@ impl Trace {
                 break;
             }
             if !more {
-                let time = next.map(|next| next.saturating_duration_since(now));
+                self.tell_of_silence(now.saturating_duration_since(began))?;
+                let silence = self.waits_for.as_ref().map(|_| began + SILENCE);
+                let time = [next, silence].into_iter().flatten().min();
+                let time = time.map(|next| next.saturating_duration_since(now));
                 self.output.wait(self.events.as_fd(), time).map_err(TraceError::Wait)?;
             }
         }
@@ -164,6 +179,34 @@ impl Trace {
             }
         }
         Ok(true)
+    }
+
+    /// Says once that it works, when nothing was shown for a while.
+    fn tell_of_silence(&mut self, since: Duration) -> Result<(), TraceError> {
+        if self.tally.shown > 0 {
+            self.waits_for = None;
+        }
+        if since < SILENCE {
+            return Ok(());
+        }
+        let Some(asked) = self.waits_for.take() else {
+            return Ok(());
+        };
+        let Ok(flows) = self.kernel.dump() else { return Ok(()) };
+        let Printer { filter, setting, .. } = &self.printer;
+        let chosen = flows
+            .iter()
+            .filter(|record| filter.chooses(record, &setting.names))
+            .count();
+        let none = match (asked.as_str(), chosen) {
+            ("", _) => "nothing has happened to them yet".to_owned(),
+            (asked, 0) => format!("none matches {asked}"),
+            (asked, _) => format!("{chosen} match {asked}, nothing has happened to them yet"),
+        };
+        let live = flows.len();
+        // Nobody is left to tell when stderr is closed.
+        let _unread = writeln!(io::stderr(), "waiting; {live} connections live, {none}");
+        Ok(())
     }
 
     /// Shows every live flow.

@@ -63,15 +63,6 @@ impl TraceNames {
         }
         instances.insert(cgroup, instance().unwrap_or_default());
     }
-
-    /// Whether a record may be of a subnet of this name.
-    pub fn may_be(&self, subnet: &str) -> bool {
-        match &self.fallback {
-            Fallback::Name(name) => name == subnet || self.subnets.iter().any(|known| known == subnet),
-            // Any prefix may be a name.
-            Fallback::Auto { .. } => true,
-        }
-    }
 }
 
 impl labels::KeyNames for TraceNames {

@@ -1,7 +1,7 @@
 //! Live flows, one by one: the dump runs when somebody asks. The kernel's turn is the only thing that a scrape may wait for.
 
 use super::{CollectError, Collector, State};
-use common::tcp::group::GroupKey;
+use common::tcp::group::{GroupKey, Role};
 use std::{collections::HashMap, sync::Arc};
 use tcpvitals_metrics::{labels::LabelSet, recording::Flow, rows::flows::LiveFlow, workloads::numbers::Names};
 
@@ -42,8 +42,12 @@ impl State {
         // Flows are many, sets of labels few.
         let mut labels: HashMap<GroupKey, LabelSet> = HashMap::new();
         let flows = flows.into_iter().map(|Flow { record, instance }| {
-            let of_key = || self.labelling.of_key(&record.key());
-            let labels = labels.entry(record.key()).or_insert_with(of_key);
+            let mut key = record.key();
+            if record.flags == 0 {
+                // Who opens is the client; the programs note that when the open is over.
+                key.role = Role::Client as u8;
+            }
+            let labels = labels.entry(key).or_insert_with(|| self.labelling.of_key(&key));
             LiveFlow {
                 record,
                 labels: Arc::clone(labels),
