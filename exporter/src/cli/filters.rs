@@ -1,10 +1,10 @@
 //! The flags that choose connections and drops: the same names with the same meaning in `top`, `drops`, `trace` and `capture`.
 
+use super::values::port;
 use crate::lifecycle::exit::{Ends, Exit};
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches,
     builder::{PossibleValuesParser, ValueParser},
-    value_parser,
 };
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -276,7 +276,7 @@ impl Args for Filters {
                     .value_name("PORT")
                     .value_delimiter(',')
                     .action(ArgAction::Append)
-                    .value_parser(value_parser!(u16).range(1..))
+                    .value_parser(port)
                     .help("Port of either end"),
             )
             .next_help_heading(None)

@@ -13,7 +13,7 @@ use crate::{
 use common::{
     drops::{DropCount, DropRow},
     map::lost::Lost,
-    tcp::group::GroupKey,
+    tcp::{group::GroupKey, record::FlowRecord},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_kernel::{
