@@ -98,6 +98,7 @@ fn record() -> FlowRecord {
         sack_blks_in: 125,
         ooo_in: 126,
         locally_dropped: 127,
+        after_local_drop: 0,
         dsacks_in: 128,
         reordering: 129,
         ecn_marks: 130,

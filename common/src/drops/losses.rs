@@ -223,8 +223,8 @@ pub struct Loss {
     pub unsent: u32,
     /// Whether that is known: the range was just being sent for the first time.
     pub is_new: u32,
-    /// Zero.
-    pub padding: u32,
+    /// Whether its sender sends it again at once, by a clock that it has read before the drop.
+    pub is_at_once: u32,
 }
 
 /// The search for one retransmission among the dropped ranges: the value of the map `LOSS_SEARCHES`.
@@ -233,7 +233,9 @@ pub struct Loss {
 pub struct Search {
     /// Number of the range to look at next; 0 at the end of a chain.
     pub number: u64,
-    /// When the kernel began to retransmit, as [`Loss::time`] counts.
+    /// When the connection was established, as [`Loss::time`] counts; 0 when nobody saw it.
+    pub established: u64,
+    /// The latest moment at which this retransmission had not begun yet, by the same clock.
     pub since: u64,
     /// A bit for each segment of `sent` that was dropped before.
     pub done: u64,
@@ -250,6 +252,13 @@ pub struct Search {
 impl Loss {
     /// In place of a number while somebody writes.
     pub const WRITTEN: u64 = u64::MAX;
+
+    /// Whether a range that was dropped at `time` is of the connection that was established at that moment, not of an older one between
+    /// the same ends, and of a transmission before the retransmission that began after `since`.
+    #[inline(always)]
+    pub const fn was_before(time: u64, is_at_once: u32, established: u64, since: u64) -> bool {
+        time >= established && (is_at_once != 0 || time <= since)
+    }
 
     /// Whether the sender takes the range for sent, by what is [`unsent`] of it now. A FIN that was sent since is one less.
     #[inline(always)]
@@ -363,6 +372,25 @@ mod tests {
         assert!(Loss::was_sent(1, expected, unsent(6500, 1500, 101_501)));
         // Refused; then sent as new data.
         assert!(!Loss::was_sent(1, expected, unsent(6500, 500, 101_500)));
+    }
+
+    #[test]
+    fn only_drops_of_the_connection_and_before_the_retransmission_count() {
+        for (time, is_at_once, expected) in [
+            (99, 0, false),
+            (100, 0, true),
+            (200, 0, true),
+            (201, 0, false),
+            (201, 1, true),
+            (99, 1, false),
+        ] {
+            assert_eq!(
+                Loss::was_before(time, is_at_once, 100, 200),
+                expected,
+                "{time} {is_at_once}"
+            );
+        }
+        assert!(Loss::was_before(1, 0, 0, 200));
     }
 
     #[test]

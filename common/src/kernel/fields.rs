@@ -291,6 +291,12 @@ macro_rules! kernel_facts {
             REASON_IP_OUTNOROUTES;
             /// Number of the drop reason `PKT_TOO_BIG`.
             REASON_PKT_TOO_BIG;
+            /// Number of the drop reason `TCP_OLD_DATA`.
+            REASON_TCP_OLD_DATA;
+            /// Number of the drop reason `TCP_OLD_SEQUENCE`.
+            REASON_TCP_OLD_SEQUENCE;
+            /// Number of the drop reason `TCP_OFOMERGE`.
+            REASON_TCP_OFOMERGE;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
             /// Number of the drop reason `TCP_FLAGS`.

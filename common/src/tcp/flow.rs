@@ -75,6 +75,8 @@ pub struct FlowState {
     pub role: Shared<u8>,
     /// `CLOCK_MONOTONIC` in nanoseconds: when the SYN was sent, then when the flow was established; 0 when not seen.
     pub started: Shared<u64>,
+    /// The same clock at the last retransmission, if drops before retransmissions are looked for.
+    pub retransmitted_at: Shared<u64>,
     /// `tcp_sock.total_retrans` when the flow began to count.
     pub retransmitted_before: Shared<u32>,
     /// Retransmitted segments by [`RetransmissionKind`].
@@ -87,6 +89,8 @@ pub struct FlowState {
     pub sack_blocks: Shared<u32>,
     /// Segments that this host dropped on their way out.
     pub locally_dropped: Shared<u32>,
+    /// Segments that were retransmitted after this host had dropped the transmission before.
+    pub after_local_drop: Shared<u32>,
     /// Bits of [`crate::tcp::retransmission::loss`], of the last entry into `TCP_CA_Loss`.
     pub loss: Shared<u8>,
     /// [`Chrono::at`] at the last fold.

@@ -54,6 +54,9 @@ crate::kept_counters! { [record]
     pub receive_window_us: u64,
     /// Part of `busy_us`: held up by this end's send buffer.
     pub send_buffer_us: u64,
+    /// Segments retransmitted after this host had dropped the transmission before; kept by the hooks; [`u64::MAX`] where nobody looks
+    /// for such drops.
+    pub after_local_drop: u64,
     /// `kernfs_node.id` of the cgroup of the socket; 0 where workloads are not told apart.
     pub cgroup: u64,
     /// Name of the congestion-control algorithm, NUL-padded.

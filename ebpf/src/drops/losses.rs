@@ -12,7 +12,11 @@
 
 use crate::{
     atomic, drops,
-    kernel::{SkBuff, Sock, TcpSock, offsets::REASON_PKT_TOO_BIG},
+    flow::state::Flow,
+    kernel::{
+        SkBuff, Sock, TcpSock,
+        offsets::{Fact, REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
+    },
     label::{devices, groups::count_lost, packet},
     maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSS_SEARCHES, LOSSES},
 };
@@ -47,7 +51,7 @@ pub(crate) struct Dropped {
 #[inline(always)]
 pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
     // Most drops carry nothing to remember, which is cheaper to see than where they come from.
-    if draft(context, dropped, run) == 0 || is_ours(context) == 0 {
+    if is_duplicate(dropped.reason) || draft(context, dropped, run) == 0 || is_ours(context) == 0 {
         return;
     }
     black_box(draft_sender(context, run));
@@ -67,6 +71,17 @@ pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
         begin = end;
         count += 1;
     }
+}
+
+/// Whether TCP drops what it has already: the data has arrived.
+#[inline(always)]
+fn is_duplicate(reason: u32) -> bool {
+    is(reason, &REASON_TCP_OLD_DATA) || is(reason, &REASON_TCP_OLD_SEQUENCE) || is(reason, &REASON_TCP_OFOMERGE)
+}
+
+#[inline(always)]
+fn is(reason: u32, fact: &Fact) -> bool {
+    fact.is_set() && reason as u64 == fact.get()
 }
 
 /// Whether the sender of a packet may be on this host. This and the next two are functions of their own, as `workload` of `kfree_skb` is,
@@ -98,10 +113,11 @@ fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
         return black_box(0);
     };
     // What is too large for a link is sent again at once, in smaller parts, and on the clock of what was sent last.
-    let is_at_once = REASON_PKT_TOO_BIG.is_set() && reason as u64 == REASON_PKT_TOO_BIG.get();
+    let is_at_once = is(reason, &REASON_PKT_TOO_BIG);
     // SAFETY: members of the map value of this CPU and run; the helper takes nothing.
     unsafe {
-        write_volatile(&raw mut (*draft).time, if is_at_once { 0 } else { bpf_ktime_get_ns() });
+        write_volatile(&raw mut (*draft).time, bpf_ktime_get_ns());
+        write_volatile(&raw mut (*draft).is_at_once, is_at_once as u32);
         write_volatile(&raw mut (*draft).stream, stream);
         write_volatile(&raw mut (*draft).range, range);
         write_volatile(&raw mut (*draft).slot, slot);
@@ -197,6 +213,10 @@ fn write(run: u32, begin: u32, end: u32) -> Option<()> {
         write_volatile(&raw mut (*loss).slot, read_volatile(&raw const (*draft).slot));
         write_volatile(&raw mut (*loss).unsent, read_volatile(&raw const (*draft).unsent));
         write_volatile(&raw mut (*loss).is_new, read_volatile(&raw const (*draft).is_new));
+        write_volatile(
+            &raw mut (*loss).is_at_once,
+            read_volatile(&raw const (*draft).is_at_once),
+        );
         let mut newest = read_volatile(chain);
         write_volatile(&raw mut (*loss).next, newest);
         let _own = atomic::replace_at(number_at, Loss::WRITTEN, number);
@@ -224,20 +244,32 @@ pub(crate) fn sent_again(context: *mut c_void, run: Run) -> u32 {
     let (Some(tcp), Some(sent)) = (sock.known_tcp(), packet.data_of_queue()) else {
         return black_box(0);
     };
-    black_box(find(sock.stream(), sent, tcp, run).unwrap_or(0))
+    black_box(find(sock, sent, tcp, run).unwrap_or(0))
 }
 
 #[inline(always)]
-fn find(stream: Stream, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
+fn find(sock: Sock, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
     if sent.begin == sent.end {
         return None;
     }
+    let stream = sock.stream();
+    // The kernel reads its clock once for all that it retransmits in a row: of these, each began after the one before.
+    let clock = tcp.clock()?;
+    let (established, since) = match Flow::find(sock) {
+        Some(flow) => {
+            let before = flow.retransmitted_at.get();
+            // SAFETY: a helper without arguments.
+            flow.retransmitted_at.set(unsafe { bpf_ktime_get_ns() });
+            (flow.started.get(), clock.max(before))
+        }
+        None => (0, clock),
+    };
     let search = LOSS_SEARCHES.get_ptr_mut(run as u32)?;
     let block = losses::block(sent.begin);
     // SAFETY: members of the map value of this CPU and run.
     unsafe {
-        // What was dropped later than that is this retransmission itself.
-        write_volatile(&raw mut (*search).since, tcp.clock()?);
+        write_volatile(&raw mut (*search).established, established);
+        write_volatile(&raw mut (*search).since, since);
         write_volatile(&raw mut (*search).number, newest(&stream, block));
         write_volatile(&raw mut (*search).done, 0);
         write_volatile(&raw mut (*search).stream, stream);
@@ -331,7 +363,7 @@ fn step(run: u32) -> Option<()> {
     Some(())
 }
 
-/// Whether a range is of the stream, was taken for sent, and was dropped before what is sent again now.
+/// Whether a range is of the connection, was taken for sent, and was dropped before what is sent again now.
 ///
 /// # Safety
 /// Both point to map values.
@@ -344,7 +376,12 @@ unsafe fn is_lost(loss: *const Loss, search: *const Search, stream: &Stream) -> 
             difference |= word ^ read_volatile((&raw const (*loss).stream.words).cast::<u64>().add(i));
         }
         difference == 0
-            && read_volatile(&raw const (*loss).time) <= read_volatile(&raw const (*search).since)
+            && Loss::was_before(
+                read_volatile(&raw const (*loss).time),
+                read_volatile(&raw const (*loss).is_at_once),
+                read_volatile(&raw const (*search).established),
+                read_volatile(&raw const (*search).since),
+            )
             && Loss::was_sent(
                 read_volatile(&raw const (*loss).is_new),
                 read_volatile(&raw const (*loss).unsent),

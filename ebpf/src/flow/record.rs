@@ -2,7 +2,10 @@
 #![expect(unsafe_code, reason = "fills in memory of maps through a raw pointer")]
 
 use crate::{
-    kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
+    kernel::{
+        Sock, TcpSock,
+        offsets::{HAS_LOSSES, JIFFY_NANOSECONDS},
+    },
     label::{groups, workloads},
 };
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
@@ -100,6 +103,7 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, cookie: u64, tcp:
         sacks_in = flow.sacks.get();
         sack_blks_in = flow.sack_blocks.get();
         locally_dropped = flow.locally_dropped.get();
+        after_local_drop = if HAS_LOSSES.is_set() { flow.after_local_drop.get() as u64 } else { u64::MAX };
     }
 }
 

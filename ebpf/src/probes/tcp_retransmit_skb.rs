@@ -84,10 +84,12 @@ fn count_dropped_before(context: &BtfTracePointContext, sock: Sock, run: Run) {
         return;
     }
     let segments = losses::sent_again(context.as_ptr(), run);
-    if segments != 0
-        && let Some(flow) = Flow::find(sock)
-        && let Some(group) = Group::at(flow.slot.get())
-    {
+    if segments == 0 {
+        return;
+    }
+    let Some(flow) = Flow::find(sock) else { return };
+    flow.after_local_drop.grow(segments);
+    if let Some(group) = Group::at(flow.slot.get()) {
         group.add(Counter::RetransmittedAfterLocalDrop, segments as u64);
     }
 }

@@ -11,9 +11,12 @@ use common::kernel::{
 };
 
 /// The facts that are set only where listeners are looked after, or dropped data is remembered, which both takes types for addresses.
-pub(super) const OF_CASTS: [&str; 5] = [
+pub(super) const OF_CASTS: [&str; 8] = [
     fact::HAS_LOSSES,
     fact::REASON_PKT_TOO_BIG,
+    fact::REASON_TCP_OLD_DATA,
+    fact::REASON_TCP_OLD_SEQUENCE,
+    fact::REASON_TCP_OFOMERGE,
     fact::HAS_RECEIVING_SOCKET,
     fact::REASON_TCP_CSUM,
     fact::REASON_TCP_FLAGS,
@@ -39,6 +42,7 @@ pub(super) fn of(
     let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
     let receiving_socket = runs(FOLD_LISTENERS);
     let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
+    let reason_of_loss = |name: &str| if remembers { reason(name) } else { 0 };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments(DROPS) > 2)),
@@ -49,14 +53,10 @@ pub(super) fn of(
         (fact::HAS_LISTENERS, u64::from(runs(SAMPLE_LISTENERS))),
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
         (fact::HAS_LOSSES, u64::from(remembers)),
-        (
-            fact::REASON_PKT_TOO_BIG,
-            if remembers {
-                reason("SKB_DROP_REASON_PKT_TOO_BIG")
-            } else {
-                0
-            },
-        ),
+        (fact::REASON_PKT_TOO_BIG, reason_of_loss("SKB_DROP_REASON_PKT_TOO_BIG")),
+        (fact::REASON_TCP_OLD_DATA, reason_of_loss("SKB_DROP_REASON_TCP_OLD_DATA")),
+        (fact::REASON_TCP_OLD_SEQUENCE, reason_of_loss("SKB_DROP_REASON_TCP_OLD_SEQUENCE")),
+        (fact::REASON_TCP_OFOMERGE, reason_of_loss("SKB_DROP_REASON_TCP_OFOMERGE")),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),

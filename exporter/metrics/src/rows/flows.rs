@@ -181,6 +181,7 @@ fields! {
     "tail_loss_probe_retransmitted_segments": |r| Number::Count(r.probe_segs_retrans.into()),
     "fast_retransmitted_segments": |r| Number::Count(r.fast_segs_retrans.into()),
     "other_retransmitted_segments": |r| Number::Count(r.other_segs_retrans.into()),
+    "retransmitted_segments_after_local_drop": |r| if r.after_local_drop == u64::MAX { Number::Unknown } else { Number::Count(r.after_local_drop) },
     "locally_dropped_segments": |r| Number::Count(r.locally_dropped.into()),
     "duplicate_acks": |r| Number::Count(r.dup_acks_in.into()),
     "sacks": |r| Number::Count(r.sacks_in.into()),

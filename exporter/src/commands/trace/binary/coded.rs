@@ -88,7 +88,7 @@ macro_rules! structures {
 }
 
 structures! {
-    FlowRecord without { cgroup: u64 } {
+    FlowRecord without { cgroup: u64, after_local_drop: u64 } {
         now, started, cookie, data_octets_out, data_octets_in, octets_retrans,
         sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,
         slot, snd_cwnd, mss, ssthresh, srtt_us, rto_ms, segs_out, data_segs_out, segs_retrans, other_segs_retrans,
