@@ -158,6 +158,7 @@ macro_rules! kernel_fields {
             SK_BUFF_END: u32 = "sk_buff" . "end";
             SK_BUFF_MAC_HEADER: u16 = "sk_buff" . "mac_header";
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
+            SK_BUFF_INNER_NETWORK_HEADER: u16 = "sk_buff" . "inner_network_header";
             SK_BUFF_TRANSPORT_HEADER: u16 = "sk_buff" . "transport_header";
             SK_BUFF_REFDST: u64 = "sk_buff" . "_skb_refdst";
             SK_BUFF_CB: [u8; 48] = "sk_buff" . "cb";

@@ -29,17 +29,22 @@ struct Network {
 
 impl SkBuff {
     /// Whose data a TCP packet carries whose network header begins at `header`, by its own addresses, and which; `None`
-    /// for a packet without data, and one that opens a connection.
+    /// for a packet without data, and one that opens a connection. Of a packet in a tunnel's, that is the packet inside.
     #[inline(always)]
     pub(crate) fn data_of_tcp(self, header: Option<u32>) -> Option<(Stream, Range)> {
+        if !matches!(self.ethertype(), ethertype::IPV4 | ethertype::IPV6) {
+            return None;
+        }
+        let header = Some(self.innermost(header?));
+        let [first]: [u32; 1] = self.words_of(header, 0)?;
         let Network {
             source,
             destination,
             length,
             rest,
-        } = match self.ethertype() {
-            ethertype::IPV4 => self.network_v4(header)?,
-            ethertype::IPV6 => self.network_v6(header)?,
+        } = match u32::from_be(first) >> 28 {
+            4 => self.network_v4(header)?,
+            6 => self.network_v6(header)?,
             _ => return None,
         };
         let at = header? + length;
@@ -74,11 +79,20 @@ impl SkBuff {
         Some((stream, range))
     }
 
+    /// Where the network header begins that a tunnel has put its own before, of which one begins at `header`; else that one. A tunnel
+    /// notes it when it sends a packet, and what has come out of one begins there itself.
+    #[inline(always)]
+    fn innermost(self, header: u32) -> u32 {
+        // SAFETY: a member of `struct sk_buff`.
+        let inner = unsafe { load(self.0, &SK_BUFF_INNER_NETWORK_HEADER) }.unwrap_or(0) as u32;
+        header.max(inner)
+    }
+
     #[inline(always)]
     fn network_v4(self, header: Option<u32>) -> Option<Network> {
         let [first, _, third, source, destination]: [u32; 5] = self.words_of(header, 0)?;
         let first = u32::from_be(first);
-        if first >> 28 != 4 || (u32::from_be(third) >> 16) & 0xff != TCP {
+        if (u32::from_be(third) >> 16) & 0xff != TCP {
             return None;
         }
         let length = (first >> 24 & 0xf) * 4;
@@ -93,9 +107,9 @@ impl SkBuff {
     #[inline(always)]
     fn network_v6(self, header: Option<u32>) -> Option<Network> {
         const LENGTH: u32 = 40;
-        let [first, second]: [u32; 2] = self.words_of(header, 0)?;
+        let [_, second]: [u32; 2] = self.words_of(header, 0)?;
         let second = u32::from_be(second);
-        if u32::from_be(first) >> 28 != 6 || (second >> 8) & 0xff != TCP {
+        if (second >> 8) & 0xff != TCP {
             return None;
         }
         Some(Network {
