@@ -20,14 +20,14 @@ use tests::net::traffic::dual_stack;
 
 use crate::listeners::{TURNED_AWAY, at_rest, begin, is_told, listen_for};
 
-const LISTENERS: &str = "tcpvitals_tcp_listeners";
-const WAITING: &str = "tcpvitals_tcp_accept_queue_connections";
-const LIMIT: &str = "tcpvitals_tcp_accept_queue_connections_limit";
-const FULLNESS: &str = "tcpvitals_tcp_accept_queue_utilization_ratio";
+pub(crate) const LISTENERS: &str = "tcpvitals_tcp_listeners";
+pub(crate) const WAITING: &str = "tcpvitals_tcp_accept_queue_connections";
+pub(crate) const LIMIT: &str = "tcpvitals_tcp_accept_queue_connections_limit";
+pub(crate) const FULLNESS: &str = "tcpvitals_tcp_accept_queue_utilization_ratio";
 const COOKIES: &str = "tcpvitals_tcp_syn_cookies_sent_total";
 
 /// A port that no other test listens on, and a configuration that gives it a name.
-fn served(config: &str, number: u16) -> Result<(u16, String, String)> {
+pub(crate) fn served(config: &str, number: u16) -> Result<(u16, String, String)> {
     let port = 28_000 + u16::try_from(process::id() % 500)? * 8 + number;
     let name = format!("queue-{port}");
     let config = format!("{config}app_protocols: [{{name: {name}, ports: [{port}]}}]\n");
@@ -47,7 +47,7 @@ fn ss(namespace: &Namespace, port: u16) -> Result<Vec<(u32, u32)>> {
 }
 
 /// The same once so many wait.
-fn queues(namespace: &Namespace, port: u16, waiting: u32) -> Result<Vec<(u32, u32)>> {
+pub(crate) fn queues(namespace: &Namespace, port: u16, waiting: u32) -> Result<Vec<(u32, u32)>> {
     until("the connections wait", || {
         let queues = ss(namespace, port)?;
         let sum: u32 = queues.iter().map(|(waiting, _)| waiting).sum();
@@ -56,7 +56,7 @@ fn queues(namespace: &Namespace, port: u16, waiting: u32) -> Result<Vec<(u32, u3
 }
 
 /// A part in millionths, as it is shown.
-fn millionths(waiting: u32, limit: u32) -> f64 {
+pub(crate) fn millionths(waiting: u32, limit: u32) -> f64 {
     (f64::from(waiting) * 1e6 / (f64::from(limit) + 1.0)).floor() / 1e6
 }
 
@@ -213,7 +213,7 @@ fn a_listener_that_is_older_than_the_exporter_and_in_another_namespace_is_known(
 }
 
 /// Whether a program runs; says so if not.
-fn runs(exporter: &Exporter<'_>, program: &str) -> Result<bool> {
+pub(crate) fn runs(exporter: &Exporter<'_>, program: &str) -> Result<bool> {
     let scrape = exporter.scrape()?;
     let labels = [("program", program)];
     let (series, attached) = scrape

@@ -17,6 +17,7 @@ mod churn;
 mod drops;
 mod failures;
 mod instances;
+mod listeners;
 mod older;
 mod pods;
 mod sources;
