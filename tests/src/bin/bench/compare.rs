@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::contestants::{ESSENTIAL, FULL, ours};
+use crate::contestants::{ESSENTIAL, EVERYTHING, FULL, NO_LOCAL_LOSS, ours};
 use crate::context::Context;
 use crate::pairs::{Contestant, FLOOR, FLOOR_OF_ONE, NULL, Outcome, processor_time, rows, runs, take_turns};
 use crate::peers::Peer;
@@ -11,6 +11,8 @@ use crate::report::model::{Item, Row, Target};
 /// Names of contestants.
 pub(crate) const OURS_FULL: &str = "tcpvitals, `full`";
 pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
+pub(crate) const OURS_EVERYTHING: &str = "tcpvitals, everything on";
+pub(crate) const OURS_NO_LOCAL_LOSS: &str = "tcpvitals, `full`, without local loss";
 /// The exporter as it would be if no interrupt landed in a program.
 pub(crate) const OURS_ALONE: &str = "tcpvitals, `full`, without second programs";
 
@@ -28,6 +30,15 @@ pub(crate) fn usual(context: &Context) -> Result<Vec<Contestant>> {
     };
     let [floor_of_one, alone] = without_second_programs(&full)?;
     Ok(vec![Contestant::null(), floor, full, essential, floor_of_one, alone])
+}
+
+/// The exporter with all that can be switched on, and without what finds retransmissions after drops of this host.
+pub(crate) fn more_and_less(context: &Context) -> Result<[Contestant; 2]> {
+    let everything = Contestant {
+        is_on_floor: false,
+        ..ours(context, OURS_EVERYTHING, EVERYTHING)?
+    };
+    Ok([everything, ours(context, OURS_NO_LOCAL_LOSS, NO_LOCAL_LOSS)?])
 }
 
 /// What the second programs cost is what these two cost less: empty programs, and the exporter, with one program on each hook.

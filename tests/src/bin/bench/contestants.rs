@@ -19,6 +19,18 @@ pub(crate) const ESSENTIAL: &str = "tcp: {detail: essential}\n";
 pub(crate) const FULL: &str = "tcp: {detail: full}\n";
 /// What counts openings.
 const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
+/// All that can be switched on: metrics on demand, labels that are off by default, workloads, devices and TCP's memory.
+pub(crate) const EVERYTHING: &str = "\
+tcp: {memory: true}
+devices: {enabled: true}
+workloads: {source: cgroup}
+labels:
+  tcp: [subnet, connection_type, app_protocol, role, workload, workload_kind, workload_namespace]
+  drops: [location, reason, class, protocol, direction, subnet, connection_type, app_protocol, workload, workload_namespace]
+metrics: {include: ['*', 'tcpvitals_*']}
+";
+/// Nobody looks for retransmissions after drops of this host.
+pub(crate) const NO_LOCAL_LOSS: &str = "local_loss: {enabled: false}\n";
 /// What [`storage_alone`] is called.
 pub(crate) const STORAGE: &str = "socket storage alone";
 /// Drops by site and reason only.

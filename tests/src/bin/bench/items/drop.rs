@@ -8,7 +8,7 @@ use tests::net::namespace::Namespace;
 use tests::net::nft;
 use tests::net::packet::{Options, Segment, flag};
 
-use crate::compare::{Findings, OURS_FULL, asked, without_second_programs};
+use crate::compare::{Findings, OURS_FULL, asked, more_and_less, without_second_programs};
 use crate::contestants::{FULL, SITE_AND_REASON, ours};
 use crate::context::Context;
 use crate::pairs::{Contestant, FLOOR, pin, runs};
@@ -31,11 +31,14 @@ pub(super) enum Site {
     Syn,
     PacketFilter,
     SocketFilter,
+    /// A segment with data, which a packet filter drops.
+    Data,
 }
 
-const CASES: [(&str, &[Site]); 3] = [
+const CASES: [(&str, &[Site]); 4] = [
     ("UDP to a closed port", &[Site::ClosedPort]),
     ("SYN flood", &[Site::Syn]),
+    ("segments with data to a packet filter", &[Site::Data]),
     (
         "sites in turn",
         &[Site::ClosedPort, Site::PacketFilter, Site::Syn, Site::SocketFilter],
@@ -47,13 +50,14 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let mut found = Findings::new(context, "drop", "A dropped packet", "ns per drop");
     found.note(
         "Packets over loopback, sent and dropped by one thread. A SYN to a closed port is dropped, and so is the reset that \
-         answers it. In turn: a closed UDP port, a packet filter, a closed TCP port, a socket filter.",
+         answers it. What a segment with data carries is written down, until it is sent again. In turn: a closed UDP port, a packet filter, a closed TCP port, a socket filter.",
     );
     let full = ours(context, OURS_FULL, FULL)?;
     let floor = Contestant::floor(&full, FLOOR)?;
     let few = ours(context, FEW_LABELS, SITE_AND_REASON)?;
     let [floor_of_one, alone] = without_second_programs(&full)?;
     let mut contestants = vec![Contestant::null(), floor, full, few, floor_of_one, alone];
+    contestants.extend(more_and_less(context)?);
     let peer = bpftrace("skb:kfree_skb", "@[args.reason] = count();")?;
     found.invite(&mut contestants, peer);
     let namespace = Namespace::new()?;
@@ -77,6 +81,10 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             found.note(format!("{group}: {drops:.2} drops for each packet sent."));
             found.measure((group, context.rounds(80), 1.0 / drops), &contestants, operate)
         })?;
+        if matches!(sites, [Site::Data]) {
+            // Nothing is promised of it.
+            continue;
+        }
         let few = found.above_floor(group, FEW_LABELS);
         let why = few.map(|few| format!("without the labels that headers and devices tell it is {few:.1} ns"));
         let all_labels = Target {
@@ -108,7 +116,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
 
 /// Has a packet filter of a namespace drop what is sent for it.
 pub(super) fn filter(namespace: &Namespace) -> Result<()> {
-    nft::drop_matching(namespace, "input", &format!("udp dport {FILTERED}"))
+    nft::drop_matching(
+        namespace,
+        "input",
+        &format!("meta l4proto {{ tcp, udp }} th dport {FILTERED}"),
+    )
 }
 
 /// Sends what is dropped.
@@ -119,6 +131,7 @@ pub(super) struct Flood {
     packets: Socket,
     /// From many clients.
     syns: Vec<Vec<u8>>,
+    data: Vec<Vec<u8>>,
     to: SockAddr,
     deaf: UdpSocket,
 }
@@ -127,19 +140,18 @@ impl Flood {
     pub(super) fn new() -> Result<Self> {
         let here = Ipv4Addr::LOCALHOST;
         let packets = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-        let syns = (0..=u8::MAX).map(|host| {
-            let segment = Segment {
-                source: SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, host), 40_000 + u16::from(host)),
-                destination: SocketAddrV4::new(here, CLOSED),
-                sequence: 1,
-                acknowledgment: 0,
-                flags: flag::SYN,
-                window: 1024,
-                options: Options::default(),
-                payload: Vec::new(),
-            };
-            segment.encode()
-        });
+        let from = |host, port, flags, payload| Segment {
+            source: SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, host), 40_000 + u16::from(host)),
+            destination: SocketAddrV4::new(here, port),
+            sequence: 1,
+            acknowledgment: 0,
+            flags,
+            window: 1024,
+            options: Options::default(),
+            payload,
+        };
+        let syns = (0..=u8::MAX).map(|host| from(host, CLOSED, flag::SYN, Vec::new()).encode());
+        let data = (0..=u8::MAX).map(|host| from(host, FILTERED, flag::ACK, vec![0; 64]).encode());
         let deaf = UdpSocket::bind((here, 0))?;
         // A filter of one instruction: return 0, accept no byte.
         let (return_constant, nothing) = (u16::try_from(libc::BPF_RET | libc::BPF_K)?, 0);
@@ -151,6 +163,7 @@ impl Flood {
             datagrams: UdpSocket::bind((here, 0))?,
             packets,
             syns: syns.collect(),
+            data: data.collect(),
             to: SocketAddrV4::new(here, 0).into(),
             deaf,
         })
@@ -164,6 +177,7 @@ impl Flood {
             Site::PacketFilter => self.datagrams.send_to(&payload, (here, FILTERED))?,
             Site::SocketFilter => self.datagrams.send_to(&payload, self.deaf.local_addr()?)?,
             Site::Syn => self.packets.send_to(&self.syns[number % self.syns.len()], &self.to)?,
+            Site::Data => self.packets.send_to(&self.data[number % self.data.len()], &self.to)?,
         };
         Ok(())
     }

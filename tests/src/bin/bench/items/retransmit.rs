@@ -6,7 +6,7 @@ use anyhow::Result;
 use tests::net::namespace::Namespace;
 use tests::net::nft;
 
-use crate::compare::{Findings, usual};
+use crate::compare::{Findings, more_and_less, usual};
 use crate::context::Context;
 use crate::pairs::pin;
 use crate::peers::bpftrace;
@@ -63,6 +63,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let unit = "ns per retransmitted segment";
     let mut found = Findings::new(context, "retransmit", "A retransmitted segment", unit);
     let mut contestants = usual(context)?;
+    contestants.extend(more_and_less(context)?);
     let peer = bpftrace("tcp:tcp_retransmit_skb", "@[args.state] = count();")?;
     found.invite(&mut contestants, peer);
     lossy()?.run(|| {
