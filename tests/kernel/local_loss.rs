@@ -1,14 +1,16 @@
 //! Retransmissions that this host has caused by drops of its own, wherever on its ways, against a judge that reads captures of both
 //! ends alone; and none for what is lost beyond it.
 
+mod at_once;
 mod judge;
+mod strangers;
 
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Launch, start};
-use tests::kernel::kernel_facts::note;
+use tests::kernel::kernel_facts::{note, skip};
 use tests::kernel::tcp_info::TcpInfo;
 use tests::machine::turn;
 use tests::machine::wait::until;
@@ -17,7 +19,7 @@ use tests::net::nft;
 use tests::net::pair::Pair;
 use tests::net::path::Path;
 use tests::net::peer::{Offer, Peer};
-use tests::net::subnet::{Family, SERVER, Subnet, config};
+use tests::net::subnet::{CLIENT, Family, SERVER, Subnet, config};
 use tests::net::traffic::{Flow, connect, listen, settle};
 
 use judge::Captures;
@@ -105,12 +107,12 @@ fn what_the_host_of_a_pod_drops_equals_the_judgement_of_both_captures() -> Resul
         }
         let (to, at) = translated(&path, how)?;
         nft::load(&path.host, &lossy(one_in))?;
-        let captures = Captures::start(&path)?;
+        let captures = Captures::start(&path.client, &path.server)?;
         let flow = open(&path, to, at)?;
         flow.exchange(VOLUME, 1000)?;
         settle(std::slice::from_ref(&flow))?;
         let info = TcpInfo::of(&flow.client)?;
-        let judged = captures.judge(flow.client.local_addr()?, info.snd_mss)?;
+        let judged = captures.finish()?.judge(flow.client.local_addr()?, info.snd_mss)?;
         let scrape = exporter.scrape()?;
         let subnet = subnet_of(&path, to.ip()).name();
         let case = format!("{how}, 1 in {one_in}: {judged:?}, {} repeated", info.total_retrans);
@@ -196,6 +198,66 @@ fn require_all_after_drops(cases: &[(Family, &str)]) -> Result<()> {
             scrape.sum(AFTER_DROP, &[("subnet", &subnet)])?,
             "{family:?} {place}"
         );
+    }
+    Ok(())
+}
+
+/// A tunnel's packets are dropped by their own headers, and count by those inside.
+#[test]
+fn what_a_tunnel_loses_is_of_the_connections_inside() -> Result<()> {
+    let _turn = turn::alone()?;
+    for (words, hook) in [
+        ("type vxlan id 9 dstport 4791", "output"),
+        ("type vxlan id 9 dstport 4791", "prerouting"),
+        ("type gre", "output"),
+        ("type ipip", "prerouting"),
+    ] {
+        let case = format!("{words}, {hook}");
+        let (pair, inner) = (Pair::new()?, Subnet::take()?);
+        let outer = pair.subnet()?;
+        let mut is_there = true;
+        for (end, own, other) in [(&pair.client, CLIENT, SERVER), (&pair.server, SERVER, CLIENT)] {
+            let made = end.exec(&format!(
+                "ip link add name inside0 {words} local {} remote {}",
+                outer.v4(own),
+                outer.v4(other)
+            ));
+            if let Err(error) = made {
+                skip(&format!("{case}: {error:#}"));
+                is_there = false;
+                break;
+            }
+            end.ip(&[
+                "link set dev inside0 addrgenmode none up".to_owned(),
+                format!("address add {}/24 dev inside0", inner.v4(own)),
+            ])?;
+        }
+        if !is_there {
+            continue;
+        }
+        let exporter = start(config(&[inner, outer]))?;
+        let dropping = if hook == "output" { &pair.client } else { &pair.server };
+        let rule = format!(
+            "ip daddr {} meta l4proto != tcp meta length > 200 numgen inc mod 30 == 15",
+            outer.v4(SERVER)
+        );
+        nft::drop_matching(dropping, hook, &rule)?;
+        let to = SocketAddr::from((inner.address(Family::V4, SERVER), 443));
+        let captures = Captures::start(&pair.client, &pair.server)?;
+        let listener = listen(&pair.server, to)?;
+        let flow = Flow::through(&listener, &pair, to)?;
+        flow.exchange(VOLUME, 1000)?;
+        settle(std::slice::from_ref(&flow))?;
+        let info = TcpInfo::of(&flow.client)?;
+        let judged = captures.finish()?.judge(flow.client.local_addr()?, info.snd_mss)?;
+        let scrape = exporter.scrape()?;
+        note(&format!("{case}: {judged:?}, {} repeated", info.total_retrans));
+        ensure!(judged.after_drop > 5, "{case}: {judged:?}");
+        assert_eq!(judged.repeated, u64::from(info.total_retrans), "{case}");
+        let after_drop = scrape.sum(AFTER_DROP, &[("subnet", &inner.name()), ("role", "client")])?;
+        assert_eq!(after_drop, judged.after_drop as f64, "{case}");
+        let of_filter = scrape.sum(OF_SITES, &[("reason", "NETFILTER_DROP"), ("subnet", &outer.name())])?;
+        assert_eq!(of_filter, after_drop, "{case}");
     }
     Ok(())
 }

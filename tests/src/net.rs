@@ -1,6 +1,7 @@
 //! Namespaces, cables, packets and peers: the traffic of tests.
 
 pub mod devices;
+pub mod link;
 pub mod namespace;
 pub mod nft;
 pub mod packet;

@@ -1,7 +1,7 @@
 //! Says of each retransmission whether what was sent before it was dropped between two captures, from these alone. It knows nothing of
 //! the exporter, and tells transmissions apart by the identification of IPv4 (RFC 791, 3.1).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
 use tests::net::namespace::Namespace;
-use tests::net::path::Path;
 use tests::net::socket::set_option;
 
 /// A TCP packet with data over IPv4, as it was seen.
@@ -24,12 +23,16 @@ struct Seen {
     length: u32,
 }
 
-impl Seen {
-    /// What no two transmissions share, and no translation of addresses changes.
-    fn transmission(self) -> (u16, u32, u32) {
-        (self.identification, self.sequence, self.length)
-    }
+/// A segment as one transmission of it: what no two transmissions share, and neither a translation of addresses nor a packet that is
+/// cut changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Transmission {
+    identification: u16,
+    sequence: u32,
+    length: u32,
+}
 
+impl Seen {
     fn of(packet: &[u8]) -> Option<Self> {
         const TCP: u8 = 6;
         let short = |at: usize| Some(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?));
@@ -48,6 +51,20 @@ impl Seen {
             length: u32::try_from(length).ok()?,
         })
     }
+
+    /// Its segments of `size` bytes, of which the last one may have fewer: each has the next identification, as a packet that is cut
+    /// gives it.
+    fn segments(self, size: u32) -> impl Iterator<Item = Transmission> {
+        (0..self.length.div_ceil(size)).map(move |number| {
+            let begin = number * size;
+            Transmission {
+                #[expect(clippy::cast_possible_truncation, reason = "identifications wrap")]
+                identification: self.identification.wrapping_add(number as u16),
+                sequence: self.sequence.wrapping_add(begin),
+                length: size.min(self.length - begin),
+            }
+        })
+    }
 }
 
 /// A thread that keeps what it sees until it is told to stop.
@@ -57,11 +74,8 @@ struct Sniffer {
 }
 
 impl Sniffer {
-    fn start(namespace: &Namespace) -> Result<Self> {
-        /// `ETH_P_ALL`, in network byte order.
-        const ALL: i32 = 0x0300;
-        const BUFFER: i32 = 128 << 20;
-        let mut socket = namespace.run(|| Ok(Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(ALL)))?))?;
+    fn start(mut socket: Socket) -> Result<Self> {
+        const BUFFER: i32 = 256 << 20;
         set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER)?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -87,63 +101,100 @@ impl Sniffer {
     }
 }
 
-/// What is seen before the first hop and behind the last one.
+/// What devices of the client's namespace are given to send, and what TCP of the server's namespace is given: a raw socket has it behind
+/// all filters (raw(7)).
 pub(super) struct Captures {
     sent: Sniffer,
     arrived: Sniffer,
 }
 
+/// What both captures have seen.
+pub(super) struct Account {
+    sent: Vec<Seen>,
+    arrived: Vec<Seen>,
+}
+
 /// The judgement on one direction of a connection, in segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Judgement {
+    /// Sent.
+    pub(super) sent: u64,
+    /// Of these, those that did not arrive.
+    pub(super) dropped: u64,
     /// Sent again.
     pub(super) repeated: u64,
     /// Of these, those of which the transmission before was dropped between the captures.
     pub(super) after_drop: u64,
+    /// Whether the sequence numbers have wrapped.
+    pub(super) has_wrapped: bool,
 }
 
 impl Captures {
-    pub(super) fn start(path: &Path) -> Result<Self> {
+    pub(super) fn start(client: &Namespace, server: &Namespace) -> Result<Self> {
+        /// `ETH_P_ALL`, in network byte order.
+        const ALL: i32 = 0x0300;
+        let sent = client.run(|| Ok(Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(ALL)))?))?;
+        let arrived = server.run(|| Ok(Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP))?))?;
         Ok(Self {
-            sent: Sniffer::start(&path.client)?,
-            arrived: Sniffer::start(&path.server)?,
+            sent: Sniffer::start(sent)?,
+            arrived: Sniffer::start(arrived)?,
         })
     }
 
-    /// Judges what `client` sent, in segments of at most `size` bytes.
-    pub(super) fn judge(self, client: SocketAddr, size: u32) -> Result<Judgement> {
-        let arrived: HashSet<_> = self.arrived.finish()?.into_iter().map(Seen::transmission).collect();
-        let sent: Vec<Seen> = self.sent.finish()?;
-        let sent: Vec<Seen> = sent
-            .into_iter()
-            .filter(|seen| SocketAddr::V4(seen.source) == client)
+    pub(super) fn finish(self) -> Result<Account> {
+        Ok(Account {
+            sent: self.sent.finish()?,
+            arrived: self.arrived.finish()?,
+        })
+    }
+}
+
+impl Account {
+    /// Judges what `client` sent, in segments of `size` bytes.
+    pub(super) fn judge(&self, client: SocketAddr, size: u32) -> Result<Judgement> {
+        let arrived: HashSet<_> = self.arrived.iter().flat_map(|seen| seen.segments(size)).collect();
+        // Each once: a packet passes several devices on its way out.
+        let mut known = HashSet::new();
+        let ours = self.sent.iter().filter(|seen| SocketAddr::V4(seen.source) == client);
+        let sent: Vec<Transmission> = ours
+            .flat_map(|seen| seen.segments(size))
+            .filter(|segment| known.insert(*segment))
             .collect();
-        ensure!(!sent.is_empty(), "nothing of {client} was seen");
-        let first = sent.iter().map(|seen| seen.sequence).next().unwrap_or(0);
-        // Bytes from the first one on: the last transmission of each segment that begins there.
-        let offset = |sequence: u32| u64::from(sequence.wrapping_sub(first));
-        let mut last: std::collections::BTreeMap<u64, (u64, bool)> = std::collections::BTreeMap::new();
-        let (mut repeated, mut after_drop) = (0, 0);
-        for seen in sent {
-            let is_dropped = !arrived.contains(&seen.transmission());
-            let mut begin = offset(seen.sequence);
-            let end = begin + u64::from(seen.length);
-            while begin < end {
-                let next = end.min(begin + u64::from(size));
-                let before: Vec<(u64, (u64, bool))> = last
-                    .range(begin.saturating_sub(u64::from(size))..next)
-                    .filter(|(_, (behind, _))| *behind > begin)
-                    .map(|(at, of)| (*at, *of))
-                    .collect();
-                repeated += u64::from(!before.is_empty());
-                after_drop += u64::from(before.iter().any(|(_, (_, is_dropped))| *is_dropped));
-                for (at, _) in before {
-                    last.remove(&at);
-                }
-                last.insert(begin, (next, is_dropped));
-                begin = next;
+        let Some(first) = sent.first().map(|segment| segment.sequence) else {
+            bail!("nothing of {client} was seen");
+        };
+        // Bytes from the first one on: the last transmission of the segments that begin there.
+        let mut last: BTreeMap<u64, (u64, bool)> = BTreeMap::new();
+        let mut judgement = Judgement {
+            sent: 0,
+            dropped: 0,
+            repeated: 0,
+            after_drop: 0,
+            has_wrapped: false,
+        };
+        for segment in sent {
+            let is_dropped = !arrived.contains(&segment);
+            let begin = u64::from(segment.sequence.wrapping_sub(first));
+            let end = begin + u64::from(segment.length);
+            let before: Vec<(u64, (u64, bool))> = last
+                .range(begin.saturating_sub(u64::from(size))..end)
+                .filter(|(_, (behind, _))| *behind > begin)
+                .map(|(at, of)| (*at, *of))
+                .collect();
+            judgement.sent += 1;
+            judgement.dropped += u64::from(is_dropped);
+            judgement.repeated += u64::from(!before.is_empty());
+            judgement.after_drop += u64::from(before.iter().any(|(_, (_, is_dropped))| *is_dropped));
+            judgement.has_wrapped |= segment.sequence < first;
+            for (at, _) in before {
+                last.remove(&at);
             }
+            last.insert(begin, (end, is_dropped));
         }
-        Ok(Judgement { repeated, after_drop })
+        ensure!(
+            judgement.sent > judgement.dropped,
+            "nothing of {client} arrived: {judgement:?}"
+        );
+        Ok(judgement)
     }
 }
