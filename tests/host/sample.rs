@@ -171,6 +171,7 @@ pub(crate) fn full(config: &Config, lacking: &[&str]) -> Result<Snapshot> {
         last_reload: LastReload {
             successful: true,
             succeeded: Duration::from_millis(1_700_000_001_250),
+            error: None,
         },
         networks_of_files: Some(NetworksOfFiles {
             files: 3,

@@ -255,11 +255,13 @@ impl Push {
 }
 
 /// How the last reload went; the start counts as one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastReload {
     pub successful: bool,
     /// When the configuration that is in force was read, since 1970.
     pub succeeded: Duration,
+    /// Why it failed, as a sentence with place and remedy.
+    pub error: Option<Arc<str>>,
 }
 
 impl LastReload {
@@ -268,14 +270,18 @@ impl LastReload {
         Self {
             successful: true,
             succeeded: now,
+            error: None,
         }
     }
 
     /// Another attempt, at a time since 1970.
-    pub const fn record(&mut self, successful: bool, now: Duration) {
-        self.successful = successful;
-        if successful {
-            self.succeeded = now;
+    pub fn record(&mut self, result: Result<(), String>, now: Duration) {
+        match result {
+            Ok(()) => *self = Self::at_start(now),
+            Err(error) => {
+                self.successful = false;
+                self.error = Some(error.into());
+            }
         }
     }
 }
@@ -314,9 +320,10 @@ pub(crate) mod tests {
     fn a_failure_keeps_the_time_of_the_last_success() {
         let at = Duration::from_secs;
         let mut last = LastReload::at_start(at(5));
-        last.record(false, at(7));
-        assert_eq!((last.successful, last.succeeded), (false, Duration::from_secs(5)));
-        last.record(true, at(9));
-        assert_eq!((last.successful, last.succeeded), (true, Duration::from_secs(9)));
+        last.record(Err("a.yaml:2: no".to_owned()), at(7));
+        assert_eq!((last.successful, last.succeeded), (false, at(5)));
+        assert_eq!(last.error.as_deref(), Some("a.yaml:2: no"));
+        last.record(Ok(()), at(9));
+        assert_eq!(last, LastReload::at_start(at(9)));
     }
 }

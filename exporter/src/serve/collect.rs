@@ -236,7 +236,7 @@ impl State {
         let mut snapshot = self.source.snapshot()?;
         let process = process::read();
         snapshot.exporter = Exporter {
-            last_reload: self.last_reload,
+            last_reload: self.last_reload.clone(),
             networks_of_files: self.config.networks_of_files,
             started: self.start(process.started),
             collections: self.collections,

@@ -59,7 +59,8 @@ impl Collector {
         let mut last = self.last.lock().await;
         let result = self.reader.source.ask(move |source| {
             let result = config.and_then(|config| source.reload(config));
-            source.last_reload.record(result.is_ok(), since_1970());
+            let became = result.as_ref().map(|_| ()).map_err(ToString::to_string);
+            source.last_reload.record(became, since_1970());
             result
         });
         let result = result

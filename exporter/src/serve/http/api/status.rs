@@ -57,6 +57,7 @@ pub fn answer(status: &Status, coverage: &Coverage, about: &About, started: Dura
         "last_reload": {
             "successful": exporter.last_reload.successful,
             "success_time_seconds": exporter.last_reload.succeeded.as_secs_f64(),
+            "error": exporter.last_reload.error.as_deref(),
         },
         "workloads": exporter.name_source.as_ref().map(|source| json!({
             "source": source.name,
