@@ -29,15 +29,35 @@ fn axe() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/browser/node_modules/axe-core/axe.min.js")
 }
 
-/// What one cell of a subnet's row says.
-fn cell(browser: &mut Browser, subnet: &str, shows: &str) -> Result<String> {
-    let cell =
-        format!("document.querySelector('#subnets-rows [data-key=\"{subnet}\"] [data-show={shows}]')?.textContent");
-    let text = browser.evaluate(&cell)?;
-    Ok(text
-        .as_str()
-        .with_context(|| format!("no {shows} of {subnet}"))?
-        .to_owned())
+/// What one cell of a subnet's row says, and what that is of.
+fn cell(browser: &mut Browser, subnet: &str, shows: &str) -> Result<[String; 2]> {
+    let cell = format!("document.querySelector('#subnets-rows [data-key=\"{subnet}\"] [data-show={shows}]')");
+    let mut of = |what: &str| -> Result<String> {
+        let text = browser.evaluate(&format!("{cell}?.{what}"))?;
+        let text = text.as_str().with_context(|| format!("no {shows} of {subnet}"))?;
+        Ok(text.to_owned())
+    };
+    Ok([of("textContent")?, of("title")?])
+}
+
+/// The same of the segments that were sent, by how many there were.
+fn retransmitted([sent, again]: [f64; 2]) -> [String; 2] {
+    let share = if sent == 0.0 {
+        "–".to_owned()
+    } else {
+        percent(again / sent)
+    };
+    [share, format!("{} of {} data segments", words(again), words(sent))]
+}
+
+/// A share as the page writes it.
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        0.0 => "0 %".to_owned(),
+        value if value < 1.0 => format!("{value:.2} %"),
+        value if value < 10.0 => format!("{value:.1} %"),
+        value => format!("{value:.0} %"),
+    }
 }
 
 /// Has the page refresh itself now, and waits until it shows another collection.
@@ -78,15 +98,19 @@ fn a_refresh_shows_what_happened_since_the_one_before() -> Result<()> {
     flow.exchange(500_000, 1_000)?;
     let flows = [flow];
     settle(&flows)?;
-    let mut browser = Browser::start(View::WIDE)?;
+    // So low that there is something to scroll.
+    let mut browser = Browser::start(View {
+        height: 400,
+        ..View::WIDE
+    })?;
     browser.open(&url(&exporter))?;
     let first = segments(&exporter.scrape()?, &subnet)?;
-    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(first[0]));
+    assert_eq!(cell(&mut browser, &subnet, "retransmitted")?, retransmitted(first));
     // From now on it refreshes when it is told to.
     browser.evaluate("document.getElementById('pause').click()")?;
+    browser.evaluate("document.querySelector('input[value=\"5\"]').click()")?;
     refresh(&mut browser)?;
-    assert_eq!(cell(&mut browser, &subnet, "sent")?, "0");
-    assert_eq!(cell(&mut browser, &subnet, "ratio")?, "–");
+    assert_eq!(cell(&mut browser, &subnet, "retransmitted")?, retransmitted([0.0; 2]));
 
     nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen inc mod 40 == 39")?;
     flows[0].exchange(400_000, 1_000)?;
@@ -97,23 +121,20 @@ fn a_refresh_shows_what_happened_since_the_one_before() -> Result<()> {
     let second = segments(&exporter.scrape()?, &subnet)?;
     let [sent, again] = [second[0] - first[0], second[1] - first[1]];
     assert!(sent > 250.0 && again > 0.0, "{sent} segments, {again} of them again");
-    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(sent));
-    assert_eq!(cell(&mut browser, &subnet, "again")?, words(again));
     assert_eq!(
-        cell(&mut browser, &subnet, "ratio")?,
-        format!("{:.2} %", 100.0 * again / sent)
+        cell(&mut browser, &subnet, "retransmitted")?,
+        retransmitted([sent, again])
     );
     let window = browser.evaluate("document.getElementById('window').textContent")?;
     assert!(
         window.as_str().is_some_and(|text| text.contains("over the last")),
         "{window}"
     );
-    assert_eq!(browser.evaluate(focus)?, "drops-caption");
+    assert_eq!(browser.evaluate(focus)?, "drops");
     assert_eq!(browser.evaluate("scrollY")?, 100);
 
     browser.evaluate("document.querySelector('input[value=total]').click()")?;
-    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(second[0]));
-    assert_eq!(cell(&mut browser, &subnet, "again")?, words(second[1]));
+    assert_eq!(cell(&mut browser, &subnet, "retransmitted")?, retransmitted(second));
     assert_eq!(browser.complaints()?, [""; 0]);
 
     // What was seen stays, with a word on why it is old.
@@ -121,7 +142,7 @@ fn a_refresh_shows_what_happened_since_the_one_before() -> Result<()> {
     browser.evaluate("document.getElementById('refresh').click()")?;
     let status = "document.getElementById('status').textContent";
     browser.until("the page to say so", &format!("{status}.startsWith('No new numbers')"))?;
-    assert_eq!(cell(&mut browser, &subnet, "sent")?, words(second[0]));
+    assert_eq!(cell(&mut browser, &subnet, "retransmitted")?, retransmitted(second));
     Ok(())
 }
 
@@ -156,6 +177,92 @@ fn it_refreshes_by_itself() -> Result<()> {
 }
 
 #[test]
+fn a_row_opens_to_what_is_known_of_it_and_stays_open() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::one_segment_per_packet()?;
+    let subnet = pair.subnet()?.name();
+    let exporter = start(pair.config())?;
+    let flow = Flow::open(&pair, V4, 443)?;
+    flow.exchange(100_000, 1_000)?;
+    let flows = [flow];
+    settle(&flows)?;
+    let mut browser = Browser::start(View::WIDE)?;
+    browser.open(&format!("{}#subnet={subnet}", url(&exporter)))?;
+    browser.evaluate("document.getElementById('pause').click()")?;
+    let opened = format!("document.querySelector('[data-more=\"{subnet}\"]')");
+    let seen = format!("{opened}.checkVisibility()");
+    assert_eq!(browser.evaluate(&seen)?, true);
+    let ends = format!("{} > {}", flows[0].client.local_addr()?, flows[0].client.peer_addr()?);
+    browser.until("the flows", &format!("{opened}.textContent.includes('{ends}')"))?;
+    let text = browser.evaluate(&format!("{opened}.innerText"))?;
+    let text = text.as_str().context("it has no text")?;
+    for part in [
+        "data segments · dropped here",
+        "https: ",
+        &format!("tcpvitals top --subnet {subnet}"),
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    // Whoever reads on with the keyboard is not disturbed.
+    let button = format!("{opened}.querySelector('button')");
+    browser.evaluate(&format!("{button}.focus(); window.own = {button}; null"))?;
+    refresh(&mut browser)?;
+    refresh(&mut browser)?;
+    assert_eq!(browser.evaluate("document.activeElement === window.own")?, true);
+    assert_eq!(browser.evaluate(&seen)?, true);
+    browser.evaluate(&format!("{button}.click()"))?;
+    browser.until(
+        "a word about it",
+        "['Copied.', 'Marked, to be copied.'].includes(document.getElementById('status').textContent)",
+    )?;
+
+    // A line of ten minutes, and what has begun meanwhile.
+    let line = format!("document.querySelector('[data-key=\"{subnet}\"] .spark path').getAttribute('d')");
+    assert!(
+        browser.evaluate(&line)?.as_str().is_some_and(|line| line.contains('L')),
+        "no line"
+    );
+    nft::drop_matching(&pair.server, "input", "tcp dport 443 numgen inc mod 10 == 9")?;
+    flows[0].exchange(200_000, 1_000)?;
+    settle(&flows)?;
+    refresh(&mut browser)?;
+    let changed = browser.evaluate("document.getElementById('changed').innerText")?;
+    let changed = changed.as_str().context("nothing has changed")?;
+    for part in ["exporter started", &format!("{subnet} retransmitted 0 % → ")] {
+        assert!(changed.contains(part), "no {part:?} in {changed}");
+    }
+    assert_eq!(browser.complaints()?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn the_documents_are_accessible_and_lead_on() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start("{}")?;
+    let mut browser = Browser::start(NARROW)?;
+    for (path, text) in [
+        ("docs", "TcpvitalsOwnDrops"),
+        ("docs/reasons", "nft list ruleset"),
+        ("docs/runbooks/TcpvitalsCapacityDrops", "QDISC_DROP"),
+    ] {
+        browser.open(&format!("{}{path}", url(&exporter)))?;
+        let shown = browser.evaluate("document.body.innerText")?;
+        assert!(
+            shown.as_str().is_some_and(|shown| shown.contains(text)),
+            "no {text} in {shown}"
+        );
+        browser.run(&axe())?;
+        let found = browser.evaluate("axe.run().then((found) => found.violations)")?;
+        assert_eq!(found, Value::Array(Vec::new()), "{path}");
+        let wide = "document.documentElement.scrollWidth - innerWidth";
+        assert_eq!(browser.evaluate(wide)?, 0, "{path}");
+    }
+    assert_eq!(browser.complaints()?, [""; 0]);
+    assert_eq!(exporter.get("/docs/runbooks/Nothing", "text/html")?.status, 404);
+    Ok(())
+}
+
+#[test]
 fn it_is_accessible_in_every_view() -> Result<()> {
     let _turn = turn::shared()?;
     let pair = Pair::one_segment_per_packet()?;
@@ -177,6 +284,7 @@ fn it_is_accessible_in_every_view() -> Result<()> {
         browser.show_as(view)?;
         browser.open(&url(&exporter))?;
         assert_eq!(browser.complaints()?, [""; 0], "{view:?}");
+        browser.evaluate("document.querySelectorAll('main details').forEach((details) => (details.open = true))")?;
         let wide = "document.documentElement.scrollWidth - innerWidth";
         assert_eq!(browser.evaluate(wide)?, 0, "{view:?}: it is wider than the window");
         backgrounds.push(browser.evaluate("getComputedStyle(document.body).backgroundColor")?);
@@ -206,7 +314,7 @@ fn it_needs_no_script() -> Result<()> {
         "since the exporter started",
         "loopback",
         "Health",
-        "kernel programs are attached",
+        "programs are attached",
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }

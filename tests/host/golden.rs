@@ -92,9 +92,12 @@ pub(crate) const CASES: [Case; 2] = [
 
 impl Case {
     pub(crate) fn families(&self) -> Result<Arc<Families>> {
-        let config = self.config()?;
-        let snapshot = full(&config, self.lacking)?;
-        Ok(families_of(&config, &snapshot))
+        Ok(families_of(&self.config()?, &self.snapshot()?))
+    }
+
+    /// What was collected.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        full(&self.config()?, self.lacking)
     }
 
     /// What it costs.

@@ -9,8 +9,10 @@ use common::tcp::group::{Counter, GroupKey, Role};
 use serde_json::Value;
 use tcpvitals_config::Config;
 use tcpvitals_metrics::encode::page::{About, Collected, policy, render, render_failure};
+use tcpvitals_metrics::findings::Whose;
+use tcpvitals_metrics::findings::report::{Finding, Report, Seen, Since, State};
 use tcpvitals_metrics::rows::cardinality::Cardinality;
-use tcpvitals_metrics::snapshot::{DropSite, Group, Row, Snapshot};
+use tcpvitals_metrics::snapshot::{DropSite, Group, LastReload, Row, Snapshot};
 use tests::readers::browser::web_page::{REST, rows, site, unescape};
 
 use crate::golden::{CASES, Case, families_of, require_golden};
@@ -24,6 +26,8 @@ const ABOUT: About<'_> = About {
     release: "6.18.0",
     notice: None,
     telemetry_path: "/metrics",
+    config_file: Some("/etc/tcpvitals.yaml"),
+    flows: true,
 };
 
 /// One element a line, without style and script, which are files, and with a version that never changes.
@@ -39,10 +43,12 @@ fn lines(page: &str) -> Result<String> {
 }
 
 fn of_case(case: &Case) -> Result<String> {
+    let snapshot = case.snapshot()?;
     let collected = Collected {
         families: &*case.families()?,
         cost: &case.cost()?,
         findings: None,
+        exporter: &snapshot.exporter,
         at: NOW,
     };
     Ok(render(ABOUT, &case.coverage()?, collected))
@@ -88,12 +94,14 @@ fn no_text_becomes_markup() -> Result<()> {
         host: EVIL,
         release: EVIL,
         notice: Some(EVIL),
-        telemetry_path: "/\"><b>",
+        telemetry_path: "/\"><u>",
+        config_file: Some(EVIL),
+        flows: true,
     };
     let page = page_of(about, &config, &snapshot);
     let failure = render_failure(about, EVIL);
     for page in [&page, &failure] {
-        assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
+        assert!(!page.contains("<img") && !page.contains("<u>"), "{page}");
         assert_eq!(page.matches("</script>").count(), 1);
         assert_eq!(page.matches("</style>").count(), 1);
         assert!(unescape(page).contains(EVIL));
@@ -111,6 +119,7 @@ fn page_of(about: About<'_>, config: &Config, snapshot: &Snapshot) -> String {
         families: &families,
         cost: &Cardinality::default(),
         findings: snapshot.findings.as_deref(),
+        exporter: &snapshot.exporter,
         at: NOW,
     };
     render(about, &snapshot.coverage, collected)
@@ -229,7 +238,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
         }
     }
     let subnets = rows(&page, "subnets")?;
-    // Most retransmissions first: the ten fewest are left, 0 to 9.
+    // The worst first: those with the fewest retransmissions are left, 0 to 9.
     assert_eq!(subnets[REST]["again"], (0..10).sum::<u64>());
     assert!(subnets.contains_key("net-59") && !subnets.contains_key("net-9"));
     let buckets = |row: &Value| row["rtt"]["buckets"].as_object().map(serde_json::Map::len);
@@ -244,6 +253,111 @@ fn labels_that_are_off_leave_one_row() -> Result<()> {
     assert_eq!(subnets.keys().collect::<Vec<_>>(), ["", "all"]);
     assert_eq!(subnets[""], subnets["all"]);
     assert!(!page.contains(QUOTED));
+    Ok(())
+}
+
+/// A sample that has a finding with a drop site.
+fn found() -> Report {
+    let since = |seconds| Duration::from_secs(NOW.as_secs() - seconds);
+    Report {
+        at: NOW,
+        state: State::Judged,
+        window_seconds: 60.0,
+        findings: vec![Finding {
+            finding: "own_queue".into(),
+            whose: Whose::Ours,
+            subnet: QUOTED.to_owned(),
+            severity: 40.0,
+            rate: 35.0,
+            share: 0.047,
+            says: "this host drops 4.7 % of its own segments: a queue is full".to_owned(),
+            services: vec!["https".to_owned()],
+            workloads: Vec::new(),
+            sites: vec![Seen {
+                location: "__dev_queue_xmit".to_owned(),
+                reason: "QDISC_DROP".to_owned(),
+                class: "capacity".to_owned(),
+                direction: "transmit".to_owned(),
+                protocol: "tcp".to_owned(),
+                packets_per_second: 27.0,
+            }],
+            next: "tc -s qdisc show".into(),
+            runbook: "TcpvitalsOwnDrops".into(),
+            since: Since {
+                at: since(154),
+                or_before: false,
+            },
+        }],
+        muted: 1,
+        fine: vec!["office".to_owned()],
+        ..Report::default()
+    }
+}
+
+#[test]
+fn a_finding_leads_to_its_row_its_runbook_and_its_commands() -> Result<()> {
+    let case = &CASES[0];
+    let snapshot = case.snapshot()?;
+    let page = |report: &Report| -> Result<String> {
+        let collected = Collected {
+            families: &*case.families()?,
+            cost: &Cardinality::default(),
+            findings: Some(report),
+            exporter: &snapshot.exporter,
+            at: NOW,
+        };
+        Ok(unescape(&render(ABOUT, &snapshot.coverage, collected)))
+    };
+    let shown = page(&found())?;
+    for text in [
+        "<title>(1) host-1",
+        "▲ OURS",
+        "since 00:10:46 UTC",
+        "a queueing discipline dropped it",
+        "href=\"./docs/runbooks/TcpvitalsOwnDrops\"",
+        "href=\"#subnet=lab%20%22B%22%20%5C%20east\"",
+        r#"id="subnet=lab "B" \ east""#,
+        r#"tcpvitals capture -w drops.pcapng --subnet 'lab "B" \ east' --reason QDISC_DROP --config.file /etc/tcpvitals.yaml"#,
+        r#"tcpvitals top --subnet 'lab "B" \ east'"#,
+        r#"rate(tcpvitals_tcp_locally_dropped_segments_total{subnet="lab \"B\" \\ east"}[5m])"#,
+        "1 muted by the configuration. Fine: office.",
+    ] {
+        assert!(shown.contains(text), "no {text:?} in {shown}");
+    }
+    let clean = page(&Report {
+        findings: Vec::new(),
+        ..found()
+    })?;
+    assert!(
+        clean.contains("Nothing to report in the last 60 s: 7 connections, 3 subnets."),
+        "{clean}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_failed_reload_is_said_above_everything_with_its_reason() -> Result<()> {
+    const WHY: &str = "tcpvitals.yaml:2: subnets[0].cidrs[0]: \"10.1.2.3/8\" has address bits behind its prefix";
+    let config = Config::from_yaml("{}", "test.yaml")?;
+    let mut snapshot = fresh(&config)?;
+    snapshot.exporter.last_reload = LastReload::at_start(NOW);
+    let page = unescape(&page_of(ABOUT, &config, &snapshot));
+    assert!(page.contains("Ready") && !page.contains("old configuration"), "{page}");
+    snapshot.exporter.last_reload.record(Err(WHY.to_owned()), NOW);
+    let page = unescape(&page_of(ABOUT, &config, &snapshot));
+    assert!(!page.contains("Ready"), "{page}");
+    assert_eq!(page.matches("Running on the old configuration").count(), 2);
+    assert_eq!(page.matches(WHY).count(), 2);
+    Ok(())
+}
+
+#[test]
+fn flows_are_offered_where_they_may_be_seen() -> Result<()> {
+    let case = &CASES[0];
+    let snapshot = case.snapshot()?;
+    let page = |flows| page_of(About { flows, ..ABOUT }, &Config::built_in(), &snapshot);
+    assert!(page(true).contains("data-flows=\"./api/v1/flows?subnet="));
+    assert!(!page(false).contains("data-flows=\""));
     Ok(())
 }
 

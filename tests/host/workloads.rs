@@ -64,6 +64,8 @@ fn the_page_has_a_row_for_each_workload_of_connections_and_of_drops() -> Result<
         release: "6.18.0",
         notice: None,
         telemetry_path: "/metrics",
+        config_file: None,
+        flows: false,
     };
     let page = |labels: &str| -> Result<String> {
         let config = config(labels)?;
@@ -74,6 +76,7 @@ fn the_page_has_a_row_for_each_workload_of_connections_and_of_drops() -> Result<
             families: &families,
             cost: &cost,
             findings: None,
+            exporter: &snapshot.exporter,
             at: Duration::from_secs(1_700_007_200),
         };
         Ok(render(about, &snapshot.coverage, collected))

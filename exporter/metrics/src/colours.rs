@@ -55,7 +55,8 @@ impl Severity {
         Self::above(share, WAITS)
     }
 
-    fn above(share: f64, [usual, warning, bad]: [f64; 3]) -> Self {
+    /// By the shares from which on something is usual, a warning, bad.
+    pub(crate) fn above(share: f64, [usual, warning, bad]: [f64; 3]) -> Self {
         match share {
             share if share >= bad => Self::Bad,
             share if share >= warning => Self::Warning,
@@ -100,8 +101,11 @@ pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
 /// The same for shares of time that senders wait for their peer.
 pub const WAITS: [f64; 3] = [0.01, 0.2, 0.5];
 
-/// Fewest events that a share is of: one of two is no half.
-pub const FEWEST: f64 = 5.0;
+/// Fewest events for which a share is worth a colour: one of two is no half.
+pub const FEWEST_EVENTS: f64 = 5.0;
+
+/// The same for time, in seconds.
+pub const LEAST_TIME: f64 = 1.0;
 
 #[cfg(test)]
 mod tests {

@@ -57,7 +57,9 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if !plain {
         return Err("a path begins with / and has no spaces and none of {}?#*; write for example /metrics".to_owned());
     }
-    if ["/healthz", "/readyz", "/-/reload"].contains(&text) || text.starts_with("/api/") {
+    let is_taken = ["/healthz", "/readyz", "/-/reload", "/docs"].contains(&text)
+        || ["/api/", "/docs/"].iter().any(|beginning| text.starts_with(beginning));
+    if is_taken {
         return Err("something else is at this path; choose another, for example /metrics".to_owned());
     }
     Ok(text.to_owned())

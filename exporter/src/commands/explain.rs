@@ -2,7 +2,7 @@
 //!
 //! It looks for itself for some seconds, or asks an exporter that runs. The words come from the binary and need nothing.
 
-mod pages;
+pub(crate) mod pages;
 mod peer;
 
 use crate::{

@@ -1,7 +1,9 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`; `api` has the rest.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz`, `/-/reload`, and the page `/`; `api` has JSON, `documents` what
+//! people read.
 
 pub mod access;
 pub mod api;
+mod documents;
 pub mod expositions;
 mod pages;
 mod service;
@@ -27,6 +29,7 @@ pub fn router(service: Service) -> Router {
         )
         .route("/", get(pages::index))
         .merge(api::routes())
+        .merge(documents::routes())
         .fallback(get(pages::view))
         .method_not_allowed_fallback(pages::not_allowed)
         .layer(middleware::from_fn(web::compress))

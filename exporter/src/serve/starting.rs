@@ -24,7 +24,7 @@ use crate::{
         workloads,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use tcpvitals_config::{Config, ConfigError, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
@@ -138,11 +138,12 @@ impl<'a> Bound<'a> {
             web: Arc::new(Web::read(arguments.web_config_file.as_deref())?),
             numbering: Numbering::new(&wanted.config),
             wanted,
-            listeners,
             // The peers of a recording are nobody's.
             flows: FlowAccess {
                 enabled: arguments.enable_flows || is_recording,
+                has_local: listeners.iter().any(Listener::is_local),
             },
+            listeners,
             started: since_1970(),
         };
         let subject = match subject {
@@ -307,6 +308,7 @@ impl Unprivileged<'_> {
             expositions: Expositions::new(Arc::clone(&connections)),
             reloader: arguments.enable_lifecycle.then(|| Arc::clone(&reloader)),
             telemetry_path: arguments.telemetry_path.clone(),
+            config_file: arguments.config_file.as_deref().map(whole_path),
             web,
             flows,
             about,
@@ -375,4 +377,10 @@ impl Opened {
             about: About { host, notice },
         })
     }
+}
+
+/// A path that holds in every folder, as text.
+fn whole_path(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
 }

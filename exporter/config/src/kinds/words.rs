@@ -9,8 +9,8 @@ use common::text::is_unprintable;
 pub(crate) const OTHER: &str = "other";
 
 /// First parts of paths that the server keeps for itself: those alone, and those with more behind them.
-pub(crate) const TAKEN: &[&str] = &["metrics", "healthz", "readyz"];
-pub(crate) const TAKEN_BEGINNINGS: &[&str] = &["api", "-"];
+pub(crate) const TAKEN: &[&str] = &["metrics", "healthz", "readyz", "docs"];
+pub(crate) const TAKEN_BEGINNINGS: &[&str] = &["api", "docs", "-"];
 
 /// All classic buckets of a histogram.
 pub(crate) const ALL: &str = "all";

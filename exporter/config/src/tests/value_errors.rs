@@ -260,6 +260,10 @@ fn views_have_names_and_paths_of_their_own() {
              /metrics/fleet",
         ),
         (
+            "views: [{name: a, path: /docs/runbooks}]",
+            "views[0].path: \"/docs/runbooks\" is served already; choose another path, for example /metrics/fleet",
+        ),
+        (
             "views: [{name: a, path: /api/v1/flows}]",
             "views[0].path: \"/api/v1/flows\" is served already; choose another path, for example /metrics/fleet",
         ),

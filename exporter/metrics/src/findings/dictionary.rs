@@ -4,6 +4,7 @@
 mod table;
 
 use serde::Serialize;
+use std::borrow::Cow;
 use tcpvitals_config::Glob;
 
 /// What is known of a drop reason.
@@ -33,6 +34,11 @@ fn fits(pattern: &str, reason: &str) -> bool {
 /// A reason's name in words, for one that the table does not have: `TCP_INVALID_SYN` is "tcp invalid syn".
 pub fn in_words(reason: &str) -> String {
     reason.to_lowercase().replace('_', " ")
+}
+
+/// What a reason means: by the table, else by its name.
+pub fn meaning(reason: &str) -> Cow<'static, str> {
+    look_up(reason).map_or_else(|| Cow::Owned(in_words(reason)), |entry| Cow::Borrowed(entry.meaning))
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! The runbooks, as they are in the repository: a host in trouble may have no way to it.
 
 /// The page of an alert.
-pub(super) fn page(alert: &str) -> Option<&'static str> {
+pub(crate) fn page(alert: &str) -> Option<&'static str> {
     PAGES.iter().find(|(name, _)| *name == alert).map(|(_, page)| *page)
+}
+
+/// The alerts that have one, by the alphabet.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().map(|(name, _)| *name)
 }
 
 const fn row(name: &'static str, page: &'static str) -> (&'static str, &'static str) {

@@ -7,6 +7,8 @@
 pub struct FlowAccess {
     /// Asked for on the command line, whoever may ask then.
     pub enabled: bool,
+    /// Whether one of the addresses is reached from this host alone.
+    pub has_local: bool,
 }
 
 /// Why they are not shown, and what to do.
@@ -15,6 +17,11 @@ pub const REMEDY: &str = "flows name the peers of this host, so they are not sho
                           --web.enable-flows";
 
 impl FlowAccess {
+    /// Whether anybody may see them: the page, which is made once for all, then asks, and says why it is refused.
+    pub const fn is_open_to_some(self, has_auth: bool) -> bool {
+        self.is_open(self.has_local, has_auth)
+    }
+
     /// Whether they are shown; `is_local` if only this host reaches what was asked, `has_auth` if whoever asks has proved who they
     /// are.
     pub const fn is_open(self, is_local: bool, has_auth: bool) -> bool {
@@ -34,7 +41,11 @@ mod tests {
             (false, true, false, true),
             (false, false, true, true),
         ] {
-            let access = FlowAccess { enabled };
+            let access = FlowAccess {
+                enabled,
+                has_local: is_local,
+            };
+            assert_eq!(access.is_open_to_some(has_auth), expected);
             assert_eq!(
                 access.is_open(is_local, has_auth),
                 expected,

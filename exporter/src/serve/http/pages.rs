@@ -91,9 +91,9 @@ async fn exposition(
 }
 
 /// What is said where nothing is.
-fn not_found(service: &Service) -> Response {
+pub(super) fn not_found(service: &Service) -> Response {
     let what = format!(
-        "there is no such path; there are / (the page), {}, /healthz, /readyz, {}, and the paths of views in the configuration\n",
+        "there is no such path; there are / (the page), {}, /healthz, /readyz, /docs, {}, and the paths of views in the configuration\n",
         service.telemetry_path,
         api::PATHS.join(", ")
     );
@@ -192,16 +192,24 @@ pub(super) async fn reload(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Response {
-    let headers = [
+/// What goes with every document for people.
+pub(super) fn guards(cache: &'static str) -> [(header::HeaderName, &'static str); 4] {
+    [
         (header::CONTENT_SECURITY_POLICY, page::policy()),
-        (header::CACHE_CONTROL, "no-store"),
+        (header::CACHE_CONTROL, cache),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-    ];
+    ]
+}
+
+pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Response {
+    let headers = guards("no-store");
     match service.collector.collect(false).await {
         Ok(Collection {
-            at, shown, findings, ..
+            at,
+            shown,
+            status,
+            findings,
         }) => {
             let gzip = web::accepts_gzip(&asked);
             let (making, showing) = (Arc::clone(&service), Arc::clone(&shown));
@@ -210,6 +218,7 @@ pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap)
                     families: &showing.all,
                     cost: &showing.cost(),
                     findings: findings.as_deref(),
+                    exporter: &status.exporter,
                     at,
                 };
                 Ok(page::render(making.about(), &making.coverage, collected).into_bytes())

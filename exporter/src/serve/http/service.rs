@@ -27,6 +27,8 @@ pub struct Service {
     pub capabilities: Vec<Capability>,
     /// Path of the metrics.
     pub telemetry_path: String,
+    /// The file of the configuration, if there is one.
+    pub config_file: Option<String>,
     /// Who may ask, besides what the guard before the routes lets through.
     pub web: Arc<Web>,
     /// Whether live flows may be shown.
@@ -51,6 +53,8 @@ impl Service {
             release: &self.about.host.release,
             notice: self.about.notice.as_deref(),
             telemetry_path: &self.telemetry_path,
+            config_file: self.config_file.as_deref(),
+            flows: self.flows.is_open_to_some(self.web.has_auth()),
         }
     }
 }

@@ -1,23 +1,29 @@
 //! What is wrong, above all numbers: a line for each finding, which opens to its evidence and the next step.
 
-use crate::findings::report::{Finding, Report, Seen, Since, State};
+use super::{Page, commands, model, tables::mark, words};
+use crate::{
+    colours::Severity,
+    findings::{
+        dictionary,
+        report::{Finding, Report, Seen, Since, State},
+    },
+};
 use maud::{Markup, html};
-use std::time::Duration;
+use std::cmp::Reverse;
 
 /// The section, by what was found; nothing where nobody judges.
-pub(super) fn section(report: Option<&Report>) -> Markup {
-    let Some(report) = report else { return html! {} };
+pub(super) fn section(page: &Page<'_>) -> Markup {
+    let Some(report) = page.findings else { return html! {} };
     html! {
         section aria-labelledby="found" {
             h2 #found { "Findings" }
-            div #findings data-live { (found(report)) }
+            div #findings data-live { (found(page, report)) }
         }
     }
 }
 
-fn found(report: &Report) -> Markup {
+fn found(page: &Page<'_>, report: &Report) -> Markup {
     let Report {
-        at,
         state,
         window_seconds,
         findings,
@@ -29,25 +35,41 @@ fn found(report: &Report) -> Markup {
         return html! { p { "Not yet: a judgement takes ten seconds between two collections, and this page makes one every five." } };
     }
     let window = format!("{window_seconds:.0} s");
+    // Those that are marked as bad come first, each kind as it was judged.
+    let mut findings: Vec<&Finding> = findings.iter().collect();
+    findings.sort_by_key(|finding| Reverse(severity(finding)));
     html! {
         @if findings.is_empty() {
-            p.fine { "Nothing to report in the last " (window) "." }
-        } @else {
-            @for finding in findings { (one(finding, *at)) }
+            p.fine { "Nothing to report in the last " (window) (seen(page)) "." }
         }
+        @for finding in &findings { (one(page, finding)) }
         p.note {
-            "Judged from the last " (window) "."
-            @if *muted > 0 { " " (muted) " muted by the configuration." }
-            @if !fine.is_empty() && !findings.is_empty() { " Fine: " (fine.join(", ")) "." }
+            @if !findings.is_empty() { "Judged from the last " (window) ". " }
+            @if *muted > 0 { (muted) " muted by the configuration. " }
+            @if !fine.is_empty() && !findings.is_empty() { "Fine: " (fine.join(", ")) "." }
         }
     }
 }
 
-fn one(finding: &Finding, now: Duration) -> Markup {
+/// How much there was to judge.
+fn seen(page: &Page<'_>) -> String {
+    let rows = model::by_subnet(page.families).unwrap_or_default();
+    let live: f64 = rows.values().filter_map(|row| row.live).sum();
+    let subnets = rows.values().filter(|row| !row.is_quiet()).count();
+    format!(": {live:.0} connections, {subnets} subnets")
+}
+
+/// A finding is a warning at least.
+fn severity(finding: &Finding) -> Severity {
+    Severity::of_share(finding.share).max(Severity::Warning)
+}
+
+fn one(page: &Page<'_>, finding: &Finding) -> Markup {
     let Finding {
         finding: name,
         whose,
         subnet,
+        rate,
         says,
         services,
         workloads,
@@ -57,24 +79,34 @@ fn one(finding: &Finding, now: Duration) -> Markup {
         since,
         ..
     } = finding;
-    let whose = whose.as_str();
+    let severity = severity(finding);
+    let named = (!subnet.is_empty()).then_some(subnet.as_str());
+    let reason = sites.first().map(|site| site.reason.as_str());
     html! {
-        details.finding data-key=(format!("{name} {subnet}")) data-whose=(whose) {
+        details.finding data-key=(format!("{name} {subnet}")) data-whose=(whose.as_str()) data-rate=(rate) data-severity=(severity.as_str()) {
             summary {
-                b.whose { (whose.to_uppercase()) } " "
-                @if !subnet.is_empty() { b { (subnet) } ": " }
-                (says) " " span.since { (age(*since, now)) }
+                b.whose { (severity.sign()) " " (whose.as_str().to_uppercase()) }
+                b.subnet { (subnet) }
+                span.says { (says) }
+                span.services { (services.join(", ")) }
+                span.spark data-own {}
+                span.since { (began(*since)) }
             }
             dl.facts {
+                @for site in sites { (place(site)) }
                 @for (what, names) in [("Services", services), ("Workloads", workloads)] {
                     @if !names.is_empty() { dt { (what) } dd { (names.join(", ")) } }
                 }
-                @for site in sites { (place(site)) }
-                dt { "Next" } dd { code { (next) } }
-                dt { "Runbook" } dd { code { "tcpvitals explain " (runbook) } }
-                @if !subnet.is_empty() {
-                    dt { "Look closer" } dd { code { "tcpvitals explain subnet " (subnet) } }
+                @if let Some(subnet) = named {
+                    dt { "Subnet" }
+                    dd { a href=(format!("#subnet={}", words::in_url(subnet))) { "The row of " (subnet) } }
                 }
+                dt { "Next" }
+                dd { b { (next) } }
+                dt { "Runbook" }
+                dd { a href=(format!("./docs/runbooks/{runbook}")) { (runbook) } }
+                dt { "Look closer" }
+                dd { (commands::copies(&commands::of_finding(page.about.config_file, name, named, reason))) }
             }
         }
     }
@@ -90,20 +122,16 @@ fn place(site: &Seen) -> Markup {
         ..
     } = site;
     html! {
-        dt { "Dropped at" }
+        dt { "Dropped" }
         dd {
-            code { (location) " " (reason) } " (" span.class data-class=(class) { (class) } ", " (direction) "), "
-            (super::words::rate(*packets_per_second)) " packets a second"
+            (words::way(direction)) " " (words::rate(*packets_per_second)) " packets/s: "
+            (mark(class)) (dictionary::meaning(reason)) ", " code { (reason) } " in " code { (location) }
         }
     }
 }
 
-/// How long something has been so.
-fn age(since: Since, now: Duration) -> String {
-    let age = super::words::duration(now.saturating_sub(since.at));
-    if since.or_before {
-        format!("for {age} or longer")
-    } else {
-        format!("for {age}")
-    }
+/// Since when something has been so.
+fn began(since: Since) -> String {
+    let before = if since.or_before { "before " } else { "" };
+    format!("since {before}{} UTC", words::clock(since.at))
 }

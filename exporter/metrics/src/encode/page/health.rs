@@ -1,21 +1,20 @@
 //! The health of the exporter on the page: what runs, what does not and why, and what could not be counted.
 
 use super::{
+    Page,
     model::{self, find, number, single},
     words,
 };
 use crate::{
     coverage::Coverage,
     families::{self, Families, Family, Metric},
+    findings::report::Blind,
     rows::cardinality::Cardinality,
+    snapshot::{Exporter, LastReload},
 };
 use maud::{Markup, html};
 use std::time::Duration;
 
-/// When the configuration in force was read.
-pub(super) const LAST_RELOAD: &str = "tcpvitals_config_last_reload_timestamp_seconds";
-
-const RELOADED: &str = "tcpvitals_config_last_reload_successful";
 const COLLECTIONS: &str = "tcpvitals_collections_total";
 const COLLECT_DURATION: &str = "tcpvitals_collect_duration_seconds";
 const GROUPS: &str = "tcpvitals_groups";
@@ -40,8 +39,6 @@ const LOST: &[&str] = &[
 /// Metrics that are read here.
 #[cfg(test)]
 pub(super) const METRICS: &[&str] = &[
-    LAST_RELOAD,
-    RELOADED,
     COLLECTIONS,
     COLLECT_DURATION,
     GROUPS,
@@ -60,25 +57,93 @@ pub(super) const METRICS: &[&str] = &[
     "tcpvitals_events_lost_total",
 ];
 
-pub(super) fn section(coverage: &Coverage, families: &Families, cost: &Cardinality, now: Duration) -> Markup {
+pub(super) fn section(page: &Page<'_>, coverage: &Coverage, cost: &Cardinality) -> Markup {
+    let Page {
+        families, exporter, at, ..
+    } = *page;
+    let LastReload { successful, .. } = exporter.last_reload;
     html! {
         section aria-labelledby="health" {
             h2 id="health" { "Health" }
-            dl.facts #health-facts data-live {
-                dt { "State" }
-                dd { "Ready" @if let Some(took) = single(families, COLLECT_DURATION) { ": this collection took " (words::time(took)) } }
-                (configuration(families, now))
-                (bounds(families))
-                (names(families, now))
-                (pushes(families, now))
+            p #blind data-live { (blind(page, coverage)) }
+            details.box {
+                summary { "State, bounds, programs, metrics that are off, costs" }
+                dl.facts #health-facts data-live {
+                    dt { "State" }
+                    dd {
+                        @if successful { "Ready" } @else { "Running on the old configuration" }
+                        @if let Some(took) = single(families, COLLECT_DURATION) { ": this collection took " (words::time(took)) }
+                    }
+                    (configuration(page))
+                    (bounds(families))
+                    (names(families, at))
+                    (pushes(families, at))
+                }
+                h3 { "What could not be counted" }
+                div #health-lost data-live { (lost(families)) }
+                h3 { "What is attached" }
+                (programs(coverage))
+                (metrics_off(coverage))
+                (costs(cost))
             }
-            h3 { "What could not be counted" }
-            div #health-lost data-live { (lost(families)) }
-            h3 { "What is attached" }
-            (programs(coverage))
-            (metrics_off(coverage))
-            (costs(cost))
         }
+    }
+}
+
+/// What stands above everything while a reload has failed.
+pub(super) fn warning(exporter: &Exporter) -> Markup {
+    let LastReload { successful, error, .. } = &exporter.last_reload;
+    html! {
+        div #warning data-live {
+            @if !successful {
+                p.warning {
+                    b { "!! Running on the old configuration. " }
+                    "The last reload failed: " (error.as_deref().unwrap_or("the log says why"))
+                }
+            }
+        }
+    }
+}
+
+/// What happened to the exporter in the last hour; the script adds what it saw.
+pub(super) fn changes(page: &Page<'_>) -> Markup {
+    const LONG_AGO: Duration = Duration::from_secs(3600);
+    let started = page.families.started().unwrap_or_default();
+    let reloaded = page.exporter.last_reload.succeeded;
+    let mut all = vec![(started, "exporter started")];
+    // The start counts as a reload.
+    if reloaded > started + Duration::from_secs(10) {
+        all.push((reloaded, "configuration reloaded"));
+    }
+    all.retain(|(at, _)| page.at.saturating_sub(*at) < LONG_AGO);
+    all.reverse();
+    html! {
+        div #changed data-live {
+            ol {
+                @for (at, what) in all { li data-at=(at.as_millis()) { (words::clock(at)) " " (what) } }
+            }
+        }
+    }
+}
+
+/// Whether something cannot be seen.
+fn blind(page: &Page<'_>, coverage: &Coverage) -> Markup {
+    let attached = coverage.programs.iter().filter(|program| program.off.is_none()).count();
+    let off = Blind::of(coverage).len();
+    let found = page.findings.is_some_and(|report| {
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.finding == "exporter_blind")
+    });
+    let missed: f64 = find(page.families, "tcpvitals_events_lost_total").map_or(0.0, |family| {
+        family.points.iter().filter_map(|point| number(&point.value)).sum()
+    });
+    let whole = |name| single(page.families, name).map_or_else(|| words::NONE.to_owned(), words::whole_number);
+    html! {
+        b { "Blind anywhere? " @if found { "Yes: events are lost." } @else if off > 0 { "In part: " (off) " metrics are off." } @else { "No." } }
+        " " (attached) " of " (coverage.programs.len()) " programs are attached · " (words::whole_number(missed))
+        " events missed · label sets " (whole(GROUPS)) " of " (whole(GROUPS_CAPACITY))
     }
 }
 
@@ -93,7 +158,7 @@ fn costs(
     html! {
         details {
             summary { "What labels and metrics cost: " (lines) " lines of text" }
-            div.scroll {
+            div.scroll role="region" aria-label="What labels cost" tabindex="0" {
                 table {
                     caption { span { "Label sets, and how many there would be without a label" } }
                     (head(["Label", "Of", "Values", "Label sets", "Without it"]))
@@ -110,7 +175,7 @@ fn costs(
                     }
                 }
             }
-            div.scroll {
+            div.scroll role="region" aria-label="What metrics cost" tabindex="0" {
                 table {
                     caption { span { "Metrics with the most lines" } }
                     (head(["Metric", "Series", "Lines"]))
@@ -129,23 +194,26 @@ fn head<const N: usize>(titles: [&str; N]) -> Markup {
     html! { thead { tr { @for title in titles { th scope="col" { (title) } } } } }
 }
 
-fn configuration(families: &Families, now: Duration) -> Markup {
-    let age = |name| single(families, name).map(|seconds| ago(seconds, now));
-    let failed = single(families, RELOADED) == Some(0.0);
+fn configuration(page: &Page<'_>) -> Markup {
+    let LastReload {
+        successful,
+        succeeded,
+        error,
+    } = &page.exporter.last_reload;
     html! {
         dt { "Configuration" }
         dd {
-            "Read " (age(LAST_RELOAD).unwrap_or_default())
-            @if failed { " " span.attention { "The last reload failed, and changed nothing; the log says why." } }
+            "Read " (words::duration(page.at.saturating_sub(*succeeded))) " ago"
+            @if !successful { ". " span.attention { (error.as_deref().unwrap_or("The last reload failed; the log says why.")) } }
         }
     }
 }
 
 fn bounds(families: &Families) -> Markup {
-    let whole = |name| single(families, name).map_or_else(|| words::NONE.to_owned(), |value| format!("{value:.0}"));
+    let whole = |name| single(families, name).map_or_else(|| words::NONE.to_owned(), words::whole_number);
     html! {
-        dt { "Groups of connections" }
-        dd { (whole(GROUPS)) " of " (whole(GROUPS_CAPACITY)) " that fit (" code { "limits.memory" } ")" }
+        dt { "Label sets" }
+        dd { (whole(GROUPS)) " of " (whole(GROUPS_CAPACITY)) " (" code { "limits.memory" } ")" }
         dt { "Series" }
         dd { (whole(SERIES)) " (" code { "limits.series" } " bounds those with labels)" }
         dt { "Collections" }

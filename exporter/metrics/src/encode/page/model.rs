@@ -1,21 +1,36 @@
 //! What the tables of the page show: the families of one collection, summed by subnet, by workload and by drop site.
 //! It must never read anything but families, so that the page says what `/metrics` says.
 
+mod connections;
+mod drops;
+
 use crate::{
-    families::{Families, Family, HistogramValue, Point, Value},
+    families::{Families, Family, Point, Value},
     workloads::qualified,
 };
-use serde::Serialize;
-use std::collections::BTreeMap;
+
+pub(super) use connections::{Connections, Of, Rtt, by_subnet, by_workload};
+pub(super) use drops::{Drops, Part, Site, by_class, by_site, drops_by_workload};
 
 /// Metrics that the page reads, by their full names.
 pub(super) mod name {
     pub(in crate::encode::page) const CONNECTIONS: &str = "tcpvitals_tcp_connections";
+    pub(in crate::encode::page) const OPENED: &str = "tcpvitals_tcp_connections_opened_total";
+    pub(in crate::encode::page) const FAILED: &str = "tcpvitals_tcp_connections_failed_total";
+    /// SYNs and SYN-ACKs sent again.
+    pub(in crate::encode::page) const HANDSHAKE_RETRANSMITS: &str = "tcpvitals_tcp_handshake_retransmits_total";
     pub(in crate::encode::page) const DATA_SEGMENTS: &str = "tcpvitals_tcp_data_segments_total";
+    pub(in crate::encode::page) const DATA_BYTES: &str = "tcpvitals_tcp_data_bytes_total";
     pub(in crate::encode::page) const RETRANSMITTED: &str = "tcpvitals_tcp_retransmitted_segments_total";
-    /// Segments that this host dropped.
+    /// Segments that this host dropped in the network namespace of their connection.
     pub(in crate::encode::page) const LOCALLY_DROPPED: &str = "tcpvitals_tcp_locally_dropped_segments_total";
+    /// Segments retransmitted because this host had dropped them, in any network namespace.
+    pub(in crate::encode::page) const AFTER_LOCAL_DROP: &str =
+        "tcpvitals_tcp_retransmitted_segments_after_local_drop_total";
+    pub(in crate::encode::page) const BUSY: &str = "tcpvitals_tcp_sender_busy_seconds_total";
+    pub(in crate::encode::page) const LIMITED: &str = "tcpvitals_tcp_sender_limited_seconds_total";
     pub(in crate::encode::page) const RTT: &str = "tcpvitals_tcp_rtt_seconds";
+    pub(in crate::encode::page) const RTT_MIN: &str = "tcpvitals_tcp_rtt_min_seconds";
     pub(in crate::encode::page) const DROPPED_PACKETS: &str = "tcpvitals_dropped_packets_total";
     /// Their bytes.
     pub(in crate::encode::page) const DROPPED_BYTES: &str = "tcpvitals_dropped_bytes_total";
@@ -24,10 +39,18 @@ pub(super) mod name {
 #[cfg(test)]
 pub(super) const METRICS: &[&str] = &[
     name::CONNECTIONS,
+    name::OPENED,
+    name::FAILED,
+    name::HANDSHAKE_RETRANSMITS,
     name::DATA_SEGMENTS,
+    name::DATA_BYTES,
     name::RETRANSMITTED,
     name::LOCALLY_DROPPED,
+    name::AFTER_LOCAL_DROP,
+    name::BUSY,
+    name::LIMITED,
     name::RTT,
+    name::RTT_MIN,
     name::DROPPED_PACKETS,
     name::DROPPED_BYTES,
 ];
@@ -36,108 +59,7 @@ pub(super) const METRICS: &[&str] = &[
 pub(super) const BENIGN: &str = "benign";
 
 /// The name of the one row there is when the label that would tell rows apart is off.
-const ALL: &str = "all";
-
-/// Everything counted of the connections of one subnet. What is off on this kernel is none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Connections {
-    /// Live connections: what is so now, not a count, so the script has no use for it.
-    #[serde(skip)]
-    pub(super) live: Option<f64>,
-    /// Segments with payload sent, retransmissions included.
-    pub(super) sent: Option<u64>,
-    /// Of these, sent again.
-    pub(super) again: Option<u64>,
-    /// Segments that this host itself dropped on their way out.
-    pub(super) dropped: Option<u64>,
-    /// Round-trip times; none also where none was measured.
-    pub(super) rtt: Option<Rtt>,
-}
-
-/// Round-trip times in exponential buckets.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Rtt {
-    /// 2^schema buckets per power of two.
-    pub(super) schema: i32,
-    /// Index and count of the buckets that are not empty: the upper bound of index i is 2^(i / 2^schema) seconds.
-    pub(super) buckets: BTreeMap<i32, u64>,
-    /// Index of the last bucket, which also holds what is longer.
-    pub(super) last: i32,
-}
-
-/// Packets dropped at one site.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Drops {
-    pub(super) packets: u64,
-    /// Their bytes, where they are known.
-    pub(super) bytes: Option<u64>,
-}
-
-/// What tells drop sites apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Site {
-    /// Kernel function, trap, or XDP program.
-    pub(super) location: String,
-    pub(super) reason: String,
-    /// What that means to an operator.
-    pub(super) class: String,
-    pub(super) source: String,
-}
-
-impl Connections {
-    /// Adds those of another subnet.
-    pub(super) fn merge(&mut self, other: &Self) {
-        let Self {
-            live,
-            sent,
-            again,
-            dropped,
-            rtt,
-        } = other;
-        self.live = sum(self.live, *live);
-        self.sent = sum(self.sent, *sent);
-        self.again = sum(self.again, *again);
-        self.dropped = sum(self.dropped, *dropped);
-        match (&mut self.rtt, rtt) {
-            (Some(own), Some(more)) => own.merge(more),
-            (own @ None, Some(more)) => *own = Some(more.clone()),
-            (_, None) => {}
-        }
-    }
-}
-
-impl Rtt {
-    fn new(value: &HistogramValue) -> Self {
-        let buckets = (value.first..).zip(&value.buckets);
-        let last = value
-            .first
-            .saturating_add(i32::try_from(value.buckets.len()).unwrap_or(0))
-            - 1;
-        Self {
-            schema: value.schema,
-            buckets: buckets
-                .filter(|(_, count)| **count != 0)
-                .map(|(index, count)| (index, *count))
-                .collect(),
-            last,
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (index, count) in &other.buckets {
-            *self.buckets.entry(*index).or_default() += count;
-        }
-    }
-}
-
-impl Drops {
-    /// Adds those of another site.
-    pub(super) fn merge(&mut self, other: &Self) {
-        let Self { packets, bytes } = other;
-        self.packets += packets;
-        self.bytes = sum(self.bytes, *bytes);
-    }
-}
+pub(super) const ALL: &str = "all";
 
 /// What is off adds nothing.
 fn sum<T: std::ops::Add<Output = T>>(left: Option<T>, right: Option<T>) -> Option<T> {
@@ -145,87 +67,6 @@ fn sum<T: std::ops::Add<Output = T>>(left: Option<T>, right: Option<T>) -> Optio
         (Some(left), Some(right)) => Some(left + right),
         (one, other) => one.or(other),
     }
-}
-
-/// The connections by subnet; none when no metric of the table is on.
-pub(super) fn by_subnet(families: &Families) -> Option<BTreeMap<String, Connections>> {
-    connections_by(families, |point| Some(label(point, "subnet").unwrap_or(ALL).to_owned()))
-}
-
-/// The connections by workload; none where the metrics do not tell workloads apart.
-pub(super) fn by_workload(families: &Families) -> Option<BTreeMap<String, Connections>> {
-    connections_by(families, workload).filter(|rows| !rows.is_empty())
-}
-
-fn connections_by(
-    families: &Families,
-    key: impl Fn(&Point) -> Option<String>,
-) -> Option<BTreeMap<String, Connections>> {
-    type Add = fn(&mut Connections, &Value);
-    let columns: [(&str, Add); 5] = [
-        (name::CONNECTIONS, |row, value| row.live = sum(row.live, number(value))),
-        (name::DATA_SEGMENTS, |row, value| row.sent = sum(row.sent, count(value))),
-        (name::RETRANSMITTED, |row, value| {
-            row.again = sum(row.again, count(value))
-        }),
-        (name::LOCALLY_DROPPED, |row, value| {
-            row.dropped = sum(row.dropped, count(value))
-        }),
-        (name::RTT, |row, value| {
-            if let Value::Histogram(value) = value {
-                row.merge(&Connections {
-                    rtt: Some(Rtt::new(value)),
-                    ..Connections::default()
-                });
-            }
-        }),
-    ];
-    let mut rows: BTreeMap<String, Connections> = BTreeMap::new();
-    let mut any = false;
-    for (name, add) in columns {
-        let Some(family) = find(families, name) else { continue };
-        any = true;
-        // Of segments with payload the table counts those sent.
-        for point in family
-            .points
-            .iter()
-            .filter(|point| label(point, "direction") != Some("receive"))
-        {
-            if let Some(key) = key(point) {
-                add(rows.entry(key).or_default(), &point.value);
-            }
-        }
-    }
-    any.then_some(rows)
-}
-
-/// Drops by site; none when they are off.
-pub(super) fn by_site(families: &Families) -> Option<BTreeMap<Site, Drops>> {
-    drops_by(families, |point| Some(site(point)))
-}
-
-/// Drops by workload, without normal operation; none where the metrics do not tell workloads apart.
-pub(super) fn drops_by_workload(families: &Families) -> Option<BTreeMap<String, Drops>> {
-    let counts = |point: &Point| label(point, "class") != Some(BENIGN);
-    let rows = drops_by(families, |point| workload(point).filter(|_| counts(point)));
-    rows.filter(|rows| !rows.is_empty())
-}
-
-fn drops_by<K: Ord>(families: &Families, key: impl Fn(&Point) -> Option<K>) -> Option<BTreeMap<K, Drops>> {
-    let mut rows: BTreeMap<K, Drops> = BTreeMap::new();
-    for point in &find(families, name::DROPPED_PACKETS)?.points {
-        if let Some(key) = key(point) {
-            rows.entry(key).or_default().packets += count(&point.value).unwrap_or(0);
-        }
-    }
-    let of_bytes = find(families, name::DROPPED_BYTES);
-    for point in of_bytes.iter().flat_map(|family| &family.points) {
-        if let Some(key) = key(point) {
-            let row = rows.entry(key).or_default();
-            row.bytes = sum(row.bytes, count(&point.value));
-        }
-    }
-    Some(rows)
 }
 
 /// Whose a point is, with its kind where that says more; none where the metrics do not tell.
@@ -236,16 +77,6 @@ fn workload(point: &Point) -> Option<String> {
         Some(kind) => format!("{text} ({kind})"),
         None => text,
     })
-}
-
-fn site(point: &Point) -> Site {
-    let value = |name| label(point, name).unwrap_or(ALL).to_owned();
-    Site {
-        location: value("location"),
-        reason: value("reason"),
-        class: value("class"),
-        source: value("source"),
-    }
 }
 
 /// The family of a metric that is on.

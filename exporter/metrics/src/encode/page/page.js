@@ -1,85 +1,37 @@
-// Fetches the page again, puts its numbers in place of the old ones, and computes what lies between two refreshes. Rows
-// carry their counts, which never fall, in data-counts; a cell says in data-show what of them it shows. What words.rs
-// writes on the server is written the same way here.
+// Fetches the page again, keeps the counts of ten minutes, and computes what lies between two refreshes. Rows carry their counts, which
+// never fall, in data-counts; a cell says in data-show what of them it shows. What words.rs and severity.rs reckon on the server is
+// reckoned the same way here.
 "use strict";
 (() => {
   const EVERY = 5000; // milliseconds
+  const KEPT = 600000;
+  const MOST = 8; // of what has begun
   const NONE = "–";
   const $ = (id) => document.getElementById(id);
   const main = $("main");
-  let before = null; // counts of the refresh before
-  let now = read(document);
+  const { words: SEVERITIES, columns: COLUMNS } = JSON.parse(main.dataset.scales);
+  const ring = []; // refreshes, the oldest first: when they were, and the counts of every row as text
+  const lines = new Map(); // of every row what its line is drawn of: when, and how much
+  const changes = []; // what was seen to begin: when, and what
+  let generation;
+  let sorted; // by which window rows were sorted last
   let paused = false;
   let timer;
   let turn = Promise.resolve(); // one refresh after the other
   let waiting = 0;
 
-  /** Counts of a document by row, and what tells whether those of another can be compared with them. */
-  function read(page) {
-    const { generation, at } = page.getElementById("main").dataset;
-    const rows = new Map();
-    for (const row of page.querySelectorAll("[data-counts]:not([data-rest])")) rows.set(key(row), counts(row));
-    return { generation, at: Number(at), rows, cut: page.querySelectorAll("[data-rest]").length > 0 };
-  }
+  const whole = (value) => Math.round(value).toLocaleString("en");
+  const digits = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : whole(value));
+  const rate = (value) => (value === 0 ? "0" : value < 0.01 ? "< 0.01" : digits(value));
+  const maybe = (value, word) => (value === undefined ? NONE : word(value));
 
-  function key(row) {
-    return row.closest("[data-live]").id + "\n" + (row.dataset.key ?? "");
-  }
-
-  function counts(row) {
-    return JSON.parse(row.dataset.counts);
-  }
-
-  /** What was counted between two readings of a row; without the first, all of it. */
-  function minus(later, earlier) {
-    const result = {};
-    for (const [name, value] of Object.entries(later)) {
-      if (value === null) result[name] = null;
-      else if (name === "rtt") result.rtt = minusTimes(value, earlier?.rtt);
-      else result[name] = Math.max(0, value - (earlier?.[name] ?? 0));
-    }
-    return result;
-  }
-
-  function minusTimes({ schema, last, buckets }, earlier) {
-    const left = {};
-    for (const [index, count] of Object.entries(buckets)) left[index] = Math.max(0, count - (earlier?.buckets[index] ?? 0));
-    return { schema, last, buckets: left };
-  }
-
-  const show = {
-    ratio: (row) => (ratio(row) === null ? NONE : percent(ratio(row))),
-    median: (row) => quantile(row.rtt, 0.5),
-    p90: (row) => quantile(row.rtt, 0.9),
-    sent: (row) => maybe(row.sent),
-    again: (row) => maybe(row.again),
-    dropped: (row) => maybe(row.dropped),
-    packets: (row) => count(row.packets),
-    bytes: (row) => (row.bytes === null ? NONE : bytes(row.bytes)),
-    rate: (row, seconds) => rate(row.packets / seconds),
-  };
-  // Of a bar: the number whose share of the largest one it shows.
-  const bar = { ratio: (row) => ratio(row) ?? 0, packets: (row) => row.packets };
-
-  function ratio(row) {
-    return row.sent ? row.again / row.sent : null;
-  }
-  function count(value) {
-    return Math.round(value).toLocaleString("en");
-  }
-  function maybe(value) {
-    return value === null ? NONE : count(value);
-  }
   function percent(share) {
-    return share > 0 && share < 0.0001 ? "< 0.01 %" : (share * 100).toFixed(2) + " %";
-  }
-  function digits(value) {
-    return value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : count(value);
-  }
-  function rate(value) {
-    return value > 0 && value < 0.01 ? "< 0.01" : digits(value);
+    const value = share * 100;
+    if (value === 0) return "0 %";
+    return value < 0.01 ? "< 0.01 %" : value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0) + " %";
   }
   function time(seconds) {
+    if (seconds === 0) return "0 s";
     if (seconds < 0.001) return digits(seconds * 1e6) + " µs";
     return seconds < 1 ? digits(seconds * 1e3) + " ms" : digits(seconds) + " s";
   }
@@ -91,8 +43,92 @@
     }
     return digits(value / 1000) + " PB";
   }
+  function clock(at) {
+    return new Date(at).toISOString().slice(11, 19);
+  }
+
+  // Parts and wholes of a row of connections.
+  const failures = (row) => Object.entries(row.failed ?? {}).filter(([reason, count]) => count > 0 && reason !== "cancelled" && reason !== "other");
+  const failed = (row) => failures(row).reduce((sum, [, count]) => sum + count, 0);
+  const here = (row) => Math.max(row.dropped ?? 0, row.repaired ?? 0);
+  const of = {
+    retransmitted: (row) => row.again !== undefined && row.sent !== undefined && [row.again, row.sent],
+    dropped: (row) => (row.dropped ?? row.repaired) !== undefined && row.sent !== undefined && [here(row), row.sent + here(row)],
+    failed: (row) => row.opened !== undefined && [failed(row), row.opened + failed(row)],
+    waits: (row) => row.peer !== undefined && row.busy !== undefined && [row.peer, row.busy],
+  };
+  const titles = { retransmitted: "retransmitted", dropped: "dropped here", failed: "opens failed", waits: "waits for peer" };
+
+  function share(name, row) {
+    const [part, all] = of[name](row) || [0, 0];
+    return all > 0 ? Math.min(1, part / all) : null;
+  }
+  function severity(name, row) {
+    const value = share(name, row);
+    if (value === null) return null;
+    const { least, steps } = COLUMNS[name];
+    const step = steps.filter((from) => value >= from).length;
+    return SEVERITIES[of[name](row)[0] < least ? Math.min(step, 1) : step];
+  }
+  /** How bad the worst share is; 1 is bad. */
+  function score(row) {
+    const scores = Object.entries(COLUMNS).map(([name, { least, steps }]) => ((of[name](row) || [0])[0] < least ? 0 : share(name, row) / steps[2]));
+    return Math.max(...scores);
+  }
+
+  const counts = (pair, what) => (pair ? whole(pair[0]) + " of " + whole(pair[1]) + " " + what : NONE);
+  const told = {
+    retransmitted: (row) => counts(of.retransmitted(row), "data segments"),
+    dropped: (row) => counts(of.dropped(row), "segments"),
+    failed(row) {
+      const reasons = failures(row).map(([reason, count]) => reason + " " + whole(count));
+      const syns = row.syns > 0 ? ", " + whole(row.syns) + " SYNs retransmitted" : "";
+      return counts(of.failed(row), "opens") + (reasons.length ? " (" + reasons.join(", ") + ")" : "") + syns;
+    },
+    waits(row) {
+      const pair = of.waits(row);
+      return pair ? time(pair[0]) + " of " + time(pair[1]) + " busy" : NONE;
+    },
+    megabits: (row) => maybe(row.out, bytes) + " out, " + maybe(row.in, bytes) + " in",
+    rate: (row) => amount(row),
+  };
+  const amount = (row) => whole(row.packets) + " packets" + ((row.bytes ?? null) === null ? "" : ", " + bytes(row.bytes));
+  const percentOf = (name) => (row) => (share(name, row) === null ? NONE : percent(share(name, row)));
+  const show = {
+    retransmitted: percentOf("retransmitted"),
+    dropped: percentOf("dropped"),
+    failed: percentOf("failed"),
+    waits: percentOf("waits"),
+    rtt: (row, _, element) => roundTrips(row, element),
+    megabits(row, seconds) {
+      const one = (value) => maybe(value, (value) => rate((value * 8e-6) / seconds));
+      return one(row.out) + " / " + one(row.in);
+    },
+    told: (row) =>
+      "Retransmitted " + told.retransmitted(row) + " · dropped here " + told.dropped(row) + " · failed " + told.failed(row) +
+      " · waited for the peer " + told.waits(row) + " · " + told.megabits(row),
+    shares(row) {
+      const parts = Object.keys(titles).filter((name) => share(name, row) > 0);
+      return parts.map((name) => titles[name] + " " + percent(share(name, row))).join(", ") || "nothing to see";
+    },
+    rate: (row, seconds) => rate(row.packets / seconds),
+    amount,
+  };
+
+  function roundTrips(row, element) {
+    const floor = element.dataset.floor;
+    const times = [floor === undefined ? null : [Number(floor), ""], quantile(row.rtt, 0.5), quantile(row.rtt, 0.9)];
+    const parts = times.map((time) => {
+      if (time === null) return [NONE, ""];
+      const [seconds, before] = time;
+      const [value, unit] = seconds < 0.001 ? [seconds * 1e6, "µs"] : seconds < 1 ? [seconds * 1e3, "ms"] : [seconds, "s"];
+      return [before + value.toFixed(value < 10 ? 1 : 0), unit];
+    });
+    return parts.map(([text, unit], place) => text + (unit && parts[place + 1]?.[1] !== unit ? " " + unit : "")).join(" / ");
+  }
+  /** Seconds, and "> " before them where they lie beyond the last bound. */
   function quantile(rtt, share) {
-    if (!rtt) return NONE;
+    if (!rtt) return null;
     const buckets = Object.entries(rtt.buckets).map(([index, count]) => [Number(index), count]);
     buckets.sort(([left], [right]) => left - right);
     const rank = share * buckets.reduce((sum, [, count]) => sum + count, 0);
@@ -100,113 +136,310 @@
     let below = 0;
     for (const [index, count] of buckets) {
       if (count > 0 && below + count >= rank) {
-        return index === rtt.last ? "> " + time(bound(index - 1)) : time(bound(index - 1 + (rank - below) / count));
+        return index === rtt.last ? [bound(index - 1), "> "] : [bound(index - 1 + (rank - below) / count), ""];
       }
       below += count;
     }
-    return NONE;
+    return null;
   }
 
-  /** Fills the cells by the chosen mode. */
+  /** What was counted between two readings; without the first, all of it. */
+  function minus(later, earlier) {
+    if (typeof later === "number") return Math.max(0, later - (earlier ?? 0));
+    if (later === null || typeof later !== "object") return later;
+    const constant = (name) => name === "schema" || name === "last";
+    return Object.fromEntries(Object.entries(later).map(([name, value]) => [name, constant(name) ? value : minus(value, earlier?.[name])]));
+  }
+
+  const key = (row) => row.closest("[data-live]").id + "\n" + (row.dataset.key ?? "");
+  const countsOf = (refresh, row) => refresh.rows.has(row) && JSON.parse(refresh.rows.get(row));
+
+  /** Takes the counts of the page into the ring. */
+  function keep() {
+    const { generation: own, at } = main.dataset;
+    // Counts of other labels or of another process cannot be compared.
+    if (own !== generation) ring.length = 0;
+    generation = own;
+    const before = ring.at(-1);
+    const rows = new Map();
+    for (const row of document.querySelectorAll("[data-counts]:not([data-rest])")) {
+      const [name, text] = [key(row), row.dataset.counts];
+      // Of rows that stay as they are there is one text.
+      rows.set(name, before?.rows.get(name) === text ? before.rows.get(name) : text);
+    }
+    const now = { at: Number(at), rows, cut: document.querySelector("[data-rest]") !== null };
+    ring.push(now);
+    while (now.at - ring[0].at > KEPT) ring.shift();
+    if (before && ring.length > 1) compare(before, now);
+  }
+
+  /** Adds to the lines of rows, and to what has begun. */
+  function compare(before, now) {
+    const seconds = (now.at - before.at) / 1000;
+    const minute = base(60);
+    for (const row of document.querySelectorAll("tr[data-key]")) {
+      const [name, step] = [key(row), since(row, before)];
+      if (!step) continue;
+      const earlier = minute !== before && countsOf(minute, name);
+      const nothing = minute === before || now.cut ? null : {};
+      const old = earlier ? minus(countsOf(before, name) || {}, earlier) : nothing;
+      if (step.packets !== undefined) {
+        add(name, now.at, step.packets / seconds);
+        const known = now.rows.has(name) && before.rows.has(name);
+        if (row.dataset.benign === undefined && name.startsWith("drops") && step.packets > 0 && (known ? old?.packets === 0 : !before.cut)) {
+          const [, place, reason] = JSON.parse(row.dataset.key);
+          begin(now.at, reason + " in " + place, known ? "began" : "appeared");
+        }
+      } else {
+        add(name, now.at, score(step));
+        for (const column of old ? Object.keys(titles) : []) {
+          const [was, is] = [old, step].map((row) => SEVERITIES.indexOf(severity(column, row)));
+          const [before, after] = [old, step].map((row) => share(column, row) ?? 0);
+          // What was as much of too few events is no place to come from.
+          const how = (before > after / 2 ? "" : percent(before) + " ") + "→ " + percent(after);
+          if (was < 2 && is >= 2) begin(now.at, row.dataset.key + " " + titles[column], how);
+        }
+      }
+    }
+    for (const finding of document.querySelectorAll(".finding")) add(key(finding), now.at, Number(finding.dataset.rate));
+    for (const [name, line] of lines) {
+      while (line.length && now.at - line[0][0] > KEPT) line.shift();
+      if (!line.length) lines.delete(name);
+    }
+  }
+
+  function add(name, at, value) {
+    if (!lines.has(name)) lines.set(name, []);
+    lines.get(name).push([at, value]);
+  }
+
+  /** Notes that something has begun, unless that is known. */
+  function begin(at, subject, how) {
+    while (changes.length >= MOST || (changes.length && at - changes.at(-1).at > KEPT)) changes.pop();
+    if (!changes.some((change) => change.subject === subject)) changes.unshift({ at, subject, how });
+  }
+
+  /** The refresh from which a window of so many seconds begins. */
+  function base(seconds) {
+    const from = ring.at(-1).at - 1000 * seconds - EVERY / 5;
+    return ring.slice(0, -1).find((refresh) => refresh.at >= from) ?? ring.at(-2);
+  }
+
+  /** What a row has counted since a refresh; nothing of a row that was among the others then. */
+  function since(row, from) {
+    const earlier = from && countsOf(from, key(row));
+    const wasCut = row.localName === "li" || (from?.cut && "key" in row.dataset);
+    if (from && !earlier && wasCut) return null;
+    return minus(JSON.parse(row.dataset.counts), earlier || undefined);
+  }
+
+  /** Fills everything by the chosen window. */
   function paint() {
-    const live = document.querySelector("input[name=mode]:checked").value === "live" && before !== null;
-    const seconds = live ? (now.at - before.at) / 1000 : 0;
-    const words = live ? "over the last " + seconds.toFixed(1) + " s" : "since the start";
-    for (const span of document.querySelectorAll("[data-window]")) span.textContent = words;
+    const chosen = document.querySelector("input[name=mode]:checked").value;
+    const from = chosen !== "total" && ring.length > 1 ? base(Number(chosen)) : null;
+    const window = from ? chosen : "total";
+    const seconds = from ? (ring.at(-1).at - from.at) / 1000 : 0;
+    const words = from ? "over the last " + seconds.toFixed(1) + " s" : "since the start";
     const sentence = $("window");
     if (!sentence) return; // what is shown is why there are no numbers
-    sentence.dataset.total ??= sentence.textContent;
-    sentence.textContent = live ? "All numbers are those " + words + ", between two refreshes; connections are those that are open." : sentence.dataset.total;
-    for (const box of document.querySelectorAll("table, .figures")) paintRows(box, live, seconds);
+    sentence.textContent = from ? "Numbers are those " + words + "; connections are those that are open." : sentence.total;
+    const deltas = new Map();
+    for (const row of document.querySelectorAll("[data-counts]:not([data-rest])")) {
+      const delta = from ? since(row, from) : JSON.parse(row.dataset.counts);
+      if (delta) deltas.set(row, delta);
+    }
+    for (const rest of document.querySelectorAll("[data-rest]")) deltas.set(rest, others(rest, deltas, from));
+    for (const cell of document.querySelectorAll("[data-show]")) fill(cell, deltas, from, seconds);
+    for (const body of document.querySelectorAll("#subnets-rows, #workloads-rows, #drops-rows")) {
+      sort(body, deltas, seconds, sorted !== window);
+    }
+    sorted = window;
+    for (const cell of document.querySelectorAll(".spark[data-own]")) draw(cell, lines.get(key(cell.closest("[data-key]"))) ?? []);
+    changed();
   }
 
-  function paintRows(box, live, seconds) {
-    const rows = [...box.querySelectorAll("[data-counts]")];
-    const deltas = new Map();
-    for (const row of rows) {
-      const old = live ? before.rows.get(key(row)) : undefined;
-      // A row that was among the others before has nothing to be compared with yet.
-      const unknown = live && old === undefined && before.cut && "key" in row.dataset;
-      if (!unknown && !("rest" in row.dataset)) deltas.set(row, minus(counts(row), old));
-    }
-    const rest = rows.find((row) => "rest" in row.dataset);
-    if (rest) deltas.set(rest, others(rest, rows, deltas, live));
-    const largest = {};
-    for (const [row, delta] of deltas) {
-      if ("all" in row.dataset) continue;
-      for (const [name, of] of Object.entries(bar)) largest[name] = Math.max(largest[name] ?? 0, of(delta) || 0);
-    }
-    const all = rows.find((row) => "all" in row.dataset);
-    if (all && deltas.get(all).packets !== undefined) largest.packets = deltas.get(all).packets;
-    for (const row of rows) {
-      for (const cell of row.querySelectorAll("[data-show]")) {
-        cell.dataset.total ??= cell.textContent;
-        const delta = deltas.get(row);
-        cell.textContent = !live ? cell.dataset.total : delta ? show[cell.dataset.show](delta, seconds) : NONE;
-      }
-      for (const svg of row.querySelectorAll("[data-bar]")) {
-        const value = deltas.has(row) ? bar[svg.dataset.bar](deltas.get(row)) || 0 : 0;
-        svg.firstElementChild.setAttribute("width", (100 * value) / (largest[svg.dataset.bar] || 1) + "%");
-      }
-    }
+  function fill(cell, deltas, from, seconds) {
+    const opened = cell.closest(".more");
+    const row = cell.closest("[data-counts]") ?? opened?.previousElementSibling;
+    const delta = deltas.get(row);
+    const name = cell.dataset.show;
+    const known = delta !== undefined;
+    const text = !from ? cell.total : known ? show[name](delta, seconds, row) : NONE;
+    if (cell.textContent !== text) cell.textContent = text;
+    if (cell.localName !== "td") return;
+    if (told[name]) cell.title = known ? told[name](delta) : "";
+    const how = COLUMNS[name] && known ? severity(name, delta) : null;
+    if (how) cell.dataset.severity = how;
+    else delete cell.dataset.severity;
   }
 
   /** What all rows together have beyond those that are shown. */
-  function others(rest, rows, deltas, live) {
-    if (!live) return counts(rest);
-    const all = rows.find((row) => "all" in row.dataset);
-    return rows.filter((row) => "key" in row.dataset && deltas.has(row)).reduce((left, row) => minus(left, deltas.get(row)), deltas.get(all));
+  function others(rest, deltas, from) {
+    if (!from) return JSON.parse(rest.dataset.counts);
+    const rows = [...rest.parentElement.querySelectorAll("tr[data-key]")].filter((row) => deltas.has(row));
+    const all = rest.closest("table").querySelector("[data-all]");
+    return rows.reduce((left, row) => minus(left, deltas.get(row)), deltas.get(all));
   }
 
-  /** Puts the new parts in place of the old ones; what may have the focus stays. */
-  function swap(page) {
-    const live = [...document.querySelectorAll("[data-live]")];
-    const same = live.length === page.querySelectorAll("[data-live]").length;
-    if (same && live.every((part) => page.getElementById(part.id))) {
-      for (const part of live) {
-        const next = page.getElementById(part.id);
-        if (next.dataset.counts) part.dataset.counts = next.dataset.counts;
-        for (const open of part.querySelectorAll("details[data-key][open]")) {
-          const same = next.querySelector("details[data-key=" + CSS.escape(open.dataset.key) + "]");
-          if (same) same.open = true;
-        }
-        part.replaceChildren(...next.childNodes);
+  /** The larger the worse, 0 for what is quiet. */
+  function rank(row, delta, seconds) {
+    if (!delta) return 1;
+    if (delta.packets !== undefined) {
+      const isQuiet = row.dataset.benign !== undefined || delta.packets === 0;
+      return isQuiet ? 0 : 1 + Math.floor(Math.log2(Math.max(1, delta.packets / Math.max(1, seconds) / 0.01)));
+    }
+    const worst = score(delta);
+    const octaves = worst < 0.01 ? 1 : 2 + Math.floor(Math.log2(worst / 0.01));
+    if (row.dataset.found !== undefined) return 100 + octaves;
+    const isQuiet = failed(delta) === 0 && [delta.sent, delta.dropped, delta.repaired, delta.opened, delta.syns, delta.in].every((count) => !count);
+    return isQuiet ? 0 : octaves;
+  }
+
+  /** Puts the worst first and folds what is quiet. A row moves when its rank has been another for three refreshes; at once where asked. */
+  function sort(body, deltas, seconds, atOnce) {
+    const rows = [...body.querySelectorAll(":scope > [data-key]")];
+    for (const row of rows) {
+      const now = rank(row, deltas.get(row), seconds);
+      row.held = now === row.rank ? 0 : (row.held ?? 0) + 1;
+      if (atOnce || row.rank === undefined || row.held >= 3) [row.rank, row.held] = [now, 0];
+    }
+    const order = [...rows].sort((one, other) => other.rank - one.rank || (one.dataset.key < other.dataset.key ? -1 : 1));
+    const quiet = order.filter((row) => row.rank === 0);
+    const fold = body.querySelector("[data-fold]");
+    const wanted = [];
+    for (const row of order) {
+      const opened = row.nextElementSibling;
+      if (row === quiet[0]) wanted.push(fold);
+      wanted.push(row);
+      row.toggleAttribute("data-quiet", row.rank === 0);
+      if (opened?.classList.contains("more")) {
+        wanted.push(opened);
+        opened.toggleAttribute("data-quiet", row.rank === 0);
       }
+    }
+    if (fold) {
+      fold.hidden = quiet.length === 0;
+      fold.querySelector("[data-number]").textContent = quiet.length;
+    }
+    const focus = document.activeElement;
+    wanted.forEach((element, place) => {
+      if (body.children[place] !== element) body.insertBefore(element, body.children[place] ?? null);
+    });
+    if (body.contains(focus) && document.activeElement !== focus) focus.focus({ preventScroll: true });
+  }
+
+  /** Draws a line of the last ten minutes. */
+  function draw(cell, line) {
+    if (!cell.firstElementChild) {
+      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      svg.setAttribute("viewBox", "0 0 120 20");
+      svg.setAttribute("preserveAspectRatio", "none");
+      svg.setAttribute("role", "img");
+      svg.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+      cell.replaceChildren(svg);
+    }
+    const svg = cell.firstElementChild;
+    const end = ring.at(-1).at;
+    const isScore = cell.closest("#subnets-rows, #workloads-rows") !== null;
+    const most = Math.max(isScore ? 0.1 : 0.001, ...line.map(([, value]) => value));
+    const points = line.map(([at, value]) => (120 - ((end - at) * 120) / KEPT).toFixed(1) + " " + (19 - (18 * value) / most).toFixed(1));
+    svg.firstElementChild.setAttribute("d", points.length ? "M" + points.join("L") : "");
+    const last = line.at(-1)?.[1] ?? 0;
+    svg.setAttribute("aria-label", "Last ten minutes: now " + (most > 0 ? percent(last / most) : "0 %") + " of the highest");
+  }
+
+  /** What the exporter says and what was seen here, the latest first. */
+  function changed() {
+    const list = $("changed").firstElementChild;
+    for (const own of list.querySelectorAll("[data-own]")) own.remove();
+    for (const { at, subject, how } of [...changes].reverse()) {
+      const item = document.createElement("li");
+      item.dataset.own = "";
+      item.textContent = clock(at) + " " + subject + " " + how;
+      const later = [...list.children].find((other) => other.dataset.own !== undefined || Number(other.dataset.at) < at);
+      list.insertBefore(item, later ?? null);
+    }
+  }
+
+  /** Makes an element like another; what somebody opened, has the focus in, or had drawn stays. */
+  function become(element, next) {
+    for (const { name, value } of next.attributes) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+    for (const { name } of [...element.attributes]) {
+      const isOwn = name === "open" || name === "data-quiet" || name === "data-severity" || (name === "hidden" && next.dataset.fold !== undefined);
+      if (!next.hasAttribute(name) && !isOwn) element.removeAttribute(name);
+    }
+    if (next.dataset.own !== undefined) return;
+    if (next.dataset.show !== undefined || next.id === "window") {
+      element.total = next.textContent;
+      return;
+    }
+    const name = (child) => child.dataset?.key ?? (child.dataset?.more === undefined ? undefined : "more " + child.dataset.more);
+    const known = new Map([...element.children].filter((child) => name(child) !== undefined).map((child) => [name(child), child]));
+    const plain = [...element.childNodes].filter((child) => name(child) === undefined);
+    let last = null;
+    for (const child of [...next.childNodes]) {
+      const same = name(child) !== undefined ? known.get(name(child)) : plain[0]?.nodeName === child.nodeName ? plain.shift() : undefined;
+      if (same) {
+        known.delete(name(child));
+        if (same.nodeType === Node.ELEMENT_NODE) become(same, child);
+        else if (same.nodeValue !== child.nodeValue) same.nodeValue = child.nodeValue;
+      } else {
+        const added = document.importNode(child, true);
+        remember(added);
+        element.insertBefore(added, last ? last.nextSibling : element.firstChild);
+      }
+      last = same ?? (last ? last.nextSibling : element.firstChild);
+    }
+    for (const gone of [...known.values(), ...plain]) gone.remove();
+  }
+
+  /** What cells say without the script: all since the start. */
+  function remember(root) {
+    if (root.nodeType !== Node.ELEMENT_NODE) return;
+    for (const cell of [root, ...root.querySelectorAll("[data-show], #window")]) if (cell.dataset.show !== undefined || cell.id === "window") cell.total = cell.textContent;
+  }
+
+  /** Takes over what is live in another copy of the page. */
+  function take(page) {
+    const next = page.getElementById("main");
+    Object.assign(main.dataset, next.dataset);
+    const live = [...document.querySelectorAll("[data-live], #window")];
+    const same = live.length === page.querySelectorAll("[data-live], #window").length;
+    if (same && live.every((part) => page.getElementById(part.id))) {
+      for (const part of live) become(part, page.getElementById(part.id));
     } else {
-      main.replaceChildren(...page.getElementById("main").childNodes);
+      main.replaceChildren(...next.childNodes);
+      remember(main);
     }
     document.title = page.title;
     $("icon").href = page.getElementById("icon").href;
-    const sentence = page.getElementById("window");
-    if (sentence && $("window")) $("window").dataset.total = sentence.textContent;
   }
+
+  // Without the name and password that the address of the page may hold.
+  const ask = (path) => fetch(new URL(path, location.origin + location.pathname), { cache: "no-store", signal: AbortSignal.timeout(30000) });
 
   function refresh() {
     clearTimeout(timer);
     waiting += 1;
     main.setAttribute("aria-busy", "true");
-    turn = turn.then(ask).then(() => {
+    turn = turn.then(renew).then(() => {
       waiting -= 1;
       if (waiting === 0) main.setAttribute("aria-busy", "false");
       plan();
     });
   }
 
-  async function ask() {
+  async function renew() {
     try {
-      // Without the name and password that the address of the page may hold.
-      const answer = await fetch(location.origin + location.pathname, { cache: "no-store", signal: AbortSignal.timeout(30000) });
+      const answer = await ask("");
       if (!answer.ok) throw new Error("it answers " + answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const next = read(page);
       // Those who ask together share a collection: then there is nothing new.
-      if (next.at !== now.at) {
-        before = next.generation === now.generation ? now : null;
-        now = next;
-        swap(page);
+      if (page.getElementById("main").dataset.at !== main.dataset.at) {
+        take(page);
+        keep();
         paint();
       }
-      $("updated").textContent = "Updated " + new Date().toLocaleTimeString() + ".";
       say(paused ? "Paused." : "Refreshes every " + EVERY / 1000 + " seconds.");
     } catch (error) {
       say("No new numbers: " + error.message + ". " + (paused ? "Paused." : "Trying again."));
@@ -224,6 +457,66 @@
     if (!paused && !document.hidden) timer = setTimeout(refresh, EVERY);
   }
 
+  /** Opens the row that the address names. */
+  function follow() {
+    const name = location.hash.slice(1);
+    let row = $(name);
+    try {
+      row ??= $(decodeURIComponent(name));
+    } catch {
+      // It names nothing.
+    }
+    const opens = row?.querySelector("th details");
+    if (!opens) return;
+    opens.open = true;
+    if (row.dataset.quiet !== undefined) row.parentElement.querySelector(".fold details").open = true;
+    row.scrollIntoView({ block: "center" });
+  }
+
+  /** Puts the text beside a button on the clipboard; without a secure connection by the old way. */
+  async function copy(button) {
+    const text = button.nextElementSibling;
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      say("Copied.");
+    } catch {
+      getSelection().selectAllChildren(text);
+      say(document.execCommand("copy") ? "Copied." : "Marked, to be copied.");
+    }
+  }
+
+  /** The worst flows of a row, by its worst share. */
+  async function flows(list) {
+    const row = list.closest(".more").previousElementSibling;
+    const totals = JSON.parse(row.dataset.counts);
+    const bad = (name) => (share(name, totals) ?? 0) / COLUMNS[name].steps[2];
+    const by = { retransmitted: "retransmitted_segments", dropped: "locally_dropped_segments", waits: "receive_window_limited_seconds" };
+    const [worst] = Object.keys(by).sort((one, other) => bad(other) - bad(one));
+    try {
+      const answer = await ask(list.dataset.flows + "&sort=" + by[worst]);
+      const found = await answer.json();
+      if (!answer.ok) throw new Error(found.error);
+      const end = (flow, which) => {
+        const address = flow[which + "_address"] ?? NONE;
+        return (address.includes(":") ? "[" + address + "]" : address) + ":" + flow[which + "_port"];
+      };
+      const items = found.flows.map((flow) => {
+        const [item, ends] = [document.createElement("li"), document.createElement("code")];
+        ends.textContent = end(flow, "local") + " > " + end(flow, "remote");
+        const rtt = maybe(flow.smoothed_rtt_seconds ?? undefined, time);
+        item.append(
+          ends,
+          " " + whole(flow.retransmitted_segments) + " of " + whole(flow.transmitted_data_segments) + " retransmitted, " + whole(flow.locally_dropped_segments) +
+            " dropped here, waited " + time(flow.receive_window_limited_seconds) + " for the peer, RTT " + rtt,
+        );
+        return item;
+      });
+      list.replaceChildren(...items);
+    } catch (error) {
+      list.textContent = "No flows: " + error.message;
+    }
+  }
+
   $("pause").addEventListener("click", () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", String(paused));
@@ -235,10 +528,24 @@
     }
   });
   $("refresh").addEventListener("click", refresh);
+  main.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) copy(button);
+  });
+  // Such events do not bubble.
+  main.addEventListener("toggle", ({ target }) => {
+    const list = target.open && target.closest("tr")?.nextElementSibling?.querySelector("[data-flows]");
+    if (list) flows(list);
+  }, true);
   document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));
+  addEventListener("hashchange", follow);
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", paint);
+  document.documentElement.classList.add("live");
   $("controls").hidden = false;
   say("Refreshes every " + EVERY / 1000 + " seconds.");
+  remember(main);
+  if ($("window")) keep();
   paint();
+  follow();
   plan();
 })();

@@ -1,0 +1,33 @@
+//! The documents at `/docs`, out of the binary: they cost no collection and change only with the version.
+
+use super::{
+    pages::{guards, not_found},
+    service::Service,
+};
+use crate::commands::explain::pages;
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use std::sync::Arc;
+use tcpvitals_metrics::encode::page;
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/docs", get(|| async { document(page::contents(pages::names())) }))
+        .route("/docs/reasons", get(|| async { document(page::reasons()) }))
+        .route("/docs/runbooks/{name}", get(runbook))
+}
+
+async fn runbook(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response {
+    match pages::page(&name) {
+        Some(markdown) => document(page::runbook(&name, markdown)),
+        None => not_found(&service),
+    }
+}
+
+fn document(page: String) -> Response {
+    (guards("max-age=3600"), Html(page)).into_response()
+}
