@@ -27,7 +27,7 @@ pub(super) fn ready(exporter: &Exporter<'_>) -> Result<String> {
 }
 
 /// The one series of a source: its reason, and whether it is up.
-pub(super) fn state(scrape: &Scrape, source: &str) -> Result<(String, f64)> {
+fn state(scrape: &Scrape, source: &str) -> Result<(String, f64)> {
     let labels = [("source", source)];
     let mut all = scrape.matching(UP, &labels);
     let (series, up) = all.next().context("no source")?;
