@@ -71,7 +71,11 @@ const SWITCHES: &[Switch] = &[
         programs: &["cgroup_mkdir", "cgroup_release", "find_cgroups"],
         maps: &["CGROUPS", "CGROUP_BIRTHS", "NETWORKS", "INITIAL_NETWORK"],
         shorter: &["inet_sock_set_s", "kfree_skb"],
-        families: &["tcpvitals_workloads"],
+        families: &[
+            "tcpvitals_workloads_source",
+            "tcpvitals_workloads_capacity",
+            "tcpvitals_workloads_refused",
+        ],
         threads: &["tcpvitals-owner"],
         ..NOTHING
     },

@@ -2,7 +2,8 @@
 //! the maps by these rows, and the exporter reaches a map by the constant of its row alone: neither can mistake a type, and a map
 //! that is not as its row says is refused at load.
 //!
-//! Where user space sets the number of entries before loading, the one here is a placeholder.
+//! Where user space sets the number of entries before loading, the one here is a placeholder. Maps that no program of a plan reaches are
+//! given back to the kernel before the first is loaded.
 
 use crate::{
     drops::{
