@@ -120,7 +120,8 @@ fn a_recording_is_pushed() -> Result<()> {
         .wrapped_in(&NOBODY)
         .start()?;
     let received = recorder.wait_for_another()?;
-    let opened = received.sum("tcpvitals.tcp.connections_opened", &[("subnet", "dc-west")]);
+    let of_subnet = [("tcpvitals.subnet", "dc-west")];
+    let opened = received.sum("tcpvitals.tcp.connections_opened", &of_subnet);
     assert!(opened > 0.0, "{opened}");
     drop(exporter);
     Ok(())
