@@ -481,7 +481,13 @@ fn run(volume: usize, most_waiting: u32) -> Result<()> {
             .map(|(flow, _)| flow)
             .collect();
         let _impatient = Impatient::new(most_waiting)?;
-        exchange(&others, volume / 2)
+        exchange(&others, volume / 2)?;
+        // Alone it sends in the longest rows.
+        let backlog = flows
+            .iter()
+            .zip(&stage.lanes)
+            .filter(|(_, lane)| lane.place == Place::Backlog);
+        exchange(&backlog.map(|(flow, _)| flow).collect::<Vec<_>>(), volume / 2)
     });
     exchanged?;
     note(&format!("{volume} bytes of each flow in {took:?}"));
@@ -506,5 +512,5 @@ fn run(volume: usize, most_waiting: u32) -> Result<()> {
 
 #[test]
 fn ten_flows_that_lose_at_seven_places_at_once_equal_the_judgement_of_both_captures() -> Result<()> {
-    run(usize::try_from(scaled(6_000_000))?, 20)
+    run(usize::try_from(scaled(6_000_000))?, 10)
 }
