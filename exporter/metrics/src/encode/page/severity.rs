@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn ranks_have_steps_of_octaves() {
         let of = |again| rank(&row(1000, again), false);
-        // 2 % to below 4 % is one step.
-        assert_eq!(of(26), of(39));
-        assert!(of(25) < of(26) && of(400) > of(100));
+        // 1.6 % to below 3.2 % is one step.
+        assert_eq!(of(17), of(31));
+        assert!(of(15) < of(17) && of(400) > of(100));
     }
 }
