@@ -1,13 +1,16 @@
-//! Takes the pictures of the web page for the documentation: an exporter that runs, and traffic between two namespaces.
+//! Takes the pictures of the web page for the documentation: an exporter that runs, and traffic between namespaces.
 //!
-//! A packet filter drops one segment in 67 on its way to `dc-east`, a queue that is too short holds up `branch`, and
-//! `office-wifi` has nothing to complain about. `make pictures-page` runs it as root.
+//! First nothing is wrong. Then five faults begin: a packet filter drops one segment in 67 behind this host on its way to `dc-east`, the
+//! queue to `branch-7` is too short, a reader of `kafka` takes 20 kB a second, nobody listens at `payments-api`, and a filter swallows the
+//! SYNs to `partner-ldap`. `make pictures-page` runs it as root.
 
 use std::env::args;
 use std::fs::write;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, sleep};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tests::exporter::start;
@@ -15,91 +18,153 @@ use tests::machine::wait::until;
 use tests::net::nft;
 use tests::net::pair::{Cable, DEVICE, Pair};
 use tests::net::subnet::{Family, SERVER, Subnet};
-use tests::net::traffic::{Flow, connect, listen, send_datagrams};
+use tests::net::traffic::{Flow, listen, receive, send_datagrams};
 use tests::readers::browser::{Browser, View};
 
-const VIEWS: [(&str, View); 3] = [
-    ("page-light", DESK),
-    ("page-dark", View { dark: true, ..DESK }),
-    ("page-narrow", View { width: 360, ..DESK }),
-];
 const DESK: View = View {
-    width: 1120,
+    width: 1280,
     ..View::WIDE
 };
+const VIEWS: [(&str, View); 4] = [
+    ("page-light", DESK),
+    ("page-dark", View { dark: true, ..DESK }),
+    ("page-wide", View { width: 1900, ..DESK }),
+    ("page-narrow", View { width: 360, ..DESK }),
+];
+/// How long nothing is wrong, and how long the faults go on before the pictures.
+const LENGTHS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(80)];
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Two hosts on a cable, and the names of their subnets.
+struct Part {
+    pair: Pair,
+    names: [&'static str; 2],
+}
+
+impl Part {
+    fn new(names: [&'static str; 2]) -> Result<Self> {
+        let pair = Pair::with(Cable {
+            subnets: 2,
+            one_segment_per_packet: true,
+            is_spread: false,
+        })?;
+        Ok(Self { pair, names })
+    }
+
+    fn at(&self, place: usize, port: u16) -> SocketAddr {
+        (self.pair.subnets[place].address(Family::V4, SERVER), port).into()
+    }
+
+    fn flow(&self, place: usize, port: u16) -> Result<Flow> {
+        let to = self.at(place, port);
+        Flow::through(&listen(&self.pair.server, to)?, &self.pair, to)
+    }
+
+    fn named(&self) -> impl Iterator<Item = (Subnet, &'static str)> {
+        self.pair.subnets.iter().copied().zip(self.names)
+    }
+}
 
 fn main() -> Result<()> {
     let folder: PathBuf = args().nth(1).context("which folder do the pictures go to?")?.into();
-    let lossy = Pair::with(Cable {
-        subnets: 2,
-        one_segment_per_packet: true,
-        is_spread: false,
-    })?;
-    let slow = Pair::one_segment_per_packet()?;
-    let [east, wifi] = [lossy.subnets[0], lossy.subnets[1]];
-    let branch = slow.subnet()?;
-    let condition = format!("ip daddr {} tcp dport 443 numgen inc mod 67 == 66", east.v4(SERVER));
-    nft::drop_matching(&lossy.server, "input", &condition)?;
-    slow.client.exec(&format!(
-        "tc qdisc add dev {DEVICE} root tbf rate 20mbit burst 6000 limit 9000"
-    ))?;
-    let exporter = start(config(&[(east, "dc-east"), (wifi, "office-wifi"), (branch, "branch")]))?;
-    let flows = [
-        flow(&lossy, east, 443)?,
-        flow(&lossy, east, 5432)?,
-        flow(&lossy, wifi, 443)?,
-        flow(&slow, branch, 443)?,
+    let [east, branch, kafka] = [
+        Part::new(["dc-east", "office-wifi"])?,
+        Part::new(["branch-7", "partner-ldap"])?,
+        Part::new(["kafka", "payments-api"])?,
     ];
+    let named: Vec<_> = [&east, &branch, &kafka].into_iter().flat_map(Part::named).collect();
+    let exporter = start(config(&named))?;
+    let busy = [
+        east.flow(0, 5432)?,
+        east.flow(1, 443)?,
+        branch.flow(0, 443)?,
+        branch.flow(1, 389)?,
+        kafka.flow(1, 443)?,
+    ];
+    let slow = kafka.flow(0, 9092)?;
     let mut browser = Browser::start(DESK)?;
     browser.open(&format!("http://{}/", exporter.address()))?;
-    let done = AtomicBool::new(false);
+    let (is_wrong, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let goes_on = || !is_over.load(Ordering::Relaxed);
     thread::scope(|scope| {
-        for flow in &flows {
-            let exchange = || (!done.load(Ordering::Relaxed)).then(|| flow.exchange(200_000, 60_000).ok())?;
-            scope.spawn(move || std::iter::from_fn(exchange).count());
+        for flow in &busy {
+            scope.spawn(move || {
+                while goes_on() && flow.exchange(60_000, 20_000).is_ok() {
+                    sleep(PAUSE / 4)
+                }
+            });
         }
         scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                // A port that nobody listens on, and one connection refused.
-                send_datagrams(&lossy.client, (wifi.v4(SERVER), 9).into(), 3, 200).ok();
-                connect(&lossy.client, (wifi.v4(SERVER), 10).into()).ok();
-                thread::sleep(std::time::Duration::from_millis(300));
+            while goes_on() {
+                // A reader that takes 20 kB a second, or all there is.
+                if is_wrong.load(Ordering::Relaxed) {
+                    slow.fill().and_then(|_| receive(&slow.server, 2000)).ok();
+                } else {
+                    slow.exchange(2000, 200).ok();
+                }
+                sleep(PAUSE);
             }
         });
-        let taken = take(&mut browser, &folder);
-        done.store(true, Ordering::Relaxed);
-        taken
+        for (part, port) in [(&kafka, 8444), (&branch, 636), (&branch, 636)] {
+            let (to, wrong) = (part.at(1, port), &is_wrong);
+            scope.spawn(move || {
+                while goes_on() {
+                    if wrong.load(Ordering::Relaxed) {
+                        try_to_open(&part.pair, to);
+                    }
+                    sleep(PAUSE);
+                }
+            });
+        }
+        let done = pictures(&mut browser, &folder, || {
+            let condition = format!("ip daddr {} tcp dport 5432 numgen inc mod 67 == 66", east.at(0, 0).ip());
+            nft::drop_matching(&east.pair.server, "input", &condition)?;
+            nft::drop_matching(&branch.pair.server, "prerouting", "tcp dport 636")?;
+            let shaper = format!("tc qdisc add dev {DEVICE} root tbf rate 4mbit burst 3000 limit 5000");
+            branch.pair.client.exec(&shaper)?;
+            send_datagrams(&east.pair.client, east.at(1, 9), 30, 200)?;
+            is_wrong.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        is_over.store(true, Ordering::Relaxed);
+        done
     })
 }
 
-/// Each view after a refresh of its own.
-fn take(browser: &mut Browser, folder: &std::path::Path) -> Result<()> {
-    let window = "document.getElementById('window').textContent";
-    for (name, view) in VIEWS {
-        browser.show_as(view)?;
-        let old = browser.evaluate(&format!(
-            "document.getElementById('health-facts').textContent + {window}"
-        ))?;
-        until("a refresh", || {
-            let text = browser.evaluate(&format!(
-                "document.getElementById('health-facts').textContent + {window}"
-            ))?;
-            let live = text.as_str().is_some_and(|text| text.contains("over the last"));
-            Ok((live && text != old).then_some(()))
-        })?;
-        let path = folder.join(name).with_extension("png");
-        write(&path, browser.picture()?).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
+/// Those of a host some time after `break_it`.
+fn pictures(browser: &mut Browser, folder: &Path, break_it: impl FnOnce() -> Result<()>) -> Result<()> {
+    let [fine, wrong] = LENGTHS;
+    sleep(fine);
+    break_it()?;
+    sleep(wrong);
+    browser.evaluate("document.querySelector('.finding').open = true; null")?;
+    VIEWS
+        .into_iter()
+        .try_for_each(|(name, view)| take(browser, folder, name, view))
+}
+
+/// A view after a refresh of its own.
+fn take(browser: &mut Browser, folder: &Path, name: &str, view: View) -> Result<()> {
+    browser.show_as(view)?;
+    let at = "document.getElementById('main').dataset.at";
+    let old = browser.evaluate(at)?;
+    until("a refresh", || Ok((browser.evaluate(at)? != old).then_some(())))?;
+    let path = folder.join(name).with_extension("png");
+    write(&path, browser.picture()?).with_context(|| format!("write {}", path.display()))
+}
+
+/// Gives up after a second.
+fn try_to_open(pair: &Pair, to: SocketAddr) {
+    let open = || Ok(TcpStream::connect_timeout(&to, Duration::from_millis(2500)).is_ok());
+    // That it fails is what is wanted.
+    pair.client.run(open).ok();
 }
 
 fn config(named: &[(Subnet, &str)]) -> String {
     let line = |(subnet, name): &(Subnet, &str)| format!("  - {{name: {name}, cidrs: [{}/24]}}\n", subnet.v4(0));
     let lines: String = named.iter().map(line).collect();
-    format!("subnets:\n{lines}  - {{name: loopback, cidrs: [127.0.0.0/8, \"::1/128\"]}}\n")
-}
-
-fn flow(pair: &Pair, subnet: Subnet, port: u16) -> Result<Flow> {
-    let to = (subnet.address(Family::V4, SERVER), port).into();
-    Flow::through(&listen(&pair.server, to)?, pair, to)
+    format!(
+        "subnets:\n{lines}  - {{name: loopback, cidrs: [127.0.0.0/8, \"::1/128\"]}}\n\
+         app_protocols: [{{name: orders, ports: [8444]}}, {{name: ldap, ports: [389, 636]}}]\n"
+    )
 }
