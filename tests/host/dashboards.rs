@@ -135,7 +135,8 @@ fn against_readers(dashboard: &Dashboard) -> Result<Vec<String>> {
         let unit = text(&panel["fieldConfig"]["defaults"], "unit");
         let axis = text(&panel["options"]["yAxis"], "unit");
         // Grafana itself knows units of the form `suffix:`: a number without prefixes, and these words.
-        let has_unit = units.contains(unit) || unit.starts_with("suffix:/") || (kind == "heatmap" && units.contains(axis));
+        let has_unit =
+            units.contains(unit) || unit.starts_with("suffix:/") || (kind == "heatmap" && units.contains(axis));
         if !has_unit && !["text", "table"].contains(&kind) {
             said.push(format!("{place} has the unit {unit:?}, which Grafana does not know"));
         }
@@ -304,12 +305,18 @@ fn meanings_of_reasons_are_those_of_the_dictionary() -> Result<()> {
                     shown.insert(pattern.replace(".*", "*"), text(&options["result"], "text").to_owned());
                 } else {
                     let values = options.as_object().context("a mapping without values")?;
-                    shown.extend(values.iter().map(|(reason, result)| (reason.clone(), text(result, "text").to_owned())));
+                    shown.extend(
+                        values
+                            .iter()
+                            .map(|(reason, result)| (reason.clone(), text(result, "text").to_owned())),
+                    );
                 }
             }
         }
     }
-    let dictionary = dictionary::ENTRIES.iter().map(|entry| (entry.reason.to_owned(), entry.meaning.to_owned()));
+    let dictionary = dictionary::ENTRIES
+        .iter()
+        .map(|entry| (entry.reason.to_owned(), entry.meaning.to_owned()));
     assert_eq!(shown, dictionary.collect());
     Ok(())
 }

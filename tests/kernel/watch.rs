@@ -71,7 +71,10 @@ fn a_changed_configuration_is_followed_and_one_that_was_only_touched_is_not() ->
     assert_eq!(name()?, 0.0);
     sleep(SOME_LOOKS);
     assert_eq!(
-        exporter.stderr().matches("reload failed, the old configuration stays").count(),
+        exporter
+            .stderr()
+            .matches("reload failed, the old configuration stays")
+            .count(),
         1
     );
     write(&file, "subnets_fallback: third")?;

@@ -53,7 +53,12 @@ otlp: {endpoint: \"http://localhost:4317\"}
 ";
         let said = Config::from_yaml(file, "config.yaml").unwrap().summary();
         let parts: Vec<&str> = said.split(", ").collect();
-        for expected in ["1 subnet (2 networks)", "drops off", "workloads none", "OTLP http://localhost:4317/"] {
+        for expected in [
+            "1 subnet (2 networks)",
+            "drops off",
+            "workloads none",
+            "OTLP http://localhost:4317/",
+        ] {
             assert!(parts.contains(&expected), "{said} without {expected}");
         }
     }

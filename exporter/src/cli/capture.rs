@@ -15,7 +15,13 @@ pub struct CaptureArguments {
     #[arg(short = 'w', long = "write", value_name = "FILE", required_unless_present_any = ["interfaces", "interface"])]
     pub write: Option<PathBuf>,
     /// Bytes to keep of each packet, from the header that the kernel is at; 0 keeps everything, up to 65000
-    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        short = 's',
+        long,
+        value_name = "BYTES",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub snaplen: u32,
     /// Packets that may wait between the kernel and the file; those that do not fit are counted as missed (tail drops)
     #[arg(long, value_name = "PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]

@@ -5,6 +5,7 @@ use crate::lifecycle::exit::{Ends, Exit};
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches,
     builder::{PossibleValuesParser, ValueParser},
+    value_parser,
 };
 use ipnet::IpNet;
 use std::collections::BTreeSet;

@@ -84,7 +84,9 @@ fn found(config: &Config, file: Option<&Path>, address: IpAddr) -> String {
 fn place(config: &Config, file: Option<&Path>, network: IpNet) -> Option<(PathBuf, usize)> {
     let of_networks = config.subnets_files.expand().unwrap_or_default();
     let own = file.map(|file| (file.to_owned(), files::CONFIGURATION));
-    let all = own.into_iter().chain(of_networks.into_iter().map(|file| (file, files::SUBNETS)));
+    let all = own
+        .into_iter()
+        .chain(of_networks.into_iter().map(|file| (file, files::SUBNETS)));
     all.into_iter().find_map(|(path, most)| {
         let text = String::from_utf8(files::read(&path, most).ok()?).ok()?;
         Some((path, line_of(&text, network)?))
@@ -165,7 +167,11 @@ subnets:
         let text = FILE.to_owned() + "subnets_fallback: {auto: {ipv4: 24, ipv6: 48}}\n";
         let config = Config::from_yaml(&text, "config.yaml").unwrap();
         let said = |address: &str| found(&config, None, address.parse().unwrap());
-        assert!(said("8.8.8.8").starts_with("8.8.8.8: 8.8.8.0/24 ("), "{}", said("8.8.8.8"));
+        assert!(
+            said("8.8.8.8").starts_with("8.8.8.8: 8.8.8.0/24 ("),
+            "{}",
+            said("8.8.8.8")
+        );
         assert!(said("2001:db8::1").starts_with("2001:db8::1: 2001:db8::/48 ("));
     }
 

@@ -33,10 +33,7 @@ fn hangups_before_it_serves() -> Result<()> {
         sleep(Duration::from_millis(after));
         exporter.signal(Signal::SIGHUP)?;
         until("the reload", || {
-            Ok(exporter
-                .stderr()
-                .contains("configuration reloaded")
-                .then_some(()))
+            Ok(exporter.stderr().contains("configuration reloaded").then_some(()))
         })
         .with_context(|| format!("after {after} ms: {}", exporter.stderr()))?;
         let (status, said) = exporter.stop(Signal::SIGTERM)?;

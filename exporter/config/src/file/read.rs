@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn numbers_of_errors_are_not_said() {
         for (text, expected) in [
-            ("write a: No space left on device (os error 28); make room", "write a: No space left on device; make room"),
+            (
+                "write a: No space left on device (os error 28); make room",
+                "write a: No space left on device; make room",
+            ),
             ("a (os error 1): b (os error 2)", "a: b"),
             ("a file called (os error x) stays", "a file called (os error x) stays"),
             ("cut off (os error 5", "cut off (os error 5"),

@@ -81,7 +81,8 @@ impl Subnets {
     pub fn nested(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let all: HashMap<IpNet, u32> = self.networks().collect();
         self.networks().filter_map(move |(network, id)| {
-            let outer = std::iter::successors(network.supernet(), IpNet::supernet).find_map(|outer| all.get(&outer).copied())?;
+            let outer = std::iter::successors(network.supernet(), IpNet::supernet)
+                .find_map(|outer| all.get(&outer).copied())?;
             (outer != id).then_some((id, outer))
         })
     }

@@ -54,9 +54,18 @@ pub(super) fn of(
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
         (fact::HAS_LOSSES, u64::from(remembers)),
         (fact::REASON_PKT_TOO_BIG, reason_of_loss("SKB_DROP_REASON_PKT_TOO_BIG")),
-        (fact::REASON_TCP_OLD_DATA, reason_of_loss("SKB_DROP_REASON_TCP_OLD_DATA")),
-        (fact::REASON_TCP_OLD_SEQUENCE, reason_of_loss("SKB_DROP_REASON_TCP_OLD_SEQUENCE")),
-        (fact::REASON_TCP_OFOMERGE, reason_of_loss("SKB_DROP_REASON_TCP_OFOMERGE")),
+        (
+            fact::REASON_TCP_OLD_DATA,
+            reason_of_loss("SKB_DROP_REASON_TCP_OLD_DATA"),
+        ),
+        (
+            fact::REASON_TCP_OLD_SEQUENCE,
+            reason_of_loss("SKB_DROP_REASON_TCP_OLD_SEQUENCE"),
+        ),
+        (
+            fact::REASON_TCP_OFOMERGE,
+            reason_of_loss("SKB_DROP_REASON_TCP_OFOMERGE"),
+        ),
         (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
         (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),

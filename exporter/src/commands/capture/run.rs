@@ -296,7 +296,10 @@ impl Capture {
     fn finish(mut self, end: End, skipped: u64) -> Result<(), CaptureError> {
         if end == End::Closed && self.voice == Voice::All {
             // Whatever is written now, nobody reads it; the counts are worth knowing all the same.
-            tracing::info!(output = self.writer.output().name(), "the reader closed the pipe: capture ends");
+            tracing::info!(
+                output = self.writer.output().name(),
+                "the reader closed the pipe: capture ends"
+            );
         }
         let ended = self.end(monotonic());
         let of_other_sites = self.packets.tail_drops()?.of_other_sites;

@@ -187,7 +187,11 @@ fn what_is_no_trace_of_a_known_version_is_refused() {
         let fault = fault.unwrap();
         assert!(fault.contains(words), "{fault}");
     };
-    refused(0, b"\x0a\x0d", "this is not a trace of tcpvitals: it begins with [0a, 0d");
+    refused(
+        0,
+        b"\x0a\x0d",
+        "this is not a trace of tcpvitals: it begins with [0a, 0d",
+    );
     refused(
         8,
         &[4, 0],
