@@ -11,6 +11,7 @@ fn needs_a_look(off: &Off) -> bool {
     match off {
         Off::Detail(_)
         | Off::Drops
+        | Off::NoSource
         | Off::Workloads
         | Off::LocalLoss
         | Off::Listeners
@@ -35,6 +36,7 @@ fn every_reason() -> Vec<Off> {
     let mut all = Detail::ALL.map(Off::Detail).to_vec();
     all.extend([
         Off::Drops,
+        Off::NoSource,
         Off::Workloads,
         Off::LocalLoss,
         Off::Listeners,

@@ -1,5 +1,6 @@
 //! A name and a value in a line for people: `name=value`. Pure.
 
+use common::text::is_unprintable;
 use std::fmt::Write as _;
 
 /// Adds a word after a space. It is quoted when it would not be one word, or could be taken for a quoted one.
@@ -12,6 +13,19 @@ pub(super) fn add_word(line: &mut String, name: &str, word: &str) {
     };
     // Writing to a string cannot fail.
     added.ok();
+}
+
+/// A text without what would do something to a terminal rather than stand on it.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_unprintable(char) {
+            shown.extend(char.escape_unicode());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -105,10 +105,7 @@ fn dashboards_and_rules_arrive_unchanged() -> Result<()> {
 fn links_are_left_out_where_there_is_no_place_for_them() -> Result<()> {
     let folder = TempDir::new()?;
     let values = folder.path().join("values.yaml");
-    write(
-        &values,
-        "prometheusRule: {enabled: true, runbookUrl: none, dashboardUrl: none}",
-    )?;
+    write(&values, "prometheusRule: {enabled: true, runbookUrl: none}")?;
     for release in RELEASES {
         let rendered = documents(&render(release, &values)?)?;
         let rules = only(&rendered, "PrometheusRule")?["spec"]["groups"].to_string();

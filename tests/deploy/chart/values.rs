@@ -145,14 +145,6 @@ const WRONG: &[(&str, &[&str])] = &[
         &["service.enabled", "PodMonitor"],
     ),
     (
-        "prometheusRule: {enabled: true, dashboardUrl: none}",
-        &["prometheusRule.runbookUrl is not set", "none"],
-    ),
-    (
-        "prometheusRule: {enabled: true, runbookUrl: none}",
-        &["prometheusRule.dashboardUrl is not set", "none"],
-    ),
-    (
         "prometheusRule: {enabled: true, runbookUrl: docs/runbooks, dashboardUrl: none}",
         &["runbookUrl", "pattern"],
     ),

@@ -235,7 +235,11 @@ fn what_is_wrong_with_a_merge_key_or_behind_it_has_its_line() {
         ),
         (
             "drops: &d {enabled: true}\ntcp:\n  <<: *d\n",
-            "t.yaml:1: tcp: unknown key \"enabled\"; use one of detail, memory",
+            concat!(
+                "t.yaml:1: tcp: unknown key \"enabled\" in version ",
+                env!("CARGO_PKG_VERSION"),
+                "; use one of detail, memory"
+            ),
         ),
         (
             "tcp: &a {detail: full}\ndrops:\n  <<: *a\n  <<: *a\n",

@@ -103,7 +103,7 @@ fn numbers_have_a_form_and_a_range() {
         ("1.5h", "is out of range; allowed are 0 to 1h"),
         ("5", "has no unit; write 5s"),
         ("1.5", duration),
-        ("1,5s", duration),
+        ("1;5s", duration),
         ("1m 30s", duration),
         ("5S", duration),
         ("1.5ns", duration),

@@ -120,6 +120,8 @@ fn moment(number: u32) -> Moment {
             algorithm: [u64::MAX, 5],
             segs_out: number,
             flags: 3,
+            // Recordings do not have it.
+            after_local_drop: u64::MAX,
             ..FlowRecord::default()
         },
         instance: Some(Arc::new(Instance::new("cart-1", "abc"))),

@@ -1,7 +1,10 @@
 //! A line for people: when, what, between whom, and the numbers that are not 0, as far as they fit.
 
 use super::item::{self, Item, LostEvents, Setting};
-use crate::commands::{top::format, words::add_word};
+use crate::commands::{
+    top::format,
+    words::{add_word, printable},
+};
 use common::tcp::{event::EventKind, record::FlowRecord};
 use std::{fmt::Write as _, time::Duration};
 use tcpvitals_config::TcpLabel;
@@ -24,7 +27,7 @@ pub enum Values {
 
 /// The line of an item, with its end.
 pub fn line(item: &Item, setting: &Setting, values: &Values) -> String {
-    let mut line = match item {
+    let line = match item {
         // Shown with the events.
         Item::Workload(_) | Item::Instance(_) => return String::new(),
         Item::Lost(LostEvents { now, count }) => {
@@ -32,6 +35,8 @@ pub fn line(item: &Item, setting: &Setting, values: &Values) -> String {
         }
         Item::Event(kind, record) => event(*kind, record, setting, values),
     };
+    // Names in a file may be anything.
+    let mut line = printable(&line);
     line.push('\n');
     line
 }

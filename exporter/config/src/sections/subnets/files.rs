@@ -423,7 +423,7 @@ mod tests {
         check(
             "subnets_files: [\"?.csv\"]\n",
             "",
-            "?.csv: the file cannot be read: No such file or directory (os error 2); check the path, or remove it from subnets_files",
+            "?.csv: there is no such file; check the path, or remove it from subnets_files",
         );
         check(
             "subnets_files: [a.csv, b.csv]\n",
