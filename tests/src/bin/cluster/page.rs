@@ -35,10 +35,11 @@ pub(crate) fn text(setting: &Setting, rows: &[Row]) -> Result<String> {
     } = setting;
     let mut text = format!(
         "# On a cluster\n\n\
-         The last run of `make test-cluster`, {date}: Kubernetes {kubernetes} on one node, {containerd}, {helm}, Linux {kernel} with cgroups \
-         of version 1 and an empty version 2 beside them. All steps passed. [Tests](testing.md#on-a-cluster) says how it is run, and what it \
-         cannot show.\n\n\
-         | step | what is done | took | what was seen |\n| --- | --- | --- | --- |\n"
+         Use this page to see which steps the exporter and its chart pass on a real Kubernetes, and with which figures.\n\n\
+         The last run of `make test-cluster`, {date}: Kubernetes {kubernetes} on one node, {containerd}, {helm}, Linux {kernel} \
+         with cgroup v1 and an empty cgroup v2. All steps passed. [Tests](testing.md#on-a-cluster) describes the run and its \
+         limits.\n\n\
+         | step | action | duration | result |\n| --- | --- | --- | --- |\n"
     );
     for Row { step, does, took, seen } in rows {
         writeln!(
@@ -49,6 +50,6 @@ pub(crate) fn text(setting: &Setting, rows: &[Row]) -> Result<String> {
         )?;
     }
     let all: Duration = rows.iter().map(|row| row.took).sum();
-    writeln!(text, "\nAll of it took {:.0} s.", all.as_secs_f64())?;
+    writeln!(text, "\nThe whole run took {:.0} s.", all.as_secs_f64())?;
     Ok(text)
 }

@@ -76,7 +76,7 @@ const STEPS: &[Step] = &[
     needed("pods", "pods of every kind, until they run", names::pods),
     needed(
         "names",
-        "each pod talks to the next while filters drop packets in both; metrics by workload against owners and UIDs of the API server, `/proc/net/snmp` and nftables in each pod",
+        "each pod talks to the next while filters drop packets in both; comparison of the metrics by workload with owners and UIDs of the API server, `/proc/net/snmp` and nftables in each pod",
         names::traffic,
     ),
     step("cron", "the same with the pod of a CronJob's Job", names::cron),
@@ -97,7 +97,7 @@ const STEPS: &[Step] = &[
     ),
     step(
         "token",
-        "the key that signed the exporter's token is given up, and the kubelet brings a new token",
+        "the key that signed the exporter's token is removed, and the kubelet brings a new token",
         api_server::token,
     ),
     step(
@@ -117,7 +117,7 @@ const STEPS: &[Step] = &[
     ),
     step(
         "secret",
-        "TLS with a certificate of a Secret, which is replaced",
+        "TLS with a certificate of a Secret, and replacement of that certificate",
         chart::secret,
     ),
     step("uninstall", "`helm uninstall`", chart::uninstall),
