@@ -57,7 +57,7 @@ fn the_page_on_capacity_says_how_many_label_sets_fit() -> Result<()> {
     )
 }
 
-/// Processors that there are, and that there may be.
+/// Online and possible CPUs.
 const MACHINES: [(u32, u32); 6] = [(2, 2), (8, 8), (16, 16), (2, 128), (64, 64), (512, 512)];
 
 #[test]
@@ -70,7 +70,7 @@ fn the_page_on_capacity_says_how_many_label_sets_the_memory_holds() -> Result<()
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let name = |&(online, possible): &(u32, u32)| {
         if online == possible {
-            format!("{online} processors")
+            format!("{online} CPUs")
         } else {
             format!("{online} of {possible}")
         }

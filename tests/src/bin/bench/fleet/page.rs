@@ -75,7 +75,7 @@ pub(crate) fn section(found: &Found) -> Result<String> {
         .collect();
     let mut lines = vec![
         format!(
-            "Measured on {} with {} processors, Linux {}, {}. The metrics are {origin}. Readers scraped {} nodes every 5 s.",
+            "Measured on {} with {} CPUs, Linux {}, {}. The metrics are {origin}. Readers scraped {} nodes every 5 s.",
             machine.processor,
             machine.cores,
             machine.kernel,
@@ -89,12 +89,12 @@ pub(crate) fn section(found: &Found) -> Result<String> {
     lines.extend(sent.iter().map(answer));
     lines.extend([
         String::new(),
-        "| reader | view | samples a scrape | series, 1,000 nodes | memory, 1,000 nodes | processors, 1,000 nodes each 5 s |".to_owned(),
+        "| reader | view | samples a scrape | series, 1,000 nodes | memory, 1,000 nodes | CPUs, 1,000 nodes each 5 s |".to_owned(),
         "| --- | --- | --- | --- | --- | --- |".to_owned(),
     ]);
     let mut computed = vec![
         String::new(),
-        "Computed from these, with a scrape every 15 s. Beyond what was measured it is an order of magnitude, not a promise:".to_owned(),
+        "Computed from these, with a scrape every 15 s. Values beyond the measured range are orders of magnitude, not promises:".to_owned(),
         String::new(),
         "| reader | view | nodes | samples a second | series | memory |".to_owned(),
         "| --- | --- | --- | --- | --- | --- |".to_owned(),
