@@ -89,7 +89,8 @@ pub(crate) fn section(found: &Found) -> Result<String> {
     lines.extend(sent.iter().map(answer));
     lines.extend([
         String::new(),
-        "| reader | view | samples a scrape | series, 1,000 nodes | memory, 1,000 nodes | CPUs, 1,000 nodes each 5 s |".to_owned(),
+        "| reader | view | samples a scrape | series, 1,000 nodes | memory, 1,000 nodes | CPUs, 1,000 nodes each 5 s |"
+            .to_owned(),
         "| --- | --- | --- | --- | --- | --- |".to_owned(),
     ]);
     let mut computed = vec![
