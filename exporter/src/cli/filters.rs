@@ -401,7 +401,7 @@ mod tests {
             ("--address 10.1.2.3/24", "10.1.2.0/24"),
             ("--cidr 10.0.0.0/33", "10.0.0.0/8"),
             ("--class bad", "benign"),
-            ("--port 0", "1.."),
+            ("--port 0", "from 1 to 65535"),
             ("--role peer", "client"),
         ] {
             let error = filters(flags).unwrap_err();

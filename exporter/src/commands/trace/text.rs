@@ -195,7 +195,7 @@ mod tests {
         }
         let close = printed(EventKind::Close, &Values::Usual);
         assert!(
-            close.contains("  open 10s  retr 1  dropped here 156") && !close.contains("cwnd"),
+            close.contains("  open 10s  retr 1  ") && !close.contains("cwnd"),
             "{close}"
         );
     }
