@@ -57,8 +57,11 @@ fn every_alert_says_what_is_wrong_and_how_bad_and_where_to_read_on() -> Result<(
     Ok(())
 }
 
+/// Name, findings, rate, share, expressions.
+type Judged = (&'static str, &'static [&'static str], f64, f64, [&'static str; 2]);
+
 /// Alerts that judge the same as findings: the least rate and share at which they fire, and how their expressions say so.
-const AS_FINDINGS: &[(&str, &[&str], f64, f64, [&str; 2])] = &[
+const AS_FINDINGS: &[Judged] = &[
     (
         "TcpvitalsOwnDrops",
         &["own_queue", "own_filter"],

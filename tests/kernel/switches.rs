@@ -77,7 +77,6 @@ const SWITCHES: &[Switch] = &[
             "tcpvitals_workloads_refused",
         ],
         threads: &["tcpvitals-owner"],
-        ..NOTHING
     },
     Switch {
         line: ("", "drops: {enabled: false}\n"),

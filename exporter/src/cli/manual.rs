@@ -214,7 +214,7 @@ mod tests {
     fn every_command_has_an_example() {
         let mut command = Arguments::command();
         command.build();
-        let shown = |own: &&clap::Command| own.get_name() != "help" && !own.is_hide_set();
+        let shown = |own: &&Command| own.get_name() != "help" && !own.is_hide_set();
         for command in command.get_subcommands().filter(shown) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let example = format!("tcpvitals {}", command.get_name());

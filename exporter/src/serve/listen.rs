@@ -180,6 +180,10 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Why an address was refused, and what to do.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of errors are many, and more to come"
+)]
 fn refused(shown: &impl Display, port: u16, error: &io::Error) -> ListenError {
     let what = match error.kind() {
         ErrorKind::PermissionDenied => format!(
@@ -215,6 +219,10 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// Listens on a path. The file of a socket that nobody listens on any more, as a killed process leaves it, is replaced.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of errors are many, and more to come"
+)]
 fn socket(shown: &ListenAddress, path: &Path) -> Result<Listener, ListenError> {
     /// For its owner and its group: who may connect may write.
     const MODE: u32 = 0o660;

@@ -135,7 +135,7 @@ fn take_text_as_strings_alone(schema: &mut Value) {
             object.values_mut().for_each(take_text_as_strings_alone);
         }
         Value::Array(list) => list.iter_mut().for_each(take_text_as_strings_alone),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

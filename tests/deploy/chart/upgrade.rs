@@ -114,7 +114,9 @@ fn a_release_of_the_first_chart_is_upgraded_in_place() -> Result<()> {
         // Two dashboards have become parts of others.
         let is_left = |object: &Value| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            ["-mine-or-the-networks", "-tcp-by-subnet"].iter().any(|end| name.ends_with(end))
+            ["-mine-or-the-networks", "-tcp-by-subnet"]
+                .iter()
+                .any(|end| name.ends_with(end))
         };
         for old in documents(&old.stdout)?.into_iter().filter(|old| !is_left(old)) {
             let is_it = |new: &&Value| {

@@ -127,22 +127,21 @@ pub struct Summary {
 impl Summary {
     fn of(said: &str) -> Result<Self> {
         let last = said.lines().last().unwrap_or_default();
-        let words: Vec<&str> = last.split(' ').collect();
-        match words.as_slice() {
-            [
-                "tcpvitals:",
-                captured,
-                "packets",
-                "captured,",
-                tail_drops,
-                "tail",
-                "drops",
-            ] => Ok(Self {
-                captured: captured.parse()?,
-                tail_drops: tail_drops.parse()?,
-            }),
-            _ => anyhow::bail!("no summary: {said}"),
-        }
+        let parsed = last
+            .strip_prefix("tcpvitals: ")
+            .and_then(|rest| rest.split_once(" packets captured, "));
+        let (captured, rest) = parsed.with_context(|| format!("no summary: {said}"))?;
+        // Without a packet it goes on with where to look.
+        let missed = rest.split_once("; ").map_or(rest, |(missed, _)| missed);
+        let tail_drops = match missed.strip_suffix(" missed (tail drops)") {
+            Some(number) => number.parse()?,
+            None if missed == "none missed" => 0,
+            None => anyhow::bail!("no summary: {said}"),
+        };
+        Ok(Self {
+            captured: captured.parse()?,
+            tail_drops,
+        })
     }
 
     /// Both.

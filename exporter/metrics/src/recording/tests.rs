@@ -396,7 +396,7 @@ fn a_file_that_was_cut_or_is_another_is_refused() {
     let mut more = whole.clone();
     more.push(0);
     assert!(Recording::read(&more).is_err());
-    let mut later = whole.clone();
+    let mut later = whole;
     later[MAGIC.len() - 1] += 1;
     let error = Recording::read(&later).unwrap_err().to_string();
     assert!(error.contains("format 2") && error.contains("format 1"), "{error}");

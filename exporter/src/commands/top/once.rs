@@ -50,7 +50,7 @@ pub(super) async fn print(
             let rows = match tab {
                 // Programs see each end of a connection.
                 Tab::Flows => each_end(&before, &after, view),
-                _ => objects(view),
+                Tab::Findings | Tab::Subnets | Tab::Workloads | Tab::Drops => objects(view),
             };
             format!("{}\n", object(tab, rows, limit, after.interval(&before)))
         }

@@ -96,12 +96,13 @@ impl FlowRow {
     pub fn age(&self) -> Option<f64> {
         let record = &self.flow.record;
         let age = Duration::from_nanos(record.now.saturating_sub(record.started));
-        (record.started != 0).then(|| age.as_secs_f64())
+        (record.started != 0).then_some(age.as_secs_f64())
     }
 
     /// The kind of most of its retransmissions so far, as the metrics call it; "" without any.
     pub fn cause(&self) -> &'static str {
-        let kinds: [(&str, fn(&FlowRecord) -> u32); 4] = [
+        type Count = fn(&FlowRecord) -> u32;
+        let kinds: [(&str, Count); 4] = [
             ("timeout", |record| record.timeout_segs_retrans),
             ("fast", |record| record.fast_segs_retrans),
             ("probe", |record| record.probe_segs_retrans),
@@ -229,7 +230,7 @@ impl Row for FlowRow {
             .chain([self.cause()])
             .map(str::to_owned)
             .collect();
-        for FlowRow { flow, .. } in self.own_ends() {
+        for Self { flow, .. } in self.own_ends() {
             let ends = [flow.local(), flow.remote()];
             words.extend(ends.into_iter().flatten().map(|end| end.to_string()));
             words.extend(flow.labels.iter().map(|(_, value)| value.clone()));

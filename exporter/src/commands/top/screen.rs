@@ -169,7 +169,7 @@ fn why_empty(view: &View) -> String {
         }
         _ if known > 0 => "none of them here any more; Esc leads back".to_owned(),
         _ if !asked.is_empty() => format!("no {} yet that {asked} chooses", tab.rows()),
-        _ => format!("no {} yet", tab.rows()),
+        Tab::Subnets | Tab::Workloads | Tab::Flows | Tab::Drops => format!("no {} yet", tab.rows()),
     }
 }
 

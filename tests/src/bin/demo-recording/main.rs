@@ -1,6 +1,8 @@
 //! Makes `deploy/demo.rec`, which `tcpvitals demo` serves: traffic of an hour between namespaces on the kernel of this machine, with an
 //! incident in the middle, and `tcpvitals record` beside it. `make demo-recording` runs it as root.
 
+#![expect(clippy::print_stderr, reason = "what is going on, while it does")]
+
 mod incident;
 mod scene;
 mod way;

@@ -26,9 +26,12 @@ enum End {
     Server,
 }
 
+/// A line as [`LINES`] has it.
+type Line = (&'static str, End, u16, Family, (usize, usize), u64, &'static str);
+
 /// Who it talks to: subnet, which end the recorded host is, port, family, bytes to and from the server in each round, pause between
 /// rounds in milliseconds, and the program.
-const LINES: [(&str, End, u16, Family, (usize, usize), u64, &str); 11] = [
+const LINES: [Line; 11] = [
     (
         "office-wifi",
         End::Server,
