@@ -97,7 +97,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() -> Result<()> {
     write(&invalid, [0xff, 0xfe, 0x00])?;
     set_permissions(&invalid, Permissions::from_mode(0o644))?;
     for (path, reason) in [
-        (absent.as_path(), "No such file"),
+        (absent.as_path(), "no such file"),
         (folder.path(), "directory"),
         (invalid.as_path(), "UTF-8"),
     ] {
@@ -125,7 +125,7 @@ fn an_address_in_use_is_named_with_a_remedy() -> Result<()> {
         path,
         &format!("--web.listen-address={address}"),
     ])?;
-    require_failure(&finished, CANNOT_SERVE, &[&address, "in use", "--web.listen-address"]);
+    require_failure(&finished, CANNOT_SERVE, &[&address, "uses it", "--web.listen-address"]);
     Ok(())
 }
 

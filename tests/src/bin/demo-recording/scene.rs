@@ -204,7 +204,7 @@ impl Scene {
              tcp: {{memory: true}}\n\
              labels:\n\
              \x20 tcp: [subnet, app_protocol, role, workload]\n\
-             \x20 drops: [location, reason, protocol, direction, subnet, app_protocol, workload]\n"
+             \x20 drops: [location, reason, class, protocol, direction, subnet, app_protocol, workload]\n"
         )
     }
 
