@@ -259,7 +259,7 @@ fn a_recorded_trace_is_told_apart_from_what_is_none() -> Result<()> {
     newer[8] = 4;
     for (name, bytes, words) in [
         ("newer", newer, "version 4"),
-        ("other", b"#!/bin/sh".to_vec(), "no trace"),
+        ("other", b"#!/bin/sh".to_vec(), "not a trace"),
     ] {
         let refused = read(name, &bytes)?;
         assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));

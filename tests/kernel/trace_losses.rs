@@ -53,7 +53,7 @@ fn received_and_lost_events_are_those_that_were_made() -> Result<()> {
     let before = now()?;
     let mut slow = Trace::start(
         &pair.config(),
-        &["--interval", "0", "--buffer", "64KiB"],
+        &["--interval", "0", "--buffer", "64KiB", "--output", "seed"],
         To::UnreadPipe,
     )?;
     let begun = now()?;

@@ -67,7 +67,8 @@ impl Ends for StartError {
             Self::Config(error) => error.exit(),
             Self::Load(LoadError::EndAsked) => Exit::Asked,
             Self::NoWorkloads {
-                reason: Off::Workloads, ..
+                reason: Off::Workloads | Off::NoSource,
+                ..
             } => Exit::Usage,
             Self::Features(_)
             | Self::Unsupported(_)
@@ -81,9 +82,11 @@ impl Ends for StartError {
 }
 
 /// What to do where the configuration alone is in the way.
-const fn remedy(reason: &Off) -> &'static str {
-    if matches!(reason, Off::Workloads) {
+fn remedy(reason: &Off) -> &'static str {
+    if *reason == Off::NoSource {
         "; name one in the configuration (--config.file), for example workloads: {source: cgroup}"
+    } else if *reason == Off::Workloads {
+        "; switch them on in the configuration (--config.file)"
     } else {
         ""
     }

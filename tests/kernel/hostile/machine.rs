@@ -68,7 +68,7 @@ fn requests_that_want_threads() -> Result<()> {
     }
     exporter.signal(Signal::SIGHUP)?;
     until("the reload", || {
-        Ok(exporter.stderr().contains("is reloaded").then_some(()))
+        Ok(exporter.stderr().contains("configuration reloaded").then_some(()))
     })?;
     assert_eq!(threads()?, at_start);
     Ok(())
