@@ -315,7 +315,10 @@ fn it_needs_no_script() -> Result<()> {
     }
     // A quiet row may be folded, but it is there.
     let whole = browser.evaluate("document.body.textContent")?;
-    assert!(whole.as_str().is_some_and(|whole| whole.contains("loopback")), "{whole}");
+    assert!(
+        whole.as_str().is_some_and(|whole| whole.contains("loopback")),
+        "{whole}"
+    );
     assert!(!text.contains("Pause"), "{text}");
     Ok(())
 }

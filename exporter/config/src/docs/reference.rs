@@ -26,7 +26,7 @@ pub fn markdown() -> String {
          | key | type | default | allowed | what it says | example |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     rows(&mut page, "", schema().as_value());
-    page += "\n## Switches\n\nWhat each capability costs while it is on. Switched off, it has no program and no map in the kernel, no thread \
+    page += "\n## Switches\n\nWhat each capability costs while it is on. Switched off, it has no program and (from Linux 6.2 on) no map in the kernel, no thread \
              and no series, and the programs of the others do not look for it; `/readyz` and `tcpvitals doctor --verbose` say what is \
              off and why. A change takes a restart, but for `findings` and `otlp`.\n\n\
              | off by | by default | costs |\n| --- | --- | --- |\n";
