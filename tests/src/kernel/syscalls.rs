@@ -47,12 +47,7 @@ struct DeviceRequest {
 
 const _: () = assert!(size_of::<DeviceRequest>() == size_of::<libc::ifreq>());
 
-/// Makes an open `/dev/net/tun` the other end of a new device that carries bare IP packets.
-pub(crate) fn name_tun(tun: &File, name: &str) -> Result<()> {
-    name_device(tun, name, i16::try_from(libc::IFF_TUN | libc::IFF_NO_PI)?)
-}
-
-/// The same, with other flags.
+/// Makes an open `/dev/net/tun` the other end of a new device, with the flags of `TUNSETIFF`.
 pub(crate) fn name_device(tun: &File, name: &str, flags: i16) -> Result<()> {
     // TUNSETIFF reads and writes one `struct ifreq`.
     request_of_device(tun, libc::TUNSETIFF, name, flags).with_context(|| format!("make the TUN device {name}"))

@@ -1,18 +1,18 @@
 //! A link between two namespaces that loses packets in user space: no kernel on this host drops what is lost there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::kernel::syscalls;
 use crate::net::namespace::Namespace;
+use crate::net::socket::tun;
 
 /// The device at either end.
 pub const DEVICE: &str = "link0";
@@ -27,7 +27,6 @@ const STEP: u8 = 50;
 #[derive(Debug)]
 pub struct Link {
     stop: Arc<AtomicBool>,
-    lost: Arc<AtomicU64>,
     carrier: Option<JoinHandle<Result<()>>>,
 }
 
@@ -35,21 +34,15 @@ impl Link {
     /// Joins two namespaces. Of the packets with data that the first one sends, one in so many is lost. The devices have no addresses.
     pub fn new(from: &Namespace, to: &Namespace, lost_one_in: u64) -> Result<Self> {
         let (near, far) = (end(from)?, end(to)?);
-        let (stop, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
         let carrier = {
-            let (stop, lost) = (Arc::clone(&stop), Arc::clone(&lost));
-            spawn(move || carry(&near, &far, lost_one_in, &stop, &lost))
+            let stop = Arc::clone(&stop);
+            spawn(move || carry(&near, &far, lost_one_in, &stop))
         };
         Ok(Self {
             stop,
-            lost,
             carrier: Some(carrier),
         })
-    }
-
-    /// How many packets it has lost.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -65,23 +58,14 @@ impl Drop for Link {
 
 /// Makes the device of one end. Its queue has room for all that a test has on the way, so that it drops nothing itself.
 fn end(namespace: &Namespace) -> Result<File> {
-    let device = namespace.run(|| {
-        let path = "/dev/net/tun";
-        let device = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .with_context(|| format!("open {path}"))?;
-        syscalls::name_tun(&device, DEVICE)?;
-        Ok(device)
-    })?;
+    let device = namespace.run(|| tun(DEVICE))?;
+    fcntl(&device, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
     namespace.set(&format!("net.ipv6.conf.{DEVICE}.disable_ipv6=1"))?;
     namespace.ip(&[format!("link set dev {DEVICE} txqueuelen 100000 up")])?;
     Ok(device)
 }
 
-fn carry(near: &File, far: &File, lost_one_in: u64, stop: &AtomicBool, lost: &AtomicU64) -> Result<()> {
+fn carry(near: &File, far: &File, lost_one_in: u64, stop: &AtomicBool) -> Result<()> {
     let mut seen = 0;
     let mut packet = [0; 1 << 16];
     while !stop.load(Ordering::Relaxed) {
@@ -92,7 +76,6 @@ fn carry(near: &File, far: &File, lost_one_in: u64, stop: &AtomicBool, lost: &At
                 if is_lossy && length > DATA {
                     seen += 1;
                     if seen % lost_one_in == 0 {
-                        lost.fetch_add(1, Ordering::Relaxed);
                         continue;
                     }
                 }

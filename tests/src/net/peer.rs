@@ -5,7 +5,7 @@
 
 mod connection;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
@@ -16,11 +16,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub use connection::Connection;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::kernel::syscalls;
 use crate::machine::settings::patience;
 use crate::machine::wait::Deadline;
 use crate::net::namespace::Namespace;
 use crate::net::packet::{Options, Segment, flag};
+use crate::net::socket::tun;
 use crate::net::subnet::{CLIENT, SERVER, Subnet};
 use crate::net::traffic::connect;
 
@@ -81,16 +81,7 @@ impl Peer {
     /// Joins a namespace: the kernel is the subnet's client host there, the peer its server host.
     pub fn new(namespace: &Namespace, subnet: Subnet) -> Result<Self> {
         let (kernel, address) = (subnet.v4(CLIENT), subnet.v4(SERVER));
-        let device = namespace.run(|| {
-            let path = "/dev/net/tun";
-            let device = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(path)
-                .with_context(|| format!("open {path}"))?;
-            syscalls::name_tun(&device, DEVICE)?;
-            Ok(device)
-        })?;
+        let device = namespace.run(|| tun(DEVICE))?;
         // Neither router solicitations nor delayed acknowledgments of data that came out of order may disturb a script.
         namespace.set(&format!("net.ipv6.conf.{DEVICE}.disable_ipv6=1"))?;
         namespace.set("net.ipv4.tcp_comp_sack_nr=0")?;

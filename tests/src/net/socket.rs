@@ -42,6 +42,11 @@ pub fn tap(name: &str, flags: i16) -> Result<File> {
     Ok(file)
 }
 
+/// Makes a TUN device that carries bare IP packets in the thread's namespace; it lives as long as the file.
+pub fn tun(name: &str) -> Result<File> {
+    tap(name, i16::try_from(libc::IFF_TUN | libc::IFF_NO_PI)?)
+}
+
 /// Takes the queue of a TUN or TAP device away, which has been made with several: what it sends has nobody to read it.
 pub fn detach_queue(tap: &File) -> Result<()> {
     syscalls::detach_queue(tap)
