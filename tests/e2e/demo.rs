@@ -3,8 +3,6 @@
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::exporter::exposition::protobuf::{decode, exposition};
-use tests::exporter::exposition::{Format, parse};
 use tests::exporter::otlp::Recorder;
 use tests::exporter::program::{brought, feed};
 use tests::exporter::scrape::Scrape;
@@ -39,25 +37,13 @@ fn json(exporter: &Exporter<'_>, path: &str, schema: &str) -> Result<Value> {
     Ok(answer)
 }
 
-fn scrape(exporter: &Exporter<'_>, accept: &str) -> Result<Scrape> {
-    let answer = exporter.request("/metrics", &[("accept", accept)])?;
-    if accept == PROTOBUF {
-        return Ok(Scrape::new(exposition(&decode(&answer.body)?)?));
-    }
-    let format = match accept == OPEN_METRICS {
-        true => Format::OpenMetrics,
-        false => Format::Prometheus,
-    };
-    Ok(Scrape::new(parse(&String::from_utf8(answer.body)?, format)?))
-}
-
 #[test]
 fn an_ordinary_user_sees_the_incident_in_all_formats() -> Result<()> {
     let exporter = Launch::demonstration().wrapped_in(&NOBODY).start()?;
     let text = exporter.get("/metrics", PROMETHEUS_TEXT)?.body;
     assert_eq!(feed(&brought("debian/promtool")?, &["check", "metrics"], &text)?, "");
     for accept in [PROMETHEUS_TEXT, OPEN_METRICS, PROTOBUF] {
-        let scrape = scrape(&exporter, accept)?;
+        let scrape = exporter.scrape_as(accept)?;
         for (finding, _) in INCIDENT {
             let found = scrape.sum("tcpvitals_findings", &[("finding", finding)])?;
             assert!(found >= 1.0, "{accept}: {finding}");

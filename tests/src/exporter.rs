@@ -30,6 +30,7 @@ use tempfile::NamedTempFile;
 use ureq::Body;
 use ureq::http::Response;
 
+use crate::exporter::exposition::protobuf::{decode, exposition};
 use crate::exporter::exposition::{Format, parse};
 use crate::exporter::scrape::Scrape;
 use crate::machine::settings::patience;
@@ -267,6 +268,20 @@ impl Exporter<'_> {
     /// Reads all metrics.
     pub fn scrape(&self) -> Result<Scrape> {
         self.read(|_| true)
+    }
+
+    /// Reads all metrics in the format of an Accept header: [`PROTOBUF`], [`OPEN_METRICS`] or [`PROMETHEUS_TEXT`].
+    pub fn scrape_as(&self, accept: &str) -> Result<Scrape> {
+        let answer = self.request("/metrics", &[("accept", accept)])?;
+        ensure!(answer.status == 200, "the answer is {}", answer.status);
+        if accept == PROTOBUF {
+            return Ok(Scrape::new(exposition(&decode(&answer.body)?)?));
+        }
+        let format = match accept == OPEN_METRICS {
+            true => Format::OpenMetrics,
+            false => Format::Prometheus,
+        };
+        Ok(Scrape::new(parse(&String::from_utf8(answer.body)?, format)?))
     }
 
     /// Reads the families of which the names begin like one of these: of many label sets the rest takes long to take apart.

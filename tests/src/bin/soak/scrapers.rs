@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use tests::exporter::exposition::protobuf::{decode, exposition};
-use tests::exporter::exposition::{Format, parse};
+use anyhow::{Context as _, Result};
 use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF};
 
@@ -51,7 +49,9 @@ fn follow(exporter: &Exporter<'_>, accept: &str, pause: Duration, series: &Atomi
     let mut scrapes = Scrapes::default();
     let mut last: Option<Scrape> = None;
     while !stop.is_now() {
-        let scrape = read(exporter, accept).with_context(|| format!("scrape as {accept}"))?;
+        let scrape = exporter
+            .scrape_as(accept)
+            .with_context(|| format!("scrape as {accept}"))?;
         if let Some(last) = &last {
             let fall = scrape.require_no_fall_since(last).err();
             scrapes.falls.extend(fall.map(|fall| format!("{accept}: {fall:#}")));
@@ -65,17 +65,4 @@ fn follow(exporter: &Exporter<'_>, accept: &str, pause: Duration, series: &Atomi
         stop.pause(pause);
     }
     Ok(scrapes)
-}
-
-fn read(exporter: &Exporter<'_>, accept: &str) -> Result<Scrape> {
-    let answer = exporter.request("/metrics", &[("accept", accept)])?;
-    ensure!(answer.status == 200, "the answer is {}", answer.status);
-    if accept == PROTOBUF {
-        return Ok(Scrape::new(exposition(&decode(&answer.body)?)?));
-    }
-    let format = match accept == OPEN_METRICS {
-        true => Format::OpenMetrics,
-        false => Format::Prometheus,
-    };
-    Ok(Scrape::new(parse(&String::from_utf8(answer.body)?, format)?))
 }
