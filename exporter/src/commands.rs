@@ -12,4 +12,4 @@ pub mod remote;
 pub mod subnets;
 pub mod top;
 pub mod trace;
-mod words;
+pub mod words;

@@ -4,7 +4,6 @@
 mod logfmt;
 
 use clap::Parser;
-use common::text::is_unprintable;
 use logfmt::Logfmt;
 use std::{
     ffi::OsString,
@@ -22,6 +21,7 @@ use tcpvitals::{
         cardinality, check,
         doctor::Diagnosis,
         drops, explain, record, subnets, top, trace,
+        words::printable,
     },
     lifecycle::{
         exit::{Ends, Exit},
@@ -98,13 +98,14 @@ fn main() -> ExitCode {
 fn arguments(words: Vec<OsString>) -> Result<Arguments, ExitCode> {
     Arguments::try_parse_from(extcap::with_command(words)).map_err(|error| {
         let code = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        if !error.use_stderr() || !error.render().to_string().chars().any(is_unprintable_in_text) {
+        let said = error.render().to_string();
+        if !error.use_stderr() || printable(&said, &OF_TEXT) == said {
             // Nobody is left to tell when the output is closed.
             let _unread = error.print();
             return code;
         }
         // Words of the command line that would do something to the terminal, without the colours of the rest.
-        failed(&error.render().to_string().trim_end(), code)
+        failed(&said.trim_end(), code)
     })
 }
 
@@ -154,22 +155,14 @@ fn ended(error: impl Ends) -> ExitCode {
 
 /// Says on stderr what went wrong, whatever the level of the log. Names of files and arguments may hold anything.
 fn failed(error: &impl Display, code: ExitCode) -> ExitCode {
-    let mut said = String::new();
-    for char in without_numbers(&error.to_string()).chars() {
-        if is_unprintable_in_text(char) {
-            said.extend(char.escape_unicode());
-        } else {
-            said.push(char);
-        }
-    }
+    let said = printable(&without_numbers(&error.to_string()), &OF_TEXT);
     // Nobody is left to tell when stderr is closed; the exit code still says it.
     let _unread = writeln!(io::stderr(), "tcpvitals: {said}");
     code
 }
 
-fn is_unprintable_in_text(char: char) -> bool {
-    !matches!(char, '\n' | '\t') && is_unprintable(char)
-}
+/// What lines of text may hold.
+const OF_TEXT: [char; 2] = ['\n', '\t'];
 
 /// Data goes to stdout. A reader that went away is no error.
 fn print(text: &str) -> Result<(), ExitCode> {

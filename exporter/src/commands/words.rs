@@ -15,11 +15,11 @@ pub(super) fn add_word(line: &mut String, name: &str, word: &str) {
     added.ok();
 }
 
-/// A text without what would do something to a terminal rather than stand on it.
-pub(super) fn printable(text: &str) -> String {
+/// A text without what would do something to a terminal rather than stand on it, but for the characters in `kept`.
+pub fn printable(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
-        if is_unprintable(char) {
+        if is_unprintable(char) && !kept.contains(&char) {
             shown.extend(char.escape_unicode());
         } else {
             shown.push(char);

@@ -36,7 +36,7 @@ pub fn line(item: &Item, setting: &Setting, values: &Values) -> String {
         Item::Event(kind, record) => event(*kind, record, setting, values),
     };
     // Names in a file may be anything.
-    let mut line = printable(&line);
+    let mut line = printable(&line, &[]);
     line.push('\n');
     line
 }
