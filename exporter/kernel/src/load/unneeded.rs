@@ -10,7 +10,7 @@ use common::{
     },
 };
 
-/// What is needed with a fact alone: without it the verifier leaves out whatever reaches these maps.
+/// What is needed with a fact alone: without it the verifier of Linux 6.2 and newer leaves out whatever reaches these maps.
 const OF_FACTS: [(&[&str], &[&str]); 5] = [
     (
         &[fact::HAS_WORKLOADS],
