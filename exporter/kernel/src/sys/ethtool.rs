@@ -92,7 +92,7 @@ fn call(socket: BorrowedFd<'_>, device: &str, data: &mut Guarded) -> io::Result<
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for (to, from) in request.ifr_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     request.ifr_ifru.ifru_data = data.start.as_ptr().cast();
     // SAFETY: SIOCETHTOOL takes an `ifreq`, which outlives the call. The kernel writes from the start of `data` on, byte after byte, and
