@@ -6,6 +6,8 @@ AARCH64 := aarch64-unknown-linux-gnu
 SECONDS := 480
 SECONDS_OF_DEMO := 3600
 MINUTES := 3
+# Of the tools that are fetched, those that `setup` brings beside what every test needs.
+PARTS := e2e chart browser
 FLOWS := 100000
 VM := cargo run --quiet --package tests --bin vm --
 # What `make test-counters` runs: the tests that hold the counters against the kernel's own.
@@ -19,13 +21,20 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-build setup-test setup-e2e setup-chart setup-browser setup-deny ## bring every tool that the other targets use
+setup: setup-compiled setup-fetched ## bring every tool that the other targets use; --jobs=2 compiles some while others come
+
+setup-compiled: setup-build
+	@tests/setup.sh cargo-deny
+
+# One after the other, because apt allows one at a time.
+setup-fetched: setup-test
+	@for part in $(PARTS); do tests/setup.sh $$part || exit; done
 
 setup-build:
 	@ebpf/setup.sh
