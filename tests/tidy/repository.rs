@@ -57,10 +57,6 @@ const LONGER: &[(&str, &str)] = &[
         "exporter/metrics/src/families/table/tcp.rs",
         "the metric table: data, one entry per metric",
     ),
-    (
-        "exporter/kernel/src/plan.rs",
-        "the table of programs beside the plan that is made of it",
-    ),
 ];
 
 fn is_not_too_long(file: &File) -> Complaints {

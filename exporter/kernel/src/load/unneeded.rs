@@ -63,7 +63,7 @@ pub(super) fn maps(plan: &Plan) -> Vec<&'static str> {
     let sees_drops = plan
         .programs
         .iter()
-        .any(|planned| planned.off.is_none() && matches!(planned.program.part(), Part::Drops | Part::OtherDrops));
+        .any(|planned| planned.off.is_none() && matches!(planned.program.part, Part::Drops | Part::OtherDrops));
     if !sees_drops {
         maps.extend(OF_DROPS);
     }

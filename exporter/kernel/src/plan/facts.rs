@@ -1,13 +1,13 @@
 //! What the programs are told about the kernel, and about each other. Pure.
 
-use super::{FOLD_LISTENERS, Planned, SAMPLE_LISTENERS};
-use crate::{
-    plan::purpose::{Part, Purpose},
-    probe::features::Features,
+use super::{
+    planned::Planned,
+    purpose::{Part, Purpose},
 };
+use crate::probe::features::Features;
 use common::kernel::{
     fields::fact,
-    programs::{CGROUP_MADE, DROPS, QDISC, RETRANSMIT, XDP, XDP_REDIRECT},
+    programs::{CGROUP_MADE, DROPS, FOLD_LISTENERS, QDISC, RETRANSMIT, SAMPLE_LISTENERS, XDP, XDP_REDIRECT},
 };
 
 /// The facts that are set only where listeners are looked after, or dropped data is remembered, which both takes types for addresses.
