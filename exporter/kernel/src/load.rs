@@ -1,28 +1,26 @@
 //! Loads and attaches what the plan says. No decisions but one: a program that the kernel refuses is given up with the
 //! kernel's reason, and the rest runs.
 
-pub mod capabilities;
 pub mod capacity;
 mod configure;
 pub mod error;
 mod iterators;
-pub mod kfuncs;
+mod kfuncs;
 pub mod lookups;
+mod nested;
 mod processors;
 mod sizes;
 mod unneeded;
 mod write;
 
-use super::plan::{FIND, Hook, PROGRAMS_OF_KERNEL, Plan, Planned};
 use crate::{
     load::{
         error::{object_error, refused},
-        iterators::run_once,
         lookups::Lookups,
         processors::Processors,
         sizes::Sizes,
     },
-    plan::off::Off,
+    plan::{Hook, Plan, Planned, off::Off},
     probe::{btf_file::BtfFile, reasons::Reasons, symbols::Symbols},
     sys::{
         object::Object,
@@ -34,7 +32,7 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use common::{
-    kernel::{fields::fact, tracepoints::Run},
+    kernel::fields::fact,
     map::{capacity::Capacity, shards::Shards},
 };
 pub use error::LoadError;
@@ -247,42 +245,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// Tells the second programs by which words the kernel decides to skip the first. Where that cannot be found out, there are
-    /// none.
-    fn find_programs(&mut self, btf: &Btf) -> Result<(), LoadError> {
-        let is_second = |planned: &&Planned| planned.run == Run::Nested && planned.off.is_none();
-        let seconds: Vec<_> = self.plan.programs.iter().filter(is_second).cloned().collect();
-        if seconds.is_empty() {
-            return Ok(());
-        }
-        for tracepoint in seconds.iter().filter_map(|second| second.program.tracepoint()) {
-            if let Some(id) = self.number_of(tracepoint.name()) {
-                write::program_id(&mut self.object, tracepoint, id)?;
-            }
-        }
-        if let Err(error) = self.run_finder(btf) {
-            let reason = refused(FIND, &error)?;
-            self.refusals.push((FIND, reason.clone()));
-            for second in seconds {
-                self.plan
-                    .give_up(second.name(), Off::Refused(format!("{FIND}: {reason}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn run_finder(&mut self, btf: &Btf) -> Result<(), ProgramError> {
-        let finder: &mut Iter = self.program(FIND)?.try_into()?;
-        finder.load(PROGRAMS_OF_KERNEL, btf)?;
-        run_once(finder)?;
-        finder.unload()
-    }
-
-    /// The kernel's number of a loaded program.
-    fn number_of(&self, name: &str) -> Option<u32> {
-        Some(self.object.program(name)?.info().ok()?.id())
-    }
-
     /// Instructions that the verifier went through.
     fn verified(&self, name: &str) -> Option<u32> {
         self.object.program(name)?.info().ok()?.verified_instruction_count()
@@ -366,13 +328,12 @@ fn jiffy_nanoseconds() -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        load::kfuncs::Casts,
         plan::{
             FOLD, plan,
             purpose::{Purpose, Selection},
             tests::everything,
         },
-        probe::features::Features,
+        probe::{casts::Casts, features::Features},
     };
 
     /// Loads by a plan with types, by a kernel that refuses these programs with them and those without; whether types were given up.

@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod btf_file;
+pub mod casts;
 pub mod features;
 pub(crate) mod lockdown;
 pub mod reasons;

@@ -2,23 +2,21 @@
 
 pub mod cgroups;
 pub(crate) mod dump;
+mod error;
 pub mod events;
-pub mod listeners;
+mod listeners;
+mod names;
 pub mod packets;
+mod reading;
 mod walk;
 
-use self::listeners::Listeners;
-use super::Kernel;
 use crate::{
-    probe::{features, symbols::Symbol},
-    sys::{
-        object::MapFault,
-        syscall::{self, MapIterator},
-    },
+    Kernel,
+    sys::syscall::{self, MapIterator},
 };
 use aya::programs::Program;
 use common::{
-    drops::{DropCount, DropCounts, DropKey, DropRow, DropSource},
+    drops::{DropCounts, DropKey, DropRow, DropSource},
     kernel::tracepoints::{Run, Tracepoint},
     map::{
         catalog::{
@@ -28,81 +26,15 @@ use common::{
         lost::{Lost, Misses},
         slots::{Slot, Table},
     },
-    tcp::group::{ALGORITHMS as MOST_ALGORITHMS, GroupCounters, GroupKey, OTHER_SLOT, Samples},
+    tcp::group::{ALGORITHMS as MOST_ALGORITHMS, GroupCounters, GroupKey, OTHER_SLOT},
     text::Name,
 };
+pub use error::ReadError;
+pub use reading::{DropReading, GroupReading, Reading};
 use std::{
     collections::{BTreeMap, HashMap},
-    io,
     os::fd::AsFd as _,
 };
-
-/// Why a reading failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map could not be read.
-    #[error("read the map {0}")]
-    Map(#[from] MapFault),
-    /// The number of the fold could not be written.
-    #[error("write the map {0}")]
-    Epoch(#[source] MapFault),
-    /// The fold did not run to its end.
-    #[error("run the fold: {0}")]
-    Fold(#[source] io::Error),
-    /// The dump did not run to its end.
-    #[error("run the dump of flows: {0}")]
-    Dump(#[source] io::Error),
-    /// The walk over cgroups did not run to its end.
-    #[error("find the cgroups there are: {0}")]
-    Cgroups(#[source] io::Error),
-    /// The program that shows flows does not run.
-    #[error("live flows cannot be shown: {0} does not run: {1}")]
-    NoDump(&'static str, String),
-    /// The table of symbols could not be read.
-    #[error("read /proc/kallsyms: {0}")]
-    Symbols(#[source] io::Error),
-}
-
-/// A group, summed over shards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupReading {
-    /// Its labels; `None` is the slot `other`.
-    pub key: Option<GroupKey>,
-    /// When the slot was given out, in nanoseconds of `CLOCK_BOOTTIME`; 0 for the slot `other`, which is there since the load.
-    pub born: u64,
-    /// What hooks and folds added up.
-    pub counters: GroupCounters,
-    /// What this fold sampled.
-    pub samples: Samples,
-}
-
-/// A row of drops, summed over shards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DropReading {
-    /// Where, why and what.
-    pub row: DropRow,
-    /// When the slot was given out, in nanoseconds of `CLOCK_BOOTTIME`; 0 for the rows `other`, which are there since the load.
-    pub born: u64,
-    /// How much.
-    pub count: DropCount,
-}
-
-/// Everything that was read at once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// By slot. A slot that was given out but not entered yet is left out.
-    pub groups: BTreeMap<u32, GroupReading>,
-    /// By slot.
-    pub drops: BTreeMap<u32, DropReading>,
-    /// Live flows by congestion-control algorithm.
-    pub algorithms: BTreeMap<String, u64>,
-    /// Accept queues of listeners.
-    pub listeners: Listeners,
-    /// By [`Lost`].
-    pub lost: [u64; Lost::COUNT],
-    /// By program.
-    pub misses: BTreeMap<&'static str, Misses>,
-}
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
 const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
@@ -168,48 +100,6 @@ impl Kernel {
         };
         let groups = slots(Table::Groups, self.capacity.groups);
         Ok((groups, slots(Table::Drops, self.capacity.drops)))
-    }
-
-    /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
-    ///
-    /// # Errors
-    /// [`ReadError::Symbols`].
-    pub fn learn_names(&mut self, drops: impl Iterator<Item = DropKey> + Clone) -> Result<(), ReadError> {
-        self.learn(drops.map(|key| (key.location, key.reason)))
-    }
-
-    /// The same for pairs of place and reason.
-    pub(super) fn learn(&mut self, drops: impl Iterator<Item = (u64, u32)> + Clone) -> Result<(), ReadError> {
-        if drops.clone().any(|(_, reason)| self.reasons.lack(reason)) {
-            features::read_new_modules(&self.btf, &mut self.reasons);
-        }
-        let addresses = drops.map(|(location, _)| location);
-        self.symbols.resolve(addresses).map_err(ReadError::Symbols)
-    }
-
-    /// The name of a code address, or [`UNKNOWN`](crate::probe::symbols::UNKNOWN).
-    pub fn location(&self, address: u64) -> String {
-        self.symbols.name(address).to_owned()
-    }
-
-    /// What tells a code address without a name from others, as long as this process runs.
-    pub fn alias(&self, address: u64) -> String {
-        self.symbols.alias(address)
-    }
-
-    /// Where a code address lies, if the kernel says so.
-    pub fn symbol(&self, address: u64) -> Option<&Symbol> {
-        self.symbols.symbol(address)
-    }
-
-    /// The name of a drop reason.
-    pub fn reason(&self, number: u32) -> String {
-        self.reasons.name(number)
-    }
-
-    /// Whether this kernel has a drop reason.
-    pub fn has_reason(&self, name: &str) -> bool {
-        self.reasons.have_name(name)
     }
 
     fn read_groups(

@@ -1,5 +1,6 @@
 //! Calls of the kernel and the C library that no crate offers: the unsafe code of user space.
 
+pub mod capabilities;
 pub mod ethtool;
 pub(crate) mod mapped;
 pub mod memory;

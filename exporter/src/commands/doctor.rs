@@ -18,9 +18,9 @@ use std::{
 };
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
-    load::capabilities,
     plan::{Plan, off::Off, purpose::Purpose},
     probe::symbols::Symbols,
+    sys::capabilities,
 };
 use tcpvitals_metrics::families::METRICS;
 

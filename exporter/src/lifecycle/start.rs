@@ -15,10 +15,7 @@ use tcpvitals_config::{
 };
 use tcpvitals_kernel::{
     Kernel, LoadError,
-    load::{
-        Setup,
-        capabilities::{self, CapabilitiesError},
-    },
+    load::Setup,
     plan::{self, Plan, Unsupported, off::Off, purpose::Purpose},
     probe::{
         btf_file::BtfFile,
@@ -26,6 +23,7 @@ use tcpvitals_kernel::{
         reasons::Reasons,
     },
     read::{ReadError, packets::Packets},
+    sys::capabilities::{self, CapabilitiesError},
 };
 use tcpvitals_metrics::recording::Unreadable;
 

@@ -15,15 +15,6 @@ const EMPTY: [u8; INSTRUCTION] = [0x05, 0, 0, 0, 0, 0, 0, 0];
 /// `struct bpf_insn`
 const INSTRUCTION: usize = 8;
 
-/// What the programs need to give types to addresses, by the numbers in the BTF of the running kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Casts {
-    /// The function `bpf_rdonly_cast`.
-    pub function: u32,
-    /// The structures, by the names of their facts.
-    pub types: Vec<(&'static str, u32)>,
-}
-
 /// The object with its calls made right: to this `bpf_rdonly_cast`, or to nothing; and with the address of the per-CPU variable
 /// `__preempt_count`, if its number is given. Sections of instructions are aligned, so only aligned words are looked at.
 pub(crate) fn linked(object: &[u8], read_only_cast: Option<u32>, preempt_count: Option<u32>) -> Vec<u8> {

@@ -7,7 +7,7 @@ use super::{
     planned::{Plan, Planned},
     purpose::Part,
 };
-use crate::load::kfuncs::Casts;
+use crate::probe::casts::Casts;
 use common::kernel::{fields::fact, programs::FOLD_LISTENERS, tracepoints::Run};
 
 impl Plan {

@@ -1,7 +1,7 @@
 //! What a plan says: of every program whether it runs, and what the programs are told.
 
 use super::{off::Off, programs::Program};
-use crate::load::kfuncs::Casts;
+use crate::probe::casts::Casts;
 use common::kernel::{programs::FOLD_LISTENERS, tracepoints::Run};
 
 /// A program and whether it runs.

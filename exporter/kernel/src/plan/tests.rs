@@ -1,5 +1,5 @@
 use super::*;
-use crate::load::kfuncs::Casts;
+use crate::probe::casts::Casts;
 use common::{
     kernel::{
         fields::{FIELDS, FieldOffset, fact},

@@ -1,10 +1,12 @@
 //! The file that has the kernel's type information (BTF), and how it is read: as its caller reads files that somebody names.
 
-use super::features::BTF_DIRECTORY;
 use std::{
     io,
     path::{Path, PathBuf},
 };
+
+/// Where the kernel shows its own BTF and that of its modules.
+pub(super) const BTF_DIRECTORY: &str = "/sys/kernel/btf";
 
 /// Reads a whole file.
 pub type Read = fn(&Path) -> io::Result<Vec<u8>>;

@@ -4,14 +4,12 @@
 
 use super::{
     btf::{Btf, BtfError},
-    btf_file::BtfFile,
+    btf_file::{BTF_DIRECTORY, BtfFile},
+    casts::Casts,
     lockdown,
     reasons::Reasons,
 };
-use crate::{
-    load::{capabilities, kfuncs::Casts},
-    sys::syscall::loads_iterator,
-};
+use crate::sys::{capabilities, syscall::loads_iterator};
 use common::kernel::fields::{CAST_TYPES, FIELDS, Field, FieldOffset};
 use std::{
     collections::BTreeMap,
@@ -19,9 +17,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// Where the kernel shows its own BTF and that of its modules.
-pub const BTF_DIRECTORY: &str = "/sys/kernel/btf";
 
 /// Modules whose BTF names drop reasons of their own.
 const REASON_MODULES: [&str; 2] = ["mac80211", "openvswitch"];

@@ -1,6 +1,9 @@
 //! Reads what a collection saw of listeners.
 
-use super::{GroupReading, ReadError};
+use super::{
+    ReadError,
+    reading::{GroupReading, Listeners},
+};
 use crate::Kernel;
 use common::{
     map::catalog::{ACCEPT_QUEUES, PEAKS},
@@ -10,9 +13,6 @@ use common::{
     },
 };
 use std::collections::BTreeMap;
-
-/// Accept queues by the labels of their listeners; without a key those that no key had room for.
-pub type Listeners = BTreeMap<Option<ListenerKey>, AcceptQueues>;
 
 impl Kernel {
     /// Reads the map that was just written, and how full connections found the queues since the collection before.
