@@ -50,10 +50,6 @@ const LONGEST: usize = 400;
 const LONGER: &[(&str, &str)] = &[
     ("common/src/tcp/group.rs", "the counters of a group beside its key"),
     (
-        "ebpf/src/kernel.rs",
-        "the one file that does pointer arithmetic on kernel memory",
-    ),
-    (
         "exporter/metrics/src/families/table/tcp.rs",
         "the metric table: data, one entry per metric",
     ),

@@ -1,7 +1,13 @@
 //! Cgroups and network namespaces: whose a socket is.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
-use super::{Device, Sock, address_at, cast::cast, current_task, load, load_pointer, offsets::*, word_at};
+use super::{
+    device::Device,
+    memory::{address_at, cast::cast, load, load_pointer, word_at},
+    offsets::*,
+    program::current_task,
+    sock::Sock,
+};
 use aya_ebpf::{
     helpers::{
         bpf_probe_read_kernel,

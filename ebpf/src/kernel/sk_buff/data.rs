@@ -1,7 +1,12 @@
 //! Which bytes of which connection a packet carries.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
-use super::{AF_INET6, IPPROTO_TCP, SkBuff, Sock, load, offsets::*, words_at};
+use super::SkBuff;
+use crate::kernel::{
+    memory::{load, words_at},
+    offsets::*,
+    sock::{AF_INET6, IPPROTO_TCP, Sock},
+};
 use common::{
     drops::{
         ethertype,
