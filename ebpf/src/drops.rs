@@ -8,8 +8,8 @@ pub(crate) mod notes;
 use crate::{
     atomic,
     kernel::offsets::{DROP_CAPACITY, DROP_STRIDE},
-    label::{groups::count_lost, recent, slots},
-    maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS},
+    label::{recent, slots},
+    maps::{DROP_SLOTS, DROPS, NAMED_DROP_SLOTS, RECENT_DROPS, lost::count_lost},
     shards::Entry,
 };
 use common::{

@@ -5,6 +5,7 @@ pub(crate) mod adopt;
 pub(crate) mod ahead;
 pub(crate) mod events;
 pub(crate) mod fold;
+mod held;
 pub(crate) mod listeners;
 pub(crate) mod record;
 pub(crate) mod retransmissions;

@@ -1,6 +1,8 @@
 //! The maps, as [`common::map::catalog`] has them.
 
-use crate::nested::task_storage::TaskStorage;
+pub(crate) mod lost;
+mod task_storage;
+
 use aya_ebpf::{
     btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerfEventByteArray, RingBuf, SkStorage},
     macros::btf_map,
@@ -30,6 +32,7 @@ use common::{
     },
     workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
 };
+use task_storage::TaskStorage;
 
 /// The type of a map of some kind.
 macro_rules! of_kind {

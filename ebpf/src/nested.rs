@@ -25,8 +25,6 @@
 //! that was interrupted.
 #![expect(unsafe_code, reason = "reads and writes map values")]
 
-pub(crate) mod task_storage;
-
 use crate::{
     atomic,
     kernel::{current_task, keeps_its_cpu, offsets::HAS_PREEMPTIBLE_TRACEPOINTS, word_at},

@@ -17,8 +17,8 @@ use crate::{
         SkBuff, Sock, TcpSock,
         offsets::{Fact, REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
     },
-    label::{devices, groups::count_lost, packet},
-    maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSS_SEARCHES, LOSSES},
+    label::{devices, packet},
+    maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSS_SEARCHES, LOSSES, lost::count_lost},
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use common::{

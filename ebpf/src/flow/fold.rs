@@ -5,7 +5,8 @@ use crate::{
     atomic,
     flow::state::Flow,
     kernel::{TcpSock, offsets::HAS_SEGMENT_PATH},
-    label::groups::{Group, count_lost},
+    label::groups::Group,
+    maps::lost::count_lost,
 };
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{

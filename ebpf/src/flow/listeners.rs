@@ -2,7 +2,10 @@
 
 use crate::{
     atomic,
-    flow::storage::{Storage, Stored, Table},
+    flow::{
+        held::{Storage, Table},
+        storage::Stored,
+    },
     kernel::{Sock, TcpSock, offsets::HAS_LISTENERS},
     label::groups::{self, Group},
     maps::{LISTENER_TABLE, LISTENERS, NO_LISTENER},

@@ -3,7 +3,10 @@
 
 use crate::{
     atomic,
-    flow::storage::{Storage, Stored, Table},
+    flow::{
+        held::{Storage, Table},
+        storage::Stored,
+    },
     kernel::Sock,
     maps::{FLOW_TABLE, FLOWS, NO_FLOW},
 };

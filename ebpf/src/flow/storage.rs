@@ -5,36 +5,18 @@
 )]
 
 use crate::{
-    flow::tables,
+    flow::{held::Storage, tables},
     kernel::{Sock, offsets::KEEPS_TABLES},
 };
 use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
-    btf_maps::{Array, HashMap, SkStorage},
     helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
-};
-use common::map::{
-    catalog::NO_PREALLOC,
-    table::{Kept, MOST},
 };
 use core::{
     ffi::c_void,
     ops::Deref,
     ptr::{NonNull, from_ref, null_mut},
 };
-
-/// What a socket can hold. Other CPUs reach it at the same time, so all that changes in it is atomic (`Sync`).
-pub(crate) trait Storage: Sync + Sized + 'static {
-    /// The map that it is kept by.
-    const MAP: &'static SkStorage<Self>;
-    /// The table that it is kept in where the kernel lets nobody walk that map.
-    const TABLE: &'static Table<Self>;
-    /// What its entries are made from.
-    const NOTHING: &'static Array<Kept<Self>, 1>;
-}
-
-/// Sockets by their cookies.
-pub(crate) type Table<S> = HashMap<u64, Kept<S>, { MOST }, { NO_PREALLOC }>;
 
 /// What a socket holds, for as long as the program runs: storage that is deleted meanwhile is freed after the run.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 use crate::{
     atomic,
-    flow::storage::Storage,
+    flow::held::Storage,
     kernel::Sock,
     maps::{REMOVING, WALK},
 };

@@ -11,7 +11,7 @@ use crate::{
         devices::{self, Connection},
         packet, recent, slots, workloads,
     },
-    maps::{GROUP_SLOTS, GROUPS, LOST, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6},
+    maps::{GROUP_SLOTS, GROUPS, PORTS, RECENT_GROUPS, SETTINGS, SUBNETS_V4, SUBNETS_V6, lost::count_lost},
     shards::Entry,
 };
 use aya_ebpf::btf_maps::lpm_trie::Key;
@@ -25,15 +25,6 @@ use common::{
     },
     workload::Number,
 };
-
-/// Counts what could not be done.
-#[inline(always)]
-pub(crate) fn count_lost(lost: Lost) {
-    if let Some(counter) = LOST.get_ptr_mut(lost as u32) {
-        // SAFETY: a word of a map value.
-        unsafe { atomic::add(counter, 1) };
-    }
-}
 
 /// The subnet of an address.
 #[inline(always)]

@@ -10,8 +10,7 @@ use crate::{
         cgroup::{Cgroup, Node, Place, cookie_of_initial_network},
         offsets::HAS_WORKLOADS,
     },
-    label::groups::count_lost,
-    maps::{CGROUP_BIRTHS, CGROUPS, INITIAL_NETWORK, NETWORKS},
+    maps::{CGROUP_BIRTHS, CGROUPS, INITIAL_NETWORK, NETWORKS, lost::count_lost},
 };
 use aya_ebpf::bindings::{BPF_EXIST, BPF_NOEXIST};
 use common::{

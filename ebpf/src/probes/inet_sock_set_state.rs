@@ -5,7 +5,8 @@
 use crate::{
     flow::{accept_queues, adopt, events, fold, listeners, retransmissions, state::Flow},
     kernel::{Sock, TcpSock, offsets::HAS_SEGMENT_PATH},
-    label::groups::{self, Group, SlotAssignment, count_lost},
+    label::groups::{self, Group, SlotAssignment},
+    maps::lost::count_lost,
     nested::programs,
     probes::tcp_probe,
 };
