@@ -12,6 +12,7 @@ pub mod drops;
 pub mod histogram;
 pub mod kernel;
 pub mod map;
+pub mod memory;
 pub mod net;
 pub mod tcp;
 pub mod text;

@@ -8,6 +8,7 @@ pub mod kept;
 pub mod listener;
 pub mod record;
 pub mod retransmission;
+pub mod samples;
 
 /// `TCP_*` states of `sock.sk_state` (include/net/tcp_states.h).
 pub mod state {

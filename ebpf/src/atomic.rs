@@ -5,7 +5,7 @@
 use crate::kernel::offsets::HAS_ONE_RUN_PER_CPU;
 use common::{
     kernel::verifier::forgotten,
-    map::shared::{Number, Shared},
+    memory::shared::{Number, Shared},
 };
 use core::{
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},

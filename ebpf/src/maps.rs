@@ -17,18 +17,19 @@ use common::{
     map::{
         catalog::{ACCEPT_QUEUES_MOST, IsPrefix, MAPPABLE, NO_PREALLOC, Prefix, SUBNETS},
         lost::Lost,
-        recent::{RECENT, Recent},
         settings::Settings,
         slots::{Slot, Table},
         table::{Kept, LIST, MOST, Walk},
     },
+    memory::recent::{RECENT, Recent},
     tcp::{
         accept_queue::{AcceptQueues, Peaks},
         event::Event,
         flow::FlowState,
-        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
         listener::ListenerState,
         record::FlowRecord,
+        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
     },
     workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
 };

@@ -5,7 +5,7 @@
 //! ones, so that few ranges are looked at. A place in the ring is used again when all others have been; then the chains that lead to the
 //! old range end there.
 
-use crate::{map::recent::mixed, net::address::Address};
+use crate::{memory::recent::mixed, net::address::Address};
 
 /// Ranges that are kept, a power of two.
 pub const LOSSES: u32 = 1 << 14;

@@ -14,18 +14,19 @@ use crate::{
     kernel::tracepoints::{Run, Tracepoint},
     map::{
         lost::Lost,
-        recent::{RECENT, Recent},
         settings::Settings,
         slots::{Slot, Table},
         table::{Kept, LIST, MOST, Walk},
     },
+    memory::recent::{RECENT, Recent},
     tcp::{
         accept_queue::{AcceptQueues, Peaks},
         event::Event,
         flow::FlowState,
-        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
         listener::ListenerState,
         record::FlowRecord,
+        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
     },
     workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
 };

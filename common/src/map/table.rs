@@ -6,7 +6,7 @@
 //! before it looks whether somebody walks; whoever wants to walk says so before he looks whether a hook may remove something, and waits
 //! for those. So one of both sees the other.
 
-use crate::map::shared::Shared;
+use crate::memory::shared::Shared;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Most flows, and most listeners.

@@ -1,6 +1,6 @@
 //! Where in a packet the ports of TCP and UDP lie, and which of them is this host's.
 
-use crate::drops::Protocol;
+use super::protocol::Protocol;
 
 /// Whether a transport begins with two ports.
 #[inline(always)]

@@ -6,7 +6,7 @@
 //! sum is the kernel's last value.
 
 use crate::{
-    map::shared::{Number, Shared},
+    memory::shared::{Number, Shared},
     tcp::retransmission::RetransmissionKind,
 };
 

@@ -3,7 +3,7 @@
 //! The kernel does not say so by an event: it drops a SYN without a word and adds to `sock.sk_drops`. It adds to it for packets
 //! that it frees for other reasons, too, and those have an event. What is left are the handshakes (`LINUX_MIB_LISTENDROPS`).
 
-use crate::{map::shared::Shared, tcp::group::Counter};
+use crate::{memory::shared::Shared, tcp::group::Counter};
 
 /// What socket storage holds for a listener. Hooks on several CPUs and the collecting iterator change it, atomically.
 #[derive(Debug, Default)]

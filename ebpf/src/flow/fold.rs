@@ -10,7 +10,8 @@ use crate::{
 };
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{
-    map::{lost::Lost, shared::Shared},
+    map::lost::Lost,
+    memory::shared::Shared,
     tcp::{
         flow::{FlowState, Fold, Kept},
         group::Counter,

@@ -1,4 +1,4 @@
-//! Slots that this CPU has used lately, in front of the hashes that know them all: [`common::map::recent`] says how they are kept.
+//! Slots that this CPU has used lately, in front of the hashes that know them all: [`common::memory::recent`] says how they are kept.
 #![expect(
     unsafe_code,
     reason = "reads and writes map values that other runs on this CPU use as well"
@@ -6,7 +6,7 @@
 
 use crate::{atomic, kernel::offsets::RECENT_MASK};
 use aya_ebpf::btf_maps::PerCpuArray;
-use common::map::recent::{RECENT, Recent, Stamp, place};
+use common::memory::recent::{RECENT, Recent, Stamp, place};
 use core::ptr::{read_volatile, write_volatile};
 
 /// The slot of a key: the one it had lately, or else the one that `look_up` finds.

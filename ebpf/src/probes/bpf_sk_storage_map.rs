@@ -18,13 +18,13 @@ use crate::{
 use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 use common::{
     histogram::{Histogram, TIME_BUCKETS, rate_bucket, size_bucket, time_bucket},
-    map::recent::place,
+    memory::recent::place,
     net::connection::Name,
     tcp::{
         INFINITE_SSTHRESH,
         flow::{FlowState, Fold},
-        group::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
         record::FlowRecord,
+        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
         state,
     },
 };

@@ -26,7 +26,10 @@ use common::{
         lost::{Lost, Misses},
         slots::{Slot, Table},
     },
-    tcp::group::{ALGORITHMS as MOST_ALGORITHMS, GroupCounters, GroupKey, OTHER_SLOT},
+    tcp::{
+        group::{GroupCounters, GroupKey, OTHER_SLOT},
+        samples::ALGORITHMS as MOST_ALGORITHMS,
+    },
     text::Name,
 };
 pub use error::ReadError;

@@ -10,7 +10,8 @@ use common::{
     net::{address::SubnetKey, connection::ConnectionType},
     tcp::{
         accept_queue::{AcceptQueues, ListenerKey},
-        group::{GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
+        samples::Samples,
     },
     workload::Number,
 };

@@ -9,7 +9,8 @@ use common::{
     },
     tcp::{
         accept_queue::Peaks,
-        group::{GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
+        samples::Samples,
     },
 };
 

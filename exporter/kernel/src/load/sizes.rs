@@ -11,9 +11,9 @@ use common::{
             DROP_SLOTS, DROPS, FLOW_TABLE, GROUP_SLOTS, GROUPS, LISTENER_TABLE, LISTENERS, NAMED_DROP_SLOTS, PEAKS,
             RECENT_DROPS, RECENT_GROUPS, SAMPLES, WALK_LIST,
         },
-        recent,
         shards::{self, Shards},
     },
+    memory::recent,
 };
 
 /// Most listeners that are kept in a table.

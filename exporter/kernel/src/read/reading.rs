@@ -5,7 +5,8 @@ use common::{
     map::lost::{Lost, Misses},
     tcp::{
         accept_queue::{AcceptQueues, ListenerKey},
-        group::{GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
+        samples::Samples,
     },
 };
 use std::collections::BTreeMap;

@@ -4,8 +4,9 @@ use common::{
     histogram::Histogram,
     tcp::{
         accept_queue::AcceptQueues,
-        group::{Counter, GroupCounters, Samples},
+        group::{Counter, GroupCounters},
         record::FlowRecord,
+        samples::Samples,
     },
 };
 use std::fmt;

@@ -6,8 +6,9 @@ use common::{
     map::lost::Lost,
     tcp::{
         accept_queue::AcceptQueues,
-        group::{GroupCounters, GroupKey, Samples},
+        group::{GroupCounters, GroupKey},
         record::FlowRecord,
+        samples::Samples,
     },
 };
 use std::collections::BTreeMap;
