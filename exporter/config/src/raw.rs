@@ -4,15 +4,17 @@
 //! schema and the reference page say: ``Default: `VALUE`.`` and ``Example: `VALUE`.`` stand at the end, in YAML.
 
 pub(crate) mod findings;
+mod forms;
 pub(crate) mod shapes;
 mod switches;
 mod workloads;
 
+pub(crate) use forms::{RawBounds, RawFallback, RawPrefixes};
 pub(crate) use switches::{RawDevices, RawListeners, RawLocalLoss};
 pub(crate) use workloads::RawWorkloads;
 
 use common::map::settings::OVERRIDES;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::kinds::{
@@ -21,7 +23,6 @@ use crate::kinds::{
 };
 use findings::RawFindings;
 use shapes::Pairs;
-use std::borrow::Cow;
 
 /// The whole file. A key that is absent or has no value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -87,35 +88,6 @@ pub(crate) struct RawSubnet {
     /// Its networks, IPv4 or IPv6, as address/prefix length. Required. Example: `[10.1.0.0/16, "fd00:1::/32"]`.
     #[schemars(with = "Vec<kinds::Network>", length(min = 1))]
     pub(crate) cidrs: Vec<String>,
-}
-
-/// `subnets_fallback`: one name for the rest, or a name made from the address.
-#[derive(Clone, Debug)]
-pub(crate) enum RawFallback {
-    Name(String),
-    Auto(RawPrefixes),
-}
-
-impl JsonSchema for RawFallback {
-    fn schema_name() -> Cow<'static, str> {
-        "Fallback".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        kinds::name_or_auto(generator.subschema_for::<Option<RawPrefixes>>())
-    }
-}
-
-/// The prefix lengths of `subnets_fallback.auto`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping with the keys ipv4 and ipv6")]
-pub(crate) struct RawPrefixes {
-    /// Bits of an IPv4 address to keep. Default: `24`. Example: `16`.
-    #[schemars(with = "Option<kinds::Ipv4Bits>")]
-    pub(crate) ipv4: Option<String>,
-    /// Bits of an IPv6 address to keep. Default: `48`. Example: `64`.
-    #[schemars(with = "Option<kinds::Ipv6Bits>")]
-    pub(crate) ipv6: Option<String>,
 }
 
 /// One entry of `app_protocols`.
@@ -243,15 +215,6 @@ pub(crate) struct RawHistograms {
     /// Example: `{tcpvitals_tcp_rto_seconds: all, tcpvitals_tcp_handshake_seconds: [0.0625, 1]}`.
     #[schemars(with = "Option<kinds::ClassicBuckets>")]
     pub(crate) classic: Option<Pairs<RawBounds>>,
-}
-
-/// The classic buckets of one metric.
-#[derive(Clone, Debug)]
-pub(crate) enum RawBounds {
-    /// A word.
-    Word(String),
-    /// Upper bounds in the unit of the metric.
-    These(Vec<String>),
 }
 
 /// One entry of `views`.

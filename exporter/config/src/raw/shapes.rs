@@ -1,12 +1,8 @@
-//! Shapes that serde does not derive: mappings of free keys, and values of two forms.
+//! Shapes that serde does not derive: mappings of free keys, and values that must be there.
 
-use super::{RawBounds, RawFallback, RawPrefixes};
 use serde::{
     Deserialize,
-    de::{
-        Deserializer, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
+    de::{Deserializer, MapAccess, Visitor},
 };
 use std::marker::PhantomData;
 
@@ -46,62 +42,5 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
         }
 
         deserializer.deserialize_map(Mapping(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for RawBounds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Told apart by shape, as a name and a mapping are below.
-        struct WordOrList;
-
-        impl<'de> Visitor<'de> for WordOrList {
-            type Value = RawBounds;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a list of upper bounds or the word all")
-            }
-
-            fn visit_str<E>(self, word: &str) -> Result<RawBounds, E> {
-                Ok(RawBounds::Word(word.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawBounds, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list)).map(RawBounds::These)
-            }
-        }
-
-        deserializer.deserialize_any(WordOrList)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawFallback {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Told apart by shape: an untagged enum would hide which key is wrong.
-        struct NameOrMapping;
-
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Mapping {
-            auto: RawPrefixes,
-        }
-
-        impl<'de> Visitor<'de> for NameOrMapping {
-            type Value = RawFallback;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a name or {auto: {ipv4: 24, ipv6: 48}}")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<RawFallback, E> {
-                Ok(RawFallback::Name(name.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawFallback, A::Error> {
-                let Mapping { auto } = Mapping::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(RawFallback::Auto(auto))
-            }
-        }
-
-        deserializer.deserialize_any(NameOrMapping)
     }
 }
