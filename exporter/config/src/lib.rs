@@ -28,6 +28,7 @@ pub use crate::{
         label::{self, DropLabel, TcpLabel},
         sets::{Class, Compression, HistogramForm, Names, Protocol, Temporality, WorkloadSource},
         units::{duration, length, size},
+        words::OTHER,
     },
     sections::{
         devices::Devices,

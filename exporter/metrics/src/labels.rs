@@ -6,45 +6,25 @@ pub mod cardinality;
 pub mod classes;
 pub mod ledger;
 pub mod listeners;
+mod names;
 pub mod sites;
+mod table;
 
+use self::{classes::Classes, ledger::Aged, listeners::Listeners, table::LabelTable};
 use crate::{
-    labels::{
-        cardinality::Cardinality,
-        classes::Classes,
-        ledger::{Aged, Ledger, Total},
-        listeners::Listeners,
-    },
     snapshot::{DropSite, Group, Row, Snapshot},
     workloads::{Workload, numbers::Names},
 };
 use common::{
     drops::{DropCount, DropSource},
-    net::{
-        address::{Address, SubnetKey, SubnetKind},
-        connection::ConnectionType,
-    },
-    tcp::{
-        accept_queue::AcceptQueues,
-        group::{GroupKey, Role},
-    },
+    tcp::{accept_queue::AcceptQueues, group::GroupKey},
     workload::Number,
 };
-use std::{collections::BTreeMap, hash::Hash, sync::Arc};
+pub use names::{KeyNames, LabelSet, NO_SUBNET, OTHER};
+use std::collections::BTreeMap;
 use tcpvitals_config::{
-    Config, DropLabel, Fallback, Labels, TcpLabel, View,
-    label::{Label, Row as LabelRow},
-    numbering::Numbering,
+    Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Row as LabelRow, numbering::Numbering,
 };
-
-/// The value of every label of a row that could not be told apart.
-pub const OTHER: &str = "other";
-
-/// The subnet of a packet without an IP address.
-pub const NO_SUBNET: &str = "none";
-
-/// Names and values of one row's labels, in the order of the documentation.
-pub type LabelSet = Arc<[(&'static Label, String)]>;
 
 /// Names what a snapshot holds, and remembers under which labels it was counted.
 #[derive(Debug)]
@@ -158,6 +138,20 @@ impl Labelling {
         }
     }
 
+    /// The listeners of a snapshot as a view shows them; a label set takes `cost` series there.
+    fn of_listeners(
+        &mut self,
+        snapshot: &Snapshot,
+        view: &View,
+        cost: usize,
+    ) -> BTreeMap<LabelSet, Aged<AcceptQueues>> {
+        let tells = |label: &TcpLabel| view.labels.tcp.contains(label) && self.tells(label.row());
+        let shown: Vec<TcpLabel> = listeners::LABELS.into_iter().filter(tells).collect();
+        let rows = listeners::rows(self, snapshot, &shown);
+        let other = listeners::of_listener(self, None, &shown);
+        self.listeners.show(view, &shown, rows, cost, &other)
+    }
+
     /// All labels of a flow, those too that the configuration leaves out.
     pub fn of_key(&self, key: &GroupKey) -> LabelSet {
         self.of_group(Some(key))
@@ -246,156 +240,11 @@ impl KeyNames for Labelling {
     }
 }
 
-/// The names of the configuration that a key was written under.
-pub trait KeyNames {
-    fn subnet_number(&self, number: u32) -> Option<&str>;
-
-    fn protocol_number(&self, number: u16) -> Option<&str>;
-
-    fn workload(&self, number: Number) -> Option<&Workload>;
-
-    /// What an address in no subnet is called.
-    fn fallback(&self) -> &Fallback;
-
-    /// The value of a label of a flow or a group.
-    fn value(&self, label: TcpLabel, key: &GroupKey) -> String {
-        let of_workload = |part: fn(&Workload) -> &str| self.workload(key.workload).map_or(OTHER, part).to_owned();
-        match label {
-            TcpLabel::Subnet => self.subnet(key.subnet),
-            TcpLabel::ConnectionType => ConnectionType::from_number(key.connection).as_str().to_owned(),
-            TcpLabel::AppProtocol => self.protocol_number(key.protocol).unwrap_or(OTHER).to_owned(),
-            TcpLabel::Role => Role::from_number(key.role).as_str().to_owned(),
-            TcpLabel::Workload => of_workload(|workload| workload.name.as_str()),
-            TcpLabel::WorkloadKind => of_workload(|workload| workload.kind.as_str()),
-            TcpLabel::WorkloadNamespace => of_workload(|workload| workload.namespace.as_str()),
-        }
-    }
-
-    /// The name of a subnet.
-    fn subnet(&self, key: SubnetKey) -> String {
-        subnet(key, self.fallback(), |number| self.subnet_number(number))
-    }
-}
-
-fn subnet<'a>(
-    SubnetKey { words, kind }: SubnetKey,
-    fallback: &Fallback,
-    named: impl Fn(u32) -> Option<&'a str>,
-) -> String {
-    const NAMED: u32 = SubnetKind::Named as u32;
-    const V4: u32 = SubnetKind::V4 as u32;
-    const V6: u32 = SubnetKind::V6 as u32;
-    const FALLBACK: u32 = SubnetKind::Fallback as u32;
-    let [first, ..] = words;
-    // The kinds of cut addresses have the numbers of the families.
-    let address = Address { words, family: kind }.ip();
-    match (kind, fallback, address) {
-        (NAMED, _, _) => named(first).unwrap_or(OTHER).to_owned(),
-        (FALLBACK, Fallback::Name(name), _) => name.clone(),
-        (V4, Fallback::Auto { ipv4, .. }, Some(address)) => format!("{address}/{ipv4}"),
-        (V6, Fallback::Auto { ipv6, .. }, Some(address)) => format!("{address}/{ipv6}"),
-        _ => NO_SUBNET.to_owned(),
-    }
-}
-
 /// How many series a view may have: of groups, of drops. Drops can have many more label sets, of few series each: a share of their
 /// own, so that neither crowds out the other.
 const fn limits(view: &View) -> (usize, usize) {
     let of_drops = view.series / 5;
     (view.series - of_drops - listeners::limit(view), of_drops)
-}
-
-/// Names of the labels that are shown, in the order of the documentation.
-type Shown = Vec<&'static Label>;
-
-/// What was counted by all labels, and how it is shown by some of them.
-#[derive(Debug)]
-struct LabelTable<L, T> {
-    ledger: Ledger<L, T>,
-    /// By the view and the labels that it showed or shows: their series have names of their own.
-    views: BTreeMap<(String, Shown), Cardinality<L, T>>,
-}
-
-/// What tells rows apart, some of it by labels.
-trait RowLabels: Clone + Eq + Hash + Ord {
-    fn labels(&self) -> &LabelSet;
-    /// The same with other labels.
-    #[must_use]
-    fn with(&self, labels: LabelSet) -> Self;
-}
-
-impl RowLabels for LabelSet {
-    fn labels(&self) -> &LabelSet {
-        self
-    }
-
-    fn with(&self, labels: LabelSet) -> Self {
-        labels
-    }
-}
-
-impl RowLabels for (LabelSet, DropSource) {
-    fn labels(&self) -> &LabelSet {
-        &self.0
-    }
-
-    fn with(&self, labels: LabelSet) -> Self {
-        (labels, self.1)
-    }
-}
-
-impl<L: RowLabels, T: Total> LabelTable<L, T> {
-    fn new() -> Self {
-        Self {
-            ledger: Ledger::new(),
-            views: BTreeMap::new(),
-        }
-    }
-
-    fn show(&mut self, view: &str, shown: Shown, limit: usize, cost: usize, other: &LabelSet) -> BTreeMap<L, Aged<T>> {
-        let (rows, other) = (self.rows(&shown), project(other, &shown));
-        let view = self.views.entry((view.to_owned(), shown));
-        let view = view.or_insert_with(|| Cardinality::new(limit));
-        view.cap(rows, cost, |refused| refused.with(Arc::clone(&other)))
-    }
-
-    /// Gives each view its limit; one without is no more.
-    fn limit(&mut self, limit: impl Fn(&str) -> Option<usize>) {
-        let known: Vec<(String, Shown)> = self.views.keys().cloned().collect();
-        for known in known {
-            let (name, shown) = &known;
-            let Some(limit) = limit(name) else {
-                self.views.remove(&known);
-                continue;
-            };
-            let rows = self.rows(shown);
-            if let Some(view) = self.views.get_mut(&known) {
-                view.limit(limit, &rows, self.ledger.now());
-            }
-        }
-    }
-
-    /// Merges what does not differ in the labels that are shown.
-    fn rows(&self, shown: &Shown) -> BTreeMap<L, Aged<T>> {
-        let mut rows: BTreeMap<L, Aged<T>> = BTreeMap::new();
-        for (row, aged) in self.ledger.totals() {
-            aged.add_to(&mut rows, row.with(project(row.labels(), shown)));
-        }
-        rows
-    }
-
-    fn refusals(&self, view: &str) -> usize {
-        let of_view = self.views.iter().filter(|((name, _), _)| name == view);
-        of_view.map(|(_, cardinality)| cardinality.refusals()).sum()
-    }
-}
-
-fn project(labels: &LabelSet, shown: &Shown) -> LabelSet {
-    if labels.len() == shown.len() {
-        return Arc::clone(labels);
-    }
-    let kept = labels.iter().filter(|(name, _)| shown.contains(name));
-    kept.cloned().collect()
 }
 
 #[cfg(test)]
@@ -404,7 +253,11 @@ mod tests {
     use crate::snapshot::tests::{row, snapshot};
     use common::{
         drops::{Direction, Protocol},
-        tcp::group::Counter,
+        net::{
+            address::{Address, SubnetKey},
+            connection::ConnectionType,
+        },
+        tcp::group::{Counter, Role},
     };
     use std::net::Ipv6Addr;
 

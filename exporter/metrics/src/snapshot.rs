@@ -1,5 +1,6 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
+pub use crate::workloads::numbers::Fill;
 use crate::{coverage::Coverage, findings::report::Report, host::Host, workloads::numbers::Names};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
@@ -149,15 +150,6 @@ pub struct NameSource {
     pub since: Duration,
     /// When it last said something, since 1970; `None` before that, and where the paths of cgroups say it all.
     pub last_update: Option<Duration>,
-}
-
-/// How full a table is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fill {
-    pub used: u64,
-    pub capacity: u64,
-    /// How many found no room.
-    pub refused: u64,
 }
 
 /// Time on processors, in nanoseconds.

@@ -60,7 +60,7 @@ pub struct Workload {
 const HOST: &str = "host";
 const UNRESOLVED: &str = "unresolved";
 const SHARED: &str = "shared";
-const OTHER: &str = crate::labels::OTHER;
+const OTHER: &str = tcpvitals_config::OTHER;
 const SPECIAL: [&str; 4] = [UNRESOLVED, HOST, SHARED, OTHER];
 
 impl Workload {

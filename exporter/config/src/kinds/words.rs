@@ -6,7 +6,7 @@ use crate::file::Problem;
 use common::text::is_unprintable;
 
 /// What the exporter calls everything that fits nowhere else.
-pub(crate) const OTHER: &str = "other";
+pub const OTHER: &str = "other";
 
 /// First parts of paths that the server keeps for itself: those alone, and those with more behind them.
 pub(crate) const TAKEN: &[&str] = &["metrics", "healthz", "readyz", "docs"];

@@ -2,6 +2,7 @@
 //!
 //! `reading` says which values travel, `delta` what they have grown by, `request` and `histogram` make messages of them.
 
+mod attribute;
 pub mod delta;
 pub mod histogram;
 mod owner;

@@ -1,14 +1,13 @@
 //! Listeners by their labels: those of flows that a listener has too, in a share of the series of their own.
 //! What is shown of them is of the moment, so nothing is remembered but which label sets came in.
 
-use crate::{
-    labels::{
-        KeyNames as _, LabelSet, Labelling, OTHER, Shown,
-        cardinality::Cardinality,
-        ledger::{Aged, Total},
-    },
-    snapshot::Snapshot,
+use super::{
+    cardinality::Cardinality,
+    ledger::{Aged, Total},
+    names::{KeyNames, LabelSet, OTHER},
+    table::Shown,
 };
+use crate::snapshot::Snapshot;
 use common::tcp::{
     accept_queue::{AcceptQueues, ListenerKey},
     group::GroupKey,
@@ -31,6 +30,23 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
+    /// Rows as a view shows them; a label set takes `cost` series there.
+    pub(super) fn show(
+        &mut self,
+        view: &View,
+        shown: &[TcpLabel],
+        rows: BTreeMap<LabelSet, Aged<AcceptQueues>>,
+        cost: usize,
+        other: &LabelSet,
+    ) -> BTreeMap<LabelSet, Aged<AcceptQueues>> {
+        let names = shown.iter().map(|label| label.label()).collect();
+        let admitted = self
+            .views
+            .entry((view.name.clone(), names))
+            .or_insert_with(|| Cardinality::new(limit(view)));
+        admitted.cap(rows, cost, |_| LabelSet::clone(other))
+    }
+
     pub(super) fn refusals(&self, view: &str) -> usize {
         let of_view = self.views.iter().filter(|((name, _), _)| name == view);
         of_view.map(|(_, cardinality)| cardinality.refusals()).sum()
@@ -42,45 +58,33 @@ pub(super) const fn limit(view: &View) -> usize {
     view.series / 20
 }
 
-impl Labelling {
-    /// The listeners of a snapshot as a view shows them; a label set takes `cost` series there.
-    pub(super) fn of_listeners(
-        &mut self,
-        snapshot: &Snapshot,
-        view: &View,
-        cost: usize,
-    ) -> BTreeMap<LabelSet, Aged<AcceptQueues>> {
-        let tells = |label: &TcpLabel| view.labels.tcp.contains(label) && self.tells(label.row());
-        let shown: Vec<TcpLabel> = LABELS.into_iter().filter(tells).collect();
-        let mut rows = BTreeMap::new();
-        for (key, queues) in &snapshot.listeners {
-            let total = *queues;
-            let since = Duration::ZERO;
-            Aged { since, total }.add_to(&mut rows, self.of_listener(*key, &shown));
-        }
-        let other = self.of_listener(None, &shown);
-        let names = shown.iter().map(|label| label.label()).collect();
-        let view = self
-            .listeners
-            .views
-            .entry((view.name.clone(), names))
-            .or_insert_with(|| Cardinality::new(limit(view)));
-        view.cap(rows, cost, |_| LabelSet::clone(&other))
+/// The listeners of a snapshot by some of their labels.
+pub(super) fn rows(
+    names: &impl KeyNames,
+    snapshot: &Snapshot,
+    shown: &[TcpLabel],
+) -> BTreeMap<LabelSet, Aged<AcceptQueues>> {
+    let mut rows = BTreeMap::new();
+    for (key, queues) in &snapshot.listeners {
+        let total = *queues;
+        let since = Duration::ZERO;
+        Aged { since, total }.add_to(&mut rows, of_listener(names, *key, shown));
     }
+    rows
+}
 
-    /// Some labels of a listener; without a key they are all `other`.
-    fn of_listener(&self, key: Option<ListenerKey>, shown: &[TcpLabel]) -> LabelSet {
-        let key = key.map(|ListenerKey { protocol, workload }| GroupKey {
-            protocol,
-            workload,
-            ..GroupKey::default()
-        });
-        let value = |label: TcpLabel| {
-            key.as_ref()
-                .map_or_else(|| OTHER.to_owned(), |key| self.value(label, key))
-        };
-        shown.iter().map(|label| (label.label(), value(*label))).collect()
-    }
+/// Some labels of a listener; without a key they are all `other`.
+pub(super) fn of_listener(names: &impl KeyNames, key: Option<ListenerKey>, shown: &[TcpLabel]) -> LabelSet {
+    let key = key.map(|ListenerKey { protocol, workload }| GroupKey {
+        protocol,
+        workload,
+        ..GroupKey::default()
+    });
+    let value = |label: TcpLabel| {
+        key.as_ref()
+            .map_or_else(|| OTHER.to_owned(), |key| names.value(label, key))
+    };
+    shown.iter().map(|label| (label.label(), value(*label))).collect()
 }
 
 impl Total for AcceptQueues {
@@ -102,7 +106,7 @@ impl Total for AcceptQueues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{families, snapshot::tests::snapshot};
+    use crate::{families, labels::Labelling, snapshot::tests::snapshot};
     use tcpvitals_config::{Config, numbering::Numbering};
 
     /// Number and sum of what is shown of listeners of so many ports, by their labels.

@@ -4,11 +4,10 @@ use super::Workload;
 use super::{
     Instance, Owner, Rules, Whose,
     known::{Change, Pods},
-    numbers::{Names, Numbers},
+    numbers::{Fill, Names, Numbers},
     path::{PodId, owner_of_names},
     pods::PodMetadata,
 };
-use crate::snapshot::Fill;
 use common::workload::{Number, number::UNRESOLVED};
 use std::collections::{HashMap, HashSet};
 

@@ -21,6 +21,15 @@ pub struct Numbers {
     snapshot: Names,
 }
 
+/// How full a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    pub used: u64,
+    pub capacity: u64,
+    /// How many found no room.
+    pub refused: u64,
+}
+
 /// The names at one time: shared, and never changed.
 #[derive(Clone, Debug, Default)]
 pub struct Names(Arc<[Arc<Workload>]>);

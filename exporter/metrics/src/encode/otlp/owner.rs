@@ -1,7 +1,7 @@
 //! Whose a point is, by the attributes that the semantic conventions have for it: the namespace, and the controller by its kind.
 //! From the labels of a point; to its attributes.
 
-use super::request::attribute;
+use super::attribute::attribute;
 use crate::{families::Point, workloads::is_special};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use tcpvitals_config::{TcpLabel, label::Label};

@@ -1,6 +1,7 @@
 //! Readings as messages of OTLP, which the SDK cannot make: it takes no histograms that exist already.
 //! It must never read a clock or know how requests travel. From readings; to the clients.
 
+pub use super::attribute::attribute;
 use super::{
     histogram,
     owner::Owner,
@@ -9,7 +10,7 @@ use super::{
 use crate::families::{self, Point, Value, buckets_of, number, semantic::Instrument};
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
-    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
+    common::v1::{InstrumentationScope, KeyValue},
     metrics::v1::{
         AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Metric, NumberDataPoint, ResourceMetrics,
         ScopeMetrics, Sum, metric::Data, number_data_point,
@@ -133,17 +134,6 @@ pub fn is_empty(request: &ExportMetricsServiceRequest) -> bool {
         .iter()
         .flat_map(|resource| &resource.scope_metrics);
     scopes.map(|scope| scope.metrics.len()).sum::<usize>() == 0
-}
-
-/// An attribute whose value is a text.
-pub fn attribute(key: impl Into<String>, value: impl Into<String>) -> KeyValue {
-    KeyValue {
-        key: key.into(),
-        value: Some(AnyValue {
-            value: Some(any_value::Value::StringValue(value.into())),
-        }),
-        ..KeyValue::default()
-    }
 }
 
 fn metric(metric: &'static families::Metric, style: Style<'_>, readings: &[Reading<'_>]) -> Metric {

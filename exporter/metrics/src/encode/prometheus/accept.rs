@@ -2,13 +2,20 @@
 //!
 //! A range that cannot be read, or has a quality that is none, is as if it were not there: others may still say something.
 
-use super::Format;
+use super::format::Format;
 use mediatype::{MediaType, MediaTypeList, ReadParams as _, names::Q};
 use std::cmp::Reverse;
 
+impl Format {
+    /// The format that Accept headers ask for, else text.
+    pub fn accepted(headers: &[&str]) -> Self {
+        negotiate(headers).unwrap_or(Self::Text)
+    }
+}
+
 /// The format of the highest quality; of equals one that is named before one that a wildcard covers, then the one that stands
 /// first in the header, then our own order. `None` if nothing acceptable is known.
-pub(super) fn negotiate(headers: &[&str]) -> Option<Format> {
+fn negotiate(headers: &[&str]) -> Option<Format> {
     let ranges: Vec<Range<'_>> = headers
         .iter()
         .flat_map(|header| MediaTypeList::new(header))

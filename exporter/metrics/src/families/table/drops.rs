@@ -1,6 +1,6 @@
 //! What is counted of dropped packets.
 
-use super::metric;
+use super::row::metric;
 use crate::families::metric::{
     Accessor,
     Kind::Counter as C,

@@ -1,6 +1,6 @@
 //! What the exporter says of itself, its programs, its server and its pushes.
 
-use super::{PROCESS_START, metric};
+use super::row::{PROCESS_START, metric};
 use crate::{
     families::{
         metric::{

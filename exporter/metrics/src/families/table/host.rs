@@ -1,6 +1,6 @@
 //! What the host says beside the programs: packets that devices lost, connection tracking, and the memory of TCP.
 
-use super::metric;
+use super::row::metric;
 use crate::{
     families::{
         metric::{

@@ -1,6 +1,6 @@
 //! What is counted of TCP, by label set and by algorithm.
 
-use super::metric;
+use super::row::metric;
 use crate::families::{
     metric::{
         Accessor,

@@ -1,6 +1,6 @@
 //! Reads names of folders: each function gives the part that says who it is, or none for a name of another form.
 
-use super::PodId;
+use super::pod_id::PodId;
 use crate::workloads::{
     name::{is_id, is_number, uuid},
     units,
