@@ -4,6 +4,7 @@
 //! - `build`: families of a snapshot; `choice`: what a view shows of them; `cost`: how many series a label set takes
 //! - `semantic`, `reference`: names over OTLP; the reference page; `readers`: which rules and dashboards read a metric
 
+mod blind;
 mod build;
 mod choice;
 mod cost;
@@ -14,6 +15,7 @@ pub mod semantic;
 mod table;
 mod value;
 
+pub use crate::number::{number, seconds};
 pub use build::{Families, Family, Point, of_view};
 pub(crate) use choice::buckets_of;
 pub use choice::check;
@@ -21,7 +23,7 @@ pub use cost::cost;
 pub use metric::{Accessor, Kind, Metric, PREFIX, Points, Scope, Unit};
 pub use readers::missed;
 pub use table::METRICS;
-pub use value::{HistogramValue, Value, number, seconds};
+pub use value::{HistogramValue, Value};
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 //! One judgement for everything that people look at: the API, the page, `explain` and the metric show what is found here. Pure:
 //! what collections counted goes in, findings come out.
 //!
-//! - `counts`: what rules read of TCP; `recorder`: what a collection added; `ring`: the last five minutes
+//! - `counts`, `seen`: what rules read of TCP, and beside it; `recorder`: what a collection added; `ring`: the last five minutes
 //! - `window`: a minute of the ring, by subnet, service, workload and drop site
 //! - `rules`: the table; `judge`: the table applied; `report`: the answer, as a value and as text
 //! - `dictionary`: what a drop reason means; `reference`: the page of both tables
@@ -17,6 +17,7 @@ pub mod ring;
 pub mod rules;
 
 mod counts;
+mod seen;
 mod window;
 
 use serde::{Deserialize, Serialize};

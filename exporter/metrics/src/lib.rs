@@ -16,6 +16,7 @@ pub mod families;
 pub mod findings;
 pub mod host;
 pub mod labels;
+mod number;
 pub mod recording;
 pub mod rows;
 pub mod snapshot;

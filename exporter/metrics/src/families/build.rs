@@ -4,11 +4,12 @@ use super::{
     cost::cost,
     metric::{Accessor, Metric, Points},
     table::{self, METRICS},
-    value::{Value, number, seconds},
+    value::Value,
 };
 use crate::{
     findings::rules::{RULES, Rule},
     labels::{LabelSet, Labelled, Labelling, ledger::Aged},
+    number::{number, seconds},
     snapshot::{Group, Push, Refusal, Snapshot},
 };
 use common::{map::lost::Lost, tcp::group::Counter};

@@ -3,21 +3,9 @@
 
 mod table;
 
-use serde::Serialize;
 use std::borrow::Cow;
+pub use table::Entry;
 use tcpvitals_config::Glob;
-
-/// What is known of a drop reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// The kernel's name without `SKB_DROP_REASON_`; `*` stands for any text.
-    pub reason: &'static str,
-    pub meaning: &'static str,
-    /// What usually lies behind it.
-    pub causes: &'static str,
-    /// The command to begin with.
-    pub first: &'static str,
-}
 
 /// Every entry; the first whose reason fits is that of a reason.
 pub const ENTRIES: &[Entry] = table::ENTRIES;

@@ -1,8 +1,10 @@
 //! What a collection has added since the one before: of every snapshot only what rules read, and only what has grown.
 
-use super::counts::READ;
+use super::{
+    counts::READ,
+    seen::{Beside, Site},
+};
 use crate::{
-    host::Host,
     labels::{KeyNames as _, LabelSet, Labelling},
     snapshot::{DropOrigin, Group, Row, Snapshot},
     workloads::qualified,
@@ -36,21 +38,6 @@ pub(super) struct Scope {
     pub(super) role: Role,
 }
 
-/// Where and why packets were dropped.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Site {
-    pub location: String,
-    pub reason: String,
-    /// A word of [`tcpvitals_config::Class`].
-    pub class: String,
-    /// `receive` or `transmit`.
-    pub direction: String,
-    pub protocol: String,
-    pub subnet: String,
-    /// With its namespace; "" where workloads are not told apart.
-    pub workload: String,
-}
-
 /// How much something grew, by its place in a list.
 pub(super) type Grown = Box<[(u8, u32)]>;
 
@@ -72,36 +59,6 @@ impl SiteCount {
     pub(super) const fn add(&mut self, more: Self) {
         self.packets += more.packets;
         self.repeated += more.repeated;
-    }
-}
-
-/// What the host says beside its drop sites, in packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Beside {
-    /// Dropped because the table of connection tracking was full.
-    pub(super) conntrack_full: u64,
-    pub(super) lost_by_devices: u64,
-}
-
-impl Beside {
-    fn of(host: &Host) -> Self {
-        let failures = host.conntrack.as_ref().and_then(|conntrack| conntrack.failures);
-        Self {
-            conntrack_full: failures.map_or(0, |failures| failures.drop),
-            lost_by_devices: host.lost.values().sum(),
-        }
-    }
-
-    const fn since(self, before: Self) -> Self {
-        Self {
-            conntrack_full: self.conntrack_full.saturating_sub(before.conntrack_full),
-            lost_by_devices: self.lost_by_devices.saturating_sub(before.lost_by_devices),
-        }
-    }
-
-    pub(super) const fn add(&mut self, more: Self) {
-        self.conntrack_full += more.conntrack_full;
-        self.lost_by_devices += more.lost_by_devices;
     }
 }
 

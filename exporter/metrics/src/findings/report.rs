@@ -1,7 +1,6 @@
 //! What is found, as a value that the API shows, and as text for people.
 
 use super::{Whose, rules::Rule};
-use crate::{coverage::Coverage, families::METRICS};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -27,15 +26,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The same with what cannot be seen.
-    #[must_use]
-    pub fn beside(&self, coverage: &Coverage) -> Self {
-        Self {
-            blind: Blind::of(coverage),
-            ..self.clone()
-        }
-    }
-
     /// How many findings a rule has made.
     pub fn count(&self, rule: &Rule) -> u64 {
         self.findings
@@ -110,21 +100,6 @@ pub struct Blind {
     /// A metric.
     pub metric: String,
     pub reason: String,
-}
-
-impl Blind {
-    /// What is off, but for what was not asked for.
-    pub fn of(coverage: &Coverage) -> Vec<Self> {
-        let off = METRICS.iter().filter(|metric| metric.part.is_none());
-        let off = off.filter_map(|metric| {
-            let reason = metric.why_off(coverage)?;
-            Some(Self {
-                metric: metric.full_name(),
-                reason,
-            })
-        });
-        off.collect()
-    }
 }
 
 /// Times as seconds.

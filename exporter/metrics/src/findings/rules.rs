@@ -6,7 +6,7 @@ mod traffic;
 use super::{
     Whose,
     counts::Counts,
-    recorder::{Beside, Site},
+    seen::{Beside, Site},
 };
 
 pub use drops::TRANSMIT;
@@ -79,7 +79,7 @@ pub(super) struct Part {
 
 impl Part {
     fn new(events: u64, of: u64) -> Self {
-        let [events, of] = [events, of].map(crate::families::number);
+        let [events, of] = [events, of].map(crate::number::number);
         Self { events, of }
     }
 

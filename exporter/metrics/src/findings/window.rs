@@ -2,8 +2,9 @@
 
 use super::{
     counts::Counts,
-    recorder::{Beside, Grown, Scope, Site, SiteCount},
+    recorder::{Grown, Scope, SiteCount},
     ring::Ring,
+    seen::{Beside, Site},
 };
 use common::{
     histogram::{RTT_BOUNDS, RTT_BUCKETS},

@@ -2,15 +2,13 @@
 
 use super::row::{PROCESS_START, metric};
 use crate::{
-    families::{
-        metric::{
-            Accessor,
-            Kind::{Counter as C, Gauge as G},
-            Metric,
-            Unit::{Bytes, Counted, Seconds},
-        },
-        value::number,
+    families::metric::{
+        Accessor,
+        Kind::{Counter as C, Gauge as G},
+        Metric,
+        Unit::{Bytes, Counted, Seconds},
     },
+    number::number,
     snapshot::{Push, Refusal},
 };
 use common::{

@@ -9,13 +9,14 @@ use crate::{
             Metric,
             Unit::{Bytes, Counted},
         },
-        value::{Value, number},
+        value::Value,
     },
     host::{
         Host,
         Part::{Devices, SynCookies, TcpMemory},
         files::Failures,
     },
+    number::number,
 };
 use tcpvitals_config::label::Label;
 

@@ -1,14 +1,17 @@
 //! What is counted of TCP, by label set and by algorithm.
 
 use super::row::metric;
-use crate::families::{
-    metric::{
-        Accessor,
-        Kind::{Counter as C, Gauge as G, Histogram as H},
-        Metric,
-        Unit::{Bytes, BytesPerSecond, Counted, Ratio, Seconds, Segments},
+use crate::{
+    families::{
+        metric::{
+            Accessor,
+            Kind::{Counter as C, Gauge as G, Histogram as H},
+            Metric,
+            Unit::{Bytes, BytesPerSecond, Counted, Ratio, Seconds, Segments},
+        },
+        value::HistogramValue,
     },
-    value::{HistogramValue, number, seconds},
+    number::{number, seconds},
 };
 use common::{
     histogram::{Histogram, RATE_FIRST_EXPONENT, RTT_FIRST_EXPONENT, SIZE_FIRST_EXPONENT, TIME_FIRST_EXPONENT},

@@ -1,6 +1,18 @@
 //! The entries, by where packets are on their way.
 
-use super::Entry;
+use serde::Serialize;
+
+/// What is known of a drop reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The kernel's name without `SKB_DROP_REASON_`; `*` stands for any text.
+    pub reason: &'static str,
+    pub meaning: &'static str,
+    /// What usually lies behind it.
+    pub causes: &'static str,
+    /// The command to begin with.
+    pub first: &'static str,
+}
 
 const fn row(reason: &'static str, meaning: &'static str, causes: &'static str, first: &'static str) -> Entry {
     Entry {

@@ -1,16 +1,17 @@
 //! The table of rules applied to a window: which faults there are, how large, and whose traffic they hit.
 
 use crate::{
-    families::number,
     findings::{
         Whose,
         counts::Counts,
-        recorder::{Site, SiteCount},
+        recorder::SiteCount,
         report::{Finding, Seen as SeenSite, Since},
         rules::{Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
+        seen::Site,
         window::{self, Traffic, Window},
     },
     labels::NO_SUBNET,
+    number::number,
 };
 use common::map::lost::Lost;
 use std::{

@@ -3,7 +3,7 @@
 use super::{Floor, Reads, Rule};
 use crate::findings::{
     Whose,
-    recorder::{Beside, Site},
+    seen::{Beside, Site},
 };
 
 const FLOOR: Floor = Floor { rate: 1.0, share: 0.0 };

@@ -1,7 +1,7 @@
 //! Rules about connections.
 
 use super::{Floor, Part, Reads, Rule, Seen};
-use crate::{families::number, findings::Whose};
+use crate::{findings::Whose, number::number};
 use common::tcp::group::Counter as C;
 
 pub(super) const OWN_QUEUE: Rule = Rule {
