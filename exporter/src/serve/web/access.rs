@@ -1,7 +1,5 @@
-//! Who gets an answer: peers and their rates, passwords, and pages of other sites; the guard asks them all.
+//! Who gets an answer: rates of peers, passwords, and pages of other sites; the guard asks them all.
 
-pub(crate) mod guard;
 pub(crate) mod login;
-pub(crate) mod peer;
 pub(crate) mod rate;
 pub(crate) mod site;

@@ -9,14 +9,17 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::sleep;
 
-use crate::serve::web::transport::connections::{Connections, Running};
+use crate::serve::web::connections::{
+    Connections, Running,
+    bodies::{BodyId, Kind},
+};
 
 /// What is handed to a connection at a time: a body lives until all but about this much is with the kernel.
 const PIECE: usize = 32 << 10;
@@ -31,36 +34,6 @@ const YOUNG: Duration = Duration::from_secs(1);
 /// How long one waits for the memory of those who are cut off.
 const STEPS: u32 = 20;
 const STEP: Duration = Duration::from_millis(5);
-
-/// Whom a body is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Shared,
-    Own,
-}
-
-/// Which body; an older one is less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BodyId {
-    pub(crate) kind: Kind,
-    number: u64,
-    pub(crate) size: usize,
-}
-
-#[cfg(test)]
-impl BodyId {
-    pub(crate) const fn new(kind: Kind, number: u64) -> Self {
-        Self { kind, number, size: 1 }
-    }
-}
-
-/// What bodies hold.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    next: AtomicU64,
-    superseded: AtomicUsize,
-    own: AtomicUsize,
-}
 
 /// All memory for answers is held by answers that clients are slow to take, and all of these are young.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -205,7 +178,7 @@ impl HttpBody for Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::web::{access::peer::Peer, served::Served};
+    use crate::serve::web::{served::Served, transport::peer::Peer};
     use tcpvitals_metrics::snapshot::Refusal;
 
     fn connections() -> Arc<Connections> {

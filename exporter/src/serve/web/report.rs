@@ -8,7 +8,7 @@ use crate::{
 use std::{fmt::Display, sync::Arc, time::Instant};
 use tcpvitals_metrics::snapshot::Refusal;
 
-use crate::serve::web::access::peer::Peer;
+use crate::serve::web::transport::peer::Peer;
 
 /// Counts and tells.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
-//! Connections below HTTP: who is let in, who goes when there are too many, TLS, and the socket.
+//! Below HTTP: sockets and who is at their other end, TLS, and how a connection ends.
 
 pub(crate) mod client_certs;
-pub(crate) mod connections;
-pub(crate) mod server;
+pub(crate) mod ending;
+pub(crate) mod peer;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod wire;

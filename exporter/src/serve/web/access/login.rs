@@ -3,6 +3,7 @@
 //! Asked by the guard for each request; it knows the users of one web configuration.
 
 mod queue;
+mod tag;
 
 use axum::http::HeaderValue;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -16,18 +17,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::peer::Peer;
-use crate::serve::web::config::Secret;
+use crate::serve::web::{config::Secret, transport::peer::Peer};
 use queue::Queue;
+pub(crate) use tag::Tag;
 
 /// Most answers that are remembered. There are more than users only where bcrypt ignores the end of long passwords.
 const MOST_KNOWN: usize = 1000;
 
 /// Salt and digest of no password at all; with a cost in front it costs as much to compare as a user's.
 const NOBODY: &str = "QHrQHrQHrQHrQHrQHrQHrOQHrQHrQHrQHrQHrQHrQHrQHrQHrQHr.";
-
-/// A keyed digest of a name and a password, or of a name.
-pub(crate) type Tag = [u8; 32];
 
 /// Who may log in.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-use super::{login::Tag, peer::Peer};
-use crate::serve::web::config::RateLimit;
+use super::login::Tag;
+use crate::serve::web::{config::RateLimit, transport::peer::Peer};
 
 /// Most buckets; of more, the one that was asked for longest ago is forgotten, and is full again.
 const MOST_BUCKETS: usize = 4096;

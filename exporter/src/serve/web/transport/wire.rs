@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    connections::{Ending, Unread},
+    ending::{Ending, Unread},
     stream::Stream,
 };
 

@@ -12,8 +12,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::Tag;
-use crate::serve::web::access::peer::Peer;
+use super::tag::Tag;
+use crate::serve::web::transport::peer::Peer;
 
 /// Most attempts at a time: for a name from a peer, of a peer, and of all peers that have not logged in within the hour.
 const PER_NAME: usize = 2;

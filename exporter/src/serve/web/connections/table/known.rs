@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 use tokio::time::Instant;
 
-use crate::serve::web::access::peer::Peer;
+use crate::serve::web::transport::peer::Peer;
 
 /// How long a peer is known after it has logged in, and how many are.
 pub(super) const KNOWN: Duration = Duration::from_secs(3600);

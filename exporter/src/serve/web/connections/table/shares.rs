@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::entry::Entry;
-use crate::serve::web::access::peer::Peer;
+use crate::serve::web::transport::peer::Peer;
 
 /// The number of each peer that has any.
 #[derive(Debug, Default)]

@@ -2,6 +2,9 @@
 //! It must never let one connection hold up another: not by a slow handshake, a slow header, or an answer nobody takes.
 //! Connections come from the listener; requests go through the guard to the routes of `http`.
 
+pub(crate) mod current;
+pub(crate) mod guard;
+
 use axum::{Router, middleware};
 use hyper::{Request, body::Incoming, service::Service};
 use hyper_util::{
@@ -31,18 +34,18 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{
-    connections::{Connection, Connections, Unread as _},
-    stream::{Entrance, Listeners, Origin, Stream},
-    wire::{Socket, Wire},
+use self::{
+    current::{Current, Web},
+    guard::{Gate, guard},
 };
 use crate::serve::web::{
-    Web,
-    access::{
-        guard::{Gate, guard},
-        login::Logins,
+    access::login::Logins,
+    connections::{Connection, Connections},
+    transport::{
+        ending::Unread as _,
+        stream::{Entrance, Listeners, Origin, Stream},
+        wire::{Socket, Wire},
     },
-    current::Current,
 };
 use tcpvitals_metrics::snapshot::Refusal;
 

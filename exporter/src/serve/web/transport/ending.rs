@@ -34,13 +34,13 @@ impl Ending {
     }
 
     /// Whether the client has sent something that the server has not read yet.
-    pub(super) fn has_unread(&self) -> bool {
+    pub(crate) fn has_unread(&self) -> bool {
         let socket = self.socket.get().and_then(Weak::upgrade);
         socket.is_some_and(|socket| socket.has_unread())
     }
 
     /// It has to make room for another.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.told.notify_one();
     }
 
@@ -65,7 +65,7 @@ impl Ending {
     }
 
     /// Whether it is the client's turn: to take what was sent.
-    pub(super) fn is_untaken(&self) -> bool {
+    pub(crate) fn is_untaken(&self) -> bool {
         self.stalled.load(Ordering::Relaxed) || self.delivering.load(Ordering::Relaxed)
     }
 

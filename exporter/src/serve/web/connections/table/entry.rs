@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-use super::super::ending::Ending;
-use crate::serve::web::{access::peer::Peer, body::BodyId};
+use crate::serve::web::{
+    connections::bodies::BodyId,
+    transport::{ending::Ending, peer::Peer},
+};
 
 /// How much longer than an idle connection one with an answer under way has to last, to be closed in its place.
 pub(super) const BUSY: u32 = 4;

@@ -1,7 +1,7 @@
 //! Who asks, as far as an address tells: what is bounded for one peer is bounded for one of these.
 //! From the address of a connection; to the bounds of connections, logins and requests.
 
-use crate::serve::web::transport::stream::Origin;
+use super::stream::Origin;
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::serve::web::transport::connections::{
-    ending::Unread,
-    table::{
+use crate::serve::web::{
+    connections::table::{
         entry::{FEW, FRESH, YOUNG},
         order::MANY_SILENT,
     },
+    transport::ending::Unread,
 };
 
 /// The places of strangers.

@@ -9,11 +9,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_metrics::snapshot::Refusal;
 use tokio::time::Instant;
 
-use super::ending::Ending;
-use crate::serve::web::{
-    access::peer::Peer,
-    body::{BodyId, Kind},
-};
+use super::bodies::{BodyId, Kind};
+use crate::serve::web::transport::{ending::Ending, peer::Peer};
 use entry::{Entry, Request};
 use known::Known;
 use order::Order;

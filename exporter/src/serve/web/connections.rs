@@ -2,7 +2,7 @@
 //! waits. It must never keep somebody out because others hold connections and do nothing.
 //! Asked by the server for each connection and by the guard for each request.
 
-mod ending;
+pub(crate) mod bodies;
 mod table;
 
 use crate::serve::web::served::Served;
@@ -21,11 +21,10 @@ use tokio::{
 };
 
 use crate::serve::web::{
-    access::peer::Peer,
-    body::{BodyId, Budget, Kind},
     report::Report,
+    transport::{ending::Ending, peer::Peer},
 };
-pub(crate) use ending::{Ending, Unread};
+use bodies::{BodyId, Budget, Kind};
 use table::{Admission, Table};
 use tcpvitals_kernel::sys::memory;
 

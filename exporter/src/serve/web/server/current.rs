@@ -3,7 +3,7 @@
 //! Asked by the listener for each connection and by the guard for each request, which never wait for a file: who watches files
 //! brings what is new.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ServerConfig;
 use std::{
     path::{Path, PathBuf},
@@ -11,13 +11,13 @@ use std::{
 };
 use tokio::sync::Notify;
 
-use super::config::{Pem, WebConfig};
 use crate::{
     lifecycle::worker::Worker,
     serve::{
         watched::Watched,
         web::{
-            access::{guard, login::Login, rate::Buckets},
+            access::{login::Login, rate::Buckets},
+            config::{Headers, Pem, WebConfig},
             transport::tls,
         },
     },
@@ -145,7 +145,7 @@ impl Current {
         Ok(Self {
             tls,
             login: Login::new(config.users.clone()),
-            headers: guard::headers(&config.headers),
+            headers: headers(&config.headers),
             buckets: config.rate_limit.map(Buckets::new),
             config,
         })
@@ -199,4 +199,13 @@ fn named(config: &WebConfig) -> Vec<PathBuf> {
             Pem::Inline(..) => None,
         })
         .collect()
+}
+
+/// The headers as HTTP has them. All of them fit: the configuration has seen to it.
+fn headers(headers: &Headers) -> HeaderMap {
+    let pair = |(name, value): &(&'static str, String)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value).ok()?))
+    };
+    headers.0.iter().filter_map(pair).collect()
 }

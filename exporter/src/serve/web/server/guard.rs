@@ -6,26 +6,22 @@
 use axum::{
     body::{Body as AxumBody, to_bytes},
     extract::{Extension, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, request::Parts},
+    http::{HeaderMap, StatusCode, Version, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
 
-use super::{
-    login::{Compared, Logins, Shown},
-    rate::Who,
-    site::{self, Fault},
-};
+use super::current::{Current, Web};
 use crate::serve::web::{
-    Web,
-    body::{Body, Delivery},
-    config::Headers,
-    current::Current,
-    transport::{
-        connections::{Connection, Running},
-        stream::Entrance,
+    access::{
+        login::{Compared, Logins, Shown},
+        rate::Who,
+        site::{self, Fault},
     },
+    body::{Body, Delivery},
+    connections::{Connection, Running},
+    transport::stream::Entrance,
 };
 use tcpvitals_metrics::snapshot::Refusal;
 
@@ -229,13 +225,4 @@ fn add(own: &mut HeaderMap, configured: &HeaderMap) {
     for (name, value) in configured {
         own.entry(name).or_insert_with(|| value.clone());
     }
-}
-
-/// The headers as HTTP has them. All of them fit: the configuration has seen to it.
-pub(crate) fn headers(headers: &Headers) -> HeaderMap {
-    let pair = |(name, value): &(&'static str, String)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        Some((name, HeaderValue::from_str(value).ok()?))
-    };
-    headers.0.iter().filter_map(pair).collect()
 }
