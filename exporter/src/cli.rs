@@ -34,7 +34,7 @@ pub use log::{Log, LogFormat};
 pub use record::RecordArguments;
 pub use serve::ServeArguments;
 pub use subnets::SubnetsArguments;
-pub use top::TopArguments;
+pub use top::{Tab, TopArguments};
 pub use trace::{Interval, TraceArguments, TraceOutput};
 pub use values::{Advanced, Output};
 

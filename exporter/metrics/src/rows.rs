@@ -6,4 +6,5 @@ pub mod filter;
 pub mod flows;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+pub mod trace;
 pub mod traffic;

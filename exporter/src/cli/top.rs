@@ -4,8 +4,7 @@ use super::{
     filters::{FILTERS, Filters},
     values::{Advanced, OUTPUT, Output, TIME, interval},
 };
-use crate::commands::top::view::Tab;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::time::Duration;
 
 /// Of `top`.
@@ -38,6 +37,21 @@ pub struct TopArguments {
     /// Configuration and type information.
     #[command(flatten)]
     pub advanced: Advanced,
+}
+
+/// Which rows are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tab {
+    /// What is wrong, the worst first
+    Findings,
+    /// Connections by subnet
+    Subnets,
+    /// Connections by workload
+    Workloads,
+    /// Connections one by one
+    Flows,
+    /// Drop sites
+    Drops,
 }
 
 #[cfg(test)]

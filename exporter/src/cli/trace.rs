@@ -4,7 +4,6 @@ use super::{
     filters::Filters,
     values::{ADVANCED, Advanced, OUTPUT, TIME, words},
 };
-use crate::commands::trace::item;
 use clap::{
     Args, ValueEnum,
     builder::{PossibleValuesParser, ValueParser},
@@ -12,6 +11,7 @@ use clap::{
 use common::tcp::event::EventKind;
 use std::{path::PathBuf, time::Duration};
 use tcpvitals_config::{duration, length, size};
+use tcpvitals_metrics::rows::trace::item;
 
 /// Of `trace`.
 #[derive(Clone, Debug, Args)]

@@ -2,7 +2,6 @@
 //!
 //! It looks for itself for some seconds, or asks an exporter that runs. The words come from the binary and need nothing.
 
-pub(crate) mod pages;
 mod peer;
 
 use crate::{
@@ -12,7 +11,10 @@ use crate::{
         remote::{Remote, RemoteError},
     },
     lifecycle::exit::{Ends, Exit},
-    serve::http::api::{FINDINGS, PATHS, query::LIMIT},
+    serve::http::{
+        api::{FINDINGS, PATHS, query::LIMIT},
+        runbooks,
+    },
 };
 use serde_json::json;
 use std::{
@@ -129,7 +131,7 @@ fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
         ["subnet", name] => Ok(Topic::Subnet(name)),
         ["workload", name] => Ok(Topic::Workload(name)),
         [word] => {
-            if let Some(page) = pages::page(word) {
+            if let Some(page) = runbooks::page(word) {
                 Ok(Topic::Page(page))
             } else if let Some(rule) = rules::rule(word) {
                 Ok(Topic::Rule(rule))

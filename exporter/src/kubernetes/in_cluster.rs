@@ -21,8 +21,6 @@ pub fn has_token() -> bool {
 
 const HOST: &str = "KUBERNETES_SERVICE_HOST";
 const PORT: &str = "KUBERNETES_SERVICE_PORT";
-/// The variable that a pod's template sets by `fieldRef: {fieldPath: spec.nodeName}`.
-pub const NODE: &str = "NODE_NAME";
 /// Where the token of a pod lies.
 pub const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";

@@ -5,7 +5,7 @@
 pub(super) mod nodes;
 pub(super) mod pods;
 
-use super::resource::{Read, Resource};
+use super::resource::{Read, Resource, Unreadable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,17 +13,6 @@ use serde_json::value::RawValue;
 const LONGEST_NAME: usize = 253;
 /// Longest token of the server's own: versions, and where a list goes on. The latter holds a key and a version in Base64.
 const LONGEST_TOKEN: usize = 4096;
-
-/// Bytes that are none of these forms.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error("it is no JSON of the expected form ({0})")]
-    Json(#[from] serde_json::Error),
-    #[error("it has no usable resourceVersion")]
-    Version,
-    #[error("it says nothing of where the list goes on that could be sent back")]
-    Continue,
-}
 
 /// A part of a list.
 #[derive(Debug, PartialEq, Eq)]

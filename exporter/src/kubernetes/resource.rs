@@ -1,6 +1,5 @@
 //! What can be listed and watched: how it is asked for, and what is kept of each object.
 
-use super::objects::Unreadable;
 use std::fmt::Debug;
 
 /// Objects of one kind.
@@ -45,4 +44,15 @@ pub(crate) struct Read<O, K> {
     pub(crate) key: Option<K>,
     /// The same.
     pub(crate) object: Option<O>,
+}
+
+/// Bytes that are none of these forms.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("it is no JSON of the expected form ({0})")]
+    Json(#[from] serde_json::Error),
+    #[error("it has no usable resourceVersion")]
+    Version,
+    #[error("it says nothing of where the list goes on that could be sent back")]
+    Continue,
 }

@@ -16,15 +16,13 @@ mod reload;
 mod shared;
 pub mod shown;
 mod source;
+mod state;
 
-use crate::{
-    lifecycle::{
-        clock::{now, since_1970},
-        threads::TooFew,
-        throttle::{self, Throttle},
-        worker::Worker,
-    },
-    serve::{process, web::served::Served},
+use crate::lifecycle::{
+    clock::{now, since_1970},
+    threads::TooFew,
+    throttle::{self, Throttle},
+    worker::Worker,
 };
 use std::{
     sync::Arc,
@@ -33,25 +31,24 @@ use std::{
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_metrics::{
     encode::otlp::delta::Relabelling,
-    findings::{judge::Judge, report::Report},
+    findings::judge::Judge,
     labels::Labelling,
     rows::{drops::Dropped, flows::LiveFlow},
-    snapshot::{Exporter, LastReload, Snapshot},
-    status::Status,
+    snapshot::LastReload,
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use pushes::Tally;
 use shared::Shared;
-use shown::Shown;
 
 pub use error::CollectError;
 pub use groups::Groups;
-pub use kernel::KernelSource;
+pub use kernel::{KernelSource, Site};
 pub use reader::Others;
 use reader::Reader;
 pub use reload::{ReloadError, Reloaded};
-pub use source::{Site, Source};
+pub use source::Source;
+pub use state::Collection;
+use state::State;
 
 #[derive(Debug)]
 pub struct Collector {
@@ -71,19 +68,6 @@ struct Last {
     collection: Option<(Instant, Collection)>,
     /// Changes of labels that nobody has asked for yet; none while nobody will.
     relabelled: Option<Option<Relabelling>>,
-}
-
-/// What was collected, and when.
-#[derive(Clone, Debug)]
-pub struct Collection {
-    /// Since 1970.
-    pub at: Duration,
-    /// What is shown of it.
-    pub shown: Arc<Shown>,
-    /// How the exporter does.
-    pub status: Arc<Status>,
-    /// What is wrong; `None` where nobody judges.
-    pub findings: Option<Arc<Report>>,
 }
 
 impl Collector {
@@ -199,88 +183,4 @@ impl Collector {
 /// Where views are served.
 fn paths(config: &Config) -> Vec<String> {
     config.views.iter().map(|view| view.path.clone()).collect()
-}
-
-#[derive(Debug)]
-struct State {
-    source: Source,
-    tally: Arc<Tally>,
-    served: Arc<Served>,
-    config: Config,
-    numbering: Numbering,
-    labelling: Labelling,
-    judge: Judge,
-    /// How many there were.
-    collections: u64,
-    last_reload: LastReload,
-    /// When the process began, in seconds since 1970, as others were told first.
-    process_started: Option<f64>,
-}
-
-impl State {
-    fn collect(&mut self) -> Result<Collection, CollectError> {
-        let snapshot = self.snapshot()?;
-        let shown = self.show(&snapshot);
-        let status = Status::new(&snapshot, &shown.all);
-        Ok(Collection {
-            at: since_1970(),
-            shown: Arc::new(shown),
-            status: Arc::new(status),
-            findings: snapshot.findings,
-        })
-    }
-
-    fn snapshot(&mut self) -> Result<Snapshot, CollectError> {
-        let began = now();
-        self.collections += 1;
-        let mut snapshot = self.source.snapshot()?;
-        let process = process::read();
-        snapshot.exporter = Exporter {
-            last_reload: self.last_reload.clone(),
-            networks_of_files: self.config.networks_of_files,
-            started: self.start(process.started),
-            collections: self.collections,
-            collect_duration: began.elapsed(),
-            pushes: self.tally.read(),
-            served: Some(self.served.read()),
-            workloads: snapshot.exporter.workloads,
-            name_source: snapshot.exporter.name_source,
-            ..process
-        };
-        snapshot.findings = self.judge(&snapshot);
-        Ok(snapshot)
-    }
-
-    /// Judges what was before the first collection, where anybody knows it.
-    fn judge_lead(&mut self) {
-        for at in self.source.lead() {
-            if let Some(snapshot) = self.source.before(at) {
-                self.judge(&snapshot);
-            }
-        }
-    }
-
-    /// What is wrong, if anybody wants to know.
-    fn judge(&mut self, snapshot: &Snapshot) -> Option<Arc<Report>> {
-        self.config.findings.enabled.then(|| {
-            self.labelling.learn(&snapshot.workloads);
-            self.judge.judge(snapshot, &self.labelling, &self.config.findings)
-        })
-    }
-
-    /// The kernel reckons the start of a process from its clock, so it moves with that; to others it would look like a restart.
-    /// It is replaced only when the clock is set back behind it. To whom a recording is shown its counters began when those did.
-    fn start(&mut self, reckoned: Option<f64>) -> Option<f64> {
-        if let Some(began) = self.source.began() {
-            return Some(began.as_secs_f64());
-        }
-        let kept = self.process_started.filter(|kept| *kept <= since_1970().as_secs_f64());
-        self.process_started = kept.or(reckoned);
-        self.process_started
-    }
-
-    fn show(&mut self, snapshot: &Snapshot) -> Shown {
-        self.labelling.post(snapshot);
-        Shown::new(&mut self.labelling, snapshot, &self.config)
-    }
 }

@@ -6,6 +6,7 @@ pub mod api;
 mod documents;
 pub mod expositions;
 mod pages;
+pub(crate) mod runbooks;
 mod service;
 
 use crate::serve::web;

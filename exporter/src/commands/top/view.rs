@@ -25,22 +25,8 @@ use tcpvitals_metrics::{
     },
 };
 
+pub use crate::cli::Tab;
 pub use history::{History, SAMPLES};
-
-/// Which rows are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Tab {
-    /// What is wrong, the worst first
-    Findings,
-    /// Connections by subnet
-    Subnets,
-    /// Connections by workload
-    Workloads,
-    /// Connections one by one
-    Flows,
-    /// Drop sites
-    Drops,
-}
 
 impl Tab {
     /// All, by their digits.

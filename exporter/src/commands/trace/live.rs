@@ -1,11 +1,6 @@
 //! Traces the running kernel.
 
-use super::{
-    Printer, TraceError,
-    item::{Item, LostEvents, Setting},
-    names::TraceNames,
-    output::Output,
-};
+use super::{error::TraceError, output::Output, printer::Printer};
 use crate::{
     cli::{Interval, TraceArguments, TraceOutput},
     lifecycle::{
@@ -31,6 +26,10 @@ use tcpvitals_kernel::{
     Kernel,
     plan::{DUMP, Planned, purpose::Purpose},
     read::events::{EVENTS, Events},
+};
+use tcpvitals_metrics::rows::trace::{
+    item::{Item, LostEvents, Setting},
+    names::TraceNames,
 };
 
 /// Events that are taken before anything else is looked at.

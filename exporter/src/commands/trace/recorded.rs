@@ -1,10 +1,10 @@
 //! Prints a recorded trace.
 
 use super::{
-    Printer, TraceError,
     binary::{Fault, Reader},
-    item::Item,
+    error::TraceError,
     output::Output,
+    printer::Printer,
 };
 use crate::{
     cli::TraceArguments,

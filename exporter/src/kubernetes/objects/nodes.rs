@@ -1,8 +1,8 @@
 //! Nodes of a cluster: the value of one label, and the networks that are theirs. Their metadata says neither, so they come whole.
 //! It must never keep more of one. Forms are those of `core/v1`.
 
-use super::{Unreadable, name};
-use crate::kubernetes::resource::{Read, Resource};
+use super::name;
+use crate::kubernetes::resource::{Read, Resource, Unreadable};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{collections::HashMap, net::IpAddr};

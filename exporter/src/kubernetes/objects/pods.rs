@@ -1,11 +1,8 @@
 //! Pods of one node: their metadata, of which as much is kept as names a workload. A whole pod is read like its metadata.
 //! It must never ask for more than that. Forms are those of `meta.k8s.io/v1`.
 
-use super::{Unreadable, name};
-use crate::kubernetes::{
-    in_cluster::NODE,
-    resource::{Read, Resource},
-};
+use super::name;
+use crate::kubernetes::resource::{Read, Resource, Unreadable};
 use humantime::parse_rfc3339;
 use serde::Deserialize;
 use std::time::UNIX_EPOCH;
@@ -14,6 +11,9 @@ use tcpvitals_metrics::workloads::{
     path::PodId,
     pods::{Controller, PodMetadata},
 };
+
+/// The variable that a pod's template sets by `fieldRef: {fieldPath: spec.nodeName}`.
+const NODE: &str = "NODE_NAME";
 
 /// Longest value of a label.
 const LONGEST_LABEL: usize = 63;

@@ -1,7 +1,7 @@
 //! Collections from the programs that run in this kernel: numbers get the kernel's names, and times of the kernel's clocks those of day.
 //! From maps, cgroups and the host; to snapshots.
 
-use super::{anew::Anew, births::Births, source::Site};
+use super::{anew::Anew, births::Births};
 use crate::{
     lifecycle::{
         clock::{boottime, nanoseconds, since_1970},
@@ -29,6 +29,9 @@ use tcpvitals_metrics::{
     snapshot::{DropOrigin, Exporter, Group, Row, Snapshot},
     workloads::numbers::Names,
 };
+
+/// A row of drops, and where in the kernel's code it is.
+pub type Site = (Row<DropOrigin, DropCount>, Place);
 
 /// What is loaded, and what reading it needs.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The thread that reads the kernel, and what others write that a collection reads too.
 
-use super::{CollectError, State, pushes::Tally};
+use super::{error::CollectError, pushes::Tally, state::State};
 use crate::{
     lifecycle::{throttle::Throttle, worker::Worker},
     serve::web::served::Served,

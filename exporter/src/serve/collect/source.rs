@@ -1,6 +1,9 @@
 //! Where collections come from: a kernel, or a recording of one. The rest of the exporter cannot tell which it is.
 
-use super::{CollectError, kernel::KernelSource};
+use super::{
+    error::CollectError,
+    kernel::{KernelSource, Site},
+};
 use crate::lifecycle::{clock::since_1970, setup};
 use common::drops::DropCount;
 use std::time::Duration;
@@ -20,9 +23,6 @@ pub enum Source {
     /// What programs read of another kernel once.
     Recording(Box<Player>),
 }
-
-/// A row of drops, and where in the kernel's code it is.
-pub type Site = (Row<DropOrigin, DropCount>, Place);
 
 impl From<KernelSource> for Source {
     fn from(source: KernelSource) -> Self {

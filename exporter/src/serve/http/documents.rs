@@ -2,9 +2,9 @@
 
 use super::{
     pages::{guards, not_found},
+    runbooks,
     service::Service,
 };
-use crate::commands::explain::pages;
 use axum::{
     Router,
     extract::{Path, State},
@@ -16,13 +16,13 @@ use tcpvitals_metrics::encode::page;
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
-        .route("/docs", get(|| async { document(page::contents(pages::names())) }))
+        .route("/docs", get(|| async { document(page::contents(runbooks::names())) }))
         .route("/docs/reasons", get(|| async { document(page::reasons()) }))
         .route("/docs/runbooks/{name}", get(runbook))
 }
 
 async fn runbook(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response {
-    match pages::page(&name) {
+    match runbooks::page(&name) {
         Some(markdown) => document(page::runbook(&name, markdown)),
         None => not_found(&service),
     }

@@ -1,12 +1,12 @@
 //! TraceNames for the numbers in a record: of the configuration at hand, or of the one that a file was written under.
 
-use common::workload::Number;
-use std::collections::HashMap;
-use tcpvitals_config::{Config, Fallback, numbering::Numbering};
-use tcpvitals_metrics::{
+use crate::{
     labels,
     workloads::{Instance, Workload, numbers::Names},
 };
+use common::workload::Number;
+use std::collections::HashMap;
+use tcpvitals_config::{Config, Fallback, numbering::Numbering};
 
 /// The names that records are shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]

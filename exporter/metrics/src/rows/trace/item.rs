@@ -1,6 +1,10 @@
 //! What a trace consists of, and the names and order in which its values are shown: the same in text and JSON.
 
 use super::names::TraceNames;
+use crate::{
+    labels::KeyNames as _,
+    workloads::{Instance, Workload},
+};
 use common::{
     tcp::{
         congestion,
@@ -13,10 +17,6 @@ use common::{
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::{
-    labels::KeyNames as _,
-    workloads::{Instance, Workload},
-};
 
 /// One line of a trace, or what is needed to read others.
 #[derive(Clone, Debug, PartialEq, Eq)]
