@@ -1,6 +1,6 @@
 //! Rules about dropped packets, by class, reason and place. What a rule about connections has explained is left out before.
 
-use super::{Floor, Reads, Rule};
+use super::rule::{Floor, Reads, Rule};
 use crate::findings::{
     Whose,
     seen::{Beside, Site},

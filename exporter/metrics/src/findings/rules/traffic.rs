@@ -1,6 +1,6 @@
 //! Rules about connections.
 
-use super::{Floor, Part, Reads, Rule, Seen};
+use super::rule::{Floor, Part, Reads, Rule, Seen};
 use crate::{findings::Whose, number::number};
 use common::tcp::group::Counter as C;
 
