@@ -197,27 +197,30 @@ impl Fields for AcceptQueues {
     }
 }
 
-impl Fields for FlowRecord {
-    #[rustfmt::skip]
-    fn each(&mut self, visit: &mut Visit<'_>) {
-        let Self {
-            data_octets_out, data_octets_in, octets_retrans, segs_out, segs_in, data_segs_out, data_segs_in, segs_retrans, ooo_in,
-            dsacks_in, reordering, ecn_marks, slot, now, started, cookie, sum_rtt_us, pacing_rate, delivery_rate, busy_us,
-            receive_window_us, send_buffer_us, cgroup, algorithm, local, remote, labels, snd_cwnd, mss, ssthresh, srtt_us, rto_ms,
-            other_segs_retrans, timeout_segs_retrans, probe_segs_retrans, fast_segs_retrans, max_rtt_us, min_rtt_us, count_rtt,
-            rtt_sample_us, max_rto_ms, min_rto_ms, dup_acks_in, sacks_in, sack_blks_in, locally_dropped, after_local_drop, unacked, in_flight,
-            not_sent, snd_wnd, local_port, remote_port, family, state, ca_state, limit, flags, reserved,
-        } = self;
-        // As where nobody looks for them: recordings are older than this field.
-        *after_local_drop = u64::MAX;
-        *reserved = [0; 3];
-        visit!(visit, Kind::Moment,
-            data_octets_out data_octets_in octets_retrans segs_out segs_in data_segs_out data_segs_in segs_retrans ooo_in
-            dsacks_in reordering ecn_marks slot now started cookie sum_rtt_us pacing_rate delivery_rate busy_us
-            receive_window_us send_buffer_us cgroup snd_cwnd mss ssthresh srtt_us rto_ms
-            other_segs_retrans timeout_segs_retrans probe_segs_retrans fast_segs_retrans max_rtt_us min_rtt_us count_rtt
-            rtt_sample_us max_rto_ms min_rto_ms dup_acks_in sacks_in sack_blks_in locally_dropped unacked in_flight not_sent
-            snd_wnd local_port remote_port family state ca_state limit flags);
-        visit_each!(visit, Kind::Moment, algorithm local remote labels);
+/// The counters that the kernel keeps come from their rows; the others are named here.
+macro_rules! flow_record {
+    ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
+        Counter::$counter:ident, FlowRecord::$number:ident;)+ }
+     words { $($word:ident)+ } lists { $($list:ident)+ }) => {
+        impl Fields for FlowRecord {
+            fn each(&mut self, visit: &mut Visit<'_>) {
+                let Self { $($number,)+ $($word,)+ $($list,)+ after_local_drop, reserved } = self;
+                // As where nobody looks for them: recordings are older than this field.
+                *after_local_drop = u64::MAX;
+                *reserved = [0; 3];
+                visit!(visit, Kind::Moment, $($number)+ $($word)+);
+                visit_each!(visit, Kind::Moment, $($list)+);
+            }
+        }
+    };
+}
+
+common::kept_counters! { [flow_record]
+    words {
+        slot now started cookie sum_rtt_us pacing_rate delivery_rate busy_us receive_window_us send_buffer_us cgroup snd_cwnd mss
+        ssthresh srtt_us rto_ms other_segs_retrans timeout_segs_retrans probe_segs_retrans fast_segs_retrans max_rtt_us min_rtt_us
+        count_rtt rtt_sample_us max_rto_ms min_rto_ms dup_acks_in sacks_in sack_blks_in locally_dropped unacked in_flight not_sent
+        snd_wnd local_port remote_port family state ca_state limit flags
     }
+    lists { algorithm local remote labels }
 }
