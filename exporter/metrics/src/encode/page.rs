@@ -9,6 +9,7 @@ mod findings;
 mod health;
 mod manual;
 mod model;
+mod parts;
 mod severity;
 mod tables;
 mod words;
@@ -28,6 +29,8 @@ use std::{fmt::Write, sync::LazyLock, time::Duration};
 use tcpvitals_config::Class;
 
 pub use manual::{contents, reasons, runbook};
+pub use parts::About;
+use parts::Page;
 
 const SCRIPT: &str = include_str!("page/page.js");
 
@@ -64,23 +67,6 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath \
                     d='M1 9h3l2-6 3 11 2-5h4' fill='none' stroke='%23268' stroke-width='2'/%3E%3C/svg%3E";
 
-/// What the page says of the host and of where things are.
-#[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
-    /// Name of the host.
-    pub host: &'a str,
-    /// Release of the kernel.
-    pub release: &'a str,
-    /// That it is a recording, as a sentence; `None` where it is the kernel.
-    pub notice: Option<&'a str>,
-    /// Path of the metrics; begins with a slash.
-    pub telemetry_path: &'a str,
-    /// The file of the configuration, which commands need to know its names; none with the built-in one.
-    pub config_file: Option<&'a str>,
-    /// Whether whoever asks may see flows.
-    pub flows: bool,
-}
-
 /// The `Content-Security-Policy` of the page: nothing but its own style and script, by their digests, and its own address.
 pub fn policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -106,26 +92,6 @@ pub struct Collected<'a> {
     pub exporter: &'a Exporter,
     /// When it was, since 1970.
     pub at: Duration,
-}
-
-/// What every part of the page may read.
-#[derive(Clone, Copy)]
-struct Page<'a> {
-    about: About<'a>,
-    families: &'a Families,
-    findings: Option<&'a Report>,
-    exporter: &'a Exporter,
-    at: Duration,
-    /// How long the exporter has counted.
-    seconds: Option<f64>,
-}
-
-impl Page<'_> {
-    /// Whether something is wrong with the traffic of a subnet.
-    fn is_found(&self, subnet: &str) -> bool {
-        let mut found = self.findings.iter().flat_map(|report| &report.findings);
-        found.any(|finding| finding.subnet == subnet)
-    }
 }
 
 /// The page for a collection.

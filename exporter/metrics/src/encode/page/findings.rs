@@ -1,6 +1,6 @@
 //! What is wrong, above all numbers: a line for each finding, which opens to its evidence and the next step.
 
-use super::{Page, commands, model, tables::mark, words};
+use super::{commands, model, parts::Page, tables::mark, words};
 use crate::{
     colours::Severity,
     findings::{

@@ -1,8 +1,8 @@
 //! The health of the exporter on the page: what runs, what does not and why, and what could not be counted.
 
 use super::{
-    Page,
     model::{self, find, number, single},
+    parts::Page,
     words,
 };
 use crate::{

@@ -3,8 +3,9 @@
 use super::{Head, MOST, Table, fold, head, json, mark, more, name, off, spark, table, text, total};
 use crate::{
     encode::page::{
-        Page, commands,
+        commands,
         model::{self, Connections, Drops, Site},
+        parts::Page,
         severity::{COLUMNS, Column, rank},
         words,
     },

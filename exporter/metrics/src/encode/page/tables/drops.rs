@@ -3,8 +3,9 @@
 use super::{Head, MOST, Table, fold, head, json, more, name, off, spark, table, text, total};
 use crate::{
     encode::page::{
-        Page, commands,
+        commands,
         model::{self, BENIGN, Drops, Part, Site},
+        parts::Page,
         severity::rank_of_site,
         words,
     },
