@@ -27,7 +27,6 @@ const PURE: &[&str] = &[
     "exporter/src/commands/capture/order.rs",
     "exporter/src/commands/top/columns/",
     "exporter/src/commands/top/format.rs",
-    "exporter/src/commands/top/recipes.rs",
     "exporter/src/commands/top/rows.rs",
     "exporter/src/commands/top/screen.rs",
     "exporter/src/commands/top/screen/",

@@ -8,7 +8,6 @@ pub mod format;
 pub mod live;
 mod moment;
 mod once;
-pub mod recipes;
 pub mod rows;
 pub mod screen;
 pub mod table;

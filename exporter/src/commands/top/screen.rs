@@ -4,6 +4,7 @@ mod head;
 mod help;
 mod look;
 mod pane;
+mod words;
 
 use super::{
     table::{Row as TableRow, Table as Rows},
@@ -18,6 +19,7 @@ use ratatui::{
 };
 
 pub use look::Look;
+use words::words;
 
 /// Lines of the head: two of facts, and the views.
 const HEAD: u16 = 3;
@@ -78,27 +80,6 @@ fn foot_line(view: &View, width: u16) -> String {
         return format!("filter: {}   Esc clears it", view.filter);
     }
     words(&KEYS, "  ", width)
-}
-
-/// As many words as fit, whole.
-fn words(words: &[&str], between: &str, width: u16) -> String {
-    let ranked: Vec<(&str, usize)> = words.iter().zip(0..).map(|(word, rank)| (*word, rank)).collect();
-    chosen(&ranked, between, width)
-}
-
-/// Words in their order; where they do not fit, those with the largest ranks go first.
-fn chosen(words: &[(&str, usize)], between: &str, width: u16) -> String {
-    let mut kept: Vec<(&str, usize)> = words.iter().filter(|(word, _)| !word.is_empty()).copied().collect();
-    loop {
-        let texts: Vec<&str> = kept.iter().map(|(word, _)| *word).collect();
-        let line = texts.join(between);
-        if line.chars().count() <= width.into() {
-            return line;
-        }
-        let last = kept.iter().enumerate().max_by_key(|(_, (_, rank))| *rank);
-        let Some((place, _)) = last else { return String::new() };
-        kept.remove(place);
-    }
 }
 
 /// The first row that is drawn, so that the selected one is: rows may be many, and a screen shows few.

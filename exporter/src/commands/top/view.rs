@@ -2,16 +2,13 @@
 
 mod history;
 mod keys;
+pub mod recipes;
+mod tables;
 
 use super::{
-    columns::{
-        findings::{self, FindingRow},
-        flows,
-        groups::{self, GroupRow},
-        sites,
-    },
+    columns::{findings::FindingRow, groups::GroupRow},
     rows::FlowRow,
-    table::{self, AnyTable, Table},
+    table,
 };
 use crate::lifecycle::host::Host;
 use history::Histories;
@@ -27,6 +24,7 @@ use tcpvitals_metrics::{
 
 pub use crate::cli::Tab;
 pub use history::{History, SAMPLES};
+pub use tables::Tables;
 
 impl Tab {
     /// All, by their digits.
@@ -90,48 +88,6 @@ pub struct Reading {
     pub flows: Vec<FlowRow>,
     pub drops: SiteTable,
     pub report: Option<Arc<Report>>,
-}
-
-/// The rows of each view.
-pub struct Tables {
-    pub findings: Table<FindingRow>,
-    pub subnets: Table<GroupRow>,
-    pub workloads: Table<GroupRow>,
-    pub flows: Table<FlowRow>,
-    pub drops: Table<SiteRow>,
-}
-
-impl Tables {
-    fn new() -> Self {
-        Self {
-            findings: Table::new(findings::COLUMNS, "severity"),
-            subnets: Table::new(groups::SUBNETS, "verdict"),
-            workloads: Table::new(groups::WORKLOADS, "verdict"),
-            flows: Table::new(flows::COLUMNS, "rate"),
-            drops: Table::new(sites::COLUMNS, "rate"),
-        }
-    }
-
-    /// The table of a view.
-    pub fn of(&self, tab: Tab) -> &dyn AnyTable {
-        match tab {
-            Tab::Findings => &self.findings,
-            Tab::Subnets => &self.subnets,
-            Tab::Workloads => &self.workloads,
-            Tab::Flows => &self.flows,
-            Tab::Drops => &self.drops,
-        }
-    }
-
-    fn of_mut(&mut self, tab: Tab) -> &mut dyn AnyTable {
-        match tab {
-            Tab::Findings => &mut self.findings,
-            Tab::Subnets => &mut self.subnets,
-            Tab::Workloads => &mut self.workloads,
-            Tab::Flows => &mut self.flows,
-            Tab::Drops => &mut self.drops,
-        }
-    }
 }
 
 /// What the head of the screen says.

@@ -1,6 +1,6 @@
 //! The head of the screen: which host, when, how it is altogether, and the views.
 
-use super::{Look, chosen};
+use super::{Look, words::chosen};
 use crate::commands::top::{
     format,
     table::Tone,

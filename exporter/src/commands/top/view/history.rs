@@ -4,7 +4,7 @@ use crate::commands::top::{
     columns::groups::{GroupRow, USUAL},
     rows::FlowRow,
     table::{By, Table},
-    view::Tables,
+    view::tables::Tables,
 };
 use std::{
     collections::{HashMap, VecDeque},

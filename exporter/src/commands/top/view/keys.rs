@@ -1,7 +1,6 @@
 //! What keys do.
 
-use super::{Next, Notice, Place, Scope, Tab, View};
-use crate::commands::top::recipes;
+use super::{Next, Notice, Place, Scope, Tab, View, recipes};
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use tcpvitals_metrics::rows::drops::table::SiteRow;
 

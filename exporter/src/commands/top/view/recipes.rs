@@ -1,6 +1,6 @@
 //! What to type elsewhere about the selected row: the command that captures what is dropped of it, and the query for its history. Pure.
 
-use super::view::{Tab, View};
+use super::{Tab, View};
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::rows::drops::table::SiteRow;
 
