@@ -12,7 +12,6 @@ pub mod dictionary;
 pub mod judge;
 pub mod recorder;
 pub mod reference;
-pub mod report;
 pub mod ring;
 pub mod rules;
 
@@ -20,36 +19,4 @@ mod counts;
 mod seen;
 mod window;
 
-use serde::{Deserialize, Serialize};
-
-/// Whose a fault is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Whose {
-    /// This host drops or limits its own traffic.
-    Ours,
-    /// Loss, reordering or delay beyond this host.
-    Network,
-    /// The other end refuses, resets or reads slowly.
-    Peer,
-    /// Nobody answers.
-    Silent,
-    /// Something of this host is full or wrong, whomever it hits.
-    Here,
-}
-
-impl Whose {
-    /// All, in the order of their words.
-    pub const ALL: [Self; 5] = [Self::Ours, Self::Network, Self::Peer, Self::Silent, Self::Here];
-
-    /// The value of the label `whose`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ours => "ours",
-            Self::Network => "network",
-            Self::Peer => "peer",
-            Self::Silent => "silent",
-            Self::Here => "here",
-        }
-    }
-}
+pub use crate::snapshot::report::{self, Whose};

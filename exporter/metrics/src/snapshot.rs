@@ -1,7 +1,9 @@
 //! A snapshot: what was collected at one moment, as an immutable value. The labelling and both exporters only read it.
 
+pub mod report;
+
 pub use crate::workloads::numbers::Fill;
-use crate::{coverage::Coverage, findings::report::Report, host::Host, workloads::numbers::Names};
+use crate::{coverage::Coverage, host::Host, workloads::numbers::Names};
 use common::{
     drops::{Direction, DropCount, DropSource, Protocol},
     map::{
@@ -16,6 +18,7 @@ use common::{
     },
     workload::Number,
 };
+use report::Report;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_config::NetworksOfFiles;
 

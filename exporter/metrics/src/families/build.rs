@@ -184,7 +184,7 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         }
         Accessor::Findings => {
             let report = snapshot.findings.iter();
-            let rules = report.flat_map(|report| RULES.iter().map(move |rule| (rule, report.count(rule))));
+            let rules = report.flat_map(|report| RULES.iter().map(move |rule| (rule, report.count(rule.name))));
             let values = |rule: &Rule| own(metric, &[rule.whose.as_str(), rule.name]);
             rules
                 .map(|(rule, count)| alone(values(rule), Value::Number(number(count))))

@@ -1,6 +1,5 @@
 //! What is found, as a value that the API shows, and as text for people.
 
-use super::{Whose, rules::Rule};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -26,12 +25,41 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many findings a rule has made.
-    pub fn count(&self, rule: &Rule) -> u64 {
-        self.findings
-            .iter()
-            .filter(|finding| finding.finding == rule.name)
-            .count() as u64
+    /// How many findings a rule of this name has made.
+    pub fn count(&self, rule: &str) -> u64 {
+        self.findings.iter().filter(|finding| finding.finding == rule).count() as u64
+    }
+}
+
+/// Whose a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// This host drops or limits its own traffic.
+    Ours,
+    /// Loss, reordering or delay beyond this host.
+    Network,
+    /// The other end refuses, resets or reads slowly.
+    Peer,
+    /// Nobody answers.
+    Silent,
+    /// Something of this host is full or wrong, whomever it hits.
+    Here,
+}
+
+impl Whose {
+    /// All, in the order of their words.
+    pub const ALL: [Self; 5] = [Self::Ours, Self::Network, Self::Peer, Self::Silent, Self::Here];
+
+    /// The value of the label `whose`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Network => "network",
+            Self::Peer => "peer",
+            Self::Silent => "silent",
+            Self::Here => "here",
+        }
     }
 }
 
