@@ -10,7 +10,7 @@ use std::time::Duration;
 use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::LoadError;
 use tcpvitals_metrics::{
-    recording::{Flow, Moment, Place, Player},
+    recording::{Flow, Moment, Player},
     snapshot::{DropOrigin, Row, Snapshot},
     workloads::numbers::Names,
 };
