@@ -12,7 +12,7 @@ use common::{
 use std::collections::BTreeMap;
 
 /// Accept queues by the labels of their listeners; without a key those that no key had room for.
-pub type Listeners = BTreeMap<Option<ListenerKey>, AcceptQueues>;
+pub(super) type Listeners = BTreeMap<Option<ListenerKey>, AcceptQueues>;
 
 /// A group, summed over shards.
 #[derive(Clone, Debug, PartialEq, Eq)]

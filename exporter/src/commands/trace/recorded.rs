@@ -15,6 +15,7 @@ use std::{
     io::{self, BufReader, Read},
     path::Path,
 };
+use tcpvitals_metrics::rows::trace::item::Item;
 
 /// Prints what a file has, as far as it goes.
 pub(super) fn print(path: &Path, arguments: &TraceArguments) -> Result<(), TraceError> {
