@@ -281,7 +281,7 @@ fn classes_of_drops_have_the_colours_of_the_page() -> Result<()> {
         }
     }
     for (class, colour) in &found {
-        assert_eq!(*colour, of_class(*class).dark, "{}", class.as_str());
+        assert_eq!(*colour, of_class(*class).on.dark, "{}", class.as_str());
     }
     for class in Class::ALL {
         let times = found.iter().filter(|(other, _)| *other == class).count();

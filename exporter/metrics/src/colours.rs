@@ -4,27 +4,44 @@
 
 use tcpvitals_config::Class;
 
-/// A colour on light and on dark grounds, each `#rrggbb`; as text, both have a contrast of 4.5 at least.
+/// A colour for text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
+    /// Light and dark, with a contrast of 4.5 at least on the grounds of the page.
+    pub on: Ground,
+    /// Number in xterm's palette of 256. A program cannot tell whether a terminal is light or dark, so the contrast is 3 at least on
+    /// white and on black, which WCAG asks of bold text.
+    pub terminal: u8,
+}
+
+/// A colour of the light and of the dark theme, each `#rrggbb`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
     pub light: &'static str,
     pub dark: &'static str,
 }
 
-const fn colour(light: &'static str, dark: &'static str) -> Colour {
-    Colour { light, dark }
+const fn ground(light: &'static str, dark: &'static str) -> Ground {
+    Ground { light, dark }
 }
 
-/// The grounds that colours stand on: the page, and a box on it.
-pub const GROUNDS: [Colour; 2] = [colour("#f6f8fa", "#11161d"), colour("#ffffff", "#1a212b")];
+const fn colour(light: &'static str, dark: &'static str, terminal: u8) -> Colour {
+    Colour {
+        on: ground(light, dark),
+        terminal,
+    }
+}
+
+/// The backgrounds of the page, and of a box on it.
+pub const GROUNDS: [Ground; 2] = [ground("#f6f8fa", "#11161d"), ground("#ffffff", "#1a212b")];
 
 /// The colour of a class of drops.
 pub const fn of_class(class: Class) -> Colour {
     match class {
-        Class::Capacity => colour("#a85400", "#ffae57"),
-        Class::Error => colour("#b3230f", "#ff8a73"),
-        Class::Policy => colour("#2459b3", "#8fb4ff"),
-        Class::Benign => colour("#5b6675", "#a5b1c0"),
+        Class::Capacity => colour("#a85400", "#ffae57", 166),
+        Class::Error => colour("#b3230f", "#ff8a73", 196),
+        Class::Policy => colour("#2459b3", "#8fb4ff", 33),
+        Class::Benign => colour("#5b6675", "#a5b1c0", 244),
     }
 }
 
@@ -53,6 +70,11 @@ impl Severity {
     /// Of the share of time that senders wait for their peer, 0 to 1: peers that read a little slowly are usual.
     pub fn of_wait(share: f64) -> Self {
         Self::above(share, WAITS)
+    }
+
+    /// Of what a finding is about: a warning at least.
+    pub fn of_finding(share: f64) -> Self {
+        Self::of_share(share).max(Self::Warning)
     }
 
     /// By the shares from which on something is usual, a warning, bad.
@@ -87,10 +109,10 @@ impl Severity {
     /// Its colour; that of other text where it has none.
     pub const fn colour(self) -> Option<Colour> {
         match self {
-            Self::Quiet => Some(colour("#5b6675", "#a5b1c0")),
+            Self::Quiet => Some(colour("#5b6675", "#a5b1c0", 244)),
             Self::Usual => None,
-            Self::Warning => Some(colour("#7a5c00", "#f0d050")),
-            Self::Bad => Some(colour("#b80040", "#ff7fa5")),
+            Self::Warning => Some(colour("#7a5c00", "#f0d050", 136)),
+            Self::Bad => Some(colour("#b80040", "#ff7fa5", 198)),
         }
     }
 }
@@ -132,26 +154,40 @@ mod tests {
     #[test]
     fn every_colour_is_readable_on_every_ground() {
         let classes = Class::ALL.into_iter().map(of_class);
-        for Colour { light, dark } in classes.chain(Severity::ALL.into_iter().filter_map(Severity::colour)) {
+        for Colour { on, terminal } in classes.chain(Severity::ALL.into_iter().filter_map(Severity::colour)) {
             for ground in GROUNDS {
-                assert!(contrast(light, ground.light) >= 4.5, "{light} on {ground:?}");
-                assert!(contrast(dark, ground.dark) >= 4.5, "{dark} on {ground:?}");
+                assert!(contrast(on.light, ground.light) >= 4.5, "{on:?} on {ground:?}");
+                assert!(contrast(on.dark, ground.dark) >= 4.5, "{on:?} on {ground:?}");
+            }
+            for ground in ["#ffffff", "#000000"] {
+                let of_terminal = xterm(terminal);
+                assert!(contrast(&of_terminal, ground) >= 3.0, "{of_terminal} on {ground}");
             }
         }
+    }
+
+    /// A colour of xterm's cube of 216 or of its 24 greys; terminals show the first 16 as their users like.
+    fn xterm(number: u8) -> String {
+        const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+        let [red, green, blue] = match number.checked_sub(232) {
+            Some(grey) => [8 + 10 * grey; 3],
+            None => [36, 6, 1].map(|place| STEPS[usize::from((number - 16) / place % 6)]),
+        };
+        format!("#{red:02x}{green:02x}{blue:02x}")
     }
 
     #[test]
     fn no_two_meanings_share_a_colour_but_those_of_what_does_not_matter() {
         let classes = Class::ALL.into_iter().map(of_class);
-        let mut all: Vec<&str> = classes
+        let mut all: Vec<String> = classes
             .chain(Severity::ALL.into_iter().filter_map(Severity::colour))
-            .flat_map(|Colour { light, dark }| [light, dark])
+            .flat_map(|Colour { on, terminal }| [on.light.to_owned(), on.dark.to_owned(), terminal.to_string()])
             .collect();
         let number = all.len();
         all.sort_unstable();
         all.dedup();
         // Benign and quiet are the same grey.
-        assert_eq!(all.len(), number - 2);
+        assert_eq!(all.len(), number - 3);
     }
 
     #[test]

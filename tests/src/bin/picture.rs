@@ -1,6 +1,6 @@
 //! A picture of a terminal: reads what `tmux capture-pane -e -p` gives on standard input, and writes an SVG.
 //!
-//! It knows the codes that tmux writes (ECMA-48, Select Graphic Rendition): bold, dim, reversed, and the colours 0 to 15.
+//! It knows the codes that tmux writes (ECMA-48, Select Graphic Rendition): bold, dim, underlined, reversed, and the 256 colours of xterm.
 
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
@@ -26,6 +26,7 @@ struct Style {
     colour: Option<usize>,
     is_bold: bool,
     is_dim: bool,
+    is_underlined: bool,
     is_reversed: bool,
 }
 
@@ -36,7 +37,7 @@ impl Style {
         while let Some(code) = codes.next() {
             // 38;5;n is one of 256 colours of letters, the first 16 of which are those of 30 and 90.
             if code == 38 {
-                self.colour = codes.nth(1).map(|colour: usize| colour % COLOURS.len());
+                self.colour = codes.nth(1);
             } else {
                 self.apply(code);
             }
@@ -48,6 +49,8 @@ impl Style {
             0 => *self = Self::default(),
             1 => self.is_bold = true,
             2 => self.is_dim = true,
+            4 => self.is_underlined = true,
+            24 => self.is_underlined = false,
             7 => self.is_reversed = true,
             27 => self.is_reversed = false,
             30..=37 => self.colour = Some(code - 30),
@@ -57,14 +60,28 @@ impl Style {
         }
     }
 
-    fn letters(self) -> &'static str {
-        let own = self
-            .colour
-            .and_then(|colour| COLOURS.get(colour))
-            .copied()
-            .unwrap_or(PLAIN);
-        if self.is_reversed { GROUND } else { own }
+    fn own(self) -> String {
+        self.colour.map_or_else(|| PLAIN.to_owned(), hex)
     }
+
+    fn letters(self) -> String {
+        if self.is_reversed {
+            GROUND.to_owned()
+        } else {
+            self.own()
+        }
+    }
+}
+
+/// One of xterm's 256 colours: 16 of the terminal's own, a cube of 216, and 24 greys.
+fn hex(colour: usize) -> String {
+    const STEPS: [usize; 6] = [0, 95, 135, 175, 215, 255];
+    let [red, green, blue] = match colour {
+        ..16 => return COLOURS[colour % COLOURS.len()].to_owned(),
+        16..232 => [36, 6, 1].map(|place| STEPS[(colour - 16) / place % STEPS.len()]),
+        _ => [8 + 10 * (colour - 232); 3],
+    };
+    format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// A line as runs of one style each, with the column where each begins.
@@ -131,15 +148,21 @@ fn svg(screen: &str) -> Result<String> {
             if style.is_reversed {
                 writeln!(
                     svg,
-                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{PLAIN}\"/>"
+                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{}\"/>",
+                    style.own()
                 )?;
             }
             let bold = if style.is_bold { " font-weight=\"bold\"" } else { "" };
             let dim = if style.is_dim { " opacity=\"0.6\"" } else { "" };
+            let line = if style.is_underlined {
+                " text-decoration=\"underline\""
+            } else {
+                ""
+            };
             for (offset, word) in words(text) {
                 writeln!(
                     svg,
-                    "<text x=\"{:.1}\" y=\"{:.1}\" textLength=\"{:.1}\" fill=\"{}\"{bold}{dim}>{}</text>",
+                    "<text x=\"{:.1}\" y=\"{:.1}\" textLength=\"{:.1}\" fill=\"{}\"{bold}{dim}{line}>{}</text>",
                     left + offset as f64 * WIDTH,
                     top + HEIGHT * 0.75,
                     word.chars().count() as f64 * WIDTH,

@@ -15,7 +15,7 @@ mod tables;
 mod words;
 
 use crate::{
-    colours::{Colour, GROUNDS, Severity, of_class},
+    colours::{GROUNDS, Ground, Severity, of_class},
     coverage::Coverage,
     families::Families,
     findings::report::Report,
@@ -39,15 +39,15 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
     let mut style = String::new();
     // Writing to a string does not fail.
     let mut rules = |is_dark: bool, begin: &str, end: &str| {
-        let hex = |Colour { light, dark }: Colour| if is_dark { dark } else { light };
+        let hex = |Ground { light, dark }: Ground| if is_dark { dark } else { light };
         let [page, on_it] = GROUNDS.map(hex);
         let _infallible = write!(style, "{begin}:root{{--page:{page};--box:{on_it}");
         for class in Class::ALL {
-            let _infallible = write!(style, ";--{}:{}", class.as_str(), hex(of_class(class)));
+            let _infallible = write!(style, ";--{}:{}", class.as_str(), hex(of_class(class).on));
         }
         for severity in Severity::ALL {
             if let Some(colour) = severity.colour() {
-                let _infallible = write!(style, ";--{}:{}", severity.as_str(), hex(colour));
+                let _infallible = write!(style, ";--{}:{}", severity.as_str(), hex(colour.on));
             }
         }
         let _infallible = writeln!(style, "}}{end}");

@@ -1,38 +1,38 @@
 //! A table of one kind of rows: its columns, which of them fit, and the order, filter and cursor of its rows. Pure.
 
 use std::cmp::Ordering;
+use tcpvitals_config::Class;
+use tcpvitals_metrics::{colours::Severity, findings::report::Finding};
 
-/// How much a cell asks for attention.
+/// What the colour of a cell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Next to nothing.
-    Quiet,
-    Plain,
-    /// More than usual.
-    Notice,
-    /// A fault.
-    Alarm,
+    /// How bad it is.
+    Severity(Severity),
+    /// What kind of drops they are.
+    Class(Class),
 }
 
 impl Tone {
+    /// The colour of other text.
+    pub const PLAIN: Self = Self::Severity(Severity::Usual);
+    /// More than usual.
+    pub const WARNING: Self = Self::Severity(Severity::Warning);
+    /// A fault.
+    pub const BAD: Self = Self::Severity(Severity::Bad);
+
     /// Of a share of segments, packets or opens.
     pub fn of_share(share: Option<f64>) -> Self {
-        match share {
-            None | Some(..0.001) => Self::Quiet,
-            Some(..0.01) => Self::Plain,
-            Some(..0.1) => Self::Notice,
-            Some(_) => Self::Alarm,
-        }
+        Self::Severity(share.map_or(Severity::Quiet, Severity::of_share))
     }
 
-    /// Of a share of time in which a sender waits: long waits are common where a reader is slow on purpose.
+    /// Of a share of time in which a sender waits.
     pub fn of_wait(share: Option<f64>) -> Self {
-        match share {
-            None | Some(..0.01) => Self::Quiet,
-            Some(..0.2) => Self::Plain,
-            Some(..0.5) => Self::Notice,
-            Some(_) => Self::Alarm,
-        }
+        Self::Severity(share.map_or(Severity::Quiet, Severity::of_wait))
+    }
+
+    pub fn of_finding(finding: &Finding) -> Self {
+        Self::Severity(Severity::of_finding(finding.share))
     }
 }
 
@@ -86,7 +86,7 @@ impl<R> Column<R> {
             of_workloads: false,
             by: By::Number(value),
             text,
-            tone: |_| Tone::Plain,
+            tone: |_| Tone::PLAIN,
         }
     }
 
@@ -106,7 +106,7 @@ impl<R> Column<R> {
             of_workloads: false,
             by: By::Text,
             text,
-            tone: |_| Tone::Plain,
+            tone: |_| Tone::PLAIN,
         }
     }
 

@@ -59,9 +59,8 @@ fn seen(page: &Page<'_>) -> String {
     format!(": {live:.0} connections, {subnets} subnets")
 }
 
-/// A finding is a warning at least.
 fn severity(finding: &Finding) -> Severity {
-    Severity::of_share(finding.share).max(Severity::Warning)
+    Severity::of_finding(finding.share)
 }
 
 fn one(page: &Page<'_>, finding: &Finding) -> Markup {

@@ -5,7 +5,7 @@ use crate::commands::top::{
     table::{Column, Row, Tone},
 };
 use std::cmp::Ordering;
-use tcpvitals_metrics::findings::{Whose, report::Finding};
+use tcpvitals_metrics::findings::report::Finding;
 
 /// A finding.
 #[derive(Clone, Debug)]
@@ -68,10 +68,7 @@ pub fn since(finding: &Finding) -> String {
 }
 
 fn tone(row: &FindingRow) -> Tone {
-    match row.0.whose {
-        Whose::Ours | Whose::Here | Whose::Silent | Whose::Peer => Tone::Alarm,
-        Whose::Network => Tone::Notice,
-    }
+    Tone::of_finding(&row.0)
 }
 
 impl Row for FindingRow {

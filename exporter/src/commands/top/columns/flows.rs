@@ -100,8 +100,8 @@ fn wait(row: &FlowRow, width: usize) -> String {
 
 fn wait_tone(row: &FlowRow) -> Tone {
     match (row.opening(), row.limit()) {
-        (Some((2.., _)), _) => Tone::Alarm,
-        (None, "receive_window" | "send_buffer") => Tone::Notice,
-        _ => Tone::Plain,
+        (Some((2.., _)), _) => Tone::BAD,
+        (None, "receive_window" | "send_buffer") => Tone::WARNING,
+        _ => Tone::PLAIN,
     }
 }

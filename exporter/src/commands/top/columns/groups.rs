@@ -101,13 +101,7 @@ const fn columns(name: [&'static str; 2]) -> [Column<GroupRow>; 16] {
                 .map_or_else(String::new, |finding| format::cut(&verdict(finding), width))
         })
         .weighed(|row| row.verdict.as_ref().map(|finding| finding.severity))
-        .toned(|row| {
-            if row.verdict.is_some() {
-                Tone::Alarm
-            } else {
-                Tone::Plain
-            }
-        }),
+        .toned(|row| row.verdict.as_ref().map_or(Tone::PLAIN, Tone::of_finding)),
     ]
 }
 

@@ -64,12 +64,8 @@ const fn total(site: &SiteRow) -> f64 {
 }
 
 fn tone(site: &SiteRow) -> Tone {
-    match site.class() {
-        class if class == Class::Benign.as_str() => Tone::Quiet,
-        class if class == Class::Error.as_str() => Tone::Alarm,
-        class if class == Class::Capacity.as_str() => Tone::Notice,
-        _ => Tone::Plain,
-    }
+    let class = Class::ALL.into_iter().find(|class| class.as_str() == site.class());
+    class.map_or(Tone::PLAIN, Tone::Class)
 }
 
 impl Row for SiteRow {

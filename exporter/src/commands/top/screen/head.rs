@@ -90,12 +90,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View, look: Look, area: Rect) {
 
 fn findings(view: &View) -> (String, Tone) {
     match &view.head.report {
-        None => ("findings off".to_owned(), Tone::Plain),
-        Some(report) if report.state == State::NotYet => ("findings: not yet".to_owned(), Tone::Plain),
+        None => ("findings off".to_owned(), Tone::PLAIN),
+        Some(report) if report.state == State::NotYet => ("findings: not yet".to_owned(), Tone::PLAIN),
         Some(report) => match report.findings.len() {
-            0 => ("0 findings".to_owned(), Tone::Plain),
-            1 => ("1 finding".to_owned(), Tone::Alarm),
-            many => (format!("{many} findings"), Tone::Alarm),
+            0 => ("0 findings".to_owned(), Tone::PLAIN),
+            1 => ("1 finding".to_owned(), Tone::BAD),
+            many => (format!("{many} findings"), Tone::BAD),
         },
     }
 }

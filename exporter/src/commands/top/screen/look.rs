@@ -1,7 +1,10 @@
-//! Colours. What asks for attention is also bold or underlined: not everybody sees colours.
+//! Colours: those of the page (`tcpvitals_metrics::colours`). What is bad is also bold, and a warning underlined: not everybody sees
+//! colours. The class of a drop has its word.
 
 use crate::commands::top::table::Tone;
 use ratatui::style::{Color, Modifier, Style};
+use tcpvitals_config::Class;
+use tcpvitals_metrics::colours::{Colour, Severity, of_class};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -19,11 +22,24 @@ impl Look {
     }
 
     pub(super) fn tone(self, tone: Tone) -> Style {
-        match tone {
-            Tone::Quiet => Style::new().add_modifier(Modifier::DIM),
-            Tone::Plain => Style::new(),
-            Tone::Notice => self.colour(Color::Yellow).add_modifier(Modifier::UNDERLINED),
-            Tone::Alarm => self.colour(Color::Red).add_modifier(Modifier::BOLD),
+        let (colour, modifier) = match tone {
+            Tone::Severity(severity) => (severity.colour(), self.modifier(severity)),
+            Tone::Class(Class::Benign) => (Some(of_class(Class::Benign)), self.modifier(Severity::Quiet)),
+            Tone::Class(class) => (Some(of_class(class)), Modifier::empty()),
+        };
+        let style = colour.map_or_else(Style::new, |Colour { terminal, .. }| {
+            self.colour(Color::Indexed(terminal))
+        });
+        style.add_modifier(modifier)
+    }
+
+    fn modifier(self, severity: Severity) -> Modifier {
+        match severity {
+            Severity::Bad => Modifier::BOLD,
+            Severity::Warning => Modifier::UNDERLINED,
+            // Its grey says that already.
+            Severity::Quiet if !self.has_colour => Modifier::DIM,
+            Severity::Quiet | Severity::Usual => Modifier::empty(),
         }
     }
 
