@@ -9,9 +9,10 @@ use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
 use tests::machine::turn;
 use tests::net::nft;
-use tests::net::pair::Pair;
+use tests::net::pair::{Cable, Pair};
 use tests::net::subnet::Family::V4;
-use tests::net::traffic::{Flow, settle};
+use tests::net::subnet::{SERVER, Subnet};
+use tests::net::traffic::{Flow, listen, settle};
 use tests::readers::browser::{Browser, View};
 
 const NARROW: View = View {
@@ -231,6 +232,84 @@ fn a_row_opens_to_what_is_known_of_it_and_stays_open() -> Result<()> {
     for part in ["exporter started", &format!("{subnet} retransmitted 0 % → ")] {
         assert!(changed.contains(part), "no {part:?} in {changed}");
     }
+    assert_eq!(browser.complaints()?, [""; 0]);
+    Ok(())
+}
+
+/// The subnets whose rows are shown, from top to bottom.
+fn shown(browser: &mut Browser) -> Result<Vec<String>> {
+    let rows = "[...document.querySelectorAll('#subnets-rows > [data-key]')]";
+    let shown = browser.evaluate(&format!(
+        "{rows}.filter((row) => row.checkVisibility()).map((row) => row.dataset.key)"
+    ))?;
+    Ok(serde_json::from_value(shown)?)
+}
+
+/// The same of these subnets alone: the browser's own connections are of another one.
+fn order(browser: &mut Browser, names: &[String]) -> Result<Vec<String>> {
+    let mut shown = shown(browser)?;
+    shown.retain(|name| names.contains(name));
+    Ok(shown)
+}
+
+#[test]
+fn a_click_on_a_head_sorts_by_the_column_and_a_filter_hides_rows() -> Result<()> {
+    let _turn = turn::shared()?;
+    let pair = Pair::with(Cable {
+        subnets: 2,
+        one_segment_per_packet: true,
+        is_spread: false,
+    })?;
+    let exporter = start(pair.config())?;
+    // The second one of the alphabet has less.
+    let mut subnets = pair.subnets.clone();
+    subnets.sort_by_key(Subnet::name);
+    let names: Vec<String> = subnets.iter().map(Subnet::name).collect();
+    let mut flows = Vec::new();
+    for (subnet, bytes) in subnets.iter().zip([200_000, 20_000]) {
+        let to = (subnet.address(V4, SERVER), 443).into();
+        let flow = Flow::through(&listen(&pair.server, to)?, &pair, to)?;
+        flow.exchange(bytes, 1_000)?;
+        flows.push(flow);
+    }
+    settle(&flows)?;
+    let mut browser = Browser::start(View::WIDE)?;
+    browser.open(&url(&exporter))?;
+    browser.evaluate("document.getElementById('pause').click()")?;
+    browser.evaluate("document.querySelector('input[value=total]').click()")?;
+    let backwards: Vec<String> = names.iter().rev().cloned().collect();
+    // The columns of names and of throughput: what each click makes of the order, and what the head says of it.
+    for (column, said) in [(1, ["ascending", "descending"]), (7, ["descending", "ascending"])] {
+        let head = format!("document.querySelector('#subnets-table thead th:nth-child({column})')");
+        for (wanted, says) in [&names, &backwards].into_iter().zip(said) {
+            browser.evaluate(&format!("{head}.querySelector('button').click()"))?;
+            assert_eq!(browser.evaluate(&format!("{head}.ariaSort"))?, says);
+            assert_eq!(order(&mut browser, &names)?, *wanted, "column {column}, {says}");
+            refresh(&mut browser)?;
+            assert_eq!(
+                order(&mut browser, &names)?,
+                *wanted,
+                "column {column}, {says}, refreshed"
+            );
+        }
+        browser.evaluate(&format!("{head}.querySelector('button').click()"))?;
+        assert_eq!(browser.evaluate(&format!("{head}.ariaSort"))?, Value::Null);
+    }
+    let filter = |browser: &mut Browser, text: &str| {
+        let element = "document.getElementById('filter')";
+        browser.evaluate(&format!(
+            "{element}.value = '{text}'; {element}.dispatchEvent(new Event('input'))"
+        ))?;
+        browser.evaluate("document.getElementById('matches').textContent")
+    };
+    let second = names.last().context("no subnet")?;
+    let said = filter(&mut browser, &second.to_uppercase())?;
+    assert!(said.as_str().is_some_and(|said| said.contains(" of ")), "{said}");
+    assert_eq!(shown(&mut browser)?, [second.clone()]);
+    refresh(&mut browser)?;
+    assert_eq!(shown(&mut browser)?, [second.clone()]);
+    assert_eq!(filter(&mut browser, "")?, "");
+    assert_eq!(order(&mut browser, &names)?.len(), names.len());
     assert_eq!(browser.complaints()?, [""; 0]);
     Ok(())
 }

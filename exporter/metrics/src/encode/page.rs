@@ -203,6 +203,8 @@ fn document(
                                 label { input type="radio" name="mode" value=(value) checked[value == "60"]; " " (text) }
                             }
                         }
+                        label { "Filter names " input #filter type="search" size="14" autocomplete="off"; }
+                        output #matches for="filter" {}
                         button #pause type="button" aria-pressed="false" { "Pause" }
                         button #refresh type="button" { "Refresh now" }
                         p #status role="status" {}

@@ -13,6 +13,8 @@
   const ring = []; // refreshes, the oldest first: when they were, and the counts of every row as text
   const lines = new Map(); // of every row what its line is drawn of: when, and how much
   const changes = []; // what was seen to begin: when, and what
+  const orders = new Map(); // of tables by which a column was chosen: its place, and whether the order is reversed
+  let filter = ""; // what names of rows must contain, in lower case
   let generation;
   let sorted; // by which window rows were sorted last
   let paused = false;
@@ -250,10 +252,9 @@
     }
     for (const rest of document.querySelectorAll("[data-rest]")) deltas.set(rest, others(rest, deltas, from));
     for (const cell of document.querySelectorAll("[data-show]")) fill(cell, deltas, from, seconds);
-    for (const body of document.querySelectorAll("#subnets-rows, #workloads-rows, #drops-rows")) {
-      sort(body, deltas, seconds, sorted !== window);
-    }
+    for (const body of document.querySelectorAll("tbody[data-live]")) sort(body, deltas, seconds, sorted !== window);
     sorted = window;
+    hide();
     for (const cell of document.querySelectorAll(".spark[data-own]")) draw(cell, lines.get(key(cell.closest("[data-key]"))) ?? []);
     changed();
   }
@@ -295,7 +296,85 @@
     return isQuiet ? 0 : octaves;
   }
 
-  /** Puts the worst first and folds what is quiet. A row moves when its rank has been another for three refreshes; at once where asked. */
+  // What rows are sorted by, of columns whose cells are computed.
+  const values = {
+    retransmitted: (row) => share("retransmitted", row),
+    dropped: (row) => share("dropped", row),
+    failed: (row) => share("failed", row),
+    waits: (row) => share("waits", row),
+    rtt: (row) => quantile(row.rtt, 0.5)?.[0] ?? null,
+    megabits: (row) => (row.out ?? 0) + (row.in ?? 0),
+    rate: (row) => row.packets,
+    amount: (row) => row.packets,
+  };
+  /** Number or text of a row in a column; null where there is none. */
+  function value(row, place, deltas) {
+    const cell = row.cells[place];
+    const computed = values[cell.dataset.show];
+    const delta = deltas.get(row);
+    if (computed) return delta ? computed(delta) : null;
+    const text = cell.textContent.trim();
+    return !cell.classList.contains("count") ? text : text === NONE ? null : Number(text);
+  }
+  /** The largest number first, texts by the alphabet; rows without a value last. */
+  const byColumn = ({ place, reversed }, deltas) => (one, other) => {
+    const [left, right] = [one, other].map((row) => value(row, place, deltas));
+    if (left === null || right === null) return (left === null) - (right === null);
+    const order = typeof left === "number" ? right - left : left.localeCompare(right);
+    return reversed ? -order : order;
+  };
+
+  /** Sorts a table by a column; at the second click the other way round, at the third the worst first again. */
+  function choose(head) {
+    const [{ id }] = head.closest("table").tBodies;
+    const [place, old] = [head.cellIndex, orders.get(id)];
+    if (old?.place !== place) orders.set(id, { place, reversed: false });
+    else if (!old.reversed) orders.set(id, { place, reversed: true });
+    else orders.delete(id);
+    paint();
+  }
+
+  /** Says at the heads and below the table what it is sorted by. */
+  function tell(body, chosen) {
+    for (const head of body.parentElement.tHead.rows[0].cells) {
+      const isUp = head.classList.contains("text") !== chosen?.reversed;
+      if (head.cellIndex === chosen?.place) head.setAttribute("aria-sort", isUp ? "ascending" : "descending");
+      else head.removeAttribute("aria-sort");
+    }
+    const text = chosen ? "Sorted by a column. " : "Worst first; a click on the head of a column sorts by it. ";
+    const note = body.closest("section").querySelector("[data-order]");
+    if (note.textContent !== text) note.textContent = text;
+  }
+
+  /** Makes the heads of columns buttons: without the script they would do nothing. */
+  function equip() {
+    for (const head of main.querySelectorAll("section thead th:not(.spark)")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+    }
+  }
+
+  /** Hides rows whose names do not contain the filter. */
+  function hide() {
+    const rows = [...document.querySelectorAll("tbody[data-live] > tr[data-key]")];
+    const isOut = (row) => ![...row.querySelectorAll("th, .text")].some((cell) => cell.textContent.toLowerCase().includes(filter));
+    let shown = 0;
+    for (const row of rows) {
+      const out = isOut(row);
+      shown += out ? 0 : 1;
+      row.toggleAttribute("data-filtered", out);
+      const opened = row.nextElementSibling;
+      if (opened?.classList.contains("more")) opened.toggleAttribute("data-filtered", out);
+    }
+    $("matches").textContent = filter === "" ? "" : shown + " of " + rows.length + " rows";
+  }
+
+  /**
+   * Puts the worst first, or sorts by the chosen column, and folds what is quiet, unless somebody filters. The worst first, a row moves
+   * when its rank has been another for three refreshes; at once where asked.
+   */
   function sort(body, deltas, seconds, atOnce) {
     const rows = [...body.querySelectorAll(":scope > [data-key]")];
     for (const row of rows) {
@@ -303,18 +382,23 @@
       row.held = now === row.rank ? 0 : (row.held ?? 0) + 1;
       if (atOnce || row.rank === undefined || row.held >= 3) [row.rank, row.held] = [now, 0];
     }
-    const order = [...rows].sort((one, other) => other.rank - one.rank || (one.dataset.key < other.dataset.key ? -1 : 1));
-    const quiet = order.filter((row) => row.rank === 0);
     const fold = body.querySelector("[data-fold]");
+    const chosen = orders.get(body.id);
+    tell(body, chosen);
+    const isFolded = (row) => fold !== null && filter === "" && row.rank === 0;
+    const compare = chosen ? byColumn(chosen, deltas) : (one, other) => other.rank - one.rank;
+    const byKey = (one, other) => (one.dataset.key < other.dataset.key ? -1 : 1);
+    const order = [...rows].sort((one, other) => isFolded(one) - isFolded(other) || compare(one, other) || byKey(one, other));
+    const quiet = order.filter(isFolded);
     const wanted = [];
     for (const row of order) {
       const opened = row.nextElementSibling;
       if (row === quiet[0]) wanted.push(fold);
       wanted.push(row);
-      row.toggleAttribute("data-quiet", row.rank === 0);
+      row.toggleAttribute("data-quiet", isFolded(row));
       if (opened?.classList.contains("more")) {
         wanted.push(opened);
-        opened.toggleAttribute("data-quiet", row.rank === 0);
+        opened.toggleAttribute("data-quiet", isFolded(row));
       }
     }
     if (fold) {
@@ -365,7 +449,7 @@
   function become(element, next) {
     for (const { name, value } of next.attributes) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
     for (const { name } of [...element.attributes]) {
-      const isOwn = name === "open" || name === "data-quiet" || name === "data-severity" || (name === "hidden" && next.dataset.fold !== undefined);
+      const isOwn = ["open", "data-quiet", "data-severity", "data-filtered"].includes(name) || (name === "hidden" && next.dataset.fold !== undefined);
       if (!next.hasAttribute(name) && !isOwn) element.removeAttribute(name);
     }
     if (next.dataset.own !== undefined) return;
@@ -410,6 +494,7 @@
     } else {
       main.replaceChildren(...next.childNodes);
       remember(main);
+      equip();
     }
     document.title = page.title;
     $("icon").href = page.getElementById("icon").href;
@@ -531,6 +616,8 @@
   main.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);
+    const head = event.target.closest("thead button")?.parentElement;
+    if (head) choose(head);
   });
   // Such events do not bubble.
   main.addEventListener("toggle", ({ target }) => {
@@ -540,10 +627,15 @@
   document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));
   addEventListener("hashchange", follow);
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", paint);
+  $("filter").addEventListener("input", ({ target }) => {
+    filter = target.value.trim().toLowerCase();
+    paint();
+  });
   document.documentElement.classList.add("live");
   $("controls").hidden = false;
   say("Refreshes every " + EVERY / 1000 + " seconds.");
   remember(main);
+  equip();
   if ($("window")) keep();
   paint();
   follow();

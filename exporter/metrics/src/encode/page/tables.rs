@@ -78,7 +78,7 @@ fn table(table: Table<'_>) -> Markup {
                     tfoot id=(format!("{id}-all")) data-live { (foot) }
                 }
             }
-            p.note { "Worst first. " (note) }
+            p.note { span data-order { "Worst first. " } (note) }
         }
     }
 }
