@@ -77,7 +77,7 @@ fn a_request_has_every_series_once_with_its_time() -> Result<()> {
         let Families(all) = &*families;
         let received = Received::new(&told(&families)[0]);
         let series: usize = all.iter().map(|family| family.points.len()).sum();
-        // The time of processors is told by mode, user and system.
+        // The time of CPUs is told by mode, user and system.
         assert_eq!(received.samples.len(), series + 1);
         let mut starts = BTreeSet::new();
         for sample in &received.samples {

@@ -46,8 +46,8 @@ const legend = (format: string, labels: Record<string, string>) =>
   format ? format.replace(/{{\s*(\w+)\s*}}/g, (_, name) => labels[name] ?? '') : JSON.stringify(labels);
 
 /** Of a range: one frame for each series. */
-function seriesFrames(panel: any): DataFrame[] {
-  return panel.targets.flatMap((target: any) => {
+function seriesFrames(panel: any, targets = panel.targets): DataFrame[] {
+  return targets.flatMap((target: any) => {
     const answer = SHOWN.answers.find(({ panel: id, refId }) => id === panel.id && refId === target.refId);
     return answer.series.map(([labels, points]: Line) => {
       const name = legend(target.legendFormat, labels);
@@ -65,7 +65,7 @@ function seriesFrames(panel: any): DataFrame[] {
 
 /** Of a moment, as a table: one frame for each query, named like Grafana's data source names its columns. */
 function tableFrames(panel: any): DataFrame[] {
-  return panel.targets.map((target: any) => {
+  return panel.targets.filter((target: any) => target.format === 'table').map((target: any) => {
     const answer = SHOWN.answers.find(({ panel: id, refId }) => id === panel.id && refId === target.refId);
     const lines: Line[] = answer.series;
     const names = [...new Set(lines.flatMap(([labels]) => Object.keys(labels)))];
@@ -75,6 +75,25 @@ function tableFrames(panel: any): DataFrame[] {
         { name: 'Time', type: FieldType.time, values: lines.map(() => 0) },
         ...names.map((name) => ({ name, type: FieldType.string, values: lines.map(([labels]) => labels[name] ?? '') })),
         { name: panel.targets.length > 1 ? `Value #${target.refId}` : 'Value', type: FieldType.number, values: lines.map(([, points]) => points[0][1]) },
+      ],
+    });
+  });
+}
+
+/**
+ * Of ranges, as a table: one frame for each query, whose rows have the labels of a series and the series itself, as the application's
+ * transformation `timeSeriesTable` has it, which is not published.
+ */
+function trendFrames(panel: any): DataFrame[] {
+  return panel.targets.filter((target: any) => target.format === 'time_series').map((target: any) => {
+    const frames = seriesFrames(panel, [target]);
+    const labels = frames.map((frame) => frame.fields[1].labels ?? {});
+    const names = [...new Set(labels.flatMap((each) => Object.keys(each)))];
+    return toDataFrame({
+      refId: target.refId,
+      fields: [
+        ...names.map((name) => ({ name, type: FieldType.string, values: labels.map((each) => each[name] ?? '') })),
+        { name: `Trend #${target.refId}`, type: FieldType.frame, values: frames.map((frame) => ({ ...frame, value: frame.fields[1].values.at(-1) })) },
       ],
     });
   });
@@ -104,7 +123,8 @@ async function prepare(panel: any): Promise<DataFrame[]> {
     return override(panel, seriesFrames(panel));
   }
   const { firstValueFrom } = await import('rxjs');
-  const [frame] = override(panel, await firstValueFrom(transformDataFrame(panel.transformations, tableFrames(panel))));
+  const published = panel.transformations.filter(({ id }: any) => id !== 'timeSeriesTable');
+  const [frame] = override(panel, await firstValueFrom(transformDataFrame(published, [...tableFrames(panel), ...trendFrames(panel)])));
   // The component shows the names that were worked out before.
   frame.fields.forEach((field) => getFieldDisplayName(field, frame));
   const { displayName, desc } = panel.options.sortBy[0] ?? {};

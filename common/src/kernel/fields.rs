@@ -261,7 +261,7 @@ macro_rules! kernel_facts {
             HAS_LOSSES;
             /// `tcp_probe` runs: round-trip times are taken per acknowledgment, not from `srtt_us`.
             HAS_SEGMENT_PATH;
-            /// A task can lose its processor within a tracepoint.
+            /// A task can lose its CPU within a tracepoint.
             HAS_PREEMPTIBLE_TRACEPOINTS;
             /// The kernel has the per-CPU variable `__preempt_count`.
             HAS_PREEMPT_COUNT;

@@ -159,10 +159,10 @@ macro_rules! kernel_maps {
             /// `other` and [`Lost::DropOverflow`].
             DROP_SLOTS: HashMap[2] [u64; DropKey::WORDS] => Slot;
             /// Hash of the labels of a flow -> the slot that such labels had last, per CPU. Written and read by hooks. Smaller where
-            /// processors are many.
+            /// CPUs are many.
             RECENT_GROUPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; GroupKey::WORDS]>;
             /// Hash of the labels of a drop -> the slot that such labels had last, per CPU. Written and read by `kfree_skb`. Smaller
-            /// where processors are many.
+            /// where CPUs are many.
             RECENT_DROPS: PerCpuArray[{ RECENT as usize }] u32 => Recent<[u64; DropKey::WORDS]>;
             /// Labels of a drop by hardware or XDP -> slot. Written and read by their hooks, read by user space. When full: slot `other`
             /// of the source and [`Lost::DropOverflow`].

@@ -10,7 +10,7 @@ pub enum Lost {
     GroupOverflow = 1,
     /// A drop went to the row `other` because the table of drops was full.
     DropOverflow = 2,
-    /// A closing flow's last delta was given up because another processor kept folding it.
+    /// A closing flow's last delta was given up because another CPU kept folding it.
     FoldsContended = 3,
     /// A cgroup could not be told to user space, or found no room in the table of cgroups. What it sends counts as not resolved until
     /// that works.

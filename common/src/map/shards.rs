@@ -1,34 +1,34 @@
-//! Shards: the copies of a table of counters. A processor counts in one of them, a reader adds them all up. So processors seldom or
-//! never write the same memory, and the tables do not grow with the number of processors beyond [`Shards::MOST`].
+//! Shards: the copies of a table of counters. A CPU counts in one of them, a reader adds them all up. So CPUs seldom or
+//! never write the same memory, and the tables do not grow with the number of CPUs beyond [`Shards::MOST`].
 //!
 //! A shard is one piece of memory: the entry of a slot is `shard * stride + slot`.
 
-/// Which processor counts in which shard.
+/// Which CPU counts in which shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shards {
-    /// The processors 0 to `own - 1` have a shard each, of the same number: nobody else counts there.
+    /// The CPUs 0 to `own - 1` have a shard each, of the same number: nobody else counts there.
     pub own: u32,
-    /// How many shards follow for all other processors: none, or a power of two.
+    /// How many shards follow for all other CPUs: none, or a power of two.
     pub shared: u32,
-    /// How many of those, times `SCALE`, lie between two neighbouring processors.
+    /// How many of those, times `SCALE`, lie between two neighbouring CPUs.
     pub spread: u32,
 }
 
 impl Shards {
-    /// Most shards: a copy for each processor up to so many.
+    /// Most shards: a copy for each CPU up to so many.
     pub const MOST: u32 = 16;
 
     const SCALE: u32 = 1 << 16;
 
-    /// One shard in which all processors count.
+    /// One shard in which all CPUs count.
     pub const ONE: Self = Self {
         own: 0,
         shared: 1,
         spread: 0,
     };
 
-    /// The shards of a machine. `possible` is the largest number that a processor may have and `online` the largest that one has
-    /// now, each plus one. A processor that comes later finds a shared shard.
+    /// The shards of a machine. `possible` is the largest number that a CPU may have and `online` the largest that one has
+    /// now, each plus one. A CPU that comes later finds a shared shard.
     pub const fn of_machine(possible: u32, online: u32) -> Self {
         if possible <= Self::MOST {
             return Self {
@@ -55,14 +55,14 @@ impl Shards {
         self.own + self.shared
     }
 
-    /// The shard of a processor, and whether nobody else counts there.
+    /// The shard of a CPU, and whether nobody else counts there.
     #[inline(always)]
     pub const fn of(self, processor: u32) -> (u32, bool) {
         // The first condition is known when the programs are loaded: without shared shards the verifier takes out the second.
         if self.shared == 0 || processor < self.own {
             return (processor, true);
         }
-        // No kernel has so many processors that this wraps.
+        // No kernel has so many CPUs that this wraps.
         let nearest = processor.wrapping_mul(self.spread) / Self::SCALE;
         (self.own + (nearest & (self.shared - 1)), false)
     }
@@ -80,7 +80,7 @@ pub const fn stride(slots: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// How many processors count in each shard.
+    /// How many CPUs count in each shard.
     fn users(shards: Shards, processors: u32) -> [u32; Shards::MOST as usize] {
         let mut users = [0; Shards::MOST as usize];
         for processor in 0..processors {

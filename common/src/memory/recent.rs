@@ -10,10 +10,10 @@ const BITS: u32 = 6;
 /// Most entries in a table.
 pub const RECENT: u32 = 1 << BITS;
 
-/// Entries in a table on each of so many possible processors, a power of two: fewer where there are many, so that all tables
+/// Entries in a table on each of so many possible CPUs, a power of two: fewer where there are many, so that all tables
 /// together stay small.
 pub const fn entries(processors: u32) -> u32 {
-    /// Of one table, on all processors.
+    /// Of one table, on all CPUs.
     const ALL: u32 = 4096;
     /// Still of use: drops and connections come in runs.
     const LEAST: u32 = 8;

@@ -46,7 +46,7 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_
 pub struct Setup {
     /// Bytes of kernel memory for the tables.
     pub memory: u64,
-    /// Whether all processors count in one shard. For tests: it is slow, and must not be less exact.
+    /// Whether all CPUs count in one shard. For tests: it is slow, and must not be less exact.
     pub has_one_shard: bool,
     /// What the programs look up.
     pub lookups: Lookups,

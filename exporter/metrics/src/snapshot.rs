@@ -155,7 +155,7 @@ pub struct NameSource {
     pub last_update: Option<Duration>,
 }
 
-/// Time on processors, in nanoseconds.
+/// Time on CPUs, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
     pub user: u64,

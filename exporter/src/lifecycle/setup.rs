@@ -89,7 +89,7 @@ pub fn tables(config: &Config, numbering: &Numbering) -> MapContents {
     }
 }
 
-/// Whether tests want all processors to count in one shard: few machines with tests have so many that they would.
+/// Whether tests want all CPUs to count in one shard: few machines with tests have so many that they would.
 pub fn has_one_shard() -> bool {
     variable("TCPVITALS_TEST_ONE_SHARD").is_some()
 }

@@ -1,9 +1,9 @@
-//! Which processors the machine has, and which it may get.
+//! Which CPUs the machine has, and which it may get.
 
 use common::map::shards::Shards;
 use std::{fs::read_to_string, io};
 
-/// The largest numbers of processors, each plus one.
+/// The largest numbers of CPUs, each plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Processors {
     /// Of those that may be there.

@@ -19,7 +19,7 @@ use common::{
 /// Most listeners that are kept in a table.
 const MOST_LISTENERS: u32 = 1 << 14;
 
-/// The sizes of maps that depend on memory and processors.
+/// The sizes of maps that depend on memory and CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     /// Slots of the tables.
@@ -31,7 +31,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// What fits into `memory` bytes. Tests may want one shard for all processors.
+    /// What fits into `memory` bytes. Tests may want one shard for all CPUs.
     pub(super) fn new(memory: u64, processors: Processors, has_one_shard: bool) -> Self {
         let shards = if has_one_shard {
             Shards::ONE

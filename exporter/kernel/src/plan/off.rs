@@ -45,7 +45,7 @@ pub enum Off {
     #[error("this kernel skips no run of a program")]
     NoSkips,
     /// A second program would count twice.
-    #[error("this kernel does not tell whether a task can lose its processor within a tracepoint")]
+    #[error("this kernel does not tell whether a task can lose its CPU within a tracepoint")]
     NoPreemptCount,
     /// The kernel lacks a field.
     #[error("the field {global} is missing{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]

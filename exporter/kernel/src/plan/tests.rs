@@ -237,7 +237,7 @@ fn first_programs_are_alone_where_nothing_is_skipped_or_nobody_can_tell() {
         alone(&|features| missing(features)),
         [(
             first,
-            "this kernel does not tell whether a task can lose its processor within a tracepoint".to_owned()
+            "this kernel does not tell whether a task can lose its CPU within a tracepoint".to_owned()
         )]
     );
     let told = |features: &mut Features| {

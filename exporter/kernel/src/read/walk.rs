@@ -67,7 +67,7 @@ impl Kernel {
     }
 
     /// Waits for those hooks that began to remove something before they could see that somebody walks: an instruction or two, but who
-    /// runs them may lose his processor.
+    /// runs them may lose his CPU.
     fn wait_for_removals(&self, failed: fn(io::Error) -> ReadError) -> Result<(), ReadError> {
         const PATIENCE: Duration = Duration::from_secs(2);
         const PAUSE: Duration = Duration::from_micros(100);

@@ -193,7 +193,7 @@ pub enum Accessor {
     Exporter(fn(&Exporter) -> Option<f64>),
     /// The same, under a standard name without prefix.
     Process(fn(&Exporter) -> Option<f64>),
-    /// Its time on processors, under a standard name too.
+    /// Its time on CPUs, under a standard name too.
     ProcessTime,
 }
 

@@ -1,5 +1,5 @@
 //! Messages of rtnetlink (rtnetlink(7)): which devices there are, what has hardware behind it, and their statistics.
-//! It must never trust a length: what the kernel would not send ends the reading. Numbers are in the processor's byte order.
+//! It must never trust a length: what the kernel would not send ends the reading. Numbers are in the CPU's byte order.
 
 use super::{
     Device,

@@ -1,5 +1,6 @@
 //! Traffic worth a picture: a good subnet, one whose loss changes, and one behind a short queue of this host's own.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tests::net::traffic::{Flow, connect, listen, receive, send, send_datagrams, 
 
 /// Between two rounds of a sender.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a filter swallows SYNs, in `dc-east`.
+const UNANSWERED: u16 = 636;
 
 /// Share of the loss on the way to `branch-7`, in thousandths, in each eighth of the run.
 const LOSS: [u32; 8] = [2, 2, 5, 30, 40, 30, 5, 2];
@@ -121,9 +125,10 @@ impl Stage {
         scope(|scope| {
             let going: Vec<_> = lines.iter().map(|line| scope.spawn(|| line.play(&over))).collect();
             let noise = scope.spawn(|| self.noise(&over));
+            let silence = scope.spawn(|| self.silence(&over));
             let seen = self.direct(seconds, branch).and_then(|()| look());
             over.store(true, Ordering::Relaxed);
-            for player in going.into_iter().chain([noise]) {
+            for player in going.into_iter().chain([noise, silence]) {
                 player.join().unwrap_or_else(|_| bail!("a player panicked"))?;
             }
             seen
@@ -144,6 +149,7 @@ impl Stage {
                      \x20   ip saddr {from} tcp dport {{ 443, 9092 }} meta length > 500 numgen random mod 1000 < {loss} drop\n\
                      \x20   ip saddr {from} tcp dport 443 tcp flags & (syn | ack) == syn numgen random mod 1000 < {loss} drop\n\
                      \x20   udp dport 4001 drop\n\
+                     \x20   tcp dport {UNANSWERED} drop\n\
                      \x20 }}\n\
                      }}\n"
                 ),
@@ -171,6 +177,20 @@ impl Stage {
                 connect(&self.lossy.client, to(8444)?).map(drop).ok();
             }
             sleep(Duration::from_millis(500));
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// Tries to open connections that nobody answers.
+    fn silence(&self, over: &AtomicBool) -> Result<()> {
+        let to = self.lossy.to(Family::V4, UNANSWERED)?;
+        while !over.load(Ordering::Relaxed) {
+            // That it fails is what is wanted.
+            let open = || Ok(TcpStream::connect_timeout(&to, Duration::from_millis(2500)).is_ok());
+            self.lossy.client.run(open)?;
+            sleep(PAUSE);
         }
         Ok(())
     }

@@ -163,7 +163,7 @@ fn metric(metric: &'static families::Metric, style: Style<'_>, readings: &[Readi
     }
 }
 
-/// One point, but for the time on processors, which the conventions tell by mode.
+/// One point, but for the time on CPUs, which the conventions tell by mode.
 fn number_points(metric: &families::Metric, style: Style<'_>, reading: &Reading<'_>) -> Vec<NumberDataPoint> {
     use number_data_point::Value::{AsDouble, AsInt};
     let point = |mode: Option<&str>, value| {

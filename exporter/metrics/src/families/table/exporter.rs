@@ -66,7 +66,7 @@ pub(super) const METRICS: &[Metric] = &[
         "folds_contended",
         Counted("{counter}"),
         C,
-        "Counters of closing connections that were given up because another processor kept folding them",
+        "Counters of closing connections that were given up because another CPU kept folding them",
         "the fold",
         Accessor::Lost(&[(&[], Lost::FoldsContended)]),
     )
@@ -171,7 +171,7 @@ pub(super) const METRICS: &[Metric] = &[
         "events_lost",
         Counted("{event}"),
         C,
-        "Events that no kernel program saw: the first was already running on that processor, and the second did not take over",
+        "Events that no kernel program saw: the first was already running on that CPU, and the second did not take over",
         "bpf_prog_info.recursion_misses less what the second programs took over",
         Accessor::Misses,
     )
@@ -182,7 +182,7 @@ pub(super) const METRICS: &[Metric] = &[
         "groups_capacity",
         Counted("{group}"),
         G,
-        "Groups that fit (limits.memory and the number of processors)",
+        "Groups that fit (limits.memory and the number of CPUs)",
         "the map GROUPS",
         Accessor::GroupCapacity,
     )

@@ -55,7 +55,7 @@ pub(super) const METRICS: &[Metric] = &[
         "softnet_squeezes",
         Counted("{squeeze}"),
         C,
-        "Times that a processor stopped taking packets from devices with more to take (net.core.netdev_budget): nothing is lost yet, \
+        "Times that a CPU stopped taking packets from devices with more to take (net.core.netdev_budget): nothing is lost yet, \
          but device_dropped_packets with the cause missed comes next",
         "/proc/net/softnet_stat: time_squeeze",
         Accessor::Host(|host| host.squeezed.map(Value::Count)),

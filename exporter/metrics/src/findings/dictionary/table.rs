@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     row("TC_EGRESS", "a tc filter dropped it on its way out", "a filter or a program at the egress hook", "tc -s filter show dev DEVICE egress"),
     row("TC_*", "tc could not go on with it", "a filter that loops, or an action without memory", "tc -s filter show dev DEVICE ingress"),
     row("XDP", "an XDP program dropped it", "what the program was loaded for", "ip link show; bpftool net"),
-    row("CPU_BACKLOG", "the backlog of a processor was full", "packets come faster than one processor takes them", "cat /proc/net/softnet_stat"),
+    row("CPU_BACKLOG", "the backlog of a CPU was full", "packets come faster than one CPU takes them", "cat /proc/net/softnet_stat"),
     row("TAP_FILTER", "a filter on a tap device dropped it", "a guest asked for some addresses only", "ip -d link show DEVICE"),
     row("TAP_TXFILTER", "the transmit filter of a tap device dropped it", "a guest asked for some addresses only", "ip -d link show DEVICE"),
     row("BRIDGE_*", "a bridge does not pass it on", "a port that is blocked, without the VLAN, or isolated", "bridge link; bridge vlan"),

@@ -65,7 +65,7 @@ pub(super) const REORDERING: Rule = Rule {
     whose: Whose::Network,
     floor: Floor { rate: 0.2, share: 0.01 },
     says: "the network reorders segments: {share} of them were retransmitted for nothing",
-    next: "look for several paths of one flow: bonds, ECMP, queues of one device on several processors",
+    next: "look for several paths of one flow: bonds, ECMP, queues of one device on several CPUs",
     runbook: "TcpvitalsRetransmitRatioAboveBaseline",
     reads: Reads::Traffic(|seen| needless(seen, true)),
 };
