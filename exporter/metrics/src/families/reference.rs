@@ -12,26 +12,26 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          Made from the metric table (`exporter/metrics/src/families/table.rs`) by `make docs`; do not edit.\n\n\
-         A counter never falls while the exporter runs. A histogram has classic buckets whose bounds are powers of two, those that \
-         the configuration names (`histograms`). A metric whose \
-         kernel program or field is missing is left out, and `tcpvitals doctor` says why. The metrics `tcpvitals_otlp_*` \
-         are there while there is a receiver to push to. What is on demand is shown where a pattern of \
-         `metrics.include` names more of it than `*`: `tcpvitals_*` for one.\n\n\
-         `/metrics` answers in the format that the Accept header likes best: Prometheus protobuf, OpenMetrics 1.0, or, for \
-         everybody else, Prometheus text 0.0.4. Protobuf says two things more:\n\n\
-         - Histograms have native buckets beside the classic ones, four per power of two (schema 2) for `tcp_rtt_seconds`, one \
-         (schema 0) for the others. What exceeds their last bound is in the bucket of infinity, and as it is in the sum: a \
-         quantile that falls there is infinite by the native buckets, the last bound by the classic ones.\n\
-         - Counters have the time at which they began: when the kernel first counted under their labels, or the start of the exporter. \
-         Histograms have none, because such a time, once it is an hour old, ends Prometheus 3.2 to 3.5 \
-         that has both features below (prometheus/prometheus#16318). OpenMetrics would say it in a line `_created` for each \
-         series, which databases keep as one more; here it has none.\n\n\
-         Prometheus asks for protobuf with `--enable-feature=native-histograms` or `created-timestamp-zero-ingestion`, and keeps \
-         the classic buckets too with `always_scrape_classic_histograms`.\n\n\
-         Under each name stand its name over OTLP, the unit in UCUM, and what it is there if that differs; in brackets the \
-         attribute that a label is over OTLP. An exponential histogram has scale 2 for `tcpvitals.tcp.rtt`, else 0; its \
-         first bucket also holds what is smaller, its last one what is larger. `process.cpu.time` has the attribute `cpu.mode` (user, \
-         system). With `otlp.names: prometheus` names and labels are those of a scrape.\n\n",
+         Look up a metric here: its meaning, its labels, its name over OTLP, and the kernel field or hook behind it.\n\n\
+         A counter never falls while the exporter runs. A histogram has the classic buckets of the configuration (`histograms`), whose \
+         bounds are powers of two. A metric is absent if its kernel program or field is missing; `tcpvitals doctor` says why. The \
+         metrics `tcpvitals_otlp_*` exist while a receiver is configured. A metric \"on demand\" is shown if a pattern of \
+         `metrics.include` names more of it than `*`, for example `tcpvitals_*`.\n\n\
+         `/metrics` answers in the format that the Accept header prefers: Prometheus protobuf, OpenMetrics 1.0, otherwise Prometheus \
+         text 0.0.4. Protobuf contains two things more:\n\n\
+         - Native buckets of histograms beside the classic ones: four per power of two (schema 2) for `tcp_rtt_seconds`, one \
+         (schema 0) for the others. A value above the last bound counts in the +Inf bucket, and in full in the sum: a quantile that \
+         falls there is infinite by native buckets, and the last bound by classic ones.\n\
+         - The start time of counters: when the kernel first counted under their labels, or the start of the exporter. \
+         Histograms have no start time, because Prometheus 3.2 to 3.5 with both features below crashes on a start time older than an \
+         hour (prometheus/prometheus#16318). OpenMetrics has no start times here: its line `_created` for each series would \
+         be one more series in databases.\n\n\
+         Prometheus asks for protobuf with `--enable-feature=native-histograms` or `created-timestamp-zero-ingestion`. With \
+         `always_scrape_classic_histograms` it keeps the classic buckets too.\n\n\
+         Below each name are the name over OTLP, the unit in UCUM, and the OTLP instrument if it differs; the OTLP attribute of a \
+         label is in brackets. An exponential histogram has scale 2 for `tcpvitals.tcp.rtt`, otherwise 0; its first bucket also counts \
+         smaller values, its last one larger values. `process.cpu.time` has the attribute `cpu.mode` (user, system). With \
+         `otlp.names: prometheus` names and labels are the same as in a scrape.\n\n",
     );
     let scopes = [
         (Scope::Tcp, "TCP"),
@@ -45,9 +45,9 @@ pub fn markdown() -> String {
         let labels: Vec<String> = scope.labels().into_iter().map(named).collect();
         if !labels.is_empty() {
             let labels = labels.join(", ");
-            page += &format!("Labels of all of them, each of which can be switched off (`labels`): {labels}.\n\n");
+            page += &format!("All have these labels, unless `labels` switches one off: {labels}.\n\n");
         }
-        page += "| metric | kind | further labels | what it says | where it comes from |\n| --- | --- | --- | --- | --- |\n";
+        page += "| metric | kind | further labels | meaning | origin |\n| --- | --- | --- | --- | --- |\n";
         page.extend(metrics.map(row));
         page.push('\n');
     }

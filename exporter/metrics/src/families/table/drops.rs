@@ -23,9 +23,10 @@ pub(super) const METRICS: &[Metric] = &[
         "dropped_packets",
         Counted("{packet}"),
         C,
-        "Packets dropped, each counted once, even if it still holds several segments; where (location) and why (reason) are, by \
-         source: the kernel function and the kernel's reason (software), the devlink trap and its group (hardware), the program and \
-         the action or error number that failed it, or the tracepoint and the error where packets are sent together (xdp)",
+        "Dropped packets, each counted once even if it holds several segments. Source software: location is the \
+         kernel function, reason the kernel's drop reason. Source hardware: location is the devlink trap, reason \
+         its group. Source xdp: location is the program, reason its action or the error number; for packets sent in \
+         bulk the tracepoint and the error",
         "tracepoints kfree_skb and qdisc_drop; devlink_trap_report; xdp_exception, xdp_redirect_err, xdp_bulk_tx, xdp_devmap_xmit, \
          xdp_cpumap_enqueue and xdp_cpumap_kthread",
         Accessor::Drops(&drops::DropSource::ALL, |count| count.packets),
@@ -36,7 +37,7 @@ pub(super) const METRICS: &[Metric] = &[
         "dropped",
         Bytes,
         C,
-        "Bytes of dropped packets, without the headers that had been processed already",
+        "Bytes of dropped packets, without the headers that the kernel had already processed",
         "tracepoints kfree_skb and devlink_trap_report: sk_buff.len",
         Accessor::Drops(&[drops::DropSource::Software, drops::DropSource::Hardware], |count| count.bytes),
     )
@@ -46,7 +47,7 @@ pub(super) const METRICS: &[Metric] = &[
         "dropped_segments_retransmitted",
         Counted("{segment}"),
         C,
-        "TCP segments that a sender on this host retransmitted because they had been dropped here",
+        "TCP segments that a sender on this host retransmitted because this host had dropped them",
         "tracepoint kfree_skb: TCP header; tcp_retransmit_skb: tcp_skb_cb.seq, end_seq",
         Accessor::Drops(&[drops::DropSource::Software], |count| count.repeated),
     )

@@ -38,7 +38,7 @@ pub(super) const METRICS: &[Metric] = &[
         "program_attached",
         Counted("{program}"),
         G,
-        "Whether a kernel program runs (1), else the reason why not",
+        "1 if the kernel program is attached; otherwise 0, and the label reason says why",
         "the plan",
         Accessor::Programs,
     )
@@ -47,7 +47,7 @@ pub(super) const METRICS: &[Metric] = &[
         "findings",
         Counted("{finding}"),
         G,
-        "Faults that are found now, of the last minute: whose they are, and which; 0 of those that are looked for and not found",
+        "Faults found in the last minute, by owner (whose) and kind; 0 for kinds that were looked for and not found",
         "the table of rules, docs/findings.md",
         Accessor::Findings,
     )
@@ -57,7 +57,8 @@ pub(super) const METRICS: &[Metric] = &[
         "flows_untracked",
         Counted("{connection}"),
         C,
-        "Connections for which the kernel gave no storage; they count as opened and closed, their traffic is missing",
+        "Connections for which the kernel provided no socket storage: they count as opened and closed, but their \
+         traffic is not counted",
         "bpf_sk_storage_get",
         Accessor::Lost(&[(&[], Lost::FlowsUntracked)]),
     )
@@ -66,7 +67,8 @@ pub(super) const METRICS: &[Metric] = &[
         "folds_contended",
         Counted("{counter}"),
         C,
-        "Counters of closing connections that were given up because another CPU kept folding them",
+        "Counters of closing connections whose last increase is lost because another CPU kept updating the same \
+         connection",
         "the fold",
         Accessor::Lost(&[(&[], Lost::FoldsContended)]),
     )
@@ -75,8 +77,8 @@ pub(super) const METRICS: &[Metric] = &[
         "cgroups_untracked",
         Counted("{cgroup}"),
         C,
-        "Cgroups that found no room in a table of the kernel, or could not be told to the exporter at once; what they send counts as \
-         unresolved until they are met again",
+        "Cgroups for which a kernel map had no room, or that could not be reported to the exporter at once; their \
+         traffic counts as unresolved until the next socket event",
         "the maps CGROUPS and CGROUP_BIRTHS",
         Accessor::Lost(&[(&[], Lost::CgroupsUntracked)]),
     ),
@@ -84,7 +86,7 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads_unresolved",
         Counted("{event}"),
         C,
-        "Times that a connection, an event or a drop was counted for a cgroup before its workload was known",
+        "Connections, events and drops that were counted before the workload of their cgroup was known",
         "the map CGROUPS",
         Accessor::Lost(&[(&[], Lost::Unresolved)]),
     ),
@@ -92,8 +94,8 @@ pub(super) const METRICS: &[Metric] = &[
         "local_losses_forgotten",
         Counted("{range}"),
         C,
-        "Ranges of TCP data dropped by this host that were forgotten for newer ones before all of it was retransmitted; much of it \
-         nobody would have retransmitted",
+        "Ranges of TCP data dropped by this host that newer ones displaced from the map before all of their data was \
+         retransmitted; much of that data would never have been retransmitted",
         "the map LOSSES",
         Accessor::Lost(&[(&[], Lost::LossesForgotten)]),
     )
@@ -102,7 +104,7 @@ pub(super) const METRICS: &[Metric] = &[
         "group_overflow",
         Counted("{event}"),
         C,
-        "Connections and events counted in the group other because all slots were taken (limits.memory)",
+        "Connections and events counted in the label set other because all slots were in use (limits.memory)",
         "the map GROUP_SLOTS",
         Accessor::Lost(&[(&[], Lost::GroupOverflow)]),
     ),
@@ -110,7 +112,8 @@ pub(super) const METRICS: &[Metric] = &[
         "drop_overflow",
         Counted("{packet}"),
         C,
-        "Dropped packets counted in the row other of their source because all slots were taken (limits.memory)",
+        "Dropped packets counted in the label set other of their source because all slots were in use \
+         (limits.memory)",
         "the maps DROP_SLOTS and NAMED_DROP_SLOTS",
         Accessor::Lost(&[(&[], Lost::DropOverflow)]),
     ),
@@ -118,7 +121,7 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads",
         Counted("{workload}"),
         G,
-        "Workloads that are told apart so far",
+        "Workloads that have a label of their own",
         "cgroups and pods",
         Accessor::Exporter(|exporter| Some(number(exporter.workloads?.used))),
     )
@@ -127,7 +130,7 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads_capacity",
         Counted("{workload}"),
         G,
-        "Workloads that may be told apart (limits.workloads)",
+        "Maximum number of workloads with a label of their own (limits.workloads)",
         "the configuration",
         Accessor::Exporter(|exporter| Some(number(exporter.workloads?.capacity))),
     )
@@ -136,7 +139,7 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads_refused",
         Counted("{workload}"),
         C,
-        "Workloads counted as other because of limits.workloads; counted up to as many as that",
+        "Workloads counted as other because of limits.workloads; this counter stops at limits.workloads",
         "cgroups and pods",
         Accessor::Exporter(|exporter| Some(number(exporter.workloads?.refused))),
     ),
@@ -144,7 +147,8 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads_source_up",
         Counted("{source}"),
         G,
-        "Whether the source of the names of workloads says something (1), else the reason why not; absent while workloads.source is none",
+        "1 if the source of the workload names answers; otherwise 0, and the label reason says why. Absent while \
+         workloads.source is none",
         "the watch of pods, the folder of their logs, the plan",
         Accessor::NameSource,
     )
@@ -153,8 +157,8 @@ pub(super) const METRICS: &[Metric] = &[
         "workloads_source_last_update_timestamp",
         Seconds,
         G,
-        "When the source of the names of workloads last said something, in seconds since 1970: a list, an event or a bookmark of the API \
-         server, or the folder of the logs of pods, which is read while a pod is not known",
+        "Last update from the source of the workload names, in seconds since 1970: a list, an event or a bookmark of \
+         the API server, or a read of the folder of pod logs, which happens while a pod is unknown",
         "the watch of pods, the folder of their logs",
         Accessor::Exporter(|exporter| Some(exporter.name_source.as_ref()?.last_update?.as_secs_f64())),
     ),
@@ -162,7 +166,7 @@ pub(super) const METRICS: &[Metric] = &[
         "series_overflow",
         Counted("{series}"),
         C,
-        "Label sets folded into other because of limits.series",
+        "Label sets counted as other because of limits.series",
         "the series cap",
         Accessor::SeriesOverflow,
     )
@@ -171,29 +175,44 @@ pub(super) const METRICS: &[Metric] = &[
         "events_lost",
         Counted("{event}"),
         C,
-        "Events that no kernel program saw: the first was already running on that CPU, and the second did not take over",
+        "Events that no kernel program saw: the program was already running on that CPU, and its second copy did not \
+         take over",
         "bpf_prog_info.recursion_misses less what the second programs took over",
         Accessor::Misses,
     )
     .by(&[PROGRAM]),
-    metric("groups", Counted("{group}"), G, "Groups (label sets of connections) in use", "the map GROUP_SLOTS", Accessor::Groups)
+    metric(
+        "groups",
+        Counted("{group}"),
+        G,
+        "Label sets of TCP connections in use",
+        "the map GROUP_SLOTS",
+        Accessor::Groups,
+    )
     .adding_up(),
     metric(
         "groups_capacity",
         Counted("{group}"),
         G,
-        "Groups that fit (limits.memory and the number of CPUs)",
+        "Maximum number of label sets of TCP connections (from limits.memory and the number of CPUs)",
         "the map GROUPS",
         Accessor::GroupCapacity,
     )
     .adding_up(),
-    metric("series", Counted("{series}"), G, "Series in this exposition; a histogram counts as one", "the metric table", Accessor::Series)
+    metric(
+        "series",
+        Counted("{series}"),
+        G,
+        "Series in this exposition; a histogram counts as one series",
+        "the metric table",
+        Accessor::Series,
+    )
     .adding_up(),
     metric(
         "collections",
         Counted("{collection}"),
         C,
-        "Collections since the start: one for all scrapes within collect.max_age, and two for each reload",
+        "Collections since the start: one for all scrapes within collect.max_age, two for each reload",
         "the collector",
         Accessor::Exporter(|exporter| Some(exporter.collections as f64)),
     ),
@@ -209,7 +228,7 @@ pub(super) const METRICS: &[Metric] = &[
         "config_last_reload_successful",
         Counted("{reload}"),
         G,
-        "Whether the last reload of the configuration succeeded (1); the start counts as one",
+        "1 if the last reload of the configuration succeeded, otherwise 0; the start counts as a reload",
         "SIGHUP, POST /-/reload",
         Accessor::Exporter(|exporter| Some(if exporter.last_reload.successful { 1.0 } else { 0.0 })),
     ),
@@ -217,7 +236,7 @@ pub(super) const METRICS: &[Metric] = &[
         "config_last_reload_timestamp",
         Seconds,
         G,
-        "When the configuration in force was read, in seconds since 1970",
+        "Time at which the current configuration was read, in seconds since 1970",
         "SIGHUP, POST /-/reload",
         Accessor::Exporter(|exporter| Some(exporter.last_reload.succeeded.as_secs_f64())),
     ),
@@ -225,8 +244,8 @@ pub(super) const METRICS: &[Metric] = &[
         "subnets_files",
         Counted("{file}"),
         G,
-        "Files of networks that the configuration in force has read (subnets_files); each reload reads them anew, and \
-         config_last_reload_successful says how it went",
+        "Files of networks in the current configuration (subnets_files); each reload reads them again, and \
+         config_last_reload_successful shows the result",
         "subnets_files",
         Accessor::Exporter(|exporter| exporter.networks_of_files.map(|read| read.files as f64)),
     )
@@ -235,7 +254,7 @@ pub(super) const METRICS: &[Metric] = &[
         "subnets_files_prefixes",
         Counted("{prefix}"),
         G,
-        "Networks that these files name, each once",
+        "Different networks in the files of subnets_files",
         "subnets_files",
         Accessor::Exporter(|exporter| exporter.networks_of_files.map(|read| read.networks as f64)),
     )
@@ -244,8 +263,9 @@ pub(super) const METRICS: &[Metric] = &[
         "otlp_exports",
         Counted("{request}"),
         C,
-        "Requests to the OTLP receiver by what became of them: success; partial, it refused some data points; refused, it will \
-         not take them as they are; failed, no answer or none but to try again, until the next was due",
+        "Requests to the OTLP receiver, by result: success; partial (the receiver rejected some data points); \
+         refused (the receiver rejected the request for good); failed (no answer, or only answers to try again, \
+         until the next request was due)",
         "the OTLP push",
         Accessor::Pushes(&[
             (&["success"], Push::Success),
@@ -259,7 +279,7 @@ pub(super) const METRICS: &[Metric] = &[
         "otlp_retries",
         Counted("{request}"),
         C,
-        "Requests to the OTLP receiver that were sent again",
+        "Retried requests to the OTLP receiver",
         "the OTLP push",
         Accessor::Pushes(&[(&[], Push::Retries)]),
     ),
@@ -267,7 +287,7 @@ pub(super) const METRICS: &[Metric] = &[
         "otlp_rejected_data_points",
         Counted("{data_point}"),
         C,
-        "Data points that the OTLP receiver refused while it took the rest",
+        "Data points that the OTLP receiver rejected while it accepted the others",
         "the OTLP push: partial_success.rejected_data_points",
         Accessor::Pushes(&[(&[], Push::RejectedPoints)]),
     ),
@@ -275,7 +295,7 @@ pub(super) const METRICS: &[Metric] = &[
         "otlp_start_resets",
         Counted("{reset}"),
         C,
-        "Times that the start of all pushed series was replaced, because the clock had been set back behind it",
+        "Times that all pushed series got a new start time because the clock was set back to before the old one",
         "the OTLP push",
         Accessor::Pushes(&[(&[], Push::StartResets)]),
     ),
@@ -283,7 +303,7 @@ pub(super) const METRICS: &[Metric] = &[
         "otlp_last_success_timestamp",
         Seconds,
         G,
-        "When the OTLP receiver last took a request, in seconds since 1970",
+        "Last request that the OTLP receiver accepted, in seconds since 1970",
         "the OTLP push",
         Accessor::Exporter(|exporter| exporter.pushes.as_ref()?.last_taken),
     ),
@@ -309,7 +329,8 @@ pub(super) const METRICS: &[Metric] = &[
         "http_refused",
         Counted("{refusal}"),
         C,
-        "Connections and requests that the HTTP server refused or ended early, by the bound or guard that did it",
+        "Connections and requests that the HTTP server refused or ended early, by the limit or check that refused \
+         them",
         "the HTTP server",
         Accessor::Refused(&[
             (&["connections_per_peer"], Refusal::ConnectionsPerPeer),
@@ -325,8 +346,15 @@ pub(super) const METRICS: &[Metric] = &[
         ]),
     )
     .by(&[REFUSAL]),
-    metric("build_info", Counted("{exporter}"), G, "The version of the exporter; the value is always 1", "Cargo.toml", Accessor::BuildInfo)
-        .by(&[VERSION]),
+    metric(
+        "build_info",
+        Counted("{exporter}"),
+        G,
+        "Version of the exporter; the value is always 1",
+        "Cargo.toml",
+        Accessor::BuildInfo,
+    )
+    .by(&[VERSION]),
     metric(
         "process_cpu",
         Seconds,
@@ -370,7 +398,7 @@ pub(super) const METRICS: &[Metric] = &[
         "process_max_fds",
         Counted("{file_descriptor}"),
         G,
-        "Most file descriptors that the exporter may open",
+        "Maximum number of file descriptors of the exporter",
         "/proc/self/limits",
         Accessor::Process(|exporter| exporter.most_descriptors),
     )
@@ -379,7 +407,7 @@ pub(super) const METRICS: &[Metric] = &[
         PROCESS_START,
         Seconds,
         G,
-        "Start of the exporter, in seconds since 1970",
+        "Start time of the exporter, in seconds since 1970",
         "/proc/self/stat",
         Accessor::Process(|exporter| exporter.started),
     ),

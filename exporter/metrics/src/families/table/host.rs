@@ -33,8 +33,9 @@ pub(super) const METRICS: &[Metric] = &[
         "device_dropped_packets",
         Counted("{packet}"),
         C,
-        "Packets that a device with hardware behind it lost before the kernel had them, or after it had handed them over: none of \
-         them is in dropped_packets, so that the sum of both counts no packet twice; beyond 64 devices, other",
+        "Packets that a hardware device lost before the kernel received them, or after the kernel handed them over. \
+         dropped_packets contains none of them, so the sum of both counts no packet twice. Devices beyond the 64th \
+         are other",
         "rtnetlink: struct rtnl_link_stats64; ethtool statistics of mlx5_core and ixgbe",
         Accessor::DeviceLosses,
     )
@@ -44,8 +45,8 @@ pub(super) const METRICS: &[Metric] = &[
         "device_allowance_exceeded_packets",
         Counted("{packet}"),
         C,
-        "Packets that the cloud delayed or dropped because the instance was over an allowance; connections and link_local are \
-         dropped, of the others it does not say",
+        "Packets that the cloud delayed or dropped because the instance exceeded an allowance. It drops those of \
+         connections and link_local; for the others it does not report which of both",
         "ethtool statistics of ena: *_allowance_exceeded",
         Accessor::OverAllowance,
     )
@@ -55,8 +56,8 @@ pub(super) const METRICS: &[Metric] = &[
         "softnet_squeezes",
         Counted("{squeeze}"),
         C,
-        "Times that a CPU stopped taking packets from devices with more to take (net.core.netdev_budget): nothing is lost yet, \
-         but device_dropped_packets with the cause missed comes next",
+        "Times that a CPU stopped receiving packets at its budget (net.core.netdev_budget) while more were waiting. \
+         Nothing is lost yet; device_dropped_packets with the cause missed comes next",
         "/proc/net/softnet_stat: time_squeeze",
         Accessor::Host(|host| host.squeezed.map(Value::Count)),
     )
@@ -65,7 +66,7 @@ pub(super) const METRICS: &[Metric] = &[
         "conntrack_entries",
         Counted("{entry}"),
         G,
-        "Connections in the table of connection tracking, of the host's network namespace",
+        "Entries of the connection-tracking table of the host's network namespace",
         "net.netfilter.nf_conntrack_count",
         Accessor::Host(|host| Some(Value::Number(number(host.conntrack.as_ref()?.entries)))),
     )
@@ -75,7 +76,8 @@ pub(super) const METRICS: &[Metric] = &[
         "conntrack_entries_limit",
         Counted("{entry}"),
         G,
-        "Most connections that the table holds; from 90 % on it is time to raise it, at 100 % packets of new connections are dropped",
+        "Maximum number of entries of that table. Raise it from 90 % on; at 100 % the kernel drops packets of new \
+         connections",
         "net.netfilter.nf_conntrack_max",
         Accessor::Host(|host| Some(Value::Number(number(host.conntrack.as_ref()?.limit)))),
     )
@@ -85,7 +87,8 @@ pub(super) const METRICS: &[Metric] = &[
         "conntrack_failed_inserts",
         Counted("{packet}"),
         C,
-        "Packets whose connection another packet had entered first, which the kernel drops; dropped_packets has them too",
+        "Packets dropped because another packet had already added the entry of their connection; dropped_packets \
+         includes them",
         "/proc/net/stat/nf_conntrack: insert_failed",
         Accessor::Host(|host| failures(host, |failures| failures.insert_failed)),
     )
@@ -94,7 +97,8 @@ pub(super) const METRICS: &[Metric] = &[
         "conntrack_full_drops",
         Counted("{packet}"),
         C,
-        "Packets dropped because the table was full or memory was short: any is one too many; dropped_packets has them too",
+        "Packets dropped because the connection-tracking table was full or memory was short; any deserves an alert. \
+         dropped_packets includes them",
         "/proc/net/stat/nf_conntrack: drop",
         Accessor::Host(|host| failures(host, |failures| failures.drop)),
     )
@@ -103,7 +107,7 @@ pub(super) const METRICS: &[Metric] = &[
         "conntrack_early_drops",
         Counted("{entry}"),
         C,
-        "Entries removed from a full table to make room for new ones; no packet is dropped for it",
+        "Entries removed from the full connection-tracking table to make room for new ones; no packet is dropped",
         "/proc/net/stat/nf_conntrack: early_drop",
         Accessor::Host(|host| failures(host, |failures| failures.early_drop)),
     )
@@ -112,8 +116,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_memory",
         Bytes,
         G,
-        "Memory that TCP holds for what is to be sent and read, in all network namespaces; above 80 % of the limit pressure, look \
-         for who does not read",
+        "Memory of TCP's send and receive buffers in all network namespaces. Above 80 % of the limit pressure, look \
+         for applications that do not read",
         "/proc/net/sockstat: TCP mem",
         Accessor::TcpMemory(&[(&[], |memory| Some(Value::Number(number(memory.held))))]),
     )
@@ -123,7 +127,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_memory_limit",
         Bytes,
         G,
-        "Limits of that memory: from pressure on TCP saves memory until it holds less than low; beyond high it gets no more",
+        "Limits of tcp_memory_bytes: above pressure TCP saves memory until it holds less than low; above high it \
+         gets no more",
         "net.ipv4.tcp_mem",
         Accessor::TcpMemory(&[
             (&["low"], |memory| Some(Value::Number(number(memory.limits[0])))),
@@ -138,7 +143,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_memory_pressure",
         Counted("{host}"),
         G,
-        "Whether TCP is under memory pressure (1): any for longer than a minute is worth an alert",
+        "1 while TCP is under memory pressure, otherwise 0; more than a minute deserves an alert",
         "/proc/net/protocols: TCP press",
         Accessor::TcpMemory(&[(&[], |memory| {
             let is_under = memory.is_under_pressure?;
@@ -151,8 +156,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_memory_pressures",
         Counted("{pressure}"),
         C,
-        "Times that a socket of the host's network namespace brought TCP under memory pressure; what sockets of pods do shows in \
-         tcp_memory_pressure alone",
+        "Times that a socket of the host's network namespace put TCP under memory pressure; sockets of pods show \
+         only in tcp_memory_pressure",
         "/proc/net/netstat: TCPMemoryPressures",
         Accessor::TcpMemory(&[(&[], |memory| memory.events.pressures.map(Value::Count))]),
     )
@@ -161,7 +166,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_collapsed_segments",
         Counted("{segment}"),
         C,
-        "Segments that were joined in receive queues to save memory, of the host's network namespace",
+        "Segments collapsed in receive queues to save memory, in the host's network namespace",
         "/proc/net/netstat: TCPRcvCollapsed",
         Accessor::TcpMemory(&[(&[], |memory| memory.events.collapsed.map(Value::Count))]),
     )
@@ -170,9 +175,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_prunes",
         Counted("{prune}"),
         C,
-        "Times that a receive queue over its buffer was pruned, by how far that went, of the host's network namespace: called counts \
-         all of them; out_of_order dropped segments that had been acknowledged by SACK; failed dropped what arrived. dropped_packets \
-         has the segments",
+        "Times that the kernel pruned a receive queue that exceeded its buffer, in the host's network namespace: \
+         called counts all of them, out_of_order those that dropped segments already acknowledged by SACK, failed \
+         those that dropped the arriving segment. dropped_packets includes the segments",
         "/proc/net/netstat: PruneCalled, OfoPruned, RcvPruned",
         Accessor::TcpMemory(&[
             (&["called"], |memory| memory.events.pruned.map(Value::Count)),
@@ -188,8 +193,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_announced_zero_windows",
         Counted("{window}"),
         C,
-        "Times that TCP announced a receive window of zero after one that was not, of the host's network namespace: an application \
-         did not read; tcp_own_zero_windows has the connections of all namespaces that are in this state",
+        "Times that TCP changed its announced receive window to zero, in the host's network namespace: an \
+         application did not read. tcp_own_zero_windows counts the connections of all namespaces in this state",
         "/proc/net/netstat: TCPToZeroWindowAdv",
         Accessor::TcpMemory(&[(&[], |memory| memory.events.zero_windows.map(Value::Count))]),
     )
@@ -198,7 +203,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_window_probes",
         Counted("{segment}"),
         C,
-        "Probes that TCP sent because the peer's receive window was zero, of the host's network namespace",
+        "Probes sent because the peer's receive window was zero, in the host's network namespace",
         "/proc/net/netstat: TCPWinProbe",
         Accessor::TcpMemory(&[(&[], |memory| memory.events.window_probes.map(Value::Count))]),
     )
@@ -207,7 +212,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_orphans",
         Counted("{socket}"),
         G,
-        "TCP sockets that no process has any more and that still have something to send, in all network namespaces",
+        "Orphaned TCP sockets: no process holds them, but they still have data to send; in all network namespaces",
         "/proc/net/sockstat: TCP orphan",
         Accessor::TcpMemory(&[(&[], |memory| memory.orphans.map(number).map(Value::Number))]),
     )
@@ -217,7 +222,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_orphans_limit",
         Counted("{socket}"),
         G,
-        "Most of them; from a quarter of it on the kernel may reset them, which loses what they had to send",
+        "Maximum number of orphaned sockets; from a quarter of it on the kernel may reset them, and their data is \
+         lost",
         "net.ipv4.tcp_max_orphans",
         Accessor::TcpMemory(&[(&[], |memory| memory.orphans_limit.map(number).map(Value::Number))]),
     )
@@ -227,8 +233,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_syn_cookies_sent",
         Counted("{segment}"),
         C,
-        "SYN-ACKs with a SYN cookie, of the host's network namespace: each answers a SYN for which the SYN queue of a listener had no \
-         room",
+        "SYN-ACKs with a SYN cookie, in the host's network namespace: each answers a SYN for which a listener's SYN \
+         queue had no room",
         "/proc/net/netstat: SyncookiesSent",
         Accessor::Host(|host| host.cookies_sent.map(Value::Count)),
     )
@@ -237,8 +243,8 @@ pub(super) const METRICS: &[Metric] = &[
         "host_readings_failed",
         Counted("{reading}"),
         C,
-        "Collections that could not read the devices, connection tracking or TCP's memory, or not within a second: they show what was \
-         read before",
+        "Collections that could not read devices, connection tracking or TCP memory within a second; they show the \
+         previous values",
         "the exporter",
         Accessor::Host(|host| host.failed.map(Value::Count)),
     ),

@@ -50,8 +50,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_segments",
         Counted("{segment}"),
         C,
-        "TCP segments of established connections, the handshake's included but for a server's SYN-ACK, which is sent before there \
-         is a connection",
+        "TCP segments of established connections, including the handshake, except the SYN-ACK of a server, which is \
+         sent before the connection exists",
         "tcp_sock.segs_out, segs_in",
         Accessor::Counters(&[
             (&["transmit"], Counter::SegmentsTransmitted),
@@ -64,7 +64,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_data_segments",
         Counted("{segment}"),
         C,
-        "TCP segments with payload, retransmissions included",
+        "TCP segments with payload, including retransmissions",
         "tcp_sock.data_segs_out, data_segs_in",
         Accessor::Counters(&[
             (&["transmit"], Counter::DataSegmentsTransmitted),
@@ -77,7 +77,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_data",
         Bytes,
         C,
-        "TCP payload; on transmit with retransmissions, on receive what came in order, where a FIN counts as one byte",
+        "TCP payload. Direction transmit includes retransmissions; direction receive counts the bytes received in \
+         order, and a FIN as one byte",
         "tcp_sock.bytes_sent, bytes_received",
         Accessor::Counters(&[
             (&["transmit"], Counter::DataBytesTransmitted),
@@ -90,9 +91,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_retransmitted_segments",
         Counted("{segment}"),
         C,
-        "Retransmitted TCP segments, SYNs apart, those that this host then refused included, by what made the sender retransmit: \
-         timeout (RFC 6298, with all that follows in the state Loss), tail_loss_probe (RFC 8985), fast (state Recovery), other (a \
-         smaller path MTU, data of a SYN that was not taken)",
+        "Retransmitted TCP segments without SYNs, including those that this host then refused to send, by the cause \
+         of the retransmission: timeout (RTO, RFC 6298, and all further ones in TCP_CA_Loss), tail_loss_probe (RFC \
+         8985), fast (TCP_CA_Recovery), other (a smaller path MTU, data of a SYN that the peer did not accept)",
         "tcp_sock.total_retrans, split by inet_connection_sock.icsk_ca_state, icsk_pending at tracepoints tcp_retransmit_skb, \
          tcp_cong_state_set",
         Accessor::Counters(&[
@@ -108,7 +109,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_retransmitted",
         Bytes,
         C,
-        "Retransmitted TCP payload, that of segments which this host then refused included",
+        "Retransmitted TCP payload, including segments that this host then refused to send",
         "tcp_sock.bytes_retrans",
         Accessor::Counters(&[(&[], Counter::RetransmittedBytes)]),
     )
@@ -117,8 +118,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_handshake_retransmits",
         Counted("{segment}"),
         C,
-        "SYNs (as client) and SYN-ACKs (as server) retransmitted; SYNs that this host then refused are among them, such SYN-ACKs are \
-         not; the connection type of a SYN-ACK is not known yet",
+        "Retransmitted SYNs (role client) and SYN-ACKs (role server). SYNs that this host then refused to send are \
+         included, SYN-ACKs are not. The connection type of a SYN-ACK is unknown",
         "tracepoints tcp_retransmit_skb, tcp_retransmit_synack",
         Accessor::Counters(&[
             (&["syn"], Counter::SynRetransmits),
@@ -131,8 +132,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_locally_dropped_segments",
         Counted("{segment}"),
         C,
-        "TCP segments of a local connection, SYNs and SYN-ACKs included, that this host itself dropped on their way out; data that \
-         TCP learns of at once is sent again without counting as retransmitted",
+        "TCP segments of local connections, including SYNs and SYN-ACKs, that this host itself dropped before they \
+         left it. If TCP is told of the drop at once, it sends the data later as new: such a segment does not count \
+         as retransmitted",
         "tracepoint kfree_skb: sk_buff.sk, skb_shared_info.gso_segs",
         Accessor::Counters(&[(&[], Counter::LocallyDroppedSegments)]),
     )
@@ -141,8 +143,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_retransmitted_segments_after_local_drop",
         Counted("{segment}"),
         C,
-        "TCP segments retransmitted after this host itself had dropped their transmission before, in any of its network namespaces; \
-         the other retransmitted segments were lost elsewhere, or needlessly retransmitted",
+        "Retransmitted TCP segments whose previous transmission this host itself had dropped, in any of its network \
+         namespaces. All other retransmitted segments were lost elsewhere or retransmitted needlessly",
         "tracepoint tcp_retransmit_skb: tcp_skb_cb.seq, end_seq, against the TCP headers of packets at kfree_skb",
         Accessor::Counters(&[(&[], Counter::RetransmittedAfterLocalDrop)]),
     )
@@ -190,8 +192,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_dsacks",
         Counted("{segment}"),
         C,
-        "Segments that the peer reported to have received twice, by duplicate SACK (RFC 2883): unnecessary retransmissions, and \
-         copies that the network made",
+        "Segments that the peer reported as received twice, by duplicate SACK (RFC 2883): spurious retransmissions, \
+         and copies made by the network",
         "tcp_sock.dsack_dups",
         Accessor::Counters(&[(&[], Counter::Dsacks)]),
     )
@@ -200,7 +202,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_reordering_events",
         Counted("{event}"),
         C,
-        "Times that the sender found its segments reordered by the network",
+        "Times that the sender detected reordering of its segments by the network",
         "tcp_sock.reord_seen",
         Accessor::Counters(&[(&[], Counter::ReorderingEvents)]),
     )
@@ -209,8 +211,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_ecn_marked_segments",
         Counted("{segment}"),
         C,
-        "Segments acknowledged with an echo of the mark of congestion: with RFC 3168 the peer echoes one mark until the sender has \
-         answered it, so this is no number of marks; with Accurate ECN and DCTCP it is close to one",
+        "Segments whose acknowledgment echoed an ECN congestion mark. With RFC 3168 the peer repeats the echo until the \
+         sender reacts, so this is not the number of marks; with Accurate ECN and DCTCP it is close to it",
         "tcp_sock.delivered_ce",
         Accessor::Counters(&[(&[], Counter::EcnMarkedSegments)]),
     )
@@ -219,8 +221,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rtt",
         Seconds,
         H,
-        "Round-trip time: with tcp.detail full every unambiguous sample, with essential the smoothed value at each collection \
-         and at close",
+        "Round-trip time: with tcp.detail full each unambiguous sample, with essential the smoothed value at each \
+         collection and at close",
         "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
         Accessor::GroupHistogram(|group, _| {
             let sum = |micros| seconds(micros, MICROSECOND);
@@ -232,7 +234,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rtt_min",
         Seconds,
         G,
-        "Smallest round-trip time in the lives of the live connections",
+        "Smallest round-trip time that the live connections have had",
         "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
         Accessor::GroupGauge(|group, _| micros(group.samples.rtt_min)),
     )
@@ -241,7 +243,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rtt_max",
         Seconds,
         G,
-        "Largest round-trip time in the lives of the live connections",
+        "Largest round-trip time that the live connections have had",
         "tcp_sock.rack.rtt_us (full), srtt_us (essential)",
         Accessor::GroupGauge(|group, _| micros(group.samples.rtt_max)),
     )
@@ -250,7 +252,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rto_min",
         Seconds,
         G,
-        "Smallest retransmission time-out of the live connections, at their round-trip samples",
+        "Smallest retransmission timeout (RTO) of the live connections, taken at their round-trip samples",
         "inet_connection_sock.icsk_rto",
         Accessor::GroupGauge(|group, jiffy| jiffies(group.samples.rto_min, jiffy)),
     )
@@ -259,7 +261,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rto_max",
         Seconds,
         G,
-        "Largest retransmission time-out of the live connections, at their round-trip samples",
+        "Largest retransmission timeout (RTO) of the live connections, taken at their round-trip samples",
         "inet_connection_sock.icsk_rto",
         Accessor::GroupGauge(|group, jiffy| jiffies(group.samples.rto_max, jiffy)),
     )
@@ -286,7 +288,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_slow_start_threshold",
         Segments,
         H,
-        "Slow-start threshold, one observation per collection and live connection that has one (none before the first congestion)",
+        "Slow-start threshold, one observation per collection and live connection that has one: a connection has \
+         none before its first congestion",
         "tcp_sock.snd_ssthresh",
         Accessor::GroupHistogram(|group, _| size(&group.samples.slow_start_threshold)),
     )
@@ -304,7 +307,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_rto",
         Seconds,
         H,
-        "Retransmission time-out (RFC 6298), one observation per live connection and collection",
+        "Retransmission timeout (RTO, RFC 6298), one observation per live connection and collection",
         "inet_connection_sock.icsk_rto",
         Accessor::GroupHistogram(|group, jiffy| time(&group.samples.rto, jiffy)),
     )
@@ -313,8 +316,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_delivery_rate",
         BytesPerSecond,
         H,
-        "Rate at which the peer lately acknowledged payload, one observation per collection and live connection, where the \
-         application had always something to send while it was measured",
+        "Rate at which the peer most recently acknowledged payload, one observation per collection and live \
+         connection whose application always had data to send during the measurement",
         "tcp_sock.rate_delivered, rate_interval_us, rate_app_limited, mss_cache, as tcpi_delivery_rate",
         Accessor::GroupHistogram(|group, _| {
             HistogramValue::new(&group.samples.delivery_rate, 0, RATE_FIRST_EXPONENT, number)
@@ -328,8 +331,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_path_mtu_min",
         Bytes,
         G,
-        "Smallest path MTU of the live connections: that of the device or route, or a smaller one that ICMP or probes of the MTU \
-         (RFC 4821) found",
+        "Smallest path MTU of the live connections: the MTU of the device or route, or a smaller one found by ICMP \
+         or MTU probes (RFC 4821)",
         "inet_connection_sock.icsk_pmtu_cookie",
         Accessor::GroupGauge(|group, _| some(group.samples.path_mtu_min)),
     )
@@ -338,7 +341,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_peer_mss_min",
         Bytes,
         G,
-        "Smallest maximum segment size (MSS option) that a peer of the live connections announced, or a router on the way clamped it to",
+        "Smallest maximum segment size (MSS option) that a peer of the live connections announced, or that a router \
+         on the path clamped",
         "tcp_sock.rx_opt.mss_clamp",
         Accessor::GroupGauge(|group, _| some(group.samples.peer_mss_min)),
     )
@@ -347,7 +351,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_peer_zero_windows",
         Counted("{connection}"),
         G,
-        "Live connections whose peer announces a receive window of zero: its application does not read",
+        "Live connections whose peer announces a zero receive window: the application there does not read",
         "tcp_sock.snd_wnd",
         Accessor::GroupGauge(|group, _| Some(group.samples.peer_zero_windows.into())),
     )
@@ -357,7 +361,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_own_zero_windows",
         Counted("{connection}"),
         G,
-        "Live connections for which this host announces a receive window of zero: the application here does not read",
+        "Live connections for which this host announces a zero receive window: the application here does not read",
         "tcp_sock.rcv_wnd",
         Accessor::GroupGauge(|group, _| Some(group.samples.own_zero_windows.into())),
     )
@@ -367,7 +371,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_sender_busy",
         Seconds,
         C,
-        "Time in which connections had data to send or in flight",
+        "Time during which connections had data to send or in flight",
         "tcp_sock.chrono_stat, as tcpi_busy_time",
         Accessor::Jiffies(&[(&[], Counter::SenderBusyJiffies)]),
     )
@@ -376,7 +380,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_sender_limited",
         Seconds,
         C,
-        "Part of the busy time in which the sender had to wait for the peer's receive window, or for room in its own send buffer",
+        "Part of the busy time during which the sender waited for the peer's receive window, or for space in its own \
+         send buffer",
         "tcp_sock.chrono_stat, as tcpi_rwnd_limited and tcpi_sndbuf_limited",
         Accessor::Jiffies(&[
             (&["receive_window"], Counter::ReceiveWindowJiffies),
@@ -404,9 +409,10 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_spurious_recoveries",
         Counted("{recovery}"),
         C,
-        "Entries into the states Recovery (fast retransmissions) and Loss (time-outs) that the sender undid, because nothing had been \
-         lost: the peer echoed the time stamp of the first transmission (Eifel, RFC 3522), acknowledged what was sent once only \
-         (F-RTO, RFC 5682), or reported every retransmission as a duplicate (DSACK, RFC 3708) before the recovery was over",
+        "Entries into TCP_CA_Recovery (fast retransmit) and TCP_CA_Loss (RTO) that the sender undid because nothing \
+         was lost: before the end of the recovery the peer echoed the timestamp of the original transmission \
+         (Eifel, RFC 3522), acknowledged data that was sent only once (F-RTO, RFC 5682), or reported every \
+         retransmission as a duplicate (DSACK, RFC 3708)",
         "tracepoint tcp_cong_state_set: tcp_sock.undo_marker, snd_una, high_seq",
         Accessor::Counters(&[
             (&["recovery"], Counter::RecoveriesUndone),
@@ -452,7 +458,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_connections_closed",
         Counted("{connection}"),
         C,
-        "Established connections that have ended; TIME-WAIT does not count as life",
+        "Established connections that ended; a connection in TIME-WAIT has ended",
         "tracepoint inet_sock_set_state",
         Accessor::Counters(&[(&[], Counter::Closed)]),
     )
@@ -461,8 +467,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_connections_failed",
         Counted("{connection}"),
         C,
-        "Active opens that failed; unanswered and cancelled are those that the application gave up, after a SYN was retransmitted \
-         and before; no_route and no_local_port failed before their SYN",
+        "Active opens that failed. The application gave up those with the reason unanswered after a retransmitted \
+         SYN, and those with the reason cancelled before one; no_route and no_local_port failed before their first \
+         SYN",
         "tracepoint inet_sock_set_state: sock.sk_err, sk_err_soft, tcp_sock.segs_out, total_retrans; tracepoint tcp_destroy_sock: \
          inet_sock.cork, tcp_sock.rx_opt.mss_clamp",
         Accessor::Counters(&[
@@ -485,8 +492,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_listen_drops",
         Counted("{connection}"),
         C,
-        "Handshakes that a listener of this host turned away, SYNs and last ACKs, each time they came; whose they were is not \
-         known, so the subnet is none",
+        "Handshakes that a listener of this host refused, by a drop of a SYN or of the final ACK; each retry counts. \
+         The peer is unknown, so the subnet is none",
         "sock.sk_drops of listeners, without what tracepoint kfree_skb reports for them; sk_ack_backlog, icsk_accept_queue.qlen",
         Accessor::Counters(&[
             (&["accept_queue_full"], Counter::ListenDropsAcceptQueue),
@@ -500,8 +507,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_listeners",
         Counted("{socket}"),
         G,
-        "Sockets that listen; those of one SO_REUSEPORT group count one each. Listeners that began before the exporter and in another \
-         network namespace are known if their process is in the exporter's PID namespace, else from their next refused handshake on",
+        "Listening sockets; each member of an SO_REUSEPORT group counts. A listener older than the exporter in \
+         another network namespace is known if its process is in the exporter's PID namespace, otherwise after the \
+         next handshake that it refuses",
         "sock.sk_state",
         Accessor::Listeners(|queues| number(queues.listeners)),
     )
@@ -511,7 +519,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_accept_queue_connections",
         Counted("{connection}"),
         G,
-        "Connections that wait for accept(), summed over listeners: ss shows them as Recv-Q",
+        "Connections waiting for accept(), summed over listeners; ss shows them as Recv-Q",
         "sock.sk_ack_backlog",
         Accessor::Listeners(|queues| number(queues.waiting)),
     )
@@ -521,7 +529,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_accept_queue_connections_limit",
         Counted("{connection}"),
         G,
-        "The backlogs of listen(), capped by net.core.somaxconn and summed over listeners: ss shows them as Send-Q",
+        "Backlogs of listen(), capped by net.core.somaxconn and summed over listeners; ss shows them as Send-Q",
         "sock.sk_max_ack_backlog",
         Accessor::Listeners(|queues| number(queues.limit)),
     )
@@ -531,8 +539,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_accept_queue_utilization",
         Ratio,
         G,
-        "How full the fullest accept queue of one listener was, since the last collection: now, and as each connection found it with \
-         itself; 1 is full, which is one connection more than its limit, and turns connections away",
+        "Fill of the fullest accept queue of one listener since the last collection: its fill now, and at the \
+         arrival of each connection, that connection included. At 1 the queue holds one connection more than its \
+         limit and refuses further ones",
         "sock.sk_ack_backlog, sk_max_ack_backlog of listeners and, at tracepoint inet_sock_set_state, of the sockets made of them",
         Accessor::Listeners(|queues| f64::from(queues.fullness) / f64::from(FULL)),
     )
@@ -541,8 +550,8 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_resets",
         Counted("{segment}"),
         C,
-        "TCP resets sent and received, those of handshakes that are not over included; older kernels (6.1) report neither those that \
-         are sent without a connection nor those that end a server's handshake",
+        "TCP resets sent and received, including those during a handshake. Older kernels (6.1) report neither resets \
+         sent without a connection nor those that end the handshake of a server",
         "tracepoints tcp_send_reset, tcp_receive_reset; kfree_skb for a server's handshake",
         Accessor::Counters(&[
             (&["transmit"], Counter::ResetsTransmitted),
@@ -555,8 +564,9 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_handshake",
         Seconds,
         H,
-        "Time of the handshake: from the first SYN to established as client; as server the round trip of the SYN-ACK that was \
-         answered (none without TCP timestamps if it was retransmitted)",
+        "Duration of the handshake: as client from the first SYN to the established connection, as server the round \
+         trip of the answered SYN-ACK. A server's handshake with a retransmitted SYN-ACK and without TCP timestamps \
+         is not observed",
         "tracepoint inet_sock_set_state; tcp_sock.srtt_us",
         Accessor::GroupHistogram(|group, _| time(&group.counters.handshake, MICROSECOND)),
     )
@@ -565,7 +575,7 @@ pub(super) const METRICS: &[Metric] = &[
         "tcp_connection_duration",
         Seconds,
         H,
-        "Time from established to closed, of connections whose beginning was seen",
+        "Time from established to closed, of connections that began while the exporter ran",
         "tracepoint inet_sock_set_state",
         Accessor::GroupHistogram(|group, _| time(&group.counters.duration, MICROSECOND)),
     )
