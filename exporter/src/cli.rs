@@ -49,14 +49,14 @@ Examples:
   tcpvitals doctor                           what this kernel offers, and what is missing and why
   tcpvitals check-config tcpvitals.yaml      what is wrong with a file, before it is used
 
-Exit codes: 0 ended as asked; 1 cannot do what was asked; 2 wrong arguments or configuration; 3 the kernel lacks something \
-or does not permit it"
+Exit codes: 0 success; 1 failure; 2 wrong arguments or configuration; 3 the kernel lacks something or does not \
+permit it"
 )]
 pub struct Arguments {
-    /// What to do; `serve` without a word.
+    /// The command; `serve` if there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// For `serve` without the word.
+    /// For `serve` without its name.
     #[command(flatten)]
     pub serve: ServeArguments,
     /// How to log.
@@ -95,7 +95,7 @@ Examples:
   tcpvitals explain QDISC_DROP                       what a drop reason means
   tcpvitals explain TcpvitalsCapacityDrops           the runbook of an alert
 
-Exit codes: 0 nothing is wrong; 10 there are findings; others as for every command")]
+Exit codes: 0 no findings; 10 findings; others as for every command")]
     Explain(ExplainArguments),
     /// Look around: findings, subnets, workloads, connections and drop sites, live
     #[command(after_help = "\
@@ -185,7 +185,7 @@ pub enum Docs {
     Man,
     /// Completions of this command line
     Completions {
-        /// For which shell
+        /// Name of the shell
         shell: Shell,
     },
 }

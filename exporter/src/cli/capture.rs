@@ -14,7 +14,7 @@ pub struct CaptureArguments {
     /// File to write, in the pcapng format; - is standard output. An existing file is overwritten
     #[arg(short = 'w', long = "write", value_name = "FILE", required_unless_present_any = ["interfaces", "interface"])]
     pub write: Option<PathBuf>,
-    /// Bytes to keep of each packet, from the header that the kernel is at; 0 keeps everything, up to 65000
+    /// Bytes to keep of each packet, from the header that the kernel was processing; 0 keeps everything, up to 65000
     #[arg(
         short = 's',
         long,

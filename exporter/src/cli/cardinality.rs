@@ -7,16 +7,16 @@ use std::path::PathBuf;
 /// Of `cardinality`.
 #[derive(Clone, Debug, Args)]
 pub struct CardinalityArguments {
-    /// Where the exporter serves
+    /// URL of the exporter
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10717")]
     pub from: String,
-    /// File with user:password, where the exporter asks for a password
+    /// File with user:password, if the exporter requires a password
     #[arg(long, value_name = "FILE")]
     pub login_file: Option<PathBuf>,
-    /// PEM file of the certificates to trust over https, instead of those of the system
+    /// PEM file of the trusted certificates for https, instead of those of the system
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// How to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
 }

@@ -12,7 +12,7 @@ pub struct CheckArguments {
     /// The web configuration file; the certificates and keys that it names are checked too
     #[arg(long = "web.config.file", value_name = "FILE", id = "web")]
     pub web: Option<PathBuf>,
-    /// Say which subnet an address belongs to, and why; repeatable, without a file by the built-in configuration
+    /// Print the subnet of an address and the line that matches; repeatable. Without a file it uses the built-in configuration
     #[arg(long, value_name = "ADDRESS")]
     pub lookup: Vec<IpAddr>,
 }

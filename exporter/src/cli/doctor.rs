@@ -13,10 +13,10 @@ pub struct DoctorArguments {
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
-    /// List every program, metric and field, not only what is not as it could be
+    /// List every program, metric and field, not only deviations
     #[arg(long, short)]
     pub verbose: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
 }

@@ -14,22 +14,22 @@ pub struct DropsArguments {
     /// Which drops.
     #[command(flatten)]
     pub filters: Filters,
-    /// Output format; json is one object a line. Text on a terminal is a screen of its own, that of top
+    /// Output format; json prints one object per line, text on a terminal is the screen of top
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
     pub output: Output,
-    /// Sites in a table at most
+    /// Maximum number of drop sites in a table
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
     pub limit: u32,
     /// Time between two tables
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]
     pub interval: Duration,
-    /// Print one table and end
+    /// Print one table and stop
     #[arg(long, conflicts_with_all = ["count", "duration"], help_heading = TIME)]
     pub once: bool,
-    /// Print so many tables and end
+    /// Stop after this many tables
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
     pub count: Option<u64>,
-    /// Print tables for this time and end
+    /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = whole_duration, help_heading = TIME)]
     pub duration: Option<Duration>,
     /// Configuration and type information.

@@ -22,7 +22,7 @@ pub enum LogFormat {
     Text,
     /// key=value pairs, as Prometheus writes them
     Logfmt,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 

@@ -10,35 +10,34 @@ pub struct ServeArguments {
     /// Configuration file; without one the built-in configuration is used
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Address to serve on, once or more: `:PORT` for every address, HOST:PORT, or `unix:///PATH`
+    /// Address to serve on, may be given several times: `:PORT` for every address, HOST:PORT, or `unix:///PATH`
     ///
-    /// A name stands for all its addresses at the start. A unix socket is for its owner and its group (mode 0660); who can open it
-    /// counts as this host, like a loopback address.
+    /// A name stands for all its addresses at the start. A unix socket is for its owner and its group (mode 0660); a client that
+    /// can open it counts as this host, as on a loopback address.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10717")]
     pub listen_address: Vec<ListenAddress>,
     /// Serve on the sockets that systemd passes, instead of addresses of its own (sd_listen_fds(3))
     #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
     pub systemd_socket: bool,
-    /// File that says who may ask, and how; without one everybody may, over plain HTTP
+    /// File with TLS, passwords, headers and limits; without it everybody may read, over plain HTTP
     ///
-    /// It holds TLS, passwords and headers in the format of the Prometheus exporter-toolkit. It and the files that it names are
-    /// read again when they change.
+    /// It has the format of the Prometheus exporter-toolkit. The exporter re-reads it, and the files that it names, when they change.
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<PathBuf>,
     /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
-    /// Re-read the configuration file when it changes, as SIGHUP does
+    /// Reload the configuration when its file changes, as SIGHUP does
     ///
-    /// The web configuration, and every key and certificate that either of them names, are read again in any case.
+    /// The exporter always re-reads the web configuration, and each key and certificate that either file names.
     #[arg(long = "config.watch", requires = "config_file")]
     pub config_watch: bool,
-    /// Let POST /-/reload re-read the configuration file, as SIGHUP does
+    /// Allow POST /-/reload, which reloads the configuration as SIGHUP does
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
-    /// Let /api/v1/flows show the addresses of peers to everybody who may ask
+    /// Show /api/v1/flows, with addresses of peers, to everybody who reaches the port
     ///
-    /// Without it only where the address is a loopback address, or passwords or certificates of clients are asked for.
+    /// Without it flows are shown only on a loopback address, or to clients with a password or a certificate.
     #[arg(long = "web.enable-flows")]
     pub enable_flows: bool,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux

@@ -9,10 +9,10 @@ pub struct SubnetsArguments {
     /// Ask the API server of Kubernetes for the nodes of the cluster; their zones or pools become subnets
     #[arg(long, required = true)]
     pub from_kubernetes: bool,
-    /// Label of the nodes whose values are the names: that of zones, or one of node pools
+    /// Node label whose values become the names of the subnets: the label of zones, or one of node pools
     #[arg(long, value_name = "LABEL", default_value = "topology.kubernetes.io/zone")]
     pub label: String,
-    /// Follow the nodes and keep this ConfigMap as they are, instead of printing once
+    /// Follow the nodes and update this ConfigMap, instead of printing once
     #[arg(long, value_name = "NAME", requires = "namespace")]
     pub config_map: Option<String>,
     /// Namespace of the ConfigMap
@@ -21,13 +21,13 @@ pub struct SubnetsArguments {
     /// File in the ConfigMap
     #[arg(long, value_name = "FILE", default_value = "zones.csv", requires = "config_map")]
     pub key: String,
-    /// The API server, outside of a pod; with the files of a token and of its authority
+    /// URL of the API server, outside of a pod; needs the files of a token and of its authority
     #[arg(long, value_name = "URL", requires_all = ["token_file", "ca_file"])]
     pub api_server: Option<String>,
-    /// File with the token to ask with
+    /// File with the token for the API server
     #[arg(long, value_name = "FILE", requires = "api_server")]
     pub token_file: Option<PathBuf>,
-    /// PEM file of the certificates to trust
+    /// PEM file of the trusted certificates
     #[arg(long, value_name = "FILE", requires = "api_server")]
     pub ca_file: Option<PathBuf>,
 }

@@ -13,25 +13,25 @@ pub struct TopArguments {
     /// Which connections, and which drops.
     #[command(flatten)]
     pub filters: Filters,
-    /// Words that each row has to contain: of addresses, names, what the sender waits for
+    /// Words that each row must contain: addresses, names, what the sender waits for
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, help_heading = FILTERS)]
     pub filter: String,
-    /// The first view; subnets unless one is named, with --once flows
+    /// First view; subnets by default, with --once flows
     #[arg(long, value_name = "VIEW", help_heading = OUTPUT)]
     pub view: Option<Tab>,
     /// Sort key: a column of the first view, for example rtt or retransmits
     #[arg(long, value_name = "KEY", help_heading = OUTPUT)]
     pub sort: Option<String>,
-    /// Print the first view once and end; needs no terminal
+    /// Print the first view once and stop; needs no terminal
     #[arg(long, help_heading = OUTPUT)]
     pub once: bool,
     /// Output format (with --once)
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "once", help_heading = OUTPUT)]
     pub output: Output,
-    /// Rows to print at most (with --once)
+    /// Maximum number of rows (with --once)
     #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
     pub limit: u32,
-    /// Time between two readings, over which rates are; findings take ten seconds at least
+    /// Time between two readings, over which rates are computed; findings take at least ten seconds
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]
     pub interval: Duration,
     /// Configuration and type information.

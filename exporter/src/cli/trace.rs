@@ -22,13 +22,13 @@ pub struct TraceArguments {
     /// Events to print
     #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str), help_heading = EVENTS)]
     pub event: Vec<EventKind>,
-    /// Retransmitted segments that a connection has at least
+    /// Only connections with at least this many retransmitted segments
     #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = EVENTS)]
     pub min_retransmits: u32,
     /// Output format; seed is text with every value, binary is for --read
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
     pub output: TraceOutput,
-    /// Every value that is not 0 in text, whatever fits into a line
+    /// Print every value that is not 0, also if the line gets long
     #[arg(short, long, help_heading = OUTPUT)]
     pub verbose: bool,
     /// Values to print in text instead of the usual ones
@@ -37,16 +37,16 @@ pub struct TraceArguments {
     /// Print a file that `--output binary` wrote, instead of tracing; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "buffer", "duration", "btf", "config_file"], help_heading = OUTPUT)]
     pub read: Option<PathBuf>,
-    /// Time between periodic events of all live connections; 0 is never. 2s unless given, and 0 for text on a terminal
+    /// Time between periodic events of all live connections, 0 for none; by default 2s, and 0 for text on a terminal
     #[arg(long, value_name = "TIME", value_parser = interval, help_heading = TIME)]
     pub interval: Option<Interval>,
-    /// Print so many events and end
+    /// Stop after this many events
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
     pub count: Option<u64>,
-    /// Trace for this time and end
+    /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = length, help_heading = TIME)]
     pub duration: Option<Duration>,
-    /// Room for events that are not printed yet; rounded up to a power of two
+    /// Size of the buffer for events that are not printed yet; rounded up to a power of two
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = buffer, help_heading = ADVANCED)]
     pub buffer: u32,
     /// Configuration and type information.
@@ -66,9 +66,9 @@ fn fields() -> ValueParser {
 pub enum TraceOutput {
     /// A line for people
     Text,
-    /// A line with every value, as the TCP tracer of 2014 had it
+    /// A line with every value, in a fixed order
     Seed,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Records for --read
     Binary,
