@@ -204,7 +204,7 @@ docs: build ## write the pages of metrics, findings and configuration, and the s
 	$(BIN) docs schema >target/config.schema.json
 	mv target/config.schema.json docs/config.schema.json
 
-pictures-page: setup-test setup-browser build ## take the pictures of the web page, docs/images/page-*.png, as root
+pictures-page: setup-test setup-browser setup-e2e build ## take the pictures of page, top and explain, docs/images/{page-*.png,top-*.svg,explain.svg}, as root
 	@tests/setup.sh pictures
 	cargo build --package tests --bin page-pictures
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) $(SUDO) target/debug/page-pictures docs/images

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod curl;
 pub mod dashboards;
 pub mod openapi;
+pub mod picture;
 pub mod prometheus;
 pub mod rotel;
 pub mod rules;

@@ -1,4 +1,5 @@
-//! Takes the pictures of the web page for the documentation: an exporter that runs, and traffic between namespaces.
+//! Takes the pictures of the web page, of `top` and of `explain` for the documentation: an exporter that runs, and traffic between
+//! namespaces.
 //!
 //! First nothing is wrong. Then five faults begin: a packet filter drops one segment in 67 behind this host on its way to `dc-east`, the
 //! queue to `branch-7` is too short, a reader of `kafka` takes 20 kB a second, nobody listens at `payments-api`, and a filter swallows the
@@ -13,13 +14,16 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tests::exporter::start;
+use tempfile::TempDir;
+use tests::exporter::{binary, start};
 use tests::machine::wait::until;
 use tests::net::nft;
 use tests::net::pair::{Cable, DEVICE, Pair};
 use tests::net::subnet::{Family, SERVER, Subnet};
 use tests::net::traffic::{Flow, listen, receive, send_datagrams};
 use tests::readers::browser::{Browser, View};
+use tests::readers::picture::svg;
+use tests::readers::tmux::Terminal;
 
 const DESK: View = View {
     width: 1280,
@@ -31,6 +35,19 @@ const VIEWS: [(&str, View); 4] = [
     ("page-wide", View { width: 1900, ..DESK }),
     ("page-narrow", View { width: 360, ..DESK }),
 ];
+/// Columns and rows of a terminal, as wide as a page of documentation.
+const TERMINAL: [u16; 2] = [110, 26];
+/// Rows for all that `explain` says.
+const ROWS: u16 = 48;
+/// The views of `top`, with the keys that lead to them.
+const SCREENS: [(&str, &str); 4] = [
+    ("top-subnets", "2"),
+    ("top-findings", "1"),
+    ("top-flows", "4"),
+    ("top-drops", "5"),
+];
+/// How long `top` looks before its pictures: it draws the last two minutes.
+const LOOK: Duration = Duration::from_secs(60);
 /// How long nothing is wrong, and how long the faults go on before the pictures.
 const LENGTHS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(80)];
 const PAUSE: Duration = Duration::from_millis(100);
@@ -125,7 +142,8 @@ fn main() -> Result<()> {
             send_datagrams(&east.pair.client, east.at(1, 9), 30, 200)?;
             is_wrong.store(true, Ordering::Relaxed);
             Ok(())
-        });
+        })
+        .and_then(|()| screens(&folder, &config(&named)));
         is_over.store(true, Ordering::Relaxed);
         done
     })
@@ -151,6 +169,41 @@ fn take(browser: &mut Browser, folder: &Path, name: &str, view: View) -> Result<
     until("a refresh", || Ok((browser.evaluate(at)? != old).then_some(())))?;
     let path = folder.join(name).with_extension("png");
     write(&path, browser.picture()?).with_context(|| format!("write {}", path.display()))
+}
+
+/// Those of `top` and `explain`.
+fn screens(folder: &Path, config: &str) -> Result<()> {
+    let home = TempDir::new()?;
+    write(home.path().join("config.yaml"), config)?;
+    let program = binary()?.canonicalize()?;
+    let programs = program.parent().context("a program without a folder")?;
+    let [columns, rows] = TERMINAL;
+    let terminal = Terminal::open(columns, rows, home.path())?;
+    let command = |line: &str| {
+        terminal.type_text(line)?;
+        terminal.press("Enter")
+    };
+    command(&format!("PS1='$ '; PATH={}:$PATH; clear", programs.display()))?;
+    command("tcpvitals top --config.file config.yaml")?;
+    sleep(LOOK);
+    for (name, key) in SCREENS {
+        terminal.press(key)?;
+        terminal.wait_for(name, |screen| screen.contains(&format!("[{key}:")))?;
+        save(folder, name, &terminal.coloured_screen()?)?;
+    }
+    terminal.press("q")?;
+    terminal.wait_for("the shell", |screen| screen.trim_end().ends_with('$'))?;
+    terminal.resize(columns, ROWS)?;
+    command("clear; tcpvitals explain --config.file config.yaml")?;
+    // It looks for ten seconds.
+    sleep(LOOK / 3);
+    terminal.wait_for("the findings", |screen| screen.trim_end().ends_with('$'))?;
+    save(folder, "explain", terminal.coloured_screen()?.trim_end())
+}
+
+fn save(folder: &Path, name: &str, screen: &str) -> Result<()> {
+    let path = folder.join(name).with_extension("svg");
+    write(&path, svg(screen)?).with_context(|| format!("write {}", path.display()))
 }
 
 /// Gives up after a second.
