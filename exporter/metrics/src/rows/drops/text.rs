@@ -42,7 +42,7 @@ const COLUMNS: [Column; 9] = [
     words("CLASS", 8, 2, |site| site.class().to_owned()),
     words("REASON", 14, 1, |site| site.reason().to_owned()),
     words("LOCATION", 14, 3, |site| site.location().to_owned()),
-    words("WAY", 3, 5, |site| way(site).to_owned()),
+    words("DIR", 3, 5, |site| way(site).to_owned()),
     words("PROTO", 6, 6, |site| site.protocol().to_owned()),
     words("SUBNETS", 12, 4, |site| shares(&site.subnets)),
     words(WORKLOADS, 12, 7, |site| {
@@ -146,7 +146,7 @@ mod tests {
         let text = lines(&table(), Duration::from_secs(4), Size { width: 120, sites: 5 });
         let expected = "\
 after 4 s: 18.5 drops/s, 147 packets in all, 2 sites
- DROPS/S     TOTAL CLASS    REASON         LOCATION       WAY PROTO  SUBNETS
+ DROPS/S     TOTAL CLASS    REASON         LOCATION       DIR PROTO  SUBNETS
     15.0       140 policy   NETFILTER_DROP nft_do_chain   in  tcp    lab 66%, office 33%
      3.5         7 error    NO_SOCKET      udp_rcv        in  udp    office 100%
 ";
@@ -163,7 +163,7 @@ after 4 s: 18.5 drops/s, 147 packets in all, 2 sites
         let text = lines(&table, Duration::from_secs(1), Size { width: 200, sites: 5 });
         let lines: Vec<&str> = text.lines().skip(1).collect();
         let expected = [
-            " DROPS/S     TOTAL CLASS    REASON         LOCATION       WAY PROTO  SUBNETS             WORKLOADS",
+            " DROPS/S     TOTAL CLASS    REASON         LOCATION       DIR PROTO  SUBNETS             WORKLOADS",
             "     4.0         4 policy   NETFILTER_DROP nft_do_chain   in  tcp    office 75%, lab 25% shop/cart 75%, host 25%",
         ];
         assert_eq!(lines, expected);

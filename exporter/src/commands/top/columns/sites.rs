@@ -38,7 +38,7 @@ pub const COLUMNS: &[Column<SiteRow>] = &[
     Of::words(["LOCATION", "location"], [14, 40], 5, |site, width| {
         format::cut(site.location(), width)
     }),
-    Of::words(["WAY", "way"], [3, 3], 6, |site, _| way(site).to_owned()),
+    Of::words(["DIR", "direction"], [3, 3], 6, |site, _| way(site).to_owned()),
     Of::words(["PROTO", "proto"], [6, 6], 10, |site, _| site.protocol().to_owned()),
     Of::words(["SUBNETS", "subnets"], [12, 60], 3, |site, width| {
         format::cut(&text::shares(&site.subnets), width)

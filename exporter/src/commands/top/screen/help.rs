@@ -52,7 +52,7 @@ const fn columns(tab: Tab) -> &'static [&'static str] {
         Tab::Drops => &[
             "CLASS  capacity: full; error: wrong; policy: meant so;",
             "       benign: normal operation, always last",
-            "WAY    out of this host, or in",
+            "DIR    out of this host, or in",
         ],
     }
 }

@@ -36,8 +36,8 @@ pub(in crate::encode::page) fn drops(page: &Page<'_>) -> Markup {
     };
     let heads = [
         text("What"),
-        text("Reason and place"),
-        text("Way"),
+        text("Reason and function"),
+        text("Direction"),
         text("Subnets"),
         head("Drops/s", "Packets; one may hold several segments"),
     ];
