@@ -348,7 +348,7 @@
 
   /** Makes the heads of columns buttons: without the script they would do nothing. */
   function equip() {
-    for (const head of main.querySelectorAll("section thead th:not(.spark)")) {
+    for (const head of main.querySelectorAll(".cols thead th:not(.spark)")) {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
