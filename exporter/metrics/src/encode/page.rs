@@ -227,7 +227,7 @@ fn links(telemetry_path: &str) -> Markup {
     let links = [
         (telemetry_path, "Metrics"),
         ("/docs", "Runbooks and drop reasons"),
-        ("/readyz", "What is attached (text)"),
+        ("/readyz", "Attached programs (text)"),
         ("/api/v1/status", "Status (JSON)"),
         ("/api/v1/findings", "Findings (JSON)"),
         ("/api/v1/drops", "Drop sites (JSON)"),

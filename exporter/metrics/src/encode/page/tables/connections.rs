@@ -20,20 +20,20 @@ const NAMED: usize = 5;
 const HEADS: [Head; 7] = [
     head(
         "Retransmitted",
-        "Retransmitted segments of the data segments sent; no loss rate",
+        "Retransmitted segments as a share of the data segments sent; not a loss rate",
     ),
     head(
         "Dropped here",
-        "Segments that this host itself dropped, of those that it wanted to send",
+        "Segments that this host itself dropped, as a share of those that it had to send",
     ),
-    head("Opens failed", "Connections from here that failed, of those tried"),
+    head("Opens failed", "Failed opens from this host, as a share of all opens"),
     head(
         "Waits for peer",
-        "Of the time in which senders had something to send, that in which the peer's receive window was full",
+        "Share of the time with data to send during which the peer's receive window was full",
     ),
     head(
         "RTT floor / p50 / p90",
-        "The smallest of live connections, the median and the 90th percentile; each includes the time until the peer acknowledges",
+        "Smallest of live connections, median and 90th percentile; each includes the time until the peer acknowledges",
     ),
     head("Mbit/s out / in", "Payload"),
     head("Connections", "Open now"),
@@ -57,7 +57,7 @@ pub(in crate::encode::page) fn subnets(page: &Page<'_>) -> Markup {
         }
     };
     let note = html! {
-        "A retransmit ratio is no loss rate. What this host dropped itself, the network did not lose. A round trip includes the time until the peer acknowledges."
+        "The retransmit ratio is not a loss rate: the network did not lose what this host dropped. A round trip includes the time until the peer acknowledges."
     };
     connections(page, ["subnets", "Subnet", "subnet", "subnets"], rows, &inside, note)
 }
@@ -75,7 +75,7 @@ pub(in crate::encode::page) fn workloads(page: &Page<'_>) -> Markup {
         }
     };
     let note = html! {
-        "A connection is of the workload that made its socket. What had no name when it was counted is unresolved."
+        "A connection belongs to the workload that created its socket. Counts from before a workload had its name are unresolved."
     };
     connections(
         page,

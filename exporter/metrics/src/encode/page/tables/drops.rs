@@ -129,10 +129,10 @@ fn facts(page: &Page<'_>, site: &Site, row: &Drops) -> Markup {
             @if let Some(Entry { causes, first, .. }) = dictionary::look_up(reason) {
                 dt { "Usual causes" }
                 dd { (causes) }
-                dt { "First" }
+                dt { "First command" }
                 dd { code { (first) } }
             }
-            dt { "Whom" }
+            dt { "Affected" }
             dd {
                 ul.parts {
                     @for (part, packets) in parts.into_iter().take(PARTS) {
@@ -234,8 +234,8 @@ pub(in crate::encode::page) fn drops_by_workload(page: &Page<'_>) -> Markup {
             tr data-all data-counts=(json(&all)) { th scope="row" { "All workloads" } (cells(&all)) td.spark {} }
         },
         note: html! {
-            "A packet is of the socket that sent it, else of the one that it was for, else of whoever has its network namespace. Class \
-             benign is left out."
+            "A packet belongs to the workload whose socket sent it, otherwise to the one it was for, otherwise to the owner of its network \
+             namespace. Class benign is left out."
         },
     })
 }
