@@ -45,7 +45,7 @@ pub enum Unsupported {
     )]
     NoSocketStorage,
     /// No program has what it needs.
-    #[error("this kernel has nothing that the configuration asks for; {program} needs more: {reason}")]
+    #[error("nothing in the configuration can run on this kernel; {program} cannot: {reason}")]
     Nothing {
         /// The first program that the configuration switches on.
         program: &'static str,

@@ -49,7 +49,7 @@ pub enum ExplainError {
     #[error(transparent)]
     Remote(#[from] RemoteError),
     /// There was no judgement.
-    #[error("nothing was judged; try again")]
+    #[error("no findings were computed; try again")]
     Off,
 }
 

@@ -187,7 +187,7 @@ fn is_absent(error: &io::Error) -> bool {
 fn refused(shown: &impl Display, port: u16, error: &io::Error) -> ListenError {
     let what = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "ports below 1024 are for root and for who has the capability CAP_NET_BIND_SERVICE. Start as root, or choose a port from \
+            "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE. Start as root, or choose a port from \
              1024 on, for example --web.listen-address=:{}.",
             if port == 80 { 8080 } else { 10_717 }
         ),

@@ -18,10 +18,10 @@ pub enum LoadError {
     #[error("{}", lockdown::SENTENCE)]
     LockedDown,
     /// The object or a map.
-    #[error("load the kernel object: {0}")]
+    #[error("cannot load the kernel object: {0}")]
     Object(#[source] Box<EbpfError>),
     /// A map that is not as it has to be, or that takes no more.
-    #[error("fill the map {0}")]
+    #[error("cannot fill the map {0}")]
     Map(#[from] MapFault),
     /// Every program was refused.
     #[error("no program could be attached; the first was {program}: {reason}")]

@@ -24,10 +24,10 @@ pub enum Off {
     #[error("listeners.enabled is false")]
     Listeners,
     /// `trace` does not need it.
-    #[error("trace adds nothing up")]
+    #[error("trace does not count")]
     Trace,
     /// `capture` does not need it.
-    #[error("capture takes packets that the network stack drops")]
+    #[error("capture copies only packets that the network stack drops")]
     Capture,
     /// The kernel lacks its hook.
     #[error("this kernel has no tracepoint {0}")]

@@ -7,19 +7,19 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// A map could not be read.
-    #[error("read the map {0}")]
+    #[error("cannot read the map {0}")]
     Map(#[from] MapFault),
     /// The number of the fold could not be written.
-    #[error("write the map {0}")]
+    #[error("cannot write the map {0}")]
     Epoch(#[source] MapFault),
     /// The fold did not run to its end.
-    #[error("run the fold: {0}")]
+    #[error("cannot run the fold: {0}")]
     Fold(#[source] io::Error),
     /// The dump did not run to its end.
-    #[error("run the dump of flows: {0}")]
+    #[error("cannot run the dump of flows: {0}")]
     Dump(#[source] io::Error),
     /// The walk over cgroups did not run to its end.
-    #[error("find the cgroups there are: {0}")]
+    #[error("cannot list the cgroups: {0}")]
     Cgroups(#[source] io::Error),
     /// The program that shows flows does not run.
     #[error("live flows cannot be shown: {0} does not run: {1}")]

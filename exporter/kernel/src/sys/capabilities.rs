@@ -18,7 +18,7 @@ pub enum CapabilitiesError {
         missing: String,
     },
     /// The kernel refused to give capabilities up.
-    #[error("cannot give up capabilities: {0}")]
+    #[error("cannot drop capabilities: {0}")]
     Kept(#[from] caps::errors::CapsError),
 }
 

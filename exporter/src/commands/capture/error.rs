@@ -23,7 +23,7 @@ pub enum CaptureError {
     /// Wireshark asks for what there is not.
     #[error("{0}")]
     Refused(String),
-    #[error("nothing says where packets go; give -w FILE, or -w - for a pipe")]
+    #[error("no output for packets; give -w FILE, or -w - for a pipe")]
     Nowhere,
     /// The output cannot be opened.
     #[error(transparent)]

@@ -24,7 +24,7 @@ pub enum TraceError {
     NoWorkloads(&'static str),
     /// Nobody can read it.
     #[error(
-        "a binary trace is nothing for a terminal: redirect it to a file (> trace.bin), or choose --output text or json"
+        "no binary trace is written to a terminal: redirect it to a file (> trace.bin), or choose --output text or json"
     )]
     Terminal,
     /// The kernel cannot be read.
