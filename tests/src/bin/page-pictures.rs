@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use tests::exporter::{binary, start};
+use tests::machine::cgroups::{Cgroup, Cgroups};
 use tests::machine::wait::until;
 use tests::net::nft;
 use tests::net::pair::{Cable, DEVICE, Pair};
@@ -72,9 +73,10 @@ impl Part {
         (self.pair.subnets[place].address(Family::V4, SERVER), port).into()
     }
 
-    fn flow(&self, place: usize, port: u16) -> Result<Flow> {
+    /// A connection of a program.
+    fn flow(&self, program: &Cgroup, place: usize, port: u16) -> Result<Flow> {
         let to = self.at(place, port);
-        Flow::through(&listen(&self.pair.server, to)?, &self.pair, to)
+        program.run(|| Flow::through(&listen(&self.pair.server, to)?, &self.pair, to))
     }
 
     fn named(&self) -> impl Iterator<Item = (Subnet, &'static str)> {
@@ -91,14 +93,17 @@ fn main() -> Result<()> {
     ];
     let named: Vec<_> = [&east, &branch, &kafka].into_iter().flat_map(Part::named).collect();
     let exporter = start(config(&named))?;
+    let cgroups = Cgroups::of_threads()?;
+    let program = |name: &str| cgroups.make(&format!("{name}.service"));
+    let [login, payments] = [program("login")?, program("payments")?];
     let busy = [
-        east.flow(0, 5432)?,
-        east.flow(1, 443)?,
-        branch.flow(0, 443)?,
-        branch.flow(1, 389)?,
-        kafka.flow(1, 443)?,
+        east.flow(&program("orders")?, 0, 5432)?,
+        east.flow(&program("wiki")?, 1, 443)?,
+        branch.flow(&program("backup")?, 0, 443)?,
+        branch.flow(&login, 1, 389)?,
+        kafka.flow(&payments, 1, 443)?,
     ];
-    let slow = kafka.flow(0, 9092)?;
+    let slow = kafka.flow(&program("shipping")?, 0, 9092)?;
     let mut browser = Browser::start(DESK)?;
     browser.open(&format!("http://{}/", exporter.address()))?;
     let (is_wrong, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -122,15 +127,21 @@ fn main() -> Result<()> {
                 sleep(PAUSE);
             }
         });
-        for (part, port) in [(&kafka, 8444), (&branch, 636), (&branch, 636)] {
+        for (program, part, port) in [
+            (&payments, &kafka, 8444),
+            (&login, &branch, 636),
+            (&login, &branch, 636),
+        ] {
             let (to, wrong) = (part.at(1, port), &is_wrong);
             scope.spawn(move || {
+                program.enter()?;
                 while goes_on() {
                     if wrong.load(Ordering::Relaxed) {
                         try_to_open(&part.pair, to);
                     }
                     sleep(PAUSE);
                 }
+                anyhow::Ok(())
             });
         }
         let done = pictures(&mut browser, &folder, || {
@@ -218,6 +229,10 @@ fn config(named: &[(Subnet, &str)]) -> String {
     let lines: String = named.iter().map(line).collect();
     format!(
         "subnets:\n{lines}  - {{name: loopback, cidrs: [127.0.0.0/8, \"::1/128\"]}}\n\
-         app_protocols: [{{name: orders, ports: [8444]}}, {{name: ldap, ports: [389, 636]}}]\n"
+         app_protocols: [{{name: orders, ports: [8444]}}, {{name: ldap, ports: [389, 636]}}]\n\
+         workloads: {{source: cgroup}}\n\
+         labels:\n\
+         \x20 tcp: [subnet, app_protocol, role, workload]\n\
+         \x20 drops: [location, reason, class, protocol, direction, subnet, workload]\n"
     )
 }
