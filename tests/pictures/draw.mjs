@@ -13,9 +13,9 @@ const here = import.meta.dirname;
 
 // Dashboard, name of the picture, titles of the panels that are in it.
 const PICTURES = [
-  ['tcp-health.json', 'dashboard-tcp-health', ['Retransmitted, worst subnet', 'Dropped here, worst subnet', 'Opens that fail, worst subnet', 'SYNs without an answer', 'Waits for the peer, worst subnet', 'Capacity drops', 'Subnets', 'Retransmitted, by subnet', 'Dropped here, by subnet', 'Opens that fail, by reason', 'What senders wait for']],
+  ['tcp-health.json', 'dashboard-tcp-health', ['Retransmitted, worst', 'Dropped here, worst', 'Opens fail, worst', 'SYNs unanswered', 'Waits for peer, worst', 'Capacity drops', 'Subnets', 'Retransmitted, by subnet', 'Dropped here, by subnet', 'Opens that fail, by reason', 'What senders wait for']],
   ['drop-sites.json', 'dashboard-drop-sites', ['capacity', 'error', 'policy', 'benign', 'Worst drop sites, without benign ones', 'Drops by class', 'Capacity drops, by drop site']],
-  ['exporter-health.json', 'dashboard-exporter-health', ['Exporters', 'Programs that could run and do not', 'Failed reloads', 'Events lost', 'Fullest group table', 'Refused label sets', 'Programs that are not attached', 'Versions', 'Collection', 'CPU time', 'Resident memory']],
+  ['exporter-health.json', 'dashboard-exporter-health', ['Exporters', 'Programs not running', 'Failed reloads', 'Events lost', 'Fullest group table', 'Refused label sets', 'Programs that are not attached', 'Versions', 'Collection', 'CPU time', 'Resident memory']],
 ];
 const ALL = 24 * 52;
 
