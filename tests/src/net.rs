@@ -11,3 +11,4 @@ pub mod peer;
 pub mod socket;
 pub mod subnet;
 pub mod traffic;
+pub mod way;

@@ -5,7 +5,6 @@
 
 mod incident;
 mod scene;
-mod way;
 
 use std::path::PathBuf;
 use std::process::Command;

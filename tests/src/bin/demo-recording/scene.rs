@@ -12,9 +12,9 @@ use tests::machine::wait::Deadline;
 use tests::net::pair::{DEVICE, Pair};
 use tests::net::subnet::{CLIENT, Family, SERVER, Subnet};
 use tests::net::traffic::{Flow, listen};
+use tests::net::way::Way;
 
 use crate::incident;
-use crate::way::Way;
 
 /// How long a connection lives.
 const LIFE: Duration = Duration::from_secs(40);

@@ -12,26 +12,26 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tests::machine::wait::Deadline;
-use tests::net::namespace::Namespace;
-use tests::net::pair::{DEVICE, Pair};
-use tests::net::socket::tap;
-use tests::net::subnet::{CLIENT, Family, SERVER, Subnet};
 
-/// `IFF_TUN | IFF_NO_PI`
-const TUN: i16 = 0x1001;
+use crate::machine::wait::Deadline;
+use crate::net::namespace::Namespace;
+use crate::net::pair::{DEVICE, Pair};
+use crate::net::socket::tun;
+use crate::net::subnet::{CLIENT, Family, SERVER, Subnet};
 
 /// Packets of this size and more may be lost: those with data.
 const LARGE: usize = 300;
 
 /// A way with two ends.
-pub(crate) struct Way {
-    pub(crate) pair: Pair,
+#[derive(Debug)]
+pub struct Way {
+    /// Its two ends.
+    pub pair: Pair,
     state: Arc<State>,
 }
 
 /// What both ends of a way know.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     /// Of so many large packets from the client to the server one is lost; 0 for none.
     loses_one_in: AtomicU32,
@@ -40,7 +40,7 @@ struct State {
 
 impl Way {
     /// Joins two new namespaces; a packet takes `delay` to the other end.
-    pub(crate) fn new(delay: Duration) -> Result<Self> {
+    pub fn new(delay: Duration) -> Result<Self> {
         let (client, server, subnet) = (Namespace::new()?, Namespace::new()?, Subnet::take()?);
         let state = Arc::new(State::default());
         let ends = [(&client, CLIENT), (&server, SERVER)].map(|(namespace, host)| end(namespace, subnet, host));
@@ -65,7 +65,7 @@ impl Way {
     }
 
     /// Of so many packets with data one is lost on its way to the server; 0 for none.
-    pub(crate) fn lose_one_in(&self, packets: u32) {
+    pub fn lose_one_in(&self, packets: u32) {
         self.state.loses_one_in.store(packets, Ordering::Relaxed);
     }
 }
@@ -78,7 +78,7 @@ impl Drop for Way {
 
 /// The device of one end, with its addresses.
 fn end(namespace: &Namespace, subnet: Subnet, host: u8) -> Result<File> {
-    let device = namespace.run(|| tap(DEVICE, TUN))?;
+    let device = namespace.run(|| tun(DEVICE))?;
     namespace.ip(&[
         format!("link set dev {DEVICE} addrgenmode none"),
         format!("link set dev {DEVICE} up"),
@@ -94,10 +94,16 @@ fn carry(from: File, to: File, delay: Duration, state: Arc<State>, may_lose: boo
     let reading = Arc::clone(&state);
     thread::spawn(move || {
         if let Err(error) = take(&from, delay, &send, &reading, may_lose) {
-            eprintln!("a way ended: {error:#}");
+            say(&error);
         }
     });
     thread::spawn(move || give(&to, &receive));
+}
+
+/// The test runner shows this if the test fails.
+#[expect(clippy::print_stderr, reason = "there is nobody else to tell")]
+fn say(error: &anyhow::Error) {
+    eprintln!("a way ended: {error:#}");
 }
 
 /// A packet, and when it arrives.
