@@ -240,7 +240,10 @@ mod tests {
             ("--port", "0", "from 1 to 65535"),
             ("--port", "abc", "a port is a number from 1 to 65535"),
             ("--interval", "2", "\"2\" has no unit; write 2s"),
-            ("--count", "0", "1.."),
+            ("--count", "0", "write a whole number from 1 on, for example 100"),
+            ("--count", "-1", "write a whole number from 1 on"),
+            ("--count", "many", "write a whole number from 1 on"),
+            ("--min-retransmits", "few", "write a whole number from 0 to 4294967295"),
         ] {
             let error = trace(&[flag, value]).unwrap_err().to_string();
             assert!(error.contains(flag) && error.contains(remedy), "{error}");
@@ -270,6 +273,28 @@ mod tests {
         );
         assert!(trace(&["--read", "a", "--interval", "1s"]).is_err());
         assert!(trace(&["--read", "a", "--port", "1"]).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_answered_with_one_to_write() {
+        for (command, flags) in [
+            ("capture", &["--queue", "--count", "--snaplen", "--rotate-files"][..]),
+            ("drops", &["--limit", "--count"]),
+            ("top", &["--limit"]),
+            ("trace", &["--count", "--min-retransmits"]),
+            ("demo", &["--speed"]),
+        ] {
+            for flag in flags {
+                for wrong in ["x", "-1", "1.5", "99999999999999999999", ""] {
+                    let error = Arguments::try_parse_from(["tcpvitals", command, flag, wrong]).unwrap_err();
+                    let error = error.to_string();
+                    assert!(
+                        error.contains(flag) && error.contains("write a whole number from "),
+                        "{command} {flag} {wrong:?}: {error}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     filters::{FILTERS, Filters},
-    values::Advanced,
+    values::{Advanced, count, number},
 };
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
@@ -20,14 +20,15 @@ pub struct CaptureArguments {
         long,
         value_name = "BYTES",
         default_value_t = 0,
+        value_parser = snaplen,
         allow_negative_numbers = true
     )]
     pub snaplen: u32,
     /// Packets that may wait between the kernel and the file; those that do not fit are counted as missed (tail drops)
-    #[arg(long, value_name = "PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "PACKETS", default_value_t = 1000, value_parser = queue, allow_negative_numbers = true)]
     pub queue: u64,
     /// Stop after this many packets
-    #[arg(short = 'c', long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'c', long, value_name = "PACKETS", value_parser = count::<u64>, allow_negative_numbers = true)]
     pub count: Option<u64>,
     /// Stop after this time, for example 30s
     #[arg(long, value_name = "DURATION", value_parser = config::length)]
@@ -100,8 +101,20 @@ pub struct RotationArguments {
     #[arg(id = "rotate-duration", long = "rotate-duration", value_name = "DURATION", value_parser = config::length)]
     pub duration: Option<Duration>,
     /// Keep this many files and delete the oldest
-    #[arg(long = "rotate-files", value_name = "FILES", value_parser = clap::value_parser!(u64).range(1..=99_999))]
+    #[arg(long = "rotate-files", value_name = "FILES", value_parser = files, allow_negative_numbers = true)]
     pub files: Option<u64>,
+}
+
+fn queue(text: &str) -> Result<u64, String> {
+    number(text, 1..=1_000_000, 1000)
+}
+
+fn snaplen(text: &str) -> Result<u32, String> {
+    number(text, 0..=u32::MAX.into(), 128)
+}
+
+fn files(text: &str) -> Result<u64, String> {
+    number(text, 1..=99_999, 10)
 }
 
 fn size(text: &str) -> Result<u64, String> {

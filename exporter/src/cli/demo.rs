@@ -1,6 +1,6 @@
 //! The arguments of `demo`.
 
-use super::{ServeArguments, record::time};
+use super::{ServeArguments, record::time, values::number};
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 
@@ -14,9 +14,13 @@ pub struct DemoArguments {
     #[arg(long, value_name = "DURATION", value_parser = time)]
     pub at: Option<Duration>,
     /// Speed of the replay, as a multiple of the original
-    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=60))]
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = speed, allow_negative_numbers = true)]
     pub speed: u32,
     /// How it is served.
     #[command(flatten)]
     pub serve: ServeArguments,
+}
+
+fn speed(text: &str) -> Result<u32, String> {
+    number(text, 1..=60, 10)
 }

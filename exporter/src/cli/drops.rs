@@ -2,7 +2,7 @@
 
 use super::{
     filters::Filters,
-    values::{Advanced, OUTPUT, Output, TIME, interval},
+    values::{Advanced, OUTPUT, Output, TIME, count, interval},
 };
 use clap::Args;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct DropsArguments {
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
     pub output: Output,
     /// Maximum number of drop sites in a table
-    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = count::<u32>, allow_negative_numbers = true, help_heading = OUTPUT)]
     pub limit: u32,
     /// Time between two tables
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]
@@ -27,7 +27,7 @@ pub struct DropsArguments {
     #[arg(long, conflicts_with_all = ["count", "duration"], help_heading = TIME)]
     pub once: bool,
     /// Stop after this many tables
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
+    #[arg(long, value_name = "NUMBER", value_parser = count::<u64>, allow_negative_numbers = true, help_heading = TIME)]
     pub count: Option<u64>,
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = whole_duration, help_heading = TIME)]

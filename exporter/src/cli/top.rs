@@ -2,7 +2,7 @@
 
 use super::{
     filters::{FILTERS, Filters},
-    values::{Advanced, OUTPUT, Output, TIME, interval},
+    values::{Advanced, OUTPUT, Output, TIME, count, interval},
 };
 use clap::{Args, ValueEnum};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct TopArguments {
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "once", help_heading = OUTPUT)]
     pub output: Output,
     /// Maximum number of rows (with --once)
-    #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+    #[arg(long, value_name = "NUMBER", default_value = "100", requires = "once", value_parser = count::<u32>, allow_negative_numbers = true, help_heading = OUTPUT)]
     pub limit: u32,
     /// Time between two readings, over which rates are computed; findings take at least ten seconds
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = TIME)]

@@ -2,7 +2,7 @@
 
 use super::{
     filters::Filters,
-    values::{ADVANCED, Advanced, OUTPUT, TIME, words},
+    values::{ADVANCED, Advanced, OUTPUT, TIME, count, number, words},
 };
 use clap::{
     Args, ValueEnum,
@@ -23,7 +23,7 @@ pub struct TraceArguments {
     #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = words(&EventKind::ALL, EventKind::as_str), help_heading = EVENTS)]
     pub event: Vec<EventKind>,
     /// Only connections with at least this many retransmitted segments
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = EVENTS)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = retransmits, allow_negative_numbers = true, help_heading = EVENTS)]
     pub min_retransmits: u32,
     /// Output format; seed is text with every value, binary is for --read
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = OUTPUT)]
@@ -41,7 +41,7 @@ pub struct TraceArguments {
     #[arg(long, value_name = "TIME", value_parser = interval, help_heading = TIME)]
     pub interval: Option<Interval>,
     /// Stop after this many events
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = TIME)]
+    #[arg(long, value_name = "NUMBER", value_parser = count::<u64>, allow_negative_numbers = true, help_heading = TIME)]
     pub count: Option<u64>,
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = length, help_heading = TIME)]
@@ -87,6 +87,10 @@ fn interval(text: &str) -> Result<Interval, String> {
     duration(text, Duration::from_millis(10)..=DAY)
         .map(|interval| Interval(Some(interval)))
         .map_err(|error| error + ", or 0 for never")
+}
+
+fn retransmits(text: &str) -> Result<u32, String> {
+    number(text, 0..=u32::MAX.into(), 3)
 }
 
 /// At least a page, at most what the kernel takes on every machine.

@@ -4,7 +4,7 @@ use clap::{
     Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use tcpvitals_config::duration;
 
 /// Headings of the help, in this order below the filters.
@@ -59,6 +59,26 @@ pub(super) fn port_or_any(text: &str) -> Result<u16, String> {
 }
 
 const PORT: &str = "a port is a number from 1 to 65535";
+
+/// A whole number within bounds, the upper one only where there is one. `usual` is one that people use.
+pub(super) fn number<T: TryFrom<u64>>(text: &str, allowed: RangeInclusive<u64>, usual: u64) -> Result<T, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && allowed.contains(number));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let (from, to) = (allowed.start(), allowed.end());
+        let bounds = if *to == u64::MAX {
+            format!("from {from} on")
+        } else {
+            format!("from {from} to {to}")
+        };
+        format!("write a whole number {bounds}, for example {usual}")
+    })
+}
+
+/// Items to print, or to wait for: at least one.
+pub(super) fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    number(text, 1..=u64::MAX, 100)
+}
 
 /// Time between two readings of the kernel.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
