@@ -5,7 +5,8 @@
 //!
 //! - `counts`, `seen`: what rules read of TCP, and beside it; `recorder`: what a collection added; `ring`: the last five minutes
 //! - `window`: a minute of the ring, by subnet, service, workload and drop site
-//! - `rules`: the table; `judge`: the table applied; `report`: the answer, as a value and as text
+//! - `rules`: the table; `judge`: the table applied; `report`: the answer, as a value and as text; `flows`: where
+//!   the API has the flows of a finding
 //! - `dictionary`: what a drop reason means; `reference`: the page of both tables
 
 pub mod dictionary;
@@ -16,6 +17,7 @@ pub mod ring;
 pub mod rules;
 
 mod counts;
+mod flows;
 mod seen;
 mod window;
 

@@ -43,7 +43,7 @@ impl Judge {
 /// What was found at one time: finding and subnet.
 type Held = BTreeSet<(Cow<'static, str>, Arc<str>)>;
 
-fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Held) {
+fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>) {
     let at = ring.newest().map(|entry| entry.at).unwrap_or_default();
     let window = match Window::of(ring) {
         Ok(window) => window,
@@ -55,7 +55,7 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Held) {
                 forgotten: ring.forgotten,
                 ..Report::default()
             };
-            return (report, Held::new());
+            return (report, None);
         }
     };
     let mut hearing = Hearing {
@@ -96,7 +96,7 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Held) {
         findings: found,
         blind: Vec::new(),
     };
-    (report, held)
+    (report, Some(held))
 }
 
 /// Since when something has been found without a break, by the entries that there are.
@@ -106,7 +106,9 @@ fn since(ring: &Ring, finding: &str, subnet: &str) -> Since {
     // The newest has no note yet.
     let mut entries = ring.newest_first().skip(1);
     for entry in &mut entries {
-        if !entry.held.iter().any(is_it) {
+        // What was not judged may have been so, too.
+        let Some(held) = &entry.held else { break };
+        if !held.iter().any(is_it) {
             return Since { at, or_before: false };
         }
         at = entry.at;

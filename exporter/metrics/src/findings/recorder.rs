@@ -78,8 +78,8 @@ pub struct Entry {
     /// Events that programs missed.
     pub(super) missed: u64,
     pub(super) beside: Beside,
-    /// What was found at that time.
-    pub(super) held: BTreeSet<(Cow<'static, str>, Arc<str>)>,
+    /// What was found at that time; `None` where there was too little to judge.
+    pub(super) held: Option<BTreeSet<(Cow<'static, str>, Arc<str>)>>,
 }
 
 impl Entry {
@@ -88,7 +88,7 @@ impl Entry {
         let grown = |grown: &Grown| size_of::<(Arc<Scope>, Grown)>() + size_of::<(u8, u32)>() * grown.len();
         let tcp: usize = self.tcp.iter().map(|(_, own)| grown(own)).sum();
         let rtt: usize = self.rtt.iter().map(|(_, own)| grown(own)).sum();
-        let held = self.held.len() * size_of::<(Cow<'_, str>, Arc<str>)>();
+        let held = self.held.as_ref().map_or(0, BTreeSet::len) * size_of::<(Cow<'_, str>, Arc<str>)>();
         size_of::<Self>() + tcp + rtt + held + self.sites.len() * size_of::<(Arc<Site>, SiteCount)>()
     }
 }
@@ -148,7 +148,7 @@ impl Recorder {
             }),
             missed: u64::saturating_sub(missed, self.missed),
             beside: beside.since(self.beside),
-            held: BTreeSet::new(),
+            held: None,
         };
         (self.lost, self.missed, self.beside) = (snapshot.lost, missed, beside);
         self.forget_names();

@@ -29,7 +29,7 @@ pub fn markdown() -> String {
          not drown. Findings are sorted by how far above their floors they are. `since` is the oldest collection from which on it was \
          found each time; if that is the oldest there is, it may be older.\n\n\
          What this host drops explains what TCP then retransmits, and a SYN that is not answered: such segments count for `own_queue` or \
-         `own_filter` alone. A drop in another network namespace of this host is its own, too.\n\n\
+         `own_filter` alone. A queue of this host that is full explains longer round trips, too. A drop in another network namespace of this host is its own, too.\n\n\
          `findings.ignore` mutes what is meant to be so, by finding, subnet or workload, and counts it as muted; \
          `findings.thresholds` changes the floors; `findings.enabled: false` switches all of it off.\n\n\
          ## Whose\n\n\

@@ -51,8 +51,8 @@ impl Ring {
         self.entries.back()
     }
 
-    /// Notes in the newest entry what was found.
-    pub(super) fn note(&mut self, held: BTreeSet<(Cow<'static, str>, Arc<str>)>) {
+    /// Notes in the newest entry what was found, if it was judged.
+    pub(super) fn note(&mut self, held: Option<BTreeSet<(Cow<'static, str>, Arc<str>)>>) {
         if let Some(newest) = self.entries.back_mut() {
             self.bytes -= newest.size();
             newest.held = held;

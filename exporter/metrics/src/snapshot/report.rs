@@ -94,6 +94,9 @@ pub struct Finding {
     pub workloads: Vec<String>,
     /// Where packets were dropped.
     pub sites: Vec<Seen>,
+    /// Where the API has its worst flows, below the exporter's address; `None` where it is not of live connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<String>,
     /// What to do first.
     pub next: Cow<'static, str>,
     /// A page of the runbooks.

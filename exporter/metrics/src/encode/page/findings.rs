@@ -73,6 +73,7 @@ fn one(page: &Page<'_>, finding: &Finding) -> Markup {
         services,
         workloads,
         sites,
+        flows,
         next,
         runbook,
         since,
@@ -99,6 +100,13 @@ fn one(page: &Page<'_>, finding: &Finding) -> Markup {
                 @if let Some(subnet) = named {
                     dt { "Subnet" }
                     dd { a href=(format!("#subnet={}", words::in_url(subnet))) { "The row of " (subnet) } }
+                }
+                @if let Some(flows) = flows {
+                    dt { "Flows" }
+                    dd {
+                        ul.parts data-own data-flows=(format!(".{flows}")) {}
+                        a href=(format!(".{flows}")) { "The worst five (JSON)" }
+                    }
                 }
                 dt { "Next" }
                 dd { b { (next) } }

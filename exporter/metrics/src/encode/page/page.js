@@ -570,15 +570,19 @@
     }
   }
 
-  /** The worst flows of a row, by its worst share. */
-  async function flows(list) {
-    const row = list.closest(".more").previousElementSibling;
+  /** By what the flows of a row are sorted: its worst share. */
+  function worst(row) {
     const totals = JSON.parse(row.dataset.counts);
     const bad = (name) => (share(name, totals) ?? 0) / COLUMNS[name].steps[2];
     const by = { retransmitted: "retransmitted_segments", dropped: "locally_dropped_segments", waits: "receive_window_limited_seconds" };
-    const [worst] = Object.keys(by).sort((one, other) => bad(other) - bad(one));
+    return by[Object.keys(by).sort((one, other) => bad(other) - bad(one))[0]];
+  }
+
+  /** The worst flows of a row or of a finding, which says by what they are sorted. */
+  async function flows(list) {
+    const row = list.closest(".more")?.previousElementSibling;
     try {
-      const answer = await ask(list.dataset.flows + "&sort=" + by[worst]);
+      const answer = await ask(list.dataset.flows + (row ? "&sort=" + worst(row) : ""));
       const found = await answer.json();
       if (!answer.ok) throw new Error(found.error);
       const end = (flow, which) => {
@@ -621,7 +625,8 @@
   });
   // Such events do not bubble.
   main.addEventListener("toggle", ({ target }) => {
-    const list = target.open && target.closest("tr")?.nextElementSibling?.querySelector("[data-flows]");
+    const opened = target.matches(".finding") ? target : target.closest("tr")?.nextElementSibling;
+    const list = target.open && opened?.querySelector("[data-flows]");
     if (list) flows(list);
   }, true);
   document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));

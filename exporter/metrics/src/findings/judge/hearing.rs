@@ -2,8 +2,8 @@
 
 use crate::{
     findings::{
-        Whose,
         counts::Counts,
+        flows::worst_flows,
         recorder::SiteCount,
         report::{Finding, Seen as SeenSite, Since},
         rules::{Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
@@ -25,6 +25,10 @@ use tcpvitals_config::{Findings, Glob, Mutes};
 const LEAST_SAMPLES: u64 = 30;
 /// Least time by which round trips are longer than usual, in seconds.
 const LEAST_DELAY: f64 = 0.01;
+/// Words of [`tcpvitals_config::Class`].
+const POLICY: &str = "policy";
+const CAPACITY: &str = "capacity";
+const BENIGN: &str = "benign";
 /// Services, workloads and sites that a finding names.
 const NAMED: usize = 3;
 
@@ -63,18 +67,16 @@ impl Hearing<'_, '_> {
                     }
                 }
                 Reads::Rtt => {
-                    for subnet in self.window.subnets_with_rtt() {
+                    // A queue that is full here delays, too.
+                    let mut subnets = self.window.subnets_with_rtt();
+                    subnets.retain(|subnet| !self.has_own_queue(subnet));
+                    for subnet in subnets {
                         self.weigh(rule, subnet, |hearing, _| hearing.in_rtt(rule, subnet));
                     }
                 }
                 Reads::Sites(is_it) => {
                     let explained = |site: &Site| {
-                        let own = ["own_queue", "own_filter"];
-                        let mut found = self.found.iter();
-                        site.direction == TRANSMIT
-                            && site.protocol == "tcp"
-                            && found
-                                .any(|finding| own.contains(&finding.finding.as_ref()) && finding.subnet == site.subnet)
+                        is_own(site, &site.subnet) && site.class == CAPACITY && self.has_own_queue(&site.subnet)
                     };
                     let (mine, others): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(site, _)| is_it(site));
                     sites = others;
@@ -92,6 +94,12 @@ impl Hearing<'_, '_> {
                 Reads::Blind => self.weigh(rule, "", |hearing, _| hearing.blind(rule)),
             }
         }
+    }
+
+    /// Whether it was found that a queue of this host drops what goes to a subnet.
+    fn has_own_queue(&self, subnet: &str) -> bool {
+        let mut found = self.found.iter();
+        found.any(|finding| finding.finding == "own_queue" && finding.subnet == subnet)
     }
 
     /// Finds or mutes: what would not be found without the workloads that are meant to be so counts as muted.
@@ -172,48 +180,78 @@ impl Hearing<'_, '_> {
         })
     }
 
-    /// TCP packets to a subnet that this host dropped on their way out; without any, those that were retransmitted for it.
-    fn dropped(&self, subnet: &str) -> Dropped {
-        let mut dropped = Dropped::default();
-        let mut repeated = Dropped::default();
-        for (site, count) in &self.window.sites {
-            let is_policy = site.class == "policy";
-            if is_own(site, subnet) {
-                dropped.all += count.packets;
-                dropped.policy += if is_policy { count.packets } else { 0 };
-            }
-            repeated.all += count.repeated;
-            repeated.policy += if is_policy { count.repeated } else { 0 };
+    /// The sites at which this host dropped TCP packets to a subnet, and what counts of each: packets on their way out; without any,
+    /// segments that were retransmitted after a drop elsewhere on this host, at the subnet's sites if there are such.
+    fn own_sites(&self, subnet: &str) -> (Vec<(&Site, SiteCount)>, fn(&SiteCount) -> u64) {
+        let lossy = self.window.sites.iter().filter(|(site, _)| site.class != BENIGN);
+        let out: Vec<_> = lossy
+            .clone()
+            .filter(|(site, _)| is_own(site, subnet))
+            .copied()
+            .collect();
+        if out.iter().any(|(_, count)| count.packets > 0) {
+            return (out, |count| count.packets);
         }
-        if dropped.all == 0 { repeated } else { dropped }
+        let repeated = lossy.filter(|(_, count)| count.repeated > 0).copied();
+        let (here, elsewhere): (Vec<_>, Vec<_>) = repeated.partition(|(site, _)| site.subnet == subnet);
+        let sites = if here.is_empty() { elsewhere } else { here };
+        (sites, |count| count.repeated)
+    }
+
+    /// How much of that there was, by class.
+    fn dropped(&self, subnet: &str) -> Dropped {
+        let (sites, counted) = self.own_sites(subnet);
+        let mut dropped = Dropped::default();
+        for (site, count) in &sites {
+            let number = counted(count);
+            dropped.all += number;
+            match site.class.as_str() {
+                POLICY => dropped.policy += number,
+                CAPACITY => dropped.capacity += number,
+                _ => {}
+            }
+        }
+        dropped
     }
 
     /// The drop sites that a finding about this host's own drops points to.
     fn sites_beside(&self, rule: &Rule, subnet: &str) -> Vec<SeenSite> {
-        if rule.whose != Whose::Ours || !rule.name.starts_with("own_") {
-            return Vec::new();
-        }
-        let is_policy = rule.name == "own_filter";
-        let own = |site: &Site| (site.class == "policy") == is_policy;
-        let all = self.window.sites.iter().copied().filter(|(site, _)| own(site));
-        let (here, elsewhere): (Vec<_>, Vec<_>) = all.partition(|(site, _)| is_own(site, subnet));
-        let shown = if here.is_empty() {
-            elsewhere.into_iter().filter(|(_, count)| count.repeated > 0).collect()
-        } else {
-            here
+        let class = match rule.name {
+            "own_queue" => CAPACITY,
+            "own_filter" => POLICY,
+            _ => return Vec::new(),
         };
-        self.worst_sites(shown)
+        let (mut sites, _) = self.own_sites(subnet);
+        sites.retain(|(site, _)| site.class == class);
+        self.worst_sites(sites)
     }
 
-    fn worst_sites(&self, mut sites: Vec<(&Site, SiteCount)>) -> Vec<SeenSite> {
-        sites.sort_by(|(one, of_one), (other, of_other)| of_other.packets.cmp(&of_one.packets).then(one.cmp(other)));
-        let seen = sites.into_iter().take(NAMED).map(|(site, count)| SeenSite {
-            location: site.location.clone(),
-            reason: site.reason.clone(),
-            class: site.class.clone(),
-            direction: site.direction.clone(),
-            protocol: site.protocol.clone(),
-            packets_per_second: number(count.packets) / self.window.seconds,
+    /// The sites with the most packets; those that differ in what is not shown are one.
+    fn worst_sites(&self, sites: Vec<(&Site, SiteCount)>) -> Vec<SeenSite> {
+        let mut sums: BTreeMap<[&str; 5], u64> = BTreeMap::new();
+        for (site, count) in sites {
+            let Site {
+                location,
+                reason,
+                class,
+                direction,
+                protocol,
+                ..
+            } = site;
+            *sums.entry([location, reason, class, direction, protocol]).or_default() += count.packets;
+        }
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_by(|(one, of_one), (other, of_other)| of_other.cmp(of_one).then(one.cmp(other)));
+        let seen = sums.into_iter().take(NAMED).map(|(names, packets)| {
+            let [location, reason, class, direction, protocol] = names.map(str::to_owned);
+            SeenSite {
+                location,
+                reason,
+                class,
+                direction,
+                protocol,
+                packets_per_second: number(packets) / self.window.seconds,
+            }
         });
         seen.collect()
     }
@@ -317,6 +355,7 @@ fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str, size: Siz
         services,
         workloads,
         sites,
+        flows: worst_flows(rule.name, subnet),
         next: Cow::Borrowed(rule.next),
         runbook: Cow::Borrowed(rule.runbook),
         since: Since {

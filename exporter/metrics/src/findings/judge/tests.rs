@@ -3,10 +3,7 @@
 use super::*;
 use crate::findings::rules::{RULES, Reads};
 use crate::{
-    host::{
-        causes::Cause,
-        files::{Conntrack, Failures},
-    },
+    host::causes::Cause,
     labels::Labelling,
     snapshot::{
         DropSite, Group,
@@ -32,6 +29,8 @@ struct Host {
     labelling: Labelling,
     judge: Judge,
     snapshot: Snapshot,
+    /// Whose faults happen.
+    service: u16,
 }
 
 impl Host {
@@ -46,6 +45,7 @@ impl Host {
             config,
             judge: Judge::default(),
             snapshot: snapshot(),
+            service: 1,
         };
         host.snapshot.at = Duration::from_secs(1000);
         host.collect(0);
@@ -79,10 +79,15 @@ impl Host {
 
     /// Drops packets of TCP.
     fn drop(&mut self, reason: &str, direction: Direction, packets: u64) {
+        self.drop_of(named(), reason, direction, packets, 0);
+    }
+
+    /// The same of a subnet, so many of which were retransmitted.
+    fn drop_of(&mut self, subnet: SubnetKey, reason: &str, direction: Direction, packets: u64, repeated: u64) {
         let site = DropSite {
             location: "somewhere".to_owned(),
             reason: reason.to_owned(),
-            subnet: Some(named()),
+            subnet: Some(subnet),
             protocol: Some(Protocol::Tcp),
             direction,
             connection: None,
@@ -93,6 +98,7 @@ impl Host {
         let id = self.snapshot.drops.len() as u64;
         let count = DropCount {
             packets,
+            repeated,
             ..DropCount::default()
         };
         self.snapshot
@@ -121,11 +127,11 @@ fn names(report: &Report) -> Vec<&str> {
 type Fault = fn(&mut Host, events: u64, of: u64);
 
 fn client(host: &mut Host, counts: &[(C, u64)]) {
-    host.count(1, Role::Client, counts);
+    host.count(host.service, Role::Client, counts);
 }
 
 fn server(host: &mut Host, counts: &[(C, u64)]) {
-    host.count(1, Role::Server, counts);
+    host.count(host.service, Role::Server, counts);
 }
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -227,20 +233,14 @@ const FAULTS: &[(&str, Fault)] = &[
         server(host, &[(C::ResetsReceived, events), (C::Opened, of - events)]);
     }),
     ("conntrack_full", |host, events, _| {
-        let failures = Failures {
-            drop: events,
-            ..Failures::default()
-        };
-        host.snapshot.host.conntrack = Some(Conntrack {
-            failures: Some(failures),
-            ..Conntrack::default()
-        });
+        let conntrack = host.snapshot.host.conntrack.get_or_insert_default();
+        conntrack.failures.get_or_insert_default().drop += events;
     }),
     ("device_loss", |host, events, _| {
-        host.snapshot
-            .host
-            .lost
-            .insert(("eth0".to_owned(), (Direction::Receive, Cause::Missed)), events);
+        let lost = &mut host.snapshot.host.lost;
+        *lost
+            .entry(("eth0".to_owned(), (Direction::Receive, Cause::Missed)))
+            .or_default() += events;
     }),
     ("socket_buffer_full", |host, events, _| {
         host.drop("SOCKET_RCVBUFF", Direction::Receive, events)
@@ -280,27 +280,37 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
 ];
 
-/// What a rule is found at, with events and their share as many times its floors.
+/// Has a fault go on for some time, with events and their share as many times its floors.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "small numbers"
 )]
-fn at(name: &str, times: f64, yaml: &str) -> Vec<String> {
+fn go_on(host: &mut Host, name: &str, times: f64, seconds: u64) {
     let (_, cause) = FAULTS.iter().find(|(own, _)| *own == name).unwrap();
     let floor = RULES.iter().find(|rule| rule.name == name).unwrap().floor;
-    let mut host = Host::new(yaml);
-    let events = (floor.rate * times * SECONDS as f64).ceil().max(1.0);
+    let events = (floor.rate * times * seconds as f64).ceil().max(1.0);
     let of = if floor.share > 0.0 {
         (events / (floor.share * times).min(1.0)).floor()
     } else {
         events
     };
-    cause(&mut host, events as u64, of as u64);
+    cause(host, events as u64, of as u64);
+}
+
+/// What is found of a rule's fault, with events and their share as many times its floors.
+fn at(name: &str, times: f64, yaml: &str) -> Vec<String> {
+    let mut host = Host::new(yaml);
+    go_on(&mut host, name, times, SECONDS);
     let report = host.collect(SECONDS);
     assert_eq!(report.state, State::Judged);
     names(&report).into_iter().map(str::to_owned).collect()
+}
+
+/// The rules that these tests have a fault of: those of round trips have tests of their own.
+fn rules() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().map(|(name, _)| *name)
 }
 
 #[test]
@@ -310,6 +320,101 @@ fn every_rule_is_silent_below_its_floors_and_finds_above() {
         assert_eq!(at(rule.name, 2.0, ""), [rule.name], "{}", rule.name);
     }
     assert_eq!(FAULTS.len(), RULES.len() - 1);
+}
+
+#[test]
+fn every_fault_is_found_beside_heavy_traffic_that_is_well() {
+    for name in rules() {
+        let mut host = Host::new("");
+        let much = [(C::Opened, 300_000), (C::Closed, 300_000)];
+        host.count(2, Role::Server, &much);
+        host.count(2, Role::Client, &much);
+        let segments = [
+            (C::DataSegmentsTransmitted, 50_000_000),
+            (C::SenderBusyJiffies, 1_000_000),
+        ];
+        host.count(2, Role::Client, &segments);
+        go_on(&mut host, name, 2.0, SECONDS);
+        assert_eq!(names(&host.collect(SECONDS)), [name]);
+    }
+}
+
+/// Each of another service: within one, what this host drops explains what is retransmitted.
+#[test]
+fn two_faults_of_one_subnet_are_both_found() {
+    let mut wrong = Vec::new();
+    for (place, one) in rules().enumerate() {
+        for other in rules().skip(place + 1) {
+            let mut host = Host::new("");
+            go_on(&mut host, one, 10.0, SECONDS);
+            host.service = 2;
+            go_on(&mut host, other, 10.0, SECONDS);
+            let report = host.collect(SECONDS);
+            let mut found = names(&report);
+            found.sort_unstable();
+            let mut expected = vec![one, other];
+            expected.sort_unstable();
+            if found != expected {
+                wrong.push(format!("{one} and {other}: {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_fault_that_ends_is_gone_within_two_windows() {
+    for name in rules() {
+        let mut host = Host::new("");
+        for _ in 0..8 {
+            go_on(&mut host, name, 2.0, 15);
+            host.collect(15);
+        }
+        assert_eq!(names(&host.collect(0)), [name]);
+        let gone = (1..=8).find(|_| host.collect(15).findings.is_empty());
+        assert!(
+            gone.is_some_and(|collections| collections * 15 <= 2 * SECONDS),
+            "{name}: {gone:?}"
+        );
+    }
+}
+
+#[test]
+fn an_exporter_that_starts_in_the_middle_finds_every_fault_and_that_it_may_be_older() {
+    for name in rules() {
+        // Its counters begin at zero.
+        let mut host = Host::new("");
+        for _ in 0..3 {
+            go_on(&mut host, name, 2.0, 5);
+            host.collect(5);
+        }
+        let report = host.collect(0);
+        assert_eq!(names(&report), [name]);
+        assert!(report.findings[0].since.or_before, "{name}");
+    }
+}
+
+#[test]
+fn every_fault_is_found_however_often_somebody_asks() {
+    // Seconds between questions: three who ask alone, and two beside each other, of whom one comes right after the other at times.
+    let asking: [&[u64]; 4] = [&[5], &[15], &[60], &[5, 7]];
+    for name in rules() {
+        for intervals in asking {
+            let mut host = Host::new("");
+            for second in 1..=180 {
+                if second % 5 == 0 {
+                    go_on(&mut host, name, 2.0, 5);
+                }
+                host.snapshot.at += Duration::from_secs(1);
+                for interval in intervals {
+                    if second % interval == 0 {
+                        host.collect(0);
+                    }
+                }
+            }
+            assert_eq!(names(&host.collect(0)), [name], "every {intervals:?} s");
+        }
+    }
 }
 
 #[test]
@@ -371,6 +476,59 @@ fn what_this_host_drops_is_not_lost_in_the_network_nor_unanswered() {
     assert_eq!(names(&host.collect(SECONDS)), ["own_filter"]);
 }
 
+/// Of a host with two subnets: what is dropped elsewhere on it points to the subnet's own sites, each of them once.
+#[test]
+fn the_sites_of_a_finding_are_those_of_its_subnet_and_each_stands_once() {
+    let lab = SubnetKey {
+        words: [1, 0, 0, 0],
+        ..named()
+    };
+    let mut host = Host::new("");
+    host.config = Config::from_yaml(
+        "subnets: [{name: office, cidrs: [10.0.0.0/8]}, {name: lab, cidrs: [10.1.0.0/16]}]",
+        "t.yaml",
+    )
+    .unwrap();
+    host.labelling = Labelling::new(&host.config, &Numbering::new(&host.config));
+    let counts = [
+        (C::RetransmittedSegmentsOther, 120),
+        (C::RetransmittedAfterLocalDrop, 120),
+        (C::DataSegmentsTransmitted, 6000),
+    ];
+    client(&mut host, &counts);
+    // The same place for two workloads, and a filter and a queue of somebody else.
+    host.drop_of(named(), "NETFILTER_DROP", Direction::Receive, 70, 70);
+    host.drop_of(named(), "NETFILTER_DROP", Direction::Receive, 50, 50);
+    host.drop_of(lab, "QDISC_DROP", Direction::Transmit, 900, 900);
+    host.drop_of(lab, "NETFILTER_DROP", Direction::Receive, 900, 900);
+    let report = host.collect(SECONDS);
+    let of_office: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.subnet == "office")
+        .collect();
+    assert_eq!(of_office.len(), 1, "{report:#?}");
+    assert_eq!(of_office[0].finding, "own_filter");
+    let sites: Vec<_> = of_office[0]
+        .sites
+        .iter()
+        .map(|site| (site.reason.as_str(), site.packets_per_second))
+        .collect();
+    assert_eq!(sites, [("NETFILTER_DROP", 2.0)]);
+}
+
+/// A route that is away is no queue.
+#[test]
+fn what_is_wrong_is_not_said_to_be_a_queue() {
+    let mut host = Host::new("");
+    client(
+        &mut host,
+        &[(C::LocallyDroppedSegments, 120), (C::DataSegmentsTransmitted, 6000)],
+    );
+    host.drop("IP_OUTNOROUTES", Direction::Transmit, 120);
+    assert_eq!(names(&host.collect(SECONDS)), ["packets_without_route"]);
+}
+
 #[test]
 fn probes_of_a_closed_window_are_no_loss() {
     let mut host = Host::new("");
@@ -381,6 +539,22 @@ fn probes_of_a_closed_window_are_no_loss() {
         &[(C::ReceiveWindowJiffies, 14_000), (C::SenderBusyJiffies, 15_000)],
     );
     assert_eq!(names(&host.collect(SECONDS)), ["peer_reads_slowly"]);
+}
+
+/// What waits in a queue of this host takes longer: that is not the network's.
+#[test]
+fn a_queue_of_this_host_explains_longer_round_trips() {
+    let mut host = Host::new("");
+    for _ in 0..12 {
+        host.round_trips(100, 20_000);
+        host.collect(15);
+    }
+    for _ in 0..4 {
+        host.round_trips(100, 70_000);
+        go_on(&mut host, "own_queue", 2.0, 15);
+        host.collect(15);
+    }
+    assert_eq!(names(&host.collect(1)), ["own_queue"]);
 }
 
 #[test]

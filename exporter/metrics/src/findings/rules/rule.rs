@@ -60,10 +60,11 @@ pub(in crate::findings) struct Seen<'a> {
     pub(in crate::findings) jiffy: f64,
 }
 
-/// TCP packets that this host dropped on their way out.
+/// TCP packets that this host dropped on their way out, but for those of class `benign`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::findings) struct Dropped {
     pub(in crate::findings) policy: u64,
+    pub(in crate::findings) capacity: u64,
     pub(in crate::findings) all: u64,
 }
 

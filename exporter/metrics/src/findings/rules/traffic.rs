@@ -14,7 +14,7 @@ pub(super) const OWN_QUEUE: Rule = Rule {
     says: "this host drops {share} of its own segments: a queue is full",
     next: "tc -s qdisc show",
     runbook: "TcpvitalsOwnDrops",
-    reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.all - seen.dropped.policy)),
+    reads: Reads::Traffic(|seen| own_drops(seen, seen.dropped.capacity)),
 };
 
 pub(super) const OWN_FILTER: Rule = Rule {

@@ -41,6 +41,7 @@ pub(crate) fn finding(name: &'static str, whose: Whose, subnet: &str, says: &str
             protocol: "tcp".to_owned(),
             packets_per_second: 27.0,
         }],
+        flows: None,
         next: Cow::Borrowed("tc -s qdisc show"),
         runbook: Cow::Borrowed("TcpvitalsOwnDrops"),
         since: Since {
