@@ -30,6 +30,7 @@ long churn env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --worksp
     workloads::
 long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
 long rules cargo test --workspace --exclude ebpf --test e2e -- --ignored rules::
+long incidents env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test e2e -- --ignored incidents::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.
 for kernel in 6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud; do

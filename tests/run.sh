@@ -140,7 +140,7 @@ all)
     setup '' harness '*' kernel '*' e2e '*' host groff
     setup e2e e2e '*'
     setup chart deploy '*'
-    setup browser e2e page::
+    setup browser e2e page:: e2e incidents::every
     look_around
     guests=$(without_guests)
     [[ -z $guests ]] || leave_out "$guests" guests '*'

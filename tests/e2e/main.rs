@@ -5,6 +5,7 @@
 mod demo;
 mod fleet;
 mod guarded;
+mod incidents;
 mod native;
 mod page;
 mod panels;

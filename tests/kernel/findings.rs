@@ -1,21 +1,21 @@
 //! Findings of real incidents, one beside the other, and none on hosts that work.
 
 use std::io::Write as _;
-use std::net::{TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::thread::{self, ScopedJoinHandle, sleep};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 use tests::exporter::{Exporter, run, start};
+use tests::incidents::{Course, INCIDENTS, Incident, Place, all_at_once};
 use tests::machine::turn;
 use tests::machine::wait::Deadline;
 use tests::net::namespace::Namespace;
-use tests::net::nft;
-use tests::net::pair::{DEVICE, Pair};
+use tests::net::pair::Pair;
 use tests::net::peer::{Offer, Peer};
 use tests::net::subnet::{Family, Subnet, config};
-use tests::net::traffic::{Flow, connect, listen, receive, send, small_udp_receiver};
+use tests::net::traffic::{Flow, connect, listen, receive, send};
 
 use crate::listeners::{begin, listen_for};
 
@@ -24,74 +24,6 @@ const LENGTH: Duration = Duration::from_secs(13);
 /// How often something is tried in vain.
 const PAUSE: Duration = Duration::from_millis(100);
 const PORT: u16 = 443;
-
-/// Something that goes wrong between two hosts for some time, and what is found then.
-struct Incident {
-    found: &'static [&'static str],
-    happen: fn(&Pair, Deadline) -> Result<()>,
-}
-
-const INCIDENTS: &[Incident] = &[
-    // A shaper with a short queue, and more than it lets through.
-    Incident {
-        found: &["own_queue"],
-        happen: |pair, end| {
-            pair.client.exec(&format!(
-                "tc qdisc add dev {DEVICE} root tbf rate 8mbit burst 5000 limit 12000"
-            ))?;
-            bulk(pair, end)
-        },
-    },
-    Incident {
-        found: &["own_filter"],
-        happen: |pair, end| {
-            nft::drop_matching(
-                &pair.client,
-                "output",
-                "tcp dport 443 meta length > 1000 numgen inc mod 9 == 0",
-            )?;
-            bulk(pair, end)
-        },
-    },
-    // Here the other end sees who asks in vain, too.
-    Incident {
-        found: &["no_listener", "refused"],
-        happen: |pair, end| try_to_open(pair, end),
-    },
-    Incident {
-        found: &["unanswered"],
-        happen: |pair, end| {
-            nft::drop_matching(&pair.server, "prerouting", "tcp flags syn")?;
-            thread::scope(|scope| {
-                let tries: Vec<_> = (0..4).map(|_| scope.spawn(|| try_to_open(pair, end))).collect();
-                tries.into_iter().try_for_each(joined)
-            })
-        },
-    },
-    // A reader that takes 20 kB a second.
-    Incident {
-        found: &["peer_reads_slowly"],
-        happen: |pair, end| {
-            let flow = Flow::open(pair, Family::V4, PORT)?;
-            flow.fill()?;
-            while !end.passed() {
-                receive(&flow.server, 2000)?;
-                flow.fill()?;
-                sleep(PAUSE);
-            }
-            Ok(())
-        },
-    },
-    // A program that reads no datagrams.
-    Incident {
-        found: &["socket_buffer_full"],
-        happen: |pair, end| {
-            let to = pair.to(Family::V4, 5353)?;
-            let _unread = small_udp_receiver(&pair.server, to)?;
-            datagrams(pair, to, end)
-        },
-    },
-];
 
 /// A program that accepts nothing, and clients that try: whose their SYNs are nobody can tell.
 fn overflow(pair: &Pair, port: u16, end: Deadline) -> Result<()> {
@@ -114,29 +46,6 @@ fn bulk(pair: &Pair, end: Deadline) -> Result<()> {
             receive(&flow.server, 200_000)?;
             joined(sender)
         })?;
-    }
-    Ok(())
-}
-
-/// Tries to open connections until the end, and gives up after two seconds.
-fn try_to_open(pair: &Pair, end: Deadline) -> Result<()> {
-    let to = pair.to(Family::V4, PORT)?;
-    while !end.passed() {
-        let _given_up = pair
-            .client
-            .run(|| Ok(TcpStream::connect_timeout(&to, Duration::from_secs(2)).is_err()))?;
-        sleep(PAUSE);
-    }
-    Ok(())
-}
-
-fn datagrams(pair: &Pair, to: std::net::SocketAddr, end: Deadline) -> Result<()> {
-    let socket = pair.client.run(|| Ok(UdpSocket::bind(("0.0.0.0", 0))?))?;
-    while !end.passed() {
-        for _ in 0..20 {
-            socket.send_to(&[1; 1000], to)?;
-        }
-        sleep(PAUSE);
     }
     Ok(())
 }
@@ -175,31 +84,37 @@ fn found<'a>(report: &'a Value, subnet: &str) -> Vec<&'a str> {
 #[test]
 fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()> {
     let _turn = turn::alone()?;
-    let pairs: Vec<Pair> = INCIDENTS.iter().map(|_| Pair::new()).collect::<Result<_>>()?;
+    let incidents: Vec<Incident> = INCIDENTS.iter().filter(|one| one.is_everywhere).copied().collect();
+    let places = incidents.iter().map(Incident::place).collect::<Result<Vec<_>>>()?;
     let far = Subnet::take()?;
     let namespace = Namespace::new()?;
     let peer = Peer::new(&namespace, far)?;
     let busy = Pair::new()?;
-    let mut subnets = pairs.iter().map(Pair::subnet).collect::<Result<Vec<_>>>()?;
+    let mut subnets = places.iter().map(Place::subnet).collect::<Result<Vec<_>>>()?;
     subnets.extend([far, busy.subnet()?]);
     let service = "app_protocols: [{name: busy, ports: [7443]}]\n";
     let exporter = start(config(&subnets) + service)?;
     report(&exporter)?;
     let end = Deadline::after(LENGTH);
-    let report = thread::scope(|scope| {
-        let mut running = Vec::new();
-        for (incident, pair) in INCIDENTS.iter().zip(&pairs) {
-            running.push(scope.spawn(move || (incident.happen)(pair, end)));
-        }
-        running.push(scope.spawn(|| lose(&namespace, &peer, end)));
-        running.push(scope.spawn(|| overflow(&busy, 7443, end)));
-        sleep(Duration::from_secs(12));
-        let report = report(&exporter);
-        running.into_iter().try_for_each(joined)?;
-        report
+    let report = all_at_once(&incidents, &places, Course::new(Duration::ZERO, LENGTH), || {
+        thread::scope(|scope| {
+            let running = [
+                scope.spawn(|| lose(&namespace, &peer, end)),
+                scope.spawn(|| overflow(&busy, 7443, end)),
+            ];
+            sleep(Duration::from_secs(12));
+            let report = report(&exporter);
+            running.into_iter().try_for_each(joined)?;
+            report
+        })
     })?;
-    for (incident, subnet) in INCIDENTS.iter().zip(&subnets) {
-        assert_eq!(found(&report, &subnet.name()), incident.found, "{report:#}");
+    for (incident, subnet) in incidents.iter().zip(&subnets) {
+        assert_eq!(
+            found(&report, &subnet.name()),
+            incident.found,
+            "{}: {report:#}",
+            incident.name
+        );
     }
     assert_eq!(found(&report, &far.name()), ["network_loss"], "{report:#}");
     let full = report["findings"].as_array().into_iter().flatten();

@@ -8,6 +8,7 @@
 //! the series of its own subnets.
 
 pub mod exporter;
+pub mod incidents;
 pub mod kernel;
 pub mod kubernetes;
 pub mod machine;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, sleep};
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::net::subnet::{CLIENT, Family, SERVER, Subnet};
 /// Packets of this size and more may be lost: those with data.
 const LARGE: usize = 300;
 
+/// How long a way stands still now and then: longer than the shortest retransmission timeout of Linux.
+const STALL: Duration = Duration::from_millis(500);
+
 /// A way with two ends.
 #[derive(Debug)]
 pub struct Way {
@@ -35,6 +38,10 @@ pub struct Way {
 struct State {
     /// Of so many large packets from the client to the server one is lost; 0 for none.
     loses_one_in: AtomicU32,
+    /// Of so many large packets from the client to the server one takes [`STALL`] longer, and all behind it wait; 0 for none.
+    stalls_one_in: AtomicU32,
+    /// Microseconds that a packet takes to the other end.
+    delay: AtomicU64,
     is_over: AtomicBool,
 }
 
@@ -43,17 +50,12 @@ impl Way {
     pub fn new(delay: Duration) -> Result<Self> {
         let (client, server, subnet) = (Namespace::new()?, Namespace::new()?, Subnet::take()?);
         let state = Arc::new(State::default());
+        state.take_time(delay)?;
         let ends = [(&client, CLIENT), (&server, SERVER)].map(|(namespace, host)| end(namespace, subnet, host));
         let [of_client, of_server] = ends;
         let (of_client, of_server) = (of_client?, of_server?);
-        carry(
-            of_client.try_clone()?,
-            of_server.try_clone()?,
-            delay,
-            Arc::clone(&state),
-            true,
-        );
-        carry(of_server, of_client, delay, Arc::clone(&state), false);
+        carry(of_client.try_clone()?, of_server.try_clone()?, Arc::clone(&state), true);
+        carry(of_server, of_client, Arc::clone(&state), false);
         Ok(Self {
             pair: Pair {
                 client,
@@ -67,6 +69,23 @@ impl Way {
     /// Of so many packets with data one is lost on its way to the server; 0 for none.
     pub fn lose_one_in(&self, packets: u32) {
         self.state.loses_one_in.store(packets, Ordering::Relaxed);
+    }
+
+    /// At one of so many packets with data, on their way to the server, it stands still for half a second; 0 for none.
+    pub fn stall_one_in(&self, packets: u32) {
+        self.state.stalls_one_in.store(packets, Ordering::Relaxed);
+    }
+
+    /// From now on a packet takes so long to the other end.
+    pub fn take_time(&self, delay: Duration) -> Result<()> {
+        self.state.take_time(delay)
+    }
+}
+
+impl State {
+    fn take_time(&self, delay: Duration) -> Result<()> {
+        self.delay.store(u64::try_from(delay.as_micros())?, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -89,11 +108,11 @@ fn end(namespace: &Namespace, subnet: Subnet, host: u8) -> Result<File> {
 }
 
 /// Carries what comes out of one device into the other until it is over.
-fn carry(from: File, to: File, delay: Duration, state: Arc<State>, may_lose: bool) {
+fn carry(from: File, to: File, state: Arc<State>, may_fail: bool) {
     let (send, receive) = channel();
     let reading = Arc::clone(&state);
     thread::spawn(move || {
-        if let Err(error) = take(&from, delay, &send, &reading, may_lose) {
+        if let Err(error) = take(&from, &send, &reading, may_fail) {
             say(&error);
         }
     });
@@ -109,7 +128,7 @@ fn say(error: &anyhow::Error) {
 /// A packet, and when it arrives.
 type Packet = (Deadline, Vec<u8>);
 
-fn take(mut from: &File, delay: Duration, send: &Sender<Packet>, state: &State, may_lose: bool) -> Result<()> {
+fn take(mut from: &File, send: &Sender<Packet>, state: &State, may_fail: bool) -> Result<()> {
     let mut buffer = [0; 1 << 16];
     let mut large: u32 = 0;
     while !state.is_over.load(Ordering::Relaxed) {
@@ -119,11 +138,18 @@ fn take(mut from: &File, delay: Duration, send: &Sender<Packet>, state: &State, 
             continue;
         }
         let length = from.read(&mut buffer).context("read a packet")?;
-        let one_in = state.loses_one_in.load(Ordering::Relaxed);
-        if may_lose && one_in > 0 && length >= LARGE {
+        let mut delay = Duration::from_micros(state.delay.load(Ordering::Relaxed));
+        if may_fail && length >= LARGE {
             large += 1;
-            if large.is_multiple_of(one_in) {
+            let hits = |one_in: &AtomicU32| {
+                let one_in = one_in.load(Ordering::Relaxed);
+                one_in > 0 && large.is_multiple_of(one_in)
+            };
+            if hits(&state.loses_one_in) {
                 continue;
+            }
+            if hits(&state.stalls_one_in) {
+                delay += STALL;
             }
         }
         if send.send((Deadline::after(delay), buffer[..length].to_vec())).is_err() {
