@@ -15,7 +15,6 @@ use tests::exporter::{Exporter, run, start};
 use tests::incidents::{Course, HOSTS, INCIDENTS, Incident, Place, all_at_once, configuration};
 use tests::machine::turn;
 use tests::machine::wait::{Deadline, until_within};
-use tests::net::subnet::Subnet;
 
 use alerts::{Alerts, Watch};
 use surfaces::{Findings, judged, report};

@@ -559,17 +559,26 @@ fn a_queue_of_this_host_explains_longer_round_trips() {
 
 #[test]
 fn round_trips_are_compared_with_what_was_usual() {
+    let found = |number, micros| {
+        let mut host = Host::new("");
+        for _ in 0..12 {
+            host.round_trips(100, 20_000);
+            assert_eq!(names(&host.collect(15)), Vec::<&str>::new());
+        }
+        for _ in 0..4 {
+            host.round_trips(number, micros);
+            host.collect(15);
+        }
+        names(&host.collect(1)).len()
+    };
+    // Twice the floor of the rate, half of it, and about as long as usual.
+    assert_eq!([found(30, 70_000), found(8, 70_000), found(100, 25_000)], [1, 0, 0]);
     let mut host = Host::new("");
-    for _ in 0..12 {
-        host.round_trips(100, 20_000);
-        assert_eq!(names(&host.collect(15)), Vec::<&str>::new());
-    }
-    for _ in 0..4 {
-        host.round_trips(100, 70_000);
+    for micros in [20_000; 12].into_iter().chain([70_000; 4]) {
+        host.round_trips(100, micros);
         host.collect(15);
     }
-    let report = host.collect(1);
-    assert_eq!(names(&report), ["rtt_above_baseline"]);
+    assert_eq!(names(&host.collect(1)), ["rtt_above_baseline"]);
 }
 
 #[test]
