@@ -135,10 +135,10 @@ soak: setup-test build ## hold the exporter against the kernel under load, as ro
 		$(if $(HOURS),--hours $(HOURS),--minutes $(MINUTES)) --flows $(FLOWS) --output target/soak
 
 # The build is that of people; peers that cannot be had are skipped, and the results say so.
-bench: setup-test build ## measure what the exporter costs, as root, into target/bench; ITEM='segment drop', QUICK=1
+bench: setup-test build ## measure what the exporter costs, as root, into target/bench; ITEM='segment drop', QUICK=1, OLDER=FILE
 	-@tests/setup.sh bench
 	cargo build --release --package tests --bin bench
-	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(ITEM)
+	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(addprefix --older ,$(OLDER)) $(ITEM)
 
 # Nodes are one listener that replays what an exporter showed; without `--exporter` what was recorded last.
 bench-fleet: setup-test setup-e2e build ## measure what many nodes cost their readers, as root, into docs/fleet.md; NODES=25,50,100

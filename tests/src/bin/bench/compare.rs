@@ -13,6 +13,7 @@ pub(crate) const OURS_FULL: &str = "tcpvitals, `full`";
 pub(crate) const OURS_ESSENTIAL: &str = "tcpvitals, `essential`";
 pub(crate) const OURS_EVERYTHING: &str = "tcpvitals, everything on";
 pub(crate) const OURS_NO_LOCAL_LOSS: &str = "tcpvitals, `full`, without local loss";
+pub(crate) const OLDER: &str = "tcpvitals, `full`, an older one";
 /// The exporter as it would be if no interrupt landed in a program.
 pub(crate) const OURS_ALONE: &str = "tcpvitals, `full`, without second programs";
 

@@ -2,6 +2,7 @@
 //! then ended: they stay in the kernel as long as somebody holds them, and the product needs no switch for benches.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
@@ -38,7 +39,23 @@ pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n"
 
 /// The exporter's programs with this configuration.
 pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Contestant> {
-    let programs = taken_over(context, config, |_, programs| Ok(programs))?;
+    of_exporter(&context.exporter, label, config)
+}
+
+/// An older exporter's programs with this configuration, where one takes part.
+pub(crate) fn older(context: &Context, label: &str, config: &str) -> Result<Option<Contestant>> {
+    let older = context.older.as_deref();
+    let programs = older.map(|exporter| of_exporter(exporter, label, config));
+    // It may have other hooks, so that the empty programs are not its floor.
+    let programs = programs.transpose()?.map(|contestant| Contestant {
+        is_on_floor: false,
+        ..contestant
+    });
+    Ok(programs)
+}
+
+fn of_exporter(exporter: &Path, label: &str, config: &str) -> Result<Contestant> {
+    let programs = taken_over(exporter, config, |_, programs| Ok(programs))?;
     Ok(Contestant {
         label: label.to_owned(),
         programs,
@@ -55,7 +72,7 @@ pub(crate) fn ours_of_a_unit(
     unit: &str,
 ) -> Result<Contestant> {
     let config = format!("{config}collect: {{max_age: 1ms}}\n");
-    let programs = taken_over(context, &config, |exporter, programs| {
+    let programs = taken_over(&context.exporter, &config, |exporter, programs| {
         let flow = cgroup.run(|| Ends::open(Ipv4Addr::LOCALHOST.into()))?;
         let opened = exporter.scrape()?.sum(OPENED, &[("workload", unit)])?;
         // Both ends are the unit's.
@@ -72,11 +89,11 @@ pub(crate) fn ours_of_a_unit(
 
 /// What is taken of an exporter's programs while it runs; it is ended then.
 fn taken_over(
-    context: &Context,
+    exporter: &Path,
     config: &str,
     take: impl FnOnce(&Exporter<'_>, Vec<Traced>) -> Result<Vec<Traced>>,
 ) -> Result<Vec<Traced>> {
-    let launch = Launch::new(config).binary(&context.exporter);
+    let launch = Launch::new(config).binary(exporter);
     let exporter = launch.arguments(&["--log.level=error"]).start()?;
     let programs = of_process(exporter.process(), None)?;
     ensure!(!programs.is_empty(), "the exporter has attached no tracepoint");
@@ -92,7 +109,7 @@ const HOOK: &str = "inet_sock_set_s";
 
 /// Socket storage alone: the least that a state for each connection costs, whoever keeps it.
 pub(crate) fn storage_alone(context: &Context) -> Result<Contestant> {
-    let programs = taken_over(context, FULL, |exporter, programs| {
+    let programs = taken_over(&context.exporter, FULL, |exporter, programs| {
         let hook = programs.iter().find(|program| program.name() == HOOK);
         let hook = hook.context("the exporter does not look at changes of state")?;
         Ok(vec![hook.storing(exporter.process(), FLOWS)?])

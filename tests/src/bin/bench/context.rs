@@ -9,6 +9,8 @@ use crate::report::model::Machine;
 pub(crate) struct Context {
     /// The exporter under test.
     pub(crate) exporter: PathBuf,
+    /// An older one, which takes part where drops are measured.
+    pub(crate) older: Option<PathBuf>,
     /// Fewer rounds: to see that an item works, not for its figures.
     pub(crate) quick: bool,
     /// The processor that the workload is pinned to.

@@ -60,6 +60,9 @@ struct Run {
     /// The exporter to measure
     #[arg(long, value_name = "FILE")]
     exporter: PathBuf,
+    /// An older exporter, which takes turns with it where drops are measured
+    #[arg(long, value_name = "FILE")]
+    older: Option<PathBuf>,
     /// Fewer rounds: to see that an item works, not for its figures
     #[arg(long)]
     quick: bool,
@@ -94,6 +97,7 @@ fn run(arguments: Run) -> Result<ExitCode> {
     let machine = machine::describe()?;
     let context = Context {
         exporter: arguments.exporter,
+        older: arguments.older,
         quick: arguments.quick,
         processor: arguments.processor.unwrap_or(machine.cores - 1),
         machine,

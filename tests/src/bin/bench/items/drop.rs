@@ -8,8 +8,8 @@ use tests::net::namespace::Namespace;
 use tests::net::nft;
 use tests::net::packet::{Options, Segment, flag};
 
-use crate::compare::{Findings, OURS_FULL, asked, more_and_less, without_second_programs};
-use crate::contestants::{FULL, SITE_AND_REASON, ours};
+use crate::compare::{Findings, OLDER, OURS_FULL, asked, more_and_less, without_second_programs};
+use crate::contestants::{FULL, SITE_AND_REASON, older, ours};
 use crate::context::Context;
 use crate::pairs::{Contestant, FLOOR, pin, runs};
 use crate::peers::bpftrace;
@@ -58,6 +58,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
     let [floor_of_one, alone] = without_second_programs(&full)?;
     let mut contestants = vec![Contestant::null(), floor, full, few, floor_of_one, alone];
     contestants.extend(more_and_less(context)?);
+    contestants.extend(older(context, OLDER, FULL)?);
     let peer = bpftrace("skb:kfree_skb", "@[args.reason] = count();")?;
     found.invite(&mut contestants, peer);
     let namespace = Namespace::new()?;
