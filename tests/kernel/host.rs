@@ -486,6 +486,44 @@ fn tcp_memory_its_limits_and_its_pressure_are_the_kernels() -> Result<()> {
     Ok(())
 }
 
+/// Closes the window twice, and leaves it closed until the sender has asked for it.
+#[test]
+fn windows_that_close_and_the_probes_of_them_are_the_kernels() -> Result<()> {
+    let _turn = turn::alone()?;
+    if is_elsewhere() {
+        return Ok(());
+    }
+    let begun = netstat()?;
+    let exporter = start(CONFIG)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    for stream in [&client, &server] {
+        stream.set_nonblocking(true)?;
+    }
+    for closed in 1..=2 {
+        let probes = netstat()?["TCPWinProbe"];
+        until("a closed window, and a probe of it", || {
+            while client.write(&[0; 1 << 16]).is_ok() {}
+            let now = netstat()?;
+            let times = now["TCPToZeroWindowAdv"] - begun["TCPToZeroWindowAdv"];
+            Ok((times >= closed && now["TCPWinProbe"] > probes).then_some(()))
+        })?;
+        let grown = require_events(&exporter, &begun)?;
+        ensure!(
+            grown["TCPToZeroWindowAdv"] >= closed && grown["TCPWinProbe"] >= closed,
+            "{grown:?}"
+        );
+        // The window opens when much is read.
+        let opened = netstat()?["TCPFromZeroWindowAdv"];
+        until("an open window", || {
+            while server.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {}
+            Ok((netstat()?["TCPFromZeroWindowAdv"] > opened).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
 #[test]
 fn elsewhere_nothing_of_the_host_is_read_and_log_readiness_and_doctor_say_why() -> Result<()> {
     let _turn = turn::shared()?;
