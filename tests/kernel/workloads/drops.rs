@@ -16,6 +16,7 @@ use tests::machine::cgroups::Cgroups;
 use tests::machine::turn;
 use tests::net::namespace::{Namespace, host};
 use tests::net::nft;
+use tests::net::packet::checksum;
 use tests::net::pair::Pair;
 use tests::net::subnet::{CLIENT, Family};
 use tests::net::traffic::{Flow, connect, listen, send_datagrams, settle, small_udp_receiver};
@@ -33,7 +34,7 @@ fn only(workload: &str, packets: u64) -> BTreeMap<String, f64> {
     [(workload.to_owned(), packets as f64)].into()
 }
 
-/// Filters for both protocols and both directions, with a counter each.
+/// Filters for three protocols and both directions, with a counter each.
 fn filter(namespace: &Namespace) -> Result<()> {
     let mut text = String::from("table inet loss {\n");
     for (protocol, direction, hook, condition) in [
@@ -41,6 +42,8 @@ fn filter(namespace: &Namespace) -> Result<()> {
         ("udp", "transmit", "output", "udp dport 4001"),
         ("tcp", "receive", "input", "tcp dport 443 numgen inc mod 20 == 7"),
         ("tcp", "transmit", "output", "tcp sport 443 numgen inc mod 20 == 11"),
+        ("icmp", "receive", "input", "icmp type echo-request"),
+        ("icmp", "transmit", "output", "icmp type echo-request"),
     ] {
         let name = format!("{protocol}_{direction}");
         text.push_str(&format!(
@@ -59,6 +62,21 @@ fn try_to_send(namespace: &Namespace, from: SocketAddr, to: SocketAddr, count: u
 fn send_refused(socket: &UdpSocket, to: SocketAddr, count: u64) -> Result<()> {
     for _ in 0..count {
         match socket.send_to(&[0; 100], to) {
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sends so many echo requests from a namespace, though a filter may refuse each.
+fn ping(namespace: &Namespace, to: SocketAddr, count: u64) -> Result<()> {
+    let socket = namespace.run(|| Ok(Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?))?;
+    let mut request = [8, 0, 0, 0, 0x7c, 0x11, 0, 1];
+    let sum = checksum(&request);
+    request[2..4].copy_from_slice(&sum.to_be_bytes());
+    for _ in 0..count {
+        match socket.send_to(&request, &to.into()) {
             Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error.into()),
             _ => {}
         }
@@ -132,6 +150,8 @@ fn drops_in_a_namespace_of_one_workload_are_all_its_own() -> Result<()> {
     send_datagrams(&pod.pair.client, pod.server(4000)?, 30, 100)?;
     pod.cgroup
         .run(|| try_to_send(&pod.pair.server, pod.server(0)?, pod.client(4001)?, 25))?;
+    ping(&pod.pair.client, pod.server(0)?, 14)?;
+    pod.cgroup.run(|| ping(&pod.pair.server, pod.client(0)?, 8))?;
     pod.flows[0].exchange(300_000, 300_000)?;
     settle(&pod.flows)?;
     let counters = nft::counters(&pod.pair.server)?;
@@ -140,6 +160,8 @@ fn drops_in_a_namespace_of_one_workload_are_all_its_own() -> Result<()> {
         ("udp", "transmit"),
         ("tcp", "receive"),
         ("tcp", "transmit"),
+        ("icmp", "receive"),
+        ("icmp", "transmit"),
     ] {
         let counted = counters[&format!("{protocol}_{direction}")].packets;
         assert!(counted >= 5, "{counters:?}");
@@ -150,10 +172,9 @@ fn drops_in_a_namespace_of_one_workload_are_all_its_own() -> Result<()> {
         ];
         assert_eq!(pod.dropped(&labels)?, only(POD, counted), "{labels:?}");
     }
-    assert_eq!(
-        (counters["udp_receive"].packets, counters["udp_transmit"].packets),
-        (30, 25)
-    );
+    let of = |name: &str| counters[name].packets;
+    assert_eq!([of("udp_receive"), of("udp_transmit")], [30, 25]);
+    assert_eq!([of("icmp_receive"), of("icmp_transmit")], [14, 8]);
     // For nobody's socket there, and at the other end, which is in the namespace of nobody in particular.
     send_datagrams(&pod.pair.client, pod.server(9)?, 13, 100)?;
     assert_eq!(pod.dropped(&[("reason", "NO_SOCKET")])?, only(POD, 13));
