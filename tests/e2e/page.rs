@@ -198,7 +198,7 @@ fn a_row_opens_to_what_is_known_of_it_and_stays_open() -> Result<()> {
     let text = browser.evaluate(&format!("{opened}.innerText"))?;
     let text = text.as_str().context("it has no text")?;
     for part in [
-        "data segments · dropped here",
+        "data segments · after a drop here",
         "https: ",
         &format!("tcpvitals top --subnet {subnet}"),
     ] {

@@ -2,6 +2,10 @@
 //! loaded; the families, the page and the API read it.
 
 use crate::host::Part;
+use common::kernel::{
+    fields::global,
+    programs::{DROPS, RETRANSMIT},
+};
 
 /// What runs, and what does not and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +47,11 @@ impl Coverage {
     pub fn why_not_read(&self, part: Part) -> Option<&str> {
         let mut off = self.host_off.iter();
         off.find(|(own, _)| *own == part).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Whether drops are looked for that are sent again (`local_loss`).
+    pub fn finds_local_losses(&self) -> bool {
+        self.runs(DROPS) && self.runs(RETRANSMIT) && self.why_missing(global::TCP_SKB_CB_SEQ).is_none()
     }
 
     /// Whether a program runs.

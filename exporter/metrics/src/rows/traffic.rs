@@ -55,6 +55,8 @@ pub struct TrafficRow {
     now: GroupCounters,
     /// Connections that this host opened in the interval.
     client_opens: u64,
+    /// Whether nobody looks for drops that are sent again (`local_loss`).
+    ignores_local_losses: bool,
 }
 
 /// Rows by name, in the order of the alphabet; what has no name is left out.
@@ -112,6 +114,7 @@ impl TrafficRow {
             interval: _,
             now,
             client_opens,
+            ignores_local_losses,
         } = self;
         *live += other.live;
         *rtt_floor = match (*rtt_floor, other.rtt_floor) {
@@ -120,6 +123,15 @@ impl TrafficRow {
         };
         now.merge(&other.now);
         *client_opens += other.client_opens;
+        *ignores_local_losses |= other.ignores_local_losses;
+    }
+
+    /// The same where nobody looks for drops that are sent again.
+    pub fn without_local_losses(self) -> Self {
+        Self {
+            ignores_local_losses: true,
+            ..self
+        }
     }
 
     fn count(&self, counters: &[Counter]) -> u64 {
@@ -156,20 +168,30 @@ impl TrafficRow {
 
     /// Retransmitted segments of those sent with payload; `None` while nothing is sent.
     pub fn retransmit_ratio(&self) -> Option<f64> {
-        ratio(
-            self.count(&[
-                Counter::RetransmittedSegmentsTimeout,
-                Counter::RetransmittedSegmentsTailLossProbe,
-                Counter::RetransmittedSegmentsFast,
-                Counter::RetransmittedSegmentsOther,
-            ]),
-            self.now.get(Counter::DataSegmentsTransmitted),
-        )
+        ratio(self.retransmitted(), self.now.get(Counter::DataSegmentsTransmitted))
     }
 
-    /// Segments that this host dropped on their way out, of those that it wanted to send.
+    fn retransmitted(&self) -> u64 {
+        self.count(&[
+            Counter::RetransmittedSegmentsTimeout,
+            Counter::RetransmittedSegmentsTailLossProbe,
+            Counter::RetransmittedSegmentsFast,
+            Counter::RetransmittedSegmentsOther,
+        ])
+    }
+
+    /// Retransmitted segments that this host itself had dropped, of all that were retransmitted; `None` while there are none, and where
+    /// nobody looks for such drops.
+    pub fn after_local_drop(&self) -> Option<f64> {
+        let after_drop = self.now.get(Counter::RetransmittedAfterLocalDrop);
+        ratio(after_drop, self.retransmitted()).filter(|_| !self.ignores_local_losses)
+    }
+
+    /// Segments that this host dropped on their way out, in the network namespace of their connection or, if those are more, sent again
+    /// after a drop in any; of those that it wanted to send.
     pub fn dropped_here(&self) -> Option<f64> {
-        let dropped = self.now.get(Counter::LocallyDroppedSegments);
+        let after_drop = self.now.get(Counter::RetransmittedAfterLocalDrop);
+        let dropped = self.now.get(Counter::LocallyDroppedSegments).max(after_drop);
         let sent = self.count(&[Counter::DataSegmentsTransmitted, Counter::SynRetransmits]) + self.client_opens;
         ratio(dropped, sent + dropped)
     }
@@ -216,6 +238,7 @@ impl TrafficRow {
             ("failed_opens_per_second", json!(self.failures())),
             ("syn_retransmits_per_second", json!(self.repeated_syns())),
             ("retransmit_ratio", json!(self.retransmit_ratio())),
+            ("retransmitted_after_local_drop_ratio", json!(self.after_local_drop())),
             ("dropped_here_ratio", json!(self.dropped_here())),
             ("failed_opens_ratio", json!(self.failed_opens())),
             ("receive_window_limited_ratio", json!(self.waits_for_peer())),
@@ -277,6 +300,7 @@ mod tests {
                     (Counter::DataSegmentsTransmitted, 200),
                     (Counter::RetransmittedSegmentsFast, 3),
                     (Counter::RetransmittedSegmentsTimeout, 1),
+                    (Counter::RetransmittedAfterLocalDrop, 3),
                     (Counter::DataBytesTransmitted, 4000),
                     (Counter::Opened, 6),
                     (Counter::FailedRefused, 2),
@@ -300,6 +324,9 @@ mod tests {
         };
         assert_eq!([&lab.name, &office.name], ["lab", "office"]);
         check(office.retransmit_ratio(), Some(0.04));
+        check(office.after_local_drop(), Some(0.75));
+        check(office.clone().without_local_losses().after_local_drop(), None);
+        check(lab.after_local_drop(), None);
         check(office.dropped_here(), Some(12.0 / (100.0 + 6.0 + 12.0)));
         check(office.failed_opens(), Some(0.25));
         check(Some(office.transmit()), Some(2000.0));
@@ -312,6 +339,23 @@ mod tests {
         assert_eq!(all.live, 3);
         assert_eq!(office.json(TcpLabel::Subnet)["failed_opens_ratio"], json!(0.25));
         assert_eq!(office.json(TcpLabel::Subnet)["subnet"], json!("office"));
+    }
+
+    #[test]
+    fn what_the_host_of_a_pod_dropped_counts_as_dropped_here() {
+        let after = [counted(
+            1,
+            "office client",
+            &[
+                (Counter::DataSegmentsTransmitted, 90),
+                (Counter::RetransmittedSegmentsFast, 10),
+                (Counter::RetransmittedAfterLocalDrop, 10),
+                (Counter::LocallyDroppedSegments, 1),
+            ],
+        )];
+        let rows = rows(&[], &after, Duration::from_secs(1), Counted::subnet);
+        check(rows[0].dropped_here(), Some(0.1));
+        check(sum(&rows).after_local_drop(), Some(1.0));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{
 use tcpvitals_metrics::rows::{
     drops::{Dropped, table::SiteTable},
     flows::LiveFlow,
-    traffic::{self, Counted},
+    traffic::{self, Counted, TrafficRow},
 };
 
 /// What the kernel said at one moment, as far as filters choose it.
@@ -74,7 +74,12 @@ impl Moment {
     pub(super) fn since(&self, before: &Self) -> Reading {
         let interval = self.interval(before);
         let traffic = |name: fn(&Counted) -> Option<String>| {
-            traffic::rows(&before.groups.rows, &self.groups.rows, interval, name)
+            let rows = traffic::rows(&before.groups.rows, &self.groups.rows, interval, name);
+            if self.groups.finds_local_losses {
+                rows
+            } else {
+                rows.into_iter().map(TrafficRow::without_local_losses).collect()
+            }
         };
         Reading {
             at: self.time,

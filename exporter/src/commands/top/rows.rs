@@ -27,7 +27,11 @@ pub struct Rates {
     pub receive: f64,
     /// Retransmitted segments for each segment sent with payload; none while nothing is sent.
     pub retransmit_ratio: Option<f64>,
-    /// Segments that this host dropped on their way out, of those that it wanted to send.
+    /// Retransmitted segments that this host itself had dropped, of all that were retransmitted; none while there are none, and where
+    /// nobody looks for such drops.
+    pub after_local_drop: Option<f64>,
+    /// Segments that this host dropped on their way out, in the network namespace of the flow or, if those are more, sent again after a
+    /// drop in any; of those that it wanted to send.
     pub dropped_here: Option<f64>,
 }
 
@@ -67,6 +71,12 @@ impl FlowRow {
     /// Retransmitted segments for each one sent, in the interval, of the end that has more of them.
     pub fn retransmit_ratio(&self) -> Option<f64> {
         self.largest(|end| end.rates?.retransmit_ratio)
+    }
+
+    /// Retransmitted segments that this host itself had dropped, of all that were retransmitted in the interval, of the end that has more of
+    /// them.
+    pub fn after_local_drop(&self) -> Option<f64> {
+        self.largest(|end| end.rates?.after_local_drop)
     }
 
     /// Segments dropped here of those that were to be sent, in the interval, of the end that has more of them.
@@ -124,6 +134,10 @@ impl FlowRow {
                 "retransmit_ratio",
                 json!(rates.and_then(|rates| rates.retransmit_ratio)),
             ),
+            (
+                "retransmitted_after_local_drop_ratio",
+                json!(rates.and_then(|rates| rates.after_local_drop)),
+            ),
             ("dropped_here_ratio", json!(rates.and_then(|rates| rates.dropped_here))),
         ] {
             json.insert(name.to_owned(), value);
@@ -141,13 +155,17 @@ impl Rates {
         let grown = |count: fn(&FlowRecord) -> u32| count(after).wrapping_sub(count(before));
         let sent = grown(|record| record.data_segs_out);
         let retransmitted = grown(|record| record.segs_retrans);
-        let dropped = grown(|record| record.locally_dropped);
+        let finds_local_losses = after.after_local_drop != u64::MAX;
+        let after_drop = after.after_local_drop.saturating_sub(before.after_local_drop);
+        let after_drop = u32::try_from(after_drop).unwrap_or_default();
+        let dropped = grown(|record| record.locally_dropped).max(after_drop);
         let rate = |after: u64, before: u64| per_second(after.saturating_sub(before), interval);
         let ratio = |part: u32, of: u32| (of != 0).then(|| f64::from(part) / f64::from(of));
         Self {
             transmit: rate(after.data_octets_out, before.data_octets_out),
             receive: rate(after.data_octets_in, before.data_octets_in),
             retransmit_ratio: ratio(retransmitted, sent),
+            after_local_drop: ratio(after_drop, retransmitted).filter(|_| finds_local_losses),
             dropped_here: ratio(dropped, sent.saturating_add(dropped)),
         }
     }
@@ -273,7 +291,7 @@ pub(crate) mod tests {
         let mut second = at(2, 12, [100, 8, 2]);
         second.record.srtt_us = 1500;
         second.record.fast_segs_retrans = 2;
-        second.record.locally_dropped = 2;
+        (second.record.locally_dropped, second.record.after_local_drop) = (2, 1);
         rows(&before, &[at(1, 12, [9000, 90, 0]), second, new])
     }
 
@@ -303,10 +321,12 @@ pub(crate) mod tests {
                 transmit: 4000.0,
                 receive: 0.0,
                 retransmit_ratio: Some(0.0),
+                after_local_drop: None,
                 dropped_here: Some(0.0),
             })
         );
         assert_eq!(rows[1].retransmit_ratio(), Some(0.25));
+        assert_eq!(rows[1].after_local_drop(), Some(0.5));
         assert_eq!(rows[1].dropped_here(), Some(0.2));
         assert_eq!(["", "fast", ""], [0, 1, 2].map(|place: usize| rows[place].cause()));
         assert_eq!(rows[2].retransmit_ratio(), None);
@@ -316,6 +336,22 @@ pub(crate) mod tests {
             (&json["transmitted_bytes_per_second"], &json["retransmit_ratio"]),
             (&json!(50.0), &json!(0.25))
         );
+    }
+
+    #[test]
+    fn nobody_knows_whose_a_loss_is_where_nobody_looks_for_drops() {
+        let of = |before, after| {
+            let reading = |second, after_drop, counts| {
+                let mut flow = at(1, second, counts);
+                flow.record.after_local_drop = after_drop;
+                flow
+            };
+            let rows = rows(&[reading(10, before, [0, 0, 0])], &[reading(12, after, [0, 16, 8])]);
+            [rows[0].after_local_drop(), rows[0].dropped_here()]
+        };
+        assert_eq!(of(u64::MAX, u64::MAX), [None, Some(0.0)]);
+        // Nothing was dropped in the flow's own namespace.
+        assert_eq!(of(3, 7), [Some(0.5), Some(0.2)]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use tcpvitals_metrics::{findings::report::Report, rows::traffic::Counted, snapsh
 pub struct Groups {
     /// Every label set with its names by the configuration of the moment.
     pub rows: Vec<Counted>,
+    /// Whether drops are looked for that are sent again (`local_loss`).
+    pub finds_local_losses: bool,
     /// What is wrong; `None` where nobody judges.
     pub findings: Option<Arc<Report>>,
 }
@@ -37,6 +39,7 @@ impl State {
         });
         Ok(Groups {
             rows: rows.collect(),
+            finds_local_losses: snapshot.coverage.finds_local_losses(),
             findings: snapshot.findings,
         })
     }

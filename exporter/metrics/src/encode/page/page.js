@@ -56,6 +56,7 @@
   const of = {
     retransmitted: (row) => row.again !== undefined && row.sent !== undefined && [row.again, row.sent],
     dropped: (row) => (row.dropped ?? row.repaired) !== undefined && row.sent !== undefined && [here(row), row.sent + here(row)],
+    ours: (row) => row.repaired !== undefined && row.again !== undefined && [row.repaired, row.again],
     failed: (row) => row.opened !== undefined && [failed(row), row.opened + failed(row)],
     waits: (row) => row.peer !== undefined && row.busy !== undefined && [row.peer, row.busy],
   };
@@ -81,6 +82,7 @@
   const counts = (pair, what) => (pair ? whole(pair[0]) + " of " + whole(pair[1]) + " " + what : NONE);
   const told = {
     retransmitted: (row) => counts(of.retransmitted(row), "data segments"),
+    ours: (row) => counts(of.ours(row), "retransmitted"),
     dropped: (row) => counts(of.dropped(row), "segments"),
     failed(row) {
       const reasons = failures(row).map(([reason, count]) => reason + " " + whole(count));
@@ -98,6 +100,7 @@
   const percentOf = (name) => (row) => (share(name, row) === null ? NONE : percent(share(name, row)));
   const show = {
     retransmitted: percentOf("retransmitted"),
+    ours: percentOf("ours"),
     dropped: percentOf("dropped"),
     failed: percentOf("failed"),
     waits: percentOf("waits"),
@@ -107,7 +110,7 @@
       return one(row.out) + " / " + one(row.in);
     },
     told: (row) =>
-      "Retransmitted " + told.retransmitted(row) + " · dropped here " + told.dropped(row) + " · failed " + told.failed(row) +
+      "Retransmitted " + told.retransmitted(row) + " · after a drop here " + told.ours(row) + " · dropped here " + told.dropped(row) + " · failed " + told.failed(row) +
       " · waited for the peer " + told.waits(row) + " · " + told.megabits(row),
     shares(row) {
       const parts = Object.keys(titles).filter((name) => share(name, row) > 0);

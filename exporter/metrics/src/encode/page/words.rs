@@ -172,8 +172,8 @@ pub(super) fn shares(row: &Connections) -> String {
     }
 }
 
-/// What the shares of a row are of, in the order of the columns, and its bytes.
-pub(super) fn told(row: &Connections) -> [String; 5] {
+/// What the shares of a row are of, in the order of its cells, and its bytes.
+pub(super) fn told(row: &Connections) -> [String; 6] {
     let counts = |of: Option<Of>, what: &str| {
         of.map_or_else(
             || NONE.to_owned(),
@@ -198,6 +198,7 @@ pub(super) fn told(row: &Connections) -> [String; 5] {
     let amount = |of: Option<u64>| of.map_or_else(|| NONE.to_owned(), bytes);
     [
         counts(row.retransmitted(), "data segments"),
+        counts(row.ours(), "retransmitted"),
         counts(row.dropped_here(), "segments"),
         opens,
         waits,
@@ -207,9 +208,9 @@ pub(super) fn told(row: &Connections) -> [String; 5] {
 
 /// The same in a line, with what it is.
 pub(super) fn told_together(row: &Connections) -> String {
-    let [retransmitted, dropped, failed, waits, amount] = told(row);
+    let [retransmitted, ours, dropped, failed, waits, amount] = told(row);
     format!(
-        "Retransmitted {retransmitted} · dropped here {dropped} · failed {failed} · waited for the peer {waits} · {amount}"
+        "Retransmitted {retransmitted} · after a drop here {ours} · dropped here {dropped} · failed {failed} · waited for the peer {waits} · {amount}"
     )
 }
 
@@ -353,6 +354,7 @@ mod tests {
         let row = Connections {
             sent: Some(38_425),
             again: Some(709),
+            repaired: Some(700),
             opened: Some(28),
             failed: [("refused".to_owned(), 10), ("unanswered".to_owned(), 2)].into(),
             syns: Some(20),
@@ -363,13 +365,17 @@ mod tests {
             told(&row),
             [
                 "709 of 38,425 data segments",
-                NONE,
+                "700 of 709 retransmitted",
+                "700 of 39,125 segments",
                 "12 of 40 opens (refused 10, unanswered 2), 20 SYNs retransmitted",
                 NONE,
                 "8.10 MB out, – in"
             ]
         );
-        assert_eq!(shares(&row), "retransmitted 1.8 %, opens failed 30 %");
+        assert_eq!(
+            shares(&row),
+            "retransmitted 1.8 %, dropped here 1.8 %, opens failed 30 %"
+        );
         assert_eq!(shares(&Connections::default()), "nothing to see");
         assert_eq!(megabits(&row, Some(8.1)), "8.00 / –");
         assert_eq!(clock(Duration::from_secs(1_700_007_200)), "00:13:20");

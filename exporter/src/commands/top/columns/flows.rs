@@ -30,6 +30,9 @@ pub const COLUMNS: &[Column<FlowRow>] = &[
         format::percent(row.retransmit_ratio())
     })
     .toned(|row| Tone::of_share(row.retransmit_ratio())),
+    Of::number(["OURS", "ours"], 5, 10, FlowRow::after_local_drop, |row, _| {
+        format::percent(row.after_local_drop())
+    }),
     Of::number(["HERE", "here"], 5, 2, FlowRow::dropped_here, |row, _| {
         format::percent(row.dropped_here())
     })

@@ -54,10 +54,17 @@ macro_rules! number {
     };
 }
 
-const fn columns(name: [&'static str; 2]) -> [Column<GroupRow>; 16] {
+const fn columns(name: [&'static str; 2]) -> [Column<GroupRow>; 17] {
     [
         Of::words(name, [12, 40], 0, |row, width| format::cut(&row.traffic.name, width)),
         share!(["RETR", "retransmits"], 5, 1, retransmit_ratio, of_share),
+        Of::number(
+            ["OURS", "ours"],
+            5,
+            10,
+            |row| row.traffic.after_local_drop(),
+            |row, _| format::percent(row.traffic.after_local_drop()),
+        ),
         share!(["HERE", "here"], 5, 2, dropped_here, of_share),
         share!(["FAIL", "fail"], 5, 3, failed_opens, of_share),
         share!(["WAIT", "wait"], 5, 5, waits_for_peer, of_wait),

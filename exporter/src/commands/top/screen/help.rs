@@ -35,6 +35,7 @@ const fn columns(tab: Tab) -> &'static [&'static str] {
         ],
         Tab::Subnets | Tab::Workloads => &[
             "RETR   segments retransmitted, of those sent",
+            "OURS   of the retransmitted, those dropped here before",
             "HERE   segments dropped here, of those to be sent",
             "FAIL   opens that failed, of those tried",
             "WAIT   busy time that waits for the peer's window",
@@ -43,6 +44,7 @@ const fn columns(tab: Tab) -> &'static [&'static str] {
         ],
         Tab::Flows => &[
             "RATE   payload out and in, bytes a second",
+            "OURS   of the retransmitted, those dropped here before",
             "HERE   segments dropped here, of those to be sent",
             "WAIT   the sender waits for the network, for the peer's",
             "       window, or for its own buffer; SYN x3: an open",

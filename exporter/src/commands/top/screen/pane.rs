@@ -151,13 +151,17 @@ fn facts_of(row: &FlowRow) -> [String; 3] {
             record.mss,
         ),
         format!(
-            "segments out {} in {}  retransmitted {} (timeout {} probe {} fast {})  dropped here {}  rto {}ms",
+            "segments out {} in {}  retransmitted {} (timeout {} probe {} fast {}; dropped here before {})  dropped here {}  rto {}ms",
             record.segs_out,
             record.segs_in,
             record.segs_retrans,
             record.timeout_segs_retrans,
             record.probe_segs_retrans,
             record.fast_segs_retrans,
+            match record.after_local_drop {
+                u64::MAX => "-".to_owned(),
+                segments => segments.to_string(),
+            },
             record.locally_dropped,
             record.rto_ms,
         ),

@@ -105,6 +105,11 @@ fn of_traffic(column: &str, labels: &[(&str, &str)]) -> String {
             let dropped = rate("locally_dropped_segments_total", &own);
             format!("{dropped} / ({segments} + {dropped})")
         }
+        "ours" => format!(
+            "{} / {}",
+            rate("retransmitted_segments_after_local_drop_total", &own),
+            rate("retransmitted_segments_total", &own)
+        ),
         "fail" => rate("connections_failed_total", &own),
         "wait" => format!(
             "{} / {}",

@@ -102,6 +102,11 @@ impl Connections {
         Some(Of::new(self.again?, self.sent?))
     }
 
+    /// Of the retransmitted segments, those that this host itself had dropped before.
+    pub(in crate::encode::page) fn ours(&self) -> Option<Of> {
+        Some(Of::new(self.repaired?, self.again?))
+    }
+
     /// Segments dropped here of those that were to be sent.
     pub(in crate::encode::page) fn dropped_here(&self) -> Option<Of> {
         let dropped = self.dropped.max(self.repaired)?;

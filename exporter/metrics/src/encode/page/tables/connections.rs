@@ -17,10 +17,14 @@ use std::{cmp::Reverse, collections::BTreeMap};
 /// Most services and drop sites that a row names.
 const NAMED: usize = 5;
 
-const HEADS: [Head; 7] = [
+const HEADS: [Head; 8] = [
     head(
         "Retransmitted",
         "Retransmitted segments as a share of the data segments sent; not a loss rate",
+    ),
+    head(
+        "Of these ours",
+        "Of the retransmitted segments, those that this host itself had dropped before; the others were lost elsewhere, or needless",
     ),
     head(
         "Dropped here",
@@ -162,9 +166,12 @@ fn connections(
 
 /// The cells of a row behind its name. Round trips to different places have no common median.
 fn cells(page: &Page<'_>, row: &Connections, has_rtt: bool) -> Markup {
-    let [retransmitted, dropped, failed, waits, amount] = words::told(row);
+    let [retransmitted, ours, dropped, failed, waits, amount] = words::told(row);
+    let [first, others @ ..] = &COLUMNS;
     html! {
-        @for (column, told) in COLUMNS.iter().zip([retransmitted, dropped, failed, waits]) {
+        (share(first, row, &retransmitted))
+        td.share data-label="Ours" data-show="ours" title=(ours) { (words::share(row.ours())) }
+        @for (column, told) in others.iter().zip([dropped, failed, waits]) {
             (share(column, row, &told))
         }
         @if has_rtt { td data-label="RTT" data-show="rtt" { (words::round_trips(row)) } } @else { td {} }
