@@ -22,7 +22,7 @@ use tests::net::subnet::{CLIENT, Family, SERVER, Subnet, config};
 use tests::net::traffic::{Flow, listen, settle};
 
 use super::judge::{Captures, Judgement};
-use super::{AFTER_DROP, OF_SITES, RETRANSMITTED};
+use super::{AFTER_DROP, OF_SITES, RETRANSMITTED, is_there};
 
 /// Where a flow loses packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -460,6 +460,9 @@ fn exchange(flows: &[&Flow], bytes: usize) -> Result<()> {
 /// One run: every flow carries so many bytes, the first half while no processor is impatient.
 fn run(volume: usize, most_waiting: u32) -> Result<()> {
     let _turn = turn::alone()?;
+    if !is_there()? {
+        return Ok(());
+    }
     let stage = Stage::new()?;
     if !stage.queue()? {
         return Ok(());

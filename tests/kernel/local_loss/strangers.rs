@@ -21,7 +21,7 @@ use tests::net::subnet::{CLIENT, SERVER, Subnet, config};
 use tests::net::traffic::{Flow, listen, settle};
 
 use super::at_once::begin_at;
-use super::{AFTER_DROP, OF_SITES};
+use super::{AFTER_DROP, OF_SITES, is_there};
 
 /// Flows that lose data beyond this host.
 const FLOWS: u16 = 16;
@@ -160,6 +160,9 @@ fn exchange(flows: &[Flow]) -> Result<()> {
 #[test]
 fn a_million_drops_of_others_and_those_of_the_last_connection_between_the_same_ends_are_not_its_own() -> Result<()> {
     let _turn = turn::alone()?;
+    if !is_there()? {
+        return Ok(());
+    }
     let seed = rand::random();
     note(&format!("seed {seed}"));
     let mut random = StdRng::seed_from_u64(seed);
