@@ -74,6 +74,7 @@ fn an_ordinary_user_sees_the_incident_in_all_formats() -> Result<()> {
     assert!(page.contains(notice) && page.contains("branch-7"), "{page}");
     let (status, said) = exporter.stop(Signal::SIGTERM)?;
     assert!(status.success() && said.contains(notice), "{status}: {said}");
+    assert!(said.contains("stopping") && !said.contains("programs"), "{said}");
     Ok(())
 }
 

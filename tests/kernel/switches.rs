@@ -75,6 +75,8 @@ const SWITCHES: &[Switch] = &[
             "tcpvitals_workloads_source",
             "tcpvitals_workloads_capacity",
             "tcpvitals_workloads_refused",
+            "tcpvitals_workloads_unresolved",
+            "tcpvitals_cgroups_untracked",
         ],
         threads: &["tcpvitals-owner"],
     },

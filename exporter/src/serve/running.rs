@@ -67,10 +67,12 @@ impl Running {
                 auth = web.has_auth(),
                 "serving"
             );
+            // A recording has none.
+            let programs = if service.about.notice.is_none() { "; the programs are unloaded" } else { "" };
             let stop = async move {
                 let signal = ends.next().await;
                 systemd::stopping();
-                tracing::info!(signal, "stopping; the programs are unloaded");
+                tracing::info!(signal, "stopping{programs}");
             };
             let collector = Arc::clone(&service.collector);
             // On a thread that runs tasks: those of connections then begin without another having to be woken.

@@ -14,7 +14,7 @@ use crate::{
 use common::{
     kernel::{
         fields::global,
-        programs::{DROPS, RETRANSMIT, STATE},
+        programs::{CGROUP_MADE, DROPS, RETRANSMIT, STATE},
     },
     map::lost::Lost,
 };
@@ -81,7 +81,8 @@ pub(super) const METRICS: &[Metric] = &[
          traffic counts as unresolved until the next socket event",
         "the maps CGROUPS and CGROUP_BIRTHS",
         Accessor::Lost(&[(&[], Lost::CgroupsUntracked)]),
-    ),
+    )
+    .needs(&[CGROUP_MADE], &[]),
     metric(
         "workloads_unresolved",
         Counted("{event}"),
@@ -89,7 +90,8 @@ pub(super) const METRICS: &[Metric] = &[
         "Connections, events and drops that were counted before the workload of their cgroup was known",
         "the map CGROUPS",
         Accessor::Lost(&[(&[], Lost::Unresolved)]),
-    ),
+    )
+    .needs(&[CGROUP_MADE], &[]),
     metric(
         "local_losses_forgotten",
         Counted("{range}"),
