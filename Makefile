@@ -21,7 +21,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster test-cluster-vm packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
 
 help: ## list the targets
@@ -260,6 +260,11 @@ test-cluster: setup-test setup-chart setup-cluster ## run the chart on a Kuberne
 	@$(MAKE) --no-print-directory image-archive ARCH=x86_64
 	cargo build --package tests --bin cluster
 	$(SUDO) env TCPVITALS_TEST_PATIENCE=120 target/debug/cluster $(if $(STEP),$(STEP),--page docs/cluster.md)
+
+test-cluster-vm: setup-test setup-chart setup-cluster setup-vm ## the same in a guest, where cgroups are of version 2 alone
+	@$(MAKE) --no-print-directory image-archive ARCH=x86_64
+	cargo build --package tests --bin cluster --bin vm
+	$(VM) cluster $(if $(STEP),$(STEP),--page docs/cluster.md)
 
 packages: manual setup-packages ## make deb and rpm in target/packages
 	rm -rf target/packages

@@ -14,21 +14,26 @@ mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/netns "$folder"/var/{upper,work}
 mount -t overlay -o "lowerdir=/var,upperdir=$folder/var/upper,workdir=$folder/var/work" var /var
 
-# Each hierarchy of cgroups once more, with the node's own cgroup as its root. Version 1 has the controllers, version 2 none.
+# Each hierarchy of cgroups once more, with the node's own cgroup as its root: version 2 alone, or version 1 with the controllers and an
+# empty version 2.
 umount --recursive /sys/fs/cgroup
-mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
 mapfile -t hierarchies </proc/self/cgroup
-for hierarchy in "${hierarchies[@]}"; do
-    IFS=: read -r _ controllers _ <<<"$hierarchy"
-    place=/sys/fs/cgroup/${controllers#name=}
-    [[ $controllers ]] || place=/sys/fs/cgroup/unified
-    mkdir "$place"
-    case $controllers in
-    '') mount -t cgroup2 none "$place" ;;
-    name=*) mount -t cgroup -o "none,$controllers" cgroup "$place" ;;
-    *) mount -t cgroup -o "$controllers" cgroup "$place" ;;
-    esac
-done
+if ((${#hierarchies[@]} == 1)); then
+    mount -t cgroup2 none /sys/fs/cgroup
+else
+    mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+    for hierarchy in "${hierarchies[@]}"; do
+        IFS=: read -r _ controllers _ <<<"$hierarchy"
+        place=/sys/fs/cgroup/${controllers#name=}
+        [[ $controllers ]] || place=/sys/fs/cgroup/unified
+        mkdir "$place"
+        case $controllers in
+        '') mount -t cgroup2 none "$place" ;;
+        name=*) mount -t cgroup -o "none,$controllers" cgroup "$place" ;;
+        *) mount -t cgroup -o "$controllers" cgroup "$place" ;;
+        esac
+    done
+fi
 
 ip link set lo up
 # A bridge without ports carries the node's address: not every kernel has the device `dummy`.

@@ -68,7 +68,11 @@ impl Running {
                 "serving"
             );
             // A recording has none.
-            let programs = if service.about.notice.is_none() { "; the programs are unloaded" } else { "" };
+            let programs = if service.about.notice.is_none() {
+                "; the programs are unloaded"
+            } else {
+                ""
+            };
             let stop = async move {
                 let signal = ends.next().await;
                 systemd::stopping();

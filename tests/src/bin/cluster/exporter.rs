@@ -32,7 +32,8 @@ pub(crate) struct Pod {
 /// Waits until the DaemonSet runs as it is written.
 pub(crate) fn rolled_out(node: &Node) -> Result<()> {
     let set = format!("daemonset/{DAEMON_SET}");
-    let arguments = ["--namespace", NAMESPACE, "rollout", "status", &set, "--timeout=100s"];
+    let timeout = format!("--timeout={}s", patience().as_secs());
+    let arguments = ["--namespace", NAMESPACE, "rollout", "status", &set, &timeout];
     node.run("kubectl", &arguments).map(drop)
 }
 

@@ -40,7 +40,10 @@ struct Arguments {
     /// What the run leaves: logs, and the last scrape
     #[arg(long, default_value = "target/cluster")]
     output: PathBuf,
-    /// Write the page of the last run
+    /// Archive with the folder of an older chart, instead of what git has
+    #[arg(long, value_name = "FILE")]
+    older: Option<PathBuf>,
+    /// Write this run into the page of the last runs
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// Only the steps that all others need, and those with this in their names

@@ -58,6 +58,8 @@ struct Running {
 struct Home {
     before: PathBuf,
     own: PathBuf,
+    /// Of version 2.
+    is_unified: bool,
 }
 
 impl Node {
@@ -99,6 +101,9 @@ impl Node {
             read_to_string(folder.join("logs/node.log"))?
         );
         let first = only_child(outer.id())?;
+        if let [alone] = &*cgroups {
+            leave_root_empty(&alone.own)?;
+        }
         Ok(Self {
             folder,
             tools: tools.canonicalize()?,
@@ -210,9 +215,17 @@ impl Node {
         in_network_of(self.first, work)
     }
 
+    /// Which versions of cgroups it has, in words.
+    pub(crate) fn cgroup_versions(&self) -> &'static str {
+        match &*self.cgroups {
+            [_] => ALONE,
+            _ => BESIDE,
+        }
+    }
+
     /// Where its cgroups of version 2 are, seen from outside.
     pub(crate) fn cgroup(&self) -> Result<&Path> {
-        let unified = self.cgroups.iter().find(|home| home.before.starts_with(UNIFIED));
+        let unified = self.cgroups.iter().find(|home| home.is_unified);
         Ok(&unified.context("no cgroups of version 2")?.own)
     }
 }
@@ -252,23 +265,28 @@ fn only_child(process: u32) -> Result<i32> {
     Ok(child.parse()?)
 }
 
-const UNIFIED: &str = "/sys/fs/cgroup/unified";
+/// What the kubelet finds.
+pub(crate) const ALONE: &str = "cgroup v2 alone";
+/// The same where version 1 has the controllers.
+pub(crate) const BESIDE: &str = "cgroup v1 and an empty cgroup v2";
 
 /// Moves this process, and with it all that it starts, into a cgroup of its own in each hierarchy.
 fn leave_for_own_cgroups() -> Result<Vec<Home>> {
     let own = read_to_string("/proc/self/cgroup")?;
+    let is_alone = own.lines().count() == 1;
     let mut homes = Vec::new();
     for line in own.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let folder = match controllers.strip_prefix("name=").unwrap_or(controllers) {
-            "" => UNIFIED.to_owned(),
+            "" if is_alone => "/sys/fs/cgroup".to_owned(),
+            "" => "/sys/fs/cgroup/unified".to_owned(),
             name => format!("/sys/fs/cgroup/{name}"),
         };
         let before = PathBuf::from(format!("{folder}{}", path.trim_end_matches('/')));
         ensure!(
             before.is_dir(),
-            "no {}: the kubelet wants the controllers of cgroups of version 1 here, and version 2 in {UNIFIED}",
+            "no {}: the kubelet wants the controllers of cgroups of version 1 and version 2 in /sys/fs/cgroup/unified, or version 2 alone",
             before.display()
         );
         let own = before.join("tcpvitals-cluster");
@@ -276,6 +294,17 @@ fn leave_for_own_cgroups() -> Result<Vec<Home>> {
             remove(&own).with_context(|| format!("remove {}; does another cluster run?", own.display()))?;
         }
         create_dir(&own).with_context(|| format!("make {}", own.display()))?;
+        if is_alone {
+            let control = before.join("cgroup.subtree_control");
+            for controller in read_to_string(before.join("cgroup.controllers"))?.split_whitespace() {
+                write(&control, format!("+{controller}")).with_context(|| {
+                    format!(
+                        "hand {controller} on in {}: it may have no processes of its own",
+                        before.display()
+                    )
+                })?;
+            }
+        }
         if controllers == "cpuset" {
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 write(own.join(file), read_to_string(before.join(file))?)?;
@@ -283,9 +312,27 @@ fn leave_for_own_cgroups() -> Result<Vec<Home>> {
             write(own.join("cgroup.clone_children"), "1")?;
         }
         write(own.join("cgroup.procs"), std::process::id().to_string())?;
-        homes.push(Home { before, own });
+        homes.push(Home {
+            before,
+            own,
+            is_unified: controllers.is_empty(),
+        });
     }
     Ok(homes)
+}
+
+/// Moves all processes from what is the root of the node into a cgroup below it: version 2 hands controllers on from empty ones only.
+fn leave_root_empty(root: &Path) -> Result<()> {
+    let programs = root.join("programs");
+    create_dir(&programs)?;
+    until("the root of the node's cgroups to be empty", || {
+        let processes = read_to_string(root.join("cgroup.procs"))?;
+        for process in processes.lines() {
+            // One may have ended.
+            write(programs.join("cgroup.procs"), process).ok();
+        }
+        Ok(processes.is_empty().then_some(()))
+    })
 }
 
 /// Removes a folder of cgroups and those in it.

@@ -1,9 +1,11 @@
-//! The page of the last run.
+//! The page of the last runs: a section for each setting, of which a run writes its own.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Result;
+
+use crate::node::{ALONE, BESIDE};
 
 /// A step that has passed.
 #[derive(Clone, Debug)]
@@ -22,23 +24,43 @@ pub(crate) struct Setting {
     pub(crate) kubernetes: String,
     pub(crate) containerd: String,
     pub(crate) helm: String,
+    /// One of [`SECTIONS`].
+    pub(crate) cgroups: &'static str,
 }
 
-/// The page as text.
-pub(crate) fn text(setting: &Setting, rows: &[Row]) -> Result<String> {
+const BEGINNING: &str = "# On a cluster\n\n\
+    Use this page to see which steps the exporter and its chart pass on a real Kubernetes, and with which figures. Each table is the last run \
+    of its kind. [Tests](testing.md#on-a-cluster) describes the runs and their limits.\n";
+
+/// What nodes differ in, in the order of the page.
+const SECTIONS: [&str; 2] = [BESIDE, ALONE];
+
+/// The page with this run in place of the last one of its kind.
+pub(crate) fn text(before: &str, setting: &Setting, rows: &[Row]) -> Result<String> {
+    let mut text = BEGINNING.to_owned();
+    for cgroups in SECTIONS {
+        let heading = format!("\n## {}{}\n\n", cgroups[..1].to_uppercase(), &cgroups[1..]);
+        if cgroups == setting.cgroups {
+            write!(text, "{heading}{}", section(setting, rows)?)?;
+        } else if let Some((_, own)) = before.split_once(&heading) {
+            let own = own.split_once("\n## ").map_or(own, |(own, _)| own);
+            write!(text, "{heading}{own}")?;
+        }
+    }
+    Ok(text)
+}
+
+fn section(setting: &Setting, rows: &[Row]) -> Result<String> {
     let Setting {
         date,
         kernel,
         kubernetes,
         containerd,
         helm,
+        cgroups: _,
     } = setting;
     let mut text = format!(
-        "# On a cluster\n\n\
-         Use this page to see which steps the exporter and its chart pass on a real Kubernetes, and with which figures.\n\n\
-         The last run of `make test-cluster`, {date}: Kubernetes {kubernetes} on one node, {containerd}, {helm}, Linux {kernel} \
-         with cgroup v1 and an empty cgroup v2. All steps passed. [Tests](testing.md#on-a-cluster) describes the run and its \
-         limits.\n\n\
+        "{date}: Kubernetes {kubernetes} on one node, {containerd}, {helm}, Linux {kernel}. All steps passed.\n\n\
          | step | action | duration | result |\n| --- | --- | --- | --- |\n"
     );
     for Row { step, does, took, seen } in rows {

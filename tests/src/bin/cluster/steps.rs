@@ -3,6 +3,7 @@
 mod answers;
 mod api_server;
 mod chart;
+mod drain;
 mod names;
 mod releases;
 mod start;
@@ -116,8 +117,13 @@ const STEPS: &[Step] = &[
         chart::config_map,
     ),
     step(
+        "drain",
+        "`kubectl drain` of the node, eviction of the exporter's pod there, and `kubectl uncordon`",
+        drain::drain,
+    ),
+    step(
         "secret",
-        "TLS with a certificate of a Secret, and replacement of that certificate",
+        "TLS and a password by a web configuration, with a certificate of a Secret, and replacement of that certificate",
         chart::secret,
     ),
     step("uninstall", "`helm uninstall`", chart::uninstall),
@@ -176,7 +182,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (took, ()) = timed(|| drop(run));
     println!("end … {:.1} s", took.as_secs_f64());
     if let (Some(page), Some(setting)) = (&arguments.page, &setting) {
-        write(page, text(setting, &rows)?)?;
+        let before = read_to_string(page).unwrap_or_default();
+        write(page, text(&before, setting, &rows)?)?;
     }
     let all: Duration = rows.iter().map(|row| row.took).sum();
     println!("cluster: {} steps passed in {:.0} s", rows.len(), all.as_secs_f64());
@@ -207,5 +214,6 @@ fn say_setting(run: &Run<'_>) -> Result<Setting> {
             containerd.split_whitespace().nth(2).unwrap_or_default()
         ),
         helm: format!("Helm {}", helm.trim()),
+        cgroups: run.node.cgroup_versions(),
     })
 }

@@ -41,8 +41,10 @@ pub(crate) struct Made {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Account {
     by_workload: BTreeMap<Workload, Made>,
-    /// What had no name before the pods' own traffic: the first connection of each cgroup that is older than the exporter.
-    nameless: Option<Told>,
+    /// What was told of workloads before this account began.
+    before: BTreeMap<Workload, Told>,
+    /// Pods that keep a connection.
+    holders: Vec<Talker>,
     /// Figures that were compared.
     pub(crate) compared: usize,
 }
@@ -90,8 +92,18 @@ impl Account {
             to.address, to.port
         ))?;
         from.done()?;
+        self.holders.push(from.clone());
         self.of(as_whom).opened += 1;
         self.of(&to.workload).accepted += 1;
+        Ok(())
+    }
+
+    /// Every connection that is kept ends.
+    pub(crate) fn release(&mut self) -> Result<()> {
+        for holder in self.holders.drain(..) {
+            holder.order("kill $!\n")?;
+            holder.done()?;
+        }
         Ok(())
     }
 
@@ -103,6 +115,16 @@ impl Account {
     pub(crate) fn moved(&mut self, workload: &Workload) {
         self.of(workload).moved_here += 1;
         self.of(&Workload::unresolved()).moved_away += 1;
+    }
+
+    /// Whether the exporter has counted a connection of clients of a workload.
+    pub(crate) fn has_opened(scrape: &Scrape, workload: &Workload) -> Result<bool> {
+        Ok(Told::of(scrape, workload)?.opened > 0)
+    }
+
+    /// Connections of a workload that are open.
+    pub(crate) fn open(scrape: &Scrape, workload: &Workload) -> Result<u64> {
+        Ok(Told::of(scrape, workload)?.open)
     }
 
     /// Requires that the exporter has counted all of it under its workload, once connections are closed but for those that are held.
@@ -122,7 +144,7 @@ impl Account {
         let mut all = Vec::new();
         for (workload, made) in &self.by_workload {
             let mut told = Told::of(scrape, workload)?;
-            if let (true, Some(before)) = (*workload == Workload::unresolved(), &self.nameless) {
+            if let Some(before) = self.before.get(workload) {
                 told = told.since(before);
             }
             let held = made.moved_away + told.open;
@@ -143,10 +165,17 @@ impl Account {
         Ok(all)
     }
 
-    /// Notes what has no name by now.
-    pub(crate) fn begin(&mut self, node: &Node, exporter: &Pod) -> Result<()> {
-        self.nameless = Some(Told::of(&exporter.scrape(node)?, &Workload::unresolved())?);
-        Ok(())
+    /// An account that begins now: what has no name by now is the first connection of each cgroup that is older than the exporter, and
+    /// these pods have talked before.
+    pub(crate) fn begin(node: &Node, exporter: &Pod, talked: &[Talker]) -> Result<Self> {
+        let scrape = exporter.scrape(node)?;
+        let workloads = talked.iter().map(|talker| talker.workload.clone());
+        let before = workloads.chain([Workload::unresolved()]);
+        let before = before.map(|workload| Ok((workload.clone(), Told::of(&scrape, &workload)?)));
+        Ok(Self {
+            before: before.collect::<Result<_>>()?,
+            ..Self::default()
+        })
     }
 
     /// Requires that this is equal to what the kernel counted in the network namespaces of the pods, whose only pods these are.

@@ -2,7 +2,7 @@
 //! memory; nothing is written to disk here.
 
 use std::collections::BTreeSet;
-use std::fs::read;
+use std::fs::{read, read_link, symlink_metadata};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -75,6 +75,22 @@ impl Archive {
             if self.libraries.insert(name.clone()) {
                 self.add(&name, 0o755, &read(&library)?)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A file or folder of this machine, at the same place in the guest; programs with what they need.
+    pub(crate) fn tree(&mut self, place: &Path) -> Result<()> {
+        let name = text(place)?.trim_start_matches('/').to_owned();
+        let kind = symlink_metadata(place).with_context(|| format!("read {}", place.display()))?;
+        if kind.is_symlink() {
+            return self.link(&name, text(&read_link(place)?)?);
+        }
+        if !kind.is_dir() {
+            return self.program(&name, place);
+        }
+        for entry in place.read_dir()? {
+            self.tree(&entry?.path())?;
         }
         Ok(())
     }

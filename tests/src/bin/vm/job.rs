@@ -125,7 +125,8 @@ fn compiled(arguments: &[&str], cross: Option<&Cross>, name: &str) -> Result<Pat
     program.with_context(|| format!("cargo names no program {name}"))
 }
 
-fn stripped(strip: &str, file: &Path, to: PathBuf) -> Result<PathBuf> {
+/// Leaves out of a program what only a debugger needs.
+pub(crate) fn stripped(strip: &str, file: &Path, to: PathBuf) -> Result<PathBuf> {
     run(strip, &["--strip-debug", "-o", text(&to)?, text(file)?])?;
     Ok(to)
 }

@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod cluster;
 mod debian;
 mod guest;
 mod initramfs;
@@ -32,6 +33,8 @@ use clap::{Args, Parser};
 enum Arguments {
     /// Boot kernels and run the tests there
     Run(Run),
+    /// Run the Kubernetes of `make test-cluster` in a guest, where cgroups are of version 2 alone
+    Cluster(Cluster),
     /// Ask the exporter's doctor about kernels of other architectures, by their type information
     Types(Types),
     /// Print what there is on which kernel, by the last runs
@@ -78,6 +81,20 @@ struct Run {
     filter: Vec<String>,
 }
 
+/// Of `cluster`.
+#[derive(Debug, Args)]
+struct Cluster {
+    /// Kernel of tests/kernels.toml
+    #[arg(long, value_name = "NAME", default_value = "6.12-cloud")]
+    kernel: String,
+    /// Write this run into the page of the last runs
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Only the steps that all others need, and those with this in their names
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+}
+
 /// Of `types`.
 #[derive(Debug, Args)]
 struct Types {
@@ -92,6 +109,7 @@ struct Types {
 fn main() -> Result<ExitCode> {
     match Arguments::parse() {
         Arguments::Run(arguments) => run::run(&arguments),
+        Arguments::Cluster(arguments) => cluster::run(&arguments),
         Arguments::Types(arguments) => types::run(&arguments),
         Arguments::Report { exporter, against } => {
             let runs = cache().join("runs");

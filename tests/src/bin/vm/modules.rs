@@ -61,6 +61,8 @@ const NEEDED: &[&str] = &[
     "nft_masq",
     // What `ss` asks.
     "tcp_diag",
+    // Containers.
+    "overlay",
     // netdevsim needs it, and is not in this folder.
     "psample",
 ];

@@ -124,7 +124,7 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, jobs: &BTreeMap<Archit
 }
 
 /// The kernel's ELF file, which is kept in its folder.
-fn decompressed(unpacked: &Unpacked, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn decompressed(unpacked: &Unpacked, folder: &Path) -> Result<PathBuf> {
     let vmlinux = folder.join("vmlinux");
     if !vmlinux.is_file() {
         let unfinished = folder.join("vmlinux.part");

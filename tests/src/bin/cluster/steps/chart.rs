@@ -142,6 +142,8 @@ pub(super) fn config_map(run: &mut Run<'_>) -> Result<String> {
 
 /// A name that only certificates have.
 const NAME: &str = "exporter.test";
+/// Who may ask.
+const LOGIN: &str = "reader:sesame";
 
 pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
     let node = &run.node;
@@ -191,20 +193,46 @@ pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
     };
     secret(files[0])?;
     let values = node.file("values.yaml");
-    let more = "webConfig:\n  tlsSecret: certificates\n  config: {tls_server_config: {cert_file: tls.crt, key_file: tls.key}}\n";
-    let text = std::fs::read_to_string(&values)? + more;
+    let (user, password) = LOGIN.split_once(':').context("no login")?;
+    let users = json!({user: bcrypt::hash(password, 4)?});
+    let more = format!(
+        "webConfig:\n  tlsSecret: certificates\n  config:\n    tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}\n    \
+         basic_auth_users: {users}\n"
+    );
+    let text = std::fs::read_to_string(&values)? + &more;
     std::fs::write(&values, text)?;
     helm(run, "helm-3", &["upgrade"])?;
     rolled_out(node)?;
     let exporter = until("the exporter's new pod", || Ok(pod(node).ok()))?;
-    let serves = |authority: &str| {
+    let ask = |authority: &str, path: &str, more: &[&str]| {
         let ca = node.file(&format!("{authority}.ca")).display().to_string();
         let resolve = format!("{NAME}:{PORT}:{}", exporter.address);
-        let url = format!("https://{NAME}:{PORT}/healthz");
-        let asked = node.try_run("curl", &["-sf", "--cacert", &ca, "--resolve", &resolve, &url])?;
-        anyhow::Ok(asked.code == Some(0))
+        let url = format!("https://{NAME}:{PORT}{path}");
+        let arguments = [
+            "-s",
+            "-w",
+            "\n%{http_code}",
+            "--cacert",
+            &ca,
+            "--resolve",
+            &resolve,
+            &url,
+        ];
+        let asked = node.try_run("curl", &[&arguments, more].concat())?;
+        let (body, status) = asked.stdout.rsplit_once('\n').context("no status")?;
+        anyhow::Ok((status.to_owned(), body.to_owned()))
     };
+    let serves = |authority: &str| Ok::<_, anyhow::Error>(ask(authority, "/healthz", &["--user", LOGIN])?.0 == "200");
     ensure!(serves(files[0])? && !serves(files[1])?, "it serves another certificate");
+    for path in ["/metrics", "/api/v1/flows"] {
+        let refused = ask(files[0], path, &[])?;
+        ensure!(refused.0 == "401", "{path} without a password: {refused:?}");
+    }
+    // With a password the addresses of peers are shown.
+    let (status, flows) = ask(files[0], "/api/v1/flows", &["--user", LOGIN])?;
+    ensure!(status == "200", "{status}: {flows}");
+    let flows: serde_json::Value = serde_json::from_str(&flows)?;
+    let flows = flows["total"].as_u64().context("no total")?;
     let before = exporter.log(node)?.len();
     secret(files[1])?;
     let (took, served) = timed(|| {
@@ -226,7 +254,8 @@ pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
     ensure!(read == 1, "the web configuration was read {read} times: {log}");
     run.exporter = Some(exporter);
     Ok(format!(
-        "served {:.0} s after the change, without a restart; read again once, though the kubelet went over its files three times more",
+        "401 without the password, with it `/api/v1/flows` has {flows} connections; the new certificate is served {:.0} s after the change, \
+         without a restart; read again once, though the kubelet went over its files three times more",
         took.as_secs_f64()
     ))
 }

@@ -9,7 +9,7 @@ use tests::machine::wait::until;
 use super::Run;
 use crate::node::Node;
 use crate::objects::{SHOP, all, static_pod};
-use crate::traffic::lose;
+use crate::traffic::{Account, lose};
 use crate::truth::{Talker, Workload, talkers};
 
 /// Two of the Deployment and of the StatefulSet; one of DaemonSet, ReplicaSet and Job; a bare one, one on the node's network, a static one.
@@ -65,9 +65,8 @@ pub(super) fn traffic(run: &mut Run<'_>) -> Result<String> {
     for talker in run.talkers.iter().filter(|talker| !talker.is_on_host()) {
         lose(&run.node, talker)?;
     }
-    let before = run.account.compared;
     let exporter = run.exporter()?.clone();
-    run.account.begin(&run.node, &exporter)?;
+    run.account = Account::begin(&run.node, &exporter, &[])?;
     run.account.ask_for_names(&run.talkers)?;
     let connections = run.account.round(&run.talkers, 20, 200_000)?;
     let scrape = run.account.require(&run.node, &exporter)?;
@@ -79,7 +78,7 @@ pub(super) fn traffic(run: &mut Run<'_>) -> Result<String> {
     let unresolved = scrape.count("tcpvitals_workloads_unresolved_total", &[])?;
     Ok(format!(
         "{connections} connections, {dropped} packets dropped by nftables, {resent} segments sent again: {} figures equal; unresolved since the start: {unresolved}",
-        run.account.compared - before
+        run.account.compared
     ))
 }
 

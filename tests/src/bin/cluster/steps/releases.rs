@@ -197,10 +197,8 @@ pub(super) fn applied(run: &mut Run<'_>) -> Result<String> {
 /// The last chart before workloads.
 const OLDER: &str = "ba35a4c";
 
-/// Upgrades a release of an older chart to this one, and goes back.
-pub(super) fn older(run: &mut Run<'_>) -> Result<String> {
-    const NAMESPACE: &str = "older";
-    let node = &run.node;
+/// The older chart, out of git.
+fn archived(node: &Node) -> Result<String> {
     let archive = node.file("older.tar").display().to_string();
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let top = top.to_str().context("a path that is text")?;
@@ -208,6 +206,17 @@ pub(super) fn older(run: &mut Run<'_>) -> Result<String> {
         &["git", "-C", top, "archive", "--output", &archive, OLDER, "deploy/chart"],
         "",
     )?;
+    Ok(archive)
+}
+
+/// Upgrades a release of an older chart to this one, and goes back.
+pub(super) fn older(run: &mut Run<'_>) -> Result<String> {
+    const NAMESPACE: &str = "older";
+    let node = &run.node;
+    let archive = match &run.arguments.older {
+        Some(archive) => archive.display().to_string(),
+        None => archived(node)?,
+    };
     feed(
         &[
             "tar",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use tests::machine::settings::patience;
 use tests::machine::wait::until;
 
 use super::Run;
@@ -37,7 +38,7 @@ pub(super) fn programs(run: &mut Run<'_>) -> Result<String> {
         &[
             "wait",
             "--for=condition=Ready",
-            "--timeout=60s",
+            &format!("--timeout={}s", patience().as_secs()),
             &format!("node/{NODE}"),
         ],
     )?;
