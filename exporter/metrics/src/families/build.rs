@@ -198,8 +198,10 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
         }
         Accessor::Lost(points) => {
             let count = |lost: Lost| snapshot.lost.get(lost as usize).copied().unwrap_or(0);
+            let are_apart = snapshot.exporter.workloads.is_some();
             points
                 .iter()
+                .filter(|(_, lost)| are_apart || !is_of_workloads(*lost))
                 .map(|(values, lost)| alone(own(metric, values), Value::Count(count(*lost))))
                 .collect()
         }
@@ -311,4 +313,16 @@ fn point(labels: &LabelSet, own: Vec<(&'static Label, String)>, since: Duration,
 
 fn alone(own: Vec<(&'static Label, String)>, value: Value) -> Point {
     point(&Arc::from([]), own, Duration::ZERO, value)
+}
+
+/// Whether it can happen only where workloads are told apart.
+const fn is_of_workloads(lost: Lost) -> bool {
+    match lost {
+        Lost::CgroupsUntracked | Lost::Unresolved => true,
+        Lost::FlowsUntracked
+        | Lost::GroupOverflow
+        | Lost::DropOverflow
+        | Lost::FoldsContended
+        | Lost::LossesForgotten => false,
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
 use common::{
     kernel::{
         fields::global,
-        programs::{CGROUP_MADE, DROPS, RETRANSMIT, STATE},
+        programs::{DROPS, RETRANSMIT, STATE},
     },
     map::lost::Lost,
 };
@@ -78,20 +78,19 @@ pub(super) const METRICS: &[Metric] = &[
         Counted("{cgroup}"),
         C,
         "Cgroups for which a kernel map had no room, or that could not be reported to the exporter at once; their \
-         traffic counts as unresolved until the next socket event",
+         traffic counts as unresolved until the next socket event; absent while workloads are not told apart",
         "the maps CGROUPS and CGROUP_BIRTHS",
         Accessor::Lost(&[(&[], Lost::CgroupsUntracked)]),
-    )
-    .needs(&[CGROUP_MADE], &[]),
+    ),
     metric(
         "workloads_unresolved",
         Counted("{event}"),
         C,
-        "Connections, events and drops that were counted before the workload of their cgroup was known",
+        "Connections, events and drops that were counted before the workload of their cgroup was known; absent while workloads are \
+         not told apart",
         "the map CGROUPS",
         Accessor::Lost(&[(&[], Lost::Unresolved)]),
-    )
-    .needs(&[CGROUP_MADE], &[]),
+    ),
     metric(
         "local_losses_forgotten",
         Counted("{range}"),
