@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a guest of `vm cluster` does: runs `make test-cluster`'s program where cgroups are of version 2 alone, and prints the page that it
-# wrote. Containers exchange their root file system, which the first one of a guest does not let them do, so everything moves to another one.
+# wrote. Containers exchange their root file system, which the first one of a guest does not let them do, so everything moves to the disk.
 #
 #   guest.sh TOP STEP...
 set -e
@@ -28,7 +28,8 @@ inside)
 esac
 shift
 mkdir /new
-mount -t tmpfs -o mode=755 root /new
+mke2fs -q -t ext4 /dev/vda
+mount -t ext4 /dev/vda /new
 for each in /*; do
     case $each in
     /new) ;;

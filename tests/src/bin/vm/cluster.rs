@@ -1,7 +1,7 @@
 //! `vm cluster`: the Kubernetes of `make test-cluster` in a guest, where cgroups are of version 2 alone, as no machine with the controllers
 //! in version 1 can have them. The guest gets the programs of this machine and what `make test-cluster` needs, each where it is here.
 
-use std::fs::{create_dir_all, remove_dir_all, write};
+use std::fs::{File, create_dir_all, remove_dir_all, write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::{Cluster, cache};
 
 /// What the program and its steps call besides what all guests have; busybox's are too small.
 const PROGRAMS: &[&str] = &[
-    "bash", "chroot", "cp", "curl", "date", "find", "mount", "nsenter", "tar", "timeout", "umount",
+    "bash", "chroot", "cp", "curl", "date", "find", "mke2fs", "mount", "nsenter", "tar", "timeout", "umount",
 ];
 
 /// What it reads of the source, and what was brought and made.
@@ -37,6 +37,12 @@ const FILES: &[&str] = &[
     "target/tools/cluster",
     "tests/cluster/node.sh",
 ];
+
+/// What only this needs of the kernel.
+const MODULES: &[&str] = &["virtio_blk", "ext4", "overlay"];
+
+/// Bytes of the disk, most of them never written.
+const DISK: u64 = 4 << 30;
 
 /// The chart that releases are upgraded from, as a step has it.
 const OLDER: &str = "ba35a4c";
@@ -58,7 +64,7 @@ pub(crate) fn run(arguments: &Cluster) -> Result<ExitCode> {
     remove_dir_all(&folder).ok();
     create_dir_all(&folder)?;
 
-    let mut archive = base(Userland::Own, &needed(&unpacked.modules)?)?;
+    let mut archive = base(Userland::Own, &needed(&unpacked.modules, MODULES)?)?;
     for program in PROGRAMS {
         archive.program(&format!("usr/bin/{program}"), &find(program)?)?;
     }
@@ -95,11 +101,13 @@ pub(crate) fn run(arguments: &Cluster) -> Result<ExitCode> {
     let initramfs = folder.join("initramfs");
     write(&initramfs, archive.finish()?)?;
 
+    let disk = folder.join("disk");
+    File::create(&disk)?.set_len(DISK)?;
     let machine = Machine {
         processors: 2,
         possible: 2,
-        // All of it lies in memory.
-        memory: 6144,
+        memory: 4096,
+        disk: Some(text(&disk)?),
         limit: Duration::from_secs(7200),
     };
     let tell = |line: &str| {
@@ -107,7 +115,7 @@ pub(crate) fn run(arguments: &Cluster) -> Result<ExitCode> {
             println!("{}: {line}", kernel.name);
         }
     };
-    let report = guest::run(&kernel, &vmlinux, &initramfs, machine, &folder, tell)?;
+    let report = guest::run(&kernel, &vmlinux, &initramfs, &machine, &folder, tell)?;
     let is_good = matches!(report.ending, Ending::Job { code: 0, .. });
     if !is_good {
         println!("vm: {:?}", report.ending);

@@ -34,14 +34,16 @@ const CARDS: [&str; 8] = [
 const LAST_WORDS: usize = 3000;
 
 /// What a guest is given.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Machine {
+#[derive(Clone, Debug)]
+pub(crate) struct Machine<'a> {
     /// Virtual processors that the kernel starts.
     pub(crate) processors: u32,
     /// Those that it could start.
     pub(crate) possible: u32,
     /// MiB.
     pub(crate) memory: u32,
+    /// A file that is its disk.
+    pub(crate) disk: Option<&'a str>,
     /// Longest that the job may take.
     pub(crate) limit: Duration,
 }
@@ -84,7 +86,7 @@ pub(crate) fn run(
     kernel: &Kernel,
     vmlinux: &Path,
     initramfs: &Path,
-    machine: Machine,
+    machine: &Machine<'_>,
     folder: &Path,
     tell: impl Fn(&str),
 ) -> Result<Report> {
@@ -93,7 +95,7 @@ pub(crate) fn run(
     let mut qemu = start(kernel, vmlinux, initramfs, machine, &console)?;
     let lines = lines(&mut qemu)?;
     let mut log = File::create(folder.join("job.log"))?;
-    let mut watch = Watch::new(machine);
+    let mut watch = Watch::new(machine.limit);
     let late = watch.until_the_end(&lines, |elapsed, line| {
         tell(line);
         writeln!(log, "[{:7.2}] {line}", elapsed.as_secs_f64())
@@ -126,7 +128,7 @@ pub(crate) fn run(
     })
 }
 
-fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, console: &Path) -> Result<Child> {
+fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: &Machine<'_>, console: &Path) -> Result<Child> {
     let architecture::Machine {
         qemu,
         model,
@@ -141,6 +143,10 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
          maxcpus={} job_line={job_line} {boot} {}",
         machine.processors, kernel.boot
     );
+    let disk = machine
+        .disk
+        .map(|file| format!("file={file},if=virtio,format=raw,cache=unsafe"));
+    let disk = disk.iter().flat_map(|disk| ["-drive", disk.as_str()]);
     Command::new(qemu)
         .args([
             "-nodefaults",
@@ -161,6 +167,7 @@ fn start(kernel: &Kernel, vmlinux: &Path, initramfs: &Path, machine: Machine, co
         .args(["-append", &command_line])
         .args(["-monitor", "none", "-serial", &format!("file:{}", console.display())])
         .args(*job_device)
+        .args(disk)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -186,7 +193,8 @@ fn lines(qemu: &mut Child) -> Result<Receiver<String>> {
 
 /// What has been heard of a guest.
 struct Watch {
-    machine: Machine,
+    /// Longest that the job may take.
+    most: Duration,
     deadline: Deadline,
     limit: Duration,
     release: String,
@@ -199,9 +207,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(machine: Machine) -> Self {
+    fn new(most: Duration) -> Self {
         Self {
-            machine,
+            most,
             deadline: Deadline::after(BOOT),
             limit: BOOT,
             release: String::new(),
@@ -238,7 +246,7 @@ impl Watch {
         if let Some(release) = line.strip_prefix("guest: kernel ") {
             self.release = release.to_owned();
             self.boot = Some(elapsed);
-            self.limit = self.machine.limit;
+            self.limit = self.most;
             self.deadline = Deadline::after(self.limit);
         } else if let Some(code) = line.strip_prefix("guest: code ") {
             self.code = code.parse().ok();

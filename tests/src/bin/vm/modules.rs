@@ -61,8 +61,6 @@ const NEEDED: &[&str] = &[
     "nft_masq",
     // What `ss` asks.
     "tcp_diag",
-    // Containers.
-    "overlay",
     // netdevsim needs it, and is not in this folder.
     "psample",
 ];
@@ -75,15 +73,15 @@ pub(crate) struct Module {
     pub(crate) content: Vec<u8>,
 }
 
-/// All that are needed, each after those that it needs itself. What a kernel does not have as a module is built in, or has
+/// All that the tests need, and `more`, each after those that it needs itself. What a kernel does not have as a module is built in, or has
 /// another name there.
-pub(crate) fn needed(folder: &Path) -> Result<Vec<Module>> {
+pub(crate) fn needed(folder: &Path, more: &[&str]) -> Result<Vec<Module>> {
     let mut tree = Tree {
         files: files(folder)?,
         done: BTreeSet::new(),
         ordered: Vec::new(),
     };
-    for name in NEEDED {
+    for name in NEEDED.iter().chain(more) {
         tree.add(name)?;
     }
     Ok(tree.ordered)

@@ -95,7 +95,7 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, jobs: &BTreeMap<Archit
         // It lies there as it is started.
         Architecture::Arm64 => unpacked.vmlinuz.clone(),
     };
-    let mut modules = needed(&unpacked.modules)?;
+    let mut modules = needed(&unpacked.modules, &[])?;
     let wants_traps = arguments.filter.is_empty() || arguments.filter.iter().any(|word| word.starts_with(TRAPS));
     if let Some(source) = kernel.netdevsim.as_ref().filter(|_| wants_traps) {
         let release = netdevsim::release(&unpacked.modules)?;
@@ -140,6 +140,7 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
         processors: arguments.processors,
         possible: arguments.possible.unwrap_or(0).max(arguments.processors),
         memory: 1024,
+        disk: None,
         limit: Duration::from_secs(7200),
     };
     let name = &guest.kernel.name;
@@ -152,7 +153,7 @@ fn boot(guest: &Guest, arguments: &Run) -> Result<bool> {
         &guest.kernel,
         &guest.vmlinux,
         &guest.initramfs,
-        machine,
+        &machine,
         &guest.folder,
         tell,
     )?;

@@ -218,7 +218,7 @@ pub(super) fn secret(run: &mut Run<'_>) -> Result<String> {
             &resolve,
             &url,
         ];
-        let asked = node.try_run("curl", &[&arguments, more].concat())?;
+        let asked = node.try_run("curl", &[&arguments[..], more].concat())?;
         let (body, status) = asked.stdout.rsplit_once('\n').context("no status")?;
         anyhow::Ok((status.to_owned(), body.to_owned()))
     };
