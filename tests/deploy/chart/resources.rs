@@ -41,14 +41,18 @@ fn every_supported_kubernetes_takes_every_value_set() -> Result<()> {
         }
     }
     for minor in VERSIONS[0]..=VERSIONS[1] {
-        let mut validate = Command::new(brought("python/bin/kubernetes-validate")?);
-        validate
-            .args(["--strict", "--kubernetes-version", &format!("1.{minor}")])
-            .args(&files);
-        let finished = run_command(&mut validate)?;
-        let passed = finished.stdout.matches(" passed ").count() + finished.stderr.matches(" passed ").count();
-        assert_eq!(finished.code, Some(0), "1.{minor}: {finished:?}");
-        assert_eq!(passed, expected, "1.{minor}: {finished:?}");
+        let mut passed = 0;
+        // A busy machine takes long for all of them in one run.
+        for files in files.chunks(30) {
+            let mut validate = Command::new(brought("python/bin/kubernetes-validate")?);
+            validate
+                .args(["--strict", "--kubernetes-version", &format!("1.{minor}")])
+                .args(files);
+            let finished = run_command(&mut validate)?;
+            assert_eq!(finished.code, Some(0), "1.{minor}: {finished:?}");
+            passed += finished.stdout.matches(" passed ").count() + finished.stderr.matches(" passed ").count();
+        }
+        assert_eq!(passed, expected, "1.{minor}");
     }
     Ok(())
 }
