@@ -70,12 +70,12 @@ fn happen(incidents: &[Incident], well: Duration, ill: Duration, has_alerts: boo
     let exporter = start(config.clone())?;
     report(&exporter)?;
     let watch = has_alerts.then(|| Watch::start(&exporter)).transpose()?;
-    let course = Course::new(well, ill);
+    let course = Course::new(well);
     let expected = expected(incidents, &places)?;
-    all_at_once(incidents, &places, course, || {
+    all_at_once(incidents, &places, &course, || {
         // Only what counts from now on is known to those who look for themselves.
         course.wait();
-        let seen = surfaces::all(&exporter, &config, ill.saturating_sub(Duration::from_secs(3)))?;
+        let seen = surfaces::all(&exporter, &config, ill)?;
         for (surface, found) in &seen {
             require(surface, found, &expected)?;
         }
@@ -93,7 +93,7 @@ fn without_history() -> Vec<Incident> {
 #[test]
 fn every_surface_finds_what_is_wrong_of_all_incidents_at_once() -> Result<()> {
     let _turn = turn::alone()?;
-    happen(&without_history(), Duration::ZERO, 2 * JUDGEMENT, false)
+    happen(&without_history(), Duration::ZERO, JUDGEMENT, false)
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn who_asks_seldom_or_often_or_beside_others_finds_the_same() -> Result<()> {
         .collect::<Result<_>>()?;
     let expected = expected(&incidents, &places)?;
     let length = Duration::from_secs(125);
-    all_at_once(&incidents, &places, Course::new(Duration::ZERO, length), || {
-        let end = Deadline::after(length - Duration::from_secs(3));
+    all_at_once(&incidents, &places, &Course::new(Duration::ZERO), || {
+        let end = Deadline::after(length);
         thread::scope(|scope| {
             let asking: Vec<_> = exporters
                 .iter()
@@ -182,10 +182,10 @@ fn an_exporter_that_starts_in_the_middle_finds_the_same_and_what_ends_is_gone_wi
     let places = places(&incidents)?;
     let config = configuration(&places)?;
     let expected = expected(&incidents, &places)?;
-    let course = Course::new(Duration::ZERO, 4 * JUDGEMENT);
+    let course = Course::new(Duration::ZERO);
     let first = start(config.clone())?;
     report(&first)?;
-    let second = all_at_once(&incidents, &places, course, || {
+    let second = all_at_once(&incidents, &places, &course, || {
         sleep(JUDGEMENT);
         require("before", &surfaces::of_api(&first, &report(&first)?)?, &expected)?;
         first.stop(Signal::SIGTERM)?;

@@ -96,7 +96,7 @@ fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()>
     let exporter = start(config(&subnets) + service)?;
     report(&exporter)?;
     let end = Deadline::after(LENGTH);
-    let report = all_at_once(&incidents, &places, Course::new(Duration::ZERO, LENGTH), || {
+    let report = all_at_once(&incidents, &places, &Course::new(Duration::ZERO), || {
         thread::scope(|scope| {
             let running = [
                 scope.spawn(|| lose(&namespace, &peer, end)),

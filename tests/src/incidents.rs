@@ -6,6 +6,7 @@ mod actions;
 mod hosts;
 mod table;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle, sleep};
 use std::time::Duration;
 
@@ -73,19 +74,19 @@ pub struct Script {
     subnet: Subnet,
 }
 
-/// When all is well, and when something goes wrong.
-#[derive(Clone, Copy, Debug)]
+/// When all is well, and when something goes wrong: until whoever looks has seen enough.
+#[derive(Debug)]
 pub struct Course {
     begin: Deadline,
-    end: Deadline,
+    is_over: AtomicBool,
 }
 
 impl Course {
     /// All is well for some time, and then it is not.
-    pub fn new(well: Duration, ill: Duration) -> Self {
+    pub fn new(well: Duration) -> Self {
         Self {
             begin: Deadline::after(well),
-            end: Deadline::after(well + ill),
+            is_over: AtomicBool::new(false),
         }
     }
 
@@ -101,7 +102,11 @@ impl Course {
 
     /// Whether it goes on.
     fn goes_on(&self) -> bool {
-        !self.end.passed()
+        !self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -224,19 +229,20 @@ pub fn configuration(places: &[Place]) -> Result<String> {
     Ok(config(&subnets) + &format!("app_protocols: [{{name: {BUSY}, ports: [{BUSY_PORT}]}}]\n"))
 }
 
-/// Has incidents happen beside each other, and looks meanwhile; gives what was seen.
+/// Has incidents happen beside each other as long as somebody looks, and gives what was seen.
 pub fn all_at_once<T: Send>(
     incidents: &[Incident],
     places: &[Place],
-    course: Course,
+    course: &Course,
     look: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     thread::scope(|scope| {
         let each = incidents.iter().zip(places);
         let running: Vec<_> = each
-            .map(|(incident, place)| scope.spawn(move || incident.happen(place, &course)))
+            .map(|(incident, place)| scope.spawn(move || incident.happen(place, course)))
             .collect();
         let seen = look();
+        course.end();
         running.into_iter().try_for_each(joined)?;
         seen
     })
