@@ -120,11 +120,11 @@ fn is_said(rule: &Rule, text: &str) -> bool {
     for piece in pieces.map(str::trim).filter(|piece| !piece.is_empty()) {
         match rest.split_once(piece) {
             Some((_, behind)) => rest = behind,
-            // Its beginning is there, at the end.
+            // Its beginning is there, before the sign of a cut.
             None => {
-                let cut = rest.trim_end().trim_end_matches('…');
-                return cut.len() < rest.trim_end().len()
-                    && (8..=piece.len()).any(|length| piece.get(..length).is_some_and(|begin| cut.ends_with(begin)));
+                return rest.split_once('…').is_some_and(|(cut, _)| {
+                    (4..=piece.len()).any(|length| piece.get(..length).is_some_and(|begin| cut.ends_with(begin)))
+                });
             }
         }
     }
