@@ -69,7 +69,7 @@ pub static INCIDENTS: &[Incident] = &[
         )
     }).found(&["no_listener", "own_queue", "refused"]).alerts(&["TcpvitalsConnectionsFail", "TcpvitalsOwnDrops"]),
     incident("a service that is down, beside hundreds of connections that are well", Cable, |place, course| {
-        super::beside(|| many_short(place, course), || closed_port(place, course, 8444))
+        super::beside(|| many_short(place, course), || closed_port(place, course, 443))
     }).found(&["no_listener", "refused"]),
     incident("a program that reads no datagrams, beside large transfers", Cable, |place, course| {
         super::beside(
