@@ -344,7 +344,7 @@ fn top_says_whose_the_loss_is() -> Result<()> {
             }
             let printed = printing.join().map_err(|_panic| anyhow::anyhow!("top did not end"))??;
             ensure!(printed.code == Some(0), "{printed:?}");
-            Ok(printed.stdout)
+            anyhow::Ok(printed.stdout)
         })
     };
     for view in ["subnets", "flows"] {
