@@ -1,4 +1,6 @@
-//! What the second program of a tracepoint costs: its own time for an event that the first one sees, beside an empty program's.
+//! What the second program of a tracepoint costs. In turns with nothing: empty programs, and the exporter, with one and with two
+//! programs on each tracepoint. By the kernel's own account of time: the second program for an event that the first one sees,
+//! beside an empty one.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,11 +11,11 @@ use tests::net::namespace::Namespace;
 
 use super::drop::{Flood, Site};
 use super::retransmit::{Transfer, lossy};
-use crate::compare::{OURS_FULL, asked};
+use crate::compare::{Findings, OURS_ALONE, OURS_ESSENTIAL, OURS_FULL, asked, usual};
 use crate::contestants::{FULL, ours};
 use crate::context::Context;
 use crate::figures::quartiles;
-use crate::pairs::{WARM, WINDOW, nanoseconds, pin, while_lasts};
+use crate::pairs::{Contestant, FLOOR, FLOOR_OF_ONE, WARM, WINDOW, nanoseconds, pin, runs, while_lasts};
 use crate::report::model::{Item, Row, Target};
 use crate::work::{Churn, End, Ends};
 
@@ -21,6 +23,51 @@ use crate::work::{Churn, End, Ends};
 const MOST: f64 = 5.0;
 /// Fewest events of a window by which it counts.
 const FEWEST: u64 = 100;
+/// Round trips between two looks at the clock.
+const ROUND_TRIPS: u32 = 16;
+/// The same of drops.
+const DROPS: u32 = 32;
+
+/// What is done over and over: a group of rows, and the tracepoint whose programs it runs most.
+#[derive(Clone, Copy, Debug)]
+struct Workload {
+    name: &'static str,
+    /// As far as the kernel keeps the names of programs.
+    hook: &'static str,
+    make: fn() -> Result<Made>,
+}
+
+/// A namespace for it, and who works there.
+struct Made {
+    namespace: Namespace,
+    open: fn() -> Result<Operate>,
+}
+
+/// Does some operations, and says how many.
+type Operate = Box<dyn FnMut() -> Result<f64>>;
+
+const WORKLOADS: [Workload; 4] = [
+    Workload {
+        name: "segment",
+        hook: "tcp_probe",
+        make: segment,
+    },
+    Workload {
+        name: "connection",
+        hook: "inet_sock_set_s",
+        make: connection,
+    },
+    Workload {
+        name: "drop",
+        hook: "kfree_skb",
+        make: dropped,
+    },
+    Workload {
+        name: "retransmission",
+        hook: "tcp_retransmit_",
+        make: retransmission,
+    },
+];
 
 /// A tracepoint with its two programs and an empty one.
 struct Hook {
@@ -33,52 +80,123 @@ struct Hook {
 
 /// Measures.
 pub(crate) fn run(context: &Context) -> Result<Item> {
+    let mut found = Findings::new(context, "second", "The second program of a tracepoint", "ns per event");
+    found.note(
+        "The kernel skips a program on a processor where it is at work; a second program on the same tracepoint does the work \
+         then. In turns with nothing, by the events of all tracepoints: what the exporter costs without and with second programs, \
+         and as many empty programs.",
+    );
+    let mut contestants = usual(context)?;
+    for workload in WORKLOADS {
+        take_turns(&mut found, context, &contestants, workload)?;
+        // It leaves out the segment path, which is the first: elsewhere it costs the same.
+        contestants.retain(|contestant| contestant.label != OURS_ESSENTIAL);
+    }
+    drop(contestants);
+
     let programs = ours(context, OURS_FULL, FULL)?.programs;
     let mut hooks = hooks(&programs)?;
     let attached = attach(&programs, &hooks)?;
     let counting = count_runs()?;
-    let here = Ipv4Addr::LOCALHOST.into();
-    Namespace::new()?.run(|| {
-        pin(context.processor)?;
-        let mut ends = Ends::open(here)?;
-        watch(&mut hooks, "tcp_probe", context.rounds(60), || ends.round_trip())
-    })?;
+    for workload in WORKLOADS {
+        let Made { namespace, open } = (workload.make)()?;
+        namespace.run(|| {
+            pin(context.processor)?;
+            watch(&mut hooks, workload.hook, context.rounds(60), open()?)
+        })?;
+    }
+    drop((counting, attached));
+    found.note(
+        "By name of a program: what the second one takes where the first is not skipped, by the kernel's own account of the time of \
+         programs (`bpf_prog_info.run_time_ns`), which has its two looks at the clock in it. An empty program on the same tracepoint \
+         is attached beside it.",
+    );
+    let mut item = found.done();
+    for hook in hooks.iter().filter(|hook| !hook.figures.is_empty()) {
+        item.rows.extend(hook.rows());
+        item.targets.push(hook.target());
+    }
+    Ok(item)
+}
+
+fn segment() -> Result<Made> {
+    let open = || -> Result<Operate> {
+        let mut ends = Ends::open(Ipv4Addr::LOCALHOST.into())?;
+        Ok(Box::new(move || {
+            (0..ROUND_TRIPS).try_for_each(|_| ends.round_trip())?;
+            Ok(f64::from(ROUND_TRIPS))
+        }))
+    };
+    Ok(Made {
+        namespace: Namespace::new()?,
+        open,
+    })
+}
+
+fn connection() -> Result<Made> {
+    let open = || -> Result<Operate> {
+        let churn = Churn::new(Ipv4Addr::LOCALHOST.into(), End::Fin)?;
+        Ok(Box::new(move || churn.connection().map(|()| 1.0)))
+    };
     let namespace = Namespace::new()?;
     namespace.set("net.ipv4.tcp_max_tw_buckets=0")?;
+    Ok(Made { namespace, open })
+}
+
+fn dropped() -> Result<Made> {
+    let open = || -> Result<Operate> {
+        let flood = Flood::new()?;
+        Ok(Box::new(move || {
+            (0..DROPS).try_for_each(|_| flood.send(Site::ClosedPort, 0))?;
+            Ok(f64::from(DROPS))
+        }))
+    };
+    Ok(Made {
+        namespace: Namespace::new()?,
+        open,
+    })
+}
+
+fn retransmission() -> Result<Made> {
+    let open = || -> Result<Operate> {
+        let mut transfer = Transfer::open()?;
+        Ok(Box::new(move || Ok(f64::from(transfer.until_retransmit()?.0))))
+    };
+    Ok(Made {
+        namespace: lossy()?,
+        open,
+    })
+}
+
+/// Measures a workload with one and with two programs on each tracepoint. An event is a run of a first program.
+fn take_turns(found: &mut Findings, context: &Context, contestants: &[Contestant], workload: Workload) -> Result<()> {
+    let Workload { name, make, .. } = workload;
+    let Made { namespace, open } = make()?;
     namespace.run(|| {
         pin(context.processor)?;
-        let churn = Churn::new(here, End::Rst)?;
-        watch(&mut hooks, "inet_sock_set_s", context.rounds(60), || churn.connection())?;
-        let flood = Flood::new()?;
-        watch(&mut hooks, "kfree_skb", context.rounds(60), || {
-            flood.send(Site::ClosedPort, 0)
-        })
+        let mut operate = open()?;
+        let alone = contestants.iter().find(|contestant| contestant.label == OURS_ALONE);
+        let counted = runs(alone.context("nobody is without second programs")?, &mut operate)?;
+        let events: f64 = counted.iter().map(|(_, runs)| runs).sum();
+        ensure!(events > 0.0, "{name}: no program runs");
+        found.note(format!("{name}: {events:.2} events each."));
+        found.measure((name, context.rounds(240), 1.0 / events), contestants, operate)
     })?;
-    lossy()?.run(|| {
-        pin(context.processor)?;
-        let mut transfer = Transfer::open()?;
-        watch(&mut hooks, "tcp_retransmit_", context.rounds(60), || {
-            transfer.until_retransmit().map(|_| ())
-        })
-    })?;
-    drop((counting, attached));
-    let measured = || hooks.iter().filter(|hook| !hook.figures.is_empty());
-    Ok(Item {
-        id: "second".to_owned(),
-        title: "The second program of a tracepoint".to_owned(),
-        unit: "ns per event".to_owned(),
-        rows: measured().flat_map(Hook::rows).collect(),
-        targets: measured().map(Hook::target).collect(),
-        notes: vec![
-            "The kernel skips a program on a processor where it is at work; a second program on the same tracepoint does the work \
-             then. This is what it takes where the first one is not skipped, by the kernel's own account of the time of programs \
-             (`bpf_prog_info.run_time_ns`), which has its two looks at the clock in it. An empty program on the same tracepoint is \
-             attached beside it."
-                .to_owned(),
-        ],
-        machine: context.machine.clone(),
-        ..Item::default()
-    })
+    let median = |label: &str| found.row(&format!("{name}: {label}")).map(|row| row.median);
+    let difference = |more, less| Some(median(more)? - median(less)?);
+    let above = difference(OURS_FULL, OURS_ALONE).zip(difference(FLOOR, FLOOR_OF_ONE));
+    let asked = asked(
+        &format!("second programs, {name}"),
+        "≤ 5 ns an event above a second empty program",
+    );
+    found.target(asked, &format!("{name}: {OURS_FULL}"), |_| {
+        let (second, empty) = above.unwrap_or((f64::NAN, f64::NAN));
+        (
+            format!("{second:.1} ns an event, an empty one {empty:.1} ns"),
+            second - empty <= MOST,
+        )
+    });
+    Ok(())
 }
 
 /// Of two programs on a tracepoint the second was loaded first.
@@ -107,11 +225,10 @@ fn attach(programs: &[Traced], hooks: &[Hook]) -> Result<Vec<Attached>> {
 }
 
 /// Works, and takes the time of the programs of the tracepoint that the work is for.
-fn watch(hooks: &mut [Hook], name: &str, rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<()> {
+fn watch(hooks: &mut [Hook], name: &str, rounds: usize, mut operate: Operate) -> Result<()> {
     println!("  {name}: {rounds} rounds");
     let hook = hooks.iter_mut().find(|hook| hook.name == name);
     let hook = hook.with_context(|| format!("{name} has no second program"))?;
-    let mut operate = || work().map(|()| 1.0);
     while_lasts(WARM, &mut operate)?;
     for _ in 0..rounds {
         let before = hook.times()?;
