@@ -6,6 +6,7 @@
 //! nothing, and fails.
 
 mod cards;
+mod commands;
 mod connections;
 mod drops;
 mod transfers;
