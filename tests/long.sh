@@ -18,8 +18,8 @@ long() {
     printf '%s\n' "$*"
     "$@" 2>&1 | tee "$folder/$name.log"
     code=${PIPESTATUS[0]}
-    result=$(grep -E '^(vm: .*\): |soak: | *note (healthy|losses)::)' "$folder/$name.log" |
-        sed -E 's/; boot .*//; s/^ *note (healthy|losses)::[a-z_]*/\1/; s/\|/\\|/g' | paste -sd ';' | sed 's/;/<br>/g')
+    result=$(grep -E '^(vm: .*\): |soak: | *note (healthy|losses|blind)::)' "$folder/$name.log" |
+        sed -E 's/; boot .*//; s/^ *note (healthy|losses|blind)::[a-z_]*/\1/; s/\|/\\|/g' | paste -sd ';' | sed 's/;/<br>/g')
     ((code == 0)) || status=1
     rows+=("| $name | \`$*\` | $((SECONDS - begin)) s | $( ((code == 0)) && echo passed || echo "failed, code $code")${result:+<br>$result} |")
 }
@@ -28,6 +28,8 @@ long tables env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --works
     hostile::
 long churn env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
     workloads::
+long blind env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- --ignored \
+    blind::
 long meaning env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test kernel -- healthy:: losses::
 long rules cargo test --workspace --exclude ebpf --test e2e -- --ignored rules::
 long incidents env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test e2e -- --ignored incidents::

@@ -10,6 +10,7 @@ mod acks;
 mod adoption;
 mod api;
 mod births;
+mod blind;
 mod blocked;
 mod capture;
 mod churn;
