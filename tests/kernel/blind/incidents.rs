@@ -22,9 +22,9 @@ use crate::blind::way::{get, set};
 use crate::blind::{Case, Expected};
 
 /// Ordinary work before an incident begins, in seconds.
-const LEAD: u64 = 25;
+const LEAD: u64 = 20;
 /// How long it lasts before the exporter is asked.
-const LENGTH: u64 = 60;
+const LENGTH: u64 = 50;
 
 pub(super) const INCIDENTS: &[Case] = &[
     Case {
@@ -133,7 +133,7 @@ pub(super) const INCIDENTS: &[Case] = &[
         }),
         sites: &["office", "database", "resolver", "dc-west"],
         // There must be a before.
-        lead: 75,
+        lead: 70,
         length: LENGTH,
         play: detour,
     },

@@ -48,14 +48,9 @@ fn key(finding: &Value) -> Key {
 
 /// Reads the list and the metrics until the stage is over.
 pub(super) fn watch(exporter: &Exporter<'_>, stage: &Stage) -> Result<Seen> {
-    let begun = moment();
-    let mut fault: Option<Instant> = None;
     let mut moments: Vec<(Instant, Key)> = Vec::new();
     let mut number = 0;
     while !stage.is_over() {
-        if stage.is_faulty() {
-            fault.get_or_insert_with(moment);
-        }
         if number % SCRAPE == 0 {
             let page = exporter.get("/metrics", PROMETHEUS_TEXT)?;
             ensure!(page.status == 200, "the scrape is answered {}", page.status);
@@ -67,7 +62,7 @@ pub(super) fn watch(exporter: &Exporter<'_>, stage: &Stage) -> Result<Seen> {
         moments.extend(findings(&answer).map(|finding| (moment(), key(finding))));
         stage.pause(PAGE);
     }
-    let fault = fault.unwrap_or(begun);
+    let fault = stage.fault();
     let mut seen = Seen::new();
     for (at, key) in moments {
         let after = match at.checked_duration_since(fault) {

@@ -1,12 +1,14 @@
 //! The host and the far sites of one case, and its three times: ordinary work, the incident, the end.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tests::kernel::counters::Counters;
+use tests::machine::wait::moment;
 use tests::net::namespace::Namespace;
 use tests::net::subnet::{CLIENT, SERVER, Subnet};
 
@@ -53,6 +55,7 @@ pub(super) struct Stage {
     sites: Vec<Site>,
     subnets: Vec<(&'static str, Subnet)>,
     time: AtomicU8,
+    fault: OnceLock<Instant>,
 }
 
 impl Stage {
@@ -73,6 +76,7 @@ impl Stage {
             sites,
             subnets,
             time: AtomicU8::new(WORK),
+            fault: OnceLock::new(),
         })
     }
 
@@ -104,12 +108,17 @@ impl Stage {
         Counters::read(&self.host)
     }
 
-    /// The incident begins.
+    /// The incident begins, unless the traffic has ended by an error.
     pub(super) fn begin_fault(&self) {
-        let _was_over = self
-            .time
-            .compare_exchange(WORK, FAULT, Ordering::Relaxed, Ordering::Relaxed)
-            .is_err();
+        if !self.is_over() {
+            self.time.store(FAULT, Ordering::Relaxed);
+        }
+        self.fault.get_or_init(moment);
+    }
+
+    /// When the incident began; now, if it has not.
+    pub(super) fn fault(&self) -> Instant {
+        self.fault.get().copied().unwrap_or_else(moment)
     }
 
     /// All traffic ends.
