@@ -454,7 +454,7 @@ fn black_hole(stage: &Stage) -> Result<String> {
     let loads = [
         (
             &stage.host,
-            (3, to, Habit::new(60_000, 100, 1, 500).patience(8_000)),
+            (3, to, Habit::new(60_000, 100, 1, 500).patience(4_000)),
             &uploads,
         ),
         (&stage.host, (2, to, Habit::new(200, 500, 20, 100)), &requests),
