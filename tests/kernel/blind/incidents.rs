@@ -486,8 +486,8 @@ fn detour(stage: &Stage) -> Result<String> {
     let calls = Tally::default();
     let load = (&stage.host, (4, to, Habit::new(300, 1_000, 100_000, 20)), &calls);
     beside(stage, &[load], || {
-        let mut one = stage.host.run(|| Ok(open(to, Duration::from_secs(5))?))?;
         stage.until_fault();
+        let mut one = stage.host.run(|| Ok(open(to, Duration::from_secs(5))?))?;
         let before = account(&mut one)?;
         set(&west.rules()?.delay, 40_000);
         stage.until_over();
