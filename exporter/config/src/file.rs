@@ -10,6 +10,7 @@ mod locate;
 mod merge;
 mod nesting;
 mod read;
+mod values;
 
 use serde::de::DeserializeOwned;
 use std::path::Path;

@@ -64,8 +64,9 @@ pub(crate) struct RawConfig {
     pub(crate) metrics: Option<RawMetrics>,
     /// Which buckets histograms have in the answer to a scrape. Example: `{native: false}`.
     pub(crate) histograms: Option<RawHistograms>,
-    /// More expositions of the same counts, each on a path of its own. What an entry does not say is as for the metrics path.
+    /// More expositions of the same counts, each on a path of its own, at most 32. What an entry does not say is as for the metrics path.
     /// Default: `[]`. Example: `[{name: fleet, labels: {tcp: [subnet], drops: [class]}}]`.
+    #[schemars(length(max = 32))]
     pub(crate) views: Option<Vec<RawView>>,
     /// Whose traffic it is: where the names of workloads come from. Example: `{source: auto}`.
     pub(crate) workloads: Option<RawWorkloads>,

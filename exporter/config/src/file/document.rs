@@ -2,13 +2,13 @@
 //! It must never judge a value, and never let a parser's jargon through where an operator can be told plainly.
 //! From `Source`; what is well-formed goes on to the functions that judge values.
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::{
     locate,
     merge::{self, Unmerged},
     nesting::{self, Excess},
+    values::{self, Uncounted},
 };
 
 /// Why a text is not the wanted mapping, and in which line.
@@ -58,9 +58,10 @@ fn cannot_merge(text: &str, unmerged: Unmerged) -> Malformed {
             2,
             "the key is given twice; write one list of aliases: <<: [*a, *b]",
         ),
-        Unmerged::Malformed | Unmerged::TooMuch => Malformed {
+        // It was understood before.
+        Unmerged::Malformed => Malformed {
             line: None,
-            what: format!("aliases make more than {} values of it; use fewer", nesting::MOST),
+            what: "merge keys cannot be understood here; write their keys out".to_owned(),
         },
     }
 }
@@ -107,7 +108,16 @@ fn refuse_all_but_one_document(text: &str) -> Result<(), Malformed> {
     let Some(first) = documents.next() else {
         return Ok(());
     };
-    IgnoredAny::deserialize(first).map_err(|error| not_yaml(text, &error))?;
+    match values::count(first, nesting::MOST) {
+        Ok(()) => {}
+        Err(Uncounted::TooMany) => {
+            return Err(Malformed {
+                line: None,
+                what: format!("aliases make more than {} values of it; use fewer", nesting::MOST),
+            });
+        }
+        Err(Uncounted::Malformed(error)) => return Err(not_yaml(text, &error)),
+    }
     match documents.next() {
         None => Ok(()),
         Some(second) => Err(Malformed {

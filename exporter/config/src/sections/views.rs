@@ -15,6 +15,9 @@ use crate::{
     raw::{RawBounds, RawHistograms, RawMetrics, RawView, shapes::Pairs},
 };
 
+/// Most views: each takes time and memory of every collection.
+const MOST: usize = 32;
+
 /// What a path or a push shows of what is counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
@@ -47,6 +50,13 @@ impl View {
 
     /// The entries of `views`; what one does not say is as in `main`.
     pub(crate) fn parse_all(entries: &[RawView], main: &Self) -> Result<Vec<Self>, Problem> {
+        if entries.len() > MOST {
+            let what = format!(
+                "there are {} views, and {MOST} are the most; leave some out",
+                entries.len()
+            );
+            return Err(Problem::new("views", what));
+        }
         let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
         let mut views = Vec::new();
         for (index, entry) in entries.iter().enumerate() {

@@ -226,6 +226,25 @@ fn merge_keys_bring_what_a_mapping_has_not_itself() {
     );
 }
 
+/// The text itself is short.
+#[test]
+fn what_aliases_repeat_is_bounded() {
+    let list = "x, ".repeat(10_000);
+    for yaml in [
+        format!("subnets:\n- {{name: a, cidrs: &a [{list}]}}\n") + &"- {name: b, cidrs: *a}\n".repeat(200),
+        format!(
+            "tcp: {{detail: &a [{list}]}}\ndrops: {{<<: [{}]}}\n",
+            "{a: *a}, ".repeat(200)
+        ),
+    ] {
+        let error = Config::from_yaml(&yaml, "t.yaml").expect_err("too many values");
+        assert_eq!(
+            error.to_string(),
+            "t.yaml: aliases make more than 1250000 values of it; use fewer"
+        );
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_merge_key_or_behind_it_has_its_line() {
     for (yaml, sentence) in [

@@ -287,6 +287,15 @@ fn views_have_names_and_paths_of_their_own() {
     ] {
         check(yaml, &format!("t.yaml:1: {fault}"));
     }
+    let views = |count: usize| {
+        let entries: Vec<String> = (0..count).map(|number| format!("{{name: v{number}}}")).collect();
+        format!("views: [{}]", entries.join(", "))
+    };
+    assert_eq!(super::config(&views(32)).views.len(), 32);
+    check(
+        &views(33),
+        "t.yaml:1: views: there are 33 views, and 32 are the most; leave some out",
+    );
 }
 
 #[test]
