@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         Command::Trace(arguments) => trace::trace(&arguments).map_err(ended),
         Command::Cardinality(arguments) => {
             let text = cardinality::ask(&arguments).map_err(ended);
-            text.and_then(|text| print(&text))
+            text.and_then(|text| print_foreign(&text))
         }
         Command::Subnets(arguments) => {
             let text = subnets::run(&arguments).map_err(ended);
@@ -116,7 +116,7 @@ fn capture(arguments: &CaptureArguments) -> Result<(), ExitCode> {
 
 fn explain(arguments: &ExplainArguments) -> Result<(), ExitCode> {
     let answer = explain::run(arguments).map_err(ended)?;
-    print(&answer.text)?;
+    print_foreign(&answer.text)?;
     if answer.exit == Exit::Asked {
         Ok(())
     } else {
@@ -163,6 +163,11 @@ fn failed(error: &impl Display, code: ExitCode) -> ExitCode {
 
 /// What lines of text may hold.
 const OF_TEXT: [char; 2] = ['\n', '\t'];
+
+/// The same with words that another exporter may have said.
+fn print_foreign(text: &str) -> Result<(), ExitCode> {
+    print(&printable(text, &OF_TEXT))
+}
 
 /// Data goes to stdout. A reader that went away is no error.
 fn print(text: &str) -> Result<(), ExitCode> {

@@ -114,7 +114,8 @@ impl Remote {
             StatusCode::NOT_FOUND => Err(self.failed(&"it has no such answer; is it a tcpvitals of this version?")),
             other => {
                 let said = String::from_utf8_lossy(&body);
-                Err(self.failed(&format!("it answers {other}: {}", said.trim_end())))
+                let said = client::printable(said.trim_end());
+                Err(self.failed(&format!("it answers {other}: {said}")))
             }
         }
     }
