@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Where the pusher pushes, if anywhere.
 type Destination = watch::Sender<Option<Arc<Receiver>>>;
 
+/// How a reload ended, once it has.
+type Next = watch::Receiver<Option<Result<(), Arc<ReloadError>>>>;
+
 /// Who or what asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -128,6 +131,8 @@ pub struct Reloader {
     collector: Arc<Collector>,
     /// One reload after the other.
     turn: AsyncMutex<()>,
+    /// The reload that has not begun yet: whoever asks meanwhile shares it.
+    next: Mutex<Option<Next>>,
     reloaded: Notify,
     state: Mutex<State>,
 }
@@ -155,6 +160,7 @@ impl Reloader {
             files,
             collector,
             turn: AsyncMutex::default(),
+            next: Mutex::default(),
             reloaded: Notify::new(),
             state: Mutex::new(State {
                 destination: Some(destination),
@@ -169,14 +175,35 @@ impl Reloader {
         self.state().destination.take();
     }
 
-    /// Goes over to what the files say now, even if whoever asks does not wait for it.
+    /// Goes over to what the files say now, even if whoever asks does not wait for it. However many ask, one reload is under way and
+    /// one is to come.
     ///
     /// # Errors
     /// [`ReloadError`]; then everything is as it was.
-    pub async fn reload(self: &Arc<Self>, reason: Reason) -> Result<(), ReloadError> {
+    pub async fn reload(self: &Arc<Self>, reason: Reason) -> Result<(), Arc<ReloadError>> {
+        let mut next = self.next_reload(reason);
+        let ended = next.wait_for(Option::is_some).await;
+        ended.map_or_else(
+            |_ended| Err(Arc::new(ReloadError::Ended)),
+            |result| result.clone().unwrap_or(Ok(())),
+        )
+    }
+
+    /// Of the reload that is to come; nobody has read a file for it yet.
+    fn next_reload(self: &Arc<Self>, reason: Reason) -> Next {
+        let mut next = lock(&self.next);
+        if let Some(next) = &*next {
+            return next.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        *next = Some(receiver.clone());
         let reloader = Arc::clone(self);
-        let reload = tokio::spawn(async move { reloader.reload_in_turn(reason).await });
-        reload.await.unwrap_or_else(|error| Err(ReloadError::Ended(error)))
+        tokio::spawn(async move {
+            let result = reloader.reload_in_turn(reason).await.map_err(Arc::new);
+            // Nobody may wait for it any more.
+            sender.send_replace(Some(result));
+        });
+        receiver
     }
 
     /// Whether there are files to follow.
@@ -207,6 +234,8 @@ impl Reloader {
 
     async fn reload_in_turn(&self, reason: Reason) -> Result<(), ReloadError> {
         let _turn = self.turn.lock().await;
+        // Who asks from now on may have written a file after it is read.
+        lock(&self.next).take();
         let origin = self.origin.clone();
         let named = origin
             .file
@@ -269,8 +298,13 @@ impl Reloader {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+/// It is whole even if whoever changed it panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {

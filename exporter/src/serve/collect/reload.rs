@@ -31,8 +31,8 @@ pub enum ReloadError {
     #[error("the files were not read: {0}")]
     NotRead(NotDone),
     /// The reload itself ended early.
-    #[error("the reload ended early: {0}")]
-    Ended(tokio::task::JoinError),
+    #[error("the reload ended early")]
+    Ended,
     /// The kernel's tables do not take it.
     #[error(transparent)]
     Kernel(#[from] LoadError),
