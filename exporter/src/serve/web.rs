@@ -13,6 +13,7 @@ mod server;
 mod transport;
 
 pub use body::Body;
+pub(crate) use body::{Turn, one_at_a_time};
 pub(crate) use compress::{accepts_gzip, compress, gzip};
 pub use config::WebConfig;
 pub use connections::Connections;

@@ -68,7 +68,7 @@ impl SortKey {
 }
 
 /// Sorts rows: numbers from the largest, names from the first of the alphabet, or the other way round. Equal rows by their labels.
-pub fn sort(rows: &mut [Dropped], key: SortKey, reversed: bool) {
+pub fn sort(rows: &mut [&Dropped], key: SortKey, reversed: bool) {
     rows.sort_by(|one, other| {
         let order = match key {
             SortKey::Packets => other.count.packets.cmp(&one.count.packets),
@@ -94,7 +94,7 @@ mod tests {
         ];
         let check = |key: &str, reversed: bool, expected: [u64; 3]| {
             let (_, key) = SortKey::all().into_iter().find(|(word, _)| *word == key).unwrap();
-            let mut rows = rows.clone();
+            let mut rows: Vec<&Dropped> = rows.iter().collect();
             sort(&mut rows, key, reversed);
             assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{key:?}");
         };

@@ -11,7 +11,7 @@ pub mod status;
 use super::{access, service::Service};
 use crate::serve::{
     collect::CollectError,
-    web::{Entrance, own_pages_only},
+    web::{Entrance, Turn, one_at_a_time, own_pages_only},
 };
 use axum::{
     Extension, Router,
@@ -24,7 +24,6 @@ use axum::{
 use query::{Query, WrongParameter};
 use serde::Serialize;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Its paths: flows, drops, status, cardinality, findings.
 pub const PATHS: [&str; 5] = [
@@ -43,17 +42,20 @@ pub const FINDINGS: &str = "/api/v1/findings";
 
 pub fn routes() -> Router<Arc<Service>> {
     let [of_flows, of_drops, of_status, of_cost, of_findings] = PATHS;
+    let in_turn = || middleware::from_fn(one_at_a_time);
+    let own_pages = middleware::from_fn(own_pages_only);
     Router::new()
-        .route(of_flows, get(flows).layer(middleware::from_fn(own_pages_only)))
-        .route(of_drops, get(drops))
+        .route(of_flows, get(flows).layer(in_turn()).layer(own_pages))
+        .route(of_drops, get(drops).layer(in_turn()))
         .route(of_status, get(status))
-        .route(of_cost, get(cardinality))
+        .route(of_cost, get(cardinality).layer(in_turn()))
         .route(of_findings, get(findings))
 }
 
 async fn flows(
     State(service): State<Arc<Service>>,
     Extension(entrance): Extension<Entrance>,
+    Extension(turn): Extension<Turn>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     if !service.flows.is_open(entrance.is_local(), service.web.has_auth()) {
@@ -61,23 +63,28 @@ async fn flows(
     }
     let wanted = flows::Wanted::parse(&query.unwrap_or_default())?;
     let flows = service.collector.flows().await?;
-    let turn = TURN.acquire().await;
-    // Sorting many flows takes a while, in which others are to be answered.
-    let answer = tokio::task::spawn_blocking(move || {
-        // The turn lasts as long as the work, even where nobody waits for the answer any more.
-        let _turn = turn;
-        wanted.encode(&flows)
-    });
-    Ok(encoded(StatusCode::OK, answer.await.map_err(CollectError::from)?))
+    let answer = aside(turn, move || wanted.encode(&flows)).await?;
+    Ok(encoded(StatusCode::OK, answer))
 }
 
-/// One such answer at a time: it takes memory while it is made.
-static TURN: Semaphore = Semaphore::const_new(1);
-
-async fn drops(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+async fn drops(
+    State(service): State<Arc<Service>>,
+    Extension(turn): Extension<Turn>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let wanted = drops::Wanted::parse(&query.unwrap_or_default())?;
     let rows = service.collector.drops().await?;
-    Ok(json(StatusCode::OK, &wanted.answer(&rows)))
+    let answer = aside(turn, move || wanted.encode(&rows)).await?;
+    Ok(encoded(StatusCode::OK, answer))
+}
+
+/// Makes an answer of many rows where it holds up nobody. Its turn lasts as long as the work.
+async fn aside<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T, CollectError> {
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    Ok(made.await?)
 }
 
 async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -88,15 +95,15 @@ async fn status(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) 
     Ok(json(StatusCode::OK, &answer))
 }
 
-async fn cardinality(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+async fn cardinality(
+    State(service): State<Arc<Service>>,
+    Extension(turn): Extension<Turn>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     Query::parse(&query.unwrap_or_default(), &[])?;
     let collection = service.collector.collect(false).await?;
-    let turn = TURN.acquire().await;
-    let cost = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        collection.shown.cost()
-    });
-    Ok(json(StatusCode::OK, &cost.await.map_err(CollectError::from)?))
+    let answer = aside(turn, move || encode(&collection.shown.cost())).await?;
+    Ok(encoded(StatusCode::OK, answer))
 }
 
 async fn findings(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {

@@ -5,9 +5,11 @@ use super::{
     runbooks,
     service::Service,
 };
+use crate::serve::web::one_at_a_time;
 use axum::{
     Router,
     extract::{Path, State},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -19,6 +21,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/docs", get(|| async { document(page::contents(runbooks::names())) }))
         .route("/docs/reasons", get(|| async { document(page::reasons()) }))
         .route("/docs/runbooks/{name}", get(runbook))
+        .route_layer(middleware::from_fn(one_at_a_time))
 }
 
 async fn runbook(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response {

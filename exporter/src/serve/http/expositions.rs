@@ -4,7 +4,7 @@
 
 use crate::serve::{
     collect::shown::Shown,
-    web::{Body, Connections, gzip},
+    web::{Body, Connections, Turn, gzip},
 };
 use axum::body::Bytes;
 use std::{
@@ -13,7 +13,7 @@ use std::{
 };
 use tcpvitals_metrics::encode::prometheus::Format;
 use tokio::{
-    sync::{OnceCell, Semaphore},
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     task::JoinError,
 };
 
@@ -57,111 +57,131 @@ pub enum Unmade {
     Ended(#[from] JoinError),
 }
 
+/// What only one asks for. Nobody who asks for what many do waits for it; its turn lasts as long as the work.
+///
+/// # Errors
+/// [`Unmade`]
+pub async fn once<E>(turn: Turn, packed: bool, encode: E) -> Result<Bytes, Unmade>
+where
+    E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+{
+    let work = move || {
+        let _turn = turn;
+        make(None, packed, encode)
+    };
+    tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)
+}
+
 /// What was made of the last collection.
 #[derive(Debug)]
 pub struct Expositions {
     last: Arc<Mutex<Last>>,
-    turn: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     connections: Arc<Connections>,
 }
 
-type Made = Vec<OnceCell<Arc<Body>>>;
+/// The turn of whoever has something made. Those who wait for it hold no collection: however many they are, only the last is there.
+#[derive(Debug)]
+pub struct MakersTurn {
+    /// Nobody closes the semaphore.
+    _permit: Result<OwnedSemaphorePermit, AcquireError>,
+}
+
+type Made = Vec<Option<Arc<Body>>>;
 
 #[derive(Debug, Default)]
 struct Last {
     of: Weak<Shown>,
-    made: Arc<Made>,
+    made: Made,
 }
 
 impl Expositions {
     pub fn new(connections: Arc<Connections>) -> Self {
         Self {
             last: Arc::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Arc::new(Semaphore::new(1)),
             connections,
         }
     }
 
-    /// This form of a collection; `encode` makes it, plain, unless it has been made.
+    /// This form of a collection, if it has been made.
+    pub fn made(&self, shown: &Arc<Shown>, form: Form, packed: bool) -> Option<Arc<Body>> {
+        lock(&self.last).of(shown).get(form.place(packed))?.clone()
+    }
+
+    /// A turn to have something made, if nobody else has it.
+    pub fn turn_at_once(&self) -> Option<MakersTurn> {
+        let permit = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        Some(MakersTurn { _permit: Ok(permit) })
+    }
+
+    /// Waits for a turn to have something made.
+    pub async fn turn(&self) -> MakersTurn {
+        MakersTurn {
+            _permit: Arc::clone(&self.turns).acquire_owned().await,
+        }
+    }
+
+    /// This form of a collection; `encode` makes it, plain, unless somebody has had it made meanwhile. It comes to its end even if
+    /// whoever asked goes away: else each who does would have it made once more.
     ///
     /// # Errors
     /// [`Unmade`]; the next call tries again.
-    pub async fn get<E>(&self, shown: &Arc<Shown>, form: Form, packed: bool, encode: E) -> Result<Arc<Body>, Unmade>
+    pub async fn make<E>(
+        &self,
+        turn: MakersTurn,
+        shown: Arc<Shown>,
+        form: Form,
+        packed: bool,
+        encode: E,
+    ) -> Result<Arc<Body>, Unmade>
     where
         E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
     {
-        let made = self.of(shown);
-        let place = form.place(packed);
-        if let Some(body) = made.get(place).and_then(OnceCell::get) {
-            return Ok(Arc::clone(body));
+        if let Some(body) = self.made(&shown, form, packed) {
+            return Ok(body);
         }
-        let plain = made
-            .get(form.place(false))
-            .and_then(OnceCell::get)
-            .map(|body| body.bytes());
-        let (last, turn) = (Arc::clone(&self.last), Arc::clone(&self.turn));
-        let connections = Arc::clone(&self.connections);
-        // It comes to its end even if whoever asked goes away: else each who does would have it made once more.
-        let make = tokio::spawn(async move {
-            let Some(cell) = made.get(place) else {
-                return Err(Unmade::Encode(io::Error::other("there is no such form")));
-            };
-            let body = cell.get_or_try_init(async || {
-                let turn = turn.acquire_owned().await;
-                let work = move || {
-                    let _turn = turn;
-                    let plain = match plain {
-                        Some(plain) => plain,
-                        None => Bytes::from(exact(encode()?)),
-                    };
-                    if packed { gzip(&plain) } else { Ok(plain) }
-                };
-                let bytes = tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)?;
-                Ok::<_, Unmade>(Body::shared(bytes, &connections))
-            });
-            let body = Arc::clone(body.await?);
-            if !Arc::ptr_eq(&lock(&last).made, &made) {
-                body.supersede();
-            }
-            Ok(body)
-        });
-        make.await?
-    }
-
-    /// What only one asks for, made in turn with the rest.
-    ///
-    /// # Errors
-    /// [`Unmade`]
-    pub async fn once<E>(&self, packed: bool, encode: E) -> Result<Arc<Body>, Unmade>
-    where
-        E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
-    {
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let plain = self.made(&shown, form, false).map(|body| body.bytes());
+        let (last, connections) = (Arc::clone(&self.last), Arc::clone(&self.connections));
         let work = move || {
             let _turn = turn;
-            let plain = Bytes::from(exact(encode()?));
-            if packed { gzip(&plain) } else { Ok(plain) }
+            let body = Body::shared(make(plain, packed, encode)?, &connections);
+            lock(&last).keep(&shown, form.place(packed), &body);
+            Ok(body)
         };
-        let bytes = tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)?;
-        Ok(Body::shared(bytes, &self.connections))
+        tokio::task::spawn_blocking(work).await?.map_err(Unmade::Encode)
+    }
+}
+
+impl Last {
+    /// What was made of this collection so far.
+    fn of(&mut self, shown: &Arc<Shown>) -> &mut Made {
+        if self.of.as_ptr() != Arc::as_ptr(shown) {
+            let made = vec![None; Form::count(shown.expositions.len())];
+            let old = std::mem::replace(&mut self.made, made);
+            self.of = Arc::downgrade(shown);
+            old.into_iter().flatten().for_each(|body| body.supersede());
+        }
+        &mut self.made
     }
 
-    /// What was made of this collection so far.
-    fn of(&self, shown: &Arc<Shown>) -> Arc<Made> {
-        let mut last = lock(&self.last);
-        if last.of.as_ptr() != Arc::as_ptr(shown) {
-            let new = Last {
-                of: Arc::downgrade(shown),
-                made: Arc::new(vec![OnceCell::new(); Form::count(shown.expositions.len())]),
-            };
-            let old = std::mem::replace(&mut *last, new);
-            old.made
-                .iter()
-                .filter_map(OnceCell::get)
-                .for_each(|body| body.supersede());
+    /// Keeps what was made, unless there is a newer collection by now.
+    fn keep(&mut self, shown: &Arc<Shown>, place: usize, body: &Arc<Body>) {
+        let is_last = self.of.as_ptr() == Arc::as_ptr(shown);
+        match self.made.get_mut(place).filter(|_| is_last) {
+            Some(made) => *made = Some(Arc::clone(body)),
+            None => body.supersede(),
         }
-        Arc::clone(&last.made)
     }
+}
+
+/// Packs what was made already, or makes it first.
+fn make(plain: Option<Bytes>, packed: bool, encode: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Bytes> {
+    let plain = match plain {
+        Some(plain) => plain,
+        None => Bytes::from(exact(encode()?)),
+    };
+    if packed { gzip(&plain) } else { Ok(plain) }
 }
 
 /// It is whole even if whoever changed it panicked.
@@ -192,7 +212,9 @@ mod tests {
                 times.fetch_add(1, Ordering::Relaxed);
                 Ok(b"a body".repeat(1000))
             };
-            expositions.get(shown, form, packed, encode).await.unwrap()
+            let turn = expositions.turn().await;
+            let body = expositions.make(turn, Arc::clone(shown), form, packed, encode);
+            body.await.unwrap()
         };
         let text = Form::Metrics(0, Format::Text);
         let collection = || {

@@ -1,16 +1,24 @@
 //! The metrics, the page, readiness, and a reload: what answers are made of, and with which status they go.
 
-use super::{api, expositions::Form, service::Service};
+use super::{
+    api,
+    expositions::{self, Form, MakersTurn},
+    service::Service,
+};
 use crate::{
     lifecycle::setup,
     serve::{
-        collect::{CollectError, Collection, shown::Exposition},
+        collect::{
+            CollectError, Collection,
+            shown::{Exposition, Shown},
+        },
         reload::Reason,
-        web,
+        web::{self, Turn},
     },
 };
 use axum::{
-    body::Body,
+    Extension,
+    body::{Body, Bytes},
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
@@ -49,45 +57,105 @@ async fn exposition(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let shown = match service.collector.collect(false).await {
-        Ok(Collection { shown, .. }) => shown,
-        Err(error) => return collection_failed(&error),
-    };
-    let Some((place, exposition)) = shown.at(path) else {
-        return not_found(&service);
-    };
-    let Exposition {
-        families, histograms, ..
-    } = exposition.clone();
+    let names = names(&query.unwrap_or_default());
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-    let format = Format::accepted(&accept);
-    let gzip = web::accepts_gzip(&headers);
-    let names = names(&query.unwrap_or_default());
-    let families = if names.is_empty() {
-        families
+    let wanted = Wanted {
+        path,
+        format: Format::accepted(&accept),
+        gzip: web::accepts_gzip(&headers),
+    };
+    let answer = if names.is_empty() {
+        whole(&service, wanted).await
     } else {
-        match families.named(&names) {
-            Ok(named) => Arc::new(named),
-            Err(name) => {
-                let what =
-                    format!("name[]: no metric is called {name:?}; the metrics path without a query has all names\n");
-                return (StatusCode::BAD_REQUEST, what).into_response();
-            }
+        named(&service, wanted, &names).await
+    };
+    answer.unwrap_or_else(|error| collection_failed(&error))
+}
+
+/// What is wanted of the metrics.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// "" for the path of the command line.
+    path: &'a str,
+    format: Format,
+    gzip: bool,
+}
+
+/// All that a path shows.
+async fn whole(service: &Service, Wanted { path, format, gzip }: Wanted<'_>) -> Result<Response, CollectError> {
+    let form = |shown: &Shown| shown.at(path).map(|(place, _)| Form::Metrics(place, format));
+    let (Collection { shown, .. }, made) = last(service, form, gzip).await?;
+    let Some((place, exposition)) = shown.at(path) else {
+        return Ok(not_found(service));
+    };
+    let body = match made {
+        Ok(body) => Ok(body),
+        Err(turn) => {
+            let Exposition {
+                families, histograms, ..
+            } = exposition.clone();
+            let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+            let form = Form::Metrics(place, format);
+            service.expositions.make(turn, shown, form, gzip, encode).await
         }
     };
-    let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
-    let body = if names.is_empty() {
-        let form = Form::Metrics(place, format);
-        service.expositions.get(&shown, form, gzip, encode).await
-    } else {
-        service.expositions.once(gzip, encode).await
-    };
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
-    match body {
+    Ok(match body {
         Ok(body) => (of_type, shared(body, gzip)).into_response(),
         Err(error) => failed(&error.to_string()),
+    })
+}
+
+/// Metrics of these names alone. Whoever waits for the turn holds no collection.
+async fn named(
+    service: &Service,
+    Wanted { path, format, gzip }: Wanted<'_>,
+    names: &[String],
+) -> Result<Response, CollectError> {
+    let turn = Turn::take().await;
+    let shown = service.collector.collect(false).await?.shown;
+    let Some((_, exposition)) = shown.at(path) else {
+        return Ok(not_found(service));
+    };
+    let families = match exposition.families.named(names) {
+        Ok(families) => Arc::new(families),
+        Err(name) => {
+            let what =
+                format!("name[]: no metric is called {name:?}; the metrics path without a query has all names\n");
+            return Ok((StatusCode::BAD_REQUEST, what).into_response());
+        }
+    };
+    let histograms = Arc::clone(&exposition.histograms);
+    let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+    let of_type = [(header::CONTENT_TYPE, format.content_type())];
+    Ok(match expositions::once(turn.clone(), gzip, encode).await {
+        Ok(bytes) => (of_type, Extension(turn), packed(bytes, gzip)).into_response(),
+        Err(error) => failed(&error.to_string()),
+    })
+}
+
+/// The last collection, with this form of it, or else the turn to have that made. Whoever waits for the turn holds no collection: there
+/// may be many, and only the last is to be in memory.
+async fn last(
+    service: &Service,
+    form: impl Fn(&Shown) -> Option<Form>,
+    gzip: bool,
+) -> Result<(Collection, Result<Arc<web::Body>, MakersTurn>), CollectError> {
+    let Service {
+        collector, expositions, ..
+    } = service;
+    let collection = collector.collect(false).await?;
+    let made = form(&collection.shown).and_then(|form| expositions.made(&collection.shown, form, gzip));
+    if let Some(body) = made {
+        return Ok((collection, Ok(body)));
     }
+    if let Some(turn) = expositions.turn_at_once() {
+        return Ok((collection, Err(turn)));
+    }
+    drop(collection);
+    let turn = expositions.turn().await;
+    Ok((collector.collect(false).await?, Err(turn)))
 }
 
 /// What is said where nothing is.
@@ -115,13 +183,19 @@ fn names(query: &str) -> Vec<String> {
 
 /// A body that others may be waiting for, too.
 fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
-    let mut response = Response::new(Body::from(body.bytes()));
+    let mut response = packed(body.bytes(), gzip);
+    response.extensions_mut().insert(body);
+    response
+}
+
+/// A body that is packed already, or is to stay as it is.
+fn packed(bytes: Bytes, gzip: bool) -> Response {
+    let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    response.extensions_mut().insert(body);
     response
 }
 
@@ -204,14 +278,23 @@ pub(super) fn guards(cache: &'static str) -> [(header::HeaderName, &'static str)
 
 pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap) -> Response {
     let headers = guards("no-store");
-    match service.collector.collect(false).await {
-        Ok(Collection {
-            at,
-            shown,
-            status,
-            findings,
-        }) => {
-            let gzip = web::accepts_gzip(&asked);
+    let gzip = web::accepts_gzip(&asked);
+    let (collection, made) = match last(&service, |_| Some(Form::Page), gzip).await {
+        Ok(last) => last,
+        Err(error) => {
+            let page = page::render_failure(service.about(), &error.to_string());
+            return (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response();
+        }
+    };
+    let body = match made {
+        Ok(body) => Ok(body),
+        Err(turn) => {
+            let Collection {
+                at,
+                shown,
+                status,
+                findings,
+            } = collection;
             let (making, showing) = (Arc::clone(&service), Arc::clone(&shown));
             let render = move || {
                 let collected = page::Collected {
@@ -223,16 +306,12 @@ pub(super) async fn index(State(service): State<Arc<Service>>, asked: HeaderMap)
                 };
                 Ok(page::render(making.about(), &making.coverage, collected).into_bytes())
             };
-            let body = service.expositions.get(&shown, Form::Page, gzip, render);
-            match body.await {
-                Ok(body) => (headers, Html(shared(body, gzip))).into_response(),
-                Err(error) => failed(&error.to_string()),
-            }
+            service.expositions.make(turn, shown, Form::Page, gzip, render).await
         }
-        Err(error) => {
-            let page = page::render_failure(service.about(), &error.to_string());
-            (StatusCode::SERVICE_UNAVAILABLE, headers, Html(page)).into_response()
-        }
+    };
+    match body {
+        Ok(body) => (headers, Html(shared(body, gzip))).into_response(),
+        Err(error) => failed(&error.to_string()),
     }
 }
 

@@ -16,10 +16,13 @@ use std::{
 };
 use tokio::time::sleep;
 
+mod turn;
+
 use crate::serve::web::connections::{
     Connections, Running,
     bodies::{BodyId, Kind},
 };
+pub(crate) use turn::{Turn, one_at_a_time};
 
 /// What is handed to a connection at a time: a body lives until all but about this much is with the kernel.
 const PIECE: usize = 32 << 10;

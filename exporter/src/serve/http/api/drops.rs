@@ -61,12 +61,24 @@ impl Wanted {
     }
 
     pub fn answer(&self, rows: &[Dropped]) -> Value {
+        self.page(rows).json("drops", |dropped| row(dropped))
+    }
+
+    /// The answer as text.
+    ///
+    /// # Errors
+    /// None: every row has a text.
+    pub fn encode(&self, rows: &[Dropped]) -> serde_json::Result<Vec<u8>> {
+        self.page(rows).encode("drops", |dropped| row(dropped))
+    }
+
+    fn page<'row>(&self, rows: &'row [Dropped]) -> Page<&'row Dropped> {
         let is_wanted = |row: &&Dropped| {
             self.source.is_none_or(|source| source == row.source) && self.filter.matches(|label| row.label(label))
         };
-        let mut wanted: Vec<Dropped> = rows.iter().filter(is_wanted).cloned().collect();
+        let mut wanted: Vec<&Dropped> = rows.iter().filter(is_wanted).collect();
         drops::sort(&mut wanted, self.key, self.reversed);
-        Page::cut(wanted, self.limit).json("drops", row)
+        Page::cut(wanted, self.limit)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::serve::web::{
         rate::Who,
         site::{self, Fault},
     },
-    body::{Body, Delivery},
+    body::{Body, Delivery, Turn},
     connections::{Connection, Running},
     transport::stream::Entrance,
 };
@@ -190,6 +190,8 @@ pub(crate) async fn own_pages_only(
 async fn deliver(response: Response, connection: &Arc<Connection>, running: Running) -> Response {
     let (mut parts, body) = response.into_parts();
     let shared = parts.extensions.remove::<Arc<Body>>();
+    // It ends once the answer's memory is in the account.
+    let _turn = parts.extensions.remove::<Turn>();
     let bytes = match to_bytes(body, usize::MAX).await {
         Ok(bytes) => bytes,
         Err(error) => {
