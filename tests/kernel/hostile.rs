@@ -4,7 +4,10 @@
 
 mod answers;
 mod browsers;
+mod confined;
 mod connections;
+mod crowds;
+mod exporters;
 mod files;
 mod http2;
 mod logins;

@@ -84,9 +84,14 @@ impl Web {
     }
 
     pub(super) fn start_with(&self, config: &str, arguments: &[&str]) -> Result<Exporter<'static>> {
+        self.launch(config, arguments)?.start_guarded()
+    }
+
+    /// How to start the exporter with it.
+    pub(super) fn launch(&self, config: &str, arguments: &[&str]) -> Result<Launch<'static>> {
         let file = format!("--web.config.file={}", self.path("web.yml")?);
         let arguments: Vec<&str> = [file.as_str()].into_iter().chain(arguments.iter().copied()).collect();
-        Launch::new(config).arguments(&arguments).start_guarded()
+        Ok(Launch::new(config).arguments(&arguments))
     }
 
     /// The options with which curl(1) trusts the authority of the folder, and more.

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod cgroups;
 pub mod fuzz;
 pub mod hostile;
+pub mod seccomp;
 pub mod settings;
 pub mod turn;
 pub mod wait;

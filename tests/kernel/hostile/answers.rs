@@ -28,7 +28,7 @@ fn narrow(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// Asks on `count` connections, one after the other, and reads a byte a second of each.
-fn trickle(address: SocketAddr, count: u64, request: &str, stop: &Stop) -> Result<()> {
+pub(super) fn trickle(address: SocketAddr, count: u64, request: &str, stop: &Stop) -> Result<()> {
     let mut streams: Vec<TcpStream> = Vec::new();
     while !stop.is_over() {
         for _ in 0..10 {

@@ -7,7 +7,7 @@ use tests::machine::turn;
 use super::{ask, refused, status};
 use crate::web::{Web, hash};
 
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 11] = [
     "/metrics",
     "/",
     "/healthz",
@@ -15,6 +15,9 @@ const PATHS: [&str; 8] = [
     "/api/v1/flows",
     "/api/v1/drops",
     "/api/v1/status",
+    "/api/v1/cardinality",
+    "/api/v1/findings",
+    "/docs",
     "/nonesuch",
 ];
 

@@ -82,6 +82,23 @@ const TRAPS: &[Trap] = &[
         words: &[":2", "more than 1250000 words", "join networks"],
     },
     Trap {
+        name: "aliases of lists of aliases",
+        lay: |path| {
+            let networks = "10.0.0.0/8, ".repeat(20_000);
+            let text = format!("subnets:\n- {{name: a, cidrs: &a [{networks}]}}\n");
+            Ok(write(path, text + &"- {name: b, cidrs: *a}\n".repeat(400))?)
+        },
+        words: &["aliases make more than 1250000 values"],
+    },
+    Trap {
+        name: "a thousand views",
+        lay: |path| {
+            let views: Vec<String> = (0..1000).map(|number| format!("{{name: v{number}}}")).collect();
+            Ok(write(path, format!("views: [{}]", views.join(", ")))?)
+        },
+        words: &["there are 1000 views", "32 are the most"],
+    },
+    Trap {
         name: "more networks than are allowed",
         lay: |path| Ok(write(path, networks(100_001)?)?),
         words: &["100001 networks", "limits.subnets allows 100000"],
@@ -195,19 +212,24 @@ fn keys_without_an_end() -> Result<()> {
         write(path("web.yaml"), web)?;
         let push = format!("otlp: {{endpoint: 'https://localhost:1', tls: {{ca_file: {file}}}}}");
         write(path("push.yaml"), push)?;
-        for (arguments, code) in [
-            (
-                [
-                    "check-config".to_owned(),
-                    format!("--web.config.file={}", path("web.yaml")),
-                ],
-                2,
-            ),
-            (["check-config".to_owned(), path("push.yaml")], 2),
-            (["serve".to_owned(), format!("--btf={file}")], 3),
-            (["trace".to_owned(), format!("--btf={file}")], 3),
+        let networks = folder.path().join("networks.csv");
+        if networks.is_symlink() {
+            remove_file(&networks)?;
+        }
+        symlink(file, &networks)?;
+        write(path("networks.yaml"), "subnets_files: ['*.csv']")?;
+        for (command, code) in [
+            (format!("check-config --web.config.file={}", path("web.yaml")), 2),
+            (format!("check-config {}", path("push.yaml")), 2),
+            (format!("check-config {}", path("networks.yaml")), 2),
+            (format!("demo --file={file}"), 2),
+            (format!("cardinality --login-file={file}"), 2),
+            (format!("explain --from=https://localhost:1 --ca-file={file}"), 2),
+            (format!("record --config.file={file} --output={}", path("recording")), 2),
+            (format!("serve --btf={file}"), 3),
+            (format!("trace --btf={file}"), 3),
         ] {
-            let (took, finished) = timed(|| run(&arguments.each_ref().map(String::as_str)));
+            let (took, finished) = timed(|| run(&command.split(' ').collect::<Vec<_>>()));
             require_refusal(&finished?, code, &[word], took);
         }
     }
@@ -289,6 +311,8 @@ fn addresses_of_the_kernel() -> Result<()> {
         "/api/v1/drops",
         "/api/v1/flows",
         "/api/v1/status",
+        "/api/v1/findings",
+        "/api/v1/cardinality",
         "/readyz",
         "/",
     ] {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::diagnostics::Diagnostics;
 use super::{Exporter, binary, config_file, free_address};
+use crate::machine::seccomp;
 use crate::net::namespace::Namespace;
 
 /// How to start the exporter.
@@ -21,6 +22,7 @@ pub struct Launch<'net> {
     on_every_address: bool,
     config_at: Option<PathBuf>,
     is_demonstration: bool,
+    is_confined: bool,
 }
 
 impl<'net> Launch<'net> {
@@ -36,6 +38,7 @@ impl<'net> Launch<'net> {
             on_every_address: false,
             config_at: None,
             is_demonstration: false,
+            is_confined: false,
         }
     }
 
@@ -90,6 +93,12 @@ impl<'net> Launch<'net> {
         self
     }
 
+    /// Under the seccomp profile that is shipped; a call outside of it kills the exporter.
+    pub fn confined(mut self) -> Self {
+        self.is_confined = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Result<Exporter<'net>> {
         let mut exporter = self.spawn()?;
@@ -136,6 +145,9 @@ impl<'net> Launch<'net> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        if self.is_confined {
+            seccomp::confine(&mut command)?;
+        }
         let mut spawn = || command.spawn().with_context(|| format!("start {command:?}"));
         // A child begins in the namespace of the thread that starts it.
         let mut child = match self.namespace {

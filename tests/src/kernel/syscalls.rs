@@ -2,7 +2,7 @@
 #![expect(
     unsafe_code,
     reason = "getsockopt into our own structure, the ioctl that names a TUN device, an address of a packet socket, bpf(2), \
-              and perf_event_open(2)"
+              perf_event_open(2), and prctl(2) in a process that is about to become another program"
 )]
 
 pub(crate) mod tracing;
@@ -10,6 +10,8 @@ pub(crate) mod tracing;
 use std::fs::File;
 use std::io::Error;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::{MapInfo, MapType};
@@ -74,6 +76,29 @@ fn request_of_device(tun: &File, number: libc::Ioctl, name: &str, flags: i16) ->
     if result != 0 {
         return Err(Error::last_os_error().into());
     }
+    Ok(())
+}
+
+/// Puts a filter of system calls on the process that a command starts, just before it becomes the program.
+pub(crate) fn filter_calls(command: &mut Command, filter: Vec<libc::sock_filter>) -> Result<()> {
+    const FILTER: libc::c_ulong = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
+    let length = u16::try_from(filter.len())?;
+    let install = move || {
+        let program = libc::sock_fprog {
+            len: length,
+            // The kernel only reads it.
+            filter: filter.as_ptr().cast_mut(),
+        };
+        let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
+        // SAFETY: both calls read their arguments and what `program` names, as many instructions as it says, and copy them.
+        let failed = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, unused, unused, unused) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, FILTER, &raw const program, unused, unused) != 0
+        };
+        if failed { Err(Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: between fork and exec it makes two system calls, takes no lock and allocates nothing: the filter is there already.
+    unsafe { command.pre_exec(install) };
     Ok(())
 }
 

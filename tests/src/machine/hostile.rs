@@ -33,6 +33,22 @@ pub const ATTACKS: &[Attack] = &[
         "scrapes within 1 s, the process within 64 MB; answers beyond the memory limit are cut off or get 503 and `Retry-After`",
     ),
     attack(
+        "slow_readers_of_chosen_metrics",
+        "200 clients request metrics by name (`?name[]=`), an answer for each of them alone, and read a byte a second",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "crowds_that_ask_for_answers_of_their_own",
+        "400 clients at once request compressed answers that are made for each of them, again and again: flows, drops, cardinality, metrics \
+         by name, and pages of `/docs`",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "reloads_that_nobody_waits_for",
+        "clients post to `/-/reload`, where that is enabled, and close the connection at once",
+        "scrapes within 1 s; one reload runs and one waits; memory does not grow",
+    ),
+    attack(
         "streams_without_a_window",
         "100 HTTP/2 connections with a flow-control window of 0 and the maximum number of streams",
         "scrapes within 1 s, the process within 64 MB; 4 streams per connection",
@@ -145,7 +161,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "configurations_that_are_no_files",
-        "the configuration is a pipe, a device or a folder, has a terabyte, 100,000 levels, 8,000,000 words or 100,001 networks, at the start and at a reload",
+        "the configuration is a pipe, a device or a folder, has a terabyte, 100,000 levels, 8,000,000 words, aliases that repeat 8,000,000, 1000 views or 100,001 networks, at the start and at a reload",
         "it is rejected within seconds with the reason; clients are served meanwhile, and memory does not grow",
     ),
     attack(
@@ -155,7 +171,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "keys_without_an_end",
-        "certificates, keys and type information are pipes or `/dev/zero`",
+        "certificates, keys, logins, recordings and type information are pipes or `/dev/zero`",
         "they are rejected within seconds with the reason",
     ),
     attack(
@@ -207,6 +223,21 @@ pub const ATTACKS: &[Attack] = &[
         "terminals_of_any_size",
         "`top` on a terminal of 65535 columns and rows",
         "it draws 1000 of each, and SIGTERM ends it",
+    ),
+    attack(
+        "commands_under_the_shipped_profile",
+        "every command except `serve` and `demo` runs under the profile of `deploy/seccomp`, changed to kill",
+        "no command makes a system call that the profile does not name",
+    ),
+    attack(
+        "servers_under_the_shipped_profile",
+        "`serve` and `demo` run under the same profile, with TLS and passwords, on a unix socket, with a push, and while files change",
+        "no system call that the profile does not name",
+    ),
+    attack(
+        "exporters_that_write_to_the_terminal",
+        "the server that `cardinality --from` and `explain --from` ask puts escape sequences and bidirectional characters into names",
+        "none of them reaches the terminal",
     ),
     attack(
         "captures_into_folders",
