@@ -61,7 +61,7 @@ pub enum Unmade {
 ///
 /// # Errors
 /// [`Unmade`]
-pub async fn once<E>(turn: Turn, packed: bool, encode: E) -> Result<Bytes, Unmade>
+pub(super) async fn once<E>(turn: Turn, packed: bool, encode: E) -> Result<Bytes, Unmade>
 where
     E: FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
 {
