@@ -136,7 +136,7 @@ fn docs(page: Docs) -> Result<(), ExitCode> {
 }
 
 fn doctor(arguments: &DoctorArguments) -> Result<(), ExitCode> {
-    let config = setup::config(arguments.config_file.as_deref()).map_err(ended)?;
+    let config = setup::config_beside(arguments.config_file.as_deref()).map_err(ended)?;
     let diagnosis = Diagnosis::new(&config, arguments.btf.as_deref());
     let text = diagnosis
         .print(arguments.output, arguments.verbose)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Of `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArguments {
-    /// Configuration file; without one the built-in configuration is used
+    /// Configuration file; without one that of the exporter installed here (/etc/tcpvitals/config.yaml), else the built-in one
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux

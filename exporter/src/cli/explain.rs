@@ -21,7 +21,7 @@ pub struct ExplainArguments {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
-    /// Configuration file: subnets, classes, findings to mute; without one the built-in configuration is used
+    /// Configuration file: subnets, classes, findings to mute; without one that of the exporter installed here (/etc/tcpvitals/config.yaml), else the built-in one
     #[arg(long = "config.file", value_name = "FILE", conflicts_with = "from")]
     pub config_file: Option<PathBuf>,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux

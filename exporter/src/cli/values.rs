@@ -16,7 +16,7 @@ pub(super) const ADVANCED: &str = "Advanced";
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = ADVANCED)]
 pub struct Advanced {
-    /// Configuration file, which names subnets, protocols and classes; without one the built-in configuration is used
+    /// Configuration file: subnets, protocols, classes; without one that of the exporter installed here (/etc/tcpvitals/config.yaml), else the built-in one
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
     /// File with the kernel's type information, instead of /sys/kernel/btf/vmlinux

@@ -64,7 +64,7 @@ impl Ends for LiveError {
 /// # Errors
 /// [`StartError::Config`]
 pub fn config(file: Option<&Path>) -> Result<Config, StartError> {
-    let mut config = setup::config(file)?;
+    let mut config = setup::config_beside(file)?;
     config.collect.max_age = Duration::ZERO;
     // One command judges, and says so itself.
     config.findings.enabled = false;

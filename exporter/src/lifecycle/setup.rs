@@ -29,12 +29,25 @@ use tcpvitals_metrics::{
     host::Part,
 };
 
+/// Where the packages and the chart keep the configuration of the exporter.
+const INSTALLED: [&str; 2] = ["/etc/tcpvitals/config.yaml", "/etc/tcpvitals/config/config.yaml"];
+
 /// The configuration in a file, or the built-in one without.
 ///
 /// # Errors
 /// [`ConfigError`] as a sentence with place and remedy.
 pub fn config(file: Option<&Path>) -> Result<Config, ConfigError> {
     own_config(file)?.with_networks_of_files()
+}
+
+/// The configuration of a command beside the exporter: that in a file, else that of the exporter installed here, so that both know
+/// the same subnets, else the built-in one.
+///
+/// # Errors
+/// The same.
+pub fn config_beside(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let installed = || INSTALLED.map(Path::new).into_iter().find(|path| path.exists());
+    config(file.or_else(installed))
 }
 
 /// The same without the networks of the files that it names.

@@ -64,7 +64,7 @@ enum Voice {
 }
 
 fn into(arguments: &CaptureArguments, path: &Path, voice: Voice) -> Result<(), CaptureError> {
-    let config = setup::config(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config_beside(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
     let filters = arguments.filters.filters.of(Shows::Packets)?;
     filters.check(&config)?;
     let sites = Sites::new(

@@ -42,7 +42,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Traces until it is told to end.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
-    let config = setup::config(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
+    let config = setup::config_beside(arguments.advanced.config_file.as_deref()).map_err(StartError::from)?;
     let numbering = Numbering::new(&config);
     let setting = Setting {
         names: TraceNames::new(&config, &numbering),
