@@ -1,7 +1,10 @@
 //! Rules about connections.
 
 use super::rule::{Floor, Part, Reads, Rule, Seen};
-use crate::{findings::Whose, number::number};
+use crate::{
+    findings::{Whose, counts::Counts},
+    number::number,
+};
 use common::tcp::group::Counter as C;
 
 pub(super) const OWN_QUEUE: Rule = Rule {
@@ -89,25 +92,31 @@ fn retransmitted(seen: &Seen<'_>) -> u64 {
     ])
 }
 
-/// Retransmissions that no drop of this host explains. Those by time-out to a peer whose window is closed are probes of it.
-fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
-    let counts = seen.counts;
-    let probes = if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
+/// Retransmissions by time-out where senders mostly wait for the receive window: probes of a closed window.
+fn probes(counts: &Counts) -> u64 {
+    if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
         counts.get(C::RetransmittedSegmentsTimeout)
     } else {
         0
-    };
+    }
+}
+
+/// Retransmissions that no drop of this host explains.
+fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
+    let counts = seen.counts;
     let here = counts
         .get(C::RetransmittedAfterLocalDrop)
         .max(counts.get(C::LocallyDroppedSegments));
-    retransmitted(seen).saturating_sub(probes + here)
+    retransmitted(seen).saturating_sub(probes(counts) + here)
 }
 
-/// Retransmissions most of which the peer reported as doubled, with or without signs of reordering.
+/// Retransmissions most of which the peer reported as doubled, with or without signs of reordering. Peers report probes of their closed
+/// window too, which are no retransmissions.
 fn needless(seen: &Seen<'_>, reordered: bool) -> Part {
     let counts = seen.counts;
-    let doubled = counts.get(C::Dsacks);
-    let is_that = 2 * doubled > retransmitted(seen) && (counts.get(C::ReorderingEvents) > 0) == reordered;
+    let retransmitted = retransmitted(seen).saturating_sub(probes(counts));
+    let doubled = counts.get(C::Dsacks).min(retransmitted);
+    let is_that = 2 * doubled > retransmitted && (counts.get(C::ReorderingEvents) > 0) == reordered;
     Part::new(
         if is_that { doubled } else { 0 },
         counts.get(C::DataSegmentsTransmitted),
