@@ -28,6 +28,9 @@ pub mod mark {
     pub const OTHERS: u8 = 1;
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;
+    /// A segment with ACK or RST, thus of a connection that was opened before and is closed here, such as data under way when a client
+    /// gives up a download. Only where the reason is that there is no socket, so that it shares a bit with [`EMPTY`].
+    pub const LATE: u8 = EMPTY;
     /// It is shorter than the header of its protocol, if that is TCP.
     pub const CUT: u8 = 1 << 2;
     /// It still holds several segments, or may have held some that went on by themselves (GSO).

@@ -281,6 +281,7 @@ fn found() -> Report {
                 protocol: "tcp".to_owned(),
                 packets_per_second: 27.0,
             }],
+            flows: None,
             next: "tc -s qdisc show".into(),
             runbook: "TcpvitalsOwnDrops".into(),
             since: Since {

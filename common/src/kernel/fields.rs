@@ -286,6 +286,8 @@ macro_rules! kernel_facts {
             REASON_QDISC_DROP;
             /// Number of the drop reason `DEV_READY`.
             REASON_DEV_READY;
+            /// Number of the drop reason `NO_SOCKET`.
+            REASON_NO_SOCKET;
             /// Number of the drop reason `IP_INNOROUTES`.
             REASON_IP_INNOROUTES;
             /// Number of the drop reason `IP_OUTNOROUTES`.

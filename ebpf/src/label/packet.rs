@@ -4,8 +4,8 @@
 use crate::kernel::{
     Device, SkBuff,
     offsets::{
-        Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NOT_SPECIFIED,
-        REASON_QDISC_DROP, REASON_XDP,
+        Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NO_SOCKET,
+        REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP,
     },
     words_at,
 };
@@ -83,8 +83,16 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
     } else if (is(reason, &REASON_IP_INNOROUTES) || is(reason, &REASON_IP_OUTNOROUTES)) && packet.is_refused_by_route()
     {
         marks |= mark::REFUSED;
+    } else if is(reason, &REASON_NO_SOCKET) && protocol == Protocol::Tcp as u8 && is_late(packet) {
+        marks |= mark::LATE;
     }
     veiled(marks as u32, packet.length() as u64) as u8
+}
+
+/// Whether a segment belongs to a connection that was opened before.
+#[inline(always)]
+fn is_late(packet: SkBuff) -> bool {
+    packet.tcp_header().is_some_and(|header| header.ack || header.reset)
 }
 
 /// Whether the network stack says by itself with this packet where it is, and whom it looks for.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use socket2::SockRef;
+use tests::net::packet::{Options, Segment, flag};
+use tests::net::peer::Peer;
 use tests::net::subnet::{Family, SERVER};
 use tests::net::traffic::{Flow, dual_stack, listen, receive, send};
 
@@ -118,5 +120,27 @@ pub(super) fn unread(stage: &Stage) -> Result<()> {
         let ended = (&flow.server).read(&mut [0; 1]);
         ensure!(ended.is_err(), "no reset, but {ended:?}");
     }
+    Ok(())
+}
+
+/// What a server had sent before it learned that the client wants no more of it.
+pub(super) fn under_way(stage: &Stage) -> Result<()> {
+    let peer = Peer::new(stage.server(), stage.second())?;
+    for number in 0..7 {
+        let data = Segment {
+            source: peer.at(443),
+            destination: peer.kernel_at(40_000),
+            sequence: 1 + 500 * number,
+            acknowledgment: 1,
+            flags: flag::ACK | flag::PSH,
+            window: 1000,
+            options: Options::default(),
+            payload: vec![7; 500],
+        };
+        peer.inject(&data.encode())?;
+    }
+    let [_, server] = stage.at_rest()?;
+    let resets = server.get("TcpOutRsts")?;
+    ensure!(resets == 7, "the kernel sent {resets} resets");
     Ok(())
 }

@@ -118,10 +118,10 @@ pub(super) fn behind_a_header(stage: &Stage, header: u8, make: fn(u8) -> [u8; 8]
     let at_server = Dropped::received(stage, "error", lost, lost * u64::try_from(content.len())?)
         .of(what)
         .because(&["NO_SOCKET"]);
-    // Nobody at the client has a socket for the resets that come back.
+    // Nobody at the client has a socket for the resets that come back, which is no fault.
     let at_client = Dropped {
         subnet: far(stage.subnet()),
-        ..Dropped::received(stage, "error", lost, lost * 20)
+        ..Dropped::received(stage, "benign", lost, lost * 20)
             .of("tcp")
             .because(&["NO_SOCKET"])
     };

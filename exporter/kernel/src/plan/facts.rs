@@ -74,6 +74,7 @@ pub(super) fn of(
         (fact::REASON_XDP, if xdp { reason("SKB_DROP_REASON_XDP") } else { 0 }),
         (fact::REASON_QDISC_DROP, reason("SKB_DROP_REASON_QDISC_DROP")),
         (fact::REASON_DEV_READY, reason("SKB_DROP_REASON_DEV_READY")),
+        (fact::REASON_NO_SOCKET, reason("SKB_DROP_REASON_NO_SOCKET")),
         (fact::REASON_IP_INNOROUTES, reason("SKB_DROP_REASON_IP_INNOROUTES")),
         (fact::REASON_IP_OUTNOROUTES, reason("SKB_DROP_REASON_IP_OUTNOROUTES")),
         (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),

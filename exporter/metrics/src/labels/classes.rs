@@ -100,6 +100,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("IP_INNOROUTES", "*", mark::OTHERS, Class::Benign),
     ("IP_INVALID_DEST", "*", mark::OTHERS, Class::Benign),
     ("INVALID_PROTO", "*", mark::OTHERS, Class::Benign),
+    // Of a connection that was closed here, by a program that wanted no more of it. Its sender gets a reset.
+    ("NO_SOCKET", "*", mark::LATE, Class::Benign),
     // An answer to a ping, besides the copy that a raw socket has got.
     ("NO_SOCKET", "ping_rcv", 0, Class::Benign),
     ("NO_SOCKET", "icmp_rcv", 0, Class::Benign),
