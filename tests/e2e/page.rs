@@ -11,7 +11,7 @@ use tests::machine::turn;
 use tests::net::nft;
 use tests::net::pair::{Cable, Pair};
 use tests::net::subnet::Family::V4;
-use tests::net::subnet::{SERVER, Subnet};
+use tests::net::subnet::SERVER;
 use tests::net::traffic::{Flow, listen, settle};
 use tests::readers::browser::{Browser, View};
 
@@ -263,8 +263,8 @@ fn a_click_on_a_head_sorts_by_the_column_and_a_filter_hides_rows() -> Result<()>
     let exporter = start(pair.config())?;
     // The second one of the alphabet has less.
     let mut subnets = pair.subnets.clone();
-    subnets.sort_by_key(Subnet::name);
-    let names: Vec<String> = subnets.iter().map(Subnet::name).collect();
+    subnets.sort_by_key(|subnet| subnet.name());
+    let names: Vec<String> = subnets.iter().map(|subnet| subnet.name()).collect();
     let mut flows = Vec::new();
     for (subnet, bytes) in subnets.iter().zip([200_000, 20_000]) {
         let to = (subnet.address(V4, SERVER), 443).into();

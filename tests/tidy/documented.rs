@@ -12,7 +12,7 @@ use crate::tree::{files, has_word};
 fn against_help(help: &str) -> Option<&'static str> {
     if !help.contains(' ') {
         Some("says nothing")
-    } else if !help.starts_with(|first: char| first.is_ascii_uppercase()) {
+    } else if !help.starts_with(|first: char| first.is_ascii_uppercase()) && !help.starts_with("1 ") {
         Some("does not begin like a sentence")
     } else if help.ends_with('.') {
         Some("ends with a full stop")

@@ -47,10 +47,13 @@ fn the_top_of_the_repository_shows_the_product() -> Result<()> {
 const LONGEST: usize = 400;
 
 /// Files that are longer, and why.
-const LONGER: &[(&str, &str)] = &[(
-    "exporter/metrics/src/families/table/tcp.rs",
-    "the metric table: data, one entry per metric",
-)];
+const LONGER: &[(&str, &str)] = &[
+    (
+        "exporter/metrics/src/families/table/tcp.rs",
+        "the metric table: data, one entry per metric",
+    ),
+    ("exporter/metrics/src/families/table/exporter.rs", "the same"),
+];
 
 fn is_not_too_long(file: &File) -> Complaints {
     let lines = file.product().len();

@@ -93,7 +93,7 @@ mod tests {
             (&["--interval", "1ms"], "100ms"),
             (&["--location", "a b"], "tcp_*"),
             (&["--once", "--count", "3"], "--count"),
-            (&["--count", "0"], "1.."),
+            (&["--count", "0"], "write a whole number from 1 on"),
             (&["--output", "xml"], "json"),
         ] {
             let error = drops(wrong).unwrap_err();
