@@ -32,6 +32,9 @@ const BENIGN: &str = "benign";
 /// Services, workloads and sites that a finding names.
 const NAMED: usize = 3;
 
+/// Drop sites of the window.
+type Sites<'a> = Vec<(&'a Site, SiteCount)>;
+
 /// What a fault is, before it has words.
 #[derive(Default)]
 struct Size {
@@ -182,7 +185,7 @@ impl Hearing<'_, '_> {
 
     /// The sites at which this host dropped TCP packets to a subnet, and what counts of each: packets on their way out; without any,
     /// segments that were retransmitted after a drop elsewhere on this host, at the subnet's sites if there are such.
-    fn own_sites(&self, subnet: &str) -> (Vec<(&Site, SiteCount)>, fn(&SiteCount) -> u64) {
+    fn own_sites(&self, subnet: &str) -> (Sites<'_>, fn(&SiteCount) -> u64) {
         let lossy = self.window.sites.iter().filter(|(site, _)| site.class != BENIGN);
         let out: Vec<_> = lossy
             .clone()
@@ -227,7 +230,7 @@ impl Hearing<'_, '_> {
     }
 
     /// The sites with the most packets; those that differ in what is not shown are one.
-    fn worst_sites(&self, sites: Vec<(&Site, SiteCount)>) -> Vec<SeenSite> {
+    fn worst_sites(&self, sites: Sites<'_>) -> Vec<SeenSite> {
         let mut sums: BTreeMap<[&str; 5], u64> = BTreeMap::new();
         for (site, count) in sites {
             let Site {
