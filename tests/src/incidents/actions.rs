@@ -298,11 +298,14 @@ pub(super) fn no_route(place: &Place, course: &Course) -> Result<()> {
     try_to_open(pair, HTTPS, course)
 }
 
-/// A program that gives its socket next to no buffer, and a long way.
+/// A program that gives its socket next to no buffer, and a slow link. The sender waits for room only from a segment on that is sent while
+/// the program waits, so each segment is a packet of its own.
 pub(super) fn no_buffer(place: &Place, course: &Course) -> Result<()> {
     let pair = place.pair()?;
     ordinary(pair, course)?;
     course.wait();
+    pair.client.ip(&[format!("link set dev {DEVICE} gso_max_segs 1")])?;
+    shape(place, "tbf rate 4mbit burst 3000 limit 60000")?;
     let flow = Flow::open(pair, Family::V4, HTTPS)?;
     SockRef::from(&flow.client).set_send_buffer_size(1)?;
     while course.goes_on() {

@@ -43,11 +43,11 @@ pub static INCIDENTS: &[Incident] = &[
         .found(&["no_local_port"]).alerts(&["TcpvitalsConnectionsFail"]),
     incident("no route", Cable, no_route)
         .found(&["no_route"]).alerts(&["TcpvitalsConnectionsFail"]),
-    incident("a send buffer that is too small", Way(20), no_buffer)
+    incident("a send buffer that is too small", Cable, no_buffer)
         .found(&["send_buffer"]),
 
     // Of the network and of peers.
-    incident("a router that says that the host is unreachable", Cable, |place, course| {
+    incident("a router that says that the host is unreachable", Way(5), |place, course| {
         opens(place, course, 1, || reject(place, "icmpx type host-unreachable"))
     }).found(&["unreachable"]).alerts(&["TcpvitalsConnectionsFail"]),
     incident("a path that stands still now and then", Way(5), |place, course| {

@@ -92,10 +92,10 @@ fn retransmitted(seen: &Seen<'_>) -> u64 {
     ])
 }
 
-/// Retransmissions by time-out where senders mostly wait for the receive window: probes of a closed window.
+/// Retransmissions that probe a closed window: those by time-out and tail loss probes, where senders mostly wait for the receive window.
 fn probes(counts: &Counts) -> u64 {
     if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
-        counts.get(C::RetransmittedSegmentsTimeout)
+        counts.sum(&[C::RetransmittedSegmentsTimeout, C::RetransmittedSegmentsTailLossProbe])
     } else {
         0
     }
