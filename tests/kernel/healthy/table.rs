@@ -94,8 +94,8 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("both ends close at once", closing::both_at_once),
     activity("a connection that is reset on purpose", closing::reset),
     activity("a connection that is closed with unread data", closing::unread),
-    // Each segment, to which a reset goes back.
-    activity("data under way when the reader has gone", closing::under_way).needs(&[Tun]).benign(Benign::Most(7)),
+    // Each segment, and the reset that goes back, which the device still has at its end.
+    activity("data under way when the reader has gone", closing::under_way).needs(&[Tun]).benign(Benign::Most(14)),
     // Leftovers.
     activity("a UDP socket that is closed with unread data", sockets::udp).benign(Benign::NoneOr(14)),
     activity("a resolver that leaves after the first answer", sockets::second_answer).benign(Benign::NoneOr(14)),

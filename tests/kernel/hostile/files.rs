@@ -222,7 +222,7 @@ fn keys_without_an_end() -> Result<()> {
             (format!("check-config --web.config.file={}", path("web.yaml")), 2),
             (format!("check-config {}", path("push.yaml")), 2),
             (format!("check-config {}", path("networks.yaml")), 2),
-            (format!("demo --file={file}"), 2),
+            (format!("demo --file={file}"), 1),
             (format!("cardinality --login-file={file}"), 2),
             (format!("explain --from=https://localhost:1 --ca-file={file}"), 2),
             (format!("record --config.file={file} --output={}", path("recording")), 2),

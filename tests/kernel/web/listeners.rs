@@ -100,7 +100,7 @@ fn an_address_that_cannot_be_had_is_named_with_its_holder_and_a_next_step() -> R
     let said = String::from_utf8_lossy(&low.stderr).into_owned();
     // Where everybody may have these ports, the programs are what fails.
     let for_all = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")?.trim() == "0";
-    assert!(for_all || said.contains("ports below 1024 are for root"), "{said}");
+    assert!(for_all || said.contains("ports below 1024 need root"), "{said}");
     for said in [&taken.stderr, &absent.stderr, &name.stderr, &said] {
         assert!(!said.contains("os error"), "{said}");
     }

@@ -64,6 +64,7 @@ impl Family {
                 | Accessor::Refused(_)
                 | Accessor::NameSource
                 | Accessor::Findings
+                | Accessor::Lost(_)
                 | Accessor::DeviceLosses
                 | Accessor::OverAllowance
                 | Accessor::Host(_)

@@ -31,7 +31,7 @@ fn read(page: &str) -> Result<Vec<Documented>> {
     for line in page.lines() {
         if line.starts_with("## ") {
             shared.clear();
-        } else if line.starts_with("Labels of all of them") {
+        } else if line.starts_with("All have these labels") {
             shared = labels(line);
         } else if let Some(row) = line.strip_prefix("| `") {
             let cells: Vec<&str> = row.split(" | ").collect();
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn names_units_and_attributes_are_read_off_a_page() {
-        let page = "## A\n\nLabels of all of them (`labels`): `s` [`x.s`], `r` [`x.r`].\n\n| metric | kind |\n\
+        let page = "## A\n\nAll have these labels, unless `labels` switches one off: `s` [`x.s`], `r` [`x.r`].\n\n| metric | kind |\n\
                     | `a_total`<br>`x.a`, `{b}` | counter | `d` [`y.d`] (in, out) | Help | from |\n\n## B\n\n\
                     | `m`<br>`x.m`, `By`, up-down counter | gauge |  | Help | from |\n";
         let metrics = read(page).unwrap();
