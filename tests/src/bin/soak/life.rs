@@ -75,16 +75,11 @@ pub(crate) fn load(stage: &Stage, exporter: &Exporter<'_>, receiver: SocketAddr,
     })
 }
 
-/// Whether interrupts landed in programs, and nothing was lost by it at any hook.
+/// Whether interrupts landed in programs, and nothing was lost by it.
 pub(crate) fn interrupts(load: &Load) -> Vec<Checked> {
-    let exact = HOOKS.map(|tracepoint| {
+    let exact = INTERRUPTED.map(|tracepoint| {
         let (name, outcome) = (tracepoint.name(), load.hooks[tracepoint.name()]);
-        let exact = if INTERRUPTED.contains(&tracepoint) {
-            outcome.require_exact()
-        } else {
-            outcome.require_taken_over()
-        };
-        let said = exact.err().map(|error| format!(": {error}"));
+        let said = outcome.require_exact().err().map(|error| format!(": {error}"));
         let what = format!(
             "{name} while interrupts land in it{}",
             said.as_deref().unwrap_or_default()
