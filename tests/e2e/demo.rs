@@ -124,7 +124,7 @@ fn what_is_missing_or_wrong_is_named_with_a_remedy() -> Result<()> {
         ),
         (["demo", "--file", "/etc/passwd"], 1, "no recording of tcpvitals"),
         (["demo", "--at", "100h"], 2, "Choose a time before its end"),
-        (["demo", "--speed", "0"], 2, "1..=60"),
+        (["demo", "--speed", "0"], 2, "write a whole number from 1 to 60"),
     ] {
         let finished = tests::exporter::run(&arguments)?;
         assert_eq!(finished.code, Some(code), "{arguments:?}: {}", finished.stderr);

@@ -34,6 +34,7 @@ fn all_by_name(address: SocketAddr) -> Result<String> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn slow_readers_of_chosen_metrics() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start(EACH_ITS_OWN)?;
@@ -56,6 +57,7 @@ fn slow_readers_of_chosen_metrics() -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn crowds_that_ask_for_answers_of_their_own() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start(EACH_ITS_OWN)?;

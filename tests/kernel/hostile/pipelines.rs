@@ -41,6 +41,7 @@ fn stay_honest(address: SocketAddr) -> Result<()> {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn rows_of_requests_that_nobody_reads() -> Result<()> {
     let _turn = turn::alone()?;
     let exporter = start("")?;
