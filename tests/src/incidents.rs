@@ -58,11 +58,11 @@ enum Ground {
 /// Where an incident happens.
 #[derive(Debug)]
 pub enum Place {
-    /// [`Ground::Cable`]
+    /// Two namespaces and the cable between them.
     Cable(Pair),
-    /// [`Ground::Way`]
+    /// Two namespaces and a way through user space between them.
     Way(Way),
-    /// [`Ground::Script`]
+    /// A namespace and a peer that follows a script.
     Script(Script),
 }
 
