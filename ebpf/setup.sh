@@ -125,8 +125,7 @@ bpf_linker() {
         return
     fi
     say "bpf-linker $bpf_linker … compiling, which takes minutes"
-    # The time is spent in LLVM, which comes compiled with rustc.
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --force --debug --root "$root" --version "=$bpf_linker" bpf-linker ||
+    cargo install --quiet --locked --force --root "$root" --version "=$bpf_linker" bpf-linker ||
         fail "bpf-linker $bpf_linker is missing: cargo install failed as shown above" \
             "give cargo a way to its registry, or place the program at $root/bin/bpf-linker"
     say "bpf-linker $bpf_linker … installed in $root"
