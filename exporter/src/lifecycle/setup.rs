@@ -50,7 +50,7 @@ pub fn config_beside(file: Option<&Path>) -> Result<Config, ConfigError> {
     config(file.or_else(installed))
 }
 
-/// The same without the networks of the files that it names.
+/// The same as [`config`], without the networks of the files that it names.
 ///
 /// # Errors
 /// The same.
