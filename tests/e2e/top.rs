@@ -50,7 +50,7 @@ fn ends_well(pair: &Pair, flow: &Flow, end: impl FnOnce(&Terminal, Pid) -> Resul
     wait_for_flows(&terminal, flow)?;
     let id = read_to_string(folder.path().join("pid"))?;
     end(&terminal, Pid::from_raw(id.trim().parse()?))?;
-    let after = terminal.wait_for("the shell", |screen| screen.contains("ended with 0"))?;
+    let after = terminal.wait_for("the shell", |screen| screen.contains("ended with 0\nready>"))?;
     assert_eq!(after.trim_end(), format!("{}\nended with 0\nready>", before.trim_end()));
     // What is typed is shown again.
     terminal.type_text("echo typed")?;

@@ -127,10 +127,11 @@ fn victoria_metrics_holds_what_came_over_http() -> Result<()> {
             .filter(|series| series.name == name)
             .flat_map(|series| &series.values);
         let moment = durations
-            .filter(|(_, value)| **value == duration)
-            .map(|(moment, _)| *moment)
-            .next();
-        Ok(moment.map(|moment| (stored, moment)))
+            .clone()
+            .find_map(|(moment, value)| (*value == duration).then_some(*moment));
+        // The series of a push are stored one after another; once the next is there, the push is whole.
+        let whole = moment.filter(|moment| durations.clone().any(|(later, _)| later > moment));
+        Ok(whole.map(|moment| (stored, moment)))
     })?;
     let (ranges, values): (Values, Values) = at_moment(&stored, moment, &documented()?)?
         .into_iter()

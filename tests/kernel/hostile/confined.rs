@@ -137,6 +137,11 @@ fn servers_under_the_shipped_profile() -> Result<()> {
     );
     exporter.reload(&config)?;
     exporter.signal(Signal::SIGHUP)?;
+    // What a reload under way reads is no change to the watcher.
+    until("the end of both reloads", || {
+        let ended = exporter.stderr().matches("configuration reloaded").count();
+        Ok((ended == 2).then_some(()))
+    })?;
     exporter.configure(&format!("{config}collect: {{max_age: 2s}}\n"))?;
     until("the reload of a changed file", || {
         Ok(exporter.stderr().contains("reason=a file changed").then_some(()))
