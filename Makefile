@@ -21,7 +21,7 @@ AS_ROOT := "sudo", "-E",
 endif
 RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
 
-.PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster test-cluster-vm packages test-packages pictures-page pictures-dashboards fmt clean \
+.PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-interrupts test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster test-cluster-vm packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
 
 help: ## list the targets
@@ -113,6 +113,19 @@ else
 test-counters:
 	@echo 'test-counters: skipped, guests need a machine with x86_64'
 endif
+
+# Only a second processor interrupts the first. `make docs-kernels` makes a table of what the logs say.
+INTERRUPTED = target/debug/vm run --exporter $(BIN) --processors 2 --keep interrupts \
+	$(addprefix --kernel ,$(or $(KERNEL),6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud)) interrupts::
+HERE := target/vm/interrupts/here
+
+test-interrupts: setup-test setup-vm build ## run the tests of interrupts here, as root, and in guests with two processors; KERNEL=6.1-rt
+	cargo test $(HOST) --test kernel --bin vm --no-run
+	mkdir -p $(HERE)
+	echo "guest: kernel $$(uname -r)" >$(HERE)/job.log
+	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER) --test kernel -- interrupts:: >>$(HERE)/job.log 2>&1; \
+		code=$$?; cat $(HERE)/job.log; exit $$code
+	$(INTERRUPTED)
 
 # Guests of another architecture need more; this machine's exporter is for the others.
 FOR_VM := $(if $(filter all %-arm64,$(KERNEL)),setup-vm-aarch64) $(if $(filter-out %-arm64,$(or $(KERNEL),own)),build,setup-build)

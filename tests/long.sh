@@ -35,9 +35,7 @@ long rules cargo test --workspace --exclude ebpf --test e2e -- --ignored rules::
 long incidents env TCPVITALS_BIN="$PWD/target/release/tcpvitals" cargo test --workspace --exclude ebpf --test e2e -- --ignored incidents::
 long kernels "$MAKE" --no-print-directory test-vm
 # Interrupts of other processors and of cards, which guests with one processor have not.
-for kernel in 6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud; do
-    long "interrupts-$kernel" "$MAKE" --no-print-directory test-vm KERNEL="$kernel" PROCESSORS=2 TEST=interrupts::
-done
+long interrupts "$MAKE" --no-print-directory test-interrupts
 # A host of cgroups of version 1 is none any more once somebody has mounted version 2.
 long cgroup-v1 "$MAKE" --no-print-directory test-vm KERNEL=6.12-cgroup-v1
 long soak "$MAKE" --no-print-directory soak MINUTES="$MINUTES" FLOWS="$FLOWS"

@@ -75,11 +75,16 @@ pub(crate) fn load(stage: &Stage, exporter: &Exporter<'_>, receiver: SocketAddr,
     })
 }
 
-/// Whether interrupts landed in programs, and nothing was lost by it.
+/// Whether interrupts landed in programs, and nothing was lost by it at any hook.
 pub(crate) fn interrupts(load: &Load) -> Vec<Checked> {
-    let exact = INTERRUPTED.map(|tracepoint| {
+    let exact = HOOKS.map(|tracepoint| {
         let (name, outcome) = (tracepoint.name(), load.hooks[tracepoint.name()]);
-        let said = outcome.require_exact().err().map(|error| format!(": {error}"));
+        let exact = if INTERRUPTED.contains(&tracepoint) {
+            outcome.require_exact()
+        } else {
+            outcome.require_taken_over()
+        };
+        let said = exact.err().map(|error| format!(": {error}"));
         let what = format!(
             "{name} while interrupts land in it{}",
             said.as_deref().unwrap_or_default()

@@ -17,6 +17,9 @@ use crate::programs::{run, text};
 /// Tests of what no kernel changes: how the exporter is asked, and whom it tells.
 const ABOVE_THE_KERNEL: [&str; 5] = ["web::", "api::", "page::", "otlp::", "formats::"];
 
+/// Tests that need a second processor: `make test-interrupts` runs them by their name.
+const INTERRUPTED: &str = "interrupts::";
+
 /// Where the exporter must refuse: so must the doctor, which with securityfs can tell a lockdown without loading anything.
 const REFUSED: &str = "\
     ./tcpvitals serve --web.listen-address=127.0.0.1:0; served=$?
@@ -79,6 +82,7 @@ impl Job {
             let filter = if filter.is_empty() { &kernel.only } else { filter };
             let skipped = ABOVE_THE_KERNEL
                 .iter()
+                .chain([&INTERRUPTED])
                 .filter(|module| !filter.iter().any(|word| word.contains(*module)));
             let skips = skipped
                 .map(|module| format!("--skip {module}"))

@@ -11,6 +11,7 @@ mod cluster;
 mod debian;
 mod guest;
 mod initramfs;
+mod interrupts;
 mod job;
 mod matrix;
 mod modules;
@@ -70,6 +71,9 @@ struct Run {
     /// Processors that a guest could start; without it none but those that it does
     #[arg(long, value_name = "NUMBER")]
     possible: Option<u32>,
+    /// Folder below target/vm for what the guests say; without it `runs`, or `parts` if only some tests are run
+    #[arg(long, value_name = "NAME")]
+    keep: Option<String>,
     /// Show what the guests say
     #[arg(long)]
     verbose: bool,
@@ -112,12 +116,12 @@ fn main() -> Result<ExitCode> {
         Arguments::Cluster(arguments) => cluster::run(&arguments),
         Arguments::Types(arguments) => types::run(&arguments),
         Arguments::Report { exporter, against } => {
-            let runs = cache().join("runs");
             if let Some(file) = against {
-                let is_equal = report::compare(&exporter, &runs, &file)?;
+                let is_equal = report::compare(&exporter, &cache(), &file)?;
                 return Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
-            print!("{}", report::page(&exporter, &runs)?);
+            let page = report::page(&exporter, &cache())?;
+            print!("{page}{}", interrupts::part(&cache().join(report::INTERRUPTS))?);
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,23 +1,28 @@
 //! `vm report`: the page that says what there is on which kernel. It runs nothing but this machine's `doctor`; what the
-//! guests have comes from their last runs. From files of `target/vm/runs` to `docs/kernels.md`.
+//! guests have comes from their last runs. From files of `target/vm` to `docs/kernels.md`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::read_to_string;
 use std::iter::repeat;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use tcpvitals_metrics::families::METRICS;
 
 use crate::architecture::Architecture;
+use crate::interrupts;
 use crate::matrix::{Kernel, kernels};
 use crate::programs::{run, text};
 use crate::results::Results;
 
 /// A program that only kernels with preemptible tracepoints need.
 const OF_PREEMPTIBLE: &str = "delete_storage_again";
+/// Folders of the last runs: of all tests, of those of interrupts, of any.
+const WHOLE: &str = "runs";
+pub(crate) const INTERRUPTS: &str = "interrupts";
+const PARTS: &str = "parts";
 /// The metric that counts what was skipped.
 const LOST: &str = "tcpvitals_events_lost_total";
 
@@ -47,7 +52,7 @@ struct Off {
 struct Column {
     architecture: Architecture,
     doctor: Doctor,
-    /// Of a guest.
+    /// Of a guest that ran all tests.
     results: Option<Results>,
 }
 
@@ -93,16 +98,19 @@ fn has_column(kernel: &Kernel) -> bool {
     (kernel.every_change || kernel.architecture != Architecture::default()) && kernel.boot.is_empty()
 }
 
-/// Compares the page with what it should be, and says whether they are equal. Kernels that are not of every change may not have
-/// been run: then there is nothing to compare with.
-pub(crate) fn compare(exporter: &Path, runs: &Path, file: &Path) -> Result<bool> {
-    let is_missing = |kernel: &Kernel| has_column(kernel) && !kernel.every_change && !has_run(&runs.join(&kernel.name));
+/// Compares the page with what it should be, but for the figures of interrupts, and says whether they are equal. Kernels that are not
+/// of every change may not have been run: then there is nothing to compare with.
+pub(crate) fn compare(exporter: &Path, cache: &Path, file: &Path) -> Result<bool> {
+    let has_run = |kernel: &Kernel| cache.join(WHOLE).join(&kernel.name).join(DOCTOR).is_file();
+    let is_missing = |kernel: &Kernel| has_column(kernel) && !kernel.every_change && !has_run(kernel);
     let file_name = file.display();
     if let Some(Kernel { name, .. }) = kernels()?.into_iter().find(is_missing) {
         println!("vm: {file_name} is not compared: {name} has not been run; make test-vm KERNEL={name}");
         return Ok(true);
     }
-    let (is, should_be) = (read_to_string(file).unwrap_or_default(), page(exporter, runs)?);
+    let text = read_to_string(file).unwrap_or_default();
+    let is = text.split_once(interrupts::HEAD).map_or(&*text, |(before, _)| before);
+    let should_be = page(exporter, cache)?;
     if is == should_be {
         return Ok(true);
     }
@@ -117,20 +125,28 @@ pub(crate) fn compare(exporter: &Path, runs: &Path, file: &Path) -> Result<bool>
     Ok(false)
 }
 
-/// Whether a guest came to its end; its folder is there before it boots.
-fn has_run(folder: &Path) -> bool {
-    folder.join("doctor.json").is_file()
+/// What a guest's doctor said, which is there once the guest came to its end.
+const DOCTOR: &str = "doctor.json";
+
+/// The folder of the last run of a kernel, whatever it ran.
+fn newest(cache: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let folders = [WHOLE, INTERRUPTS, PARTS].map(|folder| cache.join(folder).join(&kernel.name));
+    let ran = folders.into_iter().filter_map(|folder| {
+        let written = folder.join(DOCTOR).metadata().ok()?.modified().ok()?;
+        Some((written, folder))
+    });
+    let name = &kernel.name;
+    let newest = ran.max().map(|(_, folder)| folder);
+    newest.with_context(|| format!("{name} has not been run: make test-vm KERNEL={name}"))
 }
 
-/// The page. Every kernel of it must have been run.
-pub(crate) fn page(exporter: &Path, runs: &Path) -> Result<String> {
+/// The page, without the figures of interrupts. Every kernel of it must have been run.
+pub(crate) fn page(exporter: &Path, cache: &Path) -> Result<String> {
     let mut columns = Vec::new();
     for kernel in kernels()?.into_iter().filter(has_column) {
         let name = &kernel.name;
-        let folder = runs.join(name);
-        ensure!(has_run(&folder), "{name} has not been run: make test-vm KERNEL={name}");
         let column =
-            guest(&kernel, &folder).with_context(|| format!("the last run of {name}; make test-vm KERNEL={name}"))?;
+            guest(&kernel, cache).with_context(|| format!("the last run of {name}; make test-vm KERNEL={name}"))?;
         columns.push(column);
     }
     let host = run(text(exporter)?, &["doctor", "--output", "json"])?;
@@ -153,22 +169,28 @@ fn numbers(version: &str) -> Vec<u32> {
         .collect()
 }
 
-fn guest(kernel: &Kernel, folder: &Path) -> Result<Column> {
-    let doctor: Doctor = serde_json::from_str(&read_to_string(folder.join("doctor.json"))?)?;
-    let log = read_to_string(folder.join("job.log"))?;
-    // Each line has its time before it.
-    let lines: Vec<String> = log
-        .lines()
-        .filter_map(|line| line.split_once("] "))
-        .map(|(_, said)| said.to_owned())
-        .collect();
-    let results = Results::read(&lines);
-    ensure!(results.failed.is_empty(), "failed: {}", results.failed.join(", "));
-    ensure!(results.is_complete || doctor.fatal.is_some(), "its tests did not end");
+fn guest(kernel: &Kernel, cache: &Path) -> Result<Column> {
+    let doctor: Doctor = serde_json::from_str(&read_to_string(newest(cache, kernel)?.join(DOCTOR))?)?;
+    let whole = cache.join(WHOLE).join(&kernel.name);
+    let results = if whole.join(DOCTOR).is_file() {
+        let log = read_to_string(whole.join("job.log"))?;
+        // Each line has its time before it.
+        let lines: Vec<String> = log
+            .lines()
+            .filter_map(|line| line.split_once("] "))
+            .map(|(_, said)| said.to_owned())
+            .collect();
+        let results = Results::read(&lines);
+        ensure!(results.failed.is_empty(), "failed: {}", results.failed.join(", "));
+        ensure!(results.is_complete || doctor.fatal.is_some(), "its tests did not end");
+        Some(results)
+    } else {
+        None
+    };
     Ok(Column {
         architecture: kernel.architecture,
         doctor,
-        results: Some(results),
+        results,
     })
 }
 
@@ -201,6 +223,9 @@ fn written(columns: &[Column], host: &str) -> String {
     }
     page.push_str("\n## Tests\n\n");
     for column in columns {
+        if column.results.is_none() && column.doctor.fatal.is_none() && column.version() != host {
+            add(&mut page, format_args!("- {}: not run as a whole.\n", column.version()));
+        }
         if let Some(results) = column.results.as_ref().filter(|results| results.is_complete) {
             add(
                 &mut page,

@@ -76,7 +76,11 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
         parts.sum::<Result<usize>>()
     })?;
     println!(
-        "vm: {good} of {count} kernels passed; consoles and logs are in target/vm/runs, those of some tests only in target/vm/parts"
+        "vm: {good} of {count} kernels passed; consoles and logs are in target/vm/{}",
+        arguments
+            .keep
+            .as_deref()
+            .unwrap_or("runs, those of some tests only in target/vm/parts")
     );
     Ok(if good == count {
         ExitCode::SUCCESS
@@ -110,7 +114,10 @@ fn prepare(kernel: Kernel, arguments: &Run, cache: &Path, jobs: &BTreeMap<Archit
     job.add_to(&mut archive, &kernel, &arguments.filter, arguments.command.as_deref())?;
     // Whoever ran some tests only has nothing to say about the kernel as a whole.
     let is_whole = arguments.filter.is_empty() && arguments.command.is_none();
-    let runs = cache.join(if is_whole { "runs" } else { "parts" }).join(&kernel.name);
+    let otherwise = if is_whole { "runs" } else { "parts" };
+    let runs = cache
+        .join(arguments.keep.as_deref().unwrap_or(otherwise))
+        .join(&kernel.name);
     remove_dir_all(&runs).ok();
     create_dir_all(&runs)?;
     let initramfs = runs.join("initramfs");
