@@ -206,6 +206,14 @@ impl Kernel {
         Ok(sums.first().copied().unwrap_or(0))
     }
 
+    /// Runs of programs that the kernel skipped, and that no second program took over.
+    ///
+    /// # Errors
+    /// [`ReadError::Map`]
+    pub fn skipped_runs(&self) -> Result<u64, ReadError> {
+        Ok(self.misses()?.values().map(|misses| misses.lost()).sum())
+    }
+
     /// What no program saw: runs that the kernel skipped, less those that a second program took over. An event that has been taken
     /// over was or will be skipped: the skipped runs are read first, so that an event that is under way is never taken for a lost one.
     pub(super) fn misses(&self) -> Result<BTreeMap<&'static str, Misses>, ReadError> {

@@ -191,13 +191,10 @@ impl Packets {
 
     /// Ends the programs; what they have sent can still be read. Gives the runs that the kernel skipped.
     pub fn detach(&mut self) -> u64 {
-        let lost = match self.kernel.misses() {
-            Ok(misses) => misses.values().map(|misses| misses.lost()).sum(),
-            Err(error) => {
-                tracing::warn!(%error, "nobody knows how many packets the kernel kept from the program");
-                0
-            }
-        };
+        let lost = self.kernel.skipped_runs().unwrap_or_else(|error| {
+            tracing::warn!(%error, "nobody knows how many packets the kernel kept from the program");
+            0
+        });
         let running = self.kernel.plan.programs.iter().filter(|planned| planned.off.is_none());
         for planned in running {
             if let Some(program) = self.kernel.object.program_mut(planned.name())

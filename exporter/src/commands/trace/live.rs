@@ -86,6 +86,10 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     };
     tracing::info!("tracing");
     let ended = trace.run(interval, began);
+    trace.tally.skipped = trace.kernel.skipped_runs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "nobody knows how many events the kernel kept from the programs");
+        0
+    });
     // Nobody is left to tell when stderr is closed.
     let _unread = writeln!(io::stderr(), "tcpvitals: {}", trace.tally);
     ended
@@ -95,6 +99,8 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
 struct Counts {
     received: u64,
     lost: u64,
+    /// Runs of programs that the kernel skipped.
+    skipped: u64,
     periodic: u64,
     shown: u64,
 }
@@ -104,13 +110,15 @@ impl std::fmt::Display for Counts {
         let Self {
             received,
             lost,
+            skipped,
             periodic,
             shown,
         } = self;
-        write!(
-            f,
-            "events received: {received}, lost: {lost}; periodic: {periodic}; shown: {shown}"
-        )
+        write!(f, "events received: {received}, lost: {lost}")?;
+        if *skipped > 0 {
+            write!(f, ", not looked at because the kernel skipped a program: {skipped}")?;
+        }
+        write!(f, "; periodic: {periodic}; shown: {shown}")
     }
 }
 
