@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use common::kernel::tracepoints::Tracepoint;
+use tests::exporter::scrape::Scrape;
 use tests::exporter::{Exporter, start};
 use tests::kernel::counters::Counters;
 use tests::kernel::hook_account::{Account, Outcome};
@@ -35,6 +36,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Flows over a cable, and what came of the hooks that they reach.
 struct Storm {
     ends: Vec<Ends>,
+    /// Of the time between the last segment and the end of the flows.
+    scrape: Scrape,
     outcomes: BTreeMap<&'static str, Outcome>,
 }
 
@@ -54,10 +57,12 @@ fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
     let (took, done) = timed(|| transfer(exporter, &account, &flows));
     done?;
     let ends = settle(&flows)?;
+    let scrape = exporter.scrape()?;
     let segments = ends.iter().map(|ends| ends.both(|end| end.segs_out.into())).sum();
     tell_load(segments, "segments", took);
     Ok(Storm {
         ends,
+        scrape,
         outcomes: close(account)?,
     })
 }
@@ -88,8 +93,8 @@ fn transfer(exporter: &Exporter<'_>, account: &Account<'_>, flows: &[Flow]) -> R
 }
 
 /// Requires that retransmissions, and what the kernel says of each socket, were counted, and that interrupts landed in programs.
-fn require_exact(pair: &Pair, exporter: &Exporter<'_>, storm: &Storm) -> Result<()> {
-    let (scrape, subnet) = (exporter.scrape()?, pair.subnet()?.name());
+fn require_exact(pair: &Pair, storm: &Storm) -> Result<()> {
+    let (scrape, subnet) = (&storm.scrape, pair.subnet()?.name());
     let retransmissions = storm.outcomes[Tracepoint::TcpRetransmitSkb.name()];
     let unseen = retransmissions.withheld + retransmissions.excused()?;
     for (end, namespace) in End::BOTH.into_iter().zip([&pair.client, &pair.server]) {
@@ -101,7 +106,7 @@ fn require_exact(pair: &Pair, exporter: &Exporter<'_>, storm: &Storm) -> Result<
             "{end:?}: {counted} of {repeated} retransmissions, {unseen} unseen"
         );
         let sockets: Vec<_> = storm.ends.iter().map(|ends| end.of(ends)).collect();
-        require_equal(&scrape, &subnet, end, &sockets)?;
+        require_equal(scrape, &subnet, end, &sockets)?;
     }
     for outcome in storm.outcomes.values() {
         outcome.require_taken_over()?;
@@ -121,7 +126,7 @@ fn samples(storm: &Storm) -> Outcome {
 pub(super) fn require_exact_over(pair: &Pair) -> Result<()> {
     let exporter = start(pair.config())?;
     let storm = storm(pair, &exporter)?;
-    passes(require_exact(pair, &exporter, &storm))
+    passes(require_exact(pair, &storm))
 }
 
 /// Requires that the same fails without second programs, and that `events_lost` says what is missing.
@@ -132,7 +137,7 @@ pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
     }
     let (_btf, exporter) = without_second_programs(pair.config())?;
     let storm = storm(pair, &exporter)?;
-    let exact = require_exact(pair, &exporter, &storm);
+    let exact = require_exact(pair, &storm);
     if has_threaded_softirqs() {
         return passes(exact);
     }

@@ -115,6 +115,9 @@ impl Drop for Capture {
     }
 }
 
+/// What the last words say behind the number of skipped runs.
+const SKIPPED: &str = " not looked at because the kernel skipped the program";
+
 /// The last words of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -122,6 +125,8 @@ pub struct Summary {
     pub captured: u64,
     /// Packets that found the queue full.
     pub tail_drops: u64,
+    /// Runs that the kernel skipped.
+    pub skipped: u64,
 }
 
 impl Summary {
@@ -133,6 +138,10 @@ impl Summary {
         let (captured, rest) = parsed.with_context(|| format!("no summary: {said}"))?;
         // Without a packet it goes on with where to look.
         let missed = rest.split_once("; ").map_or(rest, |(missed, _)| missed);
+        let (missed, skipped) = match missed.rsplit_once(", ") {
+            Some((missed, rest)) => (missed, rest.strip_suffix(SKIPPED)),
+            None => (missed, Some("0")),
+        };
         let tail_drops = match missed.strip_suffix(" missed (tail drops)") {
             Some(number) => number.parse()?,
             None if missed == "none missed" => 0,
@@ -141,10 +150,11 @@ impl Summary {
         Ok(Self {
             captured: captured.parse()?,
             tail_drops,
+            skipped: skipped.with_context(|| format!("no summary: {said}"))?.parse()?,
         })
     }
 
-    /// Both.
+    /// Those that were looked at.
     pub fn all(self) -> u64 {
         self.captured + self.tail_drops
     }
@@ -218,6 +228,7 @@ impl Captured {
                 let counted = captured.counted.get_or_insert(Summary {
                     captured: 0,
                     tail_drops: 0,
+                    skipped: 0,
                 });
                 for option in statistics.options {
                     if let InterfaceStatisticsOption::IsbUsrDeliv(count) = option {
