@@ -40,9 +40,9 @@ fn is_there() -> Result<bool> {
     }
     let exporter = start("{}")?;
     let ready = exporter.get("/readyz", "*/*")?.body;
-    let reason = "local_loss: off: this kernel gives no types to addresses (bpf_rdonly_cast)";
+    let reason = "local_loss: off: this kernel has no typed pointers for programs (bpf_rdonly_cast, Linux 6.2)";
     ensure!(ready.contains(reason), "{ready}");
-    skip("this kernel gives no types to addresses");
+    skip("this kernel has no typed pointers for programs");
     Ok(false)
 }
 

@@ -50,7 +50,7 @@ fn its_numbers_are_those_of_the_metrics() -> Result<()> {
     ] {
         assert_eq!(own[name].as_f64(), Some(scrape.sum(metric, labels)?), "{name}");
     }
-    // Off where the kernel gives no types to addresses; then the page has no number either.
+    // Off where the kernel has no typed pointers for programs; then the page has no number either.
     let after_drop = scrape.sum("tcpvitals_tcp_retransmitted_segments_after_local_drop_total", &labels);
     assert_eq!(own["repaired"].as_f64(), after_drop.as_ref().ok().copied());
     assert!(after_drop.is_err() || own["repaired"].as_u64() > Some(0), "{own:#}");

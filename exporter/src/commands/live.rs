@@ -44,7 +44,7 @@ pub enum LiveError {
     #[error(transparent)]
     Collect(#[from] CollectError),
     /// A command that shows something cannot write, wait or use the terminal.
-    #[error("show what the kernel says: {0}")]
+    #[error("cannot write the output: {0}")]
     Show(#[from] io::Error),
 }
 

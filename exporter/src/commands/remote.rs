@@ -102,8 +102,13 @@ impl Remote {
             .map_err(|error| self.failed(&error))?;
         let answer = client::http(false, self.tls.clone(), None).request(request).await;
         let answer = answer.map_err(|error| {
-            let what = format!("{}; is an exporter running there?", client::chain(&error));
-            self.failed(&what)
+            let chain = client::chain(&error);
+            let ask = if chain.contains("certificate") {
+                "give the authority of its certificate by --ca-file"
+            } else {
+                "is an exporter running there?"
+            };
+            self.failed(&format!("{chain}; {ask}"))
         })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;

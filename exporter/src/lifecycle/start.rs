@@ -49,7 +49,7 @@ pub enum StartError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Nothing can be of a certain workload.
-    #[error("--{flag}: workloads are not told apart: {reason}{}", remedy(.reason))]
+    #[error("--{flag}: traffic is not separated by workload: {reason}{}", remedy(.reason))]
     NoWorkloads { flag: &'static str, reason: Off },
     /// The system gives too few threads.
     #[error(transparent)]

@@ -43,7 +43,7 @@ pub enum LoadError {
         source: PerfBufferError,
     },
     /// A signal came before everything was loaded.
-    #[error("told to end while the programs were loaded")]
+    #[error("stopped by a signal before all programs were loaded")]
     EndAsked,
     /// The number of CPUs.
     #[error("{0}: {1}")]

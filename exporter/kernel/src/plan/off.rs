@@ -39,13 +39,13 @@ pub enum Off {
     #[error("this kernel's tracepoint kfree_skb has no argument rx_sk")]
     NoListener,
     /// Programs cannot give types to addresses.
-    #[error("this kernel gives no types to addresses (bpf_rdonly_cast)")]
+    #[error("this kernel has no typed pointers for programs (bpf_rdonly_cast, Linux 6.2)")]
     NoCasts,
     /// There is nothing for a second program to do.
-    #[error("this kernel skips no run of a program")]
+    #[error("not needed: this kernel skips no run of a program")]
     NoSkips,
     /// A second program would count twice.
-    #[error("this kernel does not tell whether a task can lose its CPU within a tracepoint")]
+    #[error("this kernel's type information does not say whether a task can be preempted within a tracepoint")]
     NoPreemptCount,
     /// The kernel lacks a field.
     #[error("the field {global} is missing{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]

@@ -192,7 +192,7 @@ impl Packets {
     /// Ends the programs; what they have sent can still be read. Gives the runs that the kernel skipped.
     pub fn detach(&mut self) -> u64 {
         let lost = self.kernel.skipped_runs().unwrap_or_else(|error| {
-            tracing::warn!(%error, "nobody knows how many packets the kernel kept from the program");
+            tracing::warn!(%error, "cannot read how many drops the programs of the capture missed");
             0
         });
         let running = self.kernel.plan.programs.iter().filter(|planned| planned.off.is_none());

@@ -50,6 +50,9 @@ const MOST_NAMES: u32 = 400_000;
 /// Why a trace cannot be read, or no further.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// There is nothing in it.
+    #[error("the file is empty; read a file that `tcpvitals trace --output binary` wrote")]
+    Empty,
     /// It is something else.
     #[error(
         "this is not a trace of tcpvitals: it begins with {found:02x?} instead of {MAGIC:02x?}; read a file that `tcpvitals trace --output binary` wrote"
@@ -186,6 +189,9 @@ impl<R: Read> Reader<R> {
     /// [`Fault`]
     pub fn new(mut from: R) -> Result<Self, Fault> {
         let fixed = fill(&mut from, 0, HEADER)?;
+        if fixed.is_empty() {
+            return Err(Fault::Empty);
+        }
         if !fixed.starts_with(&MAGIC) {
             let found = fixed.into_iter().take(MAGIC.len()).collect();
             return Err(Fault::Magic { found });

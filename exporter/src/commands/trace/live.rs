@@ -87,7 +87,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<(), TraceError> {
     tracing::info!("tracing");
     let ended = trace.run(interval, began);
     trace.tally.skipped = trace.kernel.skipped_runs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "nobody knows how many events the kernel kept from the programs");
+        tracing::warn!(%error, "cannot read how many events the programs of the trace missed");
         0
     });
     // Nobody is left to tell when stderr is closed.

@@ -244,7 +244,7 @@ impl Pusher {
         if self.starts.fit(&shown.pushed, at) {
             self.tally.add(Push::StartResets, 1);
             tracing::warn!(
-                "push over OTLP: the clock was set back behind the start of series, which begin anew for receivers"
+                "push over OTLP: the clock was set back behind the start of series; they get new start times"
             );
         }
         let mut all = Delivery::Taken;

@@ -39,9 +39,9 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     let off = kernel.why_no_workloads().map(ToString::to_string);
     let name = source.as_str();
     match (&off, &note) {
-        (Some(reason), _) => tracing::warn!(reason, "workloads are not told apart"),
+        (Some(reason), _) => tracing::warn!(reason, "traffic is not separated by workload"),
         (None, Some(note)) => tracing::debug!(source = name, "workloads: {note}"),
-        (None, None) => tracing::debug!(source = name, "workloads are told apart"),
+        (None, None) => tracing::debug!(source = name, "traffic is separated by workload"),
     }
     known.health.begin(name, off, note);
     let Some(cgroups) = kernel.take_cgroups()? else {
@@ -62,7 +62,7 @@ pub fn follow(kernel: &mut Kernel, config: &Config, known: &Arc<Known>) -> Resul
     follower.meet_older()?;
     let run = move || {
         if let Err(error) = follower.run() {
-            tracing::error!(%error, "workloads are told apart no more");
+            tracing::error!(%error, "new workloads get no names any more until a restart");
         }
     };
     let thread = thread::Builder::new().name("tcpvitals-owners".to_owned()).spawn(run);

@@ -187,6 +187,8 @@ fn what_is_no_trace_of_a_known_version_is_refused() {
         let fault = fault.unwrap();
         assert!(fault.contains(words), "{fault}");
     };
+    let (_, fault) = read_all(&[]);
+    assert!(fault.unwrap().contains("the file is empty"));
     refused(
         0,
         b"\x0a\x0d",
