@@ -198,7 +198,7 @@ check-aarch64: setup-build
 		tests/setup.sh aarch64 && echo 'cargo check $(HOST) --target $(AARCH64)' && \
 		cargo check $(HOST) --target $(AARCH64); \
 	else \
-		echo 'aarch64: skipped, rustc has no $(AARCH64); rustup target add $(AARCH64)'; \
+		echo 'aarch64: skipped, rustc has no $(AARCH64); tests/setup.sh aarch64 brings it'; \
 	fi
 
 check-clippy: setup-build

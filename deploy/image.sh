@@ -28,7 +28,7 @@ compile() {
     local target=$1-unknown-linux-gnu profile=${PROFILE:-release} root
     root=$out/$(platform "$1")/root
     [[ -d $(rustc --print sysroot)/lib/rustlib/$target/lib ]] ||
-        fail "rustc has no $target" "rustup target add $target"
+        fail "rustc has no $target" "rustup target add $target, or for aarch64 tests/setup.sh aarch64"
     # A flag of the target alone: macros and build scripts of the host stay dynamic.
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile "$profile" --package tcpvitals --target "$target"
     rm -rf "$root"

@@ -5,7 +5,7 @@
 # `chart` Helm, kubectl and the schemas of Kubernetes, into target/tools/chart; with `image` what makes and runs images, with `sbom`
 # what lists the crates of one, with `emulator` what runs programs of aarch64; with `bench` the peers of the benches, into
 # target/tools/bench; with `packages` what makes packages, with `root` a Debian to install them on; with `vm` QEMU and what makes
-# its guests; with `aarch64` a C compiler for it; with `vm-aarch64` QEMU and rustc's target for guests of it; with `cluster` a Kubernetes
+# its guests; with `aarch64` a C compiler and rustc's target for it; with `vm-aarch64` QEMU for guests of it; with `cluster` a Kubernetes
 # of one node, compiled into target/tools/cluster; with `cargo-deny` and `actionlint` these checkers. Says one line for each; what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -258,11 +258,11 @@ vm)
     programs lz4 lz4
     programs binutils strip
     ;;
-vm-aarch64)
-    programs qemu-system-arm qemu-system-aarch64
+vm-aarch64) programs qemu-system-arm qemu-system-aarch64 ;;
+aarch64)
+    programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc
     rust_target aarch64-unknown-linux-gnu
     ;;
-aarch64) programs "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" aarch64-linux-gnu-gcc ;;
 image)
     programs libcap2-bin setcap
     # conmon and the rest come as what these depend on.
