@@ -44,7 +44,7 @@ fn releases() -> Result<TempDir> {
     let other = "#!/bin/sh\nexec /usr/local/bin/tcpvitals \"$@\"\n";
     write(tree.join("target/release/tcpvitals"), other)?;
     let tool = top().join("target/tools/bin/cargo-generate-rpm").canonicalize()?;
-    let arguments = "generate-rpm --package exporter --output ../second.rpm --set-metadata";
+    let arguments = "generate-rpm --package exporter --output ../second.rpm --payload-compress none --set-metadata";
     let mut arguments: Vec<&str> = arguments.split(' ').collect();
     arguments.push("version = \"9.8.7\"");
     say(&tree, &tool.display().to_string(), &arguments)?;
