@@ -286,9 +286,10 @@ packages: manual setup-packages ## make deb and rpm in target/packages
 	cd exporter && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deb --no-build --output ../target/packages/
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo generate-rpm --package exporter --output target/packages/
 
+# What dpkg, rpm and systemd do at once takes as long as the machine lets them.
 test-packages: setup-test packages ## install deb and rpm on machines with systemd, in namespaces; as root
 	@tests/setup.sh root
-	cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
+	TCPVITALS_TEST_PATIENCE=120 cargo test --package tests --test deploy $(RUNNER) -- --ignored packages::
 
 # In this order, whatever `-j` says: what compiles takes the longest.
 release: ## make everything that a release consists of, in target/dist; as root; its parts: packages, image, release-chart, sbom
