@@ -135,6 +135,8 @@ runner() {
 
 export TCPVITALS_TEST_LEFT_OUT=$left_out
 [[ $require != all ]] || export TCPVITALS_TEST_REQUIRE=all
+# Most of what they do is wait: two for each processor.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS-$((2 * $(nproc)))}
 case $which in
 all)
     setup '' harness '*' kernel '*' e2e '*' host groff
