@@ -106,6 +106,12 @@ fn the_seeds_are_what_the_parsers_are_for() -> Result<()> {
     let trace = seeds("trace")?.remove(0);
     let mut reader = tcpvitals::commands::trace::binary::Reader::new(&*trace)?;
     assert!(reader.read()?.is_some());
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "subnets_files: [networks.csv]\n")?;
+    std::fs::write(folder.path().join("networks.csv"), text("networks")?)?;
+    let config = tcpvitals_config::Config::read(&config, |_| Ok(()))?.with_networks_of_files()?;
+    assert!(config.networks_of_files.is_some_and(|read| read.networks == 6));
     let btf = tcpvitals_kernel::probe::btf::Btf::parse(seeds("btf")?.remove(0))?;
     assert!(btf.enumerators("skb_drop_reason").is_some());
     tcpvitals::serve::http::api::drops::Wanted::parse(&text("query")?).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;

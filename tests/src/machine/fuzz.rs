@@ -3,7 +3,8 @@
 //! The targets of `tests/fuzz` and the replay in `tests/host/fuzz.rs` call the same functions; each panics where a parser breaks
 //! its word.
 
-use std::io::Write as _;
+use std::fs::write;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +17,18 @@ use tcpvitals::commands::trace::text::Values;
 use tcpvitals::commands::trace::{json, seed, text};
 use tcpvitals::serve::http::api::{drops, flows};
 use tcpvitals::serve::web::WebConfig;
-use tcpvitals_config::Config;
+use tcpvitals_config::{Config, ConfigError};
 use tcpvitals_kernel::probe::btf::Btf;
 use tcpvitals_kernel::probe::reasons::Reasons;
 use tcpvitals_metrics::encode::prometheus::Format;
 use tcpvitals_metrics::recording::{self, Pace, Player, Recording, Unreadable};
+use tempfile::TempDir;
 
 /// A parser: its name, and what it is given.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("yaml", yaml),
     ("web", web),
     ("trace", trace),
@@ -34,6 +36,7 @@ pub const TARGETS: [Target; 7] = [
     ("accept", accept),
     ("query", query),
     ("recording", recording),
+    ("networks", networks),
 ];
 
 /// A configuration file.
@@ -146,6 +149,24 @@ fn replay(recording: Recording) -> Result<(), Unreadable> {
         player.look(at)?;
     }
     Ok(())
+}
+
+/// A file of networks, as CSV.
+pub fn networks(bytes: &[u8]) {
+    let read = read_networks(bytes);
+    assert!(read.is_ok(), "{read:?}");
+    if let Ok(Err(error)) = read {
+        require_line(&error.to_string());
+    }
+}
+
+/// What a configuration says whose only networks are these.
+fn read_networks(bytes: &[u8]) -> io::Result<Result<Config, ConfigError>> {
+    let folder = TempDir::new()?;
+    let config = folder.path().join("config.yaml");
+    write(&config, "subnets_files: [networks.csv]\n")?;
+    write(folder.path().join("networks.csv"), bytes)?;
+    Ok(Config::read(&config, |_| Ok(())).and_then(Config::with_networks_of_files))
 }
 
 /// What goes to a log or a terminal.
