@@ -36,7 +36,7 @@ const HEALTH: Duration = Duration::from_millis(100);
 const MEMORY: u64 = 64 << 10;
 
 /// How long an attack goes on.
-const ATTACK: Duration = Duration::from_secs(6);
+const ATTACK: Duration = Duration::from_secs(3);
 
 /// The end of an attack, for the threads that make it.
 #[derive(Debug, Default)]

@@ -17,6 +17,9 @@ use tests::net::traffic::Flow;
 const OPENED: &str = "tcpvitals.tcp.connections_opened";
 const OPENED_TOTAL: &str = "tcpvitals_tcp_connections_opened_total";
 
+/// A configuration under which connections are counted, and little else.
+const CONNECTIONS: &str = "tcp: {detail: essential}\ndrops: {enabled: false}\n";
+
 /// The section of a configuration, for a receiver without TLS over gRPC.
 fn grpc(recorder: &Recorder, rest: &str) -> String {
     format!("otlp: {{endpoint: \"{}\", protocol: grpc, {rest}}}\n", recorder.url())
@@ -40,6 +43,11 @@ struct Scene {
 impl Scene {
     fn new(section: &str) -> Result<Self> {
         Self::with_age("1ms", section)
+    }
+
+    /// The same with an exporter that counts connections and little else, for what happens to any count. It starts twice as fast.
+    fn of_connections(section: &str) -> Result<Self> {
+        Self::new(&(CONNECTIONS.to_owned() + section))
     }
 
     /// Scrapes and pushes share a snapshot up to this age.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tests::exporter::{Exporter, Launch};
+use tests::exporter::{Exporter, FEWEST_PROGRAMS, Launch};
 use tests::machine::certificates::{Authority, Signed};
 use tests::machine::wait::until;
 
@@ -78,9 +78,9 @@ impl Web {
         Ok(path.to_str().context("a path that is no text")?.to_owned())
     }
 
-    /// Starts the exporter with it.
+    /// Starts the exporter with it, and with the fewest programs.
     pub(super) fn start(&self) -> Result<Exporter<'static>> {
-        self.start_with("", &[])
+        self.start_with(FEWEST_PROGRAMS, &[])
     }
 
     pub(super) fn start_with(&self, config: &str, arguments: &[&str]) -> Result<Exporter<'static>> {

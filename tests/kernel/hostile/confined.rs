@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tests::exporter::otlp::Recorder;
-use tests::exporter::{Finished, Launch, OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF, binary, run_command};
+use tests::exporter::{
+    FEWEST_PROGRAMS, Finished, Launch, OPEN_METRICS, PROMETHEUS_TEXT, PROTOBUF, binary, run_command,
+};
 use tests::machine::seccomp::confine;
 use tests::machine::turn;
 use tests::machine::wait::until;
@@ -34,22 +37,34 @@ fn commands_under_the_shipped_profile() -> Result<()> {
     let folder = TempDir::new()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("empty.yaml"), "devices: {enabled: true}\n")?;
-    let server = Launch::new("").confined().start()?;
+    let server = Launch::new(FEWEST_PROGRAMS).confined().start()?;
     let from = format!("http://{}", server.address());
     let (capture, recording, trace) = (path("a.pcapng"), path("a.rec"), path("a.trace"));
     let config = path("empty.yaml");
+    // It observes for ten seconds.
+    let peer = thread::spawn(|| run(&["explain", "127.0.0.1:1"]));
     for (arguments, codes) in [
         (&["doctor"][..], &[0][..]),
         (&["doctor", "--output", "json", "--verbose"], &[0]),
         (&["check-config", &config], &[0]),
-        (&["trace", "--duration", "500ms", "--interval", "100ms"], &[0]),
-        (&["trace", "--duration", "500ms", "--output", "json"], &[0]),
+        (
+            &[
+                "trace",
+                "--duration",
+                "500ms",
+                "--interval",
+                "100ms",
+                "--output",
+                "json",
+            ],
+            &[0],
+        ),
         (&["trace", "--read", &trace], &[1]),
-        (&["drops", "--once"], &[0]),
         (&["drops", "--output", "json", "--duration", "500ms"], &[0]),
-        (&["top", "--once"], &[0]),
-        (&["top", "--once", "--output", "json", "--config.file", &config], &[0]),
-        (&["capture", "-w", &capture, "--duration", "500ms"], &[0]),
+        (
+            &["top", "--once", "--interval", "500ms", "--config.file", &config],
+            &[0],
+        ),
         (
             &[
                 "capture",
@@ -74,14 +89,13 @@ fn commands_under_the_shipped_profile() -> Result<()> {
                 "--output",
                 &recording,
                 "--duration",
-                "2s",
-                "--interval",
                 "1s",
+                "--interval",
+                "500ms",
             ],
             &[0],
         ),
         (&["explain", "QDISC_DROP"], &[0]),
-        (&["explain", "127.0.0.1:1"], &[0, 10]),
         (&["explain", "--from", &from], &[0, 10]),
         (&["cardinality", "--from", &from], &[0]),
         (&["subnets", "--from-kubernetes"], &[1, 2]),
@@ -96,6 +110,8 @@ fn commands_under_the_shipped_profile() -> Result<()> {
         ensure!(codes.contains(&code), "{arguments:?}: {finished:?}");
     }
     ensure!(Path::new(&recording).exists(), "no recording");
+    let explained = peer.join().map_err(|_panic| anyhow::anyhow!("explain panicked"))??;
+    ensure!([Some(0), Some(10)].contains(&explained.code), "{explained:?}");
     Ok(())
 }
 
@@ -151,7 +167,7 @@ fn servers_under_the_shipped_profile() -> Result<()> {
     ensure!(status.success(), "{status}: {said}");
 
     let web = Web::new(&format!("{TLS}basic_auth_users: {{alice: {}}}\n", hash("open")?))?;
-    let guarded = web.launch("", &[])?.confined().start_guarded()?;
+    let guarded = web.launch(FEWEST_PROGRAMS, &[])?.confined().start_guarded()?;
     let options = web.trusting(&["--user", "alice:open"])?;
     let url = format!("https://{}/metrics", guarded.address());
     ensure!(curl(&url, &options.options())?.status == 200, "no scrape over TLS");

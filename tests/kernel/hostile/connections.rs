@@ -2,20 +2,23 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
-use tests::exporter::{Exporter, Launch, start};
+use tests::exporter::{Exporter, FEWEST_PROGRAMS, Launch, start};
 use tests::kernel::tcp_info::TcpInfo;
-use tests::machine::settings::scaled;
+use tests::machine::settings::{patience, scaled};
 use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::net::namespace::Namespace;
 
 use super::http2::{over_tls, tls};
-use super::{ATTACK, Honest, Stop, ask, get, of_process, refused, status, stay_honest, under};
+use super::{
+    ATTACK, Honest, Stop, ask, get, of_process, refused, require_little_memory, reset_peak, status, stay_honest, under,
+};
 use crate::web::{TLS, Web};
 
 /// Holds `count` connections, and opens another for each that is closed. Each says `words` from time to time.
@@ -52,7 +55,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
 #[test]
 fn idle_connections() -> Result<()> {
     let _turn = turn::alone()?;
-    let exporter = start("")?;
+    let exporter = start(FEWEST_PROGRAMS)?;
     let address = exporter.address();
     under(
         |stop| hold(address, scaled(3000), b"", stop),
@@ -70,7 +73,7 @@ fn idle_connections() -> Result<()> {
 #[test]
 fn busy_connections() -> Result<()> {
     let _turn = turn::alone()?;
-    let exporter = start("")?;
+    let exporter = start(FEWEST_PROGRAMS)?;
     let address = exporter.address();
     let words = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     under(
@@ -145,7 +148,7 @@ impl Elsewhere {
             socket.bind(&SocketAddr::from((from, 0)).into())?;
             socket.set_recv_buffer_size(4096)?;
             socket.connect(&to.into())?;
-            socket.set_read_timeout(Some(tests::machine::settings::patience()))?;
+            socket.set_read_timeout(Some(patience()))?;
             Ok(socket.into())
         })
     }
@@ -169,9 +172,8 @@ const ESTABLISHED: u8 = 1;
 fn a_peer_with_many_connections() -> Result<()> {
     let _turn = turn::alone()?;
     let elsewhere = Elsewhere::new()?;
-    let launch = Launch::new("limits: {connections_per_peer: 5}\n")
-        .inside(&elsewhere.namespace)
-        .on_every_address();
+    let limit = |most: u32| format!("{FEWEST_PROGRAMS}limits: {{connections_per_peer: {most}}}\n");
+    let launch = Launch::new(limit(5)).inside(&elsewhere.namespace).on_every_address();
     let exporter = launch.arguments(&["--web.enable-lifecycle"]).start()?;
     let open = |streams: &mut Vec<TcpStream>| -> Result<usize> {
         for stream in &*streams {
@@ -231,13 +233,76 @@ fn a_peer_with_many_connections() -> Result<()> {
     );
     // A reload changes the bound.
     drop(busy);
-    exporter.reload("limits: {connections_per_peer: 50}\n")?;
+    exporter.reload(&limit(50))?;
     let mut more = Vec::new();
     for _ in 0..50 {
         more.push(elsewhere.connect(PEER, &exporter)?);
     }
     ensure!(elsewhere.ask(OTHER, &exporter, "/metrics")?.0 == 200, "another peer");
     ensure!(open(&mut more)? == 50, "the bound is still the old one");
+    Ok(())
+}
+
+/// Opens connections that send a header of thousands of lines, as much as is taken, and then a line from time to time.
+fn send_headers(address: SocketAddr, count: u64, lines: &[u8], stop: &Stop, sent: &AtomicU64) -> Result<()> {
+    let mut held: Vec<TcpStream> = Vec::new();
+    while !stop.is_over() {
+        held.retain_mut(|stream| is_open(stream) && stream.write(b"x: y\r\n").is_ok());
+        while held.len() < usize::try_from(count)? && !stop.is_over() {
+            let Ok(mut stream) = TcpStream::connect(address) else {
+                break;
+            };
+            stream.set_nonblocking(true)?;
+            // It may have been closed already.
+            if stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
+                .is_ok()
+            {
+                sent.fetch_add(u64::try_from(stream.write(lines).unwrap_or(0))?, Ordering::Relaxed);
+                held.push(stream);
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+#[test]
+fn headers_that_do_not_end() -> Result<()> {
+    let _turn = turn::alone()?;
+    let exporter = start("")?;
+    let address = exporter.address();
+    reset_peak(&exporter)?;
+    // Too many lines, too long ones, and both just within what is allowed.
+    for lines in [
+        "a: b\r\n".repeat(10_000),
+        format!("a: {}\r\n", "b".repeat(1 << 20)),
+        format!("a: {}\r\n", "b".repeat(300)).repeat(90),
+    ] {
+        let sent = AtomicU64::new(0);
+        under(
+            |stop| send_headers(address, scaled(600), lines.as_bytes(), stop, &sent),
+            || stay_honest(address, ""),
+        )?;
+        let sent = sent.load(Ordering::Relaxed);
+        ensure!(sent > scaled(1 << 20), "{sent} bytes of headers are no attack");
+    }
+    require_little_memory(&exporter)
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn a_header_that_does_not_end() -> Result<()> {
+    let _turn = turn::shared()?;
+    let exporter = start(FEWEST_PROGRAMS)?;
+    let mut slow = TcpStream::connect(exporter.address())?;
+    slow.set_read_timeout(Some(2 * patience()))?;
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")?;
+    let mut answer = Vec::new();
+    // The server closes without a word, or says that it was too slow.
+    slow.read_to_end(&mut answer).context("the connection is still open")?;
+    let answer = String::from_utf8_lossy(&answer);
+    ensure!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     Ok(())
 }
 

@@ -9,38 +9,50 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use tests::exporter::{Launch, binary, run, run_command, start};
+use tests::exporter::{FEWEST_PROGRAMS, Launch, binary, config_file, run, run_command, start};
 use tests::kernel::processes::status;
+use tests::machine::settings::patience;
 use tests::machine::turn;
 use tests::machine::wait::until;
 
 use crate::privileges::public_binary;
 
-/// Runs `serve` as a user that nobody else is, with limits of prlimit(1), until it ends or for a moment.
-fn serve_limited(limits: &[&str]) -> Result<tests::exporter::Finished> {
-    let folder = public_binary()?;
-    let user = 47_000 + id() % 1000;
-    let mut command = Command::new("setpriv");
+/// The words before a program that make it one of a user that nobody else is, with a limit of prlimit(1).
+fn limited(limit: &str) -> [String; 9] {
+    let (user, capabilities) = (47_000 + id() % 1000, "-all,+bpf,+perfmon,+syslog");
+    [
+        "setpriv".to_owned(),
+        format!("--reuid={user}"),
+        format!("--regid={user}"),
+        "--clear-groups".to_owned(),
+        format!("--inh-caps={capabilities}"),
+        format!("--ambient-caps={capabilities}"),
+        format!("--bounding-set={capabilities}"),
+        "prlimit".to_owned(),
+        limit.to_owned(),
+    ]
+}
+
+/// Runs `serve` so, until it ends or has long had the time to.
+fn serve_limited(limit: &str) -> Result<tests::exporter::Finished> {
+    let (folder, config) = (public_binary()?, config_file(FEWEST_PROGRAMS)?);
+    let (words, longest) = (limited(limit), patience().as_secs().to_string());
+    let (program, words) = words.split_first().context("no words")?;
+    let mut command = Command::new(program);
     command
-        .args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"])
-        .args([
-            "--inh-caps=-all,+bpf,+perfmon,+syslog",
-            "--ambient-caps=-all,+bpf,+perfmon,+syslog",
-        ])
-        .arg("--bounding-set=-all,+bpf,+perfmon,+syslog")
-        .arg("prlimit")
-        .args(limits)
-        .args(["timeout", "--signal=TERM", "8"])
+        .args(words)
+        .args(["timeout", "--signal=TERM", &longest])
         .arg(folder.path().join("tcpvitals"))
-        .args(["serve", "--web.listen-address=127.0.0.1:0"]);
+        .args(["serve", "--web.listen-address=127.0.0.1:0", "--config.file"])
+        .arg(config.path());
     run_command(&mut command)
 }
 
 #[test]
 fn too_few_threads() -> Result<()> {
     let _turn = turn::shared()?;
-    for most in 2..=12 {
-        let finished = serve_limited(&[&format!("--nproc={most}:{most}")])?;
+    for most in [2, 3, 4, 5, 7, 9, 12] {
+        let finished = serve_limited(&format!("--nproc={most}:{most}"))?;
         assert_eq!(finished.code, Some(1), "{most}: {finished:?}");
         assert!(
             finished.stderr.contains("threads more cannot be started") && finished.stderr.contains("pids.max"),
@@ -49,11 +61,13 @@ fn too_few_threads() -> Result<()> {
         assert!(!finished.stderr.contains("panicked"), "{most}: {finished:?}");
     }
     // Enough: it serves until it is told to end.
-    let finished = serve_limited(&["--nproc=40:40"])?;
-    assert!(
-        finished.stderr.contains("serving") && finished.stderr.contains("SIGTERM"),
-        "{finished:?}"
-    );
+    let (folder, words) = (public_binary()?, limited("--nproc=40:40"));
+    let exporter = Launch::new(FEWEST_PROGRAMS)
+        .binary(&folder.path().join("tcpvitals"))
+        .wrapped_in(&words.each_ref().map(String::as_str))
+        .start()?;
+    let (status, said) = exporter.stop(Signal::SIGTERM)?;
+    assert!(status.success(), "{status}: {said}");
     Ok(())
 }
 
@@ -77,11 +91,13 @@ fn requests_that_want_threads() -> Result<()> {
 #[test]
 fn too_few_descriptors() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = Launch::new("").wrapped_in(&["prlimit", "--nofile=100:5000"]).start()?;
+    let exporter = Launch::new(FEWEST_PROGRAMS)
+        .wrapped_in(&["prlimit", "--nofile=100:5000"])
+        .start()?;
     assert_eq!(exporter.scrape()?.value("process_max_fds", &[])?, 5000.0);
     drop(exporter);
     for most in [32, 66, 68, 600] {
-        let finished = serve_limited(&[&format!("--nofile={most}:{most}")])?;
+        let finished = serve_limited(&format!("--nofile={most}:{most}"))?;
         assert_eq!(finished.code, Some(1), "{most}: {finished:?}");
         assert!(
             finished.stderr.contains("files may be open") && finished.stderr.contains("LimitNOFILE="),

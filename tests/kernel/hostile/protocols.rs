@@ -1,5 +1,6 @@
 //! Floods of frames, handshakes and bodies that never end: what HTTP and TLS allow a client to do to a server.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tests::machine::settings::scaled;
 use tests::machine::turn;
 
 use super::http2::{ACK, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Http2, PING, SETTINGS, block, frame, over_tls};
-use super::{ATTACK, Honest, Stop, report, require_little_memory, reset_peak, stay_honest, under};
+use super::{ATTACK, Honest, Stop, of_process, report, require_little_memory, reset_peak, stay_honest, under};
 use crate::web::{TLS, Web};
 
 /// Types of frames that only floods send.
@@ -78,7 +79,7 @@ const FLOODS: &[Flood] = &[
 
 #[test]
 fn floods_of_frames() -> Result<()> {
-    const EACH: Duration = Duration::from_millis(1500);
+    const EACH: Duration = Duration::from_secs(1);
     let _turn = turn::alone()?;
     let web = Web::new(TLS)?;
     let exporter = web.start()?;
@@ -158,6 +159,69 @@ fn handshakes_that_do_not_end() -> Result<()> {
     };
     let honest = Honest::new(over_tls(&web, address))?;
     under(attack, || honest.stay(ATTACK))
+}
+
+/// A ClientHello that asks for thousands of hosts and lacks its last byte: nearly as much as TLS allows.
+fn hello_to_many_hosts() -> Result<Vec<u8>> {
+    let with_length =
+        |bytes: &[u8]| Ok::<_, anyhow::Error>([&u16::try_from(bytes.len())?.to_be_bytes(), bytes].concat());
+    let mut hosts = Vec::new();
+    for number in 10_000..13_300 {
+        hosts.push(0);
+        hosts.extend(with_length(format!("{number}.example").as_bytes())?);
+    }
+    let names = [&[0, 0], &*with_length(&with_length(&hosts)?)?].concat();
+    // Version, random, no session, one suite, no compression.
+    let head = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+    let body = [head, with_length(&names)?].concat();
+    let hello = [
+        &[1],
+        &u32::try_from(body.len())?.to_be_bytes()[1..],
+        &body[..body.len() - 1],
+    ]
+    .concat();
+    let records = hello
+        .chunks(1 << 14)
+        .map(|part| Ok([&[0x16, 3, 1], &*with_length(part)?].concat()));
+    Ok(records.collect::<Result<Vec<_>>>()?.concat())
+}
+
+#[test]
+fn handshakes_of_many_bytes() -> Result<()> {
+    let _turn = turn::alone()?;
+    let web = Web::new(TLS)?;
+    let exporter = web.start()?;
+    let address = exporter.address();
+    let honest = Honest::new(over_tls(&web, address))?;
+    let hello = hello_to_many_hosts()?;
+    reset_peak(&exporter)?;
+    let (before, count) = (of_process(&exporter, "VmRSS")?, AtomicU64::new(0));
+    let attack = |stop: &Stop| {
+        let mut held = VecDeque::new();
+        while !stop.is_over() {
+            let Ok(mut stream) = TcpStream::connect(address) else {
+                continue;
+            };
+            stream.set_nonblocking(true)?;
+            // It takes what there is room for, if it has not been closed already.
+            stream.write_all(&hello).ok();
+            held.push_back(stream);
+            if held.len() > 600 {
+                held.pop_front();
+            }
+            if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    };
+    under(attack, || honest.stay(ATTACK))?;
+    let (peak, count) = (of_process(&exporter, "VmHWM")?, count.load(Ordering::Relaxed));
+    report(&format!("{count} connections: {before} KiB, at most {peak} KiB"));
+    ensure!(count > scaled(600), "{count} connections are no attack");
+    // Each of the 496 waits with a part only.
+    ensure!(peak < before + (26 << 10), "{before} KiB, at most {peak} KiB");
+    Ok(())
 }
 
 /// Heads of requests whose bodies do not come, or do not end; and what is sent of these again and again.

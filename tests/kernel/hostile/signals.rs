@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
-use tests::exporter::Launch;
+use tests::exporter::{FEWEST_PROGRAMS, Launch};
 use tests::machine::settings::patience;
 use tests::machine::turn;
-use tests::machine::wait::{moment, until};
+use tests::machine::wait::{Deadline, moment, until};
 
 /// After the start; a debug build serves after some hundred.
 const MOMENTS: [u64; 10] = [3, 5, 10, 20, 40, 80, 150, 300, 600, 1000];
@@ -28,7 +28,7 @@ fn wait_for_main(process: u32) -> Result<()> {
 fn hangups_before_it_serves() -> Result<()> {
     let _turn = turn::shared()?;
     for after in MOMENTS {
-        let exporter = Launch::new("").spawn()?;
+        let exporter = Launch::new(FEWEST_PROGRAMS).spawn()?;
         wait_for_main(exporter.process())?;
         sleep(Duration::from_millis(after));
         exporter.signal(Signal::SIGHUP)?;
@@ -43,11 +43,36 @@ fn hangups_before_it_serves() -> Result<()> {
 }
 
 #[test]
+fn storms_of_signals() -> Result<()> {
+    let _turn = turn::shared()?;
+    for (end, seconds) in [(Signal::SIGTERM, 1), (Signal::SIGINT, 2)] {
+        let exporter = Launch::new(FEWEST_PROGRAMS).spawn()?;
+        wait_for_main(exporter.process())?;
+        let (storm, mut sent) = (Deadline::after(Duration::from_secs(seconds)), 0);
+        while !storm.passed() {
+            exporter.signal(Signal::SIGHUP)?;
+            sent += 1;
+            sleep(Duration::from_millis(1));
+        }
+        // It has served meanwhile, and does what it was told last.
+        until("a reload", || {
+            Ok(exporter.stderr().contains("configuration reloaded").then_some(()))
+        })?;
+        let (status, said) = exporter.stop(end)?;
+        assert!(status.success(), "{end} after {sent}: {status}: {said}");
+        // One is under way and one is to come, whatever came.
+        let reloads = said.matches("configuration reloaded").count();
+        assert!(sent > 50 && reloads <= sent, "{reloads} reloads for {sent} signals");
+    }
+    Ok(())
+}
+
+#[test]
 fn ends_at_any_moment() -> Result<()> {
     let _turn = turn::shared()?;
     for after in MOMENTS {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
-            let exporter = Launch::new("").spawn()?;
+            let exporter = Launch::new(FEWEST_PROGRAMS).spawn()?;
             wait_for_main(exporter.process())?;
             sleep(Duration::from_millis(after));
             let began = moment();

@@ -17,7 +17,7 @@ fn check(section: impl Fn(&Recorder) -> String, failures: &[Failure]) -> Result<
     let recorder = Recorder::start()?;
     recorder.fail_next(failures.to_vec());
     // One push in the first two seconds, the next not before eighteen: what arrives was tried again.
-    let scene = Scene::new(&section(&recorder))?;
+    let scene = Scene::of_connections(&section(&recorder))?;
     let requests = recorder.wait_for(failures.len() + 1)?;
     let told: Vec<Option<Failure>> = requests.iter().map(|request| request.failure.clone()).collect();
     let expected: Vec<Option<Failure>> = failures.iter().cloned().map(Some).chain([None]).collect();
@@ -92,7 +92,7 @@ fn check_lasting(section: impl Fn(&Recorder) -> String, failure: Failure, result
     let _turn = turn::shared()?;
     let recorder = Recorder::start()?;
     recorder.fail_always(Some(failure));
-    let scene = Scene::new(&section(&recorder))?;
+    let scene = Scene::of_connections(&section(&recorder))?;
     for round in 1..=3 {
         scene.connections(2)?;
         scene.wait_until_scraped(f64::from(4 * round))?;
@@ -142,7 +142,7 @@ fn nothing_is_lost_while_a_receiver_refuses() -> Result<()> {
 fn a_receiver_that_comes_later_gets_all() -> Result<()> {
     let _turn = turn::shared()?;
     let address = free_address()?;
-    let scene = Scene::new(&format!("otlp: {{endpoint: \"http://{address}\", interval: 1s}}\n"))?;
+    let scene = Scene::of_connections(&format!("otlp: {{endpoint: \"http://{address}\", interval: 1s}}\n"))?;
     scene.connections(3)?;
     until("the failures to be counted", || {
         Ok((scene.exports("failed")? >= 1.0).then_some(()))
@@ -156,7 +156,7 @@ fn a_partial_success_is_counted_told_once_and_not_repeated() -> Result<()> {
     let _turn = turn::shared()?;
     let recorder = Recorder::start()?;
     recorder.fail_always(Some(Failure::Partial(7, "too old")));
-    let scene = Scene::new(&http(&recorder, "interval: 1s"))?;
+    let scene = Scene::of_connections(&http(&recorder, "interval: 1s"))?;
     recorder.wait_for(3)?;
     until("the partial successes to be counted", || {
         Ok((scene.exports("partial")? >= 3.0).then_some(()))

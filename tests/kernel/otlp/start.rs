@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use tests::exporter::otlp::{Failure, Recorder, Transport};
-use tests::exporter::{Launch, start};
+use tests::exporter::{FEWEST_PROGRAMS, Launch, start};
 use tests::machine::settings::patience;
 use tests::machine::turn;
 use tests::machine::wait::{timed, until};
@@ -61,7 +61,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
     let _turn = turn::shared()?;
     let recorder = Recorder::start()?;
     let base = format!("{}/base", recorder.url());
-    let exporter = Launch::new("")
+    let exporter = Launch::new(FEWEST_PROGRAMS)
         .variables(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", base.as_str()),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=geheim%21"),
@@ -108,7 +108,7 @@ fn variables_name_receiver_and_resource() -> Result<()> {
 fn the_file_wins_over_variables() -> Result<()> {
     let _turn = turn::shared()?;
     let (of_file, of_variable) = (Recorder::start()?, Recorder::start()?);
-    let _exporter = Launch::new(grpc(&of_file, "interval: 1s"))
+    let _exporter = Launch::new(FEWEST_PROGRAMS.to_owned() + &grpc(&of_file, "interval: 1s"))
         .variables(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", of_variable.url().as_str())])
         .start()?;
     of_file.wait_for(2)?;
@@ -145,7 +145,7 @@ fn what_is_wrong_in_a_variable_is_warned_of_and_metrics_are_served() -> Result<(
         ),
     ] {
         let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let exporter = Launch::new("").variables(&variables).start()?;
+        let exporter = Launch::new(FEWEST_PROGRAMS).variables(&variables).start()?;
         let scrape = exporter.scrape()?;
         assert!(!scrape.exposition().families.keys().any(|name| name.contains("otlp")));
         let (status, told) = exporter.stop(Signal::SIGTERM)?;
@@ -158,7 +158,7 @@ fn what_is_wrong_in_a_variable_is_warned_of_and_metrics_are_served() -> Result<(
 #[test]
 fn without_a_receiver_nothing_is_said_of_pushes() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = start("")?;
+    let exporter = start(FEWEST_PROGRAMS)?;
     let scrape = exporter.scrape()?;
     let names = scrape.exposition().families.keys();
     let own: Vec<&String> = names.filter(|name| name.contains("otlp")).collect();
@@ -174,7 +174,9 @@ fn a_secret_in_a_header_is_in_no_log() -> Result<()> {
     let recorder = Recorder::start()?;
     recorder.fail_next([Failure::Status(tonic::Code::Unauthenticated, None)]);
     let section = grpc(&recorder, "interval: 1s, headers: {authorization: Bearer geheim}");
-    let exporter = Launch::new(section).arguments(&["--log.level=trace"]).start()?;
+    let exporter = Launch::new(FEWEST_PROGRAMS.to_owned() + &section)
+        .arguments(&["--log.level=trace"])
+        .start()?;
     until(
         "a push to be taken",
         || Ok((!recorder.taken().is_empty()).then_some(())),

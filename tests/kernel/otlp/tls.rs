@@ -31,7 +31,7 @@ fn section(recorder: &Recorder, protocol: &str, ca: &Authority, own: Option<&Ide
 
 /// Requires that nothing gets through, that the reason is in the log, and that scrapes do not mind.
 fn check_refused(section: &str, recorder: &Recorder, reason: &str) -> Result<()> {
-    let scene = Scene::new(section)?;
+    let scene = Scene::of_connections(section)?;
     until("the failure to be counted", || {
         Ok((scene.exports("failed")? >= 1.0).then_some(()))
     })?;
@@ -50,7 +50,7 @@ fn an_authority_of_ones_own_is_trusted_and_no_other() -> Result<()> {
     let (own, other) = (Authority::new()?, Authority::new()?);
     for protocol in PROTOCOLS {
         let recorder = Recorder::encrypted(own.server()?)?;
-        let scene = Scene::new(&section(&recorder, protocol, &own, None))?;
+        let scene = Scene::of_connections(&section(&recorder, protocol, &own, None))?;
         scene.connections(2)?;
         scene.wait_until_told(&recorder, 4.0)?;
         drop(scene);
@@ -80,7 +80,7 @@ fn a_receiver_that_asks_for_a_certificate_gets_ours() -> Result<()> {
     let (good, stranger) = (authority.client()?, Authority::new()?.client()?);
     for protocol in PROTOCOLS {
         let recorder = Recorder::encrypted(authority.server_for_its_own()?)?;
-        let scene = Scene::new(&section(&recorder, protocol, &authority, Some(&good)))?;
+        let scene = Scene::of_connections(&section(&recorder, protocol, &authority, Some(&good)))?;
         scene.connections(2)?;
         scene.wait_until_told(&recorder, 4.0)?;
         drop(scene);

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tests::exporter::{Launch, binary, free_address, run};
+use tests::exporter::{FEWEST_PROGRAMS, Launch, binary, config_file, free_address, run};
 use tests::machine::turn;
 use tests::machine::wait::until;
 use tests::readers::curl::curl;
@@ -21,7 +21,7 @@ fn every_address_answers_and_a_socket_is_for_its_group_and_goes_at_the_end() -> 
     // Left by one that was killed.
     drop(std::os::unix::net::UnixListener::bind(&socket)?);
     let (other, by_name) = (free_address()?, free_address()?);
-    let exporter = Launch::new("limits: {connections_per_peer: 1}")
+    let exporter = Launch::new("limits: {connections_per_peer: 1}\n")
         .arguments(&[
             &format!("--web.listen-address={other}"),
             &format!("--web.listen-address=localhost:{}", by_name.port()),
@@ -62,7 +62,7 @@ fn every_address_answers_and_a_socket_is_for_its_group_and_goes_at_the_end() -> 
 #[test]
 fn an_address_that_cannot_be_had_is_named_with_its_holder_and_a_next_step() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = tests::exporter::start("")?;
+    let exporter = tests::exporter::start(FEWEST_PROGRAMS)?;
     let address = exporter.address();
     let serve = |listen: &str| run(&["serve", &format!("--web.listen-address={listen}")]);
     let taken = serve(&address.to_string())?;
@@ -120,12 +120,14 @@ fn the_sockets_of_systemd_are_served_and_belong_to_one_process() -> Result<()> {
     let socket = folder.path().join("http.sock");
     let path = socket.to_str().context("a path that is text")?;
     let address = free_address()?;
+    let config = config_file(FEWEST_PROGRAMS)?;
     let log = folder.path().join("log");
     write(&log, "")?;
     let mut child = Command::new("systemd-socket-activate")
         .args([&format!("--listen={address}"), &format!("--listen={path}")])
         .arg(binary()?)
-        .args(["serve", "--web.systemd-socket"])
+        .args(["serve", "--web.systemd-socket", "--config.file"])
+        .arg(config.path())
         .stderr(std::fs::File::create(&log)?)
         .spawn()
         .context("start systemd-socket-activate")?;

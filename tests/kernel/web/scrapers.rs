@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustls::crypto::ring;
+use tests::exporter::FEWEST_PROGRAMS;
 use tests::machine::turn;
 use tests::machine::wait::{Deadline, timed};
 use ureq::Agent;
@@ -70,7 +71,7 @@ fn collections(agent: &Agent, url: &str) -> Result<u64> {
 fn two_hundred_scrapers_share_collections_and_see_no_error() -> Result<()> {
     let _turn = turn::alone()?;
     let web = Web::new(&format!("{TLS}basic_auth_users: {{alice: {}}}\n", hash("open")?))?;
-    let exporter = web.start_with("collect: {max_age: 1s}\n", &[])?;
+    let exporter = web.start_with(&format!("{FEWEST_PROGRAMS}collect: {{max_age: 1s}}\n"), &[])?;
     let url = https(&exporter, "/metrics");
     let before = collections(&client(&web, false)?, &url)?;
     let duration = duration()?;

@@ -3,9 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::sys::signal::Signal;
-use tests::exporter::Launch;
+use tests::exporter::{FEWEST_PROGRAMS, start};
 use tests::machine::settings::patience;
 use tests::machine::turn;
 use tests::readers::curl::curl;
@@ -16,7 +16,7 @@ use super::{TLS, Web, https};
 fn silent_handshakes_hold_up_neither_others_nor_the_end() -> Result<()> {
     let _turn = turn::shared()?;
     let web = Web::new(TLS)?;
-    let exporter = web.start_with("", &["--log.level=debug"])?;
+    let exporter = web.start_with(FEWEST_PROGRAMS, &["--log.level=debug"])?;
     let mut silent = Vec::new();
     for number in 0..100 {
         let mut stream = TcpStream::connect(exporter.address())?;
@@ -44,7 +44,7 @@ fn silent_handshakes_hold_up_neither_others_nor_the_end() -> Result<()> {
 #[test]
 fn half_a_request_does_not_hold_up_the_end_for_long() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = Launch::new("").start()?;
+    let exporter = start(FEWEST_PROGRAMS)?;
     let mut half = TcpStream::connect(exporter.address())?;
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")?;
     // The server takes connections in their order, so it has this one.
@@ -55,24 +55,9 @@ fn half_a_request_does_not_hold_up_the_end_for_long() -> Result<()> {
 }
 
 #[test]
-fn a_header_that_does_not_end_is_given_up() -> Result<()> {
-    let _turn = turn::shared()?;
-    let exporter = Launch::new("").start()?;
-    let mut slow = TcpStream::connect(exporter.address())?;
-    slow.set_read_timeout(Some(2 * patience()))?;
-    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")?;
-    let mut answer = Vec::new();
-    // The server closes without a word, or says that it was too slow.
-    slow.read_to_end(&mut answer).context("the connection is still open")?;
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
-    Ok(())
-}
-
-#[test]
 fn whatever_is_sent_it_goes_on() -> Result<()> {
     let _turn = turn::shared()?;
-    let exporter = Launch::new("").start()?;
+    let exporter = start(FEWEST_PROGRAMS)?;
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(1000));
     let odd: &[&[u8]] = &[

@@ -50,7 +50,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "streams_without_a_window",
-        "100 HTTP/2 connections with a flow-control window of 0 and the maximum number of streams",
+        "100 HTTP/2 connections with a flow-control window of 0 and the maximum number of streams, for every route",
         "scrapes within 1 s, the process within 64 MB; 4 streams per connection",
     ),
     attack(
@@ -89,6 +89,11 @@ pub const ATTACKS: &[Attack] = &[
         "scrapes over TLS within 1 s, `/healthz` within 100 ms",
     ),
     attack(
+        "handshakes_of_many_bytes",
+        "600 connections send a ClientHello of 64 KB, with the names of 3300 hosts, that does not end",
+        "scrapes over TLS within 1 s, `/healthz` within 100 ms; memory grows by less than 26 MB",
+    ),
+    attack(
         "floods_of_frames",
         "an HTTP/2 connection sends, as fast as possible and without reading: resets of its own requests, settings, pings, priorities, \
          window updates, empty data, endless headers, headers that expand when decompressed, or unknown frames",
@@ -123,6 +128,16 @@ pub const ATTACKS: &[Attack] = &[
         "connections_that_outlast_a_certificate",
         "a client keeps its connection open while the web configuration revokes its access",
         "the connection is closed within seconds, after the answer in progress",
+    ),
+    attack(
+        "headers_that_do_not_end",
+        "600 connections send headers without an end: 10,000 lines, a line of a megabyte, and as much as is allowed",
+        "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
+    ),
+    attack(
+        "a_header_that_does_not_end",
+        "a connection sends the first lines of a header and nothing else",
+        "it is closed after 20 s",
     ),
     attack(
         "requests_that_are_given_up",
@@ -181,7 +196,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "reloads_between_two_pushes",
-        "150 reloads between two pushes of deltas, while the receiver is away",
+        "60 reloads between two pushes of deltas, while the receiver is away",
         "memory does not grow",
     ),
     attack(
@@ -193,6 +208,11 @@ pub const ATTACKS: &[Attack] = &[
         "hangups_before_it_serves",
         "SIGHUP at ten moments during the start",
         "each causes a reload",
+    ),
+    attack(
+        "storms_of_signals",
+        "hundreds of SIGHUP from the first moment of the start on, then SIGTERM or SIGINT",
+        "reloads take turns, and the process ends with exit code 0",
     ),
     attack(
         "ends_at_any_moment",
