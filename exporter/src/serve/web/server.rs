@@ -55,6 +55,9 @@ const FIRST_BYTE: Duration = Duration::from_secs(3);
 /// Longest handshake of TLS, the wait for its first byte apart.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// Most bytes that a client may send in a handshake: a chain of certificates takes most of them. What is not whole waits in memory.
+const HANDSHAKE_BYTES: usize = 24 << 10;
+
 /// Longest wait for a request's header, and so also for the next request. Scrapes every 15 s share a connection, those
 /// every 30 s do not just miss it.
 const HEADER: Duration = Duration::from_secs(20);
@@ -298,10 +301,14 @@ impl Connection {
     }
 
     /// TLS on a connection.
-    async fn handshake(&self, tls: TlsAcceptor, stream: Wire, peer: Origin) -> Option<TlsStream<Wire>> {
+    async fn handshake(&self, tls: TlsAcceptor, mut stream: Wire, peer: Origin) -> Option<TlsStream<Wire>> {
+        stream.allow(HANDSHAKE_BYTES);
         let accept = tls.accept_with(stream, |session| session.set_buffer_limit(Some(TLS_BUFFER)));
         match timeout(HANDSHAKE, accept).await {
-            Ok(Ok(stream)) => return Some(stream),
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().0.allow(usize::MAX);
+                return Some(stream);
+            }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
             Err(_elapsed) => {
                 tracing::debug!(%peer, "the TLS handshake took too long");

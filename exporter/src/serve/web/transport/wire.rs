@@ -97,11 +97,22 @@ pub(crate) struct Wire {
     socket: Arc<Socket>,
     /// How many bytes have been read since there was nothing to read, or a pause.
     read: usize,
+    /// How many bytes may still be read.
+    allowed: usize,
 }
 
 impl Wire {
     pub(crate) const fn new(socket: Arc<Socket>) -> Self {
-        Self { socket, read: 0 }
+        Self {
+            socket,
+            read: 0,
+            allowed: usize::MAX,
+        }
+    }
+
+    /// Allows the client so many bytes from now on; what comes beyond is an error.
+    pub(crate) const fn allow(&mut self, bytes: usize) {
+        self.allowed = bytes;
     }
 
     /// Writes once there is room. Meanwhile the client leaves bytes that the kernel has no more room for.
@@ -121,7 +132,10 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { socket, read } = self.get_mut();
+        let Self { socket, read, allowed } = self.get_mut();
+        if *allowed == 0 {
+            return Poll::Ready(Err(io::Error::other("the client sends too much")));
+        }
         if *read >= AT_ONCE {
             *read = 0;
             // It wakes this task once the others have been seen to, whether it is asked again or not.
@@ -138,6 +152,7 @@ impl AsyncRead for Wire {
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(bytes) => {
                     *read += bytes;
+                    *allowed = allowed.saturating_sub(bytes);
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -176,7 +191,7 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
     use std::{future::poll_fn, io::Write as _, net::Ipv4Addr, thread};
-    use tokio::net::TcpListener;
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
     #[tokio::test]
     async fn who_connects_and_goes_has_said_nothing() {
@@ -189,6 +204,23 @@ mod tests {
             assert_eq!(socket.first_byte().await, speaks);
             assert_eq!(socket.has_unread(), speaks);
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_is_allowed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::new(Socket::new(Stream::Tcp(stream), Arc::default()));
+        client.write_all(b"hello and more").unwrap();
+        let mut buffer = [0; 5];
+        wire.allow(5);
+        wire.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"hello");
+        assert!(wire.read(&mut buffer).await.is_err());
+        wire.allow(usize::MAX);
+        wire.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b" and ");
     }
 
     #[tokio::test]
