@@ -90,6 +90,12 @@ pub mod congestion {
     }
 }
 
+/// Whether a connection is in use: its last data went or came at `last` and now it is `now`, both in jiffies, not more than a second later.
+#[inline(always)]
+pub const fn is_in_use(now: u32, last: u32, jiffy_nanoseconds: u64) -> bool {
+    now.wrapping_sub(last) as u64 * jiffy_nanoseconds <= 1_000_000_000
+}
+
 /// `TCP_INFINITE_SSTHRESH`: no slow-start threshold has been set yet.
 pub const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
 
@@ -431,6 +437,17 @@ mod tests {
         );
         assert!(decoded.ack && !decoded.control && !decoded.reset);
         assert!(header(0, 0x04, 0).reset && header(0, 0x04, 0).control);
+    }
+
+    #[test]
+    fn a_connection_is_in_use_for_a_second_after_its_last_data() {
+        let check = |now, last, expected| assert_eq!(is_in_use(now, last, 4_000_000), expected, "{now} {last}");
+        check(1000, 1000, true);
+        check(1250, 1000, true);
+        check(1251, 1000, false);
+        // The clock has overflowed meanwhile.
+        check(99, u32::MAX - 100, true);
+        check(200, u32::MAX - 100, false);
     }
 
     #[test]

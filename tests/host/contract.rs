@@ -153,6 +153,7 @@ const PROMISES: &[Promise] = &[
     ),
     ("tcpvitals_tcp_syn_cookies_sent_total", Counter, Exporter, &[], &[]),
     ("tcpvitals_tcp_resets_total", Counter, Tcp, &["direction"], DIRECTIONS),
+    ("tcpvitals_tcp_connections_reset_total", Counter, Tcp, &[], &[]),
     ("tcpvitals_tcp_handshake_seconds", Histogram, Tcp, &[], &[]),
     ("tcpvitals_tcp_connection_duration_seconds", Histogram, Tcp, &[], &[]),
     (

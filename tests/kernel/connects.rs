@@ -1,12 +1,13 @@
 //! Connections that fail, and resets.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tests::exporter::start;
 use tests::kernel::counters::Counters;
 use tests::kernel::kernel_facts::{has_type_name, skip};
@@ -16,10 +17,11 @@ use tests::net::nft;
 use tests::net::pair::{Pair, of_each_family};
 use tests::net::peer::{Offer, Peer};
 use tests::net::subnet::{CLIENT, Family, Subnet, config};
-use tests::net::traffic::listen;
+use tests::net::traffic::{Flow, listen};
 
 const FAILED: &str = "tcpvitals_tcp_connections_failed_total";
 const RESETS: &str = "tcpvitals_tcp_resets_total";
+const RESET_IN_USE: &str = "tcpvitals_tcp_connections_reset_total";
 
 /// Tries to connect in vain, so often, after `prepare`, and requires that just one reason is counted.
 fn check(reason: &str, attempts: u32, prepare: impl Fn(&Pair) -> Result<()>) -> Result<()> {
@@ -244,5 +246,52 @@ fn resets_are_counted_by_direction() -> Result<()> {
         received,
         [("client".to_owned(), 1.0), ("server".to_owned(), 1.0)].into()
     );
+    Ok(())
+}
+
+/// Ends a connection by a reset.
+fn reset(stream: TcpStream) -> Result<()> {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    drop(stream);
+    Ok(())
+}
+
+#[test]
+fn resets_of_connections_in_use_are_told_from_those_of_idle_and_closing_ones() -> Result<()> {
+    let _turn = turn::shared()?;
+    let (pairs, config) = of_each_family()?;
+    let exporter = start(config)?;
+    for (family, pair) in &pairs {
+        let open = |port| Flow::open(pair, *family, port);
+        // A peer that crashes, one that does so at once, and a client that gives up.
+        let (used, fresh, given_up) = (open(80)?, open(81)?, open(82)?);
+        used.exchange(300, 5_000)?;
+        reset(used.server)?;
+        reset(fresh.server)?;
+        given_up.exchange(300, 5_000)?;
+        reset(given_up.client)?;
+        // One of a pool that nobody has used for a while, and one that its client has closed.
+        let (idle, closing) = (open(83)?, open(84)?);
+        idle.exchange(300, 5_000)?;
+        closing.exchange(300, 5_000)?;
+        closing.client.shutdown(Shutdown::Write)?;
+        reset(closing.server)?;
+        sleep(Duration::from_millis(1_300));
+        reset(idle.server)?;
+        let scrape = exporter.scrape()?;
+        let subnet = pair.subnet()?.name();
+        let in_use = scrape.by(RESET_IN_USE, "role", &[("subnet", &subnet)])?;
+        assert_eq!(
+            in_use,
+            [("client".to_owned(), 2.0), ("server".to_owned(), 1.0)].into(),
+            "{family:?}"
+        );
+        let received = scrape.by(RESETS, "role", &[("subnet", &subnet), ("direction", "receive")])?;
+        assert_eq!(
+            received,
+            [("client".to_owned(), 4.0), ("server".to_owned(), 1.0)].into(),
+            "{family:?}"
+        );
+    }
     Ok(())
 }

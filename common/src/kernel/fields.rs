@@ -135,10 +135,12 @@ macro_rules! kernel_fields {
             TCP_SOCK_CLOCK: u64 = "tcp_sock" . "tcp_clock_cache";
             TCP_SOCK_FASTOPEN_CONNECT: u8 = "tcp_sock" . "fastopen_connect";
             TCP_SOCK_MSS_CLAMP: u16 = "tcp_sock" . "rx_opt.mss_clamp";
+            TCP_SOCK_LSNDTIME: u32 = "tcp_sock" . "lsndtime";
             TCP_SOCK_SND_WSCALE: u8 = "tcp_sock" . "rx_opt.snd_wscale";
             ICSK_RTO: u32 = "inet_connection_sock" . "icsk_rto";
             ICSK_CA_STATE: u8 = "inet_connection_sock" . "icsk_ca_state";
             ICSK_PMTU_COOKIE: u32 = "inet_connection_sock" . "icsk_pmtu_cookie";
+            ICSK_ACK_LRCVTIME: u32 = "inet_connection_sock" . "icsk_ack.lrcvtime";
             ICSK_PENDING: u8 = "inet_connection_sock" . "icsk_pending";
             TCP_SOCK_UNDO_MARKER: u32 = "tcp_sock" . "undo_marker";
             TCP_SOCK_HIGH_SEQ: u32 = "tcp_sock" . "high_seq";

@@ -204,6 +204,8 @@ crate::kept_counters! { [counters]
     ResetsTransmitted,
     /// Resets received
     ResetsReceived,
+    /// Connections in use that a reset of the peer ended ([`is_in_use`](crate::tcp::is_in_use))
+    ResetsInUse,
 }
 
 impl Counter {

@@ -59,6 +59,8 @@ common::kept_counters! { [tcp_sock_readers]
     rcv_wnd: u32 = TCP_SOCK_RCV_WND;
     path_mtu: u32 = ICSK_PMTU_COOKIE;
     peer_mss: u16 = TCP_SOCK_MSS_CLAMP;
+    last_sent: u32 = TCP_SOCK_LSNDTIME;
+    last_received: u32 = ICSK_ACK_LRCVTIME;
     pending_timer: u8 = ICSK_PENDING;
     undo_marker: u32 = TCP_SOCK_UNDO_MARKER;
     high_sequence: u32 = TCP_SOCK_HIGH_SEQ;

@@ -162,6 +162,23 @@ pub(super) fn closed_port(place: &Place, course: &Course, port: u16) -> Result<(
     try_to_open(place.pair()?, port, course)
 }
 
+/// A server that answers half, and then is no more; the next one listens at once.
+pub(super) fn crashes(place: &Place, course: &Course) -> Result<()> {
+    let pair = place.pair()?;
+    ordinary(pair, course)?;
+    course.wait();
+    let to = pair.to(Family::V4, HTTPS)?;
+    let listener = listen(&pair.server, to)?;
+    while course.goes_on() {
+        let flow = Flow::through(&listener, pair, to)?;
+        flow.exchange(300, 10_000)?;
+        SockRef::from(&flow.server).set_linger(Some(Duration::ZERO))?;
+        drop(flow.server);
+        sleep(2 * PAUSE);
+    }
+    Ok(())
+}
+
 /// Pages over connections of their own, as many as there is time for, by four clients.
 pub(super) fn many_short(place: &Place, course: &Course) -> Result<()> {
     let pair = place.pair()?;

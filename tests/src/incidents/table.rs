@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Ground::{Cable, Script, Way};
 use super::actions::{
-    closed_port, copies, copy, corrupted, datagrams, fill_the_ring, filter, full_accept_queue, many_short, much,
-    never_finished, no_buffer, no_local_port, no_route, nobody_there, opens, reject, reset_in_mid_handshake, shape,
-    slow_readers, unread,
+    closed_port, copies, copy, corrupted, crashes, datagrams, fill_the_ring, filter, full_accept_queue, many_short,
+    much, never_finished, no_buffer, no_local_port, no_route, nobody_there, opens, reject, reset_in_mid_handshake,
+    shape, slow_readers, unread,
 };
 use super::{Incident, incident};
 
@@ -60,6 +60,9 @@ pub static INCIDENTS: &[Incident] = &[
     incident("a cable that damages packets", Script, corrupted).found(&["checksum"]),
     incident("peers that reset handshakes", Script, reset_in_mid_handshake).found(&["half_open_resets"]),
     incident("peers that never end their handshakes", Script, never_finished).found(&["handshakes_incomplete"]),
+
+    incident("a server that crashes in the middle of its answers", Cable, crashes)
+        .found(&["reset_by_peer"]).everywhere(),
 
     // Two at once, and one beside much that is well.
     incident("a short queue, and a service that is down", Cable, |place, course| {

@@ -3,7 +3,7 @@
 use common::tcp::group::{Counter, Role};
 
 /// The counters that rules read.
-pub(super) const READ: [Counter; 29] = [
+pub(super) const READ: [Counter; 30] = [
     Counter::DataSegmentsTransmitted,
     Counter::RetransmittedSegmentsOther,
     Counter::RetransmittedSegmentsTimeout,
@@ -33,6 +33,7 @@ pub(super) const READ: [Counter; 29] = [
     Counter::ListenDropsAcceptQueue,
     Counter::ListenDropsSynQueue,
     Counter::ResetsReceived,
+    Counter::ResetsInUse,
 ];
 
 /// Sums of the counters that rules read.
@@ -41,6 +42,10 @@ pub(super) struct Counts {
     counters: [u64; READ.len()],
     /// [`Counter::Opened`] of connections that this host opened.
     pub(super) client_opens: u64,
+    /// [`Counter::Closed`] of those.
+    pub(super) client_closes: u64,
+    /// [`Counter::ResetsInUse`] of those.
+    pub(super) client_resets_in_use: u64,
     /// The same, of those that peers opened.
     pub(super) server_opens: u64,
     /// [`Counter::Closed`] of those.
@@ -54,6 +59,8 @@ impl Default for Counts {
         Self {
             counters: [0; READ.len()],
             client_opens: 0,
+            client_closes: 0,
+            client_resets_in_use: 0,
             server_opens: 0,
             server_closes: 0,
             server_resets: 0,
@@ -88,6 +95,8 @@ impl Counts {
             }
             match (role, counter) {
                 (Role::Client, Counter::Opened) => self.client_opens += more,
+                (Role::Client, Counter::Closed) => self.client_closes += more,
+                (Role::Client, Counter::ResetsInUse) => self.client_resets_in_use += more,
                 (Role::Server, Counter::Opened) => self.server_opens += more,
                 (Role::Server, Counter::Closed) => self.server_closes += more,
                 (Role::Server, Counter::ResetsReceived) => self.server_resets += more,
@@ -101,6 +110,8 @@ impl Counts {
         let Self {
             counters,
             client_opens,
+            client_closes,
+            client_resets_in_use,
             server_opens,
             server_closes,
             server_resets,
@@ -109,6 +120,8 @@ impl Counts {
             *sum += more;
         }
         *client_opens += other.client_opens;
+        *client_closes += other.client_closes;
+        *client_resets_in_use += other.client_resets_in_use;
         *server_opens += other.server_opens;
         *server_closes += other.server_closes;
         *server_resets += other.server_resets;

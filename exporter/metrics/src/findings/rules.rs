@@ -33,6 +33,7 @@ pub static RULES: &[Rule] = &[
     traffic::REFUSED,
     traffic::UNANSWERED,
     traffic::RESET_AT_OPENING,
+    traffic::RESET_BY_PEER,
     traffic::UNREACHABLE,
     traffic::NO_ROUTE,
     traffic::NO_LOCAL_PORT,

@@ -133,6 +133,10 @@ const QUERIES: &[(&[&str], &str)] = &[
         "sum by (instance, direction) (rate(tcpvitals_tcp_resets_total{}[5m]))",
     ),
     (
+        &["reset_by_peer"],
+        "sum by (instance, app_protocol) (rate(tcpvitals_tcp_connections_reset_total{}[5m]))",
+    ),
+    (
         &["conntrack_full"],
         "sum by (instance) (rate(tcpvitals_conntrack_full_drops_total[5m]))",
     ),

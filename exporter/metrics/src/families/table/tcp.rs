@@ -561,6 +561,16 @@ pub(super) const METRICS: &[Metric] = &[
     .by(&[DIRECTION])
     .needs(&[RESET_SENT, RESET_RECEIVED], &[]),
     metric(
+        "tcp_connections_reset",
+        Counted("{connection}"),
+        C,
+        "Established connections that a reset of the peer ended while they were in use: neither end had closed, and \
+         the last data or the handshake was at most a second ago",
+        "tracepoint tcp_receive_reset; tcp_sock.lsndtime, inet_connection_sock.icsk_ack.lrcvtime",
+        Accessor::Counters(&[(&[], Counter::ResetsInUse)]),
+    )
+    .needs(&[RESET_RECEIVED], &[global::TCP_SOCK_LSNDTIME, global::ICSK_ACK_LRCVTIME]),
+    metric(
         "tcp_handshake",
         Seconds,
         H,

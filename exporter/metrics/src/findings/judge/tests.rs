@@ -211,6 +211,9 @@ const FAULTS: &[(&str, Fault)] = &[
     ("reset_at_opening", |host, events, of| {
         client(host, &[(C::FailedReset, events), (C::Opened, of - events)])
     }),
+    ("reset_by_peer", |host, events, of| {
+        client(host, &[(C::ResetsInUse, events), (C::Closed, of)]);
+    }),
     ("unreachable", |host, events, of| {
         client(host, &[(C::FailedHostUnreachable, events), (C::Opened, of - events)]);
     }),
@@ -529,6 +532,18 @@ fn what_is_wrong_is_not_said_to_be_a_queue() {
     assert_eq!(names(&host.collect(SECONDS)), ["packets_without_route"]);
 }
 
+/// Who gives up a connection that it opened itself, and connections of a pool that nobody uses when they are reset.
+#[test]
+fn resets_of_what_is_not_in_use_or_of_those_who_came_are_none_of_the_peer() {
+    let mut host = Host::new("");
+    client(&mut host, &[(C::ResetsReceived, 600), (C::Closed, 600)]);
+    server(
+        &mut host,
+        &[(C::ResetsReceived, 600), (C::ResetsInUse, 600), (C::Closed, 600)],
+    );
+    assert_eq!(names(&host.collect(SECONDS)), Vec::<&str>::new());
+}
+
 #[test]
 fn probes_of_a_closed_window_are_no_loss() {
     let mut host = Host::new("");
@@ -539,6 +554,42 @@ fn probes_of_a_closed_window_are_no_loss() {
         &[(C::ReceiveWindowJiffies, 14_000), (C::SenderBusyJiffies, 15_000)],
     );
     assert_eq!(names(&host.collect(SECONDS)), ["peer_reads_slowly"]);
+}
+
+/// The same counts answer both questions: what had arrived before is no loss, and what had not is no reordering.
+#[test]
+fn loss_and_what_was_retransmitted_for_nothing_are_told_apart() {
+    let found = |retransmitted, doubled, more: &[(C, u64)]| {
+        let mut host = Host::new("");
+        let counts = [
+            (C::RetransmittedSegmentsFast, retransmitted),
+            (C::Dsacks, doubled),
+            (C::ReorderingEvents, 1),
+            (C::DataSegmentsTransmitted, 6000),
+        ];
+        client(&mut host, &counts);
+        client(&mut host, more);
+        let report = host.collect(SECONDS);
+        let rates = report
+            .findings
+            .iter()
+            .map(|finding| (finding.finding.to_string(), finding.rate));
+        rates.collect::<Vec<_>>()
+    };
+    let [loss, reordering] = ["network_loss", "reordering"].map(|name| move |rate| (name.to_owned(), rate));
+    assert_eq!(found(600, 0, &[]), [loss(10.0)]);
+    assert_eq!(found(600, 540, &[]), [reordering(9.0)]);
+    assert_eq!(found(600, 360, &[]), [reordering(6.0), loss(4.0)]);
+    assert_eq!(found(600, 240, &[]), [loss(6.0)]);
+    // Probes of a closed window, which the peer reported each, beside segments that were lost.
+    let waits = [
+        (C::RetransmittedSegmentsTimeout, 6000),
+        (C::Dsacks, 6000),
+        (C::ReceiveWindowJiffies, 14_000),
+        (C::SenderBusyJiffies, 15_000),
+    ];
+    let seen = found(600, 0, &waits);
+    assert!(seen.contains(&loss(10.0)) && seen.len() == 2, "{seen:?}");
 }
 
 /// What waits in a queue of this host takes longer: that is not the network's.

@@ -54,13 +54,7 @@ pub(super) const NETWORK_LOSS: Rule = Rule {
     says: "{share} of the segments are lost beyond this host, {rate} a second",
     next: "ask the other end: tcpvitals drops --class error,capacity,policy; then the devices between",
     runbook: "TcpvitalsRetransmitRatioHigh",
-    reads: Reads::Traffic(|seen| {
-        let needless = 2 * seen.counts.get(C::Dsacks) > retransmitted(seen);
-        Part::new(
-            if needless { 0 } else { lost_elsewhere(seen) },
-            seen.counts.get(C::DataSegmentsTransmitted),
-        )
-    }),
+    reads: Reads::Traffic(|seen| Part::new(lost_elsewhere(seen), seen.counts.get(C::DataSegmentsTransmitted))),
 };
 
 pub(super) const REORDERING: Rule = Rule {
@@ -83,16 +77,42 @@ pub(super) const SPURIOUS_RETRANSMITS: Rule = Rule {
     reads: Reads::Traffic(|seen| needless(seen, false)),
 };
 
-fn retransmitted(seen: &Seen<'_>) -> u64 {
-    seen.counts.sum(&[
-        C::RetransmittedSegmentsTimeout,
-        C::RetransmittedSegmentsTailLossProbe,
-        C::RetransmittedSegmentsFast,
-        C::RetransmittedSegmentsOther,
-    ])
+/// Retransmissions that are no probes of a closed window.
+#[derive(Clone, Copy)]
+struct Retransmitted {
+    all: u64,
+    /// Those of them that the peer reported as doubled.
+    doubled: u64,
 }
 
-/// Retransmissions that probe a closed window: those by time-out and tail loss probes, where senders mostly wait for the receive window.
+impl Retransmitted {
+    fn of(counts: &Counts) -> Self {
+        let all = counts.sum(&[
+            C::RetransmittedSegmentsTimeout,
+            C::RetransmittedSegmentsTailLossProbe,
+            C::RetransmittedSegmentsFast,
+            C::RetransmittedSegmentsOther,
+        ]);
+        let probes = probes(counts);
+        let all = all.saturating_sub(probes);
+        // Peers report probes of their closed window, too.
+        let doubled = counts.get(C::Dsacks).saturating_sub(probes).min(all);
+        Self { all, doubled }
+    }
+
+    /// Whether most had arrived before.
+    const fn is_mostly_doubled(self) -> bool {
+        2 * self.doubled > self.all
+    }
+
+    /// Those that had not. A few reports are late, or are lost themselves: they are no loss.
+    const fn lost(self) -> u64 {
+        let lost = self.all - self.doubled;
+        if 4 * lost < self.all { 0 } else { lost }
+    }
+}
+
+/// Probes of a closed window: retransmissions by time-out and tail loss probes, where senders mostly wait for the receive window.
 fn probes(counts: &Counts) -> u64 {
     if 2 * counts.get(C::ReceiveWindowJiffies) > counts.get(C::SenderBusyJiffies) {
         counts.sum(&[C::RetransmittedSegmentsTimeout, C::RetransmittedSegmentsTailLossProbe])
@@ -101,24 +121,22 @@ fn probes(counts: &Counts) -> u64 {
     }
 }
 
-/// Retransmissions that no drop of this host explains.
+/// Segments that did not arrive, though no drop of this host explains that.
 fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
     let counts = seen.counts;
     let here = counts
         .get(C::RetransmittedAfterLocalDrop)
         .max(counts.get(C::LocallyDroppedSegments));
-    retransmitted(seen).saturating_sub(probes(counts) + here)
+    Retransmitted::of(counts).lost().saturating_sub(here)
 }
 
-/// Retransmissions most of which the peer reported as doubled, with or without signs of reordering. Peers report probes of their closed
-/// window too, which are no retransmissions.
+/// Retransmissions most of which were doubled, with or without signs of reordering.
 fn needless(seen: &Seen<'_>, reordered: bool) -> Part {
     let counts = seen.counts;
-    let retransmitted = retransmitted(seen).saturating_sub(probes(counts));
-    let doubled = counts.get(C::Dsacks).min(retransmitted);
-    let is_that = 2 * doubled > retransmitted && (counts.get(C::ReorderingEvents) > 0) == reordered;
+    let retransmitted = Retransmitted::of(counts);
+    let is_that = retransmitted.is_mostly_doubled() && (counts.get(C::ReorderingEvents) > 0) == reordered;
     Part::new(
-        if is_that { doubled } else { 0 },
+        if is_that { retransmitted.doubled } else { 0 },
         counts.get(C::DataSegmentsTransmitted),
     )
 }
@@ -222,6 +240,20 @@ pub(super) const RESET_AT_OPENING: Rule = opens_fail(
     "a proxy or a filter between ends them; on the peer: ss -ltn, nstat TcpExtTCPAbortOnListen",
     |seen| failed(seen, &[C::FailedReset]),
 );
+
+pub(super) const RESET_BY_PEER: Rule = Rule {
+    name: "reset_by_peer",
+    whose: Whose::Peer,
+    floor: Floor { rate: 0.1, share: 0.05 },
+    says: "{share} of the connections that end are reset by the peer while in use, {rate} a second",
+    next: "on the peer: does the program crash, or does a proxy or firewall between end it? journalctl -k; tcpdump 'tcp[tcpflags] & tcp-rst != 0'",
+    runbook: "TcpvitalsConnectionsFail",
+    // Of connections that this host opened: peers that reset those that they opened themselves only give up.
+    reads: Reads::Traffic(|seen| {
+        let reset = seen.counts.client_resets_in_use;
+        Part::new(reset, seen.counts.client_closes.max(reset))
+    }),
+};
 
 pub(super) const UNREACHABLE: Rule = opens_fail(
     "unreachable",
