@@ -53,6 +53,7 @@ pub static RULES: &[Rule] = &[
     drops::NO_ROUTE_FOR_PACKETS,
     drops::NO_NEIGHBOR,
     drops::NO_LISTENER,
+    drops::OLD_TIMESTAMPS,
     drops::OTHER_ERROR,
     Rule {
         name: "exporter_blind",

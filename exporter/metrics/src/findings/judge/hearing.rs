@@ -6,7 +6,7 @@ use crate::{
         flows::worst_flows,
         recorder::SiteCount,
         report::{Finding, Seen as SeenSite, Since},
-        rules::{Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
+        rules::{self, Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
         seen::Site,
         window::{self, Traffic, Window},
     },
@@ -149,11 +149,12 @@ impl Hearing<'_, '_> {
             fewer = self.window.traffic(|scope| is_muted(muted, &scope.workload));
             fewer.get(subnet)?
         };
-        let dropped = self.dropped(subnet);
+        let (dropped, lacks_neighbor) = (self.dropped(subnet), self.lacks_neighbor(subnet));
         let part = |counts: &Counts| {
             read(&Seen {
                 counts,
                 dropped,
+                lacks_neighbor,
                 jiffy: self.jiffy,
             })
         };
@@ -215,6 +216,25 @@ impl Hearing<'_, '_> {
             }
         }
         dropped
+    }
+
+    /// Whether next hops to a subnet do not answer so often that it is a finding.
+    fn lacks_neighbor(&self, subnet: &str) -> bool {
+        let Some(rule) = rules::rule("no_neighbor") else {
+            return false;
+        };
+        let Reads::Sites(is_it) = rule.reads else { return false };
+        let sites = self
+            .window
+            .sites
+            .iter()
+            .filter(|(site, _)| site.subnet == subnet && is_it(site));
+        let packets = number(sites.map(|(_, count)| count.packets).sum());
+        let part = Part {
+            events: packets,
+            of: packets,
+        };
+        self.reaches(rule, part)
     }
 
     /// The drop sites that a finding about this host's own drops points to.

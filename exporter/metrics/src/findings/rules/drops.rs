@@ -132,8 +132,8 @@ pub(super) const NO_ROUTE_FOR_PACKETS: Rule = wrong(
 
 pub(super) const NO_NEIGHBOR: Rule = wrong(
     "no_neighbor",
-    "{rate} packets a second find no neighbour: nobody answers to ARP or neighbour discovery",
-    "ip neigh; is the host of that address there, and in this VLAN?",
+    "{rate} packets a second find no neighbour: the next hop does not answer to ARP or neighbour discovery",
+    "ip route get ADDRESS: is the gateway right? ip neigh: is it, or the host, there and in this VLAN?",
     |site| site.class == ERROR && site.reason.starts_with("NEIGH"),
 );
 
@@ -143,6 +143,17 @@ pub(super) const NO_LISTENER: Rule = wrong(
     "ss -lntu; who sends: tcpvitals capture -w drops.pcapng --reason NO_SOCKET",
     |site| site.class == ERROR && site.reason == "NO_SOCKET",
 );
+
+/// A segment that was held back on the way comes after its retransmission, and the timestamps of both tell.
+pub(super) const OLD_TIMESTAMPS: Rule = Rule {
+    whose: Whose::Network,
+    ..wrong(
+        "old_timestamps",
+        "{rate} segments a second come after newer ones and are refused by their timestamps (PAWS)",
+        "look for several paths of one flow (bonds, ECMP), and for a NAT that gives one address to several hosts; nstat -az 'TcpExtPAWS*'",
+        |site| site.class == ERROR && site.reason.contains("PAWS"),
+    )
+};
 
 pub(super) const OTHER_ERROR: Rule = wrong(
     "other_error",

@@ -56,6 +56,8 @@ pub(in crate::findings) struct Seen<'a> {
     pub(in crate::findings) counts: &'a Counts,
     /// TCP packets of the subnet that this host dropped on their way out, by class.
     pub(in crate::findings) dropped: Dropped,
+    /// Whether it was found that next hops to the subnet do not answer.
+    pub(in crate::findings) lacks_neighbor: bool,
     /// Length of a jiffy, in seconds.
     pub(in crate::findings) jiffy: f64,
 }

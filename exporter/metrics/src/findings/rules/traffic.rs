@@ -105,10 +105,17 @@ impl Retransmitted {
         2 * self.doubled > self.all
     }
 
-    /// Those that had not. A few reports are late, or are lost themselves: they are no loss.
+    /// Those that count as lost: all, where most had not arrived; else the rest, unless that is so small that reports of the peer may be
+    /// late or lost themselves.
     const fn lost(self) -> u64 {
-        let lost = self.all - self.doubled;
-        if 4 * lost < self.all { 0 } else { lost }
+        let rest = self.all - self.doubled;
+        if !self.is_mostly_doubled() {
+            self.all
+        } else if 4 * rest < self.all {
+            0
+        } else {
+            rest
+        }
     }
 }
 
@@ -261,14 +268,14 @@ pub(super) const UNREACHABLE: Rule = opens_fail(
     "{share} of the opens end with an error of the network, {rate} a second: host or network unreachable, or prohibited",
     "ip route get ADDRESS; ip neigh; the router that answers says why: tcpdump icmp or icmp6",
     |seen| {
-        failed(
-            seen,
-            &[
-                C::FailedHostUnreachable,
-                C::FailedNetworkUnreachable,
-                C::FailedProhibited,
-            ],
-        )
+        let said = [
+            C::FailedNetworkUnreachable,
+            C::FailedProhibited,
+            C::FailedHostUnreachable,
+        ];
+        // This host says itself that a host is unreachable whose next hop does not answer.
+        let [of_network @ .., _] = &said;
+        failed(seen, if seen.lacks_neighbor { of_network } else { &said })
     },
 );
 
