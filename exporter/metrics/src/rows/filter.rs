@@ -41,6 +41,22 @@ impl<L: Copy> LabelFilter<L> {
         values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
     }
 
+    /// Whether a row whose label has this value may be wanted.
+    pub fn allows(&self, label: L, value: &str) -> bool
+    where
+        L: PartialEq,
+    {
+        let Self { values, patterns } = self;
+        let mut values = values
+            .iter()
+            .filter(|(own, values)| *own == label && !values.is_empty());
+        let mut patterns = patterns
+            .iter()
+            .filter(|(own, globs)| *own == label && !globs.is_empty());
+        values.all(|(_, values)| values.iter().any(|own| own == value))
+            && patterns.all(|(_, globs)| globs.iter().any(|glob| glob.matches(value)))
+    }
+
     /// The labels that a row has to have certain values of.
     pub fn labels(&self) -> impl Iterator<Item = L> {
         let values = self.values.iter().filter(|(_, values)| !values.is_empty());
@@ -106,6 +122,27 @@ mod tests {
             ),
         ] {
             assert_eq!(filter.matches(|label| row.label(label)), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_allowed_by_what_is_asked_of_its_label() {
+        let filter = DropFilter {
+            values: vec![
+                (DropLabel::Subnet, vec!["office".to_owned()]),
+                (DropLabel::Class, Vec::new()),
+            ],
+            patterns: vec![(DropLabel::Reason, vec![Glob::new("TCP_*").unwrap()])],
+        };
+        for (label, value, expected) in [
+            (DropLabel::Subnet, "office", true),
+            (DropLabel::Subnet, "lab", false),
+            (DropLabel::Class, "error", true),
+            (DropLabel::Reason, "TCP_CSUM", true),
+            (DropLabel::Reason, "NO_SOCKET", false),
+            (DropLabel::Location, "tcp_v4_rcv", true),
+        ] {
+            assert_eq!(filter.allows(label, value), expected, "{value}");
         }
     }
 
