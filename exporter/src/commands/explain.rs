@@ -9,6 +9,7 @@ use crate::{
     commands::{
         live::{self, LiveError},
         remote::{Remote, RemoteError},
+        words::wrapped,
     },
     lifecycle::exit::{Ends, Exit},
     serve::http::{
@@ -19,6 +20,7 @@ use crate::{
 use serde_json::json;
 use std::{
     fmt::Write,
+    io::{self, IsTerminal},
     net::{IpAddr, SocketAddr},
 };
 use tcpvitals_metrics::findings::{
@@ -76,11 +78,21 @@ enum Topic<'a> {
     Page(&'static str),
 }
 
-/// Explains.
+/// Explains, on a terminal in lines that are no wider than it is.
 ///
 /// # Errors
 /// [`ExplainError`] as a sentence with the remedy.
 pub fn run(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
+    let answer = answer(arguments)?;
+    let terminal = io::stdout().is_terminal().then(ratatui::crossterm::terminal::size);
+    let text = match (arguments.output, terminal) {
+        (Output::Text, Some(Ok((width, _)))) if width > 0 => wrapped(&answer.text, width.into()),
+        _ => answer.text,
+    };
+    Ok(Answer { text, ..answer })
+}
+
+fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
     let mut peer = None;
     let choice: Box<dyn Fn(&Finding) -> bool> = match topic(&words)? {
