@@ -170,6 +170,9 @@ impl Top {
     }
 }
 
+/// Those that begin to look when it goes wrong: what was usual they do not know.
+pub(super) const LOOK_FOR_THEMSELVES: [&str; 2] = ["explain", "top"];
+
 /// What each of them finds, the last of them after this time.
 pub(super) fn all(exporter: &Exporter<'_>, config: &str, after: Duration) -> Result<Vec<(&'static str, Findings)>> {
     let file = config_file(config)?;
