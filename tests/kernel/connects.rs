@@ -260,7 +260,7 @@ fn reset(stream: TcpStream) -> Result<()> {
 fn resets_of_connections_in_use_are_told_from_those_of_idle_and_closing_ones() -> Result<()> {
     let _turn = turn::shared()?;
     let (pairs, config) = of_each_family()?;
-    let exporter = start(config)?;
+    let exporter = start(format!("{config}metrics: {{include: [tcpvitals_*]}}\n"))?;
     for (family, pair) in &pairs {
         let open = |port| Flow::open(pair, *family, port);
         // A peer that crashes, one that does so at once, and a client that gives up.

@@ -144,13 +144,14 @@ fn is_made_of(text: &str, marks: &str) -> bool {
 }
 
 /// Metrics that `*` alone does not include: few ask for them, and a label set stays small without.
-pub const ON_DEMAND: [&str; 6] = [
+pub const ON_DEMAND: [&str; 7] = [
     "tcpvitals_tcp_spurious_recoveries_total",
     "tcpvitals_tcp_delivery_rate_bytes_per_second",
     "tcpvitals_tcp_path_mtu_min_bytes",
     "tcpvitals_tcp_peer_mss_min_bytes",
     "tcpvitals_tcp_peer_zero_windows",
     "tcpvitals_tcp_own_zero_windows",
+    "tcpvitals_tcp_connections_reset_total",
 ];
 
 /// Which metrics are shown: those that a pattern of `include` matches and none of `exclude`.

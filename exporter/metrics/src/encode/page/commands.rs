@@ -129,12 +129,8 @@ const QUERIES: &[(&[&str], &str)] = &[
         "sum by (instance, segment) (rate(tcpvitals_tcp_handshake_retransmits_total{}[5m]))",
     ),
     (
-        &["half_open_resets"],
+        &["half_open_resets", "reset_by_peer"],
         "sum by (instance, direction) (rate(tcpvitals_tcp_resets_total{}[5m]))",
-    ),
-    (
-        &["reset_by_peer"],
-        "sum by (instance, app_protocol) (rate(tcpvitals_tcp_connections_reset_total{}[5m]))",
     ),
     (
         &["conntrack_full"],
