@@ -266,7 +266,7 @@ test-image: setup-test setup-chart image-archive ## run the image as the chart d
 ifneq ($(filter aarch64,$(ARCH)),)
 	@tests/setup.sh emulator
 endif
-	cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
+	TCPVITALS_TEST_PATIENCE=120 cargo test --package tests --test deploy $(RUNNER) -- --ignored image::
 
 # Each program of the cluster comes up in its own time.
 test-cluster: setup-test setup-chart setup-cluster ## run the chart on a Kubernetes of one node, as root; writes docs/cluster.md; STEP='start token'
