@@ -100,8 +100,8 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(wrapped(text, 40), format!("{expected}\n"), "{text}");
         check("short", "short");
         check(
-            "1  SILENT   office   SYNs get no answer: 2.1 a second are retransmitted",
-            "1  SILENT   office   SYNs get no answer:\n                     2.1 a second are\n                     retransmitted",
+            "1  SILENT   lab   SYNs get no answer: 2.1 a second are retransmitted",
+            "1  SILENT   lab   SYNs get no answer:\n                  2.1 a second are\n                  retransmitted",
         );
         check(
             "        next: on the peer: tcpvitals drops, ss -ltn",

@@ -149,15 +149,9 @@ impl Hearing<'_, '_> {
             fewer = self.window.traffic(|scope| is_muted(muted, &scope.workload));
             fewer.get(subnet)?
         };
-        let (dropped, lacks_neighbor) = (self.dropped(subnet), self.lacks_neighbor(subnet));
-        let part = |counts: &Counts| {
-            read(&Seen {
-                counts,
-                dropped,
-                lacks_neighbor,
-                jiffy: self.jiffy,
-            })
-        };
+        let (dropped, lacks_neighbor, jiffy) = (self.dropped(subnet), self.lacks_neighbor(subnet), self.jiffy);
+        #[rustfmt::skip]
+        let part = |counts: &Counts| read(&Seen { counts, dropped, lacks_neighbor, jiffy });
         let whole = part(&traffic.total);
         // A fault of one service must not drown in the traffic of the others.
         let services = traffic
@@ -220,21 +214,22 @@ impl Hearing<'_, '_> {
 
     /// Whether next hops to a subnet do not answer so often that it is a finding.
     fn lacks_neighbor(&self, subnet: &str) -> bool {
-        let Some(rule) = rules::rule("no_neighbor") else {
+        let Some(
+            rule @ Rule {
+                reads: Reads::Sites(is_it),
+                ..
+            },
+        ) = rules::rule("no_neighbor")
+        else {
             return false;
         };
-        let Reads::Sites(is_it) = rule.reads else { return false };
         let sites = self
             .window
             .sites
             .iter()
             .filter(|(site, _)| site.subnet == subnet && is_it(site));
-        let packets = number(sites.map(|(_, count)| count.packets).sum());
-        let part = Part {
-            events: packets,
-            of: packets,
-        };
-        self.reaches(rule, part)
+        let packets = sites.map(|(_, count)| count.packets).sum();
+        self.reaches(rule, Part::new(packets, packets))
     }
 
     /// The drop sites that a finding about this host's own drops points to.
@@ -285,10 +280,7 @@ impl Hearing<'_, '_> {
             .filter(|(site, _)| site.subnet == subnet && !is_muted(muted, &site.workload));
         let mine: Vec<(&Site, SiteCount)> = mine.copied().collect();
         let all: u64 = mine.iter().map(|(_, count)| count.packets).sum();
-        let part = Part {
-            events: number(all),
-            of: number(all),
-        };
+        let part = Part::new(all, all);
         let mut workloads: BTreeMap<&str, Part> = BTreeMap::new();
         for (site, count) in mine.iter().filter(|(site, _)| !site.workload.is_empty()) {
             workloads.entry(&site.workload).or_default().events += number(count.packets);
@@ -327,8 +319,7 @@ impl Hearing<'_, '_> {
 
     /// Events that are of no subnet.
     fn alone(&self, rule: &Rule, events: u64) -> Option<Size> {
-        let events = number(events);
-        let part = Part { events, of: events };
+        let part = Part::new(events, events);
         self.reaches(rule, part).then(|| Size {
             part,
             ..Size::default()

@@ -78,7 +78,7 @@ pub(in crate::findings) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(events: u64, of: u64) -> Self {
+    pub(in crate::findings) fn new(events: u64, of: u64) -> Self {
         let [events, of] = [events, of].map(number);
         Self { events, of }
     }
