@@ -53,6 +53,7 @@ pub(crate) const CASES: [Case; 2] = [
             "tcpvitals_tcp_peer_mss_min_bytes",
             "tcpvitals_tcp_peer_zero_windows",
             "tcpvitals_tcp_own_zero_windows",
+            "tcpvitals_tcp_connections_reset_total",
         ],
     },
     // One label set of TCP fits under the cap, besides `other`.
