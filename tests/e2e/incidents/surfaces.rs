@@ -109,7 +109,6 @@ fn of_lines(text: &str) -> Result<Findings> {
         let subnet = if subnet == "-" { "" } else { subnet };
         found.insert((rule.name.to_owned(), subnet.to_owned()));
     }
-    found.retain(|(_, subnet)| is_ours(subnet));
     Ok(found)
 }
 
@@ -134,8 +133,10 @@ fn is_said(rule: &Rule, text: &str) -> bool {
 /// What `explain` says, which has to end with its exit code.
 fn of_explain(arguments: &[&str]) -> Result<Findings> {
     let said = run(&[&["explain"], arguments].concat())?;
-    let found = of_lines(&said.stdout).with_context(|| said.stdout.clone())?;
+    let mut found = of_lines(&said.stdout).with_context(|| said.stdout.clone())?;
+    // What others on this machine do counts for the code.
     ensure!(said.code == Some(if found.is_empty() { 0 } else { 10 }), "{said:?}");
+    found.retain(|(_, subnet)| is_ours(subnet));
     Ok(found)
 }
 
@@ -166,7 +167,9 @@ impl Top {
 
     fn found(&self) -> Result<Findings> {
         let screen = self.terminal.screen()?;
-        of_lines(&screen).with_context(|| screen)
+        let mut found = of_lines(&screen).with_context(|| screen)?;
+        found.retain(|(_, subnet)| is_ours(subnet));
+        Ok(found)
     }
 }
 
