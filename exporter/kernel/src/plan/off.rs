@@ -42,7 +42,7 @@ pub enum Off {
     #[error("this kernel has no typed pointers for programs (bpf_rdonly_cast, Linux 6.2)")]
     NoCasts,
     /// There is nothing for a second program to do.
-    #[error("not needed: this kernel skips no run of a program")]
+    #[error("this kernel skips no run of a program and needs no second one")]
     NoSkips,
     /// A second program would count twice.
     #[error("this kernel's type information does not say whether a task can be preempted within a tracepoint")]

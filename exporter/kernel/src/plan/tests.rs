@@ -224,7 +224,10 @@ fn first_programs_are_alone_where_nothing_is_skipped_or_nobody_can_tell() {
     assert_eq!(alone(&|_| {}), []);
     assert_eq!(
         alone(&|features| features.one_run_per_cpu = false),
-        [(first, "not needed: this kernel skips no run of a program".to_owned())]
+        [(
+            first,
+            "this kernel skips no run of a program and needs no second one".to_owned()
+        )]
     );
     assert_eq!(
         alone(&|features| features.iterators.retain(|target| target != PROGRAMS_OF_KERNEL)),
@@ -237,7 +240,8 @@ fn first_programs_are_alone_where_nothing_is_skipped_or_nobody_can_tell() {
         alone(&|features| missing(features)),
         [(
             first,
-            "this kernel's type information does not say whether a task can be preempted within a tracepoint".to_owned()
+            "this kernel's type information does not say whether a task can be preempted within a tracepoint"
+                .to_owned()
         )]
     );
     let told = |features: &mut Features| {

@@ -202,7 +202,6 @@ fn what_is_no_trace_of_a_known_version_is_refused() {
     refused(10, &[0xfe, 0xff], "byte 10: the byte order is 0xfffe");
     refused(12, &[1, 0, 0, 0], "byte 12: the length of the header is impossible");
     refused(16, &[0, 1, 0, 0], "byte 16: the size of a record");
-    assert!(read_all(b"").1.unwrap().contains("not a trace"));
     let mut bytes = file(&[lost(1)]);
     let begins = bytes.len() - RECORD as usize;
     bytes[begins] = 9;
