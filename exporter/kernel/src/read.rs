@@ -42,11 +42,26 @@ use std::{
 #[expect(clippy::cast_possible_truncation, reason = "a handful of tracepoints")]
 const TRACEPOINTS: u32 = Tracepoint::COUNT as u32;
 
-/// The keys and births of slots as they were last read: slots are given out once and never taken back.
+/// What the last reading found.
 #[derive(Debug, Default)]
-pub struct SlotKeys {
+pub struct LastRead {
+    /// The keys and births of slots, which are given out once and never taken back.
     groups: HashMap<u32, Known<GroupKey>>,
     drops: HashMap<u32, Known<DropRow>>,
+    misses: BTreeMap<&'static str, Misses>,
+}
+
+impl LastRead {
+    /// What [`Kernel::misses`] says now. What it says to be lost is never too much, and too little while events come: so the most that it
+    /// has said stands.
+    fn with_misses(&mut self, mut now: BTreeMap<&'static str, Misses>) -> BTreeMap<&'static str, Misses> {
+        for (program, misses) in &mut now {
+            let lost = self.misses.get(program).map_or(0, |before| before.lost());
+            misses.taken_over = misses.taken_over.min(misses.skipped.saturating_sub(lost));
+        }
+        self.misses.clone_from(&now);
+        now
+    }
 }
 
 /// What is known of a slot.
@@ -61,7 +76,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError`] when the kernel refuses one of the steps.
-    pub fn read(&mut self, epoch: u64, known: &mut SlotKeys) -> Result<Reading, ReadError> {
+    pub fn read(&mut self, epoch: u64, known: &mut LastRead) -> Result<Reading, ReadError> {
         self.object.set(EPOCH, 0, epoch).map_err(ReadError::Epoch)?;
         if let Some(fold) = self.fold.clone() {
             self.visit(&fold, FLOW_TABLE, MapIterator::run, ReadError::Fold)?;
@@ -80,7 +95,7 @@ impl Kernel {
             drops: self.read_drops(drops, &mut known.drops)?,
             algorithms: self.read_algorithms(epoch)?,
             lost: self.read_lost()?,
-            misses: self.misses()?,
+            misses: known.with_misses(self.misses()?),
         })
     }
 
@@ -88,7 +103,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`ReadError::Map`].
-    pub fn read_only_drops(&self, known: &mut SlotKeys) -> Result<BTreeMap<u32, DropReading>, ReadError> {
+    pub fn read_only_drops(&self, known: &mut LastRead) -> Result<BTreeMap<u32, DropReading>, ReadError> {
         let (_, drops) = self.used_slots()?;
         self.read_drops(drops, &mut known.drops)
     }
@@ -246,4 +261,23 @@ fn of_slot(slot: u32, keys: &HashMap<u32, Known<GroupKey>>) -> Option<Known<Opti
     }
     keys.get(&slot)
         .map(|&Known { key, born }| Known { key: Some(key), born })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_not_found_again() {
+        let mut last = LastRead::default();
+        let mut lost = |skipped, taken_over| {
+            let now = last.with_misses(BTreeMap::from([("kfree_skb", Misses { skipped, taken_over })]));
+            (now["kfree_skb"].lost(), now["kfree_skb"].taken_over)
+        };
+        assert_eq!(lost(100, 43), (57, 43));
+        // Four were taken over between the readings of the two numbers.
+        assert_eq!(lost(103, 50), (57, 46));
+        assert_eq!(lost(110, 53), (57, 53));
+        assert_eq!(lost(112, 54), (58, 54));
+    }
 }

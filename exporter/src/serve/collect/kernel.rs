@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tcpvitals_kernel::{
     Kernel, LoadError,
     load::lookups::Lookups,
-    read::{DropReading, GroupReading, ReadError, Reading, SlotKeys},
+    read::{DropReading, GroupReading, LastRead, ReadError, Reading},
 };
 use tcpvitals_metrics::{
     host::Part,
@@ -37,7 +37,7 @@ pub type Site = (Row<DropOrigin, DropCount>, Place);
 #[derive(Debug)]
 pub struct KernelSource {
     kernel: Kernel,
-    tables: SlotKeys,
+    last: LastRead,
     workloads: Arc<KnownWorkloads>,
     /// None where nothing of the host is read.
     host: Option<Feed>,
@@ -66,7 +66,7 @@ impl KernelSource {
         };
         Ok(Self {
             kernel,
-            tables: SlotKeys::default(),
+            last: LastRead::default(),
             workloads,
             host,
             host_off,
@@ -96,7 +96,7 @@ impl KernelSource {
             listeners,
             lost,
             misses,
-        } = self.kernel.read(self.epoch, &mut self.tables)?;
+        } = self.kernel.read(self.epoch, &mut self.last)?;
         let births = self.births;
         // After the counters: whatever has been counted has its name.
         let workloads = self.workloads.names();
@@ -160,7 +160,7 @@ impl KernelSource {
     /// # Errors
     /// [`ReadError`]
     pub fn drops(&mut self) -> Result<(Vec<Site>, Names), ReadError> {
-        let readings = self.kernel.read_only_drops(&mut self.tables)?;
+        let readings = self.kernel.read_only_drops(&mut self.last)?;
         self.learn_names(&readings)?;
         let places: Vec<Place> = readings.values().map(|reading| self.place(&reading.row)).collect();
         // After the counters: whatever has been counted has its name.
