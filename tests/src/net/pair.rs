@@ -83,10 +83,11 @@ impl Pair {
     /// A cable with these subnets: those of an exporter that runs already.
     pub fn on(subnets: Vec<Subnet>, one_segment_per_packet: bool) -> Result<Self> {
         let (client, server) = (Namespace::new()?, Namespace::new()?);
+        // Older kernels make both ends where they are asked, where a card may have come back by the same name: so it is asked there.
         host(&format!(
-            "ip link add {DEVICE} address {} netns {} type veth peer name {DEVICE} address {} netns {}",
-            hardware_address(CLIENT),
+            "ip -netns {} link add {DEVICE} address {} type veth peer name {DEVICE} address {} netns {}",
             client.name(),
+            hardware_address(CLIENT),
             hardware_address(SERVER),
             server.name()
         ))?;
