@@ -9,6 +9,7 @@ mod cards;
 mod commands;
 mod connections;
 mod drops;
+mod flood;
 mod transfers;
 
 use std::collections::BTreeMap;

@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use common::kernel::tracepoints::Tracepoint;
 use nix::sys::signal::Signal;
 use tcpvitals::commands::trace::binary::Reader;
@@ -18,21 +17,21 @@ use tests::kernel::hook_account::skipped_by;
 use tests::kernel::kernel_facts::{has_preemptible_tracepoints, has_threaded_softirqs, note};
 use tests::kernel::tracing::ftrace::Buffer;
 use tests::machine::settings::scaled;
-use tests::machine::wait::{Deadline, timed};
+use tests::machine::wait::timed;
 use tests::net::nft;
 use tests::net::pair::Pair;
 use tests::net::subnet::{CLIENT, Family, SERVER};
 use tests::net::traffic::{Ending, churn};
 
+use super::flood::flood;
 use super::{fails, over_veth, passes, tell_load, types_without_finder};
 
 /// Both ends are established and closed.
 const EVENTS_PER_CONNECTION: u64 = 4;
 /// What the sender's filter drops, and what the receiver's.
 const PORTS: [u16; 2] = [9011, 9012];
-/// How long a storm lasts at least, and at most if the kernel skips too little.
+/// How long datagrams are dropped at least.
 const STORM: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// What a command should have seen, and what it has.
 struct Seen {
@@ -153,31 +152,9 @@ fn capture(pair: &Pair, arguments: &[&str]) -> Result<Seen> {
     let mut capture = Capture::start(&[&usual[..], arguments].concat())?;
     let process = capture.process();
     let withheld = Buffer::of_init("skb/kfree_skb")?;
-    let (least, most, is_over) = (Deadline::after(STORM), Deadline::after(LONGEST), AtomicBool::new(false));
-    let (took, sent) = timed(|| {
-        thread::scope(|scope| {
-            let is_over = &is_over;
-            let senders: Vec<_> = [PORTS, PORTS]
-                .concat()
-                .into_iter()
-                .map(|port| scope.spawn(move || send_until(pair, port, is_over)))
-                .collect();
-            let watched = loop {
-                match skipped_by(process, Tracepoint::KfreeSkb) {
-                    Ok((_, is_provoked)) if !least.passed() || !most.passed() && !is_provoked => {
-                        thread::sleep(Duration::from_millis(50));
-                    }
-                    other => break other,
-                }
-            };
-            is_over.store(true, Ordering::Relaxed);
-            for sender in senders {
-                sender.join().unwrap_or_else(|_| bail!("a sender panicked"))?;
-            }
-            watched
-        })
-    });
-    sent?;
+    let took = flood(pair, PORTS, STORM, Duration::from_millis(50), || {
+        Ok(skipped_by(process, Tracepoint::KfreeSkb)?.1)
+    })?;
     // What a busy machine delivers late.
     thread::sleep(Duration::from_millis(500));
     let made = nft::dropped(&pair.client)?.packets + nft::dropped(&pair.server)?.packets;
@@ -194,20 +171,6 @@ fn capture(pair: &Pair, arguments: &[&str]) -> Result<Seen> {
         skipped,
         said: summary.skipped,
         is_provoked,
-    })
-}
-
-/// Sends datagrams of no content until it is over. A filter of the own host says so at once.
-fn send_until(pair: &Pair, port: u16, is_over: &AtomicBool) -> Result<()> {
-    pair.client.run(|| {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        let to = pair.to(Family::V4, port)?;
-        while !is_over.load(Ordering::Relaxed) {
-            for _ in 0..64 {
-                socket.send_to(&[], to).ok();
-            }
-        }
-        Ok(())
     })
 }
 

@@ -1,21 +1,17 @@
 //! Datagrams that tasks drop on their way out while softirqs drop others on their way in, on both processors.
 
-use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use common::kernel::tracepoints::Tracepoint;
 use tests::exporter::{Exporter, start};
 use tests::kernel::counters::Counters;
 use tests::kernel::hook_account::{Account, Outcome};
 use tests::kernel::kernel_facts::{has_threaded_softirqs, note};
-use tests::machine::wait::{Deadline, timed};
 use tests::net::nft;
 use tests::net::pair::Pair;
-use tests::net::subnet::Family;
 
+use super::flood::flood;
 use super::{close, fails, over_veth, passes, tell_load, without_second_programs};
 
 /// Where a filter of the sender drops.
@@ -25,8 +21,8 @@ const CLOSED: u16 = 9002;
 
 /// How long it lasts at least.
 const STORM: Duration = Duration::from_secs(3);
-/// And at most, if the kernel skips too little.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How often the exporter collects meanwhile.
+const COLLECTION: Duration = Duration::from_millis(100);
 
 /// What was dropped, by the kernel's word and by the exporter's.
 struct Storm {
@@ -36,49 +32,14 @@ struct Storm {
     outcome: Outcome,
 }
 
-/// Sends datagrams of no content until it is over. A filter of the own host says so at once.
-fn send_until(pair: &Pair, port: u16, is_over: &AtomicBool) -> Result<()> {
-    pair.client.run(|| {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        let to = pair.to(Family::V4, port)?;
-        while !is_over.load(Ordering::Relaxed) {
-            for _ in 0..64 {
-                socket.send_to(&[], to).ok();
-            }
-        }
-        Ok(())
-    })
-}
-
 fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
     nft::drop_matching(&pair.client, "output", &format!("udp dport {FILTERED}"))?;
     let account = Account::open(exporter, &[Tracepoint::KfreeSkb])?;
     let (before, drops_before) = (exporter.scrape()?, Counters::read(&pair.server)?);
-    let (least, most, is_over) = (Deadline::after(STORM), Deadline::after(LONGEST), AtomicBool::new(false));
-    let is_short = || anyhow::Ok(!least.passed() || !most.passed() && !account.is_provoked(Tracepoint::KfreeSkb)?);
-    let (took, sent) = timed(|| {
-        thread::scope(|scope| {
-            let senders: Vec<_> = [FILTERED, FILTERED, CLOSED, CLOSED]
-                .into_iter()
-                .map(|port| {
-                    let is_over = &is_over;
-                    scope.spawn(move || send_until(pair, port, is_over))
-                })
-                .collect();
-            let watched = loop {
-                match exporter.scrape().and_then(|_| is_short()) {
-                    Ok(true) => thread::sleep(Duration::from_millis(100)),
-                    other => break other,
-                }
-            };
-            is_over.store(true, Ordering::Relaxed);
-            for sender in senders {
-                sender.join().unwrap_or_else(|_| bail!("a sender panicked"))?;
-            }
-            watched
-        })
-    });
-    sent?;
+    let took = flood(pair, [FILTERED, CLOSED], STORM, COLLECTION, || {
+        exporter.scrape()?;
+        account.is_provoked(Tracepoint::KfreeSkb)
+    })?;
     let closed = Counters::at_rest(&pair.server)?.since(&drops_before, "UdpNoPorts")?;
     let scrape = exporter.scrape()?.since(&before);
     let subnet = pair.subnet()?.name();
