@@ -31,14 +31,7 @@ impl<L> Default for LabelFilter<L> {
 impl<L: Copy> LabelFilter<L> {
     /// Whether a row with these labels is wanted.
     pub fn matches<S: AsRef<str>>(&self, value_of: impl Fn(L) -> S) -> bool {
-        let Self { values, patterns } = self;
-        let is_one_of = |(label, values): &(L, Vec<String>)| {
-            values.is_empty() || values.iter().any(|value| value == value_of(*label).as_ref())
-        };
-        let fits_one_of = |(label, globs): &(L, Vec<Glob>)| {
-            globs.is_empty() || globs.iter().any(|glob| glob.matches(value_of(*label).as_ref()))
-        };
-        values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
+        self.fits(|label| Some(value_of(label)))
     }
 
     /// Whether a row whose label has this value may be wanted.
@@ -46,15 +39,21 @@ impl<L: Copy> LabelFilter<L> {
     where
         L: PartialEq,
     {
+        self.fits(|own| (own == label).then_some(value))
+    }
+
+    /// Whether the values of those labels that have one are wanted.
+    fn fits<S: AsRef<str>>(&self, value_of: impl Fn(L) -> Option<S>) -> bool {
         let Self { values, patterns } = self;
-        let mut values = values
-            .iter()
-            .filter(|(own, values)| *own == label && !values.is_empty());
-        let mut patterns = patterns
-            .iter()
-            .filter(|(own, globs)| *own == label && !globs.is_empty());
-        values.all(|(_, values)| values.iter().any(|own| own == value))
-            && patterns.all(|(_, globs)| globs.iter().any(|glob| glob.matches(value)))
+        let is_one_of = |(label, values): &(L, Vec<String>)| {
+            let has = |own: S| values.iter().any(|value| value == own.as_ref());
+            values.is_empty() || value_of(*label).is_none_or(has)
+        };
+        let fits_one_of = |(label, globs): &(L, Vec<Glob>)| {
+            let fits = |own: S| globs.iter().any(|glob| glob.matches(own.as_ref()));
+            globs.is_empty() || value_of(*label).is_none_or(fits)
+        };
+        values.iter().all(is_one_of) && patterns.iter().all(fits_one_of)
     }
 
     /// The labels that a row has to have certain values of.
