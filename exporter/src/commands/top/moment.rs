@@ -105,6 +105,18 @@ fn asked_for(report: Arc<Report>, filters: &Filters) -> Arc<Report> {
     Arc::new(report)
 }
 
+/// Gives a label's value.
+type ValueOf = fn(&Seen) -> &str;
+
+/// The labels of drops that the sites of a finding have. The others are those of connections, too.
+const OF_SITES: [(DropLabel, ValueOf); 5] = [
+    (DropLabel::Location, |site| &site.location),
+    (DropLabel::Reason, |site| &site.reason),
+    (DropLabel::Class, |site| &site.class),
+    (DropLabel::Direction, |site| &site.direction),
+    (DropLabel::Protocol, |site| &site.protocol),
+];
+
 /// Whether filters choose a finding. It has a subnet, and perhaps services, workloads and drop sites: who asks for one kind of these gets
 /// findings of it, and those that are of all services and workloads.
 fn is_asked_for(finding: &Finding, Filters { flows, drops, .. }: &Filters) -> bool {
@@ -122,25 +134,10 @@ fn is_asked_for(finding: &Finding, Filters { flows, drops, .. }: &Filters) -> bo
         let (namespace, name) = name.split_once('/').unwrap_or(("", name));
         flows.allows(TcpLabel::WorkloadNamespace, namespace) && flows.allows(TcpLabel::Workload, name)
     };
-    let is_site = |site: &Seen| {
-        let values = [
-            (DropLabel::Location, &site.location),
-            (DropLabel::Reason, &site.reason),
-            (DropLabel::Class, &site.class),
-            (DropLabel::Direction, &site.direction),
-            (DropLabel::Protocol, &site.protocol),
-        ];
-        values.iter().all(|(label, value)| drops.allows(*label, value))
-    };
-    // Other labels of drops are those of connections, too.
-    let of_sites = [
-        DropLabel::Location,
-        DropLabel::Reason,
-        DropLabel::Class,
-        DropLabel::Direction,
-        DropLabel::Protocol,
-    ];
-    let asks_for_sites = drops.labels().any(|label| of_sites.contains(&label));
+    let is_site = |site: &Seen| OF_SITES.iter().all(|(label, value)| drops.allows(*label, value(site)));
+    let asks_for_sites = drops
+        .labels()
+        .any(|label| OF_SITES.iter().any(|(of_site, _)| *of_site == label));
     flows.allows(TcpLabel::Subnet, subnet)
         && is_one_of(services, &|name| flows.allows(TcpLabel::AppProtocol, name))
         && is_one_of(workloads, &is_workload)

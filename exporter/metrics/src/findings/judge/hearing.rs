@@ -150,8 +150,14 @@ impl Hearing<'_, '_> {
             fewer.get(subnet)?
         };
         let (dropped, lacks_neighbor, jiffy) = (self.dropped(subnet), self.lacks_neighbor(subnet), self.jiffy);
-        #[rustfmt::skip]
-        let part = |counts: &Counts| read(&Seen { counts, dropped, lacks_neighbor, jiffy });
+        let part = |counts: &Counts| {
+            read(&Seen {
+                counts,
+                dropped,
+                lacks_neighbor,
+                jiffy,
+            })
+        };
         let whole = part(&traffic.total);
         // A fault of one service must not drown in the traffic of the others.
         let services = traffic
@@ -214,13 +220,10 @@ impl Hearing<'_, '_> {
 
     /// Whether next hops to a subnet do not answer so often that it is a finding.
     fn lacks_neighbor(&self, subnet: &str) -> bool {
-        let Some(
-            rule @ Rule {
-                reads: Reads::Sites(is_it),
-                ..
-            },
-        ) = rules::rule("no_neighbor")
-        else {
+        let Some(rule) = rules::rule("no_neighbor") else {
+            return false;
+        };
+        let Reads::Sites(is_it) = rule.reads else {
             return false;
         };
         let sites = self
