@@ -9,7 +9,7 @@ MINUTES := 3
 # Of the tools that are fetched, those that `setup` brings beside what every test needs.
 PARTS := e2e chart browser
 FLOWS := 100000
-VM := cargo run --quiet --package tests --bin vm --
+VM := cargo run --quiet --package tools --bin vm --
 # What `make test-counters` runs: the tests that hold the counters against the kernel's own.
 TRUTH := totals::totals retransmits::retransmitted rtt::every drops::packets drops::datagrams_to drops::segments \
 	drop_table::the_table connects::a_closed adoption::a_flow acks::every_sack blocked::a_reader churn::twenty
@@ -84,7 +84,7 @@ demo: build ## serve the recording deploy/demo.rec, without privileges; ARGS='â€
 
 # An hour of traffic takes an hour.
 demo-recording: setup-test build ## make that recording on this kernel, an hour long, as root; SECONDS_OF_DEMO=3600
-	cargo build --package tests --bin demo-recording
+	cargo build --package tools --bin demo-recording
 	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) target/debug/demo-recording --seconds $(SECONDS_OF_DEMO) target/demo.rec
 	cp target/demo.rec deploy/demo.rec
 
@@ -143,23 +143,23 @@ test-long: ## run what takes long: all tests on the kernels of every change in Q
 
 # Under load what usually comes at once may take a minute.
 soak: setup-test build ## hold the exporter against the kernel under load, as root; MINUTES=3 or HOURS=â€¦, FLOWS=100000
-	cargo build --package tests --bin soak
+	cargo build --package tools --bin soak
 	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) TCPVITALS_TEST_PATIENCE=120 target/debug/soak \
 		$(if $(HOURS),--hours $(HOURS),--minutes $(MINUTES)) --flows $(FLOWS) --output target/soak
 
 # The build is that of people; peers that cannot be had are skipped, and the results say so.
 bench: setup-test build ## measure what the exporter costs, as root, into target/bench; ITEM='segment drop', QUICK=1, OLDER=FILE
 	-@tests/setup.sh bench
-	cargo build --release --package tests --bin bench
+	cargo build --release --package tools --bin bench
 	$(SUDO) target/release/bench run --exporter $(BIN) $(if $(QUICK),--quick) $(addprefix --older ,$(OLDER)) $(ITEM)
 
 # Nodes are one listener that replays what an exporter showed; without `--exporter` what was recorded last.
 bench-fleet: setup-test setup-e2e build ## measure what many nodes cost their readers, as root, into docs/fleet.md; NODES=25,50,100
-	cargo build --package tests --bin bench
+	cargo build --package tools --bin bench
 	$(SUDO) target/debug/bench fleet --exporter $(BIN) $(if $(NODES),--nodes $(NODES))
 
 bench-report: ## write docs/benchmarks.md and its pictures from target/bench
-	cargo build --release --package tests --bin bench
+	cargo build --release --package tools --bin bench
 	target/release/bench report
 
 check: check-fmt check-deny check-advisories check-workflows check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
@@ -219,7 +219,7 @@ docs: build ## write the pages of metrics, findings and configuration, and the s
 
 pictures-page: setup-test setup-browser setup-e2e build ## take the pictures of page, top and explain, docs/images/{page-*.png,top-*.svg,explain.svg}, as root
 	@tests/setup.sh pictures
-	cargo build --package tests --bin page-pictures
+	cargo build --package tools --bin page-pictures
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) $(SUDO) target/debug/page-pictures docs/images
 	pngquant --force --strip --ext .png 128 docs/images/page-*.png
 
@@ -227,9 +227,9 @@ pictures-dashboards: setup-test setup-e2e setup-browser build ## draw the dashbo
 	@tests/setup.sh pictures
 	@tests/setup.sh grafana
 	mkdir -p target/pictures docs/images
-	cargo build --package tests --bin dashboard-pictures
+	cargo build --package tools --bin dashboard-pictures
 	$(SUDO) env TCPVITALS_BIN=$(CURDIR)/$(BIN) target/debug/dashboard-pictures --seconds $(SECONDS) target/pictures/shown.json
-	node tests/pictures/draw.mjs target/pictures/shown.json target/tools/grafana docs/images
+	node tests/tools/dashboard-pictures/draw.mjs target/pictures/shown.json target/tools/grafana docs/images
 
 manual: build ## write the manual page and the completions of shells in target/manual
 	mkdir -p target/manual
@@ -271,12 +271,12 @@ endif
 # Each program of the cluster comes up in its own time.
 test-cluster: setup-test setup-chart setup-cluster ## run the chart on a Kubernetes of one node, as root; writes docs/cluster.md; STEP='start token'
 	@$(MAKE) --no-print-directory image-archive ARCH=x86_64
-	cargo build --package tests --bin cluster
+	cargo build --package tools --bin cluster
 	$(SUDO) env TCPVITALS_TEST_PATIENCE=120 target/debug/cluster $(if $(STEP),$(STEP),--page docs/cluster.md)
 
 test-cluster-vm: setup-test setup-chart setup-cluster setup-vm ## the same in a guest, where cgroups are of version 2 alone
 	@$(MAKE) --no-print-directory image-archive ARCH=x86_64
-	cargo build --package tests --bin cluster --bin vm
+	cargo build --package tools --bin cluster --bin vm
 	$(VM) cluster $(if $(STEP),$(STEP),--page docs/cluster.md)
 
 packages: manual setup-packages ## make deb and rpm in target/packages

@@ -282,7 +282,7 @@ cluster)
     programs busybox-static busybox
     programs buildah buildah
     programs util-linux nsenter unshare
-    source tests/cluster/setup.sh
+    source tests/tools/cluster/setup.sh
     cluster
     ;;
 actionlint)

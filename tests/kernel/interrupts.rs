@@ -46,7 +46,7 @@ fn is_alone() -> Result<bool> {
     Ok(is_alone)
 }
 
-// What the following say goes into the table of docs/kernels.md (`tests/src/bin/vm/interrupts.rs`).
+// What the following say goes into the table of docs/kernels.md (`tests/tools/vm/interrupts.rs`).
 
 /// Ends an account, and says what came of each hook.
 fn close(account: Account<'_>) -> Result<BTreeMap<&'static str, Outcome>> {

@@ -85,7 +85,7 @@ fn prepare(run: &Run<'_>) -> Result<()> {
     let folder = "/var/lib/kubelet/seccomp";
     node.run("mkdir", &["-p", folder])?;
     let profile = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../deploy/seccomp/tcpvitals.json")
+        .join("../../deploy/seccomp/tcpvitals.json")
         .canonicalize()?;
     node.run("cp", &[profile.to_str().context("a path that is text")?, folder])
         .map(drop)
@@ -200,7 +200,7 @@ const OLDER: &str = "ba35a4c";
 /// The older chart, out of git.
 fn archived(node: &Node) -> Result<String> {
     let archive = node.file("older.tar").display().to_string();
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let top = top.to_str().context("a path that is text")?;
     feed(
         &["git", "-C", top, "archive", "--output", &archive, OLDER, "deploy/chart"],

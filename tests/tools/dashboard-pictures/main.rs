@@ -1,5 +1,5 @@
 //! What the dashboards show of a real run: makes traffic for some minutes, has a real Prometheus scrape the exporter, asks it
-//! every query of every panel, and writes panels and answers to a file, of which `tests/pictures/draw.mjs` makes pictures.
+//! every query of every panel, and writes panels and answers to a file, of which `tests/tools/dashboard-pictures/draw.mjs` makes pictures.
 
 mod stage;
 

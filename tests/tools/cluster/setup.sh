@@ -63,7 +63,7 @@ compile_kubernetes() {
     cd "$scratch/kubernetes"
     describe_types
     mkdir cmd/node
-    cp "$top/tests/cluster/kubernetes.go" cmd/node/main.go
+    cp "$top/tests/tools/cluster/kubernetes.go" cmd/node/main.go
     go_of build -tags providerless,dockerless -ldflags "-s -w -X $version.gitVersion=v1.20.2 -X $version.gitMajor=1 -X $version.gitMinor=20" \
         -o "$out" ./cmd/node
 }
@@ -95,7 +95,7 @@ cluster_steps() {
 
 cluster() {
     local root=$PWD/target/tools/cluster top=$PWD scratch mirror log
-    local remedy="go without \`make test-cluster\`, or put the programs that tests/cluster/setup.sh names into $root/bin"
+    local remedy="go without \`make test-cluster\`, or put the programs that tests/tools/cluster/setup.sh names into $root/bin"
     present "$root" "$kubernetes" && return
     mirror=$(mirrors)
     mirror=${mirror%%$'\n'*}

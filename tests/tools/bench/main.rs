@@ -160,5 +160,5 @@ fn others() -> Result<usize> {
 
 /// Where results lie.
 fn results() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench")
 }

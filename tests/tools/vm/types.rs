@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Types) -> Result<ExitCode> {
         let expected: BTreeSet<String> = kernel.lacks.iter().cloned().collect();
         ensure!(
             missing == expected,
-            "kernel {} of {}: the doctor misses the fields {missing:?}, and tests/kernels.toml says {expected:?}",
+            "kernel {} of {}: the doctor misses the fields {missing:?}, and tests/tools/vm/kernels.toml says {expected:?}",
             kernel.name,
             kernel.architecture.name()
         );

@@ -38,7 +38,7 @@ pub(crate) fn bpftrace(event: &str, action: &str) -> Result<Peer<Contestant>> {
 /// The words to start a peer with; none if it is not here. It comes from a release of Debian of its own and brings its dynamic
 /// linker and libraries.
 pub(crate) fn command(path: &str) -> Option<Vec<String>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bench");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bench");
     let first = |paths: [&str; 2]| paths.map(|path| root.join(path)).into_iter().find(|path| path.exists());
     let linker = first(["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/ld-linux-aarch64.so.1"])?;
     let libraries = first(["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"])?;

@@ -1,4 +1,4 @@
-//! `vm`: boots the kernels of `tests/kernels.toml` in QEMU and runs there the same real-kernel tests as on this machine. It
+//! `vm`: boots the kernels of `tests/tools/vm/kernels.toml` in QEMU and runs there the same real-kernel tests as on this machine. It
 //! changes nothing of this machine: what it fetches and makes is below `target/vm`.
 
 #![expect(
@@ -52,7 +52,7 @@ enum Arguments {
 /// Of `run`.
 #[derive(Debug, Args)]
 struct Run {
-    /// Kernel of tests/kernels.toml, or `all`; without one those of every change
+    /// Kernel of tests/tools/vm/kernels.toml, or `all`; without one those of every change
     #[arg(long = "kernel", value_name = "NAME")]
     kernels: Vec<String>,
     /// The exporter to test on kernels of this machine's architecture; without one the release build, else the debug build. For
@@ -88,7 +88,7 @@ struct Run {
 /// Of `cluster`.
 #[derive(Debug, Args)]
 struct Cluster {
-    /// Kernel of tests/kernels.toml
+    /// Kernel of tests/tools/vm/kernels.toml
     #[arg(long, value_name = "NAME", default_value = "6.12-cloud")]
     kernel: String,
     /// Write this run into the page of the last runs
@@ -129,5 +129,5 @@ fn main() -> Result<ExitCode> {
 
 /// Where all lies that is fetched and made.
 fn cache() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/vm")
 }

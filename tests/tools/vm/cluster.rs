@@ -35,7 +35,7 @@ const FILES: &[&str] = &[
     "target/tools/chart/helm-4",
     "target/tools/chart/kubectl",
     "target/tools/cluster",
-    "tests/cluster/node.sh",
+    "tests/tools/cluster/node.sh",
 ];
 
 /// What only this needs of the kernel.
@@ -51,8 +51,9 @@ const OLDER: &str = "ba35a4c";
 pub(crate) fn run(arguments: &Cluster) -> Result<ExitCode> {
     let cache = cache();
     let top = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("a package at the top")?;
+        .ancestors()
+        .nth(2)
+        .context("a package two folders below the top")?;
     find(Architecture::Amd64.machine().qemu)?;
     let kernel = chosen(std::slice::from_ref(&arguments.kernel))?
         .pop()
@@ -91,7 +92,7 @@ pub(crate) fn run(arguments: &Cluster) -> Result<ExitCode> {
         ],
     )?;
     archive.program("job/older.tar", &older)?;
-    archive.add("job/guest.sh", 0o755, include_bytes!("../../../cluster/guest.sh"))?;
+    archive.add("job/guest.sh", 0o755, include_bytes!("../cluster/guest.sh"))?;
     let steps = arguments.steps.join(" ");
     archive.add(
         "job/run",

@@ -75,7 +75,7 @@ pub(crate) struct Recording {
 
 /// Runs an exporter with the view of `deploy/fleet` and traffic, and keeps what it shows in a folder.
 pub(crate) fn record(exporter: &Path, folder: &Path) -> Result<()> {
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/fleet/tcpvitals.yaml");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/fleet/tcpvitals.yaml");
     let mut config = std::fs::read_to_string(&recipe).with_context(|| format!("read {}", recipe.display()))?;
     config += "collect: {max_age: 0}\nsubnets:\n";
     for number in 0..SUBNETS {

@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.nodes.len() > 1 && arguments.nodes.is_sorted_by(|one, next| one < next),
         "--nodes: give two numbers at least, each larger than the one before"
     );
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/fleet");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/fleet");
     let file = folder.join("found.json");
     if arguments.report {
         let text = read_to_string(&file).with_context(|| format!("read {}: measure first", file.display()))?;

@@ -1,5 +1,5 @@
 //! The matrix: which kernels there are, and which of them are meant. It reads one file and decides nothing about how they
-//! boot. From `tests/kernels.toml` to the rest of the runner.
+//! boot. From `tests/tools/vm/kernels.toml` to the rest of the runner.
 
 use std::fs::read_to_string;
 
@@ -108,7 +108,7 @@ pub(crate) fn foreign() -> Result<Vec<Foreign>> {
 }
 
 fn read() -> Result<Matrix> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels.toml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vm/kernels.toml");
     let text = read_to_string(path).with_context(|| format!("read {path}"))?;
     toml::from_str(&text).with_context(|| format!("parse {path}"))
 }
@@ -120,7 +120,7 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Kernel>> {
         if name != "all" && !kernels.iter().any(|kernel| kernel.name == *name) {
             let known: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
             bail!(
-                "no kernel {name} in tests/kernels.toml: choose from all, {}",
+                "no kernel {name} in tests/tools/vm/kernels.toml: choose from all, {}",
                 known.join(", ")
             );
         }

@@ -2,7 +2,7 @@
 # The first process of the node of `make test-cluster`, in namespaces of its own (mount, network, PID, UTS, IPC, cgroup): makes the
 # mounts, addresses and rules that the programs of Kubernetes want, says `ready`, and waits. Its end is the end of them all.
 #
-#   tests/cluster/node.sh FOLDER NODE NODE_ADDRESS API_ADDRESS API_PORT
+#   tests/tools/cluster/node.sh FOLDER NODE NODE_ADDRESS API_ADDRESS API_PORT
 set -euo pipefail
 folder=$1 node=$2 address=$3 api_address=$4 api_port=$5
 
