@@ -46,6 +46,17 @@ impl Answer {
         }
     }
 
+    /// A good status over HTTP without the answer that belongs to it. Sent again, the data would count twice.
+    fn unclear(status: u16) -> Self {
+        Self::Taken {
+            rejected: 0,
+            message: format!(
+                "HTTP status {status}, but the answer is not one of OTLP, or longer than 1 MiB: whether all data points \
+                 were taken is unknown; compare otlp.endpoint with the address and path of the receiver"
+            ),
+        }
+    }
+
     /// A bad answer over gRPC. `RESOURCE_EXHAUSTED` may pass only if the receiver says when.
     pub fn of_status(status: &Status) -> Self {
         let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
@@ -86,12 +97,14 @@ impl Answer {
         self
     }
 
-    /// An answer over HTTP.
-    pub fn of_http(status: u16, after: Option<Duration>, body: &[u8]) -> Self {
+    /// An answer over HTTP; `None` is a body that could not be read to its end.
+    pub fn of_http(status: u16, after: Option<Duration>, body: Option<&[u8]>) -> Self {
         if (200..300).contains(&status) {
-            // Some receivers say nothing more, or something else.
-            return Self::taken(ExportMetricsServiceResponse::decode(body).unwrap_or_default());
+            // Some receivers say nothing more, which decodes.
+            let response = body.and_then(|body| ExportMetricsServiceResponse::decode(body).ok());
+            return response.map_or_else(|| Self::unclear(status), Self::taken);
         }
+        let body = body.unwrap_or_default();
         let said = pb::Status::decode(body)
             .map(|status| printable(&status.message))
             .ok()
@@ -163,13 +176,16 @@ mod tests {
     #[test]
     fn statuses_of_http_are_those_that_the_specification_lets_try_again() {
         let retryable: Vec<u16> = (200..600)
-            .filter(|status| again(&Answer::of_http(*status, None, b"")).is_some())
+            .filter(|status| again(&Answer::of_http(*status, None, Some(b""))).is_some())
             .collect();
         assert_eq!(retryable, [429, 502, 503, 504]);
         let after = Some(Duration::from_secs(120));
-        assert_eq!(again(&Answer::of_http(503, after, b"")), Some(after));
+        assert_eq!(again(&Answer::of_http(503, after, Some(b""))), Some(after));
         for status in [301, 400, 401, 404, 413, 500] {
-            assert!(matches!(Answer::of_http(status, after, b""), Answer::Refused { .. }));
+            assert!(matches!(
+                Answer::of_http(status, after, Some(b"")),
+                Answer::Refused { .. }
+            ));
         }
     }
 
@@ -179,12 +195,15 @@ mod tests {
             message: "no\nroom".to_owned(),
             ..pb::Status::default()
         };
-        let answer = Answer::of_http(400, None, &status.encode_to_vec());
+        let answer = Answer::of_http(400, None, Some(&status.encode_to_vec()));
         let why = "HTTP status 400: no\\nroom".to_owned();
         assert_eq!(answer, Answer::Refused { why });
         for (body, said) in [("no\nroom\n", ": no\\nroom"), ("<html>no</html>", ""), ("", "")] {
             let why = format!("HTTP status 400{said}");
-            assert_eq!(Answer::of_http(400, None, body.as_bytes()), Answer::Refused { why });
+            assert_eq!(
+                Answer::of_http(400, None, Some(body.as_bytes())),
+                Answer::Refused { why }
+            );
         }
         let partial = ExportMetricsServiceResponse {
             partial_success: Some(ExportMetricsPartialSuccess {
@@ -197,9 +216,13 @@ mod tests {
             message: message.to_owned(),
         };
         let body = partial.encode_to_vec();
-        assert_eq!(Answer::of_http(200, None, &body), taken(3, "too old"));
-        assert_eq!(Answer::of_http(204, None, b""), taken(0, ""));
-        assert_eq!(Answer::of_http(200, None, b"<html>"), taken(0, ""));
+        assert_eq!(Answer::of_http(200, None, Some(&body)), taken(3, "too old"));
+        assert_eq!(Answer::of_http(204, None, Some(b"")), taken(0, ""));
+        for not_otlp in [None, Some(&b"<html>"[..]), Some(b"{}"), Some(b"ok")] {
+            assert_eq!(Answer::of_http(200, None, not_otlp), Answer::unclear(200));
+        }
+        let why = "HTTP status 500".to_owned();
+        assert_eq!(Answer::of_http(500, None, None), Answer::Refused { why });
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::{
 use tcpvitals_config::{Compression, ConfigError, OtlpSettings, Protocol};
 use tonic::{codec::CompressionEncoding, metadata::MetadataMap};
 
-/// Largest answer that is read; one with more to say has no more to say to us.
+/// Largest answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// A receiver that is ready to be asked: settings that work.
@@ -179,11 +179,12 @@ async fn post(client: &Http<Full<Bytes>>, settings: &OtlpSettings, body: Bytes) 
         }
     };
     let body = Limited::new(body, LARGEST_ANSWER).collect().await;
-    let body = body.map(|collected| collected.to_bytes()).unwrap_or_default();
+    let body = body.map(|collected| collected.to_bytes()).ok();
+    let body = body.as_deref();
     let retry_after = parts.headers.get(header::RETRY_AFTER);
     let after = retry_after.and_then(|value| delay(value.to_str().ok()?, now()));
     let status = parts.status.as_u16();
-    Answer::of_http(status, after, &body).with(spoken(settings).of_answer(status, &body))
+    Answer::of_http(status, after, body).with(spoken(settings).of_answer(status, body.unwrap_or_default()))
 }
 
 fn spoken(settings: &OtlpSettings) -> Spoken {

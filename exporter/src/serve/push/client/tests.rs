@@ -133,6 +133,23 @@ fn a_failed_push_names_the_likely_mistake() {
     }
 }
 
+#[test]
+fn a_good_status_without_an_answer_of_otlp_is_remarked_on() {
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+    let pages = ["<html>Welcome</html>".to_owned(), "x".repeat(LARGEST_ANSWER + 1)];
+    for page in pages {
+        let answer = format!("{head}Content-Length: {}\r\n\r\n{page}", page.len());
+        let (port, came) = server(answer.leak().as_bytes());
+        let section = format!("endpoint: \"http://localhost:{port}\", protocol: http/protobuf, timeout: 3s");
+        let answer = sent(&receiver(&section, &Matcher::builder().build()));
+        let Answer::Taken { rejected: 0, message } = &answer else {
+            panic!("{answer:?}")
+        };
+        assert!(message.contains("compare otlp.endpoint"), "{message}");
+        came.join().unwrap();
+    }
+}
+
 const LOGIN: &str = "me:geheim";
 
 #[test]
