@@ -1,5 +1,7 @@
 //! The same over network cards of a guest, whose interrupts come upon whatever runs on the processor that they are pinned to.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use tests::kernel::kernel_facts::skip;
 use tests::machine::turn;
@@ -8,6 +10,9 @@ use tests::net::pair::Pair;
 use tests::net::traffic::Ending;
 
 use super::{connections, drops, is_alone, transfers};
+
+/// Between two datagrams, so that each interrupts: a card that floods a processor is polled by a task, which interrupts nothing.
+const REST: Duration = Duration::from_micros(200);
 
 /// Does `work` over cards, alone on the machine, if there are any.
 fn over_cards(work: impl FnOnce(&Pair) -> Result<()>) -> Result<()> {
@@ -36,7 +41,7 @@ fn resets_from_four_threads_are_counted_exactly() -> Result<()> {
 
 #[test]
 fn drops_of_tasks_and_softirqs_at_once_are_counted_exactly() -> Result<()> {
-    over_cards(drops::require_exact_over)
+    over_cards(|pair| drops::require_exact_over(pair, REST))
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn without_second_programs_the_same_resets_are_missed() -> Result<()> {
 
 #[test]
 fn without_second_programs_the_same_drops_are_missed() -> Result<()> {
-    over_cards(drops::require_lossy_over)
+    over_cards(|pair| drops::require_lossy_over(pair, REST))
 }
 
 #[test]

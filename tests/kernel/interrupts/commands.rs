@@ -152,9 +152,13 @@ fn capture(pair: &Pair, arguments: &[&str]) -> Result<Seen> {
     let mut capture = Capture::start(&[&usual[..], arguments].concat())?;
     let process = capture.process();
     let withheld = Buffer::of_init("skb/kfree_skb")?;
-    let took = flood(pair, PORTS, STORM, Duration::from_millis(50), || {
-        Ok(skipped_by(process, Tracepoint::KfreeSkb)?.1)
-    })?;
+    let took = flood(
+        pair,
+        PORTS.map(|port| (port, Duration::ZERO)),
+        STORM,
+        Duration::from_millis(50),
+        || Ok(skipped_by(process, Tracepoint::KfreeSkb)?.1),
+    )?;
     // What a busy machine delivers late.
     thread::sleep(Duration::from_millis(500));
     let made = nft::dropped(&pair.client)?.packets + nft::dropped(&pair.server)?.packets;

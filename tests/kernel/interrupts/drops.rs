@@ -32,11 +32,13 @@ struct Storm {
     outcome: Outcome,
 }
 
-fn storm(pair: &Pair, exporter: &Exporter<'_>) -> Result<Storm> {
+/// Floods both ports, that of the way in with a rest after each datagram.
+fn storm(pair: &Pair, exporter: &Exporter<'_>, rest: Duration) -> Result<Storm> {
     nft::drop_matching(&pair.client, "output", &format!("udp dport {FILTERED}"))?;
     let account = Account::open(exporter, &[Tracepoint::KfreeSkb])?;
     let (before, drops_before) = (exporter.scrape()?, Counters::read(&pair.server)?);
-    let took = flood(pair, [FILTERED, CLOSED], STORM, COLLECTION, || {
+    let ports = [(FILTERED, Duration::ZERO), (CLOSED, rest)];
+    let took = flood(pair, ports, STORM, COLLECTION, || {
         exporter.scrape()?;
         account.is_provoked(Tracepoint::KfreeSkb)
     })?;
@@ -78,15 +80,15 @@ fn require_exact(storm: &Storm) -> Result<()> {
 }
 
 /// Requires that drops over a cable are counted exactly.
-pub(super) fn require_exact_over(pair: &Pair) -> Result<()> {
+pub(super) fn require_exact_over(pair: &Pair, rest: Duration) -> Result<()> {
     let exporter = start(pair.config())?;
-    passes(require_exact(&storm(pair, &exporter)?))
+    passes(require_exact(&storm(pair, &exporter, rest)?))
 }
 
 /// Requires that the same fails without second programs, and that `events_lost` says what is missing.
-pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
+pub(super) fn require_lossy_over(pair: &Pair, rest: Duration) -> Result<()> {
     let (_btf, exporter) = without_second_programs(pair.config())?;
-    let storm = storm(pair, &exporter)?;
+    let storm = storm(pair, &exporter, rest)?;
     if has_threaded_softirqs() {
         return passes(require_exact(&storm));
     }
@@ -103,10 +105,10 @@ pub(super) fn require_lossy_over(pair: &Pair) -> Result<()> {
 
 #[test]
 fn drops_of_tasks_and_softirqs_at_once_are_counted_exactly() -> Result<()> {
-    over_veth(require_exact_over)
+    over_veth(|pair| require_exact_over(pair, Duration::ZERO))
 }
 
 #[test]
 fn without_second_programs_the_same_drops_are_missed() -> Result<()> {
-    over_veth(require_lossy_over)
+    over_veth(|pair| require_lossy_over(pair, Duration::ZERO))
 }

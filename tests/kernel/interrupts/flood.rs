@@ -13,10 +13,13 @@ use tests::net::subnet::Family;
 /// How long it lasts at most, if the kernel skips too little.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// A port, and how long a task rests after each datagram to it.
+pub(super) type Paced = (u16, Duration);
+
 /// Sends from two tasks to each port for `least`, and on until `is_provoked`, which is asked every `pause`. Gives how long it took.
 pub(super) fn flood(
     pair: &Pair,
-    ports: [u16; 2],
+    ports: [Paced; 2],
     least: Duration,
     pause: Duration,
     mut is_provoked: impl FnMut() -> Result<bool>,
@@ -28,7 +31,7 @@ pub(super) fn flood(
             let senders: Vec<_> = [ports, ports]
                 .concat()
                 .into_iter()
-                .map(|port| scope.spawn(move || send_until(pair, port, is_over)))
+                .map(|paced| scope.spawn(move || send_until(pair, paced, is_over)))
                 .collect();
             let watched = loop {
                 match is_provoked() {
@@ -48,13 +51,14 @@ pub(super) fn flood(
 }
 
 /// Sends datagrams of no content until it is over. A filter of the own host says so at once.
-fn send_until(pair: &Pair, port: u16, is_over: &AtomicBool) -> Result<()> {
+fn send_until(pair: &Pair, (port, rest): Paced, is_over: &AtomicBool) -> Result<()> {
     pair.client.run(|| {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         let to = pair.to(Family::V4, port)?;
         while !is_over.load(Ordering::Relaxed) {
             for _ in 0..64 {
                 socket.send_to(&[], to).ok();
+                thread::sleep(rest);
             }
         }
         Ok(())
