@@ -50,7 +50,7 @@ Examples:
   tcpvitals check-config tcpvitals.yaml      what is wrong with a file, before it is used
 
 Exit codes: 0 success; 1 failure; 2 wrong arguments or configuration; 3 the kernel lacks something or does not \
-permit it"
+permit it; 10 `explain` has findings"
 )]
 pub struct Arguments {
     /// The command; `serve` if there is none.

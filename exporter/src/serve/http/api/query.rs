@@ -27,8 +27,12 @@ pub struct WrongParameter {
 
 impl WrongParameter {
     fn new(parameter: &str, what: &str, allowed: Vec<String>) -> Self {
+        let others = match allowed.len() {
+            0 => "none is allowed here".to_owned(),
+            _ => format!("allowed: {}", allowed.join(", ")),
+        };
         Self {
-            error: format!("{parameter}: {what}; allowed: {}", allowed.join(", ")),
+            error: format!("{parameter}: {what}; {others}"),
             parameter: parameter.to_owned(),
             allowed,
         }
