@@ -50,6 +50,7 @@ mod top;
 mod totals;
 mod trace;
 mod trace_losses;
+mod types;
 mod views;
 mod watch;
 mod web;

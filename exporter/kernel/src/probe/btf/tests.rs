@@ -1,10 +1,6 @@
-//! BTF built by hand for every rule of the format, this machine's own BTF for the truth, damaged BTF for safety.
-//! Never states an offset that a kernel may change: whoever builds this has another one.
-//! The only file read is `/sys/kernel/btf/vmlinux`.
+//! BTF built by hand for every rule of the format, and damaged BTF for safety. `tests/kernel/types.rs` reads the running kernel's.
 
 mod build;
-
-use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -288,154 +284,6 @@ fn circles_and_overflows_end() {
     assert_eq!(btf.tracepoint("endless"), None);
 }
 
-#[test]
-#[cfg_attr(miri, ignore = "reads /sys")]
-fn this_kernel_agrees_with_every_kernel_in_the_reference() {
-    let check = |structure, cases| check_members(&KERNEL, structure, cases);
-    // Only what is the same from 5.10 to 7.2.
-    check(
-        "sock_common",
-        "skc_daddr = 0:32
-         skc_rcv_saddr = 32:32
-         skc_hash = 64:32
-         skc_dport = 96:16
-         skc_num = 112:16
-         skc_family = 128:16
-         skc_state = 144:8
-         skc_ipv6only = 157:1 bits
-         skc_bound_dev_if = 160:32
-         skc_v6_daddr = 448:128
-         skc_v6_daddr.in6_u.u6_addr32[3] = 544:32
-         skc_cookie.counter = 704:64",
-    );
-    check(
-        "tcp_sock",
-        "inet_conn.icsk_inet.sk.__sk_common.skc_dport = 96:16
-         no_such_member = struct tcp_sock has no member no_such_member
-         chrono_stat[3] = struct tcp_sock has no member chrono_stat[3]: index 3 in an array of 3",
-    );
-    check(
-        "sk_buff",
-        "dev = 128:64
-         sk = 192:64
-         cb = 320:384
-         len = 896:32
-         pkt_type = 1024:3 bits
-         ip_summed = 1029:2 bits
-         dev.ifindex = struct sk_buff has no member dev.ifindex: ifindex is not in a structure or array",
-    );
-    check(
-        "dst_entry",
-        "dev = 0:64
-         flags = 448:16",
-    );
-    check("request_sock", "num_timeout = 1177:7 bits");
-    check("skb_shared_info", "gso_segs = 48:16");
-    check("minmax_sample", "v = 32:32");
-    check("possible_net_t", "net = 0:64");
-    check("no_such_struct", "x = no struct no_such_struct");
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "reads /sys")]
-fn members_of_this_kernel_have_the_widths_that_we_read() {
-    let check = |structure: &str, expected: &str, paths: &str| {
-        for path in paths.split_whitespace() {
-            let found = place(&KERNEL, structure, path);
-            let (_offset, width) = found.split_once(':').unwrap();
-            assert_eq!(width, expected, "{structure}.{path}");
-        }
-    };
-    let tcp_sock = "segs_in segs_out data_segs_in data_segs_out total_retrans dsack_dups reord_seen rcv_ooopack
-        snd_cwnd snd_ssthresh mss_cache srtt_us rack.rtt_us rtt_min.s[0].v delivered snd_wnd chrono_start chrono_stat[0]";
-    check("tcp_sock", "32", tcp_sock);
-    check(
-        "tcp_sock",
-        "64",
-        "bytes_received bytes_sent bytes_acked bytes_retrans tcp_mstamp",
-    );
-    check("tcp_sock", "96", "chrono_stat");
-    check("inet_connection_sock", "5 bits", "icsk_ca_state");
-    check("inet_connection_sock", "8", "icsk_retransmits icsk_backoff");
-    check("inet_connection_sock", "32", "icsk_rto");
-    check("inet_connection_sock", "64", "icsk_ca_ops");
-    check("sock", "1088", "__sk_common");
-    check("sock", "16", "sk_protocol");
-    check("sock", "32", "sk_err sk_wmem_queued sk_sndbuf");
-    check("sock", "64", "sk_dst_cache");
-    check("sk_buff", "16", "protocol network_header transport_header");
-    check("sk_buff", "32", "skb_iif data_len");
-    check("net_device", "16", "type");
-    check("net_device", "32", "ifindex flags");
-    check("net_device", "64", "rtnl_link_ops");
-    check("net_device", "128", "name");
-    check("rtnl_link_ops", "64", "kind");
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "reads /sys")]
-fn a_path_is_the_sum_of_its_parts() {
-    let offset = |structure: &str, path: &str| KERNEL.member(structure, path).unwrap().bit_offset;
-    let check = |structure: &str, outer: &str, inner_structure: &str, inner: &str| {
-        let parts = offset(structure, outer) + offset(inner_structure, inner);
-        assert_eq!(
-            offset(structure, &format!("{outer}.{inner}")),
-            parts,
-            "{structure}.{outer}.{inner}"
-        );
-    };
-    check("tcp_sock", "rack", "tcp_rack", "rtt_us");
-    check("tcp_sock", "inet_conn", "inet_connection_sock", "icsk_ca_state");
-    check("tcp_sock", "inet_conn.icsk_inet.sk", "sock", "sk_err");
-    check("tcp_sock", "rtt_min.s[2]", "minmax_sample", "v");
-    check("sock", "__sk_common", "sock_common", "skc_v6_rcv_saddr");
-    check("net_device", "nd_net", "possible_net_t", "net");
-    assert_eq!(
-        offset("tcp_sock", "chrono_stat[2]"),
-        offset("tcp_sock", "chrono_stat") + 64
-    );
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "reads /sys")]
-fn this_kernel_names_its_enumerators_hooks_and_functions() {
-    let value = |of: &str, name: &str| {
-        let all = KERNEL.enumerators(of).unwrap();
-        all.into_iter().find(|(other, _)| other == name).unwrap().1
-    };
-    assert_eq!(value("tcp_ca_state", "TCP_CA_Open"), 0);
-    assert_eq!(value("tcp_ca_state", "TCP_CA_Loss"), 4);
-    assert_eq!(value("skb_drop_reason", "SKB_NOT_DROPPED_YET"), 0);
-    assert_eq!(value("skb_drop_reason", "SKB_DROP_REASON_SOCKET_FILTER"), 5);
-    assert!(value("skb_drop_reason", "SKB_DROP_REASON_NETFILTER_DROP") > 5);
-    // Its sign is the compiler's choice; its 32 bits are not.
-    assert_eq!(
-        value("skb_drop_reason", "SKB_DROP_REASON_SUBSYS_MASK") & 0xffff_ffff,
-        0xffff_0000
-    );
-
-    let check = |name: &str, expected: &[&str]| assert_eq!(KERNEL.tracepoint(name).unwrap(), expected, "{name}");
-    check(
-        "inet_sock_set_state",
-        &["const struct sock *", "const int", "const int"],
-    );
-    check("tcp_receive_reset", &["struct sock *"]);
-    check(
-        "tcp_retransmit_synack",
-        &["const struct sock *", "const struct request_sock *"],
-    );
-    let kfree_skb = KERNEL.tracepoint("kfree_skb").unwrap();
-    assert_eq!(kfree_skb[..3], ["struct sk_buff *", "void *", "enum skb_drop_reason"]);
-    assert_eq!(
-        KERNEL.tracepoint("tcp_retransmit_skb").unwrap()[..2],
-        ["const struct sock *", "const struct sk_buff *"]
-    );
-    assert_eq!(KERNEL.tracepoint("no_such_tracepoint"), None);
-
-    assert!(KERNEL.function("bpf_iter_bpf_sk_storage_map"));
-    assert!(!KERNEL.function("bpf_iter_no_such_target"));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -459,16 +307,6 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    #[cfg_attr(miri, ignore = "reads /sys")]
-    fn damage_to_this_kernels_btf_too(damage in damage()) {
-        ask(&inflict(kernel(), damage));
-    }
-}
-
 /// Bytes to overwrite, and where to cut.
 type Damage = (Vec<(Index, u8)>, Option<Index>);
 
@@ -484,12 +322,6 @@ fn inflict(mut bytes: Vec<u8>, (overwritten, end): Damage) -> Vec<u8> {
         bytes.truncate(end.index(bytes.len()));
     }
     bytes
-}
-
-static KERNEL: LazyLock<Btf> = LazyLock::new(|| Btf::parse(kernel()).unwrap());
-
-fn kernel() -> Vec<u8> {
-    std::fs::read("/sys/kernel/btf/vmlinux").expect("this kernel has BTF")
 }
 
 fn check_members(btf: &Btf, structure: &str, cases: &str) {
