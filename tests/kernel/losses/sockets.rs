@@ -168,6 +168,28 @@ pub(super) fn wrong_checksums(stage: &Stage) -> Result<Told> {
     ]))
 }
 
+/// Segments that begin within the window and end beyond it, while the program has not read what came before.
+pub(super) fn beyond_the_window(stage: &Stage) -> Result<Told> {
+    const BEYOND: usize = 32_768;
+    let peer = Peer::new(stage.server(), stage.second())?;
+    let listener = listen(stage.server(), (stage.second().v4(CLIENT), 80).into())?;
+    set_option(&listener, libc::SOL_SOCKET, libc::SO_RCVBUF, 4096)?;
+    let (server, mut connection) = peer.connect(&listener, 40_000, Offer::default())?;
+    connection.send(b"unread", 0)?;
+    connection.overrun(&[0; BEYOND], 7)?;
+    let lost = counted(stage, "TcpExtBeyondWindow")?;
+    ensure!(lost == 7, "the kernel counts {lost}");
+    connection.reset()?;
+    drop(server);
+    Ok(Told::drops([Dropped {
+        subnet: far(stage.second()),
+        connection_type: "tunnel",
+        ..Dropped::received(stage, "capacity", lost, lost * (20 + u64::try_from(BEYOND)?))
+            .of("tcp")
+            .because(&["TCP_INVALID_END_SEQUENCE"])
+    }]))
+}
+
 /// A half-open connection that its client resets.
 pub(super) fn half_open_resets(stage: &Stage) -> Result<Told> {
     let peer = Peer::new(stage.server(), stage.second())?;

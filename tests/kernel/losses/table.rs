@@ -44,6 +44,8 @@ pub(super) const LOSSES: &[Entry<Loss>] = &[
     loss("SYNs behind a hop-by-hop header to a closed port", |stage| sockets::hop_by_hop(stage, "tcp")),
     loss("SYNs behind destination options to a closed port", |stage| sockets::destination_options(stage, "tcp")),
     loss("wrong checksums of UDP and TCP", sockets::wrong_checksums).needs(&[Tun]),
+    loss("segments that end beyond the window of a program that does not read", sockets::beyond_the_window)
+        .needs(&[Tun, TypeName("SKB_DROP_REASON_TCP_INVALID_END_SEQUENCE")]).lacks(&["6.1", "6.12"]),
     loss("a protocol that nobody speaks", sockets::unknown_protocol),
     loss("half-open connections that are reset", sockets::half_open_resets).needs(&[Tun, TypeName(RECEIVER)]).lacks(&["6.1"]),
     loss("a listener whose queue is full", sockets::full_listener).needs(&[TypeName(RECEIVER)]).lacks(&["6.1"]),

@@ -174,6 +174,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NEIGH_QUEUEFULL", "*", 0, Class::Capacity),
     ("TCP_LISTEN_OVERFLOW", "*", 0, Class::Capacity),
     ("TCP_ZEROWINDOW", "*", 0, Class::Capacity),
+    // Beyond the window of a program that has not read what came before.
+    ("TCP_INVALID_END_SEQUENCE", "*", 0, Class::Capacity),
     ("TCP_OFO_QUEUE_PRUNE", "*", 0, Class::Capacity),
     ("TCP_OFO_DROP", "*", 0, Class::Capacity),
     ("*_BACKLOG", "*", 0, Class::Capacity),

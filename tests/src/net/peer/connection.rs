@@ -220,6 +220,11 @@ impl<'peer> Connection<'peer> {
         Ok(())
     }
 
+    /// Sends data in order `count` times that the kernel does not take as a whole, and does not wait.
+    pub fn overrun(&mut self, payload: &[u8], count: usize) -> Result<()> {
+        (0..count).try_for_each(|_| self.say(flag::ACK | flag::PSH, self.next, Options::default(), payload))
+    }
+
     /// From now on says that it has room for so many bytes, and says so at once.
     pub fn open_window(&mut self, bytes: u16) -> Result<()> {
         self.window = bytes;

@@ -120,6 +120,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     row("TCP_OFO_DROP", "there was no room for data out of order", "a receive buffer that is too small", "ss -tmi; sysctl net.ipv4.tcp_rmem"),
     row("TCP_OFO_QUEUE_PRUNE", "data out of order gave way when the buffer was full", "a receive buffer that is too small", "nstat -az TcpExtOfoPruned; sysctl net.ipv4.tcp_rmem"),
     row("TCP_ZEROWINDOW", "data came although the window was closed", "the program reads too slowly, and the peer probes", "ss -tmi"),
+    row("TCP_INVALID_END_SEQUENCE", "its end lies beyond the window, and the program has not read what came before", "the program reads too slowly, or its receive buffer shrank", "ss -tmi"),
     row("TCP_OVERWINDOW", "data came beyond the window", "a peer that does not keep to the window, or a very old segment", "ss -tmi"),
     row("TCP_OLD_DATA", "the data had been received already", "a retransmission that was not needed", "nstat -az TcpExtTCPDSACKOldSent"),
     row("TCP_RFC7323_PAWS*", "its timestamp is older than the last one", "a very old segment, or a NAT that mixes hosts", "nstat -az 'TcpExtPAWS*'"),

@@ -70,7 +70,13 @@ pub(super) const SOCKET_BUFFER_FULL: Rule = full(
     "a program here reads too slowly: {rate} packets a second find its receive buffer full",
     "ss -uamp: Recv-Q and the d of skmem; then the program, or net.core.rmem_max",
     |site| {
-        let is_buffer = ["SOCKET_RCVBUFF", "PROTO_MEM", "TCP_OFO_QUEUE_PRUNE", "TCP_ZEROWINDOW"];
+        let is_buffer = [
+            "SOCKET_RCVBUFF",
+            "PROTO_MEM",
+            "TCP_OFO_QUEUE_PRUNE",
+            "TCP_ZEROWINDOW",
+            "TCP_INVALID_END_SEQUENCE",
+        ];
         site.class == CAPACITY && is_buffer.contains(&site.reason.as_str())
     },
 );
