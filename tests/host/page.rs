@@ -75,9 +75,7 @@ fn no_text_becomes_markup() -> Result<()> {
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
         connection: Some(ConnectionType::Wired),
-        app_protocol: None,
-        workload: None,
-        marks: 0,
+        ..DropSite::default()
     };
     let total = DropCount {
         packets: 7,
@@ -201,9 +199,7 @@ fn what_is_beyond_the_rows_is_added_up() -> Result<()> {
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
             connection: Some(ConnectionType::Wired),
-            app_protocol: None,
-            workload: None,
-            marks: 0,
+            ..DropSite::default()
         };
         snapshot.drops.push(Row {
             id: u64::from(number) + 1,

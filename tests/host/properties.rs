@@ -90,9 +90,7 @@ fn drop_site() -> impl Strategy<Value = Option<DropSite>> {
         protocol,
         direction,
         connection,
-        app_protocol: None,
-        workload: None,
-        marks: 0,
+        ..DropSite::default()
     });
     prop_oneof![1 => Just(None), 9 => site.prop_map(Some)]
 }

@@ -306,9 +306,7 @@ fn drops(office: SubnetKey) -> Vec<Row<DropOrigin, DropCount>> {
             protocol: Some(protocol),
             direction,
             connection: Some(connection),
-            app_protocol: None,
-            workload: None,
-            marks: 0,
+            ..DropSite::default()
         };
         (DropSource::Software, Some(site))
     };

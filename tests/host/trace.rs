@@ -51,7 +51,6 @@ fn record() -> FlowRecord {
         now: 5_000_000_001,
         started: 1_000_000_000,
         cookie: 101,
-        cgroup: 0,
         data_octets_out: 1 << 33,
         data_octets_in: (1 << 34) + 1,
         octets_retrans: 5 << 32,
@@ -98,7 +97,6 @@ fn record() -> FlowRecord {
         sack_blks_in: 125,
         ooo_in: 126,
         locally_dropped: 127,
-        after_local_drop: 0,
         dsacks_in: 128,
         reordering: 129,
         ecn_marks: 130,
@@ -113,7 +111,7 @@ fn record() -> FlowRecord {
         ca_state: congestion::RECOVERY,
         limit: Limit::ReceiveWindow as u8,
         flags: 1,
-        reserved: [0; 3],
+        ..FlowRecord::default()
     }
 }
 

@@ -58,9 +58,3 @@ pub const RESET_SENT: &str = Tracepoint::TcpSendReset.name();
 pub const RESET_RECEIVED: &str = Tracepoint::TcpReceiveReset.name();
 /// The program that sees the congestion state change.
 pub const CONGESTION: &str = Tracepoint::TcpCongStateSet.name();
-/// The program that sees drivers drop what XDP programs returned.
-pub const XDP_BULK: &str = Tracepoint::XdpBulkTx.name();
-/// The program that sees drops of what XDP programs redirected to a device.
-pub const XDP_DEVMAP: &str = Tracepoint::XdpDevmapXmit.name();
-/// The program that sees drops of what XDP programs redirected to a CPU.
-pub const XDP_CPUMAP: &str = Tracepoint::XdpCpumapEnqueue.name();

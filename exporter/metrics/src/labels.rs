@@ -371,10 +371,7 @@ mod tests {
             subnet: Some(SubnetKey::NONE),
             protocol: Some(Protocol::Udp),
             direction: Direction::Receive,
-            connection: None,
-            app_protocol: None,
-            workload: None,
-            marks: 0,
+            ..DropSite::default()
         };
         let count = DropCount {
             packets: 1,

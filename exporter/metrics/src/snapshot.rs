@@ -86,7 +86,7 @@ impl Group {
 pub type DropOrigin = (DropSource, Option<DropSite>);
 
 /// Where, why and what was dropped, with the names of this kernel.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DropSite {
     /// Kernel function, or `unknown` where the kernel does not name it; a trap of the hardware; an XDP program.
     pub location: String,

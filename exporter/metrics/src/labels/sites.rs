@@ -62,10 +62,9 @@ fn of_name(key: &NamedDropKey) -> DropSite {
         protocol: Some(Protocol::from_number(key.protocol)),
         direction: Direction::Receive,
         connection: Some(ConnectionType::from_number(key.connection)),
-        app_protocol: None,
         // Devices and XDP programs are the host's.
         workload: Some(number::HOST),
-        marks: 0,
+        ..DropSite::default()
     }
 }
 

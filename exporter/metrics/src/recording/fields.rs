@@ -1,7 +1,9 @@
 //! A row of a recording: numbers under names, in an order of their own. One list for both ways.
 
 use common::{
+    drops::{Direction, Protocol},
     histogram::Histogram,
+    net::connection::ConnectionType,
     tcp::{
         accept_queue::AcceptQueues,
         group::{Counter, GroupCounters},
@@ -66,6 +68,24 @@ macro_rules! words {
     };
 }
 words!(u8 u16 u32 u64);
+
+/// Closed sets, by the numbers of their values.
+macro_rules! sets {
+    ($($set:ident)+) => {
+        $(
+            impl Word for $set {
+                fn get(&self) -> u64 {
+                    *self as u64
+                }
+
+                fn set(&mut self, value: u64) {
+                    *self = Self::from_number(u8::try_from(value).unwrap_or(u8::MAX));
+                }
+            }
+        )+
+    };
+}
+sets!(Protocol Direction ConnectionType);
 
 impl Word for bool {
     fn get(&self) -> u64 {

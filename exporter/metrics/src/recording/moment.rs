@@ -13,9 +13,8 @@ use crate::{
     workloads::{Instance, Workload},
 };
 use common::{
-    drops::{Direction, DropCount, DropSource, Protocol},
+    drops::{DropCount, DropSource},
     map::{capacity::Capacity, lost::Misses},
-    net::{address::SubnetKey, connection::ConnectionType},
     tcp::{
         accept_queue::{ListenerKey, OTHER_LISTENERS},
         group::GroupKey,
@@ -270,33 +269,16 @@ fn drop_row(drop: &Row<DropOrigin, DropCount>, place: Place, names: &mut Names) 
         row.has_module = module.is_some();
         row.module = names.number(&module.unwrap_or_default());
     }
-    let Some(site) = site else { return row };
-    let DropSite {
-        location,
-        reason,
-        subnet,
-        protocol,
-        direction,
-        connection,
-        app_protocol,
-        workload,
-        marks,
-    } = site;
-    let SubnetKey { words, kind } = subnet.unwrap_or_default();
-    DropRow {
-        location: names.number(location),
-        reason: names.number(reason),
-        has_subnet: subnet.is_some(),
-        subnet: words,
-        subnet_kind: kind,
-        protocol: protocol.map(|protocol| protocol as u8).into(),
-        direction: *direction as u8,
-        connection: connection.map(|connection| connection as u8).into(),
-        app_protocol: (*app_protocol).into(),
-        workload: (*workload).into(),
-        marks: *marks,
-        ..row
+    if let Some(site) = site {
+        row.location = names.number(&site.location);
+        row.reason = names.number(&site.reason);
+        row.site = DropSite {
+            location: String::new(),
+            reason: String::new(),
+            ..site.clone()
+        };
     }
+    row
 }
 
 fn origin(row: DropRow, names: &Names) -> (DropOrigin, Place) {
@@ -305,15 +287,7 @@ fn origin(row: DropRow, names: &Names) -> (DropOrigin, Place) {
         has_site,
         location,
         reason,
-        has_subnet,
-        subnet,
-        subnet_kind,
-        protocol,
-        direction,
-        connection,
-        app_protocol,
-        workload,
-        marks,
+        site,
         born: _,
         offset,
         has_module,
@@ -325,16 +299,7 @@ fn origin(row: DropRow, names: &Names) -> (DropOrigin, Place) {
     let site = has_site.then(|| DropSite {
         location: name(location),
         reason: name(reason),
-        subnet: has_subnet.then_some(SubnetKey {
-            words: subnet,
-            kind: subnet_kind,
-        }),
-        protocol: Option::from(protocol).map(Protocol::from_number),
-        direction: Direction::from_number(direction),
-        connection: Option::from(connection).map(ConnectionType::from_number),
-        app_protocol: app_protocol.into(),
-        workload: workload.into(),
-        marks,
+        ..site
     });
     let address = Option::from(offset).map(|offset| CodeAddress {
         offset,

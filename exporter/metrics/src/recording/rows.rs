@@ -1,9 +1,11 @@
 //! The tables of a recording: what their rows are made of, and how they grow from frame to frame.
 
 use super::fields::{Fields, Kind, Name, Visit, Word, layout, visit, visit_each};
+use crate::snapshot::DropSite;
 use common::{
     drops::DropCount,
     map::lost::Lost,
+    net::address::SubnetKey,
     tcp::{
         accept_queue::AcceptQueues,
         group::{GroupCounters, GroupKey},
@@ -125,7 +127,18 @@ macro_rules! visit_maybe {
     };
 }
 
-/// A row of drops; its id is that of its slot, and its words are numbers of names.
+/// The same of an `Option`.
+macro_rules! visit_option {
+    ($visit:ident, $kind:expr, $($field:ident)+) => {
+        $(
+            let mut maybe = Maybe::from(*$field);
+            maybe.each($visit, stringify!($field), $kind);
+            *$field = maybe.into();
+        )+
+    };
+}
+
+/// A row of drops; its id is that of its slot. Its names are numbers, and those of the site are empty.
 #[derive(Debug, Default)]
 pub(super) struct DropRow {
     pub(super) source: u8,
@@ -133,15 +146,7 @@ pub(super) struct DropRow {
     pub(super) has_site: bool,
     pub(super) location: u64,
     pub(super) reason: u64,
-    pub(super) has_subnet: bool,
-    pub(super) subnet: [u32; 4],
-    pub(super) subnet_kind: u32,
-    pub(super) protocol: Maybe<u8>,
-    pub(super) direction: u8,
-    pub(super) connection: Maybe<u8>,
-    pub(super) app_protocol: Maybe<u16>,
-    pub(super) workload: Maybe<u16>,
-    pub(super) marks: u8,
+    pub(super) site: DropSite,
     /// In nanoseconds since 1970.
     pub(super) born: u64,
     /// In the function, in bytes.
@@ -159,15 +164,18 @@ impl Fields for DropRow {
             has_site,
             location,
             reason,
-            has_subnet,
-            subnet,
-            subnet_kind,
-            protocol,
-            direction,
-            connection,
-            app_protocol,
-            workload,
-            marks,
+            site:
+                DropSite {
+                    location: _,
+                    reason: _,
+                    subnet: of,
+                    protocol,
+                    direction,
+                    connection,
+                    app_protocol,
+                    workload,
+                    marks,
+                },
             born,
             offset,
             has_module,
@@ -179,10 +187,24 @@ impl Fields for DropRow {
                 repeated,
             },
         } = self;
-        visit!(visit, Kind::Identity, source has_site location reason has_subnet);
+        let Maybe {
+            is_there: mut has_subnet,
+            value: SubnetKey {
+                words: mut subnet,
+                kind: mut subnet_kind,
+            },
+        } = Maybe::from(*of);
+        visit!(visit, Kind::Identity, source has_site location reason);
+        visit(Name::Word("has_subnet"), Kind::Identity, &mut has_subnet);
         visit_each!(visit, Kind::Identity, subnet);
-        visit!(visit, Kind::Identity, subnet_kind direction marks born has_module module alias);
-        visit_maybe!(visit, Kind::Identity, protocol connection app_protocol workload offset);
+        visit(Name::Word("subnet_kind"), Kind::Identity, &mut subnet_kind);
+        *of = has_subnet.then_some(SubnetKey {
+            words: subnet,
+            kind: subnet_kind,
+        });
+        visit!(visit, Kind::Identity, direction marks born has_module module alias);
+        visit_option!(visit, Kind::Identity, protocol connection app_protocol workload);
+        visit_maybe!(visit, Kind::Identity, offset);
         visit!(visit, Kind::Counter, packets bytes repeated);
     }
 }

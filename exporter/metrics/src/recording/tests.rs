@@ -97,10 +97,9 @@ fn moment(number: u32) -> Moment {
         subnet: Some(key.subnet),
         protocol: Some(Protocol::Tcp),
         direction: Direction::Receive,
-        connection: None,
         app_protocol: Some(0),
-        workload: None,
         marks: 1,
+        ..DropSite::default()
     };
     let count = DropCount {
         packets: more,

@@ -11,12 +11,25 @@ use common::{
     drops,
     kernel::{
         fields::global,
-        programs::{DROPS, RETRANSMIT, TRAPS, XDP, XDP_BULK, XDP_CPUMAP, XDP_DEVMAP, XDP_REDIRECT},
+        programs::{DROPS, RETRANSMIT, TRAPS, XDP, XDP_REDIRECT},
+        tracepoints::Tracepoint,
     },
 };
 use tcpvitals_config::label::Label;
 
 const SOURCE: Label = Label::new("source", "tcpvitals.drop.source");
+
+/// The programs that see packets being dropped.
+const SEEN_BY: &[&str] = &[
+    DROPS,
+    TRAPS,
+    XDP,
+    XDP_REDIRECT,
+    Tracepoint::XdpBulkTx.name(),
+    Tracepoint::XdpDevmapXmit.name(),
+    Tracepoint::XdpCpumapEnqueue.name(),
+    Tracepoint::XdpCpumapKthread.name(),
+];
 
 pub(super) const METRICS: &[Metric] = &[
     metric(
@@ -32,7 +45,7 @@ pub(super) const METRICS: &[Metric] = &[
         Accessor::Drops(&drops::DropSource::ALL, |count| count.packets),
     )
     .by(&[SOURCE])
-    .needs_one_of(&[DROPS, TRAPS, XDP, XDP_REDIRECT, XDP_BULK, XDP_DEVMAP, XDP_CPUMAP]),
+    .needs_one_of(SEEN_BY),
     metric(
         "dropped",
         Bytes,

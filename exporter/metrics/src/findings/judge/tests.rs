@@ -90,10 +90,7 @@ impl Host {
             subnet: Some(subnet),
             protocol: Some(Protocol::Tcp),
             direction,
-            connection: None,
-            app_protocol: None,
-            workload: None,
-            marks: 0,
+            ..DropSite::default()
         };
         let id = self.snapshot.drops.len() as u64;
         let count = DropCount {

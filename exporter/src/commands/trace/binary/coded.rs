@@ -67,20 +67,24 @@ impl<V: Coded, const N: usize> Coded for [V; N] {
     }
 }
 
-/// Takes a structure apart, and puts it together in the same order. What is left out is written elsewhere.
+/// The size of a member that `_member` leads to.
+const fn size_of_member<S, V: Coded>(_member: fn(&S) -> &V) -> usize {
+    V::SIZE
+}
+
+/// Puts the named members of a structure one after another, and takes them in the same order. The others are not in the format.
 macro_rules! structures {
-    ($($structure:ident without { $($left_out:ident: $type:ty),* } { $($field:ident),+ $(,)? })+) => {
+    ($($structure:ident { $($field:ident),+ $(,)? })+) => {
         $(
             impl Coded for $structure {
-                const SIZE: usize = size_of::<Self>() $(- size_of::<$type>())*;
+                const SIZE: usize = 0 $(+ size_of_member(|all: &Self| &all.$field))+;
 
                 fn put(&self, out: &mut Vec<u8>) {
-                    let Self { $($field,)+ $($left_out: _),* } = self;
-                    $($field.put(out);)+
+                    $(self.$field.put(out);)+
                 }
 
                 fn take(bytes: &mut &[u8]) -> Self {
-                    Self { $($field: Coded::take(bytes),)+ $($left_out: <$type>::default()),* }
+                    Self { $($field: Coded::take(bytes),)+ ..Self::default() }
                 }
             }
         )+
@@ -88,7 +92,7 @@ macro_rules! structures {
 }
 
 structures! {
-    FlowRecord without { cgroup: u64, after_local_drop: u64 } {
+    FlowRecord {
         now, started, cookie, data_octets_out, data_octets_in, octets_retrans,
         sum_rtt_us, pacing_rate, delivery_rate, busy_us, receive_window_us, send_buffer_us, algorithm, local, remote, labels,
         slot, snd_cwnd, mss, ssthresh, srtt_us, rto_ms, segs_out, data_segs_out, segs_retrans, other_segs_retrans,
