@@ -117,6 +117,8 @@ pub mod skip {
     pub const WORKLOAD: u8 = 8;
     /// [`super::DropKey::app_protocol`].
     pub const APP_PROTOCOL: u8 = 16;
+    /// Everything.
+    pub const ALL: u8 = HEADERS | SUBNET | CONNECTION | WORKLOAD | APP_PROTOCOL;
 }
 
 /// The key of the map `DROP_SLOTS`, which has it as [`DropKey::words`].

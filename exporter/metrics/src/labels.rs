@@ -20,7 +20,7 @@ use common::{
     tcp::{accept_queue::AcceptQueues, group::GroupKey},
     workload::Number,
 };
-pub use names::{KeyNames, LabelSet, NO_SUBNET, OTHER};
+pub use names::{KeyNames, LabelSet, NO_SUBNET, OTHER, value_of};
 use std::collections::BTreeMap;
 use tcpvitals_config::{
     Config, DropLabel, Fallback, Labels, TcpLabel, View, label::Row as LabelRow, numbering::Numbering,
@@ -198,25 +198,9 @@ impl Labelling {
     /// All labels of a drop; `None` is the row `other`. A label that nobody looked for is that, too.
     fn of_drop(&self, site: Option<&DropSite>) -> LabelSet {
         let value = |label: DropLabel| {
-            let site = site?;
-            Some(match label {
-                DropLabel::Location => site.location.clone(),
-                DropLabel::Reason => site.reason.clone(),
-                DropLabel::Class => self
-                    .classes
-                    .of(&site.reason, &site.location, site.marks)
-                    .as_str()
-                    .to_owned(),
-                DropLabel::Protocol => site.protocol?.as_str().to_owned(),
-                DropLabel::Direction => site.direction.as_str().to_owned(),
-                DropLabel::Subnet => self.subnet(site.subnet?),
-                DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
-                DropLabel::AppProtocol => self.protocol_number(site.app_protocol?)?.to_owned(),
-                DropLabel::Workload => self.workload(site.workload?)?.name.clone(),
-                DropLabel::WorkloadNamespace => self.workload(site.workload?)?.namespace.clone(),
-            })
+            let value = site.and_then(|site| self.value_of_drop(label, site, &self.classes));
+            (label.label(), value.unwrap_or_else(|| OTHER.to_owned()))
         };
-        let value = |label: DropLabel| (label.label(), value(label).unwrap_or_else(|| OTHER.to_owned()));
         let labels = DropLabel::ALL.into_iter();
         labels.filter(|label| self.tells(label.row())).map(value).collect()
     }

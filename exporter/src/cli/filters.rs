@@ -7,6 +7,7 @@ use clap::{
     builder::{PossibleValuesParser, ValueParser},
     value_parser,
 };
+use common::drops::skip;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use tcpvitals_config::{
@@ -55,6 +56,11 @@ impl Shows {
         let has = |row: &Row| flag_of(row) == Some(flag);
         let is_of_flows = TcpLabel::ALL.iter().any(|label| has(label.row()));
         let is_of_drops = DropLabel::ALL.iter().any(|label| has(label.row()));
+        // What capture finds for each packet.
+        const FOUND: u8 = skip::HEADERS | skip::SUBNET | skip::WORKLOAD;
+        let is_beyond_packets = DropLabel::ALL
+            .iter()
+            .any(|label| has(label.row()) && label.row().looks_for & !FOUND != 0);
         let is_of_ends = [ADDRESS, PORT].contains(&flag);
         if !is_of_flows && !is_of_drops && !is_of_ends {
             return None;
@@ -64,9 +70,7 @@ impl Shows {
             Self::Connections => (!is_of_flows && !is_of_ends).then_some(OF_DROPS),
             Self::Drops if is_of_ends => Some(OF_ENDS),
             Self::Drops | Self::Packets if !is_of_drops && !is_of_ends => Some(OF_ROLE),
-            Self::Packets => ["port", "app-protocol", "connection-type"]
-                .contains(&flag)
-                .then_some(OF_PACKETS),
+            Self::Packets => (flag == PORT || is_beyond_packets).then_some(OF_PACKETS),
             Self::Drops => None,
         }
     }

@@ -9,9 +9,9 @@ use common::{
     },
     map::settings::{OVERRIDES, Override, Settings},
 };
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 use tcpvitals_config::{
-    Config, ConfigError, DropLabel, Fallback,
+    Config, ConfigError, Fallback,
     file::{files, variable},
     numbering::Numbering,
 };
@@ -131,20 +131,11 @@ fn settings(config: &Config) -> Settings {
             connection: *connection as u64,
         };
     }
-    settings.skipped_of_drops = skipped_of(&config.drop_labels()).into();
+    let labels = config.drop_labels();
+    let looked_for = labels.iter().fold(0, |bits, label| bits | label.row().looks_for);
+    settings.skipped_of_drops = (skip::ALL & !looked_for).into();
     settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;
     settings
-}
-
-/// What need not be looked for to tell drops apart by these labels.
-fn skipped_of(labels: &BTreeSet<DropLabel>) -> u8 {
-    let of = |label: DropLabel, bit: u8| if labels.contains(&label) { 0 } else { bit };
-    // Whoever looks for the subnet has found the protocol.
-    let headers = of(DropLabel::Subnet, skip::HEADERS) & of(DropLabel::Protocol, skip::HEADERS);
-    let workload = of(DropLabel::Workload, skip::WORKLOAD) & of(DropLabel::WorkloadNamespace, skip::WORKLOAD);
-    let app_protocol = of(DropLabel::AppProtocol, skip::APP_PROTOCOL);
-    let subnet = of(DropLabel::Subnet, skip::SUBNET);
-    headers | subnet | of(DropLabel::ConnectionType, skip::CONNECTION) | app_protocol | workload
 }
 
 /// Whether a configuration wants something.

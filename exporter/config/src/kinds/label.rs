@@ -4,7 +4,7 @@
 
 use super::sets::Class;
 use common::{
-    drops::{Direction, Protocol},
+    drops::{Direction, Protocol, skip},
     net::connection::ConnectionType,
     tcp::group::Role,
 };
@@ -82,6 +82,8 @@ pub struct Row {
     pub is_default: bool,
     /// Whether it says something only where workloads are told apart.
     pub is_of_workloads: bool,
+    /// What the hook looks for only because of it, of a drop: bits of [`skip`].
+    pub looks_for: u8,
     /// The flag that asks for it, if there is one.
     pub flag: Option<Flag>,
 }
@@ -104,6 +106,7 @@ impl Row {
             values,
             is_default: true,
             is_of_workloads: false,
+            looks_for: 0,
             flag: None,
         }
     }
@@ -118,6 +121,11 @@ impl Row {
     const fn of_workloads(mut self) -> Self {
         self.is_of_workloads = true;
         self.on_demand()
+    }
+
+    const fn looks_for(mut self, bits: u8) -> Self {
+        self.looks_for = bits;
+        self
     }
 
     const fn flag(mut self, [name, value]: [&'static str; 2], help: &'static str) -> Self {
@@ -219,18 +227,18 @@ labels! {
     Class = Row::new(Label::new("class", "tcpvitals.drop.class"), CLASSES).flag(["class", "CLASS"], "Class of the drop"),
     /// The L3 and L4 protocol.
     Protocol = Row::new(Label::new("protocol", "tcpvitals.drop.protocol"), PROTOCOLS)
-        .flag(["protocol", "PROTOCOL"], "Protocol of the packet"),
+        .looks_for(skip::HEADERS).flag(["protocol", "PROTOCOL"], "Protocol of the packet"),
     /// Receive or transmit.
     Direction = Row::new(Label::new("direction", "network.io.direction"), DIRECTIONS)
         .flag(["direction", "DIRECTION"], "Which way the packet went"),
     /// The network of the remote address.
-    Subnet = Row::new(SUBNET, Values::Names).flag(SUBNET_FLAG, SUBNET_HELP),
+    Subnet = Row::new(SUBNET, Values::Names).looks_for(skip::HEADERS | skip::SUBNET).flag(SUBNET_FLAG, SUBNET_HELP),
     /// What carried the packet.
-    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).flag(CONNECTION_TYPE_FLAG, CONNECTION_TYPE_HELP),
+    ConnectionType = Row::new(CONNECTION_TYPE, CONNECTION_TYPES).looks_for(skip::CONNECTION).flag(CONNECTION_TYPE_FLAG, CONNECTION_TYPE_HELP),
     /// The protocol, by the port of this host, else by that of the remote one.
-    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).on_demand().flag(APP_PROTOCOL_FLAG, APP_PROTOCOL_HELP),
+    AppProtocol = Row::new(APP_PROTOCOL, Values::Names).on_demand().looks_for(skip::APP_PROTOCOL).flag(APP_PROTOCOL_FLAG, APP_PROTOCOL_HELP),
     /// Whose the packet is: a controller, a unit, `host`.
-    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().flag(WORKLOAD_FLAG, WORKLOAD_HELP),
+    Workload = Row::new(WORKLOAD, Values::Patterns).of_workloads().looks_for(skip::WORKLOAD).flag(WORKLOAD_FLAG, WORKLOAD_HELP),
     /// Its namespace in Kubernetes, else nothing.
-    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().flag(NAMESPACE_FLAG, NAMESPACE_HELP),
+    WorkloadNamespace = Row::new(WORKLOAD_NAMESPACE, Values::Patterns).of_workloads().looks_for(skip::WORKLOAD).flag(NAMESPACE_FLAG, NAMESPACE_HELP),
 }

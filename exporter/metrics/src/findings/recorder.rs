@@ -5,7 +5,7 @@ use super::{
     seen::{Beside, Site},
 };
 use crate::{
-    labels::{KeyNames as _, LabelSet, Labelling},
+    labels::{KeyNames as _, LabelSet, Labelling, value_of},
     snapshot::{DropOrigin, Group, Row, Snapshot},
     workloads::qualified,
 };
@@ -265,7 +265,7 @@ impl Recorder {
 /// What packets of a row of drops are called; none for those that are ignored.
 fn site_of((_, site): &DropOrigin, labelling: &Labelling) -> Option<Arc<Site>> {
     let labels: LabelSet = labelling.of_site(site.as_ref())?;
-    let label = |label: DropLabel| labels.get(label as usize).map_or("", |(_, value)| value).to_owned();
+    let label = |label: DropLabel| value_of(&labels, label.label()).to_owned();
     let workload = match label(DropLabel::Workload) {
         name if name.is_empty() => name,
         name => qualified(&label(DropLabel::WorkloadNamespace), &name),

@@ -1,6 +1,7 @@
 //! Names for the numbers of a key: what the labels of a flow are called.
 
-use crate::workloads::Workload;
+use super::classes::Classes;
+use crate::{snapshot::DropSite, workloads::Workload};
 use common::{
     net::{
         address::{Address, SubnetKey, SubnetKind},
@@ -11,13 +12,19 @@ use common::{
 };
 use std::sync::Arc;
 pub use tcpvitals_config::OTHER;
-use tcpvitals_config::{Fallback, TcpLabel, label::Label};
+use tcpvitals_config::{DropLabel, Fallback, TcpLabel, label::Label};
 
 /// The subnet of a packet without an IP address.
 pub const NO_SUBNET: &str = "none";
 
 /// Names and values of one row's labels, in the order of the documentation.
 pub type LabelSet = Arc<[(&'static Label, String)]>;
+
+/// The value of a label in a set, "" if the set has it not.
+pub fn value_of<'a>(labels: &'a LabelSet, label: &Label) -> &'a str {
+    let mut own = labels.iter().filter(|(own, _)| *own == label);
+    own.next().map_or("", |(_, value)| value)
+}
 
 /// The names of the configuration that a key was written under.
 pub trait KeyNames {
@@ -42,6 +49,28 @@ pub trait KeyNames {
             TcpLabel::WorkloadKind => of_workload(|workload| workload.kind.as_str()),
             TcpLabel::WorkloadNamespace => of_workload(|workload| workload.namespace.as_str()),
         }
+    }
+
+    /// The value of a label of a drop; `None` if nobody looked for it.
+    fn value_of_drop(&self, label: DropLabel, site: &DropSite, classes: &Classes) -> Option<String> {
+        let DropSite {
+            location,
+            reason,
+            marks,
+            ..
+        } = site;
+        Some(match label {
+            DropLabel::Location => location.clone(),
+            DropLabel::Reason => reason.clone(),
+            DropLabel::Class => classes.of(reason, location, *marks).as_str().to_owned(),
+            DropLabel::Protocol => site.protocol?.as_str().to_owned(),
+            DropLabel::Direction => site.direction.as_str().to_owned(),
+            DropLabel::Subnet => self.subnet(site.subnet?),
+            DropLabel::ConnectionType => site.connection?.as_str().to_owned(),
+            DropLabel::AppProtocol => self.protocol_number(site.app_protocol?)?.to_owned(),
+            DropLabel::Workload => self.workload(site.workload?)?.name.clone(),
+            DropLabel::WorkloadNamespace => self.workload(site.workload?)?.namespace.clone(),
+        })
     }
 
     /// The name of a subnet.

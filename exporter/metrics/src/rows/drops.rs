@@ -5,7 +5,10 @@
 pub mod table;
 pub mod text;
 
-use crate::{labels::LabelSet, workloads::qualified};
+use crate::{
+    labels::{LabelSet, value_of},
+    workloads::qualified,
+};
 use common::drops::{DropCount, DropSource};
 use tcpvitals_config::DropLabel;
 
@@ -35,7 +38,7 @@ pub struct CodeAddress {
 impl Dropped {
     /// The value of a label.
     pub fn label(&self, label: DropLabel) -> &str {
-        self.labels.get(label as usize).map_or("", |(_, value)| value)
+        value_of(&self.labels, label.label())
     }
 
     /// Whose it is, with its namespace; `None` where nobody tells workloads apart.

@@ -3,7 +3,7 @@
 //! Pure: from what the collector read; to filters, order and JSON.
 
 use crate::{
-    labels::LabelSet,
+    labels::{LabelSet, value_of},
     workloads::{Instance, qualified},
 };
 use common::{
@@ -33,7 +33,7 @@ pub struct LiveFlow {
 impl LiveFlow {
     /// The value of a label.
     pub fn label(&self, label: TcpLabel) -> &str {
-        self.labels.get(label as usize).map_or("", |(_, value)| value)
+        value_of(&self.labels, label.label())
     }
 
     /// Whose it is, with its namespace; `None` where nobody tells workloads apart.

@@ -1,7 +1,13 @@
 //! What connections did between two readings, by subnet or by workload: what `top` shows. Pure.
 
 use super::drops::table::per_second;
-use crate::{families::number, findings::rules::FAILURES, labels::LabelSet, snapshot::Group, workloads::qualified};
+use crate::{
+    families::number,
+    findings::rules::FAILURES,
+    labels::{LabelSet, value_of},
+    snapshot::Group,
+    workloads::qualified,
+};
 use common::{
     histogram::{RTT_BOUNDS, RTT_BUCKETS},
     tcp::group::{Counter, GroupCounters, Role},
@@ -26,7 +32,7 @@ pub struct Counted {
 impl Counted {
     /// The value of a label.
     pub fn label(&self, label: TcpLabel) -> &str {
-        self.labels.get(label as usize).map_or("", |(_, value)| value)
+        value_of(&self.labels, label.label())
     }
 
     /// Its subnet.
