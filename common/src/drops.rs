@@ -191,6 +191,7 @@ impl DropKey {
             reason as u64 | (words[0] as u64) << 32,
             words[1] as u64 | (words[2] as u64) << 32,
             words[3] as u64 | (kind as u64) << 32 | (app_protocol as u64) << 48,
+            // Bits 40 to 47 are free.
             protocol as u64
                 | (direction as u64) << 8
                 | (connection as u64) << 16

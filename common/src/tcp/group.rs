@@ -86,7 +86,7 @@ impl GroupKey {
         [
             words[0] as u64 | (words[1] as u64) << 32,
             words[2] as u64 | (words[3] as u64) << 32,
-            // Kinds of subnets are a handful.
+            // Kinds of subnets are a handful: bits 8 to 15 are free.
             kind as u64
                 | (workload as u64) << 16
                 | (protocol as u64) << 32
