@@ -140,6 +140,13 @@ fn incidents_beside_each_other_give_their_findings_and_no_others() -> Result<()>
         "{}",
         told.stdout
     );
+    let unknown = run(&["explain", "subnet", "no-such-subnet"])?;
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stdout);
+    assert!(
+        unknown.stderr.contains("no subnet \"no-such-subnet\""),
+        "{}",
+        unknown.stderr
+    );
     let page = exporter.get("/", "text/html")?.body;
     assert!(page.contains("data-whose=\"network\""), "{page}");
     Ok(())

@@ -23,6 +23,7 @@ use std::{
     io::{self, IsTerminal},
     net::{IpAddr, SocketAddr},
 };
+use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::findings::{
     dictionary::{self, Entry},
     report::{Finding, Report, State},
@@ -95,6 +96,7 @@ pub fn run(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
 fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
     let mut peer = None;
+    let mut names = Filters::default();
     let choice: Box<dyn Fn(&Finding) -> bool> = match topic(&words)? {
         Topic::Peer(address, port) => {
             peer = Some((address, port));
@@ -104,12 +106,15 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
         Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
         Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
         Topic::Everything => Box::new(|_| true),
-        Topic::Subnet(name) => Box::new(move |finding| finding.subnet == name),
+        Topic::Subnet(name) => {
+            names.flows.values.push((TcpLabel::Subnet, vec![name.to_owned()]));
+            Box::new(move |finding| finding.subnet == name)
+        }
         Topic::Workload(name) => Box::new(move |finding| finding.workloads.iter().any(|own| own == name)),
     };
     let (mut report, flows) = match &arguments.from {
         Some(from) => ask(from, arguments, peer)?,
-        None => look(arguments, peer)?,
+        None => look(arguments, peer, &names)?,
     };
     let subnets = flows.subnets();
     report
@@ -242,10 +247,14 @@ fn ask(
     Ok((report, Flows::to(peer, flows)))
 }
 
-fn look(arguments: &ExplainArguments, peer: Option<(IpAddr, Option<u16>)>) -> Result<(Report, Flows), ExplainError> {
-    let all = Filters::default();
-    let config = live::judging(arguments.config_file.as_deref(), &all)?;
-    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), &all)?;
+/// `names` holds those that must be in the configuration.
+fn look(
+    arguments: &ExplainArguments,
+    peer: Option<(IpAddr, Option<u16>)>,
+    names: &Filters,
+) -> Result<(Report, Flows), ExplainError> {
+    let config = live::judging(arguments.config_file.as_deref(), names)?;
+    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), &Filters::default())?;
     runtime.block_on(async {
         collector.collect(true).await.map_err(LiveError::from)?;
         sleep(arguments.length).await;
