@@ -155,6 +155,7 @@ impl fmt::Display for Report {
             findings,
             muted,
             fine,
+            blind,
             ..
         } = self;
         if *state == State::NotYet {
@@ -178,6 +179,13 @@ impl fmt::Display for Report {
         }
         if !fine.is_empty() {
             writeln!(f, "\nfine: {}", fine.join(", "))?;
+        }
+        if !blind.is_empty() {
+            writeln!(
+                f,
+                "\nmetrics that are off: {}; tcpvitals doctor says which and why",
+                blind.len()
+            )?;
         }
         Ok(())
     }
