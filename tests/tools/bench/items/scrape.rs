@@ -18,7 +18,7 @@ use crate::usage::Process;
 const SIZES: [(usize, &str, Option<f64>); 3] = [
     (0, "the least series", None),
     (1_000, "1 000 series", Some(3.0)),
-    (10_000, "10 000 series", Some(15.0)),
+    (10_000, "10 000 series", Some(10.0)),
 ];
 
 /// Measures.

@@ -48,11 +48,11 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         },
     );
     found.target(
-        asked("segment path, `full`", "≤ 60 ns above an empty tcp_probe program"),
+        asked("segment path, `full`", "≤ 50 ns above as many empty programs"),
         OURS_FULL,
         |row| {
             let above = row.above_floor.unwrap_or(f64::NAN);
-            (format!("{above:.1} ns per segment above the floor"), above <= 60.0)
+            (format!("{above:.1} ns per segment above the floor"), above <= 50.0)
         },
     );
     let mut item = found.done();

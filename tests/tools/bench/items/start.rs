@@ -38,9 +38,9 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
         ],
         targets: vec![Target {
             what: "start to first good scrape".to_owned(),
-            text: "≤ 300 ms".to_owned(),
+            text: "≤ 250 ms".to_owned(),
             figure: format!("p50 {:.0} ms, p99 {p99:.0} ms", quantile(&scraped, 0.5)),
-            met: Some(p99 <= 300.0),
+            met: Some(p99 <= 250.0),
             ..Target::default()
         }],
         notes: vec![
