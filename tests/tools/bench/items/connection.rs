@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::pairs::{FLOOR, pin, processor_time};
 use crate::peers::{absent, bpftrace, command};
 use crate::processes::take_turns;
-use crate::report::model::{Item, Plot, Target};
+use crate::report::model::{Item, Plot};
 use crate::work::{Churn, End};
 
 /// Connections between two looks at the clock.
