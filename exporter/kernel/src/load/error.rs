@@ -14,6 +14,12 @@ pub enum LoadError {
          namespace, and a seccomp profile that allows bpf(2)"
     )]
     NotPermitted(io::Error),
+    /// The tables need more than there is.
+    #[error(
+        "the kernel has no memory for the tables: raise the memory limit (memory.max of the control group, MemoryMax= of a unit, the \
+         container's limit), or lower limits.memory in the configuration"
+    )]
+    NoMemory,
     /// No program may read the kernel's memory.
     #[error("{}", lockdown::SENTENCE)]
     LockedDown,
@@ -53,7 +59,7 @@ pub enum LoadError {
 /// Why the kernel refused a program, which is then given up; an error if it would refuse all.
 pub(super) fn refused(program: &'static str, error: &ProgramError) -> Result<String, LoadError> {
     if let Some(error) = not_permitted(error) {
-        return Err(LoadError::NotPermitted(error));
+        return Err(error);
     }
     let reason = refusal(error);
     // The file that would have said so may be hidden from a container.
@@ -66,19 +72,24 @@ pub(super) fn refused(program: &'static str, error: &ProgramError) -> Result<Str
 }
 
 pub(super) fn object_error(error: EbpfError) -> LoadError {
-    match not_permitted(&error) {
-        Some(error) => LoadError::NotPermitted(error),
-        None => LoadError::Object(Box::new(error)),
-    }
+    not_permitted(&error).unwrap_or_else(|| match number(&error) {
+        Some(libc::ENOMEM) => LoadError::NoMemory,
+        _ => LoadError::Object(Box::new(error)),
+    })
 }
 
-/// The kernel's EPERM or EACCES without a verifier's verdict, if that is what is at the bottom of an error.
-fn not_permitted(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
+/// That this process may not load, if that is what the kernel said.
+fn not_permitted(error: &(dyn std::error::Error + 'static)) -> Option<LoadError> {
+    let number = number(error).filter(|number| *number == libc::EPERM)?;
+    Some(LoadError::NotPermitted(io::Error::from_raw_os_error(number)))
+}
+
+/// The kernel's error number at the bottom of an error.
+fn number(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(io) = error.downcast_ref::<io::Error>() {
-            let number = io.raw_os_error()?;
-            return (number == libc::EPERM).then(|| io::Error::from_raw_os_error(number));
+            return io.raw_os_error();
         }
         source = error.source();
     }
@@ -101,4 +112,24 @@ fn refusal(error: &ProgramError) -> String {
         };
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aya::maps::MapError;
+
+    #[test]
+    fn what_the_kernel_says_of_a_map_is_told_from_other_faults() {
+        let of = |number: i32| {
+            let error = MapError::CreateError {
+                name: "GROUPS".to_owned(),
+                io_error: io::Error::from_raw_os_error(number),
+            };
+            object_error(EbpfError::MapError(error))
+        };
+        assert!(matches!(of(libc::ENOMEM), LoadError::NoMemory));
+        assert!(matches!(of(libc::EPERM), LoadError::NotPermitted(_)));
+        assert!(matches!(of(libc::EINVAL), LoadError::Object(_)));
+    }
 }
