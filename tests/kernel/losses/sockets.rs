@@ -183,7 +183,8 @@ pub(super) fn beyond_the_window(stage: &Stage) -> Result<Told> {
     drop(server);
     Ok(Told::drops([Dropped {
         subnet: far(stage.second()),
-        connection_type: "tunnel",
+        // Behind TCP's receive a packet has no device any more.
+        connection_type: "unknown",
         ..Dropped::received(stage, "capacity", lost, lost * (20 + u64::try_from(BEYOND)?))
             .of("tcp")
             .because(&["TCP_INVALID_END_SEQUENCE"])
