@@ -10,6 +10,7 @@ use common::{
     map::settings::OVERRIDES,
     net::connection::{self, ConnectionType, Name},
 };
+use core::hint::black_box;
 
 /// A [`ConnectionType`] as a number: what comes back from a function that the verifier has checked on its own.
 pub(crate) type Connection = u8;
@@ -70,7 +71,8 @@ pub(crate) fn leads_out(device: Device) -> bool {
 /// What a device says of itself, whatever its ports are.
 #[inline(always)]
 fn by_itself(device: Device, [first, second]: Name) -> u32 {
-    let wireless = (device.wireless().unwrap_or(0) != 0) as u32;
+    // Without it the compiler compares what a failed read has not written, which the verifier of a 6.1 with PREEMPT_RT refuses.
+    let wireless = (black_box(device.wireless().unwrap_or(0)) != 0) as u32;
     let hardware_type = device.hardware_type().unwrap_or(0) as u32;
     connection_type(hardware_type, device.flags().unwrap_or(0), wireless, first, second)
 }
