@@ -114,7 +114,8 @@ test-counters:
 	@echo 'test-counters: skipped, guests need a machine with x86_64'
 endif
 
-# Only a second processor interrupts the first, so that two guests at once would have less than a processor each. `make docs-kernels` makes a table of what the logs say.
+# Only a second processor interrupts the first, so two guests at once would have less than a processor each. `make docs-kernels` makes a
+# table of what the logs say.
 INTERRUPTED = target/debug/vm run --exporter $(BIN) --jobs 1 --processors 2 --keep interrupts \
 	$(addprefix --kernel ,$(or $(KERNEL),6.1-cloud 6.1-rt 6.12-cloud 7.2-cloud)) interrupts::
 HERE := target/vm/interrupts/here
