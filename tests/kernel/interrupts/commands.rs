@@ -65,6 +65,11 @@ impl Seen {
             "{seen} of {made} seen, {withheld} withheld, {said} said to be skipped"
         );
         ensure!(is_provoked, "not provoked: the kernel skipped {skipped} runs");
+        // Those for other events are said, too.
+        ensure!(
+            skipped == 0 || said < skipped,
+            "second programs did none of {skipped} skipped runs"
+        );
         let excused = if has_preemptible_tracepoints()? { said } else { 0 };
         ensure!(
             (seen..=seen + withheld + excused).contains(&made),
