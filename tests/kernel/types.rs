@@ -9,10 +9,10 @@ use tcpvitals_kernel::probe::btf::{Btf, Member};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-static KERNEL: LazyLock<Btf> = LazyLock::new(|| Btf::parse(bytes()).unwrap());
+static KERNEL: LazyLock<Btf> = LazyLock::new(|| Btf::parse(bytes()).expect("types that can be read"));
 
 fn bytes() -> Vec<u8> {
-    read(BTF).unwrap()
+    read(BTF).expect("this kernel has BTF")
 }
 
 /// Offset and width of a member in bits, or why there is none.
@@ -29,7 +29,7 @@ fn place(structure: &str, path: &str) -> String {
 
 fn check_members(structure: &str, cases: &str) {
     for case in cases.lines() {
-        let (path, expected) = case.trim().split_once(" = ").unwrap();
+        let (path, expected) = case.trim().split_once(" = ").expect("a path and its place");
         assert_eq!(place(structure, path), expected, "{structure}.{path}");
     }
 }
