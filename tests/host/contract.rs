@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use tcpvitals_config::{DropLabel, TcpLabel};
 use tcpvitals_kernel::plan::PROGRAMS;
 use tcpvitals_metrics::families::Kind;
 use tcpvitals_metrics::families::Kind::{Counter, Gauge, Histogram};
@@ -311,6 +312,39 @@ fn every_metric_that_the_design_promises_is_there() -> Result<()> {
     let names: BTreeSet<&str> = PROMISES.iter().map(|(name, ..)| *name).collect();
     assert_eq!(names.len(), PROMISES.len(), "a promise stands there twice");
     Ok(())
+}
+
+#[test]
+fn the_labels_that_can_be_switched_off_are_those_of_the_design() {
+    assert_eq!(
+        TcpLabel::ALL.map(TcpLabel::as_str),
+        [
+            "subnet",
+            "connection_type",
+            "app_protocol",
+            "role",
+            "workload",
+            "workload_kind",
+            "workload_namespace"
+        ]
+    );
+    assert_eq!(
+        DropLabel::ALL.map(DropLabel::as_str),
+        [
+            "location",
+            "reason",
+            "class",
+            "protocol",
+            "direction",
+            "subnet",
+            "connection_type",
+            "app_protocol",
+            "workload",
+            "workload_namespace"
+        ]
+    );
+    // Those of workloads only on demand.
+    assert_eq!((TcpLabel::defaults().count(), DropLabel::defaults().count()), (4, 7));
 }
 
 /// The values of the first label of its own that a metric lists.

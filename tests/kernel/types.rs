@@ -1,8 +1,9 @@
 //! The types of the running kernel, as the product reads them from BTF. An offset that kernels may change is stated nowhere.
 
 use std::fs::read;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tcpvitals_kernel::probe::btf::{Btf, Member};
@@ -36,9 +37,8 @@ fn check_members(structure: &str, cases: &str) {
 
 #[test]
 fn members_are_where_every_kernel_has_them() {
-    let check = check_members;
     // The same from 5.10 to 7.2.
-    check(
+    check_members(
         "sock_common",
         "skc_daddr = 0:32
          skc_rcv_saddr = 32:32
@@ -53,13 +53,13 @@ fn members_are_where_every_kernel_has_them() {
          skc_v6_daddr.in6_u.u6_addr32[3] = 544:32
          skc_cookie.counter = 704:64",
     );
-    check(
+    check_members(
         "tcp_sock",
         "inet_conn.icsk_inet.sk.__sk_common.skc_dport = 96:16
          no_such_member = struct tcp_sock has no member no_such_member
          chrono_stat[3] = struct tcp_sock has no member chrono_stat[3]: index 3 in an array of 3",
     );
-    check(
+    check_members(
         "sk_buff",
         "dev = 128:64
          sk = 192:64
@@ -69,16 +69,16 @@ fn members_are_where_every_kernel_has_them() {
          ip_summed = 1029:2 bits
          dev.ifindex = struct sk_buff has no member dev.ifindex: ifindex is not in a structure or array",
     );
-    check(
+    check_members(
         "dst_entry",
         "dev = 0:64
          flags = 448:16",
     );
-    check("request_sock", "num_timeout = 1177:7 bits");
-    check("skb_shared_info", "gso_segs = 48:16");
-    check("minmax_sample", "v = 32:32");
-    check("possible_net_t", "net = 0:64");
-    check("no_such_struct", "x = no struct no_such_struct");
+    check_members("request_sock", "num_timeout = 1177:7 bits");
+    check_members("skb_shared_info", "gso_segs = 48:16");
+    check_members("minmax_sample", "v = 32:32");
+    check_members("possible_net_t", "net = 0:64");
+    check_members("no_such_struct", "x = no struct no_such_struct");
 }
 
 #[test]
@@ -181,18 +181,46 @@ fn enumerators_hooks_and_functions_have_their_names() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Bytes are overwritten, and the end is cut off; what is left is also a module of itself.
     #[test]
-    fn damaged_types_are_an_error_or_an_answer(at: Index, byte: u8, end: Option<Index>) {
+    fn damaged_types_are_an_error_or_an_answer(overwritten in vec((any::<Index>(), any::<u8>()), 0..8), end: Option<Index>) {
         let mut bytes = bytes();
-        *at.get_mut(&mut bytes) = byte;
+        for (at, byte) in overwritten {
+            *at.get_mut(&mut bytes) = byte;
+        }
         if let Some(end) = end {
             bytes.truncate(end.index(bytes.len()));
         }
-        if let Ok(btf) = Btf::parse(bytes) {
-            for (structure, path) in [("tcp_sock", "rack.rtt_us"), ("sk_buff", "cb"), ("no_such_struct", "x")] {
-                let _answer = btf.member(structure, path);
+        if let Ok(btf) = Btf::parse(bytes.clone()).map(Arc::new) {
+            ask(&btf);
+            if let Ok(module) = Btf::parse_split(bytes, &btf) {
+                ask(&module);
             }
-            let _answer = (btf.tracepoint("kfree_skb"), btf.enumerators("skb_drop_reason"), btf.function("bpf_iter_tcp"));
         }
+    }
+}
+
+/// Asks for members of every kind, and for what else has a name.
+fn ask(btf: &Btf) {
+    for name in [
+        "tcp_sock",
+        "sk_buff",
+        "skb_drop_reason",
+        "inet_sock_set_state",
+        "no_such_name",
+    ] {
+        for path in [
+            "inet_conn.icsk_inet.sk.__sk_common.skc_dport",
+            "rack.rtt_us",
+            "rtt_min.s[2].v",
+            "chrono_stat[3]",
+            "pkt_type",
+            "cb",
+            "dev.ifindex",
+            "no_such_member",
+        ] {
+            let _answer = btf.member(name, path);
+        }
+        let _answer = (btf.tracepoint(name), btf.enumerators(name), btf.function(name));
     }
 }
