@@ -115,7 +115,7 @@ impl Diagnosis {
             off.collect()
         });
         let fields_missing = plan.map_or_else(Vec::new, |plan| {
-            // What nobody reads by choice is not missing.
+            // A field that the configuration switches off is not missing.
             let by_choice = Off::LocalLoss.to_string();
             let missing = plan.missing_fields.iter().filter(|(_, reason)| *reason != by_choice);
             let missing = missing.map(|(global, reason)| Missing {

@@ -22,8 +22,10 @@ pub type LabelSet = Arc<[(&'static Label, String)]>;
 
 /// The value of a label in a set, "" if the set has it not.
 pub fn value_of<'a>(labels: &'a LabelSet, label: &Label) -> &'a str {
-    let mut own = labels.iter().filter(|(own, _)| *own == label);
-    own.next().map_or("", |(_, value)| value)
+    labels
+        .iter()
+        .find(|(own, _)| *own == label)
+        .map_or("", |(_, value)| value)
 }
 
 /// The names of the configuration that a key was written under.
