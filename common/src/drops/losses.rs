@@ -219,10 +219,15 @@ pub struct Loss {
     pub range: Range,
     /// The slot of the drop.
     pub slot: u32,
-    /// What [`unsent`] of the sender is afterwards if TCP takes the range for sent.
+    /// If the data was just being sent for the first time, the number of the first range that was dropped of the same packet, its lower
+    /// half; 0 if not, [`Loss::FIRST`] in a draft of that first range.
+    pub first: u32,
+    /// `tcp_sock.bytes_sent` then, its lower half: which attempt to send it was.
+    pub attempt: u32,
+    /// What [`unsent`] of the sender is afterwards if TCP takes the packet for sent.
     pub unsent: u32,
-    /// Whether that is known: the range was just being sent for the first time.
-    pub is_new: u32,
+    /// Of a first range: its number, once TCP is known to have taken the packet for sent. It stays when another range takes the place.
+    pub taken: u32,
     /// Whether its sender sends it again at once, by a clock that it has read before the drop.
     pub is_at_once: u32,
 }
@@ -252,6 +257,8 @@ pub struct Search {
 impl Loss {
     /// In place of a number while somebody writes.
     pub const WRITTEN: u64 = u64::MAX;
+    /// In place of the number of a packet's first range, in a draft of it.
+    pub const FIRST: u32 = u32::MAX;
 
     /// Whether a range that was dropped at `time` is of the connection that was established at that moment, not of an older one between
     /// the same ends, and of a transmission before the retransmission that began after `since`.
@@ -260,10 +267,11 @@ impl Loss {
         time >= established && (is_at_once != 0 || time <= since)
     }
 
-    /// Whether the sender takes the range for sent, by what is [`unsent`] of it now. A FIN that was sent since is one less.
+    /// Whether the sender took the packet for sent after which it `expected` this much to be [`unsent`]: nothing was refused since. A FIN
+    /// that was sent since is one less.
     #[inline(always)]
-    pub const fn was_sent(is_new: u32, expected: u32, unsent: u32) -> bool {
-        is_new == 0 || unsent == expected || is_before(unsent, expected)
+    pub const fn was_sent(expected: u32, unsent: u32) -> bool {
+        unsent == expected || is_before(unsent, expected)
     }
 }
 
@@ -366,12 +374,11 @@ mod tests {
         // The first attempt of 1000 bytes, of which 500 had been tried in vain before.
         let during = unsent(5500, 500, 100_500);
         let expected = during.wrapping_sub(1000);
-        assert!(Loss::was_sent(0, 0, 7));
         // Taken for sent, with a retransmission of all and a FIN later.
-        assert!(Loss::was_sent(1, expected, unsent(6500, 1500, 101_500)));
-        assert!(Loss::was_sent(1, expected, unsent(6500, 1500, 101_501)));
+        assert!(Loss::was_sent(expected, unsent(6500, 1500, 101_500)));
+        assert!(Loss::was_sent(expected, unsent(6500, 1500, 101_501)));
         // Refused; then sent as new data.
-        assert!(!Loss::was_sent(1, expected, unsent(6500, 500, 101_500)));
+        assert!(!Loss::was_sent(expected, unsent(6500, 500, 101_500)));
     }
 
     #[test]

@@ -88,6 +88,7 @@ macro_rules! kernel_fields {
             SOCK_ACK_BACKLOG: u32 = "sock" . "sk_ack_backlog";
             SOCK_MAX_ACK_BACKLOG: u32 = "sock" . "sk_max_ack_backlog";
             SOCK_DST_CACHE: u64 = "sock" . "sk_dst_cache";
+            SOCK_WRITE_QUEUE: u64 = "sock" . "sk_write_queue.next";
             SOCK_PACING_RATE: u64 = "sock" . "sk_pacing_rate";
             SOCK_CGROUP: u64 = "sock" . "sk_cgrp_data.cgroup";
             SOCKET_SK: u64 = "socket" . "sk";

@@ -93,6 +93,9 @@ pub struct FlowState {
     pub after_local_drop: Shared<u32>,
     /// Bits of [`crate::tcp::retransmission::loss`], of the last entry into `TCP_CA_Loss`.
     pub loss: Shared<u8>,
+    /// Where the ring of [`crate::drops::losses`] has the first drop of the last attempt to send data of which this host dropped some, counted
+    /// from 1; 0 for none.
+    pub dropped_attempt: Shared<u16>,
     /// [`Chrono::at`] at the last fold.
     pub chrono: [Shared<u32>; 3],
     /// The kernel's counters at the last fold.

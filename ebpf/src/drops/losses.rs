@@ -10,31 +10,34 @@
     reason = "reads and writes map values that other runs use as well, and exports functions by name"
 )]
 
+mod attempt;
+mod search;
+
 use crate::{
-    atomic, drops,
-    flow::state::Flow,
+    atomic,
     kernel::{
-        SkBuff, Sock, TcpSock,
+        SkBuff,
         offsets::{Fact, REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
     },
     label::{devices, packet},
-    maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSS_SEARCHES, LOSSES, lost::count_lost},
+    maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSSES, lost::count_lost},
 };
+use attempt::Attempt;
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use common::{
     drops::{
         Direction,
-        losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_RANGES, MOST_STEPS, Range, Search, Stream},
+        losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_RANGES, Range, Stream},
     },
     kernel::tracepoints::Run,
     map::lost::Lost,
-    tcp::state,
 };
 use core::{
     ffi::c_void,
     hint::black_box,
     ptr::{read_volatile, write_volatile},
 };
+pub(crate) use search::sent_again;
 
 /// What is known of a drop besides its packet.
 #[derive(Clone, Copy)]
@@ -55,7 +58,7 @@ pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
         return;
     }
     black_box(draft_sender(context, run));
-    let Some(draft) = LOSS_DRAFTS.get_ptr(run as u32) else {
+    let Some(draft) = LOSS_DRAFTS.get_ptr_mut(run as u32) else {
         return;
     };
     // SAFETY: a member of the map value of this CPU and run.
@@ -65,8 +68,15 @@ pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
     let mut count = 0;
     while count < MOST_RANGES && begin != last {
         let end = losses::end_of_range(begin, last);
-        if write_loss(run as u32, begin, end) == 0 {
+        let number = write_loss(run as u32, begin, end);
+        if number == 0 {
             count_lost(Lost::LossesForgotten);
+        }
+        // SAFETY: as above.
+        if unsafe { read_volatile(&raw const (*draft).first) } == Loss::FIRST {
+            // SAFETY: as above.
+            unsafe { write_volatile(&raw mut (*draft).first, number) };
+            black_box(attempt::begin_attempt(context, number));
         }
         begin = end;
         count += 1;
@@ -134,53 +144,36 @@ fn draft_sender(context: *mut c_void, run: Run) -> u32 {
     };
     // SAFETY: members of the map value of this CPU and run.
     unsafe {
-        let (is_new, unsent) = attempt(packet, read_volatile(&raw const (*draft).range));
-        write_volatile(&raw mut (*draft).unsent, unsent);
-        write_volatile(&raw mut (*draft).is_new, is_new);
         if let Some(stream) = packet.stream_of_conntrack() {
             write_volatile(&raw mut (*draft).stream, stream);
         }
+        let attempt = attempt::attempt(
+            packet,
+            &read_volatile(&raw const (*draft).stream),
+            read_volatile(&raw const (*draft).range.end),
+        );
+        let Attempt {
+            number,
+            expected,
+            first,
+        } = attempt.unwrap_or(Attempt::NONE);
+        write_volatile(&raw mut (*draft).attempt, number);
+        write_volatile(&raw mut (*draft).unsent, expected);
+        write_volatile(&raw mut (*draft).first, first);
     }
     black_box(0)
 }
 
-/// Whether a packet came in through a device that leads out of this host: who sent it is not here.
-#[inline(always)]
-fn comes_from_outside(packet: SkBuff) -> bool {
-    packet.received_through() != 0 && packet.receiving_device().is_some_and(devices::leads_out)
-}
-
-/// Whether the packet's own socket is just sending the range for the first time, and what is unsent of it if TCP takes it for sent.
-#[inline(always)]
-fn attempt(packet: SkBuff, range: Range) -> (u32, u32) {
-    let of_sender = || {
-        if packet.received_through() != 0 {
-            return None;
-        }
-        let sock = packet.socket()?;
-        if !state::is_connected(sock.state()) {
-            return None;
-        }
-        let tcp = sock.full_tcp()?;
-        let next = tcp.snd_nxt()?;
-        if !losses::is_before(next, range.end) {
-            return None;
-        }
-        let unsent = losses::unsent(tcp.bytes_sent()?, tcp.bytes_retrans()?, next);
-        Some(unsent.wrapping_sub(range.end.wrapping_sub(range.begin)))
-    };
-    of_sender().map_or((0, 0), |unsent| (1, unsent))
-}
-
-/// Writes a part of what is in the draft of this run down; 0 when another run was in the way.
+/// Writes a part of what is in the draft of this run down, and gives its number; 0 when another run was in the way.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn write_loss(run: u32, begin: u32, end: u32) -> u32 {
-    write(run, begin, end).is_some() as u32
+    write(run, begin, end).unwrap_or(0)
 }
 
+/// The number of the range, its lower half.
 #[inline(always)]
-fn write(run: u32, begin: u32, end: u32) -> Option<()> {
+fn write(run: u32, begin: u32, end: u32) -> Option<u32> {
     /// How often a writer tries to be the newest of a chain: others may be faster.
     const MOST_TRIES: u32 = 4;
     let draft = LOSS_DRAFTS.get_ptr_mut(run)?;
@@ -211,8 +204,13 @@ fn write(run: u32, begin: u32, end: u32) -> Option<()> {
         write_volatile(&raw mut (*loss).stream, stream);
         write_volatile(&raw mut (*loss).range, range);
         write_volatile(&raw mut (*loss).slot, read_volatile(&raw const (*draft).slot));
+        let first = match read_volatile(&raw const (*draft).first) {
+            Loss::FIRST => number as u32,
+            first => first,
+        };
+        write_volatile(&raw mut (*loss).first, first);
+        write_volatile(&raw mut (*loss).attempt, read_volatile(&raw const (*draft).attempt));
         write_volatile(&raw mut (*loss).unsent, read_volatile(&raw const (*draft).unsent));
-        write_volatile(&raw mut (*loss).is_new, read_volatile(&raw const (*draft).is_new));
         write_volatile(
             &raw mut (*loss).is_at_once,
             read_volatile(&raw const (*draft).is_at_once),
@@ -223,7 +221,7 @@ fn write(run: u32, begin: u32, end: u32) -> Option<()> {
         let mut tries = 0;
         while tries < MOST_TRIES {
             if atomic::replace_at(chain, newest, number) {
-                return Some(());
+                return Some(number as u32);
             }
             newest = read_volatile(chain);
             write_volatile(&raw mut (*loss).next, newest);
@@ -233,167 +231,16 @@ fn write(run: u32, begin: u32, end: u32) -> Option<()> {
     None
 }
 
-/// The number of segments that a socket has just retransmitted and whose transmission before this host had dropped. Each counts for
-/// the site of that drop, too. A function of its own, as [`draft`] is.
-#[inline(never)]
-pub(crate) fn sent_again(context: *mut c_void, run: Run) -> u32 {
-    let context = BtfTracePointContext::new(context);
-    let (Some(sock), Some(packet)) = (Sock::argument(&context, 0), SkBuff::argument(&context, 1)) else {
-        return black_box(0);
-    };
-    let (Some(tcp), Some(sent)) = (sock.known_tcp(), packet.data_of_queue()) else {
-        return black_box(0);
-    };
-    black_box(find(sock, sent, tcp, run).unwrap_or(0))
-}
-
-#[inline(always)]
-fn find(sock: Sock, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
-    if sent.begin == sent.end {
-        return None;
-    }
-    let stream = sock.stream();
-    // The kernel reads its clock once for all that it retransmits in a row: of these, each began after the one before.
-    let clock = tcp.clock()?;
-    let (established, since) = match Flow::find(sock) {
-        Some(flow) => {
-            let before = flow.retransmitted_at.get();
-            // SAFETY: a helper without arguments.
-            flow.retransmitted_at.set(unsafe { bpf_ktime_get_ns() });
-            (flow.started.get(), clock.max(before))
-        }
-        None => (0, clock),
-    };
-    let search = LOSS_SEARCHES.get_ptr_mut(run as u32)?;
-    let block = losses::block(sent.begin);
-    // SAFETY: members of the map value of this CPU and run.
-    unsafe {
-        write_volatile(&raw mut (*search).established, established);
-        write_volatile(&raw mut (*search).since, since);
-        write_volatile(&raw mut (*search).number, newest(&stream, block));
-        write_volatile(&raw mut (*search).done, 0);
-        write_volatile(&raw mut (*search).stream, stream);
-        write_volatile(&raw mut (*search).sent, sent);
-        write_volatile(&raw mut (*search).block, block);
-        let unsent = losses::unsent(tcp.bytes_sent()?, tcp.bytes_retrans()?, tcp.snd_nxt()?);
-        write_volatile(&raw mut (*search).unsent, unsent);
-    }
-    let mut steps = 0;
-    while steps < MOST_STEPS && search_loss(run as u32) != 0 {
-        steps += 1;
-    }
-    if steps == MOST_STEPS {
-        count_lost(Lost::LossesForgotten);
-    }
-    // SAFETY: as above.
-    Some(unsafe { read_volatile(&raw const (*search).done) }.count_ones())
-}
-
-/// Looks at the next range for the search of this run; 0 when there is none.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn search_loss(run: u32) -> u32 {
-    step(run).is_some() as u32
-}
-
-#[inline(always)]
-fn step(run: u32) -> Option<()> {
-    let search = LOSS_SEARCHES.get_ptr_mut(run)?;
-    // SAFETY: members of the map value of this CPU and run.
-    let (number, stream, sent) = unsafe {
-        (
-            read_volatile(&raw const (*search).number),
-            read_volatile(&raw const (*search).stream),
-            read_volatile(&raw const (*search).sent),
-        )
-    };
-    // SAFETY: as above.
-    let number_at = unsafe { &raw mut (*search).number };
-    if number == 0 {
-        // SAFETY: as above.
-        unsafe {
-            let block = read_volatile(&raw const (*search).block);
-            if block == losses::block(sent.end.wrapping_sub(1)) {
-                return None;
-            }
-            let block = losses::next_block(block);
-            write_volatile(&raw mut (*search).block, block);
-            write_volatile(number_at, newest(&stream, block));
-        }
-        return Some(());
-    }
-    let loss = LOSSES.get_ptr_mut(number as u32 & (MOST_LOSSES - 1))?;
-    // SAFETY: members of a map value.
-    let (before, known, range, slot, next) = unsafe {
-        (
-            read_volatile(&raw const (*loss).number),
-            is_lost(loss, search, &stream),
-            read_volatile(&raw const (*loss).range),
-            read_volatile(&raw const (*loss).slot),
-            read_volatile(&raw const (*loss).next),
-        )
-    };
-    // SAFETY: as above.
-    let after = unsafe { read_volatile(&raw const (*loss).number) };
-    if before != number || after != number {
-        // It was forgotten, and with it all that are older.
-        // SAFETY: as above.
-        unsafe { write_volatile(number_at, 0) };
-        return Some(());
-    }
-    // SAFETY: as above.
-    unsafe { write_volatile(number_at, next) };
-    if !known {
-        return Some(());
-    }
-    let again = range.segments_in(sent.begin, sent.end);
-    // SAFETY: members of map values.
-    unsafe {
-        let repeated = &raw mut (*loss).repeated;
-        let waiting = again & !atomic::fetch_or(repeated, range.ends_in(sent.begin, sent.end));
-        if waiting != 0 {
-            let (from, to) = range.around(waiting);
-            let done_at = &raw mut (*search).done;
-            let done = read_volatile(done_at);
-            let segments = sent.segments_in(from, to) & !done;
-            write_volatile(done_at, done | segments);
-            drops::count_repeated(slot, segments.count_ones() as u64);
-        }
-    }
-    Some(())
-}
-
-/// Whether a range is of the connection, was taken for sent, and was dropped before what is sent again now.
+/// Whether a range is of a connection.
 ///
 /// # Safety
-/// Both point to map values.
+/// It points to a map value.
 #[inline(always)]
-unsafe fn is_lost(loss: *const Loss, search: *const Search, stream: &Stream) -> bool {
+unsafe fn is_of(loss: *const Loss, stream: &Stream) -> bool {
     let mut difference = 0;
-    // SAFETY: by the contract of this function.
-    unsafe {
-        for (i, word) in stream.words.into_iter().enumerate() {
-            difference |= word ^ read_volatile((&raw const (*loss).stream.words).cast::<u64>().add(i));
-        }
-        difference == 0
-            && Loss::was_before(
-                read_volatile(&raw const (*loss).time),
-                read_volatile(&raw const (*loss).is_at_once),
-                read_volatile(&raw const (*search).established),
-                read_volatile(&raw const (*search).since),
-            )
-            && Loss::was_sent(
-                read_volatile(&raw const (*loss).is_new),
-                read_volatile(&raw const (*loss).unsent),
-                read_volatile(&raw const (*search).unsent),
-            )
+    for (i, word) in stream.words.into_iter().enumerate() {
+        // SAFETY: by the contract of this function.
+        difference |= word ^ unsafe { read_volatile((&raw const (*loss).stream.words).cast::<u64>().add(i)) };
     }
-}
-
-#[inline(always)]
-fn newest(stream: &Stream, block: u32) -> u64 {
-    // SAFETY: a word of a map value.
-    LOSS_CHAINS
-        .get_ptr(stream.chain(block))
-        .map_or(0, |chain| unsafe { read_volatile(chain) })
+    difference == 0
 }

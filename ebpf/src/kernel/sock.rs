@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
 use super::{
+    SkBuff,
     device::Device,
     memory::{load, load_pointer, load_words},
     offsets::*,
@@ -159,6 +160,14 @@ impl Sock {
     pub(crate) fn is_shut_down(self) -> bool {
         // SAFETY: a member of `struct sock`.
         unsafe { load(self.0, &SOCK_SHUTDOWN) }.unwrap_or(0) != 0
+    }
+
+    /// The first packet of the data that TCP has not sent yet, `sk_write_queue`, of a full socket. While TCP sends it for the first time, it
+    /// is still there. Without any, it is no packet: what it seems to hold belongs to the socket.
+    #[inline(always)]
+    pub(crate) fn first_unsent(self) -> Option<SkBuff> {
+        // SAFETY: a typed pointer from `struct sock` to `struct sk_buff`.
+        unsafe { load_pointer(self.0, &SOCK_WRITE_QUEUE) }.map(SkBuff)
     }
 
     /// The device of the cached route, of a full socket.
