@@ -139,8 +139,8 @@ ifeq ($(KERNEL)$(TEST),)
 	$(VM) report --exporter $(BIN) --against docs/kernels.md
 endif
 
-test-long: ## run what takes long: all tests on the kernels of every change in QEMU, and the soak; writes docs/long-tests.md
-	@MAKE='$(MAKE)' MINUTES='$(MINUTES)' FLOWS='$(FLOWS)' tests/long.sh docs/long-tests.md
+test-long: setup-test setup-e2e build ## run what takes long: all tests on the kernels of every change in QEMU, and the soak; writes docs/long-tests.md; SUITE='attacks soak'
+	@MAKE='$(MAKE)' HOST='$(HOST)' BIN='$(BIN)' AS_ROOT='$(AS_ROOT)' MINUTES='$(MINUTES)' FLOWS='$(FLOWS)' tests/long.sh docs/long-tests.md $(SUITE)
 
 # Under load what usually comes at once may take a minute.
 soak: setup-test build ## hold the exporter against the kernel under load, as root; MINUTES=3 or HOURS=…, FLOWS=100000
