@@ -164,6 +164,12 @@ fn draft_sender(context: *mut c_void, run: Run) -> u32 {
     black_box(0)
 }
 
+/// Whether a packet came in through a device that leads out of this host: who sent it is not here.
+#[inline(always)]
+fn comes_from_outside(packet: SkBuff) -> bool {
+    packet.received_through() != 0 && packet.receiving_device().is_some_and(devices::leads_out)
+}
+
 /// Writes a part of what is in the draft of this run down, and gives its number; 0 when another run was in the way.
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -116,12 +116,6 @@ pub(super) fn begin_attempt(context: *mut c_void, number: u32) -> u32 {
     black_box(0)
 }
 
-/// Whether a packet came in through a device that leads out of this host: who sent it is not here.
-#[inline(always)]
-fn comes_from_outside(packet: SkBuff) -> bool {
-    packet.received_through() != 0 && packet.receiving_device().is_some_and(devices::leads_out)
-}
-
 /// Whether TCP took a range for sent, of whose sender this is [`losses::unsent`] now.
 ///
 /// # Safety
