@@ -290,8 +290,8 @@ impl NoteKind {
 pub struct Note {
     /// Address of the packet or of its device; 0 when there is nothing to say.
     pub about: u64,
-    /// A reason that says more than the one of `kfree_skb`.
-    pub reason: u64,
+    /// A reason that says more than the one of `kfree_skb`; of a device, when it was noted, by the kernel's monotonic clock in nanoseconds.
+    pub says: u64,
 }
 
 /// Most slots for drops, the rows `other` included.

@@ -129,16 +129,18 @@ impl FlowState {
         self.rtt_count.grow(1);
     }
 
-    /// Segments that the kernel has retransmitted by now, by its own total, and that have no kind yet.
+    /// Segments that the kernel has retransmitted by now, by its own total, and that have no kind yet. Of a socket that was disconnected, whose
+    /// total is zero again, none.
     #[inline(always)]
     pub fn without_kind(&self, total_retrans: u32) -> u32 {
         let [other, timeout, probe, fast] = &self.retransmitted;
-        total_retrans
+        let segments = total_retrans
             .wrapping_sub(self.retransmitted_before.get())
             .wrapping_sub(other.get())
             .wrapping_sub(timeout.get())
             .wrapping_sub(probe.get())
-            .wrapping_sub(fast.get())
+            .wrapping_sub(fast.get());
+        if segments > u32::MAX / 2 { 0 } else { segments }
     }
 
     /// Records retransmissions of `segments`.
@@ -161,6 +163,9 @@ pub enum Fold {
     Live,
     /// The last one, under the socket's lock: what is read is true.
     Last,
+    /// The last one of a flow whose end no hook saw: a socket that was disconnected meanwhile has its counters at zero again, so that what is
+    /// less counts as nothing.
+    Late,
 }
 
 /// A counter of the kernel.
@@ -193,23 +198,23 @@ const STALE: u32 = 1 << 24;
 #[inline(always)]
 const fn delta32(snapshot: u32, now: u32, fold: Fold) -> u64 {
     let behind = snapshot.wrapping_sub(now);
-    if behind != 0 && behind < STALE {
-        return match fold {
-            Fold::Live => 0,
-            Fold::Last => (behind as u64).wrapping_neg(),
-        };
+    match fold {
+        Fold::Live if behind < STALE => 0,
+        Fold::Late if behind <= u32::MAX / 2 => 0,
+        Fold::Last if behind < STALE => (behind as u64).wrapping_neg(),
+        Fold::Live | Fold::Last | Fold::Late => now.wrapping_sub(snapshot) as u64,
     }
-    now.wrapping_sub(snapshot) as u64
 }
 
 /// The same for a 64-bit counter.
 #[inline(always)]
 const fn delta64(snapshot: u64, now: u64, fold: Fold) -> u64 {
-    let behind = snapshot.wrapping_sub(now);
-    if behind != 0 && behind < STALE as u64 && matches!(fold, Fold::Live) {
-        return 0;
+    // It does not wrap in the life of a machine.
+    let is_behind = snapshot.wrapping_sub(now) <= u64::MAX / 2;
+    match fold {
+        Fold::Live | Fold::Late if is_behind => 0,
+        Fold::Live | Fold::Last | Fold::Late => now.wrapping_sub(snapshot),
     }
-    now.wrapping_sub(snapshot)
 }
 
 /// `tcp_sock.chrono_*`: for how long the sender was busy, and why it could not send more. All in jiffies.
@@ -264,6 +269,20 @@ mod tests {
         assert_eq!(delta32(4, u32::MAX - 5, Fold::Live), 0);
         assert_eq!(delta64(100, 90, Fold::Live), 0);
         assert_eq!(delta64(100, 90, Fold::Last), 10u64.wrapping_neg());
+        assert_eq!(delta64(1 << 40, 0, Fold::Live), 0);
+    }
+
+    #[test]
+    fn of_a_flow_that_was_disconnected_unseen_what_is_less_counts_as_nothing() {
+        assert_eq!(delta32(100_000_000, 0, Fold::Late), 0);
+        assert_eq!(delta64(1 << 40, 0, Fold::Late), 0);
+        assert_eq!(delta32(100, 190, Fold::Late), 90);
+        assert_eq!(delta32(u32::MAX - 4, 5, Fold::Late), 10);
+        assert_eq!(delta64(100, 190, Fold::Late), 90);
+        // Nor does what was retransmitted have a kind then.
+        let flow = FlowState::default();
+        flow.on_retransmit(RetransmissionKind::Fast, 3);
+        assert_eq!((flow.without_kind(0), flow.without_kind(5)), (0, 2));
     }
 
     proptest! {

@@ -58,7 +58,7 @@ pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold, is_there:
     macro_rules! exchange {
         ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
             Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
-            $(exchange(&flow.snapshot.$here, || tcp.$here().filter(|_| is_there()), group, Counter::$counter, fold);)+
+            $(exchange(&flow.snapshot.$here, || tcp.$here(), &is_there, group, Counter::$counter, fold);)+
         };
     }
     common::kept_counters!([exchange]);
@@ -79,7 +79,7 @@ fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold, is_ther
     if chrono.running == 0 && chrono.at(0) == [busy.get(), receive_window.get(), send_buffer.get()] {
         return;
     }
-    if matches!(fold, Fold::Live) {
+    if !matches!(fold, Fold::Last) {
         // Without the lock the sender may change its state meanwhile; the next fold will find it at rest.
         match tcp.chrono() {
             Some(again) if again.since == chrono.since && again.running == chrono.running && is_there() => {}
@@ -87,27 +87,26 @@ fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold, is_ther
         }
     }
     let [busy_now, receive_window_now, send_buffer_now] = chrono.at(jiffies());
-    exchange(busy, || Some(busy_now), group, Counter::SenderBusyJiffies, fold);
-    exchange(
-        receive_window,
-        || Some(receive_window_now),
-        group,
-        Counter::ReceiveWindowJiffies,
-        fold,
-    );
-    exchange(
-        send_buffer,
-        || Some(send_buffer_now),
-        group,
-        Counter::SendBufferJiffies,
-        fold,
-    );
+    for (snapshot, now, counter) in [
+        (busy, busy_now, Counter::SenderBusyJiffies),
+        (receive_window, receive_window_now, Counter::ReceiveWindowJiffies),
+        (send_buffer, send_buffer_now, Counter::SendBufferJiffies),
+    ] {
+        exchange(snapshot, || Some(now), || true, group, counter, fold);
+    }
 }
 
 /// Moves one snapshot on and adds the difference to the group. The counter is read after the snapshot, so that it is not
-/// older than what another CPU has folded.
+/// older than what another CPU has folded, and before `is_there` is asked.
 #[inline(always)]
-fn exchange<T: Kept>(snapshot: &Shared<T>, read: impl Fn() -> Option<T>, group: Group, counter: Counter, fold: Fold) {
+fn exchange<T: Kept>(
+    snapshot: &Shared<T>,
+    read: impl Fn() -> Option<T>,
+    is_there: impl Fn() -> bool,
+    group: Group,
+    counter: Counter,
+    fold: Fold,
+) {
     let mut tries = 0;
     while tries < TRIES {
         let old = snapshot.get();
@@ -116,7 +115,7 @@ fn exchange<T: Kept>(snapshot: &Shared<T>, read: impl Fn() -> Option<T>, group: 
             return;
         }
         let delta = T::delta(old, now, fold);
-        if delta == 0 {
+        if delta == 0 || !is_there() {
             return;
         }
         if atomic::replace(snapshot, old, now) {

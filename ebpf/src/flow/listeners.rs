@@ -26,12 +26,6 @@ impl Storage for ListenerState {
 }
 
 impl Listener {
-    /// Counts a packet that the kernel has added to `sk_drops` though it is no handshake turned away.
-    #[inline(always)]
-    pub(crate) fn on_freed(self, packets: u32) {
-        atomic::add_to(&self.freed, packets as u64);
-    }
-
     /// Adds the handshakes that were turned away since the last time to the group of the served port. The kernel does not say
     /// whose they were, so the subnet is none.
     #[inline(always)]
@@ -49,6 +43,19 @@ impl Listener {
         if let Some(group) = Group::at(slot) {
             group.add(queues.cause(), more as u64);
         }
+    }
+}
+
+/// Of a listener, `packets` are freed that the kernel has added to `sk_drops`: they are no handshakes turned away. Of a listener that is met
+/// now, what it has counted before includes them.
+#[inline(always)]
+pub(crate) fn on_freed(sock: Sock, tcp: TcpSock, packets: u32) {
+    if !HAS_LISTENERS.is_set() {
+        return;
+    }
+    match Listener::find(sock) {
+        Some(listener) => atomic::add_to(&listener.freed, packets as u64),
+        None => drop(begin(sock, tcp)),
     }
 }
 

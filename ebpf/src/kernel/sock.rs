@@ -144,6 +144,12 @@ impl Sock {
         unsafe { load(self.0, &SOCK_PROTOCOL) }.unwrap_or(0)
     }
 
+    /// Whether that is TCP.
+    #[inline(always)]
+    pub(crate) fn is_of_tcp(self) -> bool {
+        self.protocol() == IPPROTO_TCP
+    }
+
     /// `sk_err` of a full socket; without one `sk_err_soft`, where an ICMP error waits while the socket is in use.
     #[inline(always)]
     pub(crate) fn error(self) -> i32 {

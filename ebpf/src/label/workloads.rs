@@ -159,7 +159,8 @@ extern "C" fn number_of(id: u64, network: u64) -> u32 {
         let number = read_volatile(&raw const (*state).number);
         if number == UNRESOLVED {
             count_lost(Lost::Unresolved);
-        } else if read_volatile(&raw const (*state).network) != network {
+        } else {
+            // Each time: the table forgets the namespaces that nobody asks for.
             note_owner(network, number);
             write_volatile(&raw mut (*state).network, network);
         }

@@ -9,7 +9,7 @@
 )]
 
 use crate::{
-    flow::{accept_queues, ahead, fold, listeners::Listener, record, state::Flow},
+    flow::{accept_queues, ahead, fold, listeners::Listener, record, retransmissions, state::Flow},
     kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
     label::groups::{Group, SlotAssignment},
     maps::{ALGORITHMS, EPOCH, SAMPLES, SCRATCH},
@@ -66,7 +66,8 @@ extern "C" fn fold_flows(context: *const Context) -> i32 {
     0
 }
 
-/// Folds a live flow and samples it. `is_there` says whether what was read of the socket is still its own.
+/// Folds a live flow and samples it. `is_there` says whether what was read of the socket is still its own. A flow that a hook ends meanwhile
+/// is folded by the hook: what is read afterwards may be of a socket that was disconnected, or of another one.
 #[inline(always)]
 pub(super) fn visit(sock: Sock, tcp: TcpSock, flow: Flow, is_there: impl Fn() -> bool) {
     // The hook sees the end before the socket's state shows it: this end nobody saw.
@@ -75,10 +76,11 @@ pub(super) fn visit(sock: Sock, tcp: TcpSock, flow: Flow, is_there: impl Fn() ->
         return;
     }
     if let Some(group) = Group::at(flow.slot.get()) {
-        fold::fold(flow, tcp, group, Fold::Live, is_there);
+        fold::fold(flow, tcp, group, Fold::Live, || flow.is_visible() && is_there());
     }
     // What it did until now stays where it was counted; from now on it counts by the new configuration.
     if let Some(assignment) = SlotAssignment::anew(sock, &flow) {
+        retransmissions::give_kind(flow);
         assignment.assign_to(&flow);
     }
     let slot = flow.slot.get();
@@ -100,8 +102,7 @@ fn heal(flow: Flow, tcp: TcpSock, is_there: impl Fn() -> bool) {
         return;
     }
     if let Some(group) = Group::at(flow.slot.get()) {
-        // A socket that is disconnected has its counters at zero again: what they show now is only counted if it is more.
-        fold::fold(flow, tcp, group, Fold::Live, is_there);
+        fold::fold(flow, tcp, group, Fold::Late, is_there);
         inet_sock_set_state::count_end(group, flags, started);
     }
 }
@@ -161,6 +162,10 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
     // file; what does not fit into it is written once more by another run.
     unsafe {
         record::fill(scratch, sock, sock.cookie(), tcp, &flow);
+        // It may have ended meanwhile, and the socket be another one.
+        if !flow.is_shown(sock) {
+            return 0;
+        }
         bpf_seq_write((*(*context).meta).seq, scratch.cast(), size_of::<FlowRecord>() as u32);
     }
     0

@@ -189,14 +189,14 @@ fn closed(sock: Sock, tcp: TcpSock) {
     if let Some(flow) = flow
         && flow.is_established()
     {
-        close(flow, tcp);
+        close(flow, tcp, Fold::Last);
         events::emit(EventKind::Close, sock, tcp, &flow);
     }
 }
 
 /// Counts the end of an established flow, which the caller holds the lock of.
 #[inline(always)]
-pub(super) fn close(flow: Flow, tcp: TcpSock) {
+pub(super) fn close(flow: Flow, tcp: TcpSock, fold: Fold) {
     let (flags, started) = (flow.flags.get(), flow.started.get());
     let group = Group::at(flow.slot.get());
     if let Some(group) = group {
@@ -204,7 +204,7 @@ pub(super) fn close(flow: Flow, tcp: TcpSock) {
             tcp_probe::sample_rtt(flow, tcp, group);
         }
         retransmissions::find_kind_of_the_past(flow, tcp);
-        fold::fold(flow, tcp, group, Fold::Last, || true);
+        fold::fold(flow, tcp, group, fold, || true);
     }
     // Where the end was not seen, the iterator may meet the flow at the same time: one of both counts it.
     if flow.end()

@@ -194,6 +194,8 @@ fn skipped() -> u8 {
 #[inline(always)]
 fn count_for_flow(packet: SkBuff) {
     let Some(sock) = packet.socket() else { return };
+    // Other protocols number their states differently. A request is no full socket, which alone has a protocol.
+    let is_tcp = || sock.is_internet() && sock.is_of_tcp();
     let (slot, segments) = match (Flow::find(sock), sock.state()) {
         (Some(flow), _) if flow.is_established() => {
             let segments = packet.segments();
@@ -201,8 +203,9 @@ fn count_for_flow(packet: SkBuff) {
             atomic::add_to(&flow.locally_dropped, segments);
             (flow.slot.get(), segments)
         }
-        (_, state::SYN_SENT) => (groups::slot_of_flow(sock, Role::Client), 1),
-        (None, state::NEW_SYN_RECV | state::SYN_RECV) => {
+        (_, state::SYN_SENT) if is_tcp() => (groups::slot_of_flow(sock, Role::Client), 1),
+        (None, state::SYN_RECV) if !is_tcp() => return,
+        (None, state::NEW_SYN_RECV | state::SYN_RECV) if sock.is_internet() => {
             (groups::slot_of_socket(sock, Role::Server, devices::UNKNOWN), 1)
         }
         _ => return,
@@ -229,10 +232,8 @@ fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u3
         // These the kernel frees without adding to `sk_drops`.
         return;
     }
-    if let Some(sock) = Sock::argument(context, 3)
-        && let Some(listener) = listeners::find_or_begin(sock, tcp)
-    {
-        listener.on_freed(packet.segments());
+    if let Some(sock) = Sock::argument(context, 3) {
+        listeners::on_freed(sock, tcp, packet.segments());
     }
     if header.reset
         && reason == REASON_NOT_SPECIFIED.get()

@@ -17,7 +17,7 @@ use crate::{
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use common::{
     net::address::Address,
-    tcp::{ConnectFailure, group::Counter},
+    tcp::{ConnectFailure, flow::Fold, group::Counter},
 };
 
 programs!(
@@ -66,7 +66,7 @@ fn delete(context: &BtfTracePointContext) {
             && flow.is_established()
             && let Some(tcp) = sock.full_tcp()
         {
-            inet_sock_set_state::close(flow, tcp);
+            inet_sock_set_state::close(flow, tcp, Fold::Late);
         }
         Flow::delete(sock);
         // Storage of a listener goes when it listens no more, and with its socket.

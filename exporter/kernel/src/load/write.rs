@@ -8,6 +8,7 @@ use common::{
     kernel::tracepoints::Tracepoint,
     map::{
         catalog::{Map, PORTS, PROGRAM_IDS, SETTINGS, SLOTS_USED, SUBNETS_V4, SUBNETS_V6},
+        settings::Settings,
         slots::Table,
     },
 };
@@ -31,7 +32,15 @@ pub(super) fn lookups(object: &mut Object, old: &Lookups, new: &Lookups) -> Resu
     for step in old.steps_to(new) {
         take(object, step)?;
     }
-    object.set(SETTINGS, 0, new.settings)
+    set_settings(object, old.settings.generation, new.settings)
+}
+
+/// Writes the settings that a generation labels by, and only then the generation: a program may read a value while it is written, and a flow
+/// that has the new generation must have been labelled by the new settings.
+fn set_settings(object: &mut Object, old: u64, new: Settings) -> Result<(), MapFault> {
+    let contents = Settings { generation: old, ..new };
+    object.set(SETTINGS, 0, contents)?;
+    object.set(SETTINGS, 0, new)
 }
 
 /// Takes back what was done of the way from `old` to `new`. A step that was not taken cannot be taken back: that is no
@@ -42,7 +51,7 @@ pub(super) fn undo(object: &mut Object, new: &Lookups, old: &Lookups) {
             tracing::debug!(%error, ?step, "while the old configuration is restored");
         }
     }
-    if let Err(error) = object.set(SETTINGS, 0, old.settings) {
+    if let Err(error) = set_settings(object, new.settings.generation, old.settings) {
         tracing::error!(%error, "the old configuration could not be restored");
     }
 }
