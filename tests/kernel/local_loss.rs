@@ -163,7 +163,6 @@ fn every_retransmission_is_after_a_drop_where_nothing_else_loses() -> Result<()>
 
 /// A queue that drops its oldest packet for a new one: TCP takes both for sent.
 #[test]
-#[ignore = "not steady yet: once 39 of 40 were found"]
 fn every_retransmission_is_after_a_drop_at_the_head_of_a_queue() -> Result<()> {
     require_all_after_drops(&[(Family::V4, "head of the queue"), (Family::V6, "head of the queue")])
 }

@@ -211,6 +211,9 @@ pub struct Loss {
     pub next: u64,
     /// When it was dropped, in nanoseconds since the machine was started, without the time it slept (`CLOCK_MONOTONIC`).
     pub time: u64,
+    /// When it was sent, by the sender's own clock, which is as old as the row that it was sent in; [`Loss::UNKNOWN`] where the packet does not
+    /// say.
+    pub sent: u64,
     /// A bit for each segment of the range that was retransmitted since.
     pub repeated: u64,
     /// Whose it is.
@@ -242,6 +245,8 @@ pub struct Search {
     pub established: u64,
     /// The latest moment at which this retransmission had not begun yet, by the same clock.
     pub since: u64,
+    /// The sender's own clock, as old as the row that this retransmission is sent in.
+    pub clock: u64,
     /// A bit for each segment of `sent` that was dropped before.
     pub done: u64,
     /// Whose it is.
@@ -254,17 +259,31 @@ pub struct Search {
     pub unsent: u32,
 }
 
+/// What a range has to be older or younger than, as in [`Search`].
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// [`Search::established`]
+    pub established: u64,
+    /// [`Search::since`]
+    pub since: u64,
+    /// [`Search::clock`]
+    pub clock: u64,
+}
+
 impl Loss {
     /// In place of a number while somebody writes.
     pub const WRITTEN: u64 = u64::MAX;
     /// In place of the number of a packet's first range, in a draft of it.
     pub const FIRST: u32 = u32::MAX;
+    /// In place of when a packet was sent.
+    pub const UNKNOWN: u64 = u64::MAX;
 
-    /// Whether a range that was dropped at `time` is of the connection that was established at that moment, not of an older one between
-    /// the same ends, and of a transmission before the retransmission that began after `since`.
+    /// Whether a range is of the connection of a search, not of an older one between the same ends, and of a transmission before the
+    /// retransmission that is searched for. A queue may drop that transmission only while it takes the retransmission in: the range was
+    /// `sent` before nevertheless.
     #[inline(always)]
-    pub const fn was_before(time: u64, is_at_once: u32, established: u64, since: u64) -> bool {
-        time >= established && (is_at_once != 0 || time <= since)
+    pub const fn was_before(time: u64, sent: u64, is_at_once: u32, of: Times) -> bool {
+        time >= of.established && (is_at_once != 0 || time <= of.since || sent < of.clock)
     }
 
     /// Whether the sender took the packet for sent after which it `expected` this much to be [`unsent`]: nothing was refused since. A FIN
@@ -383,21 +402,29 @@ mod tests {
 
     #[test]
     fn only_drops_of_the_connection_and_before_the_retransmission_count() {
-        for (time, is_at_once, expected) in [
-            (99, 0, false),
-            (100, 0, true),
-            (200, 0, true),
-            (201, 0, false),
-            (201, 1, true),
-            (99, 1, false),
+        let of = Times {
+            established: 100,
+            since: 200,
+            clock: 180,
+        };
+        for (time, sent, is_at_once, expected) in [
+            (99, Loss::UNKNOWN, 0, false),
+            (100, Loss::UNKNOWN, 0, true),
+            (200, Loss::UNKNOWN, 0, true),
+            (201, Loss::UNKNOWN, 0, false),
+            (201, Loss::UNKNOWN, 1, true),
+            (99, Loss::UNKNOWN, 1, false),
+            // The retransmission itself was dropped; then what was sent before it, by it.
+            (201, 180, 0, false),
+            (201, 179, 0, true),
         ] {
             assert_eq!(
-                Loss::was_before(time, is_at_once, 100, 200),
+                Loss::was_before(time, sent, is_at_once, of),
                 expected,
-                "{time} {is_at_once}"
+                "{time} {sent} {is_at_once}"
             );
         }
-        assert!(Loss::was_before(1, 0, 0, 200));
+        assert!(Loss::was_before(1, Loss::UNKNOWN, 0, Times { established: 0, ..of }));
     }
 
     #[test]

@@ -159,6 +159,7 @@ macro_rules! kernel_fields {
             SK_BUFF_DATA: u64 = "sk_buff" . "data";
             SK_BUFF_TAIL: u32 = "sk_buff" . "tail";
             SK_BUFF_END: u32 = "sk_buff" . "end";
+            SK_BUFF_TSTAMP: u64 = "sk_buff" . "tstamp";
             SK_BUFF_MAC_HEADER: u16 = "sk_buff" . "mac_header";
             SK_BUFF_NETWORK_HEADER: u16 = "sk_buff" . "network_header";
             SK_BUFF_INNER_NETWORK_HEADER: u16 = "sk_buff" . "inner_network_header";

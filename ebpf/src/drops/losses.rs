@@ -124,9 +124,17 @@ fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
     };
     // What is too large for a link is sent again at once, in smaller parts, and on the clock of what was sent last.
     let is_at_once = is(reason, &REASON_PKT_TOO_BIG);
-    // SAFETY: members of the map value of this CPU and run; the helper takes nothing.
+    // SAFETY: the helper takes nothing.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // Other clocks than the sender's are ahead.
+    let sent = match packet.timestamp() {
+        sent if sent != 0 && sent < now => sent,
+        _ => Loss::UNKNOWN,
+    };
+    // SAFETY: members of the map value of this CPU and run.
     unsafe {
-        write_volatile(&raw mut (*draft).time, bpf_ktime_get_ns());
+        write_volatile(&raw mut (*draft).time, now);
+        write_volatile(&raw mut (*draft).sent, sent);
         write_volatile(&raw mut (*draft).is_at_once, is_at_once as u32);
         write_volatile(&raw mut (*draft).stream, stream);
         write_volatile(&raw mut (*draft).range, range);
@@ -206,6 +214,7 @@ fn write(run: u32, begin: u32, end: u32) -> Option<u32> {
             }
         }
         write_volatile(&raw mut (*loss).time, read_volatile(&raw const (*draft).time));
+        write_volatile(&raw mut (*loss).sent, read_volatile(&raw const (*draft).sent));
         write_volatile(&raw mut (*loss).repeated, 0);
         write_volatile(&raw mut (*loss).stream, stream);
         write_volatile(&raw mut (*loss).range, range);

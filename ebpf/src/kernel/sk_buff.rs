@@ -59,6 +59,14 @@ impl SkBuff {
         unsafe { load(self.0, &SK_BUFF_LEN) }.unwrap_or(0)
     }
 
+    /// `tstamp`: of a packet of TCP that has not left its network namespace, by which clock of the sender it was sent, in nanoseconds as of
+    /// `CLOCK_MONOTONIC`; of others 0, or a time of another clock, which is later.
+    #[inline(always)]
+    pub(crate) fn timestamp(self) -> u64 {
+        // SAFETY: a member of `struct sk_buff`.
+        unsafe { load(self.0, &SK_BUFF_TSTAMP) }.unwrap_or(0)
+    }
+
     /// `skb_iif`: the device the packet came in through; 0 for one of this host.
     #[inline(always)]
     pub(crate) fn received_through(self) -> u32 {

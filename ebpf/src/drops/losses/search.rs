@@ -13,7 +13,7 @@ use crate::{
 };
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
 use common::{
-    drops::losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_STEPS, Range, Search, Stream},
+    drops::losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_STEPS, Range, Search, Stream, Times},
     kernel::tracepoints::Run,
     map::lost::Lost,
 };
@@ -60,6 +60,7 @@ fn find(sock: Sock, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
     unsafe {
         write_volatile(&raw mut (*search).established, established);
         write_volatile(&raw mut (*search).since, since);
+        write_volatile(&raw mut (*search).clock, clock);
         write_volatile(&raw mut (*search).number, newest(&stream, block));
         write_volatile(&raw mut (*search).done, 0);
         write_volatile(&raw mut (*search).stream, stream);
@@ -164,9 +165,13 @@ unsafe fn is_lost(loss: *const Loss, search: *const Search, stream: &Stream) -> 
         is_of(loss, stream)
             && Loss::was_before(
                 read_volatile(&raw const (*loss).time),
+                read_volatile(&raw const (*loss).sent),
                 read_volatile(&raw const (*loss).is_at_once),
-                read_volatile(&raw const (*search).established),
-                read_volatile(&raw const (*search).since),
+                Times {
+                    established: read_volatile(&raw const (*search).established),
+                    since: read_volatile(&raw const (*search).since),
+                    clock: read_volatile(&raw const (*search).clock),
+                },
             )
             && was_taken(loss, read_volatile(&raw const (*search).unsent))
     }

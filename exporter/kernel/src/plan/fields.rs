@@ -70,6 +70,7 @@ pub(super) const LOCAL_LOSS: &[&str] = &[
     global::TCP_SKB_CB_END_SEQ,
     global::TCP_SKB_CB_GSO_SIZE,
     global::SK_BUFF_CB,
+    global::SK_BUFF_TSTAMP,
     global::SOCK_WRITE_QUEUE,
     global::TCP_SOCK_CLOCK,
 ];
