@@ -29,7 +29,7 @@ RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/ag
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: setup-compiled setup-fetched ## bring every tool that the other targets use; --jobs=2 compiles some while others come
+setup: setup-compiled setup-fetched ## bring the tools of build, tests and checks; PARTS='vm image' brings those of other targets; --jobs=2 compiles some while others come
 
 setup-compiled: setup-build
 	@tests/setup.sh cargo-deny
