@@ -116,7 +116,7 @@ fn run(arguments: Run) -> Result<ExitCode> {
             Ok(mut item) => {
                 if others > 0 {
                     item.notes.push(format!(
-                        "Others had {others} programs for tracepoints at the beginning: nothing is not nothing then."
+                        "Other processes had {others} programs on tracepoints at the beginning; their cost is in every figure, that of no programs too."
                     ));
                 }
                 if context.quick {

@@ -54,12 +54,12 @@ const SWITCHES: [(&str, &str, &str); 9] = [
     (
         "drops: {enabled: false}",
         "on",
-        "15 programs, one of them on each dropped packet, and 4 maps, a part of `limits.memory`; without it nothing of `local_loss` either",
+        "programs on the hooks of drops, one of which runs for each dropped packet, and 4 maps, a part of `limits.memory`; without it `local_loss` is off too",
     ),
     (
         "local_loss: {enabled: false}",
         "on",
-        "5 maps of 1.8 MiB; a look at each dropped segment and each retransmission, and none at others",
+        "5 maps of 1.9 MiB; a look at each dropped segment and each retransmission, and none at others",
     ),
     (
         "listeners: {enabled: false}",

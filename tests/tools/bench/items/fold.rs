@@ -164,7 +164,7 @@ fn item(context: &Context, nothing: &Measured, sizes: &[(usize, Measured)], exac
             ratio: format!("{:.1}x", ss / busy),
             met: Some(busy <= 0.6 && ss / busy >= 12.0),
             why: if ss / busy < 12.0 {
-                "`ss` is faster here than the 7 to 9 µs that the design has for it".to_owned()
+                "`ss` is faster here than the 7 to 9 µs that the target assumes".to_owned()
             } else {
                 String::new()
             },

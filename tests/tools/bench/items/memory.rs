@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context) -> Result<Item> {
             what: "resident memory at 1 000 series and 200 000 flows".to_owned(),
             text: "≤ 16 MB".to_owned(),
             figure: format!("{resident:.1} MB at the end"),
-            peer: "agents 50 to 800 MB, as the design says; none was run here".to_owned(),
+            peer: "agents 50 to 800 MB, an assumption of the target; none was run here".to_owned(),
             met: Some(resident <= 16.0),
             ..Target::default()
         }],

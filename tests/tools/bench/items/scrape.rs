@@ -187,7 +187,7 @@ fn target(size: &Size, bound: f64) -> Target {
             plain(&size.idle),
             plain(&size.loaded)
         ),
-        peer: "Go client 40 to 50 ms per 10 000, as the design says; not run here".to_owned(),
+        peer: "Go client 40 to 50 ms per 10 000, an assumption of the target; not run here".to_owned(),
         met: Some(idle <= bound && loaded <= bound),
         ..Target::default()
     }

@@ -9,8 +9,8 @@ pub(crate) fn page(items: &[Item]) -> String {
     let mut lines = vec![
         "# Benchmarks".to_owned(),
         String::new(),
-        "Written by `make bench-report` from the results of `make bench`. [Method](#method) says how it was measured, \
-         [Machine](#machine) where; on another machine the figures differ, the differences to the floor less so."
+        "Written by `make bench-report` from the results of `make bench`. [Method](#method) says how each figure was measured, \
+         [Machine](#machine) on which machine. On another machine the figures differ; what lies above the floor differs less."
             .to_owned(),
         String::new(),
         "## Targets".to_owned(),
@@ -116,20 +116,22 @@ pub(crate) fn number(figure: f64) -> String {
 const METHOD: &str = "
 ## Method
 
-Contestants take turns in windows of 30 ms: nothing, one of them, nothing, the next, in an order drawn anew for every round,
-after 2 ms that do not count. One thread, pinned to one processor, works all the time. A figure is the processor time of that
-thread for an operation (`CLOCK_THREAD_CPUTIME_ID`), which includes what runs in interrupts over it; loopback delivers there,
-so that it holds both ends. The ratio is the median over all windows of a contestant, each by the mean of the windows of
-nothing before and after it. A column of figures is the ratio, and its quartiles, times the median of nothing.
+A contestant is a set of programs that is attached while the operation runs. `nothing` is no program. Contestants take turns in
+windows of 30 ms: nothing, the first, nothing, the second, and so on, in a new random order in each round. The first 2 ms of a
+window do not count. One thread, pinned to one processor, works all the time. A figure is the processor time of this thread for
+an operation (`CLOCK_THREAD_CPUTIME_ID`). It includes the interrupts during the thread. Loopback delivers packets in these
+interrupts, so a figure includes both ends. To get a ratio, each window of a contestant is divided by the mean of the windows of
+nothing before and after it; the ratio is the median of these quotients. The figures in the tables are the ratio and its
+quartiles, multiplied by the median of nothing.
 
-- **nothing, as a contestant** is nothing against nothing, as often as everybody else. Where its ratio is outside 1 ± 0.01,
-  what was measured beside it is void and is not shown.
-- **floor** are programs that only return, on every hook that the exporter has. What is above it is what the exporter's
-  programs do.
+- **nothing, as a contestant** compares windows without programs with each other, in as many windows as another contestant has.
+  If its ratio is outside 1 ± 0.01, the item is void and its figures are not shown.
+- **floor** is a set of programs that only return, on every hook that the exporter has. The cost above the floor is the work
+  of the exporter's programs.
 - **tcpvitals** are the exporter's own programs, with the maps that it has filled by its configuration. They are opened by
   their numbers while it runs; it is then ended, and they are attached and detached in its order.
 - **bpftrace** counts in maps too and is treated alike. **tcplife** and **tcpstates** hand events to their process, which is
-  started and killed for each turn of seven windows, and so is `sleep` as their nothing.
+  started and killed for each turn of seven windows; `sleep`, started and killed likewise, is their nothing.
 
 Runs of programs for an operation are the kernel's own count (`BPF_ENABLE_STATS`), in a window that is not measured.
 Figures without a ratio say in their item how they were taken.
