@@ -14,18 +14,19 @@ pub(crate) const HEAD: &str = "\n## Interrupts\n";
 const TESTS: &str = "interrupts::";
 
 const INTRODUCTION: &str = "
-The kernel skips a program on a processor where it is at work; a second program does its work then ([Interrupts](numbers.md#interrupts)).
-Made by `make test-interrupts` with two processors: over veth, each interrupts the other (RPS); over cards, two virtual network cards of
-a guest do, each on a processor of its own. Meanwhile the exporter collects every 100 ms. *Events* is what the kernel's trace buffer has of a
-hook, *runs* and *skipped* are the kernel's counts for the first program, *second* is what the second program did of the skipped ones, and
-*lost* is `tcpvitals_events_lost_total`. The test fails unless second and lost add up to skipped, and unless runs, skipped and *withheld*
-add up to the events, but for those before the trace buffer begins and after it ends: the exporter is asked by connections too.
-Withheld events are those over the init process of a sandbox, which no program sees.
+The kernel skips a program on a processor that already runs it; a second program then does its work ([Interrupts](numbers.md#interrupts)).
+`make test-interrupts` runs these tests with two processors. Over veth each processor interrupts the other (RPS). Over cards two virtual
+network cards of a guest interrupt, each on its own processor. Meanwhile the exporter collects every 100 ms. *Events* is the number of
+events of a hook in the kernel's trace buffer. *Runs* and *skipped* are the kernel's counts for the first program. *Second* is the number
+of skipped runs that the second program took over. *Lost* is `tcpvitals_events_lost_total`. *Withheld* is the number of events during the
+init process of a sandbox, which no program sees. A test fails unless second and lost add up to skipped. It also fails unless runs,
+skipped and withheld add up to the events; scrapes before the trace buffer begins and after it ends, which are connections too, may differ.
 
 A test is *exact* if every number equals the kernel's: connections `TcpActiveOpens` and `TcpPassiveOpens`, segments `TcpOutSegs`,
-retransmissions `TcpRetransSegs`, drops nftables and `UdpNoPorts`; and if nothing is lost, which only Linux 7.0 and newer may, each event
-counted. Fewer than 200 skipped runs fail as not provoked; a single thread, which waits for its own packets, is excepted. Without second
-programs the same test must fail; with PREEMPT_RT, where softirqs are threads and nothing is skipped, it must not.
+retransmissions `TcpRetransSegs`, drops nftables and `UdpNoPorts`; and if no event is lost. Linux 7.0 and newer may lose events, each
+counted. A test with fewer than 200 skipped runs fails, because it did not provoke interrupts; a single thread, which waits for its own
+packets, needs none. Without second programs the same test must fail. With PREEMPT_RT, where softirqs are threads and the kernel skips
+nothing, it must pass even then.
 ";
 
 /// A kernel's runs.

@@ -12,15 +12,15 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
          Made from the mappings of `exporter/config/src/raw.rs` by `make docs`; do not edit.\n\n\
-         A YAML file, named by `--config.file`. Every key is optional; one that is absent or has no value keeps its default. \
-         `tcpvitals check-config FILE` names file, line, fault and remedy; the exporter does not start with a file that it \
-         refuses, and does not take it over at a reload.\n\n\
+         The configuration is a YAML file, which `--config.file` names. Every key is optional: a key that is absent or has no value \
+         keeps its default. `tcpvitals check-config FILE` names file, line, fault and remedy. With an invalid file the exporter \
+         does not start, and a reload keeps the old configuration.\n\n\
          [config.schema.json](config.schema.json) is the same as a JSON Schema. Editors that know the YAML language server \
          complete and check keys when it lies beside the file and the file has this line:\n\n\
          ```yaml\n# yaml-language-server: $schema=config.schema.json\n```\n\n\
-         `tcpvitals docs schema` prints the schema of the version that you run. It cannot say that names, networks and ports \
-         are given once, that a network has no address bits behind its prefix, and how many device patterns all lists hold \
-         together; `check-config` can.\n\n\
+         `tcpvitals docs schema` prints the schema of the version that you run. `check-config` also checks three rules that a schema \
+         cannot express: each name, network and port occurs once; a network has no address bits after its prefix; all lists \
+         together have a limited number of device patterns.\n\n\
          ## Keys\n\n\
          `[]` is an entry of a list. A key of an entry without a default is required unless it says otherwise.\n\n\
          | key | type | default | allowed | what it says | example |\n| --- | --- | --- | --- | --- | --- |\n",
