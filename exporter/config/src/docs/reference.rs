@@ -59,7 +59,7 @@ const SWITCHES: [(&str, &str, &str); 9] = [
     (
         "local_loss: {enabled: false}",
         "on",
-        "5 maps of 1.9 MiB; a look at each dropped segment and each retransmission, and none at others",
+        "5 maps of 2.0 MiB; a look at each dropped segment and each retransmission, and none at others",
     ),
     (
         "listeners: {enabled: false}",
