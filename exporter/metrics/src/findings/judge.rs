@@ -1,6 +1,7 @@
 //! Collection after collection: what was found, since when, and how much there was to judge.
 
 mod hearing;
+mod words;
 
 use super::{
     recorder::Recorder,

@@ -1,24 +1,19 @@
 //! The table of rules applied to a window: which faults there are, how large, and whose traffic they hit.
 
+use super::words::{Size, finding};
 use crate::{
     findings::{
         counts::Counts,
-        flows::worst_flows,
         recorder::SiteCount,
-        report::{Finding, Seen as SeenSite, Since},
+        report::{Finding, Seen as SeenSite},
         rules::{self, Dropped, Floor, Part, RULES, Reads, Rule, Seen, TRANSMIT},
         seen::Site,
         window::{self, Traffic, Window},
     },
-    labels::NO_SUBNET,
     number::number,
 };
 use common::map::lost::Lost;
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use tcpvitals_config::{Findings, Glob, Mutes};
 
 /// Fewest samples that a median of round-trip times is of.
@@ -34,15 +29,6 @@ const NAMED: usize = 3;
 
 /// Drop sites of the window.
 type Sites<'a> = Vec<(&'a Site, SiteCount)>;
-
-/// What a fault is, before it has words.
-#[derive(Default)]
-struct Size {
-    part: Part,
-    services: Vec<String>,
-    workloads: Vec<String>,
-    sites: Vec<SeenSite>,
-}
 
 /// One window, judged.
 pub(super) struct Hearing<'r, 'w> {
@@ -344,56 +330,4 @@ fn is_own(site: &Site, subnet: &str) -> bool {
 fn largest(mut parts: Vec<(&str, Part)>) -> Vec<String> {
     parts.sort_by(|(one, of_one), (other, of_other)| of_other.events.total_cmp(&of_one.events).then(one.cmp(other)));
     parts.into_iter().take(NAMED).map(|(name, _)| name.to_owned()).collect()
-}
-
-fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str, size: Size) -> Finding {
-    let Size {
-        part,
-        services,
-        workloads,
-        sites,
-    } = size;
-    let share = part.share();
-    let above = |value: f64, floor: f64| if floor > 0.0 { value / floor } else { 1.0 };
-    Finding {
-        finding: Cow::Borrowed(rule.name),
-        whose: rule.whose,
-        // Of those whom a listener turned away nobody knows the subnet.
-        subnet: if subnet == NO_SUBNET {
-            String::new()
-        } else {
-            subnet.to_owned()
-        },
-        // How far above its floors it is, in both respects.
-        severity: above(rate, floor.rate).min(1e3) * above(share, floor.share).clamp(1.0, 1e3),
-        rate,
-        share,
-        says: in_words(rule.says, rate, share),
-        services,
-        workloads,
-        sites,
-        flows: worst_flows(rule.name, subnet),
-        next: Cow::Borrowed(rule.next),
-        runbook: Cow::Borrowed(rule.runbook),
-        since: Since {
-            at: Duration::ZERO,
-            or_before: true,
-        },
-    }
-}
-
-/// The sentence of a rule with its numbers.
-fn in_words(says: &str, rate: f64, share: f64) -> String {
-    let percent = 100.0 * share;
-    let percent = if percent < 10.0 {
-        format!("{percent:.1} %")
-    } else {
-        format!("{percent:.0} %")
-    };
-    let rate = if rate < 10.0 {
-        format!("{rate:.1}")
-    } else {
-        format!("{rate:.0}")
-    };
-    says.replace("{share}", &percent).replace("{rate}", &rate)
 }
