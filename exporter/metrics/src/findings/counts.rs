@@ -36,6 +36,23 @@ pub(super) const READ: [Counter; 30] = [
     Counter::ResetsInUse,
 ];
 
+/// What the services of some connections were counted over all subnets. The kernel does not say whom a listener turned away: that
+/// counts for no subnet, while who came in counts for the subnet of the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Everywhere {
+    /// [`Counts::server_opens`]
+    pub(super) server_opens: u64,
+    /// [`Counter::ListenDropsAcceptQueue`]
+    pub(super) accept_queue_full: u64,
+}
+
+impl Everywhere {
+    pub(super) const fn add(&mut self, more: Self) {
+        self.server_opens += more.server_opens;
+        self.accept_queue_full += more.accept_queue_full;
+    }
+}
+
 /// Sums of the counters that rules read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -52,6 +69,8 @@ pub(super) struct Counts {
     pub(super) server_closes: u64,
     /// [`Counter::ResetsReceived`] of those and of listeners.
     pub(super) server_resets: u64,
+    /// Nothing until the window is summed up.
+    pub(super) everywhere: Everywhere,
 }
 
 impl Default for Counts {
@@ -64,6 +83,7 @@ impl Default for Counts {
             server_opens: 0,
             server_closes: 0,
             server_resets: 0,
+            everywhere: Everywhere::default(),
         }
     }
 }
@@ -81,6 +101,14 @@ impl Counts {
     /// The sum of several.
     pub(super) fn sum(&self, counters: &[Counter]) -> u64 {
         counters.iter().map(|counter| self.get(*counter)).sum()
+    }
+
+    /// Of these counts what is summed over all subnets.
+    pub(super) fn own_part(&self) -> Everywhere {
+        Everywhere {
+            server_opens: self.server_opens,
+            accept_queue_full: self.get(Counter::ListenDropsAcceptQueue),
+        }
     }
 
     /// Adds what connections of a role were counted.
@@ -115,6 +143,7 @@ impl Counts {
             server_opens,
             server_closes,
             server_resets,
+            everywhere,
         } = self;
         for (sum, more) in counters.iter_mut().zip(&other.counters) {
             *sum += more;
@@ -125,5 +154,6 @@ impl Counts {
         *server_opens += other.server_opens;
         *server_closes += other.server_closes;
         *server_resets += other.server_resets;
+        everywhere.add(other.everywhere);
     }
 }

@@ -65,12 +65,14 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         settings,
         jiffy,
         found: Vec::new(),
+        hit: BTreeSet::new(),
         muted: 0,
     };
     hearing.all();
     let Hearing {
         traffic,
         mut found,
+        hit,
         muted,
         ..
     } = hearing;
@@ -85,8 +87,7 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         let order = other.severity.total_cmp(&one.severity);
         order.then_with(|| (&one.finding, &one.subnet).cmp(&(&other.finding, &other.subnet)))
     });
-    let hit: BTreeSet<&str> = found.iter().map(|finding| finding.subnet.as_str()).collect();
-    let fine = traffic.keys().filter(|subnet| !hit.contains(**subnet));
+    let fine = traffic.keys().filter(|subnet| !hit.contains(*subnet));
     let report = Report {
         at,
         state: State::Judged,

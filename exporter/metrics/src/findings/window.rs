@@ -1,7 +1,7 @@
 //! A minute of the ring: sums by subnet, service and workload, and by drop site.
 
 use super::{
-    counts::Counts,
+    counts::{Counts, Everywhere},
     recorder::{Grown, Scope, SiteCount},
     ring::Ring,
     seen::{Beside, Site},
@@ -100,11 +100,21 @@ impl<'r> Window<'r> {
     /// The connections of each subnet, but for those of workloads that are left out.
     pub(super) fn traffic(&self, is_left_out: impl Fn(&Scope) -> bool) -> BTreeMap<&'r str, Traffic<'r>> {
         let mut subnets: BTreeMap<&str, Traffic<'_>> = BTreeMap::new();
+        let (mut of_services, mut of_workloads) = (OfNames::new(), OfNames::new());
         for (scope, counts) in self.rows.iter().filter(|(scope, _)| !is_left_out(scope)) {
             let traffic = subnets.entry(&scope.subnet).or_default();
             traffic.total.merge(counts);
             traffic.services.entry(&scope.service).or_default().merge(counts);
             traffic.workloads.entry(&scope.workload).or_default().merge(counts);
+            of_services.entry(&scope.service).or_default().add(counts.own_part());
+            of_workloads.entry(&scope.workload).or_default().add(counts.own_part());
+        }
+        for traffic in subnets.values_mut() {
+            spread(&of_workloads, &mut traffic.workloads);
+            spread(&of_services, &mut traffic.services);
+            for counts in traffic.services.values() {
+                traffic.total.everywhere.add(counts.everywhere);
+            }
         }
         subnets
     }
@@ -117,6 +127,16 @@ impl<'r> Window<'r> {
     /// Round-trip times to a subnet: now, and what was usual before, if that is known.
     pub(super) fn rtt(&self, subnet: &str) -> Option<(&Rtt, &Rtt)> {
         Some((self.rtt.get(subnet)?, self.rtt_before.get(subnet)?))
+    }
+}
+
+/// What services, or workloads, were counted over all subnets.
+type OfNames<'r> = BTreeMap<&'r str, Everywhere>;
+
+/// Tells the counts of one subnet what there is of each over all.
+fn spread(all: &OfNames<'_>, of_subnet: &mut BTreeMap<&str, Counts>) {
+    for (name, counts) in of_subnet {
+        counts.everywhere = all.get(name).copied().unwrap_or_default();
     }
 }
 

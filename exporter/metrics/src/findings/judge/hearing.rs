@@ -38,17 +38,19 @@ pub(super) struct Hearing<'r, 'w> {
     /// Length of a jiffy, in seconds.
     pub(super) jiffy: f64,
     pub(super) found: Vec<Finding>,
+    /// The subnets that these hit; "none" is that of those whom a listener turned away.
+    pub(super) hit: BTreeSet<&'r str>,
     pub(super) muted: u64,
 }
 
-impl Hearing<'_, '_> {
+impl<'r> Hearing<'r, '_> {
     /// Applies all rules.
     pub(super) fn all(&mut self) {
-        let mut sites: Vec<(&Site, SiteCount)> = self.window.sites.clone();
+        let mut sites: Vec<(&'r Site, SiteCount)> = self.window.sites.clone();
         for rule in RULES {
             match rule.reads {
                 Reads::Traffic(read) => {
-                    let subnets: Vec<&str> = self.traffic.keys().copied().collect();
+                    let subnets: Vec<&'r str> = self.traffic.keys().copied().collect();
                     for subnet in subnets {
                         self.weigh(rule, subnet, |hearing, muted| {
                             hearing.in_traffic(rule, read, subnet, muted)
@@ -70,7 +72,7 @@ impl Hearing<'_, '_> {
                     let (mine, others): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(site, _)| is_it(site));
                     sites = others;
                     let mine: Vec<_> = mine.into_iter().filter(|(site, _)| !explained(site)).collect();
-                    let subnets: BTreeSet<&str> = mine.iter().map(|(site, _)| site.subnet.as_str()).collect();
+                    let subnets: BTreeSet<&'r str> = mine.iter().map(|(site, _)| site.subnet.as_str()).collect();
                     for subnet in subnets {
                         self.weigh(rule, subnet, |hearing, muted| {
                             hearing.at_sites(rule, &mine, subnet, muted)
@@ -92,7 +94,7 @@ impl Hearing<'_, '_> {
     }
 
     /// Finds or mutes: what would not be found without the workloads that are meant to be so counts as muted.
-    fn weigh(&mut self, rule: &'static Rule, subnet: &str, size: impl Fn(&Self, &[&Glob]) -> Option<Size>) {
+    fn weigh(&mut self, rule: &'static Rule, subnet: &'r str, size: impl Fn(&Self, &[&Glob]) -> Option<Size>) {
         let Some(whole) = size(self, &[]) else { return };
         let rest = match self.settings.mutes(rule.name, subnet) {
             Mutes::Nothing => Some(whole),
@@ -103,6 +105,7 @@ impl Hearing<'_, '_> {
             Some(size) => {
                 let (floor, rate) = (self.floor(rule), self.rate(size.part));
                 self.found.push(finding(rule, floor, rate, subnet, size));
+                self.hit.insert(subnet);
             }
             None => self.muted += 1,
         }

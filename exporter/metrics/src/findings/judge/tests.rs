@@ -54,8 +54,13 @@ impl Host {
 
     /// Counts for connections of one service.
     fn count(&mut self, service: u16, role: Role, counts: &[(C, u64)]) {
+        self.count_of(named(), service, role, counts);
+    }
+
+    /// The same of a subnet.
+    fn count_of(&mut self, subnet: SubnetKey, service: u16, role: Role, counts: &[(C, u64)]) {
         let key = GroupKey {
-            subnet: named(),
+            subnet,
             protocol: service,
             role: role as u8,
             ..GroupKey::default()
@@ -129,6 +134,11 @@ fn client(host: &mut Host, counts: &[(C, u64)]) {
 
 fn server(host: &mut Host, counts: &[(C, u64)]) {
     host.count(host.service, Role::Server, counts);
+}
+
+/// A listener turns handshakes away: the kernel does not say whose.
+fn listener(host: &mut Host, counts: &[(C, u64)]) {
+    host.count_of(SubnetKey::default(), host.service, Role::Server, counts);
 }
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -221,10 +231,12 @@ const FAULTS: &[(&str, Fault)] = &[
         client(host, &[(C::FailedNoLocalPort, events), (C::Opened, of - events)]);
     }),
     ("accept_queue_full", |host, events, of| {
-        server(host, &[(C::ListenDropsAcceptQueue, events), (C::Opened, of - events)]);
+        listener(host, &[(C::ListenDropsAcceptQueue, events)]);
+        server(host, &[(C::Opened, of - events)]);
     }),
     ("syn_queue_full", |host, events, of| {
-        server(host, &[(C::ListenDropsSynQueue, events), (C::Opened, of - events)]);
+        listener(host, &[(C::ListenDropsSynQueue, events)]);
+        server(host, &[(C::Opened, of - events)]);
     }),
     ("handshakes_incomplete", |host, events, of| {
         server(host, &[(C::SynAckRetransmits, events), (C::Opened, of - events)]);
@@ -456,6 +468,46 @@ fn a_fault_of_one_service_does_not_drown_in_the_traffic_of_the_others() {
     let finding = &report.findings[0];
     assert_eq!((finding.services.len(), finding.rate), (1, 1.0));
     assert!(finding.says.contains("100 %"), "{}", finding.says);
+}
+
+/// The kernel counts who came in for their subnet, and who was turned away for none.
+#[test]
+fn what_a_listener_turns_away_is_weighed_with_what_it_let_in_from_all_subnets() {
+    for (counter, name) in [
+        (C::ListenDropsAcceptQueue, "accept_queue_full"),
+        (C::ListenDropsSynQueue, "syn_queue_full"),
+    ] {
+        let mut host = Host::new("");
+        listener(&mut host, &[(counter, 60)]);
+        server(&mut host, &[(C::Opened, 5940)]);
+        host.count(2, Role::Server, &[(C::Opened, 1_000_000)]);
+        let report = host.collect(SECONDS);
+        assert_eq!(names(&report), [name]);
+        let finding = &report.findings[0];
+        assert_eq!((finding.subnet.as_str(), finding.share), ("", 0.01));
+        assert_eq!(report.fine, ["office"]);
+        let mut host = Host::new("");
+        listener(&mut host, &[(counter, 60)]);
+        server(&mut host, &[(C::Opened, 600_000)]);
+        let report = host.collect(SECONDS);
+        assert_eq!(names(&report), Vec::<&str>::new());
+        assert_eq!(report.fine, ["none", "office"]);
+    }
+}
+
+#[test]
+fn a_full_accept_queue_explains_handshakes_of_its_service_that_do_not_end() {
+    let found = |service| {
+        let mut host = Host::new("");
+        listener(&mut host, &[(C::ListenDropsAcceptQueue, 600)]);
+        host.count(service, Role::Server, &[(C::SynAckRetransmits, 600), (C::Opened, 600)]);
+        let report = host.collect(SECONDS);
+        let mut found: Vec<String> = names(&report).into_iter().map(str::to_owned).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(found(1), ["accept_queue_full"]);
+    assert_eq!(found(2), ["accept_queue_full", "handshakes_incomplete"]);
 }
 
 #[test]

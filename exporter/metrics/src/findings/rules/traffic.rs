@@ -321,9 +321,10 @@ pub(super) const SYN_QUEUE_FULL: Rule = Rule {
     reads: Reads::Traffic(|seen| listen_drops(seen, C::ListenDropsSynQueue)),
 };
 
+/// Handshakes that were turned away, of those that came to the same services.
 fn listen_drops(seen: &Seen<'_>, cause: C) -> Part {
     let dropped = seen.counts.get(cause);
-    Part::new(dropped, dropped + seen.counts.server_opens)
+    Part::new(dropped, dropped + seen.counts.everywhere.server_opens)
 }
 
 pub(super) const HANDSHAKES_INCOMPLETE: Rule = Rule {
@@ -336,7 +337,7 @@ pub(super) const HANDSHAKES_INCOMPLETE: Rule = Rule {
     reads: Reads::Traffic(|seen| {
         let counts = seen.counts;
         // A full accept queue lets peers wait in the same way.
-        let own = counts.get(C::ListenDropsAcceptQueue) > 0;
+        let own = counts.everywhere.accept_queue_full > 0;
         let repeated = counts.get(C::SynAckRetransmits);
         Part::new(if own { 0 } else { repeated }, repeated + counts.server_opens)
     }),
