@@ -66,6 +66,7 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         jiffy,
         found: Vec::new(),
         hit: BTreeSet::new(),
+        queued: BTreeSet::new(),
         muted: 0,
     };
     hearing.all();

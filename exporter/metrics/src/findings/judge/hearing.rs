@@ -40,6 +40,8 @@ pub(super) struct Hearing<'r, 'w> {
     pub(super) found: Vec<Finding>,
     /// The subnets that these hit; "none" is that of those whom a listener turned away.
     pub(super) hit: BTreeSet<&'r str>,
+    /// Subnets that a full queue of this host hits, whether or not that is muted.
+    pub(super) queued: BTreeSet<&'r str>,
     pub(super) muted: u64,
 }
 
@@ -60,14 +62,16 @@ impl<'r> Hearing<'r, '_> {
                 Reads::Rtt => {
                     // A queue that is full here delays, too.
                     let mut subnets = self.window.subnets_with_rtt();
-                    subnets.retain(|subnet| !self.has_own_queue(subnet));
+                    subnets.retain(|subnet| !self.queued.contains(subnet));
                     for subnet in subnets {
                         self.weigh(rule, subnet, |hearing, _| hearing.in_rtt(rule, subnet));
                     }
                 }
                 Reads::Sites(is_it) => {
                     let explained = |site: &Site| {
-                        is_own(site, &site.subnet) && site.class == CAPACITY && self.has_own_queue(&site.subnet)
+                        is_own(site, &site.subnet)
+                            && site.class == CAPACITY
+                            && self.queued.contains(site.subnet.as_str())
                     };
                     let (mine, others): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(site, _)| is_it(site));
                     sites = others;
@@ -87,15 +91,12 @@ impl<'r> Hearing<'r, '_> {
         }
     }
 
-    /// Whether it was found that a queue of this host drops what goes to a subnet.
-    fn has_own_queue(&self, subnet: &str) -> bool {
-        let mut found = self.found.iter();
-        found.any(|finding| finding.finding == "own_queue" && finding.subnet == subnet)
-    }
-
     /// Finds or mutes: what would not be found without the workloads that are meant to be so counts as muted.
     fn weigh(&mut self, rule: &'static Rule, subnet: &'r str, size: impl Fn(&Self, &[&Glob]) -> Option<Size>) {
         let Some(whole) = size(self, &[]) else { return };
+        if rule.name == "own_queue" {
+            self.queued.insert(subnet);
+        }
         let rest = match self.settings.mutes(rule.name, subnet) {
             Mutes::Nothing => Some(whole),
             Mutes::All => None,

@@ -669,17 +669,29 @@ fn loss_and_what_was_retransmitted_for_nothing_are_told_apart() {
 /// What waits in a queue of this host takes longer: that is not the network's.
 #[test]
 fn a_queue_of_this_host_explains_longer_round_trips() {
-    let mut host = Host::new("");
-    for _ in 0..12 {
-        host.round_trips(100, 20_000);
-        host.collect(15);
-    }
-    for _ in 0..4 {
-        host.round_trips(100, 70_000);
-        go_on(&mut host, "own_queue", 2.0, 15);
-        host.collect(15);
-    }
-    assert_eq!(names(&host.collect(1)), ["own_queue"]);
+    let found = |yaml| {
+        let mut host = Host::new(yaml);
+        for _ in 0..12 {
+            host.round_trips(100, 20_000);
+            host.collect(15);
+        }
+        for _ in 0..4 {
+            host.round_trips(100, 70_000);
+            go_on(&mut host, "own_queue", 2.0, 15);
+            // Enough at once for a finding about its sites.
+            host.drop("QDISC_DROP", Direction::Transmit, 60);
+            host.collect(15);
+        }
+        let report = host.collect(1);
+        (report.findings.clone(), report.muted)
+    };
+    let (findings, muted) = found("");
+    assert_eq!(
+        (findings[0].finding.as_ref(), findings.len(), muted),
+        ("own_queue", 1, 0)
+    );
+    // It explains the same where nobody wants to hear of it.
+    assert_eq!(found("findings: {ignore: [{finding: own_queue}]}"), (Vec::new(), 1));
 }
 
 #[test]
