@@ -7,7 +7,10 @@ use super::{
     value::Value,
 };
 use crate::{
-    findings::rules::{RULES, Rule},
+    findings::{
+        report::State,
+        rules::{RULES, Rule},
+    },
     labels::{LabelSet, Labelled, Labelling, ledger::Aged},
     number::{number, seconds},
     snapshot::{Group, Push, Refusal, Snapshot},
@@ -184,8 +187,10 @@ fn points(metric: &'static Metric, labelled: &Labelled<'_>) -> Vec<Point> {
                 .collect()
         }
         Accessor::Findings => {
-            let report = snapshot.findings.iter();
-            let rules = report.flat_map(|report| RULES.iter().map(move |rule| (rule, report.count(rule.name))));
+            // A 0 says that something was looked for.
+            let judged = snapshot.findings.iter();
+            let judged = judged.filter(|report| report.state == State::Judged);
+            let rules = judged.flat_map(|report| RULES.iter().map(move |rule| (rule, report.count(rule.name))));
             let values = |rule: &Rule| own(metric, &[rule.whose.as_str(), rule.name]);
             rules
                 .map(|(rule, count)| alone(values(rule), Value::Number(number(count))))
@@ -325,5 +330,38 @@ const fn is_of_workloads(lost: Lost) -> bool {
         | Lost::DropOverflow
         | Lost::FoldsContended
         | Lost::LossesForgotten => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{findings::report::Report, snapshot::tests::snapshot};
+    use tcpvitals_config::{Config, numbering::Numbering};
+
+    /// How many points the metric of findings has, by the state of the judgement.
+    fn findings(state: Option<State>) -> usize {
+        let config = Config::built_in();
+        let mut labelling = Labelling::new(&config, &Numbering::new(&config));
+        let mut snapshot = snapshot();
+        snapshot.findings = state.map(|state| {
+            Arc::new(Report {
+                state,
+                ..Report::default()
+            })
+        });
+        let Families(families) = of_view(&mut labelling, &snapshot, &config.shown);
+        let own = families
+            .iter()
+            .filter(|family| matches!(family.metric.source, Accessor::Findings));
+        own.map(|family| family.points.len()).sum()
+    }
+
+    #[test]
+    fn no_finding_is_said_to_be_absent_before_there_is_a_judgement() {
+        assert_eq!(
+            [None, Some(State::NotYet), Some(State::Judged)].map(findings),
+            [0, 0, RULES.len()]
+        );
     }
 }

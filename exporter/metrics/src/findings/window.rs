@@ -50,7 +50,7 @@ pub(super) struct Traffic<'r> {
 }
 
 impl<'r> Window<'r> {
-    /// The last minute, or as much as there is of it.
+    /// The last minute, or as much as there is of it; more where somebody read again right after a long time.
     ///
     /// # Errors
     /// How much there is, if that is too little.
@@ -58,7 +58,7 @@ impl<'r> Window<'r> {
         let mut length = Duration::ZERO;
         let mut entries = Vec::new();
         for entry in ring.newest_first() {
-            if !entries.is_empty() && length + entry.span > LENGTH + JITTER {
+            if length >= SHORTEST && length + entry.span > LENGTH + JITTER {
                 break;
             }
             length += entry.span;

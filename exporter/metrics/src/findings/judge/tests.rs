@@ -436,6 +436,19 @@ fn every_fault_is_found_however_often_somebody_asks() {
     }
 }
 
+/// Somebody who reads every minute, and somebody else between two of these readings.
+#[test]
+fn who_asks_soon_after_a_long_time_is_told_what_was_found_in_it() {
+    let mut host = Host::new("");
+    client(&mut host, &[(C::FailedRefused, 60)]);
+    assert_eq!(names(&host.collect(60)), ["refused"]);
+    let report = host.collect(5);
+    assert_eq!((names(&report), report.window_seconds), (vec!["refused"], 65.0));
+    // As soon as that is enough, it is judged alone.
+    let report = host.collect(5);
+    assert_eq!((names(&report), report.window_seconds), (Vec::new(), 10.0));
+}
+
 #[test]
 fn thresholds_and_mutes_are_those_of_the_configuration() {
     let thresholds = "findings: {thresholds: {refused: {rate: 5}, network_loss: {share: 0.5}}}";
