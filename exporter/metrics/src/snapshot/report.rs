@@ -3,6 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{borrow::Cow, fmt, time::Duration};
 
+/// Services and workloads that are shown of a finding.
+const SHOWN: usize = 3;
+
 /// What was found in a window.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
@@ -88,9 +91,11 @@ pub struct Finding {
     pub share: f64,
     /// In words.
     pub says: String,
-    /// The services that it hits most.
+    /// The services that it hits, the worst first: more than are shown, so that a choice by name finds those, too.
+    #[serde(serialize_with = "worst")]
     pub services: Vec<String>,
-    /// The workloads that it hits most.
+    /// The workloads that it hits, likewise.
+    #[serde(serialize_with = "worst")]
     pub workloads: Vec<String>,
     /// Where packets were dropped.
     pub sites: Vec<Seen>,
@@ -113,6 +118,15 @@ pub struct Seen {
     pub direction: String,
     pub protocol: String,
     pub packets_per_second: f64,
+}
+
+/// Those of the services or workloads of a finding that are shown.
+pub fn shown(names: &[String]) -> &[String] {
+    &names[..names.len().min(SHOWN)]
+}
+
+fn worst<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    shown(names).serialize(serializer)
 }
 
 /// Since when something was found.
@@ -203,7 +217,7 @@ impl fmt::Display for Finding {
         let mut line = |text: String| writeln!(f, "            {text}");
         for (what, names) in [("services", &self.services), ("workloads", &self.workloads)] {
             if !names.is_empty() {
-                line(format!("{what}: {}", names.join(", ")))?;
+                line(format!("{what}: {}", shown(names).join(", ")))?;
             }
         }
         for site in &self.sites {

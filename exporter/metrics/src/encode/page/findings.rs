@@ -5,7 +5,7 @@ use crate::{
     colours::Severity,
     findings::{
         dictionary,
-        report::{Finding, Report, Seen, Since, State},
+        report::{Finding, Report, Seen, Since, State, shown},
     },
 };
 use maud::{Markup, html};
@@ -88,14 +88,14 @@ fn one(page: &Page<'_>, finding: &Finding) -> Markup {
                 b.whose { (severity.sign()) " " (whose.as_str().to_uppercase()) }
                 b.subnet { (subnet) }
                 span.says { (says) }
-                span.services { (services.join(", ")) }
+                span.services { (shown(services).join(", ")) }
                 span.spark data-own {}
                 span.since { (began(*since)) }
             }
             dl.facts {
                 @for site in sites { (place(site)) }
                 @for (what, names) in [("Services", services), ("Workloads", workloads)] {
-                    @if !names.is_empty() { dt { (what) } dd { (names.join(", ")) } }
+                    @if !names.is_empty() { dt { (what) } dd { (shown(names).join(", ")) } }
                 }
                 @if let Some(subnet) = named {
                     dt { "Subnet" }

@@ -24,8 +24,10 @@ const LEAST_DELAY: f64 = 0.01;
 const POLICY: &str = "policy";
 const CAPACITY: &str = "capacity";
 const BENIGN: &str = "benign";
-/// Services, workloads and sites that a finding names.
-const NAMED: usize = 3;
+/// Most services, and workloads, that a finding remembers.
+const MOST_NAMES: usize = 64;
+/// Sites that a finding names.
+const SITES: usize = 3;
 
 /// Drop sites of the window.
 type Sites<'a> = Vec<(&'a Site, SiteCount)>;
@@ -253,7 +255,7 @@ impl<'r> Hearing<'r, '_> {
         }
         let mut sums: Vec<_> = sums.into_iter().collect();
         sums.sort_by(|(one, of_one), (other, of_other)| of_other.cmp(of_one).then(one.cmp(other)));
-        let seen = sums.into_iter().take(NAMED).map(|(names, packets)| {
+        let seen = sums.into_iter().take(SITES).map(|(names, packets)| {
             let [location, reason, class, direction, protocol] = names.map(str::to_owned);
             SeenSite {
                 location,
@@ -333,5 +335,9 @@ fn is_own(site: &Site, subnet: &str) -> bool {
 /// The names with the most events.
 fn largest(mut parts: Vec<(&str, Part)>) -> Vec<String> {
     parts.sort_by(|(one, of_one), (other, of_other)| of_other.events.total_cmp(&of_one.events).then(one.cmp(other)));
-    parts.into_iter().take(NAMED).map(|(name, _)| name.to_owned()).collect()
+    parts
+        .into_iter()
+        .take(MOST_NAMES)
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }

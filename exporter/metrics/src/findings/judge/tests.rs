@@ -523,6 +523,25 @@ fn a_full_accept_queue_explains_handshakes_of_its_service_that_do_not_end() {
     assert_eq!(found(2), ["accept_queue_full", "handshakes_incomplete"]);
 }
 
+/// Whoever asks by name finds what is not shown, too.
+#[test]
+fn a_finding_knows_more_services_than_it_shows() {
+    let mut host = Host::new("");
+    for service in 1..=5 {
+        host.count(service, Role::Client, &[(C::FailedRefused, 60 * u64::from(service))]);
+    }
+    let report = host.collect(SECONDS);
+    let finding = &report.findings[0];
+    assert_eq!(finding.services.len(), 5);
+    let json = serde_json::to_value(finding).unwrap();
+    assert_eq!(json["services"], serde_json::json!(finding.services[..3]));
+    let text = finding.to_string();
+    assert!(
+        text.contains(&finding.services[2]) && !text.contains(&finding.services[3]),
+        "{text}"
+    );
+}
+
 #[test]
 fn what_this_host_drops_is_not_lost_in_the_network_nor_unanswered() {
     let mut host = Host::new("");

@@ -5,7 +5,7 @@ use crate::commands::top::{
     table::{Column, Row, Tone},
 };
 use std::cmp::Ordering;
-use tcpvitals_metrics::findings::report::Finding;
+use tcpvitals_metrics::findings::report::{Finding, shown};
 
 /// A finding.
 #[derive(Clone, Debug)]
@@ -53,10 +53,10 @@ pub const COLUMNS: &[Column<FindingRow>] = &[
         format::cut(&row.0.says, width)
     }),
     Of::words(["SERVICES", "services"], [10, 30], 10, |row, width| {
-        format::cut(&row.0.services.join(", "), width)
+        format::cut(&shown(&row.0.services).join(", "), width)
     }),
     Of::words(["WORKLOADS", "workloads"], [10, 40], 11, |row, width| {
-        format::cut(&row.0.workloads.join(", "), width)
+        format::cut(&shown(&row.0.workloads).join(", "), width)
     })
     .of_workloads(),
 ];
