@@ -24,10 +24,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 use tcpvitals_config::TcpLabel;
-use tcpvitals_metrics::findings::{
-    dictionary::{self, Entry},
-    report::{Finding, Report, State},
-    rules::{self, Rule},
+use tcpvitals_metrics::{
+    findings::{
+        dictionary::{self, Entry},
+        report::{Finding, Report, State},
+        rules::{self, Rule},
+    },
+    labels::NO_SUBNET,
 };
 use tokio::time::sleep;
 
@@ -79,6 +82,24 @@ enum Topic<'a> {
     Page(&'static str),
 }
 
+impl Topic<'_> {
+    /// Whether a finding is about it, as far as names tell.
+    fn is_of(&self, finding: &Finding) -> bool {
+        match self {
+            // Of those whom a listener turned away nobody knows the subnet.
+            Self::Subnet(NO_SUBNET) => finding.subnet.is_empty(),
+            Self::Subnet(name) => finding.subnet == *name,
+            Self::Workload(name) => finding.workloads.iter().any(|own| is_workload(own, name)),
+            Self::Everything | Self::Reason(_) | Self::Peer(..) | Self::Rule(_) | Self::Page(_) => true,
+        }
+    }
+}
+
+/// Whether a workload has a name: with its namespace or without.
+fn is_workload(own: &str, name: &str) -> bool {
+    own == name || own.split_once('/').is_some_and(|(_, alone)| alone == name)
+}
+
 /// Explains, on a terminal in lines that are no wider than it is.
 ///
 /// # Errors
@@ -97,21 +118,15 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
     let mut peer = None;
     let mut names = Filters::default();
-    let choice: Box<dyn Fn(&Finding) -> bool> = match topic(&words)? {
-        Topic::Peer(address, port) => {
-            peer = Some((address, port));
-            Box::new(|_| true)
-        }
+    let topic = topic(&words)?;
+    match topic {
+        Topic::Peer(address, port) => peer = Some((address, port)),
         Topic::Page(page) => return Ok(asked(page.to_owned())),
         Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
         Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
-        Topic::Everything => Box::new(|_| true),
-        Topic::Subnet(name) => {
-            names.flows.values.push((TcpLabel::Subnet, vec![name.to_owned()]));
-            Box::new(move |finding| finding.subnet == name)
-        }
-        Topic::Workload(name) => Box::new(move |finding| finding.workloads.iter().any(|own| own == name)),
-    };
+        Topic::Subnet(name) => names.flows.values.push((TcpLabel::Subnet, vec![name.to_owned()])),
+        Topic::Everything | Topic::Workload(_) => {}
+    }
     let (mut report, flows) = match &arguments.from {
         Some(from) => ask(from, arguments, peer)?,
         None => look(arguments, peer, &names)?,
@@ -119,7 +134,7 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let subnets = flows.subnets();
     report
         .findings
-        .retain(|finding| choice(finding) && (peer.is_none() || subnets.contains(finding.subnet.as_str())));
+        .retain(|finding| topic.is_of(finding) && (peer.is_none() || subnets.contains(finding.subnet.as_str())));
     let text = match (arguments.output, peer) {
         (Output::Json, None) => format!("{}\n", json!(report)),
         (Output::Json, Some(_)) => format!("{}\n", json!({ "flows": flows.0, "report": report })),
@@ -269,4 +284,39 @@ fn look(
         };
         Ok(((*report).clone(), flows))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(subnet: &str, workloads: &[&str]) -> Finding {
+        serde_json::from_value(json!({
+            "finding": "refused", "whose": "peer", "subnet": subnet, "severity": 1.0, "rate": 1.0, "share": 0.1, "says": "",
+            "services": [], "workloads": workloads, "sites": [], "next": "", "runbook": "",
+            "since": { "at_seconds": 0.0, "or_before": true }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn findings_are_those_of_the_topic() {
+        let all = [
+            finding("office", &["shop/web", "shop/api", "shop/pay", "shop/cart"]),
+            finding("lab", &["cart", "web/cart-2"]),
+            finding("", &[]),
+        ];
+        for (words, expected) in [
+            (&[][..], [true, true, true]),
+            (&["subnet", "office"], [true, false, false]),
+            (&["subnet", "none"], [false, false, true]),
+            (&["workload", "cart"], [true, true, false]),
+            (&["workload", "shop/cart"], [true, false, false]),
+            (&["workload", "shop"], [false, false, false]),
+        ] {
+            let topic = topic(words).unwrap();
+            let chosen = [0, 1, 2].map(|place: usize| topic.is_of(&all[place]));
+            assert_eq!(chosen, expected, "{words:?}");
+        }
+    }
 }
