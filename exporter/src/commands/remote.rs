@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use prost::bytes::Bytes;
+use serde::Deserialize;
 use std::{fmt::Display, path::Path, time::Duration};
 use tcpvitals_config::{ConfigError, file::files};
 use tokio::{runtime, time::timeout};
@@ -115,13 +116,7 @@ impl Remote {
         let body = body.map_err(|error| self.failed(&error))?.to_bytes();
         match status {
             StatusCode::OK => Ok(body),
-            StatusCode::UNAUTHORIZED => Err(self.failed(&"it asks for a password; give --login-file")),
-            StatusCode::NOT_FOUND => Err(self.failed(&"it has no such answer; is it a tcpvitals of this version?")),
-            other => {
-                let said = String::from_utf8_lossy(&body);
-                let said = client::printable(said.trim_end());
-                Err(self.failed(&format!("it answers {other}: {said}")))
-            }
+            other => Err(self.failed(&refusal(other, &body))),
         }
     }
 
@@ -131,6 +126,28 @@ impl Remote {
             what: what.to_string(),
         }
     }
+}
+
+/// What an answer that is none says.
+fn refusal(status: StatusCode, body: &[u8]) -> String {
+    match status {
+        StatusCode::UNAUTHORIZED => "it asks for a password; give --login-file".to_owned(),
+        // The API says why; another server does not have the path.
+        StatusCode::NOT_FOUND => serde_json::from_slice(body).map_or_else(
+            |_other| "it has no such answer; is it a tcpvitals of this version?".to_owned(),
+            |Refusal { error }| client::printable(&error),
+        ),
+        other => {
+            let said = String::from_utf8_lossy(body);
+            format!("it answers {other}: {}", client::printable(said.trim_end()))
+        }
+    }
+}
+
+/// What the API answers instead.
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
 }
 
 /// A file with a user, a colon and a password becomes a header, whose value is never shown.
@@ -149,4 +166,20 @@ fn read_login(file: &Path) -> Result<HeaderValue, ConfigError> {
     let mut value = value.map_err(|error| ConfigError::of_setting(FLAG, format!("{shown}: {error}")))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_says_of_an_answer_that_there_is_not_is_passed_on() {
+        let said = |body: &str| refusal(StatusCode::NOT_FOUND, body.as_bytes());
+        let off = r#"{"error":"nothing is judged here; set findings.enabled to true"}"#;
+        assert_eq!(said(off), "nothing is judged here; set findings.enabled to true");
+        for other in ["", "not found", "{}", "[1]"] {
+            assert!(said(other).contains("of this version"), "{other}");
+        }
+        assert!(refusal(StatusCode::FORBIDDEN, b"closed\n").ends_with("403 Forbidden: closed"));
+    }
 }
