@@ -12,10 +12,7 @@ use crate::{
         words::wrapped,
     },
     lifecycle::exit::{Ends, Exit},
-    serve::http::{
-        api::{FINDINGS, PATHS, query::LIMIT},
-        runbooks,
-    },
+    serve::http::{api::FINDINGS, runbooks},
 };
 use serde_json::json;
 use std::{
@@ -34,9 +31,7 @@ use tcpvitals_metrics::{
 };
 use tokio::time::sleep;
 
-use peer::Flows;
-
-const FLOWS: &str = PATHS[0];
+use peer::{Flows, Peer};
 
 /// What is said, and how the command ends.
 #[derive(Debug)]
@@ -77,7 +72,7 @@ enum Topic<'a> {
     Workload(&'a str),
     Reason(&'a str),
     /// A peer, by its address and perhaps its port.
-    Peer(IpAddr, Option<u16>),
+    Peer(Peer),
     Rule(&'static Rule),
     Page(&'static str),
 }
@@ -90,7 +85,7 @@ impl Topic<'_> {
             Self::Subnet(NO_SUBNET) => finding.subnet.is_empty(),
             Self::Subnet(name) => finding.subnet == *name,
             Self::Workload(name) => finding.workloads.iter().any(|own| is_workload(own, name)),
-            Self::Everything | Self::Reason(_) | Self::Peer(..) | Self::Rule(_) | Self::Page(_) => true,
+            Self::Everything | Self::Reason(_) | Self::Peer(_) | Self::Rule(_) | Self::Page(_) => true,
         }
     }
 }
@@ -120,7 +115,7 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
     let mut names = Filters::default();
     let topic = topic(&words)?;
     match topic {
-        Topic::Peer(address, port) => peer = Some((address, port)),
+        Topic::Peer(own) => peer = Some(own),
         Topic::Page(page) => return Ok(asked(page.to_owned())),
         Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
         Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
@@ -131,13 +126,12 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
         Some(from) => ask(from, arguments, peer)?,
         None => look(arguments, peer, &names)?,
     };
-    let subnets = flows.subnets();
     report
         .findings
-        .retain(|finding| topic.is_of(finding) && (peer.is_none() || subnets.contains(finding.subnet.as_str())));
+        .retain(|finding| topic.is_of(finding) && flows.are_hit_by(finding));
     let text = match (arguments.output, peer) {
         (Output::Json, None) => format!("{}\n", json!(report)),
-        (Output::Json, Some(_)) => format!("{}\n", json!({ "flows": flows.0, "report": report })),
+        (Output::Json, Some(_)) => format!("{}\n", json!({ "flows": flows.live, "report": report })),
         (Output::Text, None) => report.to_string(),
         (Output::Text, Some(_)) => format!("{flows}\n{report}"),
     };
@@ -167,8 +161,8 @@ fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
                 Ok(Topic::Page(page))
             } else if let Some(rule) = rules::rule(word) {
                 Ok(Topic::Rule(rule))
-            } else if let Some((address, port)) = address(word) {
-                Ok(Topic::Peer(address, port))
+            } else if let Some(peer) = address(word) {
+                Ok(Topic::Peer(peer))
             } else if is_reason(word) {
                 Ok(Topic::Reason(word))
             } else {
@@ -183,11 +177,11 @@ fn topic<'a>(words: &[&'a str]) -> Result<Topic<'a>, ExplainError> {
 }
 
 /// An address, or one with a port.
-fn address(word: &str) -> Option<(IpAddr, Option<u16>)> {
-    let alone = word.parse().ok().map(|address| (address, None));
+fn address(word: &str) -> Option<Peer> {
+    let alone = word.parse().ok().map(|address: IpAddr| (address.to_canonical(), None));
     alone.or_else(|| {
         let both: SocketAddr = word.parse().ok()?;
-        Some((both.ip(), Some(both.port())))
+        Some((both.ip().to_canonical(), Some(both.port())))
     })
 }
 
@@ -245,30 +239,23 @@ fn of_rule(rule: &Rule, output: Output) -> String {
     text
 }
 
-fn ask(
-    from: &str,
-    arguments: &ExplainArguments,
-    peer: Option<(IpAddr, Option<u16>)>,
-) -> Result<(Report, Flows), ExplainError> {
+fn ask(from: &str, arguments: &ExplainArguments, peer: Option<Peer>) -> Result<(Report, Flows), ExplainError> {
     let remote = Remote::new(from, arguments.login_file.as_deref(), arguments.ca_file.as_deref())?;
     let body = remote.get(FINDINGS)?;
     let report = serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?;
     let Some(peer) = peer else {
         return Ok((report, Flows::default()));
     };
-    let body = remote.get(&format!("{FLOWS}?limit={}", LIMIT.1))?;
+    let body = remote.get(&peer::path(peer))?;
     let page: serde_json::Value = serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?;
     let flows = page["flows"].as_array().into_iter().flatten().cloned();
     Ok((report, Flows::to(peer, flows)))
 }
 
 /// `names` holds those that must be in the configuration.
-fn look(
-    arguments: &ExplainArguments,
-    peer: Option<(IpAddr, Option<u16>)>,
-    names: &Filters,
-) -> Result<(Report, Flows), ExplainError> {
+fn look(arguments: &ExplainArguments, peer: Option<Peer>, names: &Filters) -> Result<(Report, Flows), ExplainError> {
     let config = live::judging(arguments.config_file.as_deref(), names)?;
+    let subnet = peer.map(|(address, _)| peer::subnet(&config.subnets, address));
     let (collector, runtime) = live::start(config, arguments.btf.as_deref(), &Filters::default())?;
     runtime.block_on(async {
         collector.collect(true).await.map_err(LiveError::from)?;
@@ -279,7 +266,10 @@ fn look(
             None => Flows::default(),
             Some(peer) => {
                 let flows = collector.flows().await.map_err(LiveError::from)?;
-                Flows::to(peer, flows.iter().map(|flow| flow.json().into()))
+                Flows {
+                    subnet,
+                    ..Flows::to(peer, flows.iter().map(|flow| flow.json().into()))
+                }
             }
         };
         Ok(((*report).clone(), flows))
