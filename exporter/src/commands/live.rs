@@ -5,6 +5,7 @@ use crate::{
     lifecycle::{
         clock::since_1970,
         exit::{Ends, Exit},
+        host::why_another_namespace,
         setup,
         start::{Checked, StartError},
         threads,
@@ -17,7 +18,6 @@ use crate::{
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tcpvitals_config::{Config, DropLabel, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
-use tcpvitals_metrics::host::Part;
 use tokio::runtime::Runtime;
 
 /// Why nothing, or no more, is shown.
@@ -99,33 +99,23 @@ pub fn start(mut config: Config, btf: Option<&Path>, filters: &Filters) -> Resul
     filters.check_reasons(&checked.reasons())?;
     let checked = checked.require(filters.rows())?;
     let started = since_1970();
-    let (source, numbering) = load_checked(checked, config, Vec::new(), started)?;
+    let (source, numbering) = load_checked(checked, config, started)?;
     let collector =
         Collector::new(source.into(), config, numbering, Others::default(), started).map_err(StartError::from)?;
     let runtime = threads::runtime("tcpvitals", 0, 1).map_err(StartError::from)?;
     Ok((collector, runtime))
 }
 
-/// The same without a collector. `host_off` is what is not read of the host, and why; counters begin at `started`, since 1970.
+/// The same without a collector. Counters begin at `started`, since 1970.
 ///
 /// # Errors
 /// [`StartError`]; nothing stays loaded.
-pub fn load(
-    config: &Config,
-    btf: Option<&Path>,
-    host_off: Vec<(Part, String)>,
-    started: Duration,
-) -> Result<KernelSource, StartError> {
+pub fn load(config: &Config, btf: Option<&Path>, started: Duration) -> Result<KernelSource, StartError> {
     let checked = Checked::new(config, btf, Purpose::Serve)?;
-    Ok(load_checked(checked, config, host_off, started)?.0)
+    Ok(load_checked(checked, config, started)?.0)
 }
 
-fn load_checked(
-    checked: Checked,
-    config: &Config,
-    host_off: Vec<(Part, String)>,
-    started: Duration,
-) -> Result<(KernelSource, Numbering), StartError> {
+fn load_checked(checked: Checked, config: &Config, started: Duration) -> Result<(KernelSource, Numbering), StartError> {
     let numbering = Numbering::new(config);
     let loaded = checked
         .keep_needed()?
@@ -133,5 +123,6 @@ fn load_checked(
     let mut kernel = loaded.drop_capabilities()?;
     let workloads = Arc::default();
     workloads::follow(&mut kernel, config, &workloads)?;
+    let host_off = setup::host_off(config, why_another_namespace());
     Ok((KernelSource::new(kernel, workloads, host_off, started)?, numbering))
 }

@@ -6,7 +6,7 @@ use crate::{
     lifecycle::{
         clock::since_1970,
         exit::{Ends, Exit},
-        host::{Host, why_another_namespace},
+        host::Host,
         setup,
         signals::ticker::Ticker,
         start::StartError,
@@ -69,9 +69,8 @@ pub fn run(arguments: &RecordArguments) -> Result<(), RecordError> {
         .map_err(StartError::from)
         .map_err(LiveError::from)?;
     let configuration = files::read(file, files::CONFIGURATION).map_err(LiveError::Show)?;
-    let host_off = setup::host_off(&config, why_another_namespace());
     let started = since_1970();
-    let source = live::load(&config, None, host_off, started).map_err(LiveError::from)?;
+    let source = live::load(&config, None, started).map_err(LiveError::from)?;
     let runtime = threads::runtime("tcpvitals", 0, 1)
         .map_err(StartError::from)
         .map_err(LiveError::from)?;
