@@ -17,7 +17,7 @@ use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
-use tcpvitals_config::{Detail, Labels};
+use tcpvitals_config::{Config, Detail, Labels};
 use tcpvitals_metrics::rows::{
     drops::{Dropped, table::SiteTable, text},
     filter::DropFilter,
@@ -31,17 +31,29 @@ pub fn run(arguments: &DropsArguments) -> Result<(), LiveError> {
     let filters = arguments.filters.of(Shows::Drops)?;
     let has_end = arguments.tables().is_some() || arguments.duration.is_some();
     if io::stdout().is_terminal() && arguments.output == Output::Text && !has_end {
-        return top::live::run(&screen(arguments));
+        return top::live::show_by(of_screen(arguments)?, &screen(arguments));
     }
-    let mut config = live::config(arguments.advanced.config_file.as_deref())?;
+    let config = of_tables(arguments)?;
+    let (collector, runtime) = live::start(config, arguments.advanced.btf.as_deref(), filters)?;
+    runtime.block_on(show(&collector, arguments))
+}
+
+/// The configuration for tables: of the exporter's programs only those that see drops, whether or not the metrics have them.
+fn of_tables(DropsArguments { filters, advanced, .. }: &DropsArguments) -> Result<Config, LiveError> {
+    let mut config = live::config(advanced.config_file.as_deref())?;
     filters.check(&config)?;
-    // Of the exporter's programs only those that see drops.
     config.tcp.detail = Detail::Off;
     config.drops.enabled = true;
     config.shown.labels = Labels::default();
     config.shown.labels.drops.extend(filters.drops.labels());
-    let (collector, runtime) = live::start(config, arguments.advanced.btf.as_deref(), filters)?;
-    runtime.block_on(show(&collector, arguments))
+    Ok(config)
+}
+
+/// The configuration for the screen, which shows connections, too.
+fn of_screen(DropsArguments { filters, advanced, .. }: &DropsArguments) -> Result<Config, LiveError> {
+    let mut config = live::judging(advanced.config_file.as_deref(), filters)?;
+    config.drops.enabled = true;
+    Ok(config)
 }
 
 /// The screen of `top` that shows the same.
@@ -111,4 +123,23 @@ fn print(table: &SiteTable, elapsed: Duration, arguments: &DropsArguments) -> io
     };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Arguments, Command};
+    use clap::Parser;
+
+    #[test]
+    fn drops_are_looked_for_in_tables_and_on_the_screen_though_the_metrics_leave_them_out() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"drops: {enabled: false}\n").unwrap();
+        let words = ["tcpvitals", "drops", "--config.file", file.path().to_str().unwrap()];
+        let Some(Command::Drops(arguments)) = Arguments::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        let configs = [of_tables(&arguments), of_screen(&arguments)];
+        assert_eq!(configs.map(|config| config.unwrap().drops.enabled), [true, true]);
+    }
 }

@@ -26,6 +26,7 @@ use std::{
     io::{self, IsTerminal, Write},
     thread,
 };
+use tcpvitals_config::Config;
 use tokio::sync::mpsc;
 
 /// Shows views until somebody ends it, or prints one.
@@ -38,6 +39,15 @@ pub fn run(arguments: &TopArguments) -> Result<(), LiveError> {
     }
     let filters = arguments.filters.of(Shows::Everything)?;
     let config = live::judging(arguments.advanced.config_file.as_deref(), filters)?;
+    show_by(config, arguments)
+}
+
+/// The same by a configuration for it.
+///
+/// # Errors
+/// The same.
+pub fn show_by(config: Config, arguments: &TopArguments) -> Result<(), LiveError> {
+    let filters = &arguments.filters;
     let has_drops = config.drops.enabled;
     let mut view = view(arguments)?;
     let (collector, runtime) = live::start(config, arguments.advanced.btf.as_deref(), filters)?;
