@@ -19,7 +19,7 @@ pub struct TopArguments {
     /// First view; subnets by default, with --once flows
     #[arg(long, value_name = "VIEW", help_heading = OUTPUT)]
     pub view: Option<Tab>,
-    /// Sort key: a column of the first view, for example rtt or retransmits
+    /// Sort key: a column of the first view, for example p90 or retransmits; of flows (--view flows, or --once) for example rtt
     #[arg(long, value_name = "KEY", help_heading = OUTPUT)]
     pub sort: Option<String>,
     /// Print the first view once and stop; needs no terminal

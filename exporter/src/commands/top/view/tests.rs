@@ -1,8 +1,12 @@
 use super::*;
-use crate::commands::top::rows::{
-    paired,
-    tests::{both_ends, three},
+use crate::{
+    cli::Arguments,
+    commands::top::rows::{
+        paired,
+        tests::{both_ends, three},
+    },
 };
+use clap::CommandFactory;
 use common::tcp::group::Counter;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use std::borrow::Cow;
@@ -333,4 +337,23 @@ fn samples_are_those_of_the_number_that_rows_are_ordered_by() {
     assert!(samples(&view).iter().all(|(_, number)| (*number - 0.047).abs() < 1e-6));
     let (_, history) = view.tables.flows.row().map(|row| (0, view.history(row))).unwrap();
     assert_eq!((history.rate.len(), history.rate[0]), (SAMPLES, 4000));
+}
+
+#[test]
+fn the_help_names_sort_keys_that_there_are() {
+    let command = Arguments::command();
+    let top = command.find_subcommand("top").unwrap();
+    let sort = top.get_arguments().find(|arg| arg.get_id() == "sort").unwrap();
+    let help = sort.get_help().unwrap().to_string();
+    let (of_subnets, of_flows) = help.split_once(';').unwrap();
+    let examples = |text: &str| -> Vec<String> {
+        let (_, examples) = text.split_once("for example ").unwrap();
+        examples.split(" or ").map(str::to_owned).collect()
+    };
+    for (tab, text) in [(Tab::Subnets, of_subnets), (Tab::Flows, of_flows)] {
+        for key in examples(text) {
+            let mut view = View::new(tab, "", Head::default());
+            assert_eq!(view.sort_by(&key), Ok(()), "{key}");
+        }
+    }
 }
