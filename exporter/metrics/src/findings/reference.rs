@@ -22,15 +22,18 @@ pub fn markdown() -> String {
          ## How it is judged\n\n\
          The exporter keeps what its collections of the last five minutes added, at most 4 MiB of it; what was forgotten before its time is \
          counted (`forgotten` in the API). Each collection that is a second or more after the one before is judged: the last minute, or as \
-         much as there is of it, but not less than ten seconds. If collections are further apart, it is the time between the last two. \
-         Further scrapers do not shorten this minute.\n\n\
+         much as there is of it, but not less than ten seconds. If collections are further apart, it is the time between the last two, \
+         together with the time before it if it is shorter than ten seconds. Further scrapers do not shorten this minute. While there \
+         are less than ten seconds, the metric has no series.\n\n\
          A rule has two floors: events per second, and the share of these events (for example retransmitted segments) in the total (all \
          segments). It reports a finding if both floors are reached, by a subnet as a whole or by one of its services (application \
          protocols), so that a busy service does not hide the fault of a quiet one. Findings are sorted by how far above their floors \
          they are. Every collection since `since` has had the finding; if this is the oldest collection that the exporter keeps, the \
          fault may be older.\n\n\
          What this host drops explains what TCP then retransmits, and a SYN that is not answered: such segments count for `own_queue` or \
-         `own_filter` alone. A queue of this host that is full explains longer round trips, too. A drop in another network namespace of this host is its own, too.\n\n\
+         `own_filter` alone. A queue of this host that is full explains longer round trips, too. A drop in another network namespace of this host is its own, too. \
+         What a listener turns away is of no subnet: it is weighed with the connections of the same service from all subnets, and a full \
+         accept queue explains handshakes of its service that do not end.\n\n\
          `findings.ignore` mutes intended conditions, by finding, subnet or workload, and counts them as muted; \
          `findings.thresholds` changes the floors; `findings.enabled: false` switches all of it off.\n\n\
          ## Whose\n\n\
