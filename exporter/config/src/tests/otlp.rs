@@ -297,7 +297,8 @@ fn variables_switch_the_push_off_and_say_so() {
     for (name, value) in [
         ("OTEL_SDK_DISABLED", "True"),
         ("OTEL_METRICS_EXPORTER", "none"),
-        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_METRICS_EXPORTER", "None"),
+        ("OTEL_METRICS_EXPORTER", "PROMETHEUS"),
     ] {
         let warning = format!("{name}: {}, so nothing is pushed over OTLP", value.to_lowercase());
         assert_eq!(resolve(file, &[(name, value)]), (None, vec![warning.clone()]));
@@ -308,7 +309,7 @@ fn variables_switch_the_push_off_and_say_so() {
     for (name, value) in [
         ("OTEL_SDK_DISABLED", "false"),
         ("OTEL_SDK_DISABLED", " "),
-        ("OTEL_METRICS_EXPORTER", "prometheus, otlp"),
+        ("OTEL_METRICS_EXPORTER", "prometheus, OTLP"),
         ("OTEL_METRICS_EXPORTER", ""),
     ] {
         assert_eq!(settings(file, &[(name, value)]), settings(file, &[]));

@@ -33,6 +33,8 @@ const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+const OTLP: &str = "otlp";
+const EXPORTERS: [&str; 3] = [OTLP, "prometheus", "none"];
 const ENDPOINT: [&str; 2] = [OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT];
 
 /// The variables, and what there was to warn of.
@@ -98,10 +100,14 @@ impl<'a> Environment<'a> {
         };
         let mut others = Vec::new();
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            match word {
-                "otlp" => return false,
-                "none" | "prometheus" => others.push(word),
-                _ => self.warn(name, &format!("{word:?} is ignored; use one of otlp, prometheus, none")),
+            let known = EXPORTERS.into_iter().find(|known| known.eq_ignore_ascii_case(word));
+            match known {
+                Some(OTLP) => return false,
+                Some(other) => others.push(other),
+                None => {
+                    let what = format!("{word:?} is ignored; use one of {}", EXPORTERS.join(", "));
+                    self.warn(name, &what);
+                }
             }
         }
         if !others.is_empty() {
