@@ -244,7 +244,9 @@ impl Kernel {
                 Some((planned.name(), Misses { skipped, taken_over: 0 }))
             })
             .collect();
-        let taken_over = self.object.sums(TAKEN_OVER, TRACEPOINTS, |sum, more| *sum += more)?;
+        // What is taken back is counted on the CPU of that moment, whose own count may lie below zero.
+        let add = |sum: &mut u64, more: &u64| *sum = sum.wrapping_add(*more);
+        let taken_over = self.object.sums(TAKEN_OVER, TRACEPOINTS, add)?;
         for (tracepoint, taken_over) in Tracepoint::ALL.into_iter().zip(taken_over) {
             if let Some(misses) = misses.get_mut(tracepoint.name()) {
                 misses.taken_over = taken_over;
