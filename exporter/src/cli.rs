@@ -324,6 +324,9 @@ mod tests {
             ("--web.telemetry-path", "metrics"),
             ("--web.telemetry-path", "/"),
             ("--web.telemetry-path", "/{x}"),
+            ("--web.telemetry-path", "/*"),
+            ("--web.telemetry-path", "/:x"),
+            ("--web.telemetry-path", "/vital/:x"),
             ("--web.telemetry-path", "/readyz"),
         ] {
             let error = Arguments::try_parse_from(["tcpvitals", flag, value])

@@ -56,10 +56,29 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     if !plain {
         return Err("a path begins with / and has no spaces and none of {}?#*; write for example /metrics".to_owned());
     }
+    if text.contains("/:") {
+        return Err("a : may not come right after a /; write for example /metrics".to_owned());
+    }
     let is_taken = ["/healthz", "/readyz", "/-/reload", "/docs"].contains(&text)
         || ["/api/", "/docs/"].iter().any(|beginning| text.starts_with(beginning));
     if is_taken {
         return Err("something else is at this path; choose another, for example /metrics".to_owned());
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, routing::get};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_router_takes_every_path_that_is_not_refused(path in "/[ -~]{0,2}(/[:{*a]?[ -~]{0,3}){0,2}") {
+            if let Ok(path) = telemetry_path(&path) {
+                let _router: Router = Router::new().route(&path, get(|| async {}));
+            }
+        }
+    }
 }

@@ -260,6 +260,11 @@ fn views_have_names_and_paths_of_their_own() {
              /metrics/fleet",
         ),
         (
+            "views: [{name: a, path: /:a}]",
+            "views[0].path: \"/:a\" is not a path; write / and letters, digits, ., -, _ and more of /, for example \
+             /metrics/fleet",
+        ),
+        (
             "views: [{name: a, path: /docs/runbooks}]",
             "views[0].path: \"/docs/runbooks\" is served already; choose another path, for example /metrics/fleet",
         ),
