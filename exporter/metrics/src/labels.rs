@@ -80,12 +80,11 @@ impl Labelling {
     /// Labels as configured now. What was counted stays where it was counted; a label that is switched off or on changes the
     /// name of every series, so there everything is shown under the new names.
     pub fn configure(&mut self, config: &Config, numbering: &Numbering) {
-        let limits = config.all_views().map(|view| (view.name.as_str(), limits(view)));
-        let limits: BTreeMap<&str, (usize, usize)> = limits.collect();
-        self.groups
-            .limit(|view| limits.get(view).map(|(of_groups, _)| *of_groups));
-        self.drops.limit(|view| limits.get(view).map(|(_, of_drops)| *of_drops));
-        self.listeners = Listeners::default();
+        let views: BTreeMap<&str, &View> = config.all_views().map(|view| (view.name.as_str(), view)).collect();
+        self.groups.limit(|view| views.get(view).map(|view| limits(view).0));
+        self.drops.limit(|view| views.get(view).map(|view| limits(view).1));
+        self.listeners
+            .limit(|view| views.get(view).map(|view| listeners::limit(view)));
         self.classes = Classes::new(&config.drops.classes);
         self.config = config.clone();
         self.numbering = numbering.clone();

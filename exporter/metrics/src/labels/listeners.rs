@@ -1,5 +1,5 @@
 //! Listeners by their labels: those of flows that a listener has too, in a share of the series of their own.
-//! What is shown of them is of the moment, so nothing is remembered but which label sets came in.
+//! What is shown of them is of the moment, so nothing is remembered but which label sets came in and which did not.
 
 use super::{
     cardinality::Cardinality,
@@ -45,6 +45,18 @@ impl Listeners {
             .entry((view.name.clone(), names))
             .or_insert_with(|| Cardinality::new(limit(view)));
         admitted.cap(rows, cost, |_| LabelSet::clone(other))
+    }
+
+    /// Gives each view its limit; one without is no more.
+    pub(super) fn limit(&mut self, limit: impl Fn(&str) -> Option<usize>) {
+        self.views.retain(|(view, _), cardinality| {
+            let limit = limit(view);
+            if let Some(limit) = limit {
+                // Nothing of a listener adds up, so nothing has to be settled.
+                cardinality.limit(limit, &BTreeMap::new(), Duration::ZERO);
+            }
+            limit.is_some()
+        });
     }
 
     pub(super) fn refusals(&self, view: &str) -> usize {
@@ -109,10 +121,17 @@ mod tests {
     use crate::{families, labels::Labelling, snapshot::tests::snapshot};
     use tcpvitals_config::{Config, numbering::Numbering};
 
+    fn config(yaml: &str) -> Config {
+        Config::from_yaml(yaml, "test.yaml").unwrap()
+    }
+
     /// Number and sum of what is shown of listeners of so many ports, by their labels.
-    fn shown(config: &str, ports: u16) -> BTreeMap<String, u64> {
-        let config = Config::from_yaml(config, "test.yaml").unwrap();
-        let mut labelling = Labelling::new(&config, &Numbering::new(&config));
+    fn shown(yaml: &str, ports: u16) -> BTreeMap<String, u64> {
+        let config = config(yaml);
+        show(&mut Labelling::new(&config, &Numbering::new(&config)), &config, ports)
+    }
+
+    fn show(labelling: &mut Labelling, config: &Config, ports: u16) -> BTreeMap<String, u64> {
         let mut snapshot = snapshot();
         let one = AcceptQueues {
             listeners: 1,
@@ -143,5 +162,22 @@ mod tests {
         let names = shown("limits: {series: 100}", 9);
         assert_eq!(names.values().sum::<u64>(), 9);
         assert_eq!((names.len(), names["other"]), (2, 8), "{names:?}");
+    }
+
+    #[test]
+    fn a_reload_neither_forgets_nor_repeats_that_listeners_were_refused() {
+        let small = config("limits: {series: 100}");
+        let mut labelling = Labelling::new(&small, &Numbering::new(&small));
+        let mut after = |yaml: &str| {
+            let config = config(yaml);
+            labelling.configure(&config, &Numbering::new(&config));
+            let before = labelling.listeners.refusals("");
+            let shown = show(&mut labelling, &config, 9).len();
+            (before, shown, labelling.listeners.refusals(""))
+        };
+        assert_eq!(after("limits: {series: 100}"), (0, 2, 7));
+        assert_eq!(after("{limits: {series: 100}, labels: {drops: []}}"), (7, 2, 7));
+        assert_eq!(after("{}"), (7, 9, 7));
+        assert_eq!(after("limits: {series: 100}"), (7, 9, 7));
     }
 }
