@@ -1,10 +1,11 @@
 //! Names of kernel addresses, from `/proc/kallsyms`.
 //!
 //! The table is read only when an address is met for the first time, and only the names asked for are kept. The file stays
-//! open: the kernel decides when it is opened whether its addresses may be seen, so the capability can be dropped then.
+//! open: the kernel decides when it is opened whether its addresses may be seen, so the capability can be dropped then. The same holds
+//! for `/proc/modules`, which tells when an address may have come to mean something else.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     hash::{BuildHasher as _, RandomState},
     io::{self, BufRead, BufReader, Seek, SeekFrom},
@@ -20,12 +21,18 @@ const LONGEST_FUNCTION: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Symbols {
     table: Option<File>,
+    modules: Option<File>,
     /// Without a symbol where none is known.
     known: HashMap<u64, Option<Symbol>>,
+    /// As they were when names were last found again.
+    loaded: BTreeSet<Module>,
     hidden: bool,
     /// Of this process: numbers made with it tell nothing of the addresses.
     key: RandomState,
 }
+
+/// Name and address of a module.
+type Module = (String, String);
 
 /// Where in the kernel's code an address lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +50,9 @@ impl Symbols {
     pub fn open() -> Self {
         let mut symbols = Self {
             table: File::open("/proc/kallsyms").ok(),
+            modules: File::open("/proc/modules").ok(),
             known: HashMap::new(),
+            loaded: BTreeSet::new(),
             hidden: false,
             key: RandomState::new(),
         };
@@ -69,14 +78,32 @@ impl Symbols {
         unknown.dedup();
         if !unknown.is_empty() {
             let found = match &mut self.table {
-                Some(table) if !self.hidden => {
-                    table.seek(SeekFrom::Start(0))?;
-                    functions_at(BufReader::with_capacity(1 << 16, table), &unknown)?
-                }
+                Some(table) if !self.hidden => functions_at(from_start(table)?, &unknown)?,
                 _ => vec![None; unknown.len()],
             };
             self.known.extend(unknown.into_iter().zip(found));
         }
+        Ok(())
+    }
+
+    /// Finds the names again that a module may have changed which came since this was last called. A place of a module that has gone
+    /// keeps its name until another takes its address: what was counted there was counted by that module.
+    ///
+    /// # Errors
+    /// What the kernel said when a table was read.
+    pub fn follow_modules(&mut self) -> io::Result<()> {
+        let (Some(table), Some(modules), false) = (&mut self.table, &mut self.modules, self.hidden) else {
+            return Ok(());
+        };
+        if !self.known.values().any(may_change) {
+            return Ok(());
+        }
+        let now = loaded(from_start(modules)?)?;
+        let came: BTreeSet<&str> = now.difference(&self.loaded).map(|(name, _)| name.as_str()).collect();
+        if !came.is_empty() {
+            rename(&mut self.known, &came, from_start(table)?)?;
+        }
+        self.loaded = now;
         Ok(())
     }
 
@@ -105,6 +132,43 @@ impl Symbols {
         }
         Ok(false)
     }
+}
+
+fn from_start(file: &mut File) -> io::Result<BufReader<&mut File>> {
+    file.seek(SeekFrom::Start(0))?;
+    Ok(BufReader::with_capacity(1 << 16, file))
+}
+
+/// Whether modules decide what lies at an address: the kernel's own functions stay where they are.
+fn may_change(symbol: &Option<Symbol>) -> bool {
+    symbol.as_ref().is_none_or(|symbol| symbol.module.is_some())
+}
+
+/// The modules in `/proc/modules`, of which each line has name, size, number of users, users, state and address.
+fn loaded(table: impl BufRead) -> io::Result<BTreeSet<Module>> {
+    let mut modules = BTreeSet::new();
+    for line in table.lines() {
+        let line = line?;
+        let mut words = line.split_ascii_whitespace();
+        if let (Some(name), Some(address)) = (words.next(), words.nth(4)) {
+            modules.insert((name.to_owned(), address.to_owned()));
+        }
+    }
+    Ok(modules)
+}
+
+/// Gives those addresses another name that lie in a module which came.
+fn rename(known: &mut HashMap<u64, Option<Symbol>>, came: &BTreeSet<&str>, table: impl BufRead) -> io::Result<()> {
+    let changing = known.iter().filter(|(_, symbol)| may_change(symbol));
+    let mut addresses: Vec<u64> = changing.map(|(address, _)| *address).collect();
+    addresses.sort_unstable();
+    let found = functions_at(table, &addresses)?;
+    let is_new = |symbol: &Option<Symbol>| {
+        let module = symbol.as_ref().and_then(|symbol| symbol.module.as_deref());
+        module.is_some_and(|module| came.contains(module))
+    };
+    known.extend(addresses.into_iter().zip(found).filter(|(_, symbol)| is_new(symbol)));
+    Ok(())
 }
 
 /// For each of the sorted `addresses` the function that begins last before or at it.
@@ -204,6 +268,39 @@ mod tests {
                 symbol("second", 1, None)
             ]
         );
+    }
+
+    #[test]
+    fn a_module_that_came_names_the_addresses_that_it_has_taken() {
+        const OLD: &str = "old 4096 0 - Live 0x0000000000008000\nstays 4096 3 old, Live 0x0000000000009000\n";
+        const NEW: &str = "stays 4096 2 - Live 0x0000000000009000 (O)\nnew 4096 0 - Live 0x0000000000008000\n";
+        const SYMBOLS: &str = "1000 T first\n8000 t new_function\t[new]\n9000 t stays_function\t[stays]\n";
+        let name = |function: &str, module: Option<&str>| {
+            Some(Symbol {
+                function: function.to_owned(),
+                offset: 4,
+                module: module.map(str::to_owned),
+            })
+        };
+        let first = name("first", None);
+        let gone = name("gone_function", Some("gone"));
+        let mut known = HashMap::from([
+            (0x1004, first.clone()),
+            (0x8004, name("old_function", Some("old"))),
+            (0x8008, None),
+            // Behind the functions of a module that stays.
+            (0x9400, gone.clone()),
+        ]);
+        let [before, after] = [OLD, NEW].map(|text| loaded(text.as_bytes()).unwrap());
+        let came: BTreeSet<&str> = after.difference(&before).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(came, ["new"].into());
+        rename(&mut known, &came, SYMBOLS.as_bytes()).unwrap();
+        let new = name("new_function", Some("new"));
+        assert_eq!(
+            (&known[&0x1004], &known[&0x8004], &known[&0x9400]),
+            (&first, &new, &gone)
+        );
+        assert_eq!(known[&0x8008].as_ref().map(|symbol| symbol.offset), Some(8));
     }
 
     #[test]

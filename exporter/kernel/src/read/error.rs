@@ -24,7 +24,7 @@ pub enum ReadError {
     /// The program that shows flows does not run.
     #[error("live flows cannot be shown: {0} does not run: {1}")]
     NoDump(&'static str, String),
-    /// The table of symbols could not be read.
-    #[error("read /proc/kallsyms: {0}")]
+    /// The table of symbols or of modules could not be read.
+    #[error("read /proc/kallsyms or /proc/modules: {0}")]
     Symbols(#[source] io::Error),
 }

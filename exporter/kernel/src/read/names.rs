@@ -8,11 +8,12 @@ use crate::{
 use common::drops::DropKey;
 
 impl Kernel {
-    /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`].
+    /// Finds the names of places and reasons, for [`Self::location`] and [`Self::reason`]; once for each collection.
     ///
     /// # Errors
     /// [`ReadError::Symbols`].
     pub fn learn_names(&mut self, drops: impl Iterator<Item = DropKey> + Clone) -> Result<(), ReadError> {
+        self.symbols.follow_modules().map_err(ReadError::Symbols)?;
         self.learn(drops.map(|key| (key.location, key.reason)))
     }
 
