@@ -27,7 +27,7 @@ pub fn check(arguments: &CheckArguments) -> Result<String, CheckError> {
     let mut said = String::new();
     let config = setup::config(file.as_deref())?;
     if let Some(file) = file {
-        push::receiver(&config)?;
+        push::or_nowhere(push::receiver(push::settings(&config)?)?);
         setup::warn_of_missed(&config);
         said += &format!("{}: ok\n  {}\n", file.display(), config.summary());
         if let Some(nested) = nested(&config) {

@@ -22,7 +22,10 @@ use std::{
     sync::{Arc, OnceLock},
     thread,
 };
-use tcpvitals_config::{Config, ConfigError};
+use tcpvitals_config::{Config, ConfigError, OtlpSettings};
+
+/// Where to push, if anywhere; an error when files that variables name cannot be used.
+pub type Ready = Result<Option<Arc<Receiver>>, ConfigError>;
 
 /// Starts the pusher. It ends, after a last push, once the sender of `destination` is gone; then what is given back is set.
 ///
@@ -49,24 +52,34 @@ pub fn start(
     Ok(ended)
 }
 
-/// Where to push, if anywhere, by a configuration and the environment. What is wrong with the environment is logged, and nothing
-/// is pushed.
+/// Where and how to push, if at all, by a configuration and the environment. What is wrong with the environment is logged.
 ///
 /// # Errors
-/// [`ConfigError`] when the file's endpoint cannot be one, or a file that it names cannot be used.
-pub fn receiver(config: &Config) -> Result<Option<Arc<Receiver>>, ConfigError> {
+/// [`ConfigError`] when the file's endpoint cannot be one.
+pub fn settings(config: &Config) -> Result<Option<OtlpSettings>, ConfigError> {
     let (settings, warnings) = config.otlp_settings()?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let Some(settings) = settings else { return Ok(None) };
-    let is_by_environment = settings.is_by_environment;
-    match Receiver::new(settings) {
-        Ok(receiver) => Ok(Some(Arc::new(receiver))),
-        Err(error) if is_by_environment => {
-            tracing::warn!("OTEL_EXPORTER_OTLP_*: {error}; until then nothing is pushed");
-            Ok(None)
-        }
-        Err(error) => Err(error),
+    Ok(settings)
+}
+
+/// Where to push by such settings. Blocks.
+///
+/// # Errors
+/// [`ConfigError`] when a file that the configuration names cannot be used.
+pub fn receiver(settings: Option<OtlpSettings>) -> Result<Ready, ConfigError> {
+    let is_by_environment = settings.as_ref().is_some_and(|settings| settings.is_by_environment);
+    match settings.map(Receiver::new).transpose() {
+        Err(error) if !is_by_environment => Err(error),
+        receiver => Ok(receiver.map(|receiver| receiver.map(Arc::new))),
     }
+}
+
+/// Where to push at the start: a fault of the environment is logged, and nothing is pushed.
+pub fn or_nowhere(receiver: Ready) -> Option<Arc<Receiver>> {
+    receiver.unwrap_or_else(|error| {
+        tracing::warn!("OTEL_EXPORTER_OTLP_*: {error}; until then nothing is pushed");
+        None
+    })
 }

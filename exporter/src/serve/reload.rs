@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tcpvitals_config::{Config, ConfigError, SubnetFiles, file::files};
+use tcpvitals_config::{Config, ConfigError, OtlpSettings, SubnetFiles, file::files};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, watch},
     time::timeout,
@@ -59,8 +59,10 @@ impl fmt::Display for Reason {
 pub struct Wanted {
     /// What the file says.
     pub config: Config,
-    /// Where to push, if anywhere.
-    pub receiver: Option<Arc<Receiver>>,
+    /// Where and how to push, if at all.
+    pub settings: Option<OtlpSettings>,
+    /// Where that is, ready to be asked.
+    pub receiver: push::Ready,
 }
 
 /// The files of an attempt to read a configuration, as they were just before.
@@ -74,10 +76,11 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Whether the configuration, or a file of networks, is another now. Blocks.
+    /// Whether one of the files is another now. Blocks.
     fn have_changed(&self) -> bool {
         let files = self.files.expand().unwrap_or_default();
-        self.file.have_changed() || !self.networks.are_of(&files) || self.networks.have_changed()
+        let networks_changed = !self.networks.are_of(&files) || self.networks.have_changed();
+        self.file.have_changed() || networks_changed || self.keys.have_changed()
     }
 }
 
@@ -114,13 +117,23 @@ pub fn read(origin: &Origin) -> (Sources, Result<Wanted, ConfigError>) {
         sources.networks = Watched::look(config.subnets_files.expand()?, files::SUBNETS);
         sources.files = config.subnets_files.clone();
         let config = config.with_networks_of_files()?;
-        sources.keys = Watched::look(config.otlp.files(), files::PEM);
-        let receiver = push::receiver(&config)?;
+        let settings = push::settings(&config)?;
+        sources.keys = keys_of(settings.as_ref());
+        let receiver = push::receiver(settings.clone())?;
         setup::warn_of_missed(&config);
-        Ok(Wanted { config, receiver })
+        Ok(Wanted {
+            config,
+            settings,
+            receiver,
+        })
     };
     let result = read();
     (sources, result)
+}
+
+/// The keys and certificates of a push as they are now.
+fn keys_of(settings: Option<&OtlpSettings>) -> Watched {
+    Watched::look(settings.into_iter().flat_map(OtlpSettings::files), files::PEM)
 }
 
 /// Knows what to re-read, and who is to follow it.
@@ -141,17 +154,21 @@ pub struct Reloader {
 struct State {
     /// None once the pusher is to end.
     destination: Option<Destination>,
+    /// Of the last attempt, which may have failed.
     sources: Sources,
-    /// Of the receiver in force.
+    /// Where and how to push by the configuration in force, if at all.
+    settings: Option<OtlpSettings>,
+    /// The files that these name, as they were when they were last read.
     keys: Watched,
 }
 
 impl Reloader {
-    /// Re-reads what `origin` names, by the thread `files`; what is in force comes from `sources`.
+    /// Re-reads what `origin` names, by the thread `files`; what is in force comes from `sources`, and `settings` are of it.
     pub fn new(
         origin: Origin,
         files: Arc<Worker<()>>,
         sources: Sources,
+        settings: Option<OtlpSettings>,
         collector: Arc<Collector>,
         destination: Destination,
     ) -> Self {
@@ -165,6 +182,7 @@ impl Reloader {
             state: Mutex::new(State {
                 destination: Some(destination),
                 keys: sources.keys.clone(),
+                settings,
                 sources,
             }),
         }
@@ -208,8 +226,8 @@ impl Reloader {
 
     /// Whether there are files to follow.
     pub fn has_files(&self, config_too: bool) -> bool {
-        let sources = &self.state().sources;
-        (config_too && !sources.file.is_empty()) || !sources.keys.is_empty()
+        let state = self.state();
+        (config_too && !state.sources.file.is_empty()) || !state.keys.is_empty()
     }
 
     /// Waits for a reload, which may name other files.
@@ -217,18 +235,21 @@ impl Reloader {
         self.reloaded.notified().await;
     }
 
-    /// Follows files that have changed: the configuration if `config_too`, keys and certificates in any case.
+    /// Follows files that have changed: the configuration if `config_too`, keys and certificates in force in any case.
     pub async fn follow(self: &Arc<Self>, config_too: bool) {
-        let sources = self.state().sources.clone();
+        let (sources, keys) = {
+            let state = self.state();
+            (state.sources.clone(), state.keys.clone())
+        };
         let looked = self
             .files
-            .ask(move |_| (config_too && sources.have_changed(), sources.keys.have_changed()));
+            .ask(move |_| (config_too && sources.have_changed(), keys.have_changed()));
         match looked.await {
-            // How it went stands in the log and in the metrics.
-            Ok((true, _)) | Ok((_, true)) if config_too => drop(self.reload(Reason::Change).await),
-            Ok((_, true)) => self.renew().await,
+            // How it went stands in the log and in the metrics. Where it failed, keys that have changed are seen the next time.
+            Ok((true, _)) => drop(self.reload(Reason::Change).await),
+            Ok((false, true)) => self.renew().await,
             // It looks again, later.
-            Ok((_, false)) | Err(_) => {}
+            Ok((false, false)) | Err(_) => {}
         }
     }
 
@@ -251,16 +272,22 @@ impl Reloader {
             Ok(Err(error)) => Err(ReloadError::NotRead(error)),
             Err(_elapsed) => Err(ReloadError::Slow(PATIENCE)),
         };
-        let (config, receiver) = match wanted {
-            Ok(Wanted { config, receiver }) => (Ok(config), receiver),
+        let (config, push) = match wanted {
+            Ok(Wanted {
+                config,
+                settings,
+                receiver,
+            }) => (Ok(config), Some((settings, receiver))),
             Err(error) => (Err(error), None),
         };
         let summary = config.as_ref().map(Config::summary).unwrap_or_default();
         let result = self.collector.reload(config).await;
+        if let (Ok(_), Some((settings, receiver))) = (&result, push) {
+            self.state().push_by(settings, receiver);
+        }
         self.reloaded.notify_one();
         match result {
             Ok(_) => {
-                self.state().push_to(receiver);
                 tracing::info!("configuration reloaded: {summary}");
                 Ok(())
             }
@@ -271,29 +298,28 @@ impl Reloader {
         }
     }
 
-    /// The receiver in force with keys and certificates as they are now.
+    /// The receiver of the configuration in force with keys and certificates as they are now.
     async fn renew(&self) {
         let _turn = self.turn.lock().await;
-        let current = self
-            .state()
-            .destination
-            .as_ref()
-            .and_then(|current| current.borrow().clone());
-        let settings = current.map(|receiver| receiver.settings().clone());
-        let before = self.state().sources.keys.clone();
+        let (settings, before) = {
+            let state = self.state();
+            (state.settings.clone(), state.keys.clone())
+        };
         let renewed = self.files.ask(move |_| {
             let keys = before.look_again();
             (keys, settings.map(Receiver::new).transpose())
         });
         let Ok((keys, receiver)) = renewed.await else { return };
         let mut state = self.state();
-        state.sources.keys = keys;
         match receiver {
             Ok(receiver) => {
-                state.push_to(receiver.map(Arc::new));
+                state.push_to(receiver.map(Arc::new), keys);
                 tracing::info!("keys and certificates of the push were read again");
             }
-            Err(error) => tracing::warn!(%error, "keys or certificates of the push are wrong; those before stay"),
+            Err(error) => {
+                state.keys = keys;
+                tracing::warn!(%error, "keys or certificates of the push are wrong; those before stay");
+            }
         }
     }
 
@@ -308,10 +334,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
+    /// Goes over to what the last attempt read of the push. A file of the environment that cannot be used ends no push: once it is
+    /// another, it is read again.
+    fn push_by(&mut self, settings: Option<OtlpSettings>, receiver: push::Ready) {
+        self.settings = settings;
+        let keys = self.sources.keys.clone();
+        match receiver {
+            Ok(receiver) => self.push_to(receiver, keys),
+            Err(error) => {
+                self.keys = keys;
+                tracing::warn!("OTEL_EXPORTER_OTLP_*: {error}; until then the push stays as it was");
+            }
+        }
+    }
+
     /// Leaves the pusher alone where nothing has changed.
-    fn push_to(&mut self, receiver: Option<Arc<Receiver>>) {
-        let same_keys = self.keys == self.sources.keys;
-        self.keys = self.sources.keys.clone();
+    fn push_to(&mut self, receiver: Option<Arc<Receiver>>, keys: Watched) {
+        let same_keys = self.keys == keys;
+        self.keys = keys;
         let Some(destination) = &self.destination else { return };
         destination.send_if_modified(|current| {
             let same = match (&*current, &receiver) {
@@ -326,3 +366,6 @@ impl State {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

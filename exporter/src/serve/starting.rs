@@ -256,7 +256,11 @@ impl Unprivileged<'_> {
             arguments,
             origin,
             sources,
-            wanted: Wanted { config, receiver },
+            wanted: Wanted {
+                config,
+                settings,
+                receiver,
+            },
             listeners,
             flows,
             web,
@@ -283,12 +287,13 @@ impl Unprivileged<'_> {
         };
         let collector = Arc::new(Collector::new(source, &config, numbering, others, started)?);
         let files = Arc::new(Worker::start("tcpvitals-files", ()).map_err(|error| TooFew::new(1, error))?);
-        let (destination, pushed_to) = watch::channel(receiver);
+        let (destination, pushed_to) = watch::channel(push::or_nowhere(receiver));
         let pushed = push::start(Arc::clone(&collector), tally, pushed_to)?;
         let reloader = Arc::new(Reloader::new(
             origin,
             Arc::clone(&files),
             sources,
+            settings,
             Arc::clone(&collector),
             destination,
         ));

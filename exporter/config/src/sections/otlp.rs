@@ -175,13 +175,6 @@ impl Otlp {
         self.view.as_deref()
     }
 
-    /// The files that it names.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let Tls { ca_file, client } = &self.tls;
-        let client = client.iter().flat_map(|(certificate, key)| [certificate, key]);
-        ca_file.iter().chain(client).cloned().collect()
-    }
-
     /// Relative paths begin at a folder.
     pub(crate) fn resolve_paths(&mut self, folder: &Path) {
         let Tls { ca_file, client } = &mut self.tls;
@@ -252,6 +245,16 @@ impl Otlp {
             target,
         };
         Ok((Some(settings), environment.warnings()))
+    }
+}
+
+impl OtlpSettings {
+    /// The keys and certificates that are read for it, whoever named them: none without TLS.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Tls { ca_file, client } = &self.tls;
+        let client = client.iter().flat_map(|(certificate, key)| [certificate, key]);
+        let named = ca_file.iter().chain(client);
+        named.filter(|_| self.target.is_encrypted()).cloned().collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The section `otlp`, the variables, and what they make together.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{config, refused as check};
 use crate::{Compression, Config, HistogramForm, Names, OtlpSettings, Protocol, Temporality};
@@ -335,6 +335,19 @@ fn what_the_environment_has_a_part_in_is_marked() {
             "{yaml} {variables:?}"
         );
     }
+}
+
+#[test]
+fn keys_and_certificates_are_known_whoever_names_them() {
+    let client = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "c"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "k"),
+    ];
+    let file = "otlp: {endpoint: \"https://localhost:4317\", tls: {ca_file: a}}";
+    assert_eq!(settings(file, &client).files(), ["a", "c", "k"].map(PathBuf::from));
+    // Nobody reads them.
+    let plain = "otlp: {endpoint: \"http://localhost:4317\"}";
+    assert_eq!(settings(plain, &client).files(), [PathBuf::new(); 0]);
 }
 
 #[test]
