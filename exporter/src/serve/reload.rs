@@ -114,8 +114,9 @@ pub fn read(origin: &Origin) -> (Sources, Result<Wanted, ConfigError>) {
     };
     let mut read = || {
         let config = origin.own_config()?;
-        sources.networks = Watched::look(config.subnets_files.expand()?, files::SUBNETS);
+        // Where a folder is missing, it is looked for again.
         sources.files = config.subnets_files.clone();
+        sources.networks = Watched::look(sources.files.expand()?, files::SUBNETS);
         let config = config.with_networks_of_files()?;
         let settings = push::settings(&config)?;
         sources.keys = keys_of(settings.as_ref());

@@ -5,7 +5,7 @@ use crate::serve::{
     collect::{Others, pushes::Tally},
     web::served::Served,
 };
-use std::fs::{self, write};
+use std::fs::{self, create_dir, rename, write};
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_metrics::recording::{Pace, Player, Recording};
 use tempfile::TempDir;
@@ -137,4 +137,21 @@ async fn a_certificate_of_a_variable_is_followed_and_half_of_one_ends_no_push() 
     scene.write("ca.pem", &certificate());
     scene.reloader.follow(false).await;
     assert!(scene.has_another_receiver());
+}
+
+#[test]
+fn a_folder_of_networks_that_is_missing_for_a_moment_is_followed_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let [config, networks, away] = ["config.yaml", "networks", "away"].map(|name| folder.path().join(name));
+    write(config, "subnets_files: ['networks/*.csv']").unwrap();
+    create_dir(&networks).unwrap();
+    write(networks.join("a.csv"), "10.0.0.0/8,dc\n").unwrap();
+    let (sources, wanted) = read(&origin(&folder));
+    assert!(wanted.is_ok() && !sources.have_changed());
+    rename(&networks, &away).unwrap();
+    assert!(sources.have_changed());
+    let (sources, wanted) = read(&origin(&folder));
+    assert!(wanted.is_err() && !sources.have_changed());
+    rename(&away, &networks).unwrap();
+    assert!(sources.have_changed());
 }
