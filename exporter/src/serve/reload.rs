@@ -91,15 +91,30 @@ pub struct Origin {
     pub file: Option<PathBuf>,
     /// What the recording was made with that is served in place of a kernel.
     pub recorded: Option<Arc<Config>>,
+    /// Path of the metrics, which no view can have.
+    pub telemetry_path: String,
 }
 
 impl Origin {
     fn own_config(&self) -> Result<Config, ConfigError> {
-        match (&self.file, &self.recorded) {
-            (None, Some(recorded)) => Ok(Config::clone(recorded)),
-            (file, None) => setup::own_config(file.as_deref()),
-            (Some(file), Some(recorded)) => Ok(setup::own_config(Some(file))?.measured_as(recorded)),
-        }
+        let config = match (&self.file, &self.recorded) {
+            (None, Some(recorded)) => Config::clone(recorded),
+            (file, None) => setup::own_config(file.as_deref())?,
+            (Some(file), Some(recorded)) => setup::own_config(Some(file))?.measured_as(recorded),
+        };
+        self.refuse_path_of_a_view(&config)?;
+        Ok(config)
+    }
+
+    /// What the metrics path shows would hide the view.
+    fn refuse_path_of_a_view(&self, config: &Config) -> Result<(), ConfigError> {
+        let path = &self.telemetry_path;
+        let Some(view) = config.views.iter().find(|view| view.path == *path) else {
+            return Ok(());
+        };
+        let name = &view.name;
+        let what = format!("{path} is the path of the view {name:?} too; give one of them another path");
+        Err(ConfigError::of_setting("--web.telemetry-path", what))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use std::{path::Path, sync::Arc, time::Duration};
-use tcpvitals_config::{Config, ConfigError, numbering::Numbering};
+use tcpvitals_config::{Config, numbering::Numbering};
 use tcpvitals_kernel::{
     Kernel,
     plan::{Plan, purpose::Purpose},
@@ -71,10 +71,10 @@ impl<'a> Checked<'a> {
         let origin = Origin {
             file: arguments.config_file.clone(),
             recorded,
+            telemetry_path: arguments.telemetry_path.clone(),
         };
         let (sources, wanted) = reload::read(&origin);
         let wanted = wanted?;
-        refuse_path_of_a_view(&arguments.telemetry_path, &wanted.config)?;
         Web::read(arguments.web_config_file.as_deref())?;
         Ok(Self {
             subject: subject(&wanted.config)?,
@@ -91,20 +91,6 @@ impl<'a> Checked<'a> {
             listeners: listen::open(self.arguments)?,
             checked: self,
         })
-    }
-}
-
-/// What the metrics path shows would hide the view.
-fn refuse_path_of_a_view(path: &str, config: &Config) -> Result<(), ConfigError> {
-    match config.views.iter().find(|view| view.path == path) {
-        Some(view) => {
-            let what = format!(
-                "{path} is the path of the view {:?} too; give one of them another path",
-                view.name
-            );
-            Err(ConfigError::of_setting("--web.telemetry-path", what))
-        }
-        None => Ok(()),
     }
 }
 

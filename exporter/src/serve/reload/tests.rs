@@ -54,7 +54,8 @@ impl Scene {
 fn origin(folder: &TempDir) -> Origin {
     Origin {
         file: Some(folder.path().join("config.yaml")),
-        ..Origin::default()
+        recorded: None,
+        telemetry_path: "/fleet".to_owned(),
     }
 }
 
@@ -154,4 +155,15 @@ fn a_folder_of_networks_that_is_missing_for_a_moment_is_followed_all_the_same() 
     assert!(wanted.is_err() && !sources.have_changed());
     rename(&away, &networks).unwrap();
     assert!(sources.have_changed());
+}
+
+#[tokio::test]
+async fn a_view_at_the_path_of_the_metrics_is_refused() {
+    let scene = Scene::new("views: [{name: fleet}]");
+    scene.write("config.yaml", "views: [{name: fleet, path: /fleet}]");
+    let error = scene.reloader.reload(Reason::Signal).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--web.telemetry-path: /fleet is the path of the view \"fleet\" too; give one of them another path"
+    );
 }
