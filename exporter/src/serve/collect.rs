@@ -66,7 +66,7 @@ struct Last {
     paths: Vec<String>,
     /// When it began, which is how old what it read is, and what it gave.
     collection: Option<(Instant, Collection)>,
-    /// Changes of labels that nobody has asked for yet; none while nobody will.
+    /// Changes of labels that nobody has asked for yet; none before anybody does.
     relabelled: Option<Option<Relabelling>>,
 }
 
@@ -147,11 +147,6 @@ impl Collector {
         Ok((collection, relabelled.flatten()))
     }
 
-    /// Changes of labels need not be kept any more.
-    pub async fn forget_labels(&self) {
-        self.last.lock().await.relabelled = None;
-    }
-
     /// Whoever waits for the lock meanwhile finds this run's result. It comes to its end even if whoever asked goes away: else
     /// what it read would be lost.
     async fn run(
@@ -184,3 +179,6 @@ impl Collector {
 fn paths(config: &Config) -> Vec<String> {
     config.views.iter().map(|view| view.path.clone()).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -46,9 +46,8 @@ pub struct Pusher {
     tally: Arc<Tally>,
     resource: Resource,
     starts: Starts,
+    /// What receivers have, however they were told: so deltas may begin at any time.
     deltas: Deltas,
-    /// As it was last told, if it was.
-    temporality: Option<Temporality>,
     /// What was wrong with this push, and what kind of fault it is.
     trouble: Option<(Trouble, String)>,
     log: Throttle,
@@ -106,7 +105,6 @@ impl Pusher {
             tally,
             resource,
             deltas,
-            temporality: None,
             trouble: None,
             log: Throttle::new(throttle::FAULT),
         }
@@ -132,25 +130,9 @@ impl Pusher {
                 proxy = receiver.proxy().map(tracing::field::display),
                 "pushing over OTLP"
             );
-            self.begin(settings.temporality).await;
             if self.push_to(&receiver, &mut destination).await.is_err() {
                 self.push_a_last_time(&receiver).await;
                 return;
-            }
-        }
-    }
-
-    /// Who was told all since the start is not told so again when deltas begin.
-    async fn begin(&mut self, temporality: Temporality) {
-        let before = self.temporality.replace(temporality);
-        if temporality == Temporality::Cumulative {
-            self.collector.forget_labels().await;
-        } else if before == Some(Temporality::Cumulative)
-            && let Ok((Collection { at, shown, .. }, _)) = self.collector.to_push(false).await
-        {
-            self.deltas = Deltas::new(nanos(at));
-            for part in split(&shown.pushed, LARGEST_REQUEST) {
-                self.deltas.acknowledge(&part, nanos(at));
             }
         }
     }
@@ -190,11 +172,8 @@ impl Pusher {
         }
     }
 
-    /// What is there to push; with deltas, under labels that go on from where the last push left them.
+    /// What is there to push; deltas go on under its labels from where the last push left them.
     async fn collect(&mut self, fresh: bool) -> Result<Collection, CollectError> {
-        if self.temporality != Some(Temporality::Delta) {
-            return self.collector.collect(fresh).await;
-        }
         let (collection, relabelled) = self.collector.to_push(fresh).await?;
         if let Some(relabelled) = relabelled {
             self.deltas.relabel_all(relabelled);
@@ -232,7 +211,7 @@ impl Pusher {
     ) -> Delivery {
         let settings = receiver.settings();
         let temporality = settings.temporality;
-        let style = |temporality| Style {
+        let style = Style {
             temporality,
             names: settings.names,
             explicit: match settings.histograms {
@@ -253,15 +232,21 @@ impl Pusher {
                 Temporality::Cumulative => reading::cumulative(&part, self.starts, at),
                 Temporality::Delta => self.deltas.readings(&part, self.starts, at),
             };
-            let request = encode::request(&self.resource, style(temporality), readings);
+            let request = encode::request(&self.resource, style, readings);
             match self.deliver(request, receiver, client, due, destination).await {
-                Delivery::Taken if temporality == Temporality::Delta => self.deltas.acknowledge(&part, at),
-                Delivery::Taken => {}
+                Delivery::Taken => self.deltas.acknowledge(&part, at),
                 Delivery::Refused => all = Delivery::Refused,
                 given_up @ Delivery::GivenUp(_) => return given_up,
             }
         }
-        let closed = encode::request(&self.resource, style(Temporality::Delta), self.deltas.closed(at));
+        if temporality == Temporality::Cumulative {
+            // What was counted under labels that are no more is in what these were told.
+            if all == Delivery::Taken {
+                self.deltas.acknowledge_closed();
+            }
+            return all;
+        }
+        let closed = encode::request(&self.resource, style, self.deltas.closed(at));
         match self.deliver(closed, receiver, client, due, destination).await {
             Delivery::Taken => {
                 self.deltas.acknowledge_closed();
@@ -367,3 +352,6 @@ async fn interrupted(destination: &Destination, grace: Duration) {
     let _ended = destination.clone().changed().await;
     sleep(grace).await;
 }
+
+#[cfg(test)]
+mod tests;

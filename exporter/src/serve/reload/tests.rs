@@ -1,13 +1,8 @@
 //! What a reload changes, and what it leaves as it was.
 
 use super::*;
-use crate::serve::{
-    collect::{Others, pushes::Tally},
-    web::served::Served,
-};
-use std::fs::{self, create_dir, rename, write};
-use tcpvitals_config::numbering::Numbering;
-use tcpvitals_metrics::recording::{Pace, Player, Recording};
+use crate::serve::collect::tests::collector;
+use std::fs::{create_dir, rename, write};
 use tempfile::TempDir;
 
 /// An exporter of a recording, with a configuration in a folder of its own.
@@ -57,20 +52,6 @@ fn origin(folder: &TempDir) -> Origin {
         recorded: None,
         telemetry_path: "/fleet".to_owned(),
     }
-}
-
-fn collector(config: &Config) -> Collector {
-    let bytes = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/demo.rec")).unwrap();
-    let pace = Pace {
-        from: Duration::ZERO,
-        speed: 1,
-    };
-    let player = Player::new(Recording::read(&bytes).unwrap(), pace, Duration::from_secs(1)).unwrap();
-    let others = Others {
-        tally: Arc::new(Tally::default()),
-        served: Arc::new(Served::new(1)),
-    };
-    Collector::new(player.into(), config, Numbering::new(config), others, Duration::ZERO).unwrap()
 }
 
 fn certificate() -> String {

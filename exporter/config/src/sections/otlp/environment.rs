@@ -65,7 +65,7 @@ impl<'a> Environment<'a> {
         self.word(&names, &Compression::ALL, Compression::as_str)
     }
 
-    /// `lowmemory` asks for whatever needs the least memory, which is cumulative here: delta has to remember a base.
+    /// `lowmemory` asks for whatever needs the least memory. Here both need the same, so it is the default.
     pub(super) fn temporality(&mut self) -> Option<Temporality> {
         const LOW_MEMORY: &str = "lowmemory";
         let names = [OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE];
