@@ -22,3 +22,4 @@ mod seen;
 mod window;
 
 pub use crate::snapshot::report::{self, Whose};
+pub use window::SHORTEST;

@@ -4,6 +4,7 @@ use super::values::Output;
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
 use tcpvitals_config::duration;
+use tcpvitals_metrics::findings::SHORTEST;
 
 /// Of `explain`.
 #[derive(Clone, Debug, Args)]
@@ -37,5 +38,5 @@ pub struct ExplainArguments {
 
 /// A judgement takes ten seconds.
 fn length(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_secs(10)..=Duration::from_mins(5))
+    duration(text, SHORTEST..=Duration::from_mins(5))
 }

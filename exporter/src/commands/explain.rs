@@ -19,10 +19,12 @@ use std::{
     fmt::Write,
     io::{self, IsTerminal},
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 use tcpvitals_config::TcpLabel;
 use tcpvitals_metrics::{
     findings::{
+        SHORTEST,
         dictionary::{self, Entry},
         report::{Finding, Report, State},
         rules::{self, Rule},
@@ -32,6 +34,9 @@ use tcpvitals_metrics::{
 use tokio::time::sleep;
 
 use peer::{Flows, Peer};
+
+/// For how long an exporter may show its last collection.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is said, and how the command ends.
 #[derive(Debug)]
@@ -241,8 +246,17 @@ fn of_rule(rule: &Rule, output: Output) -> String {
 
 fn ask(from: &str, arguments: &ExplainArguments, peer: Option<Peer>) -> Result<(Report, Flows), ExplainError> {
     let remote = Remote::new(from, arguments.login_file.as_deref(), arguments.ca_file.as_deref())?;
-    let body = remote.get(FINDINGS)?;
-    let report = serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?;
+    let ask = || -> Result<Report, ExplainError> {
+        let body = remote.get(FINDINGS)?;
+        Ok(serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?)
+    };
+    let mut report = ask()?;
+    if report.state == State::NotYet {
+        // It has just started: a moment more than what is missing, since it answers from its last collection.
+        let missing = SHORTEST.saturating_sub(Duration::from_secs_f64(report.window_seconds.clamp(0.0, 60.0)));
+        std::thread::sleep(missing + MOMENT);
+        report = ask()?;
+    }
     let Some(peer) = peer else {
         return Ok((report, Flows::default()));
     };

@@ -15,10 +15,13 @@ use crate::{
         workloads,
     },
 };
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, thread, time::Duration};
 use tcpvitals_config::{Config, DropLabel, numbering::Numbering};
 use tcpvitals_kernel::{Kernel, plan::purpose::Purpose};
 use tokio::runtime::Runtime;
+
+/// Time between the programs and the first reading.
+const FIRST_EVENTS: Duration = Duration::from_millis(200);
 
 /// Why nothing, or no more, is shown.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,8 @@ pub fn start(mut config: Config, btf: Option<&Path>, filters: &Filters) -> Resul
     let collector =
         Collector::new(source.into(), config, numbering, Others::default(), started).map_err(StartError::from)?;
     let runtime = threads::runtime("tcpvitals", 0, 1).map_err(StartError::from)?;
+    // A connection of another network namespace is met at its next event: who read at once would miss those that are busy.
+    thread::sleep(FIRST_EVENTS);
     Ok((collector, runtime))
 }
 

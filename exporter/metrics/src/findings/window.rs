@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// How much is judged at once, where there is so much.
 pub(super) const LENGTH: Duration = Duration::from_mins(1);
 /// With less there is no judgement.
-pub(super) const SHORTEST: Duration = Duration::from_secs(10);
+pub const SHORTEST: Duration = Duration::from_secs(10);
 /// How far apart two collections of one interval may be besides.
 const JITTER: Duration = Duration::from_secs(1);
 /// Least length of what is usual, to compare with.

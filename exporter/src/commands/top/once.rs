@@ -18,9 +18,7 @@ use std::{
     time::Duration,
 };
 use tcpvitals_config::TcpLabel;
-
-/// A judgement takes so much time.
-const JUDGEMENT: Duration = Duration::from_secs(10);
+use tcpvitals_metrics::findings::SHORTEST;
 
 /// Prints the view that was chosen.
 pub(super) async fn print(
@@ -33,7 +31,7 @@ pub(super) async fn print(
     let reads_drops = has_drops && tab == Tab::Drops;
     let before = Moment::new(collector, &arguments.filters, reads_drops).await?;
     let interval = if tab == Tab::Findings {
-        arguments.interval.max(JUDGEMENT)
+        arguments.interval.max(SHORTEST)
     } else {
         arguments.interval
     };
