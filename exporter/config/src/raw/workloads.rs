@@ -14,8 +14,8 @@ pub(crate) struct RawWorkloads {
     /// Whether workloads are told apart where there is a source. If not, their labels are left out of every list.
     /// Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
-    /// Where names come from: none, and nobody is told apart; cgroup, the paths of cgroups alone; pod-logs, the names of the folders of
-    /// pods' logs besides; kubernetes, the API server besides; auto, kubernetes within a pod with a token and cgroup elsewhere.
+    /// Where names come from: none, and traffic is not separated by workload; cgroup, the paths of cgroups alone; pod-logs, the names of the
+    /// folders of pods' logs besides; kubernetes, the API server besides; auto, kubernetes within a pod with a token and cgroup elsewhere.
     /// Default: `none`. Example: `cgroup`.
     #[schemars(with = "Option<kinds::SourceWord>")]
     pub(crate) source: Option<String>,
