@@ -51,14 +51,18 @@ pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
     flow.rtt_stamp.set(tcp.rack_mstamp().unwrap_or(0) as u32);
 }
 
-/// Folds a flow into its group. Retransmissions are moved to the counters of their kinds by the hooks. Nothing that was read
-/// counts if `is_there` says that the socket has gone meanwhile.
+/// Folds a flow into its group. Nothing that was read counts if `is_there` says that the socket has gone meanwhile. Retransmissions are
+/// counted by the hooks, which know their kinds: a fold between the kernel's total and the hook would have to guess.
 #[inline(always)]
 pub(crate) fn fold(flow: Flow, tcp: TcpSock, group: Group, fold: Fold, is_there: impl Fn() -> bool) {
     macro_rules! exchange {
         ({ $($(#[$row:meta])* $global:ident: $type:ty = $structure:literal . $member:literal as $here:ident =>
             Counter::$counter:ident, FlowRecord::$number:ident;)+ }) => {
-            $(exchange(&flow.snapshot.$here, || tcp.$here(), &is_there, group, Counter::$counter, fold);)+
+            $(exchange!($here $counter);)+
+        };
+        (total_retrans $counter:ident) => {};
+        ($here:ident $counter:ident) => {
+            exchange(&flow.snapshot.$here, || tcp.$here(), &is_there, group, Counter::$counter, fold);
         };
     }
     common::kept_counters!([exchange]);

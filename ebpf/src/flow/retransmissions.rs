@@ -35,15 +35,6 @@ pub(crate) fn find_kind_of_the_past(flow: Flow, tcp: TcpSock) {
     );
 }
 
-/// Leaves what no hook has told the kind of as other, where it was folded: the flow is about to count elsewhere.
-#[inline(always)]
-pub(crate) fn give_kind(flow: Flow) {
-    let segments = flow.without_kind(flow.snapshot.total_retrans.get());
-    if segments != 0 {
-        flow.on_retransmit(RetransmissionKind::Other, segments);
-    }
-}
-
 #[inline(always)]
 fn count(flow: Flow, tcp: TcpSock, kind: RetransmissionKind) -> u32 {
     let Some(total) = tcp.total_retrans() else { return 0 };
@@ -52,11 +43,8 @@ fn count(flow: Flow, tcp: TcpSock, kind: RetransmissionKind) -> u32 {
         return 0;
     }
     flow.on_retransmit(kind, segments);
-    // The kernel's own total is folded as `other`; what is of another kind moves.
-    if !matches!(kind, RetransmissionKind::Other)
-        && let Some(group) = Group::at(flow.slot.get())
-    {
-        group.shift(Counter::RetransmittedSegmentsOther, kind.counter(), segments as u64);
+    if let Some(group) = Group::at(flow.slot.get()) {
+        group.add(kind.counter(), segments as u64);
     }
     segments
 }

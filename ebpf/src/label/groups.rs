@@ -329,13 +329,6 @@ impl Group {
         unsafe { add_at(&raw mut (*self.0).counters, counter as usize, value) };
     }
 
-    /// Moves a part of one counter to another.
-    #[inline(always)]
-    pub(crate) fn shift(self, from: Counter, to: Counter, value: u64) {
-        self.add(from, value.wrapping_neg());
-        self.add(to, value);
-    }
-
     /// Records a round-trip time.
     #[inline(always)]
     pub(crate) fn on_rtt(self, micros: u32) {

@@ -80,7 +80,6 @@ pub(super) fn visit(sock: Sock, tcp: TcpSock, flow: Flow, is_there: impl Fn() ->
     }
     // What it did until now stays where it was counted; from now on it counts by the new configuration.
     if let Some(assignment) = SlotAssignment::anew(sock, &flow) {
-        retransmissions::give_kind(flow);
         assignment.assign_to(&flow);
     }
     let slot = flow.slot.get();
@@ -102,6 +101,9 @@ fn heal(flow: Flow, tcp: TcpSock, is_there: impl Fn() -> bool) {
         return;
     }
     if let Some(group) = Group::at(flow.slot.get()) {
+        if is_there() {
+            retransmissions::find_kind_of_the_past(flow, tcp);
+        }
         fold::fold(flow, tcp, group, Fold::Late, is_there);
         inet_sock_set_state::count_end(group, flags, started);
     }

@@ -277,7 +277,7 @@ fn headers_that_do_not_end() -> Result<()> {
     for lines in [
         "a: b\r\n".repeat(10_000),
         format!("a: {}\r\n", "b".repeat(1 << 20)),
-        format!("a: {}\r\n", "b".repeat(300)).repeat(90),
+        format!("a: {}\r\n", "b".repeat(300)).repeat(45),
     ] {
         let sent = AtomicU64::new(0);
         under(

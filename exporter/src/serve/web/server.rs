@@ -62,7 +62,10 @@ const HANDSHAKE_BYTES: usize = 24 << 10;
 /// every 30 s do not just miss it.
 const HEADER: Duration = Duration::from_secs(20);
 
-/// Most bytes of a request's header, and of an answer that waits to be sent in addition to the one being sent.
+/// Most bytes of a request's header over HTTP/1.1. A buffer for it may take twice as much.
+const HEADER_BYTES: usize = 16 << 10;
+
+/// Most bytes of an answer over HTTP/2 that waits to be sent in addition to the one being sent.
 const BUFFER: usize = 32 << 10;
 
 /// Most bytes that TLS holds for a client that does not take them.
@@ -246,7 +249,7 @@ impl Visit {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER)
-            .max_buf_size(BUFFER);
+            .max_buf_size(HEADER_BYTES);
         builder
             .http2()
             .timer(TokioTimer::new())
