@@ -109,7 +109,8 @@ test-quick: ## run the tests that need no privileges
 # Guests run what this machine compiles for itself, under QEMU for x86_64.
 ifeq ($(shell uname -m),x86_64)
 test-counters: setup-test setup-vm build ## run the tests of the counters on other kernels, in QEMU, some minutes
-	cargo test $(HOST) --test kernel --bin vm --no-run
+	cargo test $(HOST) --test kernel --no-run
+	cargo build $(HOST) --bin vm
 	target/debug/vm run --exporter $(BIN) $(addprefix --kernel ,$(ENDS)) $(TRUTH)
 else
 test-counters:
@@ -123,7 +124,8 @@ INTERRUPTED = target/debug/vm run --exporter $(BIN) --jobs 1 --processors 2 --ke
 HERE := target/vm/interrupts/here
 
 test-interrupts: setup-test setup-vm build ## run the tests of interrupts here, as root, and in guests with two processors; KERNEL=6.1-rt
-	cargo test $(HOST) --test kernel --bin vm --no-run
+	cargo test $(HOST) --test kernel --no-run
+	cargo build $(HOST) --bin vm
 	mkdir -p $(HERE)
 	echo "guest: kernel $$(uname -r)" >$(HERE)/job.log
 	TCPVITALS_BIN=$(CURDIR)/$(BIN) cargo test $(HOST) $(RUNNER) --test kernel -- interrupts:: >>$(HERE)/job.log 2>&1; \
