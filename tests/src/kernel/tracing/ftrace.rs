@@ -20,6 +20,21 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Buffer(PathBuf);
 
+/// Whether an event, `SYSTEM/NAME`, has a field of this name.
+pub fn has_field(event: &str, name: &str) -> Result<bool> {
+    mount()?;
+    let path = Path::new(TRACEFS).join("events").join(event).join("format");
+    let format = read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(format.contains(&format!(" {name};")))
+}
+
+fn mount() -> Result<()> {
+    if !Path::new(TRACEFS).join("trace").exists() {
+        host(&format!("mount -t tracefs tracefs {TRACEFS}"))?;
+    }
+    Ok(())
+}
+
 impl Buffer {
     /// Counts the events of a tracepoint, `sock/inet_sock_set_state`, whoever is interrupted by them. Only the newest keep their
     /// text.
@@ -43,9 +58,7 @@ impl Buffer {
     }
 
     fn new(kilobytes_per_processor: u32) -> Result<Self> {
-        if !Path::new(TRACEFS).join("trace").exists() {
-            host(&format!("mount -t tracefs tracefs {TRACEFS}"))?;
-        }
+        mount()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(TRACEFS).join(format!("instances/tcpvitals-{}-{number}", process::id()));
         create_dir(&path).with_context(|| format!("make {}", path.display()))?;
