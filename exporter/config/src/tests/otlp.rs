@@ -347,7 +347,7 @@ fn keys_and_certificates_are_known_whoever_names_them() {
     assert_eq!(settings(file, &client).files(), ["a", "c", "k"].map(PathBuf::from));
     // Nobody reads them.
     let plain = "otlp: {endpoint: \"http://localhost:4317\"}";
-    assert_eq!(settings(plain, &client).files(), [PathBuf::new(); 0]);
+    assert!(settings(plain, &client).files().is_empty());
 }
 
 #[test]
