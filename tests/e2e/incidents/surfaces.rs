@@ -34,9 +34,13 @@ pub(super) fn judged(report: &Value) -> bool {
     report["state"] == "judged"
 }
 
-/// What the API found, and the metric counts the same.
+/// What the API found, and the metric counts the same; before there is a judgement the metric has no series.
 pub(super) fn of_api(exporter: &Exporter<'_>, report: &Value) -> Result<Findings> {
     let findings = report["findings"].as_array().context("no findings")?;
+    if !judged(report) {
+        ensure!(findings.is_empty(), "{report:#}");
+        return Ok(Findings::new());
+    }
     let mut counts = BTreeMap::new();
     for finding in findings {
         let name = finding["finding"].as_str().context("a finding without a name")?;
