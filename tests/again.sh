@@ -59,7 +59,7 @@ withheld() {
 open_account
 "$binary" "$@" | tee "$output"
 status=${PIPESTATUS[0]}
-for round in 1 2; do
+for round in 1 2 3; do
     mapfile -t failed < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$output")
     number=$(withheld)
     if [ "$status" = 0 ] || [ "${#failed[@]}" = 0 ] || [ "$number" = 0 ]; then
