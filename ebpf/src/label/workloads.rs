@@ -160,9 +160,11 @@ extern "C" fn number_of(id: u64, network: u64) -> u32 {
         if number == UNRESOLVED {
             count_lost(Lost::Unresolved);
         } else {
-            // Each time: the table forgets the namespaces that nobody asks for.
+            // Each time, because the map forgets entries that are not looked up.
             note_owner(network, number);
-            write_volatile(&raw mut (*state).network, network);
+            if read_volatile(&raw const (*state).network) != network {
+                write_volatile(&raw mut (*state).network, network);
+            }
         }
         number as u32
     }
