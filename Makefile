@@ -21,7 +21,8 @@ ifneq ($(shell id -u),0)
 SUDO := $(shell command -v sudo)
 AS_ROOT := "sudo", "-E",
 endif
-RUNNER := --config 'target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]'
+AGAIN := target."cfg(all())".runner = [$(AS_ROOT) "$(CURDIR)/tests/again.sh"]
+RUNNER := --config '$(AGAIN)'
 
 .PHONY: help setup setup-compiled setup-fetched setup-build setup-test setup-e2e setup-chart setup-image setup-packages setup-browser setup-bench setup-cluster setup-deny setup-actionlint setup-vm setup-vm-aarch64 build demo demo-recording run test test-quick test-long test-counters test-interrupts test-vm bench bench-fleet bench-report soak docs docs-kernels manual chart image image-archive sbom release release-check release-chart release-files test-image test-cluster test-cluster-vm packages test-packages pictures-page pictures-dashboards fmt clean \
 	check check-fmt check-deny check-advisories check-ebpf check-aarch64 check-clippy check-doc check-workflows
@@ -144,7 +145,7 @@ ifeq ($(KERNEL)$(TEST),)
 endif
 
 test-long: setup-test setup-e2e build ## run what takes long: all tests on the kernels of every change in QEMU, and the soak; writes docs/long-tests.md; SUITE='attacks soak'
-	@MAKE='$(MAKE)' HOST='$(HOST)' BIN='$(BIN)' AS_ROOT='$(AS_ROOT)' MINUTES='$(MINUTES)' FLOWS='$(FLOWS)' tests/long.sh docs/long-tests.md $(SUITE)
+	@MAKE='$(MAKE)' HOST='$(HOST)' BIN='$(BIN)' AGAIN='$(AGAIN)' MINUTES='$(MINUTES)' FLOWS='$(FLOWS)' tests/long.sh docs/long-tests.md $(SUITE)
 
 # Under load what usually comes at once may take a minute.
 soak: setup-test build ## hold the exporter against the kernel under load, as root; MINUTES=3 or HOURS=…, FLOWS=100000

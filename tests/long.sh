@@ -4,7 +4,7 @@
 #   tests/long.sh PAGE [SUITE]...
 #
 # Without names all of them. A suite that is not run keeps its row of the page. The Makefile calls it with what it knows: MAKE, HOST,
-# AS_ROOT, BIN, MINUTES, FLOWS.
+# AGAIN (the runner of tests), BIN, MINUTES, FLOWS.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,6 @@ folder=target/long
 mkdir -p "$folder"
 touch "$page"
 export TCPVITALS_BIN=$PWD/$BIN
-runner="target.\"cfg(all())\".runner = [$AS_ROOT\"$PWD/tests/again.sh\"]"
 rows=()
 status=0
 
@@ -46,7 +45,7 @@ suite() {
 }
 
 tests() {
-    cargo test $HOST --config "$runner" --test "$1" -- "${@:2}"
+    cargo test $HOST --config "$AGAIN" --test "$1" -- "${@:2}"
 }
 
 suite attacks 'attacks that wait for a deadline' tests kernel --ignored hostile::

@@ -86,7 +86,7 @@ impl Topic<'_> {
     /// Whether a finding is about it, as far as names tell.
     fn is_of(&self, finding: &Finding) -> bool {
         match self {
-            // Of those whom a listener turned away nobody knows the subnet.
+            // The subnet of peers that a listener turned away is unknown.
             Self::Subnet(NO_SUBNET) => finding.subnet.is_empty(),
             Self::Subnet(name) => finding.subnet == *name,
             Self::Workload(name) => finding.workloads.iter().any(|own| is_workload(own, name)),
@@ -246,16 +246,16 @@ fn of_rule(rule: &Rule, output: Output) -> String {
 
 fn ask(from: &str, arguments: &ExplainArguments, peer: Option<Peer>) -> Result<(Report, Flows), ExplainError> {
     let remote = Remote::new(from, arguments.login_file.as_deref(), arguments.ca_file.as_deref())?;
-    let ask = || -> Result<Report, ExplainError> {
+    let read = || -> Result<Report, ExplainError> {
         let body = remote.get(FINDINGS)?;
         Ok(serde_json::from_slice(&body).map_err(|error| remote.unreadable(&error))?)
     };
-    let mut report = ask()?;
+    let mut report = read()?;
     if report.state == State::NotYet {
         // It has just started: a moment more than what is missing, since it answers from its last collection.
         let missing = SHORTEST.saturating_sub(Duration::from_secs_f64(report.window_seconds.clamp(0.0, 60.0)));
         std::thread::sleep(missing + MOMENT);
-        report = ask()?;
+        report = read()?;
     }
     let Some(peer) = peer else {
         return Ok((report, Flows::default()));

@@ -24,7 +24,7 @@ use core::{
 };
 
 /// The number of segments that a socket has just retransmitted and whose transmission before this host had dropped. Each counts for
-/// the site of that drop, too. A function of its own, as [`draft`] is.
+/// the site of that drop, too. A function of its own, as `draft` is.
 #[inline(never)]
 pub(crate) fn sent_again(context: *mut c_void, run: Run) -> u32 {
     let context = BtfTracePointContext::new(context);
@@ -154,7 +154,7 @@ fn step(run: u32) -> Option<()> {
     Some(())
 }
 
-/// Whether a range is of the connection, was taken for sent, and was dropped before what is sent again now.
+/// Whether a range belongs to the connection, TCP took it for sent, and it was dropped before the retransmission of this search.
 ///
 /// # Safety
 /// Both point to map values.

@@ -249,7 +249,7 @@ impl Otlp {
 }
 
 impl OtlpSettings {
-    /// The keys and certificates that are read for it, whoever named them: none without TLS.
+    /// Paths of its keys and certificates, from the file or the environment; empty without TLS.
     pub fn files(&self) -> Vec<PathBuf> {
         let Tls { ca_file, client } = &self.tls;
         let client = client.iter().flat_map(|(certificate, key)| [certificate, key]);

@@ -345,7 +345,7 @@ fn keys_and_certificates_are_known_whoever_names_them() {
     ];
     let file = "otlp: {endpoint: \"https://localhost:4317\", tls: {ca_file: a}}";
     assert_eq!(settings(file, &client).files(), ["a", "c", "k"].map(PathBuf::from));
-    // Nobody reads them.
+    // Without TLS they are not read.
     let plain = "otlp: {endpoint: \"http://localhost:4317\"}";
     assert!(settings(plain, &client).files().is_empty());
 }

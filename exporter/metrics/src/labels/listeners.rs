@@ -1,5 +1,5 @@
 //! Listeners by their labels: those of flows that a listener has too, in a share of the series of their own.
-//! What is shown of them is of the moment, so nothing is remembered but which label sets came in and which did not.
+//! Their values are those of the moment, so only the admitted and the refused label sets are remembered.
 
 use super::{
     cardinality::Cardinality,

@@ -20,21 +20,6 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Buffer(PathBuf);
 
-/// Whether an event, `SYSTEM/NAME`, has a field of this name.
-pub fn has_field(event: &str, name: &str) -> Result<bool> {
-    mount()?;
-    let path = Path::new(TRACEFS).join("events").join(event).join("format");
-    let format = read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    Ok(format.contains(&format!(" {name};")))
-}
-
-fn mount() -> Result<()> {
-    if !Path::new(TRACEFS).join("trace").exists() {
-        host(&format!("mount -t tracefs tracefs {TRACEFS}"))?;
-    }
-    Ok(())
-}
-
 impl Buffer {
     /// Counts the events of a tracepoint, `sock/inet_sock_set_state`, whoever is interrupted by them. Only the newest keep their
     /// text.
@@ -111,4 +96,19 @@ impl Drop for Buffer {
         self.write("events/enable", "0").ok();
         remove_dir(&self.0).ok();
     }
+}
+
+/// Whether an event, `SYSTEM/NAME`, has a field of this name.
+pub fn has_field(event: &str, name: &str) -> Result<bool> {
+    mount()?;
+    let path = Path::new(TRACEFS).join("events").join(event).join("format");
+    let format = read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(format.contains(&format!(" {name};")))
+}
+
+fn mount() -> Result<()> {
+    if !Path::new(TRACEFS).join("trace").exists() {
+        host(&format!("mount -t tracefs tracefs {TRACEFS}"))?;
+    }
+    Ok(())
 }

@@ -436,7 +436,7 @@ fn every_fault_is_found_however_often_somebody_asks() {
     }
 }
 
-/// Somebody who reads every minute, and somebody else between two of these readings.
+/// One client reads every minute, and another one in between.
 #[test]
 fn who_asks_soon_after_a_long_time_is_told_what_was_found_in_it() {
     let mut host = Host::new("");
@@ -483,7 +483,7 @@ fn a_fault_of_one_service_does_not_drown_in_the_traffic_of_the_others() {
     assert!(finding.says.contains("100 %"), "{}", finding.says);
 }
 
-/// The kernel counts who came in for their subnet, and who was turned away for none.
+/// The programs count accepted connections by the subnet of the peer, and rejected ones without a subnet.
 #[test]
 fn what_a_listener_turns_away_is_weighed_with_what_it_let_in_from_all_subnets() {
     for (counter, name) in [
@@ -523,7 +523,7 @@ fn a_full_accept_queue_explains_handshakes_of_its_service_that_do_not_end() {
     assert_eq!(found(2), ["accept_queue_full", "handshakes_incomplete"]);
 }
 
-/// Whoever asks by name finds what is not shown, too.
+/// A search by name also finds names that are not shown.
 #[test]
 fn a_finding_knows_more_services_than_it_shows() {
     let mut host = Host::new("");
@@ -722,7 +722,7 @@ fn a_queue_of_this_host_explains_longer_round_trips() {
         (findings[0].finding.as_ref(), findings.len(), muted),
         ("own_queue", 1, 0)
     );
-    // It explains the same where nobody wants to hear of it.
+    // A muted finding explains the same drops.
     assert_eq!(found("findings: {ignore: [{finding: own_queue}]}"), (Vec::new(), 1));
 }
 

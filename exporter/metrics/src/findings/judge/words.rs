@@ -32,7 +32,7 @@ pub(super) fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str
     Finding {
         finding: Cow::Borrowed(rule.name),
         whose: rule.whose,
-        // Of those whom a listener turned away nobody knows the subnet.
+        // The subnet of peers that a listener turned away is unknown.
         subnet: if subnet == NO_SUBNET {
             String::new()
         } else {
