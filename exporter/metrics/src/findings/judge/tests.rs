@@ -608,6 +608,20 @@ fn the_sites_of_a_finding_are_those_of_its_subnet_and_each_stands_once() {
     assert_eq!(sites, [("NETFILTER_DROP", 2.0)]);
 }
 
+#[test]
+fn every_reason_of_a_full_queue_or_of_too_little_memory_says_so() {
+    for (reason, name) in [
+        ("FQ_FLOW_LIMIT", "queue_full"),
+        ("CAKE_FLOOD", "queue_full"),
+        ("DUALPI2_STEP_DROP", "queue_full"),
+        ("PFMEMALLOC", "no_memory"),
+    ] {
+        let mut host = Host::new("");
+        host.drop(reason, Direction::Receive, 120);
+        assert_eq!(names(&host.collect(SECONDS)), [name], "{reason}");
+    }
+}
+
 /// A route that is away is no queue.
 #[test]
 fn what_is_wrong_is_not_said_to_be_a_queue() {

@@ -102,14 +102,19 @@ pub(super) const NO_MEMORY: Rule = full(
     "no_memory",
     "the kernel has no memory for packets: {rate} a second are dropped",
     "dmesg; free -m; cat /proc/net/sockstat beside sysctl net.ipv4.tcp_mem",
-    |site| site.class == CAPACITY && site.reason.contains("NOMEM"),
+    |site| site.class == CAPACITY && (site.reason.contains("NOMEM") || site.reason == "PFMEMALLOC"),
 );
 
 pub(super) const QUEUE_FULL: Rule = full(
     "queue_full",
     "a queue of a device is full: {rate} packets a second are dropped",
     "tc -s qdisc show",
-    |site| site.class == CAPACITY && (site.reason.starts_with("QDISC") || site.location.ends_with("_enqueue")),
+    |site| {
+        // Some queueing disciplines have reasons of their own.
+        let is_reason = |begin: &&str| site.reason.starts_with(begin);
+        let is_queue = ["QDISC", "FQ_", "CAKE_", "DUALPI2_"].iter().any(is_reason);
+        site.class == CAPACITY && (is_queue || site.location.ends_with("_enqueue"))
+    },
 );
 
 pub(super) const OTHER_CAPACITY: Rule = full(
