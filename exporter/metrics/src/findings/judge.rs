@@ -67,6 +67,7 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         found: Vec::new(),
         hit: BTreeSet::new(),
         queued: BTreeSet::new(),
+        turns_away: false,
         muted: 0,
     };
     hearing.all();

@@ -24,6 +24,8 @@ const LEAST_DELAY: f64 = 0.01;
 const POLICY: &str = "policy";
 const CAPACITY: &str = "capacity";
 const BENIGN: &str = "benign";
+/// The reason of last acknowledgments of handshakes that a listener turns away.
+const TURNED_AWAY: &str = "TCP_LISTEN_OVERFLOW";
 /// Most services, and workloads, that a finding remembers.
 const MOST_NAMES: usize = 64;
 /// Sites that a finding names.
@@ -44,6 +46,8 @@ pub(super) struct Hearing<'r, 'w> {
     pub(super) hit: BTreeSet<&'r str>,
     /// Subnets that a full queue of this host hits, whether or not that is muted.
     pub(super) queued: BTreeSet<&'r str>,
+    /// Whether it was found that an accept queue is full, muted or not.
+    pub(super) turns_away: bool,
     pub(super) muted: u64,
 }
 
@@ -71,9 +75,10 @@ impl<'r> Hearing<'r, '_> {
                 }
                 Reads::Sites(is_it) => {
                     let explained = |site: &Site| {
-                        is_own(site, &site.subnet)
+                        let by_queue = is_own(site, &site.subnet)
                             && site.class == CAPACITY
-                            && self.queued.contains(site.subnet.as_str())
+                            && self.queued.contains(site.subnet.as_str());
+                        by_queue || self.turns_away && site.reason == TURNED_AWAY
                     };
                     let (mine, others): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(site, _)| is_it(site));
                     sites = others;
@@ -99,6 +104,7 @@ impl<'r> Hearing<'r, '_> {
         if rule.name == "own_queue" {
             self.queued.insert(subnet);
         }
+        self.turns_away |= rule.name == "accept_queue_full";
         let rest = match self.settings.mutes(rule.name, subnet) {
             Mutes::Nothing => Some(whole),
             Mutes::All => None,

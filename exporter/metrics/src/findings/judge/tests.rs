@@ -523,6 +523,25 @@ fn a_full_accept_queue_explains_handshakes_of_its_service_that_do_not_end() {
     assert_eq!(found(2), ["accept_queue_full", "handshakes_incomplete"]);
 }
 
+/// The last acknowledgments among them are packets with a drop site.
+#[test]
+fn a_full_accept_queue_explains_the_packets_that_it_turns_away() {
+    let found = |turned_away, yaml| {
+        let mut host = Host::new(yaml);
+        listener(&mut host, &[(C::ListenDropsAcceptQueue, turned_away)]);
+        server(&mut host, &[(C::Opened, 600)]);
+        host.drop("TCP_LISTEN_OVERFLOW", Direction::Receive, 120);
+        let report = host.collect(SECONDS);
+        let found: Vec<String> = names(&report).into_iter().map(str::to_owned).collect();
+        (found, report.muted)
+    };
+    assert_eq!(found(240, ""), (vec!["accept_queue_full".to_owned()], 0));
+    let mute = "findings: {ignore: [{finding: accept_queue_full}]}";
+    assert_eq!(found(240, mute), (Vec::new(), 1));
+    // Where nobody looks at listeners the packets alone tell.
+    assert_eq!(found(0, ""), (vec!["other_capacity".to_owned()], 0));
+}
+
 /// A search by name also finds names that are not shown.
 #[test]
 fn a_finding_knows_more_services_than_it_shows() {
