@@ -134,7 +134,7 @@ impl Recorder {
         self.last = Some(snapshot.at);
         let (tcp, rtt) = self.of_groups(&snapshot.groups, labelling);
         let missed = snapshot.misses.values().copied().map(Misses::lost).sum();
-        let beside = Beside::of(&snapshot.host);
+        let beside = Beside::of(&snapshot.host).at_least(self.beside);
         let entry = Entry {
             at: snapshot.at,
             span: span.unwrap_or_default(),

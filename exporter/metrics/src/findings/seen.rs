@@ -41,6 +41,14 @@ impl Beside {
         }
     }
 
+    /// What it counted before goes on where it cannot be read for a while.
+    pub(super) fn at_least(self, before: Self) -> Self {
+        Self {
+            conntrack_full: self.conntrack_full.max(before.conntrack_full),
+            lost_by_devices: self.lost_by_devices.max(before.lost_by_devices),
+        }
+    }
+
     pub(super) const fn add(&mut self, more: Self) {
         self.conntrack_full += more.conntrack_full;
         self.lost_by_devices += more.lost_by_devices;

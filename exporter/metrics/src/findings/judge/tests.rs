@@ -641,6 +641,20 @@ fn every_reason_of_a_full_queue_or_of_too_little_memory_says_so() {
     }
 }
 
+/// As when the module of connection tracking is unloaded and loaded again.
+#[test]
+fn what_cannot_be_read_for_a_while_is_not_counted_again() {
+    let mut host = Host::new("");
+    go_on(&mut host, "conntrack_full", 10.0, SECONDS);
+    assert_eq!(names(&host.collect(SECONDS)), ["conntrack_full"]);
+    let conntrack = host.snapshot.host.conntrack.take();
+    assert_eq!(names(&host.collect(SECONDS)), Vec::<&str>::new());
+    host.snapshot.host.conntrack = conntrack;
+    assert_eq!(names(&host.collect(SECONDS)), Vec::<&str>::new());
+    go_on(&mut host, "conntrack_full", 2.0, SECONDS);
+    assert_eq!(names(&host.collect(SECONDS)), ["conntrack_full"]);
+}
+
 /// A route that is away is no queue.
 #[test]
 fn what_is_wrong_is_not_said_to_be_a_queue() {
