@@ -103,7 +103,9 @@ const QUERIES: &[(&[&str], &str)] = &[
     ),
     (
         &["rtt_above_baseline"],
-        "histogram_quantile(0.9, sum by (instance) (rate(tcpvitals_tcp_rtt_seconds{}[5m])))",
+        // Native buckets where Prometheus stores them, else the classic ones.
+        "histogram_quantile(0.9, sum by (instance) (rate(tcpvitals_tcp_rtt_seconds{}[5m]))) or \
+         histogram_quantile(0.9, sum by (instance, le) (rate(tcpvitals_tcp_rtt_seconds_bucket{}[5m])))",
     ),
     (
         &["peer_reads_slowly", "send_buffer"],
@@ -215,7 +217,9 @@ mod tests {
             }
             let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
             for word in words.filter(|word| word.starts_with("tcpvitals_")) {
-                assert!(names.iter().any(|name| name == word), "{word}");
+                // The classic buckets of a histogram are series of their own.
+                let metric = word.strip_suffix("_bucket").unwrap_or(word);
+                assert!(names.iter().any(|name| name == metric), "{word}");
             }
         }
         // What has no query of its own is about drop sites.

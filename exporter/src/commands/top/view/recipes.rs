@@ -118,7 +118,10 @@ fn of_traffic(column: &str, labels: &[(&str, &str)]) -> String {
         ),
         "p50" | "p90" | "rtt" => {
             let quantile = if column == "p50" { "0.5" } else { "0.9" };
-            format!("histogram_quantile({quantile}, {})", rate("rtt_seconds", &own))
+            let native = rate("rtt_seconds", &own);
+            let classic = format!("sum by (le) (rate(tcpvitals_tcp_rtt_seconds_bucket{own}[5m]))");
+            // Native buckets where Prometheus stores them, else the classic ones.
+            format!("histogram_quantile({quantile}, {native}) or histogram_quantile({quantile}, {classic})")
         }
         "out" | "rate" => rate("data_bytes_total", &transmit),
         "in" => rate("data_bytes_total", &with("direction", "receive")),
