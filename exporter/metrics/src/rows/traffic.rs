@@ -168,8 +168,10 @@ impl TrafficRow {
         per_second(self.failed(), self.interval)
     }
 
+    /// Without those that nobody knows the reason of, as on the page and in alerts.
     fn failed(&self) -> u64 {
-        self.count(&FAILURES) + self.now.get(Counter::FailedNoLocalPort)
+        let all = self.count(&FAILURES) + self.now.get(Counter::FailedNoLocalPort);
+        all - self.now.get(Counter::FailedOther)
     }
 
     /// Retransmitted segments of those sent with payload; `None` while nothing is sent.
@@ -310,6 +312,9 @@ mod tests {
                     (Counter::DataBytesTransmitted, 4000),
                     (Counter::Opened, 6),
                     (Counter::FailedRefused, 2),
+                    // No failures of the peer or of the network.
+                    (Counter::FailedCancelled, 5),
+                    (Counter::FailedOther, 5),
                 ],
             ),
             // Its opens are the peers'.

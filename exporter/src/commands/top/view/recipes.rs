@@ -110,7 +110,11 @@ fn of_traffic(column: &str, labels: &[(&str, &str)]) -> String {
             rate("retransmitted_segments_after_local_drop_total", &own),
             rate("retransmitted_segments_total", &own)
         ),
-        "fail" => rate("connections_failed_total", &own),
+        "fail" => {
+            // Neither those that applications cancel, nor those that nobody knows the reason of.
+            let own = own.trim_end_matches('}');
+            rate("connections_failed_total", &format!("{own},reason!~\"cancelled|other\"}}"))
+        }
         "wait" => format!(
             "{} / {}",
             rate("sender_limited_seconds_total", &with("limit", "receive_window")),
