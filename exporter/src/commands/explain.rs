@@ -125,7 +125,8 @@ fn answer(arguments: &ExplainArguments) -> Result<Answer, ExplainError> {
         Topic::Reason(reason) => return Ok(asked(of_reason(reason, arguments.output))),
         Topic::Rule(rule) => return Ok(asked(of_rule(rule, arguments.output))),
         Topic::Subnet(name) => names.flows.values.push((TcpLabel::Subnet, vec![name.to_owned()])),
-        Topic::Everything | Topic::Workload(_) => {}
+        Topic::Workload(name) => names.flows.values.push((TcpLabel::Workload, vec![name.to_owned()])),
+        Topic::Everything => {}
     }
     let (mut report, flows) = match &arguments.from {
         Some(from) => ask(from, arguments, peer)?,
@@ -266,11 +267,11 @@ fn ask(from: &str, arguments: &ExplainArguments, peer: Option<Peer>) -> Result<(
     Ok((report, Flows::to(peer, flows)))
 }
 
-/// `names` holds those that must be in the configuration.
+/// A subnet in `names` must be in the configuration; a workload there asks for workloads that are told apart.
 fn look(arguments: &ExplainArguments, peer: Option<Peer>, names: &Filters) -> Result<(Report, Flows), ExplainError> {
     let config = live::judging(arguments.config_file.as_deref(), names)?;
     let subnet = peer.map(|(address, _)| peer::subnet(&config.subnets, address));
-    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), &Filters::default())?;
+    let (collector, runtime) = live::start(config, arguments.btf.as_deref(), names)?;
     runtime.block_on(async {
         collector.collect(true).await.map_err(LiveError::from)?;
         sleep(arguments.length).await;
