@@ -164,7 +164,7 @@ pub(super) const SEND_BUFFER: Rule = Rule {
     floor: Floor { rate: 0.2, share: 0.3 },
     says: "the send buffer is too small: senders wait {share} of their time for room in it",
     next: "sysctl net.ipv4.tcp_wmem; look for SO_SNDBUF in the program",
-    runbook: "TcpvitalsRttAboveBaseline",
+    runbook: "TcpvitalsPeerReadsSlowly",
     reads: Reads::Traffic(|seen| limited(seen, C::SendBufferJiffies)),
 };
 
