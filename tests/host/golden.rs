@@ -147,7 +147,9 @@ pub(crate) fn families_of(config: &Config, snapshot: &Snapshot) -> Arc<Families>
 /// The text, with a version that does not change from release to release.
 fn render(case: &Case, format: prometheus::Format) -> Result<String> {
     let own = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
-    Ok(String::from_utf8(encode(&case.families()?, format, &case.histograms()?)?)?.replace(own, "version=\"0.0.0\""))
+    let families = case.families()?;
+    let body = encode(&families, families.started(), format, &case.histograms()?)?;
+    Ok(String::from_utf8(body)?.replace(own, "version=\"0.0.0\""))
 }
 
 fn read(case: &Case) -> Result<[Exposition; 2]> {

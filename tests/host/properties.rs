@@ -492,8 +492,10 @@ fn check_cap(choices: &Choices, history: &[Step]) -> Result<(), TestCaseError> {
 
         let histograms = Arc::new(all_buckets());
         // Whatever was chosen, every format is correct and says the same.
-        let encode =
-            |format| encode(&families, format, &histograms).map_err(|error| TestCaseError::fail(error.to_string()));
+        let encode = |format| {
+            let body = encode(&families, families.started(), format, &histograms);
+            body.map_err(|error| TestCaseError::fail(error.to_string()))
+        };
         let read = |format, strict| {
             let text = String::from_utf8(encode(format)?).map_err(|error| TestCaseError::fail(error.to_string()))?;
             exposition::parse(&text, strict).map_err(|error| TestCaseError::fail(format!("{error:#}")))

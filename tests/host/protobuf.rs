@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tcpvitals_config::Config;
 use tcpvitals_metrics::encode::prometheus::{Format, encode};
 use tests::exporter::exposition::protobuf::{
     Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType, Span, Timestamp, decode, native_buckets,
@@ -20,8 +21,10 @@ const STARTED: Timestamp = Timestamp {
 };
 
 fn full() -> Result<Vec<MetricFamily>> {
+    let families = CASES[0].families()?;
     decode(&encode(
-        &CASES[0].families()?,
+        &families,
+        families.started(),
         Format::Protobuf,
         &Arc::new(all_buckets()),
     )?)
@@ -51,6 +54,27 @@ fn counters_have_counted_since_their_rows_began_and_nothing_else_says_since_when
     Ok(())
 }
 
+/// A view may leave out the metric that says when the exporter began.
+#[test]
+fn counters_of_a_view_have_counted_as_long_as_those_of_all() -> Result<()> {
+    let families = CASES[0].families()?;
+    let config = Config::from_yaml(
+        "metrics: {include: [\"tcpvitals_tcp_*\", tcpvitals_http_requests_total]}\n",
+        "view.yaml",
+    )?;
+    let view = Arc::new(families.chosen(&config.shown.metrics));
+    assert_eq!(view.started(), None);
+    let mut starts = BTreeSet::new();
+    for family in decode(&encode(&view, families.started(), Format::Protobuf, &Arc::default())?)? {
+        for counter in family.metric.iter().filter_map(|metric| metric.counter) {
+            let start = counter.start.with_context(|| family.name.clone())?;
+            starts.insert(start.seconds - STARTED.seconds);
+        }
+    }
+    assert!(starts.contains(&0) && starts.len() > 2, "{starts:?}");
+    Ok(())
+}
+
 #[test]
 fn an_exporter_that_does_not_know_its_start_says_none() -> Result<()> {
     let mut families = CASES[0].families()?;
@@ -61,7 +85,12 @@ fn an_exporter_that_does_not_know_its_start_says_none() -> Result<()> {
             family.points.clear();
         }
     }
-    for family in decode(&encode(&families, Format::Protobuf, &Arc::default())?)? {
+    for family in decode(&encode(
+        &families,
+        families.started(),
+        Format::Protobuf,
+        &Arc::default(),
+    )?)? {
         for metric in &family.metric {
             assert_eq!(
                 metric.counter.and_then(|counter| counter.start),

@@ -12,14 +12,20 @@ mod series;
 use crate::families::Families;
 pub use format::Format;
 use prometheus_client::{encoding::text, registry::Registry};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tcpvitals_config::Histograms;
 
-/// Encodes families, with the buckets that `histograms` says.
+/// Encodes families, with the buckets that `histograms` says. `started` is when the exporter began, since 1970: a choice of families
+/// may leave out the one that says so.
 ///
 /// # Errors
 /// None but the encoder's own.
-pub fn encode(families: &Arc<Families>, format: Format, histograms: &Arc<Histograms>) -> Result<Vec<u8>, fmt::Error> {
+pub fn encode(
+    families: &Arc<Families>,
+    started: Option<Duration>,
+    format: Format,
+    histograms: &Arc<Histograms>,
+) -> Result<Vec<u8>, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(series::Encoding {
         families: Arc::clone(families),
@@ -27,7 +33,7 @@ pub fn encode(families: &Arc<Families>, format: Format, histograms: &Arc<Histogr
     }));
     let mut body = String::new();
     match format {
-        Format::Protobuf => return protobuf::encode(&registry, families),
+        Format::Protobuf => return protobuf::encode(&registry, families, started),
         Format::OpenMetrics => text::encode(&mut body, &registry)?,
         Format::Text => {
             let mut openmetrics = String::new();

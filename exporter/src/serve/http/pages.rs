@@ -95,7 +95,8 @@ async fn whole(service: &Service, Wanted { path, format, gzip }: Wanted<'_>) -> 
             let Exposition {
                 families, histograms, ..
             } = exposition.clone();
-            let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+            let started = shown.all.started();
+            let encode = move || prometheus::encode(&families, started, format, &histograms).map_err(io::Error::other);
             let form = Form::Metrics(place, format);
             service.expositions.make(turn, shown, form, gzip, encode).await
         }
@@ -127,7 +128,8 @@ async fn named(
         }
     };
     let histograms = Arc::clone(&exposition.histograms);
-    let encode = move || prometheus::encode(&families, format, &histograms).map_err(io::Error::other);
+    let started = shown.all.started();
+    let encode = move || prometheus::encode(&families, started, format, &histograms).map_err(io::Error::other);
     let of_type = [(header::CONTENT_TYPE, format.content_type())];
     Ok(match expositions::once(turn.clone(), gzip, encode).await {
         Ok(bytes) => (of_type, Extension(turn), packed(bytes, gzip)).into_response(),

@@ -8,13 +8,16 @@ use prometheus_client::{
 use prost::Message;
 use std::{fmt, time::Duration};
 
-/// All families of the registry, which are `families`. A counter has counted since its series began.
+/// All families of the registry, which are `families`. A counter has counted since its series began, and not before the exporter
+/// `started`.
 ///
 /// # Errors
 /// None but the encoder's own.
-pub(super) fn encode(registry: &Registry, families: &Families) -> Result<Vec<u8>, fmt::Error> {
-    let started = families.started();
-    let Families(families) = families;
+pub(super) fn encode(
+    registry: &Registry,
+    Families(families): &Families,
+    started: Option<Duration>,
+) -> Result<Vec<u8>, fmt::Error> {
     let mut body = Vec::new();
     for (mut encoded, family) in prometheus_protobuf::encode(registry)?.into_iter().zip(families) {
         let Family { points, .. } = &**family;
