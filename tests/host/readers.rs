@@ -3,11 +3,13 @@
 //! `UPDATE=1 cargo test -p tests --test host` writes it to its place.
 
 use std::collections::BTreeMap;
+use std::fs::read_to_string;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use tcpvitals_config::Config;
 use tcpvitals_metrics::families::{METRICS, Metric};
-use tests::readers::dashboards::dashboards;
+use tests::readers::dashboards::{dashboards, folder};
 use tests::readers::rules::rules;
 
 use crate::golden::require_golden;
@@ -42,4 +44,23 @@ fn what_rules_and_dashboards_read_is_known() -> Result<()> {
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../exporter/metrics/src/families/readers.txt");
     require_golden(&file, &text)
+}
+
+/// Panels, marks and variables, and what the texts of alerts ask for.
+#[test]
+fn the_view_of_a_fleet_has_what_its_dashboard_and_the_service_levels_read() -> Result<()> {
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/fleet/tcpvitals.yaml");
+    let config = Config::from_yaml(&read_to_string(recipe)?, "tcpvitals.yaml")?;
+    let view = config.views.first().context("no view")?;
+    for file in ["fleet.json", "rules/slo.yaml"] {
+        let text = read_to_string(folder().join(file))?;
+        for metric in METRICS.iter().filter(|metric| reads(&text, metric)) {
+            let name = metric.full_name();
+            assert!(
+                view.metrics.shows(&name),
+                "{file} reads {name}, which is not in the view"
+            );
+        }
+    }
+    Ok(())
 }
