@@ -7,7 +7,7 @@ use std::fs::read_to_string;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use tcpvitals_config::Config;
+use tcpvitals_config::{Config, View};
 use tcpvitals_metrics::families::{METRICS, Metric};
 use tests::readers::dashboards::{dashboards, folder};
 use tests::readers::rules::rules;
@@ -46,12 +46,23 @@ fn what_rules_and_dashboards_read_is_known() -> Result<()> {
     require_golden(&file, &text)
 }
 
+/// The views of a recipe.
+fn views(file: &str) -> Result<Vec<View>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/fleet").join(file);
+    Ok(Config::from_yaml(&read_to_string(path)?, file)?.views)
+}
+
+#[test]
+fn what_a_collector_is_pushed_is_the_view_of_the_other_recipes() -> Result<()> {
+    assert_eq!(views("collector/tcpvitals.yaml")?, views("tcpvitals.yaml")?);
+    Ok(())
+}
+
 /// Panels, marks and variables, and what the texts of alerts ask for.
 #[test]
 fn the_view_of_a_fleet_has_what_its_dashboard_and_the_service_levels_read() -> Result<()> {
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/fleet/tcpvitals.yaml");
-    let config = Config::from_yaml(&read_to_string(recipe)?, "tcpvitals.yaml")?;
-    let view = config.views.first().context("no view")?;
+    let views = views("tcpvitals.yaml")?;
+    let view = views.first().context("no view")?;
     for file in ["fleet.json", "rules/slo.yaml"] {
         let text = read_to_string(folder().join(file))?;
         for metric in METRICS.iter().filter(|metric| reads(&text, metric)) {
