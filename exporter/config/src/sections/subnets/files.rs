@@ -189,6 +189,7 @@ impl Joining<'_> {
             .flexible(true)
             .from_reader(bytes);
         let mut record = csv::StringRecord::new();
+        let mut is_first = true;
         loop {
             let is_record = reader.read_record(&mut record).map_err(|error| {
                 let line = error.position().and_then(|at| usize::try_from(at.line()).ok());
@@ -204,7 +205,8 @@ impl Joining<'_> {
                     "a line is a network, a comma and a name; for example 10.1.0.0/16,dc-east".to_owned(),
                 ));
             };
-            if line == 1 && network.eq_ignore_ascii_case("cidr") {
+            // The head may come after comments.
+            if std::mem::take(&mut is_first) && network.eq_ignore_ascii_case("cidr") {
                 continue;
             }
             let place = Place { path, number, line };
@@ -341,7 +343,8 @@ mod tests {
         let own = "subnets: [{name: a, cidrs: [10.0.0.0/8]}]\nsubnets_files: [b.csv, \"*.yaml\", none-*.csv]\n";
         // The configuration itself has another ending here.
         let own = own.replace("*.yaml", "c*.yml");
-        let csv = "cidr,name\n# of the network team\n10.1.0.0/16,\"b, east\"\n10.2.0.0/16,a\nfd00:1::/32,b\n";
+        let csv =
+            "# of the network team\ncidr,name\n# two sites\n10.1.0.0/16,\"b, east\"\n10.2.0.0/16,a\nfd00:1::/32,b\n";
         let yaml = "- {name: c, cidrs: [10.3.0.0/16]}\n";
         assert_eq!(
             read(&own, &[("b.csv", csv), ("c1.yml", yaml), (".c2.yml", "wrong")]),
