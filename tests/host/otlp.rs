@@ -101,6 +101,25 @@ fn a_request_has_every_series_once_with_its_time() -> Result<()> {
 }
 
 #[test]
+fn a_job_has_the_namespace_of_its_service_before_its_name() -> Result<()> {
+    let resource = Resource {
+        attributes: vec![
+            attribute("service.name", "tcpvitals"),
+            attribute("service.namespace", "net"),
+        ],
+        ..Resource::default()
+    };
+    let style = Style {
+        names: Names::Prometheus,
+        ..Style::conventional(Temporality::Cumulative)
+    };
+    let told = request(&resource, style, Vec::new());
+    let told = told.resource_metrics[0].resource.as_ref().context("no resource")?;
+    assert!(told.attributes.contains(&attribute("job", "net/tcpvitals")), "{told:?}");
+    Ok(())
+}
+
+#[test]
 fn with_the_names_of_prometheus_names_and_labels_are_those_of_a_scrape() -> Result<()> {
     let histograms = Histograms::default();
     let style = Style {

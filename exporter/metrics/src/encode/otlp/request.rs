@@ -10,7 +10,7 @@ use super::{
 use crate::families::{self, Point, Value, buckets_of, number, semantic::Instrument};
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
-    common::v1::{InstrumentationScope, KeyValue},
+    common::v1::{InstrumentationScope, KeyValue, any_value},
     metrics::v1::{
         AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Metric, NumberDataPoint, ResourceMetrics,
         ScopeMetrics, Sum, metric::Data, number_data_point,
@@ -109,22 +109,26 @@ pub fn request(resource: &Resource, style: Style<'_>, readings: Vec<Readings<'_>
     }
 }
 
-/// With the labels of a target of Prometheus. That makes them itself, the same way; others make labels of a resource's attributes.
+/// With the labels of a target of Prometheus. That makes them itself, the same way: the namespace of a service comes before its name.
+/// Others make labels of a resource's attributes.
 fn targeted(resource: &Resource) -> Resource {
-    let mut resource = resource.clone();
-    for (label, key) in [("job", "service.name"), ("instance", "service.instance.id")] {
-        let of = |key: &str| resource.attributes.iter().find(|attribute| attribute.key == key);
-        if of(label).is_none()
-            && let Some(value) = of(key).and_then(|attribute| attribute.value.clone())
-        {
-            resource.attributes.push(KeyValue {
-                key: label.to_owned(),
-                value: Some(value),
-                ..KeyValue::default()
-            });
-        }
-    }
-    resource
+    let text = |key: &str| {
+        let found = resource.attributes.iter().find(|attribute| attribute.key == key)?;
+        let Some(any_value::Value::StringValue(text)) = &found.value.as_ref()?.value else {
+            return None;
+        };
+        Some(text.clone())
+    };
+    let job = text("service.name").map(|name| match text("service.namespace") {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name,
+    });
+    let labels = [("job", job), ("instance", text("service.instance.id"))];
+    let missing = labels.into_iter().filter(|&(label, _)| text(label).is_none());
+    let made = missing.filter_map(|(label, value)| Some(attribute(label, value?)));
+    let mut targeted = resource.clone();
+    targeted.attributes.extend(made);
+    targeted
 }
 
 /// Whether there is anything in it.
