@@ -242,17 +242,21 @@ impl Pusher {
         if temporality == Temporality::Cumulative {
             // What was counted under labels that are no more is in what these were told.
             if all == Delivery::Taken {
-                self.deltas.acknowledge_closed();
+                self.deltas.acknowledge_closed(usize::MAX);
             }
             return all;
         }
-        let closed = encode::request(&self.resource, style, self.deltas.closed(at));
-        match self.deliver(closed, receiver, client, due, destination).await {
-            Delivery::Taken => {
-                self.deltas.acknowledge_closed();
-                all
+        // A reload may have closed more than one request takes.
+        loop {
+            let closed = self.deltas.closed(at, LARGEST_REQUEST);
+            if closed.is_empty() {
+                return all;
             }
-            not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => not_taken,
+            let request = encode::request(&self.resource, style, closed);
+            match self.deliver(request, receiver, client, due, destination).await {
+                Delivery::Taken => self.deltas.acknowledge_closed(LARGEST_REQUEST),
+                not_taken @ (Delivery::Refused | Delivery::GivenUp(_)) => return not_taken,
+            }
         }
     }
 

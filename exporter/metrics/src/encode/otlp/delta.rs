@@ -217,15 +217,15 @@ impl Deltas {
         self.opened = opened;
     }
 
-    /// What series that are no more had grown by until `now`.
-    pub fn closed(&self, now: Nanos) -> Vec<Readings<'_>> {
+    /// What series that are no more had grown by until `now`, so many of them at most.
+    pub fn closed(&self, now: Nanos, most: usize) -> Vec<Readings<'_>> {
         let mut by_metric: HashMap<&str, Readings<'_>> = HashMap::new();
         for Closed {
             metric,
             point,
             since,
             until,
-        } in self.closed.values()
+        } in self.closed.values().take(most)
         {
             let (_, readings) = by_metric.entry(metric.name).or_insert((metric, Vec::new()));
             readings.push(Reading {
@@ -239,9 +239,13 @@ impl Deltas {
         by_metric.into_values().collect()
     }
 
-    /// The receiver has them.
-    pub fn acknowledge_closed(&mut self) {
-        self.closed.clear();
+    /// The receiver has those of which [`Self::closed`] told when it was asked for so many.
+    pub fn acknowledge_closed(&mut self, most: usize) {
+        // Nothing has changed the order since.
+        let told: Vec<Series> = self.closed.keys().take(most).cloned().collect();
+        for series in &told {
+            self.closed.remove(series);
+        }
     }
 
     fn close(&mut self, metric: &'static Metric, point: &Point, value: Value, since: Nanos, until: Nanos) {
@@ -426,12 +430,16 @@ mod tests {
                 deltas.acknowledge(&part, now);
             }
         }
-        if answered {
-            deltas
-                .closed(now)
+        while answered {
+            let closed = deltas.closed(now, 2);
+            if closed.is_empty() {
+                break;
+            }
+            closed
                 .iter()
                 .for_each(|(metric, readings)| receiver.take(metric, readings));
-            deltas.acknowledge_closed();
+            drop(closed);
+            deltas.acknowledge_closed(2);
         }
     }
 
