@@ -194,7 +194,8 @@ fn shared(body: Arc<web::Body>, gzip: bool) -> Response {
 fn packed(bytes: Bytes, gzip: bool) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    // The format of metrics depends on the first.
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

@@ -27,9 +27,8 @@ pub(crate) async fn compress(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    parts
-        .headers
-        .insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    let vary = parts.headers.entry(header::VARY);
+    vary.or_insert(HeaderValue::from_name(header::ACCEPT_ENCODING));
     if !wanted {
         return Response::from_parts(parts, body);
     }
