@@ -9,7 +9,10 @@ use super::{
     ring::Ring,
     window::Window,
 };
-use crate::{labels::Labelling, snapshot::Snapshot};
+use crate::{
+    labels::{Labelling, NO_SUBNET},
+    snapshot::Snapshot,
+};
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 use tcpvitals_config::Findings;
 
@@ -26,9 +29,9 @@ pub struct Judge {
 impl Judge {
     /// What is found once this was collected too.
     pub fn judge(&mut self, snapshot: &Snapshot, labelling: &Labelling, findings: &Findings) -> Arc<Report> {
-        if let Some(entry) = self.recorder.record(snapshot, labelling) {
+        if let Some(entry) = self.recorder.record(snapshot, labelling, self.ring.spacing()) {
             self.ring.push(entry);
-            let (report, held) = report(&self.ring, findings, snapshot.jiffy.as_secs_f64());
+            let (report, held) = report(&self.ring, findings, snapshot);
             self.ring.note(held);
             self.last = Arc::new(report);
         }
@@ -44,7 +47,7 @@ impl Judge {
 /// What was found at one time: finding and subnet.
 type Held = BTreeSet<(Cow<'static, str>, Arc<str>)>;
 
-fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>) {
+fn report(ring: &Ring, settings: &Findings, snapshot: &Snapshot) -> (Report, Option<Held>) {
     let at = ring.newest().map(|entry| entry.at).unwrap_or_default();
     let window = match Window::of(ring) {
         Ok(window) => window,
@@ -63,7 +66,8 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         window: &window,
         traffic: window.traffic(|_| false),
         settings,
-        jiffy,
+        jiffy: snapshot.jiffy.as_secs_f64(),
+        finds_local_losses: snapshot.coverage.finds_local_losses(),
         found: Vec::new(),
         hit: BTreeSet::new(),
         queued: BTreeSet::new(),
@@ -89,7 +93,10 @@ fn report(ring: &Ring, settings: &Findings, jiffy: f64) -> (Report, Option<Held>
         let order = other.severity.total_cmp(&one.severity);
         order.then_with(|| (&one.finding, &one.subnet).cmp(&(&other.finding, &other.subnet)))
     });
-    let fine = traffic.keys().filter(|subnet| !hit.contains(*subnet));
+    // What a listener turns away has no subnet.
+    let fine = traffic
+        .keys()
+        .filter(|&&subnet| subnet != NO_SUBNET && !hit.contains(subnet));
     let report = Report {
         at,
         state: State::Judged,

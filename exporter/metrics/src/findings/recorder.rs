@@ -24,9 +24,6 @@ use std::{
 };
 use tcpvitals_config::{DropLabel, TcpLabel};
 
-/// Collections that are nearer to each other are recorded as one.
-const NEAREST: Duration = Duration::from_secs(1);
-
 /// Where a connection belongs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
@@ -124,11 +121,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// What has grown since the last entry; `None` at first, and as long as that is less than a second ago.
-    pub fn record(&mut self, snapshot: &Snapshot, labelling: &Labelling) -> Option<Entry> {
+    /// What has grown since the last entry; `None` at first, and as long as that is less than `spacing` ago.
+    pub fn record(&mut self, snapshot: &Snapshot, labelling: &Labelling, spacing: Duration) -> Option<Entry> {
         // A clock that was set back begins anew.
-        let span = self.last.map(|last| snapshot.at.checked_sub(last).unwrap_or(NEAREST));
-        if span.is_some_and(|span| span < NEAREST) {
+        let span = self.last.map(|last| snapshot.at.checked_sub(last).unwrap_or(spacing));
+        if span.is_some_and(|span| span < spacing) {
             return None;
         }
         self.last = Some(snapshot.at);

@@ -13,6 +13,10 @@ use std::{
 pub const LENGTH: Duration = Duration::from_mins(5);
 /// Most bytes of all entries.
 const BYTES: usize = 4 << 20;
+/// Collections that are nearer to each other are recorded as one.
+const NEAREST: Duration = Duration::from_secs(1);
+/// How long the next entry waits, for each byte of the newest: two minutes of such entries have room, a window and what came before it.
+const SPACING_OF_BYTE: Duration = Duration::from_nanos(120_000_000_000 / BYTES as u64);
 
 /// Entries, the oldest first.
 #[derive(Debug, Default)]
@@ -39,6 +43,13 @@ impl Ring {
             self.bytes -= first.size();
             self.entries.pop_front();
         }
+    }
+
+    /// How long after the newest entry the next one may come.
+    pub(super) fn spacing(&self) -> Duration {
+        let bytes = self.newest().map_or(0, Entry::size);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        (SPACING_OF_BYTE * bytes).max(NEAREST)
     }
 
     /// From the newest to the oldest.

@@ -26,6 +26,9 @@ const CAPACITY: &str = "capacity";
 const BENIGN: &str = "benign";
 /// The reason of last acknowledgments of handshakes that a listener turns away.
 const TURNED_AWAY: &str = "TCP_LISTEN_OVERFLOW";
+/// What is said of lost segments where nobody looks for this host's drops of them.
+const LOST_SOMEWHERE: &str =
+    "{share} of the segments are lost, {rate} a second, beyond this host or in another network namespace of it";
 /// Most services, and workloads, that a finding remembers.
 const MOST_NAMES: usize = 64;
 /// Sites that a finding names.
@@ -41,6 +44,7 @@ pub(super) struct Hearing<'r, 'w> {
     pub(super) settings: &'w Findings,
     /// Length of a jiffy, in seconds.
     pub(super) jiffy: f64,
+    pub(super) finds_local_losses: bool,
     pub(super) found: Vec<Finding>,
     /// The subnets that these hit; "none" is that of those whom a listener turned away.
     pub(super) hit: BTreeSet<&'r str>,
@@ -113,7 +117,11 @@ impl<'r> Hearing<'r, '_> {
         match rest {
             Some(size) => {
                 let (floor, rate) = (self.floor(rule), self.rate(size.part));
-                self.found.push(finding(rule, floor, rate, subnet, size));
+                let says = match rule.name {
+                    "network_loss" if !self.finds_local_losses => LOST_SOMEWHERE,
+                    _ => rule.says,
+                };
+                self.found.push(finding(rule, says, floor, rate, subnet, size));
                 self.hit.insert(subnet);
             }
             None => self.muted += 1,
@@ -147,13 +155,14 @@ impl<'r> Hearing<'r, '_> {
             fewer = self.window.traffic(|scope| is_muted(muted, &scope.workload));
             fewer.get(subnet)?
         };
-        let (dropped, lacks_neighbor, jiffy) = (self.dropped(subnet), self.lacks_neighbor(subnet), self.jiffy);
+        let (dropped, lacks_neighbor) = (self.dropped(subnet), self.lacks_neighbor(subnet));
         let part = |counts: &Counts| {
             read(&Seen {
                 counts,
                 dropped,
                 lacks_neighbor,
-                jiffy,
+                finds_local_losses: self.finds_local_losses,
+                jiffy: self.jiffy,
             })
         };
         let whole = part(&traffic.total);

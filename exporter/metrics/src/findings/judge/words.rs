@@ -20,7 +20,7 @@ pub(super) struct Size {
 }
 
 /// What is found of a subnet.
-pub(super) fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str, size: Size) -> Finding {
+pub(super) fn finding(rule: &'static Rule, says: &str, floor: Floor, rate: f64, subnet: &str, size: Size) -> Finding {
     let Size {
         part,
         services,
@@ -42,7 +42,7 @@ pub(super) fn finding(rule: &'static Rule, floor: Floor, rate: f64, subnet: &str
         severity: above(rate, floor.rate).min(1e3) * above(share, floor.share).clamp(1.0, 1e3),
         rate,
         share,
-        says: in_words(rule.says, rate, share),
+        says: in_words(says, rate, share),
         services,
         workloads,
         sites,

@@ -58,6 +58,8 @@ pub(in crate::findings) struct Seen<'a> {
     pub(in crate::findings) dropped: Dropped,
     /// Whether it was found that next hops to the subnet do not answer.
     pub(in crate::findings) lacks_neighbor: bool,
+    /// Whether drops of this host are looked for when a segment is retransmitted.
+    pub(in crate::findings) finds_local_losses: bool,
     /// Length of a jiffy, in seconds.
     pub(in crate::findings) jiffy: f64,
 }

@@ -131,9 +131,12 @@ fn probes(counts: &Counts) -> u64 {
 /// Segments that did not arrive, though no drop of this host explains that.
 fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
     let counts = seen.counts;
-    let here = counts
-        .get(C::RetransmittedAfterLocalDrop)
-        .max(counts.get(C::LocallyDroppedSegments));
+    let here = if seen.finds_local_losses {
+        counts.get(C::RetransmittedAfterLocalDrop)
+    } else {
+        // Too many: what TCP learns of at once is sent later as new.
+        counts.get(C::LocallyDroppedSegments)
+    };
     Retransmitted::of(counts).lost().saturating_sub(here)
 }
 

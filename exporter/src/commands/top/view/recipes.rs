@@ -113,7 +113,10 @@ fn of_traffic(column: &str, labels: &[(&str, &str)]) -> String {
         "fail" => {
             // Neither those that applications cancel, nor those that nobody knows the reason of.
             let own = own.trim_end_matches('}');
-            rate("connections_failed_total", &format!("{own},reason!~\"cancelled|other\"}}"))
+            rate(
+                "connections_failed_total",
+                &format!("{own},reason!~\"cancelled|other\"}}"),
+            )
         }
         "wait" => format!(
             "{} / {}",
