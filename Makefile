@@ -168,7 +168,7 @@ bench-report: ## write docs/benchmarks.md and its pictures from target/bench
 	cargo build --release --package tools --bin bench
 	target/release/bench report
 
-check: check-fmt check-deny check-advisories check-workflows check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
+check: check-fmt release-check check-deny check-advisories check-workflows check-ebpf check-aarch64 check-clippy check-doc ## run every check that is not a test
 
 check-fmt:
 	cargo fmt --all --check
