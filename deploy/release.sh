@@ -35,6 +35,7 @@ check() {
     for image in deploy/compose.yaml deploy/README.md docs/kubernetes.md; do
         same "$image" "$(grep -o 'tcpvitals:[0-9][0-9.]*[0-9]' "$image" | sort -u | sed 's/.*://')"
     done
+    same deploy/chart/README.md "$(sed -n 's/.*{name: tcpvitals, version: \([0-9.]*\),.*/\1/p' deploy/chart/README.md)"
     grep -q '^## \[Unreleased\]$' CHANGELOG.md ||
         fail 'CHANGELOG.md has no section Unreleased' 'keep an empty one above that of the release'
     date=$(date_of)
