@@ -67,8 +67,9 @@ gather() {
     notes >"$out/NOTES.md"
 }
 
+# Without the notes: they become the text of the release, so nobody who checks has them as a file.
 sums() {
-    (cd "$out" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs -d '\n' sha256sum >SHA256SUMS)
+    (cd "$out" && find . -maxdepth 1 -type f ! -name SHA256SUMS ! -name NOTES.md -printf '%P\n' | sort | xargs -d '\n' sha256sum >SHA256SUMS)
 }
 
 # The architectures in an image.
