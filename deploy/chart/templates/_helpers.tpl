@@ -48,11 +48,13 @@ what the list is called, the key of a name, the chart's own names, and the list.
 {{- end -}}
 {{- end -}}
 
-{{/* Where the names of workloads come from. */}}
+{{/* Where the names of workloads come from; "none" where workloads are switched off, whatever the source is. */}}
 {{- define "tcpvitals.source" -}}
-{{- $config := default dict .Values.config -}}
-{{- $source := default "none" ($config.workloads | default dict).source -}}
-{{- if eq $source "pod-logs" -}}
+{{- $workloads := default dict (default dict .Values.config).workloads -}}
+{{- $source := default "none" $workloads.source -}}
+{{- if eq (toString $workloads.enabled) "false" -}}
+{{- $source = "none" -}}
+{{- else if eq $source "pod-logs" -}}
 {{- fail "config.workloads.source is pod-logs, but the chart mounts no folder of the node; choose kubernetes, cgroup or none" -}}
 {{- end -}}
 {{- $source -}}

@@ -59,6 +59,8 @@ fn the_source_decides_about_token_rights_and_egress() -> Result<()> {
         ("{workloads: {source: cgroup}}", WorkloadSource::Cgroup, false),
         ("{workloads: {source: none}}", WorkloadSource::None, false),
         ("{workloads: {source: null}}", WorkloadSource::None, false),
+        ("{workloads: {enabled: false}}", WorkloadSource::Kubernetes, false),
+        ("{workloads: {enabled: null}}", WorkloadSource::Kubernetes, true),
         ("{workloads: null}", WorkloadSource::None, false),
         ("null", WorkloadSource::None, false),
     ] {
@@ -145,6 +147,7 @@ fn labels_of_workloads_come_on_top_of_the_exporters_own() -> Result<()> {
         ("{labels: {tcp: [role]}}", words(["role"]), all_drops),
         ("{labels: {drops: []}}", all_tcp, words([])),
         ("{workloads: {source: none}}", words(own_tcp()), words(own_drops())),
+        ("{workloads: {enabled: false}}", words(own_tcp()), words(own_drops())),
     ] {
         assert_eq!(labels(config)?, (tcp, drops), "{config}");
     }
