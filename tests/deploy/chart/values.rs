@@ -99,6 +99,10 @@ const WRONG: &[(&str, &[&str])] = &[
         "otlp: {headers: {a: b}, existingSecret: c}",
         &["otlp.existingSecret", "choose one"],
     ),
+    (
+        "openshift: {scc: true}\nserviceAccount: {create: false}\nrbac: {create: false}",
+        &["serviceAccount.name", "openshift.scc"],
+    ),
     // One name in a list is what the API server knows an entry by.
     (
         "extraEnv: [{name: OTEL_RESOURCE_ATTRIBUTES, value: a=b}]",
