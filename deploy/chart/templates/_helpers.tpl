@@ -154,13 +154,13 @@ what the list is called, the key of a name, the chart's own names, and the list.
 
 {{/* "true" where the server speaks TLS. */}}
 {{- define "tcpvitals.tls" -}}
-{{- if or .Values.webConfig.tls .Values.webConfig.config.tls_server_config }}true{{ end -}}
+{{- if or .Values.webConfig.tls (default dict .Values.webConfig.config).tls_server_config }}true{{ end -}}
 {{- end -}}
 
 {{/* "true" where the server asks for what the kubelet does not have, or answers only so many requests. What a Secret of somebody
 else's asks for is not seen from here, so that counts as such unless the values say otherwise. */}}
 {{- define "tcpvitals.guarded" -}}
-{{- $config := .Values.webConfig.config -}}
+{{- $config := default dict .Values.webConfig.config -}}
 {{- $tls := default dict $config.tls_server_config -}}
 {{- $type := default "NoClientCert" $tls.client_auth_type -}}
 {{- $asked := has $type (list "RequireAnyClientCert" "RequireAndVerifyClientCert") -}}
@@ -241,7 +241,7 @@ httpGet:
 {{- if include "tcpvitals.tls" . -}}
 {{- $_ := set $endpoint "scheme" "https" -}}
 {{- end -}}
-{{- $own := deepCopy .Values.monitor.endpoint -}}
+{{- $own := deepCopy (default dict .Values.monitor.endpoint) -}}
 {{- if .Values.monitor.nodeLabel -}}
 {{- $name := list "__meta_kubernetes_pod_node_name" -}}
 {{- $labels := list (dict "sourceLabels" $name "targetLabel" "node") (dict "sourceLabels" $name "targetLabel" "instance") -}}

@@ -171,6 +171,25 @@ fn wrong_values_are_refused_by_name() -> Result<()> {
     Ok(())
 }
 
+/// A key without a value takes the chart's default away.
+#[test]
+fn keys_without_a_value_are_no_error() -> Result<()> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("values.yaml");
+    for values in [
+        "webConfig: {config: null}",
+        "monitor: {enabled: true, endpoint: null, spec: null}",
+        "prometheusRule: {enabled: true, runbookBase: null}",
+        "openshift: {scc: true}\npodSecurityContext: null",
+    ] {
+        write(&file, values)?;
+        for release in RELEASES {
+            documents(&render(release, &file).context(values)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Paths of the keys of a mapping, down to where `stops`.
 fn paths(value: &Value, path: &str, stops: &dyn Fn(&str) -> bool, found: &mut BTreeSet<String>) {
     for (key, value) in value.as_object().into_iter().flatten() {
