@@ -33,44 +33,44 @@ pub(crate) struct RawConfig {
     /// Example: `[{name: dc-east, cidrs: [10.1.0.0/16]}]`.
     pub(crate) subnets: Option<Vec<RawSubnet>>,
     /// Files of more named networks: CSV lines `cidr,name`, or YAML in the form of `subnets`; * in the last part of a path stands for any
-    /// text. They are read again when they change. Default: `[]`. Example: `[networks.csv, "sites/*.yaml"]`.
+    /// text. With `--config.watch` the exporter re-reads them when they change. Default: `[]`. Example: `[networks.csv, "sites/*.yaml"]`.
     #[schemars(with = "Option<Vec<kinds::SubnetFile>>")]
     pub(crate) subnets_files: Option<Vec<String>>,
-    /// What an address outside all subnets is called. Default: `internet`. Example: `{auto: {ipv4: 24, ipv6: 48}}`.
+    /// Subnet of an address that no network contains: a name, or the address cut to a prefix length (`auto`). Default: `internet`. Example:
+    /// `{auto: {ipv4: 24, ipv6: 48}}`.
     #[schemars(with = "RawFallback")]
     #[serde(default)]
     pub(crate) subnets_fallback: Option<RawFallback>,
-    /// Server ports with a name, on top of the built-in table. Default: `[]`.
-    /// Example: `[{name: orders-api, ports: [8443]}]`.
+    /// Names of server ports, in addition to the built-in table. Default: `[]`. Example: `[{name: orders-api, ports: [8443]}]`.
     pub(crate) app_protocols: Option<Vec<RawProtocol>>,
     /// Connection types by device name; the first match wins. At most 32 patterns in all. Default: `[]`.
     /// Example: `[{type: wired, interfaces: ["bond*"]}]`.
     pub(crate) connection_types: Option<Vec<RawConnectionType>>,
-    /// What is measured of TCP. Example: `{detail: essential}`.
+    /// Which TCP metrics the exporter collects. Example: `{detail: essential}`.
     pub(crate) tcp: Option<RawTcp>,
-    /// What is measured of dropped packets. Example: `{enabled: false}`.
+    /// Which dropped packets the exporter counts. Example: `{enabled: false}`.
     pub(crate) drops: Option<RawDrops>,
-    /// Whether retransmissions are told apart by what this host dropped. Example: `{enabled: false}`.
+    /// Whether to attribute retransmissions to drops by this host. Example: `{enabled: false}`.
     pub(crate) local_loss: Option<RawLocalLoss>,
-    /// Whether listeners are looked at. Example: `{enabled: false}`.
+    /// Metrics of listeners. Example: `{enabled: false}`.
     pub(crate) listeners: Option<RawListeners>,
-    /// What is read of the host's devices and of its connection tracking. Example: `{enabled: true}`.
+    /// Metrics of the host's network devices and of its connection tracking. Example: `{enabled: true}`.
     pub(crate) devices: Option<RawDevices>,
-    /// What is wrong here: which findings are meant to be so, and from where on others count. Example: `{enabled: false}`.
+    /// Findings: which ones to mute, and the thresholds of the others. Example: `{enabled: false}`.
     pub(crate) findings: Option<RawFindings>,
-    /// Labels that the metrics carry. Example: `{tcp: [subnet, role]}`.
+    /// Labels of the metrics. Example: `{tcp: [subnet, role]}`.
     pub(crate) labels: Option<RawLabels>,
-    /// Which metrics are shown. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.
+    /// Which metrics the exporter exposes. Example: `{exclude: [tcpvitals_tcp_mss_bytes]}`.
     pub(crate) metrics: Option<RawMetrics>,
-    /// Which buckets histograms have in the answer to a scrape. Example: `{native: false}`.
+    /// Which buckets histograms have in a scrape. Example: `{native: false}`.
     pub(crate) histograms: Option<RawHistograms>,
-    /// More expositions of the same counts, each on a path of its own, at most 32. What an entry does not say is as for the metrics path.
+    /// Further expositions of the same counts, each on its own path, at most 32. What an entry does not set is as on the metrics path.
     /// Default: `[]`. Example: `[{name: fleet, labels: {tcp: [subnet], drops: [class]}}]`.
     #[schemars(length(max = 32))]
     pub(crate) views: Option<Vec<RawView>>,
-    /// Whose traffic it is: where the names of workloads come from. Example: `{source: auto}`.
+    /// Workloads, the owners of the traffic: whether to separate them, and the source of their names. Example: `{source: auto}`.
     pub(crate) workloads: Option<RawWorkloads>,
-    /// Bounds of memory, series and connections. Example: `{memory: 64MiB}`.
+    /// Limits of memory, series and connections. Example: `{memory: 64MiB}`.
     pub(crate) limits: Option<RawLimits>,
     /// When to collect. Example: `{max_age: 5s}`.
     pub(crate) collect: Option<RawCollect>,
@@ -121,10 +121,10 @@ pub(crate) struct RawConnectionType {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys detail and memory")]
 pub(crate) struct RawTcp {
-    /// How much is measured. With essential no program runs on the segment path. Default: `full`. Example: `essential`.
+    /// Level of detail. With essential no program runs for each received segment. Default: `full`. Example: `essential`.
     #[schemars(with = "Option<kinds::DetailWord>")]
     pub(crate) detail: Option<String>,
-    /// Whether the memory of TCP is read, which takes the host's network namespace. Default: `false`. Example: `true`.
+    /// Whether to read the memory that TCP uses; needs the host's network namespace. Default: `false`. Example: `true`.
     pub(crate) memory: Option<bool>,
 }
 
@@ -139,8 +139,7 @@ pub(crate) struct RawDrops {
     pub(crate) enabled: Option<bool>,
     /// Drops that are not counted. Default: `[]`. Example: `[{reason: NOT_SPECIFIED, location: unix_*}]`.
     pub(crate) ignore: Option<Vec<RawRule>>,
-    /// Classes that win over the shipped table; the first match wins. Default: `[]`.
-    /// Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
+    /// Classes that override the built-in table; the first match wins. Default: `[]`. Example: `[{class: benign, reason: TCP_OLD_DATA}]`.
     pub(crate) classes: Option<Vec<RawClass>>,
 }
 
@@ -149,10 +148,10 @@ pub(crate) struct RawDrops {
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys reason and location")]
 #[schemars(transform = kinds::gives_a_part)]
 pub(crate) struct RawRule {
-    /// The kernel's name of the drop reason, as a pattern; without it any. Example: `TCP_*`.
+    /// The kernel's name of the drop reason, as a pattern; any reason if absent. Example: `TCP_*`.
     #[schemars(with = "Option<kinds::Glob>")]
     pub(crate) reason: Option<String>,
-    /// The kernel function that dropped, as a pattern; without it any. Example: `unix_*`.
+    /// The kernel function that dropped the packet, as a pattern; any function if absent. Example: `unix_*`.
     #[schemars(with = "Option<kinds::Glob>")]
     pub(crate) location: Option<String>,
 }
@@ -183,8 +182,8 @@ pub(crate) struct RawLabels {
     /// Labels of the TCP metrics. Example: `[subnet, role]`.
     #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("default" = words(TcpLabel::defaults(), TcpLabel::as_str), "uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
-    /// Labels of the drop metrics. Only what they need is looked for in a dropped packet; in the API what nobody looked for is "other".
-    /// Example: `[reason, class]`.
+    /// Labels of the drop metrics. The programs look up only what these labels need; in the API all other labels are "other". Example:
+    /// `[reason, class]`.
     #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("default" = words(DropLabel::defaults(), DropLabel::as_str), "uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
 }
@@ -198,10 +197,10 @@ fn words<T>(set: impl Iterator<Item = T>, word: fn(T) -> &'static str) -> Vec<&'
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the keys include and exclude")]
 pub(crate) struct RawMetrics {
-    /// Patterns of full names, as a query has them. Default: `["*"]`. Example: `["tcpvitals_tcp_*"]`.
+    /// Patterns of full metric names, as in a query. Default: `["*"]`. Example: `["tcpvitals_tcp_*"]`.
     #[schemars(with = "Option<Vec<kinds::Glob>>", length(min = 1))]
     pub(crate) include: Option<Vec<String>>,
-    /// Patterns of full names. Default: `[]`. Example: `["tcpvitals_tcp_rto*"]`.
+    /// Patterns of full metric names. Default: `[]`. Example: `["tcpvitals_tcp_rto*"]`.
     #[schemars(with = "Option<Vec<kinds::Glob>>")]
     pub(crate) exclude: Option<Vec<String>>,
 }
@@ -212,8 +211,8 @@ pub(crate) struct RawMetrics {
 pub(crate) struct RawHistograms {
     /// Native buckets, in protobuf. Default: `true`. Example: `false`.
     pub(crate) native: Option<bool>,
-    /// Upper bounds of the classic buckets by metric, or all that there are. A metric that is not named has the bucket of infinity alone.
-    /// Example: `{tcpvitals_tcp_rto_seconds: all, tcpvitals_tcp_handshake_seconds: [0.0625, 1]}`.
+    /// Upper bounds of the classic buckets by metric, or all of them. A metric that is not listed has only the +Inf bucket. Example:
+    /// `{tcpvitals_tcp_rto_seconds: all, tcpvitals_tcp_handshake_seconds: [0.0625, 1]}`.
     #[schemars(with = "Option<kinds::ClassicBuckets>")]
     pub(crate) classic: Option<Pairs<RawBounds>>,
 }
@@ -225,11 +224,11 @@ pub(crate) struct RawHistograms {
     expecting = "a mapping with the keys name, path, labels, metrics, histograms and series"
 )]
 pub(crate) struct RawView {
-    /// What it is called, for `otlp.view` and in messages. Required. Example: `fleet`.
+    /// Name of the view, for `otlp.view` and in messages. Required. Example: `fleet`.
     #[schemars(with = "kinds::ViewName")]
     #[serde(deserialize_with = "shapes::named")]
     pub(crate) name: Option<String>,
-    /// Where it is served; /metrics/ and the name without it. Example: `/fleet`.
+    /// Path of the view; /metrics/NAME if absent. Example: `/fleet`.
     #[schemars(with = "Option<kinds::ViewPath>")]
     pub(crate) path: Option<String>,
     /// As `labels`. Example: `{tcp: [subnet], drops: [class]}`.
@@ -253,17 +252,19 @@ pub(crate) struct RawLimits {
     /// Kernel memory for counters. Default: `32MiB`. Example: `64MB`.
     #[schemars(with = "Option<kinds::Memory>")]
     pub(crate) memory: Option<String>,
-    /// Most series of connections and drops; a histogram counts as one, and `other` comes on top. Default: `10000`. Example: `2000`.
+    /// Maximum number of series of connections, drops and listeners; a histogram counts as one, and the series of `other` are additional.
+    /// Default: `10000`. Example: `2000`.
     #[schemars(with = "Option<kinds::Series>")]
     pub(crate) series: Option<String>,
-    /// Most connections of one peer with the HTTP server: an IPv4 address, or an IPv6 network of 64 bits. Loopback addresses may have
-    /// all there are. Default: `16`. Example: `64`.
+    /// Maximum number of HTTP connections of one peer: an IPv4 address, or an IPv6 network of 64 bits. Loopback addresses may use all
+    /// connections. Default: `16`. Example: `64`.
     #[schemars(with = "Option<kinds::ConnectionsPerPeer>")]
     pub(crate) connections_per_peer: Option<String>,
-    /// Most networks (`cidrs`) of all subnets together; each takes memory of the kernel and of the exporter. Default: `100000`. Example: `200000`.
+    /// Maximum number of networks (`cidrs`) of all subnets together; each takes memory of the kernel and of the exporter. Default:
+    /// `100000`. Example: `200000`.
     #[schemars(with = "Option<kinds::Prefixes>")]
     pub(crate) subnets: Option<String>,
-    /// Most workloads that are told apart, as long as the exporter runs; those beyond count as `other`. Default: `1024`. Example: `4096`.
+    /// Maximum number of separate workloads until the next start; further ones count as `other`. Default: `1024`. Example: `4096`.
     #[schemars(with = "Option<kinds::MostWorkloads>")]
     pub(crate) workloads: Option<String>,
 }
@@ -284,38 +285,36 @@ pub(crate) struct RawCollect {
     expecting = "a mapping with the keys enabled, endpoint, protocol, interval, timeout, compression, headers, temporality, names, histograms, view and tls"
 )]
 pub(crate) struct RawOtlp {
-    /// Whether anything is pushed, whatever the environment says. Default: `true`. Example: `false`.
+    /// Whether to push at all, whatever the environment says. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
     /// URL of the receiver; without one nothing is pushed. Default: none. Example: `http://localhost:4317`.
     #[schemars(with = "Option<kinds::Endpoint>")]
     pub(crate) endpoint: Option<String>,
-    /// How requests travel. Default: `grpc`. Example: `http/protobuf`.
+    /// Protocol of the requests. Default: `grpc`. Example: `http/protobuf`.
     #[schemars(with = "Option<kinds::ProtocolWord>")]
     pub(crate) protocol: Option<String>,
     /// Time between two pushes. Default: `15s`. Example: `1m`.
     #[schemars(with = "Option<kinds::Interval>")]
     pub(crate) interval: Option<String>,
-    /// Longest time for one request. Default: `10s`. Example: `5s`.
+    /// Timeout of one request. Default: `10s`. Example: `5s`.
     #[schemars(with = "Option<kinds::Timeout>")]
     pub(crate) timeout: Option<String>,
-    /// How requests are compressed. Default: `gzip`. Example: `none`.
+    /// Compression of the requests. Default: `gzip`. Example: `none`.
     #[schemars(with = "Option<kinds::CompressionWord>")]
     pub(crate) compression: Option<String>,
     /// Headers of every request. Default: none. Example: `{x-scope-orgid: fleet}`.
     #[schemars(with = "Option<kinds::Headers>")]
     pub(crate) headers: Option<Pairs<Option<String>>>,
-    /// What counters and histograms mean. Default: `cumulative`. Example: `delta`.
+    /// Temporality of counters and histograms. Default: `cumulative`. Example: `delta`.
     #[schemars(with = "Option<kinds::TemporalityWord>")]
     pub(crate) temporality: Option<String>,
-    /// What metrics and labels are called: as the semantic conventions have it, or as in a scrape. Default: `conventions`. Example:
-    /// `prometheus`.
+    /// Names of metrics and labels: those of the semantic conventions, or those of a scrape. Default: `conventions`. Example: `prometheus`.
     #[schemars(with = "Option<kinds::NamesWord>")]
     pub(crate) names: Option<String>,
-    /// What histograms are: with buckets that grow exponentially, or with the classic ones of a scrape. Default: `exponential`.
-    /// Example: `explicit`.
+    /// Form of histograms: exponential, or explicit with the classic buckets of a scrape. Default: `exponential`. Example: `explicit`.
     #[schemars(with = "Option<kinds::HistogramWord>")]
     pub(crate) histograms: Option<String>,
-    /// Name of the view that is pushed; without one it is what the metrics path shows. Default: none. Example: `fleet`.
+    /// Name of the view to push; if absent, the exporter pushes what the metrics path shows. Default: none. Example: `fleet`.
     #[schemars(with = "Option<kinds::ViewName>")]
     pub(crate) view: Option<String>,
     /// Keys and certificates. Example: `{ca_file: ca.pem}`.

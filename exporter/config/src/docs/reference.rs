@@ -11,7 +11,8 @@ use crate::SAMPLE;
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
-         Made from the mappings of `exporter/config/src/raw.rs` by `make docs`; do not edit.\n\n\
+         Look up a key of the configuration file here, with its default, its allowed values and an example; [a full file](#a-full-file) is \
+         at the end. Made from the mappings of `exporter/config/src/raw.rs` by `make docs`; do not edit.\n\n\
          The configuration is a YAML file, which `--config.file` names. Every key is optional: a key that is absent or has no value \
          keeps its default. `tcpvitals check-config FILE` names file, line, fault and remedy. With an invalid file the exporter \
          does not start, and a reload keeps the old configuration.\n\n\
@@ -23,12 +24,12 @@ pub fn markdown() -> String {
          together have a limited number of device patterns.\n\n\
          ## Keys\n\n\
          `[]` is an entry of a list. A key of an entry without a default is required unless it says otherwise.\n\n\
-         | key | type | default | allowed | what it says | example |\n| --- | --- | --- | --- | --- | --- |\n",
+         | key | type | default | allowed | meaning | example |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     rows(&mut page, "", schema().as_value());
-    page += "\n## Switches\n\nWhat each capability costs while it is on. Switched off, it has no program and (from Linux 6.2 on) no map in the kernel, no thread \
-             and no series, and the programs of the others do not look for it; `/readyz` and `tcpvitals doctor --verbose` say what is \
-             off and why. A change takes a restart, but for `findings` and `otlp`.\n\n\
+    page += "\n## Switches\n\nWhat each capability costs while it is on. While it is off, it has no program and (from Linux 6.2 on) no map in the kernel, no \
+             thread and no series, and it costs the programs of the others nothing; `/readyz` and `tcpvitals doctor --verbose` list what \
+             is off, and why. A change needs a restart, except for `findings` and `otlp`.\n\n\
              | off by | by default | costs |\n| --- | --- | --- |\n";
     for (off, default, costs) in SWITCHES {
         page += &format!("| `{off}` | {default} | {costs} |\n");
@@ -64,8 +65,8 @@ const SWITCHES: [(&str, &str, &str); 9] = [
     (
         "listeners: {enabled: false}",
         "on",
-        "3 programs and 4 maps of 0.2 MiB, a state for each listening socket, and a walk through them at each collection; nothing on the \
-         way of segments",
+        "3 programs and 4 maps of 0.2 MiB, a state for each listening socket, and a walk through them at each collection; nothing for each \
+         segment",
     ),
     (
         "devices: {enabled: false}",
@@ -75,13 +76,13 @@ const SWITCHES: [(&str, &str, &str); 9] = [
     (
         "workloads: {enabled: false}",
         "off, as there is no source",
-        "3 programs, on the making and the end of cgroups, and 4 maps of 2.1 MiB, a look-up for each connection and each drop, a thread; \
+        "3 programs, on the creation and removal of cgroups, and 4 maps of 2.1 MiB, a lookup for each connection and each drop, a thread; \
          with Kubernetes a watch of the node's pods",
     ),
     (
         "findings: {enabled: false}",
         "on",
-        "the counts of a minute, compared at each collection; nothing in the kernel",
+        "the counts of the last five minutes (at most 4 MiB), compared at each collection; nothing in the kernel",
     ),
     (
         "otlp: {enabled: false}",

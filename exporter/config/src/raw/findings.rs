@@ -12,13 +12,12 @@ use serde::Deserialize;
     expecting = "a mapping with the keys enabled, ignore and thresholds"
 )]
 pub(crate) struct RawFindings {
-    /// Whether collections are judged. Default: `true`. Example: `false`.
+    /// Whether to look for findings. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
-    /// What is meant to be so: it is counted as muted, and shown nowhere else. Default: `[]`.
+    /// Intended conditions: such findings count as muted, and appear nowhere else. Default: `[]`.
     /// Example: `[{finding: peer_reads_slowly, subnet: kafka}]`.
     pub(crate) ignore: Option<Vec<RawMute>>,
-    /// From where on something is a finding, by its word; docs/findings.md has words and defaults.
-    /// Default: `{}`.
+    /// Thresholds by the name of the finding; docs/findings.md lists names and defaults. Default: `{}`.
     /// Example: `{network_loss: {rate: 1, share: 0.02}}`.
     #[schemars(with = "Option<kinds::Thresholds>")]
     pub(crate) thresholds: Option<Pairs<RawThreshold>>,
@@ -32,12 +31,12 @@ pub(crate) struct RawFindings {
 )]
 #[schemars(transform = kinds::mutes_something)]
 pub(crate) struct RawMute {
-    /// The word of a finding; without it any. Example: `network_loss`.
+    /// The name of a finding; any if absent. Example: `network_loss`.
     pub(crate) finding: Option<String>,
-    /// The name of a subnet, as a pattern; without it any. Example: `branch-*`.
+    /// The name of a subnet, as a pattern; any if absent. Example: `branch-*`.
     #[schemars(with = "Option<kinds::Glob>")]
     pub(crate) subnet: Option<String>,
-    /// The name of a workload, with its namespace, as a pattern; without it any. Example: `batch/*`.
+    /// The name of a workload, with its namespace, as a pattern; any if absent. Example: `batch/*`.
     #[schemars(with = "Option<kinds::Glob>")]
     pub(crate) workload: Option<String>,
 }

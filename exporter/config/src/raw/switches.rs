@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawLocalLoss {
-    /// Whether dropped data of TCP is remembered until it is retransmitted. Default: `true`. Example: `false`.
+    /// Whether to remember dropped TCP data until it is retransmitted. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
 }
 
@@ -15,7 +15,7 @@ pub(crate) struct RawLocalLoss {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawListeners {
-    /// Whether the accept queues of listeners, and what listeners turn away, are counted. Default: `true`. Example: `false`.
+    /// Whether to read the accept queues of listeners and to count the connections that they drop. Default: `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
 }
 
@@ -23,6 +23,6 @@ pub(crate) struct RawListeners {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key enabled")]
 pub(crate) struct RawDevices {
-    /// Whether it is read, which takes the host's network namespace. Default: `false`. Example: `true`.
+    /// Whether to read them; needs the host's network namespace. Default: `false`. Example: `true`.
     pub(crate) enabled: Option<bool>,
 }

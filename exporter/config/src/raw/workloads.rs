@@ -11,18 +11,18 @@ use serde::Deserialize;
     expecting = "a mapping with the keys enabled, source, node, pod_logs and merge_templates"
 )]
 pub(crate) struct RawWorkloads {
-    /// Whether workloads are told apart where there is a source. If not, their labels are left out of every list.
-    /// Default: `true`. Example: `false`.
+    /// Whether to separate traffic by workload if there is a source. If not, every list of labels omits those of workloads. Default:
+    /// `true`. Example: `false`.
     pub(crate) enabled: Option<bool>,
-    /// Where names come from: none, and traffic is not separated by workload; cgroup, the paths of cgroups alone; pod-logs, the names of the
-    /// folders of pods' logs besides; kubernetes, the API server besides; auto, kubernetes within a pod with a token and cgroup elsewhere.
-    /// Default: `none`. Example: `cgroup`.
+    /// Source of the names. none: traffic is not separated by workload; cgroup: the paths of cgroups; pod-logs: also the names of the
+    /// folders of pods' logs; kubernetes: also the API server; auto: kubernetes in a pod with a token, cgroup elsewhere. Default: `none`.
+    /// Example: `cgroup`.
     #[schemars(with = "Option<kinds::SourceWord>")]
     pub(crate) source: Option<String>,
-    /// The own node's name in Kubernetes. Default: the variable `NODE_NAME`. Example: `node-1`.
+    /// Name of this node in Kubernetes. Default: the variable `NODE_NAME`. Example: `node-1`.
     #[schemars(with = "Option<kinds::Name>")]
     pub(crate) node: Option<String>,
-    /// The folder that has a folder for each pod's logs. Default: `/var/log/pods`. Example: `/host/var/log/pods`.
+    /// The folder that contains the folders of pods' logs. Default: `/var/log/pods`. Example: `/host/var/log/pods`.
     #[schemars(with = "Option<kinds::Folder>")]
     pub(crate) pod_logs: Option<String>,
     /// Whether units of one systemd template are one workload: worker@.service. Default: `true`. Example: `false`.
