@@ -11,8 +11,8 @@ use tcpvitals_config::{ON_DEMAND, label::Label};
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
-         Made from the metric table (`exporter/metrics/src/families/table.rs`) by `make docs`; do not edit.\n\n\
          Look up a metric here: its meaning, its labels, its name over OTLP, and the kernel field or hook behind it.\n\n\
+         Made from the metric table (`exporter/metrics/src/families/table.rs`) by `make docs`; do not edit.\n\n\
          A counter never falls while the exporter runs. A histogram has the classic buckets of the configuration (`histograms`), whose \
          bounds are powers of two. A metric is absent if its kernel program or field is missing; `tcpvitals doctor` says why. The \
          metrics `tcpvitals_otlp_*` exist while a receiver is configured. A metric \"on demand\" is shown if a pattern of \

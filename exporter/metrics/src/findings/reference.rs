@@ -10,8 +10,8 @@ use super::{
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Findings\n\n\
-         What is wrong, whose it is, how bad, since when, and what to do first: from the tables in `exporter/metrics/src/findings`, by \
-         `make docs`; do not edit.\n\n\
+         Look up a finding or a drop reason here: its meaning, whose fault it is, from which rate and share on it is reported, and the first \
+         step. Made from the tables in `exporter/metrics/src/findings` by `make docs`; do not edit.\n\n\
          ```sh\n\
          tcpvitals explain                                  # what is wrong here, after a look of ten seconds\n\
          tcpvitals explain --from http://127.0.0.1:10717    # what a running exporter has found in its last minute\n\
