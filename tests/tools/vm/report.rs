@@ -197,6 +197,7 @@ fn guest(kernel: &Kernel, cache: &Path) -> Result<Column> {
 fn written(columns: &[Column], host: &str) -> String {
     let mut page = format!(
         "# Kernels\n\n\
+         Look up which programs and metrics a kernel has, and why it lacks others.\n\n\
          Made by `make docs-kernels` from runs of the same source and the same tests on each kernel; do not edit. {host} is a\n\
          machine, the others are Debian's kernels in QEMU. One binary runs on all of x86_64; for a column that says arm64 exporter\n\
          and tests are compiled for it. `tcpvitals doctor` says the same of the kernel it runs on.\n"

@@ -9,7 +9,8 @@ pub(crate) fn page(items: &[Item]) -> String {
     let mut lines = vec![
         "# Benchmarks".to_owned(),
         String::new(),
-        "Written by `make bench-report` from the results of `make bench`. [Method](#method) says how each figure was measured, \
+        "Look up what the exporter costs: for a segment, a connection, a drop, a collection and a scrape, beside other tools. Written by \
+         `make bench-report` from the results of `make bench`. [Method](#method) says how each figure was measured, \
          [Machine](#machine) on which machine. On another machine the figures differ; what lies above the floor differs less."
             .to_owned(),
         String::new(),
