@@ -103,7 +103,7 @@ TESTS := MAKE='$(MAKE)' HOST='$(HOST)' BIN='$(BIN)' AS_ROOT='$(AS_ROOT)' REQUIRE
 test: build ## run every test that can run here, those of the counters on other kernels too; REQUIRE=all leaves nothing out
 	@$(TESTS) all
 
-test-quick: ## run the tests that need no privileges
+test-quick: setup-build ## run the tests that need no privileges
 	@$(TESTS) quick
 
 # The runner is built with what `test` builds: by its name alone cargo would compile crates again, with fewer features.
@@ -164,7 +164,7 @@ bench-fleet: setup-test setup-e2e build ## measure what many nodes cost their re
 	cargo build --package tools --bin bench
 	$(SUDO) target/debug/bench fleet --exporter $(BIN) $(if $(NODES),--nodes $(NODES))
 
-bench-report: ## write docs/benchmarks.md and its pictures from target/bench
+bench-report: setup-build ## write docs/benchmarks.md and its pictures from target/bench
 	cargo build --release --package tools --bin bench
 	target/release/bench report
 
@@ -248,7 +248,7 @@ docs-kernels: build ## write docs/kernels.md from the last runs of test-vm
 	$(VM) report --exporter $(BIN) >target/kernels.md
 	mv target/kernels.md docs/kernels.md
 
-chart: setup-chart ## write what the chart holds of other files: its golden renders, dashboards, rules, schema, table of values
+chart: setup-build setup-chart ## write what the chart holds of other files: its golden renders, dashboards, rules, schema, table of values
 	UPDATE=1 cargo test --package tests --test deploy chart::
 
 # Those whose target is installed; some crates compile C, so a compiler for it is needed too.
