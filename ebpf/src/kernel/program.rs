@@ -6,6 +6,7 @@ use super::{
     offsets::*,
 };
 use aya_ebpf::{
+    EbpfContext as _,
     helpers::{
         bpf_probe_read_kernel,
         generated::{bpf_get_current_task_btf, bpf_this_cpu_ptr},
@@ -74,6 +75,14 @@ impl Program {
 #[inline(always)]
 pub(crate) fn first_value_of(array: u64) -> Option<u64> {
     address_at(array + BPF_ARRAY_PPTRS.offset()? as u64)
+}
+
+/// Whether argument `n` of a tracepoint is not NULL. The verifier of Linux 6.5 to 6.12.1 takes each argument that is a pointer for one to
+/// something, and deletes checks for NULL; what this helper reads is a number to it.
+#[inline(always)]
+pub(crate) fn is_given(context: &BtfTracePointContext, n: usize) -> bool {
+    // SAFETY: the arguments are words, and the helper checks the address.
+    unsafe { bpf_probe_read_kernel(context.as_ptr().cast::<u64>().add(n)) }.is_ok_and(|argument| argument != 0)
 }
 
 /// The task in which this runs, or which it interrupts.

@@ -131,9 +131,7 @@ fn workload(context: *mut c_void) -> u32 {
     }
     let number = if let Some(sock) = workloads::sender(packet) {
         workloads::of_socket(sock)
-    } else if NAMES_RECEIVING_SOCKET.is_set()
-        && let Some(receiver) = Sock::argument(&context, 3)
-    {
+    } else if let Some(receiver) = receiver(&context) {
         workloads::of_socket(receiver)
     } else {
         workloads::of_namespace(packet)
@@ -166,12 +164,21 @@ fn cgroup(context: *mut c_void) -> u64 {
     if let Some(sock) = workloads::sender(packet) {
         return black_box(workloads::cgroup_of_any(sock));
     }
-    if NAMES_RECEIVING_SOCKET.is_set()
-        && let Some(receiver) = Sock::argument(&context, 3)
-    {
+    if let Some(receiver) = receiver(&context) {
         return black_box(workloads::cgroup_of_any(receiver));
     }
     0
+}
+
+/// The socket that a packet was for, if the kernel names it. The verifier of Linux 6.11 to 6.12.16 and 6.13 to 6.13.4 takes this argument
+/// for a socket though it may be NULL, and deletes checks for NULL. So it is looked at as a number first: memory that is not there reads
+/// as zero through that.
+#[inline(always)]
+fn receiver(context: &BtfTracePointContext) -> Option<Sock> {
+    if !NAMES_RECEIVING_SOCKET.is_set() || !TcpSock::at(context.arg::<u64>(3))?.as_sock().has_family() {
+        return None;
+    }
+    Sock::argument(context, 3)
 }
 
 /// The application protocol of a packet. A function of its own for the same reason.

@@ -4,7 +4,7 @@
 
 use crate::{
     flow::state::Flow,
-    kernel::{SkBuff, Sock},
+    kernel::{SkBuff, Sock, is_given},
     label::groups::{self, Group},
     nested::programs,
 };
@@ -24,7 +24,17 @@ programs!(
 
 #[inline(always)]
 fn on_event(context: &BtfTracePointContext) {
-    let slot = slot_of(Sock::argument(context, 0), SkBuff::argument(context, 1));
+    let sock = if is_given(context, 0) {
+        Sock::argument(context, 0)
+    } else {
+        None
+    };
+    let packet = if is_given(context, 1) {
+        SkBuff::argument(context, 1)
+    } else {
+        None
+    };
+    let slot = slot_of(sock, packet);
     if let Some(group) = Group::at(slot) {
         group.add(Counter::ResetsTransmitted, 1);
     }
