@@ -21,6 +21,8 @@ pub struct Pod {
     pub workload: Workload,
     /// What the paths of its cgroups have instead of its UID.
     config_hash: Option<PodId>,
+    /// A Node is its controller: it stands for a static pod.
+    is_mirror: bool,
     /// When it was deleted, in deletions.
     deleted: Option<u64>,
 }
@@ -73,7 +75,11 @@ impl Pods {
         }
         let told = before.is_some_and(|before| before.workload == workload && before.config_hash == pod.config_hash);
         self.forget(&pod.uid);
-        if let Some(hash) = pod.config_hash {
+        let is_mirror = pod.controller.as_ref().is_some_and(|owner| owner.kind == "Node");
+        // Whoever makes a pod may annotate it with any hash: that takes none from a mirror.
+        if let Some(hash) = pod.config_hash
+            && (is_mirror || self.pod(&hash).is_none_or(|holder| !holder.is_mirror))
+        {
             self.by_hash.insert(hash, pod.uid);
         }
         let known = Pod {
@@ -81,6 +87,7 @@ impl Pods {
             name: pod.name.clone(),
             workload,
             config_hash: pod.config_hash,
+            is_mirror,
             deleted: None,
         };
         self.by_uid.insert(pod.uid, known);
@@ -115,9 +122,10 @@ impl Pods {
         }
     }
 
-    /// The pod that a path calls so.
+    /// The pod that a path calls so: by its UID, which the API server gives, before the annotation of any pod.
     pub fn pod(&self, id: &PodId) -> Option<&Pod> {
-        self.by_uid.get(self.by_hash.get(id).unwrap_or(id))
+        let by_hash = || self.by_uid.get(self.by_hash.get(id)?);
+        self.by_uid.get(id).or_else(by_hash)
     }
 
     /// The workload of an owner; `None` for a pod that nobody has told yet.
@@ -243,6 +251,32 @@ mod tests {
             (pods.workload(&of_pod(hash, Vec::new())), pods.by_hash.len()),
             (None, 0)
         );
+    }
+
+    #[test]
+    fn an_annotation_takes_neither_a_pod_nor_a_manifest_from_another() {
+        let (uid, hash) = (PodId::Uid(1), PodId::ConfigHash(7));
+        let claiming = |own: u128, id| PodMetadata {
+            config_hash: Some(id),
+            ..pod(own, "thief", None)
+        };
+        let mirror = PodMetadata {
+            config_hash: Some(hash),
+            ..pod(2, "etcd-n", Some(("Node", "n")))
+        };
+        let mut pods = Pods::new(8, 1);
+        for told in [
+            claiming(3, uid),
+            claiming(4, hash),
+            pod(1, "web", None),
+            mirror,
+            claiming(5, uid),
+            claiming(6, hash),
+        ] {
+            put(&mut pods, &told);
+        }
+        let names = [uid, hash].map(|id| name(&pods, id));
+        assert_eq!(names, [Some("web".to_owned()), Some("etcd".to_owned())]);
     }
 
     #[test]
