@@ -31,7 +31,7 @@ pub(crate) fn sample(sock: Sock, tcp: TcpSock) {
     }
     let key = ListenerKey {
         protocol: groups::protocol_of(tcp.local_port()),
-        workload: workloads::of_listener(sock),
+        workload: workloads::of_shown_socket(sock),
     };
     add_accept_queue(key.number(), waiting, limit);
 }

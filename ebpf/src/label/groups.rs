@@ -272,7 +272,7 @@ pub(crate) fn labels_of_flow(sock: Sock, tcp: TcpSock, flow: &FlowState) -> Grou
     let others = Others {
         role: Role::from_number(flow.role.get()),
         connection: flow.connection.get(),
-        workload: workloads::of_full_socket(sock),
+        workload: workloads::of_shown_socket(sock),
     };
     labels(subnet_of(sock.remote()), ports, others)
 }

@@ -77,9 +77,9 @@ pub(crate) fn cgroup_of_any(sock: Sock) -> u64 {
     }
 }
 
-/// Of a listener, which is asked for again and again: that nobody knows yet whose it is counts only once something happens to it.
+/// Of a listener or a flow that is shown, again and again: that nobody knows yet whose it is counts only once something happens to it.
 #[inline(always)]
-pub(crate) fn of_listener(sock: Sock) -> Number {
+pub(crate) fn of_shown_socket(sock: Sock) -> Number {
     if !HAS_WORKLOADS.is_set() {
         return UNRESOLVED;
     }
