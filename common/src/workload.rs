@@ -33,7 +33,9 @@ pub struct CgroupState {
     /// Whose it is.
     pub number: Number,
     /// Explicit padding, zero.
-    pub padding: [u16; 3],
+    pub padding: u16,
+    /// In which period of time it was last noted as an owner of `network`. Written by the programs.
+    pub noted: u32,
     /// `net.net_cookie` of the network namespace that this was last noted as an owner of. Written by the programs.
     pub network: u64,
 }

@@ -12,7 +12,10 @@ use crate::{
     },
     maps::{CGROUP_BIRTHS, CGROUPS, INITIAL_NETWORK, NETWORKS, lost::count_lost},
 };
-use aya_ebpf::bindings::{BPF_EXIST, BPF_NOEXIST};
+use aya_ebpf::{
+    bindings::{BPF_EXIST, BPF_NOEXIST},
+    helpers::generated::bpf_jiffies64,
+};
 use common::{
     map::lost::Lost,
     workload::{
@@ -160,14 +163,25 @@ extern "C" fn number_of(id: u64, network: u64) -> u32 {
         if number == UNRESOLVED {
             count_lost(Lost::Unresolved);
         } else {
-            // Each time, because the map forgets entries that are not looked up.
-            note_owner(network, number);
-            if read_volatile(&raw const (*state).network) != network {
-                write_volatile(&raw mut (*state).network, network);
+            let (last, noted) = (&raw mut (*state).network, &raw mut (*state).noted);
+            let now = period();
+            // Once in a period also for the same one, because the map forgets entries that are not looked up. User space clears both
+            // words when it gives another number.
+            if read_volatile(last) != network || read_volatile(noted) != now {
+                note_owner(network, number);
+                write_volatile(last, network);
+                write_volatile(noted, now);
             }
         }
         number as u32
     }
+}
+
+/// The period of time that it is now: 1024 jiffies, one to ten seconds.
+#[inline(always)]
+fn period() -> u32 {
+    // SAFETY: a helper without arguments.
+    (unsafe { bpf_jiffies64() } >> 10) as u32
 }
 
 /// Notes whose the sockets in a network namespace are: of the first that has one there, and of nobody alone once another has. The first
