@@ -65,22 +65,21 @@ impl Cgroups {
             number,
             ..CgroupState::default()
         };
-        match self.states.insert(id, Plain(state), EXISTS) {
-            Ok(()) => {
-                // Its network namespace goes with it, unless somebody else has one there, too.
-                if let Some(CgroupState {
-                    number: old, network, ..
-                }) = before
-                    && old != number
-                    && self.owners.get(&network, 0).is_ok_and(|Plain(owner)| owner == old)
-                {
-                    match self.owners.insert(network, Plain(number), EXISTS) {
-                        Err(error) if !is_missing(&error) => return Err(MapFault::new(NETWORKS, error).into()),
-                        _ => {}
-                    }
-                }
-                Ok(true)
+        // Its network namespace goes with it, unless somebody else has one there, too. It goes first: a socket that counts for the new
+        // number must not find the old one there, and take it for somebody else.
+        if let Some(CgroupState {
+            number: old, network, ..
+        }) = before
+            && old != number
+            && self.owners.get(&network, 0).is_ok_and(|Plain(owner)| owner == old)
+        {
+            match self.owners.insert(network, Plain(number), EXISTS) {
+                Err(error) if !is_missing(&error) => return Err(MapFault::new(NETWORKS, error).into()),
+                _ => {}
             }
+        }
+        match self.states.insert(id, Plain(state), EXISTS) {
+            Ok(()) => Ok(true),
             Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(MapFault::new(CGROUPS, error).into()),
         }
