@@ -182,6 +182,12 @@ pub(crate) fn slot_of_attempt(sock: Sock, remote: Address, port: u16) -> u32 {
 /// The slot of an event on a TCP packet that came in and belongs to no flow. The ports tell a role that is not known.
 #[inline(always)]
 pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {
+    slot_of_packet_for(packet, role, workloads::of_packet(packet))
+}
+
+/// The same of a packet for a socket, of which it is known whose it is.
+#[inline(always)]
+pub(crate) fn slot_of_packet_for(packet: SkBuff, role: Role, workload: Number) -> u32 {
     let Some([ports]) = packet.transport_words::<1>() else {
         return OTHER_SLOT;
     };
@@ -193,7 +199,7 @@ pub(crate) fn slot_of_packet(packet: SkBuff, role: Role) -> u32 {
     let others = Others {
         role,
         connection: devices::of_received(packet),
-        workload: workloads::of_packet(packet),
+        workload,
     };
     slot_of_labels(packet::source(packet), ports, others)
 }

@@ -239,13 +239,13 @@ fn count_for_listener(context: &BtfTracePointContext, packet: SkBuff, reason: u3
         // These the kernel frees without adding to `sk_drops`.
         return;
     }
-    if let Some(sock) = Sock::argument(context, 3) {
-        listeners::on_freed(sock, tcp, packet.segments());
+    let Some(sock) = Sock::argument(context, 3) else { return };
+    listeners::on_freed(sock, tcp, packet.segments());
+    if !header.reset || reason != REASON_NOT_SPECIFIED.get() {
+        return;
     }
-    if header.reset
-        && reason == REASON_NOT_SPECIFIED.get()
-        && let Some(group) = Group::at(groups::slot_of_packet(packet, Role::Server))
-    {
+    let slot = groups::slot_of_packet_for(packet, Role::Server, workloads::of_full_socket(sock));
+    if let Some(group) = Group::at(slot) {
         group.add(Counter::ResetsReceived, 1);
     }
 }

@@ -5,7 +5,10 @@
 use crate::{
     flow::state::Flow,
     kernel::{SkBuff, Sock, is_given},
-    label::groups::{self, Group},
+    label::{
+        groups::{self, Group},
+        workloads,
+    },
     nested::programs,
 };
 use aya_ebpf::programs::BtfTracePointContext;
@@ -54,5 +57,10 @@ fn slot_of(sock: Option<Sock>, packet: Option<SkBuff>) -> u32 {
             return groups::slot_of_flow(sock, tcp.role());
         }
     }
-    packet.map_or(OTHER_SLOT, |packet| groups::slot_of_packet(packet, Role::Unknown))
+    let Some(packet) = packet else { return OTHER_SLOT };
+    match sock {
+        // A listener, for example.
+        Some(sock) => groups::slot_of_packet_for(packet, Role::Unknown, workloads::of_socket(sock)),
+        None => groups::slot_of_packet(packet, Role::Unknown),
+    }
 }
