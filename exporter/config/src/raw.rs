@@ -182,8 +182,8 @@ pub(crate) struct RawLabels {
     /// Labels of the TCP metrics. Example: `[subnet, role]`.
     #[schemars(with = "Option<Vec<kinds::TcpLabelWord>>", extend("default" = words(TcpLabel::defaults(), TcpLabel::as_str), "uniqueItems" = true))]
     pub(crate) tcp: Option<Vec<String>>,
-    /// Labels of the drop metrics. The programs look up only what these labels need; in the API all other labels are "other". Example:
-    /// `[reason, class]`.
+    /// Labels of the drop metrics. The programs look up only what these labels and findings need; in the API all other labels are
+    /// "other". Example: `[reason, class]`.
     #[schemars(with = "Option<Vec<kinds::DropLabelWord>>", extend("default" = words(DropLabel::defaults(), DropLabel::as_str), "uniqueItems" = true))]
     pub(crate) drops: Option<Vec<String>>,
 }

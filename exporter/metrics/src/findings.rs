@@ -23,3 +23,8 @@ mod window;
 
 pub use crate::snapshot::report::{self, Whose};
 pub use window::SHORTEST;
+
+use tcpvitals_config::DropLabel;
+
+/// What rules read of a drop beside its site, whatever the metrics show; the workload, too, where workloads are told apart.
+pub const DROP_LABELS: [DropLabel; 3] = [DropLabel::Direction, DropLabel::Protocol, DropLabel::Subnet];

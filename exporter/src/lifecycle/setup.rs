@@ -11,7 +11,7 @@ use common::{
 };
 use std::path::Path;
 use tcpvitals_config::{
-    Config, ConfigError, Fallback,
+    Config, ConfigError, DropLabel, Fallback,
     file::{files, variable},
     numbering::Numbering,
 };
@@ -25,7 +25,7 @@ use tcpvitals_kernel::{
 };
 use tcpvitals_metrics::{
     coverage::{Coverage, Program},
-    families,
+    families, findings,
     host::Part,
 };
 
@@ -131,7 +131,11 @@ fn settings(config: &Config) -> Settings {
             connection: *connection as u64,
         };
     }
-    let labels = config.drop_labels();
+    let mut labels = config.drop_labels();
+    if config.findings.enabled {
+        let apart = config.workloads.are_told_apart().then_some(DropLabel::Workload);
+        labels.extend(findings::DROP_LABELS.into_iter().chain(apart));
+    }
     let looked_for = labels.iter().fold(0, |bits, label| bits | label.row().looks_for);
     settings.skipped_of_drops = (skip::ALL & !looked_for).into();
     settings.override_count = config.connection_types.len().min(OVERRIDES) as u64;

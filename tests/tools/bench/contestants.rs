@@ -35,7 +35,7 @@ pub(crate) const NO_LOCAL_LOSS: &str = "local_loss: {enabled: false}\n";
 /// What [`storage_alone`] is called.
 pub(crate) const STORAGE: &str = "socket storage alone";
 /// Drops by site and reason only.
-pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\n";
+pub(crate) const SITE_AND_REASON: &str = "labels: {drops: [location, reason]}\nfindings: {enabled: false}\n";
 
 /// The exporter's programs with this configuration.
 pub(crate) fn ours(context: &Context, label: &str, config: &str) -> Result<Contestant> {

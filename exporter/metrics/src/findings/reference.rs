@@ -31,7 +31,7 @@ pub fn markdown() -> String {
          they are. Every collection since `since` has had the finding; if this is the oldest collection that the exporter keeps, the \
          fault may be older.\n\n\
          What this host drops explains what TCP then retransmits, and a SYN that is not answered: such segments count for `own_queue` or \
-         `own_filter` alone. A queue of this host that is full explains longer round trips, too. A drop in another network namespace of this host is its own, too. \
+         `own_filter` alone. A queue of this host that is full explains longer round trips, too. A drop in another network namespace of this host is its own, too, but a SYN that is dropped there counts as unanswered. \
          What a listener turns away is of no subnet: it is weighed with the connections of the same service from all subnets, and a full \
          accept queue explains handshakes of its service that do not end, and the packets that are dropped for it.\n\n\
          `findings.ignore` mutes intended conditions, by finding, subnet or workload, and counts them as muted; \
