@@ -1,6 +1,7 @@
 //! `tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb)`, 5.10 to 6.12; `int err` follows on 6.18 and 7.2, where the
-//! hook also sees retransmissions that this host refused. Older kernels do not report those, but count them all the same. The
-//! socket is locked.
+//! hook also sees retransmissions that this host refused. Older kernels do not report those, but count them all the same. Newer ones
+//! also report attempts that ended before TCP counted a retransmission: no route, no room in the peer's window, no memory, or the
+//! packet still waits in a queue of this host. The socket is locked.
 
 use crate::{
     drops::losses,
@@ -44,13 +45,15 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
         // Both ends have opened the connection at the same time.
         state::SYN_RECV => Counter::SynAckRetransmits,
         _ => {
-            retransmitted(sock, tcp, flow, SkBuff::argument(context, 1));
-            return count_dropped_before(context, sock, run);
+            if retransmitted(context, sock, tcp, flow) {
+                count_dropped_before(context, sock, run);
+            }
+            return;
         }
     };
     if let Some(flow) = flow {
         retransmissions::count_handshake(flow, sock, tcp, segment);
-    } else if !(HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0)
+    } else if !has_failed(context)
         && let Some(group) = Group::at(groups::slot_of_flow(sock, Role::Client))
     {
         // Older than the exporter: how often before is not known.
@@ -58,8 +61,9 @@ fn on_event(context: &BtfTracePointContext, run: Run) {
     }
 }
 
+/// Counts what was retransmitted by its kind; false if TCP retransmitted nothing.
 #[inline(always)]
-fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>, packet: Option<SkBuff>) {
+fn retransmitted(context: &BtfTracePointContext, sock: Sock, tcp: TcpSock, flow: Option<Flow>) -> bool {
     let kind = if tcp.congestion_state() == congestion::LOSS {
         EventKind::RetransLoss
     } else {
@@ -70,11 +74,19 @@ fn retransmitted(sock: Sock, tcp: TcpSock, flow: Option<Flow>, packet: Option<Sk
         if let Some(flow) = adopt::find_or_adopt(sock, tcp) {
             events::emit(kind, sock, tcp, &flow);
         }
-        return;
+        return !has_failed(context);
     };
-    if flow.is_established() && retransmissions::find_kind(flow, tcp, packet) != 0 {
-        events::emit(kind, sock, tcp, &flow);
+    if !flow.is_established() || retransmissions::find_kind(flow, tcp, SkBuff::argument(context, 1)) == 0 {
+        return false;
     }
+    events::emit(kind, sock, tcp, &flow);
+    true
+}
+
+/// Whether the kernel says that the packet was not sent.
+#[inline(always)]
+fn has_failed(context: &BtfTracePointContext) -> bool {
+    HAS_RETRANSMIT_ERROR.is_set() && context.arg::<i32>(2) != 0
 }
 
 /// Counts retransmitted segments whose transmission before this host had dropped.
