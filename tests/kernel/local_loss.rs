@@ -170,7 +170,7 @@ fn every_retransmission_is_after_a_drop_at_the_head_of_a_queue() -> Result<()> {
 }
 
 /// A queue that cuts packets and has room for some of their segments: then TCP takes all of these for sent, and where there was room for
-/// none it hears of it. Before Linux 6.16 no hook reports retransmissions that were refused.
+/// none it hears of it. Before Linux 6.17 no hook reports retransmissions that were refused.
 #[test]
 fn every_retransmission_is_after_a_drop_where_a_queue_takes_parts_of_packets() -> Result<()> {
     let _turn = turn::alone()?;

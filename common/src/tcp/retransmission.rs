@@ -87,7 +87,7 @@ impl Retransmitting {
         }
     }
 
-    /// The kind of what was sent since the last time, in the state that ends now, and that no hook told of: on kernels before 6.16
+    /// The kind of what was sent since the last time, in the state that ends now, and that no hook told of: on kernels before 6.17
     /// what this host refused. In the states without loss nothing else is sent but probes.
     #[inline(always)]
     pub const fn kind_of_the_past(congestion_state: u8, loss: u8) -> RetransmissionKind {
