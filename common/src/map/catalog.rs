@@ -147,7 +147,7 @@ macro_rules! kernel_maps {
             SAMPLES: Array[2] u32 => Samples;
             /// [`ListenerKey::number`](crate::tcp::accept_queue::ListenerKey::number) -> what a collection sees of such listeners. Written
             /// by `sample_listeners`, read by user space. When full, listeners count in the entry of
-            /// [`OTHER_LISTENERS`](crate::tcp::accept_queue::OTHER_LISTENERS).
+            /// [`OTHER_LISTENERS`](crate::tcp::accept_queue::OTHER_LISTENERS), which user space makes before the first.
             ACCEPT_QUEUES: HashMap[{ ACCEPT_QUEUES_MOST }, { NO_PREALLOC }] u64 => AcceptQueues;
             /// Slot -> how full the group's connections found the accept queue that they went into. Written by hooks, read by user
             /// space. As large as the number of slots, and as small as can be where nobody looks at listeners.

@@ -4,7 +4,7 @@
 //! for a connection is a copy of the listener, with the length that the queue had then (`sk_ack_backlog`): its own is none.
 
 use crate::workload::Number;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// What listeners are told apart by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ pub const OTHER_LISTENERS: u64 = u64::MAX;
 
 /// What one collection sees of listeners that have the same labels: a value of the map `ACCEPT_QUEUES`. The collecting iterator alone
 /// writes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct AcceptQueues {
     /// The number of the collection.

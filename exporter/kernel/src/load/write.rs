@@ -7,19 +7,26 @@ use common::{
     drops::DropSource,
     kernel::tracepoints::Tracepoint,
     map::{
-        catalog::{Map, PORTS, PROGRAM_IDS, SETTINGS, SLOTS_USED, SUBNETS_V4, SUBNETS_V6},
+        catalog::{ACCEPT_QUEUES, Map, PORTS, PROGRAM_IDS, SETTINGS, SLOTS_USED, SUBNETS_V4, SUBNETS_V6},
         settings::Settings,
         slots::Table,
     },
+    tcp::accept_queue::{AcceptQueues, OTHER_LISTENERS},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use zerocopy::transmute;
 
 /// Tells the programs which slots for drops are taken from the start: the slots that are given out begin behind the rows
-/// `other`, and slot 0 is never given out.
+/// `other`, and slot 0 is never given out. Makes the entry of other listeners, which a full map would not take any more.
 pub(super) fn reserve(object: &mut Object) -> Result<(), MapFault> {
     let taken = u64::from(DropSource::OTHER_SLOTS - 1);
-    object.set(SLOTS_USED, Table::Drops as u32, taken)
+    object.set(SLOTS_USED, Table::Drops as u32, taken)?;
+    if !object.has(ACCEPT_QUEUES) {
+        return Ok(());
+    }
+    let none = Plain(AcceptQueues::default());
+    let result = object.hash(ACCEPT_QUEUES)?.insert(Plain(OTHER_LISTENERS), none, 0);
+    done(ACCEPT_QUEUES, result)
 }
 
 /// Tells `find_programs` the number of the first program of a tracepoint.
