@@ -69,11 +69,11 @@ pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
     while count < MOST_RANGES && begin != last {
         let end = losses::end_of_range(begin, last);
         let number = write_loss(run as u32, begin, end);
+        // SAFETY: as above.
+        let is_first = unsafe { read_volatile(&raw const (*draft).first) } == Loss::FIRST;
         if number == 0 {
             count_lost(Lost::LossesForgotten);
-        }
-        // SAFETY: as above.
-        if unsafe { read_volatile(&raw const (*draft).first) } == Loss::FIRST {
+        } else if is_first {
             // SAFETY: as above.
             unsafe { write_volatile(&raw mut (*draft).first, number) };
             black_box(attempt::begin_attempt(context, number));
@@ -242,6 +242,8 @@ fn write(run: u32, begin: u32, end: u32) -> Option<u32> {
             write_volatile(&raw mut (*loss).next, newest);
             tries += 1;
         }
+        // No search finds it. The caller counts that, and whoever uses the place again must not do so once more.
+        write_volatile(&raw mut (*loss).repeated, u64::MAX);
     }
     None
 }
