@@ -133,6 +133,20 @@ impl Range {
         self.segments_in(self.begin, self.end)
     }
 
+    /// The bit of a FIN behind `payload` bytes that fill all segments: it takes a sequence number, but is part of the last segment. 0
+    /// for none.
+    #[inline(always)]
+    pub const fn lone_fin(&self, payload: u32) -> u64 {
+        if payload == 0 || self.end.wrapping_sub(self.begin) == payload {
+            return 0;
+        }
+        let bit = 1_u64.checked_shl(self.segments(payload));
+        match (payload.checked_rem(self.segment), bit) {
+            (Some(0), Some(bit)) => bit,
+            _ => 0,
+        }
+    }
+
     /// Where the segments from the lowest to the highest of these bits begin and end.
     #[inline(always)]
     pub const fn around(&self, bits: u64) -> (u32, u32) {
@@ -249,6 +263,8 @@ pub struct Search {
     pub clock: u64,
     /// A bit for each segment of `sent` that was dropped before.
     pub done: u64,
+    /// [`Range::lone_fin`] of `sent`.
+    pub lone_fin: u64,
     /// Whose it is.
     pub stream: Stream,
     /// What was retransmitted.
@@ -358,6 +374,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_fin_behind_full_segments_is_no_segment_of_its_own() {
+        let packet = range(u32::MAX - 100, 3001, 1000);
+        assert_eq!((packet.all(), packet.lone_fin(3000)), (0b1111, 0b1000));
+        // Without a FIN, with one in a segment that is not full, in a packet of one segment, and alone.
+        assert_eq!(packet.lone_fin(3001), 0);
+        assert_eq!(range(5, 2501, 1000).lone_fin(2500), 0);
+        assert_eq!(range(5, 1001, 1001).lone_fin(1000), 0);
+        assert_eq!(range(5, 1, 1).lone_fin(0), 0);
+        // It shares the last bit with others.
+        assert_eq!(range(5, 64_001, 1000).lone_fin(64_000), 0);
     }
 
     #[test]

@@ -34,11 +34,13 @@ pub(crate) fn sent_again(context: *mut c_void, run: Run) -> u32 {
     let (Some(tcp), Some(sent)) = (sock.known_tcp(), packet.data_of_queue()) else {
         return black_box(0);
     };
-    black_box(find(sock, sent, tcp, run).unwrap_or(0))
+    // The packet of the queue has no headers.
+    let lone_fin = sent.lone_fin(packet.length());
+    black_box(find(sock, sent, lone_fin, tcp, run).unwrap_or(0))
 }
 
 #[inline(always)]
-fn find(sock: Sock, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
+fn find(sock: Sock, sent: Range, lone_fin: u64, tcp: TcpSock, run: Run) -> Option<u32> {
     if sent.begin == sent.end {
         return None;
     }
@@ -63,6 +65,7 @@ fn find(sock: Sock, sent: Range, tcp: TcpSock, run: Run) -> Option<u32> {
         write_volatile(&raw mut (*search).clock, clock);
         write_volatile(&raw mut (*search).number, newest(&stream, block));
         write_volatile(&raw mut (*search).done, 0);
+        write_volatile(&raw mut (*search).lone_fin, lone_fin);
         write_volatile(&raw mut (*search).stream, stream);
         write_volatile(&raw mut (*search).sent, sent);
         write_volatile(&raw mut (*search).block, block);
@@ -146,7 +149,9 @@ fn step(run: u32) -> Option<()> {
             let (from, to) = range.around(waiting);
             let done_at = &raw mut (*search).done;
             let done = read_volatile(done_at);
-            let segments = sent.segments_in(from, to) & !done;
+            let lone_fin = read_volatile(&raw const (*search).lone_fin);
+            let dropped = sent.segments_in(from, to);
+            let segments = (dropped & !lone_fin | (dropped & lone_fin) >> 1) & !done;
             write_volatile(done_at, done | segments);
             drops::count_repeated(slot, segments.count_ones() as u64);
         }
