@@ -13,7 +13,7 @@ mod rings;
 use self::{
     fields::{FINDER, LOCAL_LOSS, OF_LOCAL_LOSS, SOCKET, WORKLOADS},
     off::Off,
-    programs::{HELPERS, IN_TABLES},
+    programs::IN_TABLES,
     purpose::{Part, Purpose, Selection},
 };
 use crate::probe::features::Features;
@@ -30,6 +30,7 @@ use common::{
     map::catalog::CGROUP_BIRTHS,
 };
 pub use planned::{Plan, Planned};
+pub(crate) use programs::HELPERS;
 pub use programs::{Hook, PROGRAMS, PROGRAMS_OF_KERNEL, Program, iterators, tracepoints};
 
 /// Bytes for cgroups that user space has not seen yet: some 500 of them.

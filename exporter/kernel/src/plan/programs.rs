@@ -51,7 +51,7 @@ pub const PROGRAMS_OF_KERNEL: &str = "bpf_prog";
 
 /// The programs that are left out where the kernel needs no help: those that delete the storage of a socket before the
 /// kernel does.
-pub(super) const HELPERS: [&str; 2] = [DELETE_STORAGE, DELETE_STORAGE_AGAIN];
+pub(crate) const HELPERS: [&str; 2] = [DELETE_STORAGE, DELETE_STORAGE_AGAIN];
 
 impl Program {
     /// The programs of a tracepoint that has two.
