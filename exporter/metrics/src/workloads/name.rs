@@ -1,5 +1,7 @@
 //! Names that labels can bear: bounded, printable, and without what comes and goes.
 
+use common::text::is_unprintable;
+
 /// The longest name, in bytes. Kubernetes allows 253, a folder has 255.
 const LONGEST: usize = 128;
 
@@ -17,7 +19,7 @@ pub(super) fn bounded(name: &str) -> String {
 /// The same of at most so many bytes.
 pub(super) fn bounded_to(name: &str, longest: usize) -> String {
     let printable = |letter: char| {
-        if letter.is_control() {
+        if is_unprintable(letter) {
             char::REPLACEMENT_CHARACTER
         } else {
             letter
@@ -138,7 +140,8 @@ mod tests {
         assert_eq!(bounded(&"a".repeat(128)).len(), 128);
         let cut = bounded(&"a".repeat(129));
         assert_eq!((cut.len(), cut.chars().last()), (128, Some('…')));
-        assert_eq!(bounded("a\nb"), "a\u{fffd}b");
+        // A control character, and one that turns the direction of text.
+        assert_eq!(bounded("a\nb\u{202e}c"), "a\u{fffd}b\u{fffd}c");
     }
 
     #[test]
