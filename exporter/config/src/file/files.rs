@@ -18,6 +18,9 @@ pub const PEM: u64 = 1 << 20;
 /// Most bytes of a kernel's type information (BTF).
 pub const BTF: u64 = 64 << 20;
 
+/// Most files in a folder whose names are read: whoever writes there must not fill the memory.
+pub const NAMES: usize = 100_000;
+
 /// The bytes of the regular file at `path`.
 ///
 /// # Errors
@@ -37,10 +40,14 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The names of what lies in a folder, in order; those that are no text are left out.
 ///
 /// # Errors
-/// What the system says.
+/// What the system says; [`ErrorKind::FileTooLarge`] for a folder with more than [`NAMES`].
 pub fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
+        if names.len() == NAMES {
+            let what = format!("it has more than {NAMES} files");
+            return Err(io::Error::new(ErrorKind::FileTooLarge, what));
+        }
         names.extend(entry?.file_name().into_string());
     }
     names.sort();

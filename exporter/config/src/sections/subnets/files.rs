@@ -15,6 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Most files of networks: each is looked at again every few seconds.
+const MOST_FILES: usize = 1000;
+
 /// Files of networks, by patterns of their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubnetFiles(Vec<Pattern>);
@@ -113,14 +116,15 @@ impl SubnetFiles {
     /// The files that there are now.
     ///
     /// # Errors
-    /// [`ConfigError`] where a folder cannot be read.
+    /// [`ConfigError`] where a folder cannot be read, and where there are too many files.
     pub fn expand(&self) -> Result<Vec<PathBuf>, ConfigError> {
-        let mut all = Vec::new();
+        let (mut all, mut known) = (Vec::new(), HashSet::new());
         for pattern in &self.0 {
-            for file in pattern.expand()? {
-                if !all.contains(&file) {
-                    all.push(file);
-                }
+            let new = |file: &PathBuf| known.insert(file.clone());
+            all.extend(pattern.expand()?.into_iter().filter(new));
+            if all.len() > MOST_FILES {
+                let what = format!("subnets_files: there are more than {MOST_FILES} files; join files, or name fewer");
+                return Err(ConfigError::at(&pattern.folder.join(&pattern.name), None, what));
             }
         }
         Ok(all)
@@ -374,6 +378,17 @@ mod tests {
         assert_eq!(counted("subnets_files: [b.csv]\n"), read(1, 1));
         assert_eq!(counted("subnets_files: ['none-*.csv']\n"), read(0, 0));
         assert_eq!(counted("subnets: [{name: c, cidrs: [10.3.0.0/16]}]\n"), None);
+    }
+
+    #[test]
+    fn more_files_than_can_be_looked_at_are_refused() {
+        let folder = folder("subnets_files: ['*.csv']\n", &[]);
+        for number in 0..=super::MOST_FILES {
+            write(folder.path().join(format!("{number}.csv")), "").unwrap();
+        }
+        let config = Config::read(&folder.path().join("config.yaml"), |_| Ok(())).unwrap();
+        let error = config.with_networks_of_files().unwrap_err().to_string();
+        assert!(error.contains("*.csv: subnets_files: there are more than 1000 files"), "{error}");
     }
 
     #[test]
