@@ -68,6 +68,8 @@ fn crowds_that_ask_for_answers_of_their_own() -> Result<()> {
         "/api/v1/flows?limit=10000",
         "/api/v1/drops?limit=10000",
         "/api/v1/cardinality",
+        "/api/v1/status",
+        "/api/v1/findings",
         "/docs/reasons",
         &by_name,
     ];

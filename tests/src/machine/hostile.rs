@@ -39,8 +39,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "crowds_that_ask_for_answers_of_their_own",
-        "400 clients at once request compressed answers that are made for each of them, again and again: flows, drops, cardinality, metrics \
-         by name, and pages of `/docs`",
+        "400 clients at once request compressed answers that are made for each of them, again and again: flows, drops, cardinality, status, \
+         findings, metrics by name, and pages of `/docs`",
         "scrapes within 1 s, `/healthz` within 100 ms, the process within 64 MB",
     ),
     attack(

@@ -47,9 +47,9 @@ pub fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route(of_flows, get(flows).layer(in_turn()).layer(own_pages))
         .route(of_drops, get(drops).layer(in_turn()))
-        .route(of_status, get(status))
+        .route(of_status, get(status).layer(in_turn()))
         .route(of_cost, get(cardinality).layer(in_turn()))
-        .route(of_findings, get(findings))
+        .route(of_findings, get(findings).layer(in_turn()))
 }
 
 async fn flows(
