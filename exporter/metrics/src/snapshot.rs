@@ -179,7 +179,8 @@ pub enum Refusal {
     ConnectionsPerPeer,
     /// All connections are taken.
     Connections,
-    /// The first byte of a connection, or the end of its TLS handshake, did not come in time.
+    /// The first byte of a connection, or the end of its TLS handshake, did not come in time; or its client has no certificate that is
+    /// accepted.
     Handshake,
     /// An answer was not taken in time.
     AnswerTime,

@@ -19,6 +19,7 @@ use nix::sys::socket::{
     Backlog, listen, setsockopt,
     sockopt::{RcvBuf, SndBuf, TcpNoDelay},
 };
+use rustls::Error as TlsError;
 use std::{
     io::{self, ErrorKind},
     mem,
@@ -188,6 +189,15 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a handshake failed by the client's certificate, or for want of one.
+fn is_of_a_certificate(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>());
+    matches!(
+        error,
+        Some(TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented)
+    )
+}
+
 /// One connection, from its first byte to its end.
 struct Visit {
     routes: TowerToHyperService<Router>,
@@ -312,7 +322,13 @@ impl Connection {
                 stream.get_mut().0.allow(usize::MAX);
                 return Some(stream);
             }
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "the TLS handshake failed");
+                if is_of_a_certificate(&error) {
+                    let check = "a client has no certificate, or one that is not accepted";
+                    self.all().report.refuse(Refusal::Handshake, self.peer, check);
+                }
+            }
             Err(_elapsed) => {
                 tracing::debug!(%peer, "the TLS handshake took too long");
                 self.all().report.served.refused(Refusal::Handshake);
