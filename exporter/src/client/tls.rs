@@ -7,8 +7,15 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use std::{fmt::Display, path::Path, sync::Arc};
-use tcpvitals_config::{ConfigError, file::files};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tcpvitals_config::{
+    ConfigError,
+    file::{files, variable},
+};
 
 /// Whom a client trusts: the certificates of the file that the setting `key` names, or those of the system; nobody without TLS.
 ///
@@ -52,6 +59,22 @@ fn roots(key: &str, file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
         ));
     }
     Ok(roots)
+}
+
+/// Where systems have their certificates in one file; `rustls_native_certs` reads the first that is there.
+const OF_SYSTEMS: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Files that change when the certificates of the system do, those too that are not there.
+pub(crate) fn of_system() -> impl Iterator<Item = PathBuf> {
+    let chosen = variable("SSL_CERT_FILE").map(PathBuf::from);
+    chosen.into_iter().chain(OF_SYSTEMS.map(PathBuf::from))
 }
 
 const CERTIFICATES: &str = "certificates";

@@ -5,6 +5,7 @@
 pub mod follow;
 
 use crate::{
+    client::tls,
     lifecycle::{setup, worker::Worker},
     serve::{
         collect::{Collector, ReloadError},
@@ -147,9 +148,12 @@ pub fn read(origin: &Origin) -> (Sources, Result<Wanted, ConfigError>) {
     (sources, result)
 }
 
-/// The keys and certificates of a push as they are now.
+/// The keys and certificates of a push as they are now; where none is named to trust, those of the system, too.
 fn keys_of(settings: Option<&OtlpSettings>) -> Watched {
-    Watched::look(settings.into_iter().flat_map(OtlpSettings::files), files::PEM)
+    let trusts_system = |settings: &&OtlpSettings| settings.target.is_encrypted() && settings.tls.ca_file.is_none();
+    let of_system = settings.filter(trusts_system).map(|_| tls::of_system());
+    let named = settings.into_iter().flat_map(OtlpSettings::files);
+    Watched::look(named.chain(of_system.into_iter().flatten()), files::PEM)
 }
 
 /// Knows what to re-read, and who is to follow it.
