@@ -5,6 +5,7 @@ pub mod exit;
 pub mod host;
 pub mod setup;
 pub mod signals;
+pub mod stack;
 pub mod start;
 pub mod threads;
 pub mod throttle;

@@ -25,7 +25,7 @@ use tcpvitals::{
     },
     lifecycle::{
         exit::{Ends, Exit},
-        setup, signals,
+        setup, signals, stack,
     },
     serve,
 };
@@ -44,6 +44,15 @@ fn main() -> ExitCode {
     if let Err(error) = signals::hold_back() {
         return failed(&error, ExitCode::FAILURE);
     }
+    match stack::require() {
+        Ok(()) => run(),
+        Err(error) => failed(&error, ExitCode::FAILURE),
+    }
+}
+
+/// The rest. What it needs of the stack is taken once there is enough.
+#[inline(never)]
+fn run() -> ExitCode {
     let Arguments { command, serve, log } = match arguments(std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(code) => return code,

@@ -108,6 +108,23 @@ fn too_few_descriptors() -> Result<()> {
 }
 
 #[test]
+fn too_little_stack() -> Result<()> {
+    let _turn = turn::shared()?;
+    // A soft limit is raised.
+    let exporter = Launch::new(FEWEST_PROGRAMS)
+        .wrapped_in(&["prlimit", "--stack=65536:8388608"])
+        .start()?;
+    drop(exporter);
+    let finished = serve_limited("--stack=65536:65536")?;
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished.stderr.contains("the stack may have only 64 KiB") && finished.stderr.contains("LimitSTACK="),
+        "{finished:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn terminals_of_any_size() -> Result<()> {
     let _turn = turn::shared()?;
     let inner = format!("stty rows 65535 cols 65535; exec {} top", binary()?.display());

@@ -235,6 +235,11 @@ pub const ATTACKS: &[Attack] = &[
         "exit code 1 with the remedy; the soft limit is raised to the hard limit",
     ),
     attack(
+        "too_little_stack",
+        "a limit of 64 KiB for the stack, and a soft limit of 64 KiB",
+        "exit code 1 with the remedy; the soft limit is raised",
+    ),
+    attack(
         "logs_that_may_not_grow",
         "standard error is a file that reaches the limit of file sizes",
         "the exporter continues without a log, and ends with exit code 0",
