@@ -26,6 +26,9 @@ pub enum Quote {
     Nothing,
 }
 
+/// The setting that holds passwords in a file that may be quoted, also where somebody gives it another shape.
+const SECRET: &str = "otlp.headers";
+
 /// The settings that `text` holds; no document at all holds none.
 pub(super) fn parse<T: DeserializeOwned + Default>(text: &str, quote: Quote) -> Result<T, Malformed> {
     refuse_control_characters(text)?;
@@ -170,6 +173,11 @@ fn misshapen(text: &str, error: &serde_yaml::Error, quote: Quote, is_merged: boo
         let full = unknown.map_or_else(|| path.to_owned(), |(key, _)| below(key));
         line = locate::line_of(text, &full, 1);
     }
+    let quote = if path.starts_with(SECRET) {
+        Quote::Nothing
+    } else {
+        quote
+    };
     let what = plain(message, quote);
     let what = if path.is_empty() {
         what

@@ -411,6 +411,11 @@ fn faults_of_the_section_are_told_with_line_key_and_remedy() {
             "headers: [a]",
             "otlp.headers: found a list; write a mapping of names to values",
         ),
+        // As the variable has them.
+        (
+            "headers: \"authorization=Bearer geheim\"",
+            "otlp.headers: found a single value; write a mapping of names to values",
+        ),
         (
             "tls: {cert_file: a}",
             "otlp.tls.cert_file: a certificate needs its key; add otlp.tls.key_file",

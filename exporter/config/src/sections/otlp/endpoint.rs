@@ -57,9 +57,13 @@ impl Endpoint {
                 Err(format!("{authority:?} has no port from 1 to 65535 behind its colon"))
             }
             (Some("http" | "https"), Some(_)) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(Self(uri)),
-            _ => Err(format!(
-                "{text:?} does not begin with http:// or https:// and a host; write for example {example}"
-            )),
+            _ => {
+                // The query may hold a secret.
+                let text = text.split('?').next().unwrap_or_default();
+                Err(format!(
+                    "{text:?} does not begin with http:// or https:// and a host; write for example {example}"
+                ))
+            }
         }
     }
 
@@ -191,6 +195,8 @@ mod tests {
         }
         let secret = Endpoint::parse(&format!("http://{}@localhost", "me:geheim"), Protocol::Grpc).unwrap_err();
         assert!(secret.contains("headers") && !secret.contains("geheim"), "{secret}");
+        let secret = Endpoint::parse("ftp://localhost/x?key=geheim", Protocol::Grpc).unwrap_err();
+        assert!(secret.contains("localhost/x") && !secret.contains("geheim"), "{secret}");
     }
 
     #[test]
