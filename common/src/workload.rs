@@ -54,6 +54,8 @@ pub const NAME: usize = 256;
 pub struct CgroupBirth {
     /// `kernfs_node.id`: the inode of its directory.
     pub id: u64,
+    /// That of the cgroup above; 0 of the root.
+    pub parent: u64,
     /// How many of `names` were read.
     pub levels: u64,
     /// Names of the cgroup and of those above it, each up to its NUL. That of the root is empty.
@@ -61,6 +63,11 @@ pub struct CgroupBirth {
 }
 
 impl CgroupBirth {
+    /// The cgroup above, where the names do not reach up to the root: whoever may make folders in folders has chosen all of them then.
+    pub fn above(&self) -> Option<u64> {
+        (self.names().count() == LEVELS).then_some(self.parent)
+    }
+
     /// The names from the cgroup up, without the root's.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         let levels = usize::try_from(self.levels).unwrap_or(LEVELS).min(LEVELS);

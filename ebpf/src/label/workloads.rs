@@ -273,6 +273,8 @@ extern "C" fn announce(id: u64, node: u64) -> u32 {
     // SAFETY: memory of the ring buffer that is this program's until it is submitted. The names that are counted are written.
     unsafe {
         write_volatile(&raw mut (*birth).id, id);
+        let parent = Node(node).parent().map_or(0, Node::id);
+        write_volatile(&raw mut (*birth).parent, parent);
         let names = (&raw mut (*birth).names).cast::<[u8; NAME]>();
         let mut at = Some(Node(node));
         let mut level = 0;

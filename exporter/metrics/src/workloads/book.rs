@@ -2,7 +2,7 @@
 
 use super::Workload;
 use super::{
-    Instance, Owner, Rules, Whose,
+    Instance, Owner, Rules, Whose, kinds,
     known::{Change, Pods},
     numbers::{Fill, Names, Numbers},
     path::{PodId, owner_of_names},
@@ -72,15 +72,32 @@ impl Book {
         }
     }
 
-    /// A cgroup was made or met, with these names from its own up. What is not UTF-8 is replaced. `None` for one of a pod that nobody
-    /// has told yet.
-    pub fn meet(&mut self, id: u64, names: &[&[u8]]) -> Option<Given> {
-        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let owner = owner_of_names(&names, &self.rules);
+    /// A cgroup was made or met, with these names from its own up. What is not UTF-8 is replaced. Where they do not reach up to the root,
+    /// `above` is the cgroup above it, and whose that is decides. `None` for one of a pod that nobody has told yet.
+    pub fn meet(&mut self, id: u64, above: Option<u64>, names: &[&[u8]]) -> Option<Given> {
+        let owner = match above {
+            Some(above) => self.owner_below(above),
+            None => self.owner_by(names),
+        };
         let number = self.number_of(&owner);
         self.cgroups.insert(id, Known { owner, number });
         (number != UNRESOLVED).then_some((id, number))
+    }
+
+    fn owner_by(&self, names: &[&[u8]]) -> Owner {
+        let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        owner_of_names(&names, &self.rules)
+    }
+
+    /// Whose a cgroup below this one is; of nobody in particular if that was never met.
+    fn owner_below(&self, above: u64) -> Owner {
+        let of_nobody = || Owner {
+            whose: Whose::Workload(Workload::outside(kinds::CGROUP, "*")),
+            container: None,
+        };
+        let known = self.cgroups.get(&above);
+        known.map_or_else(of_nobody, |known| known.owner.clone())
     }
 
     /// A pod was told; the cgroups that are known to be its own now.
@@ -183,7 +200,7 @@ mod tests {
 
     fn meet(book: &mut Book, id: u64, names: &[&str]) -> Option<Number> {
         let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
-        book.meet(id, &names).map(|(_, number)| number)
+        book.meet(id, None, &names).map(|(_, number)| number)
     }
 
     fn name(book: &mut Book, number: Number) -> Workload {
@@ -197,6 +214,17 @@ mod tests {
         let again = meet(&mut book, 8, &["sshd.service", "system.slice"]).unwrap();
         assert_eq!((first, name(&mut book, first).name), (again, "sshd.service".to_owned()));
         assert_eq!(meet(&mut book, 1, &[]), Some(common::workload::number::HOST));
+    }
+
+    #[test]
+    fn a_cgroup_whose_names_do_not_reach_the_root_is_of_whom_the_one_above_is() {
+        let mut book = book(true);
+        let unit = meet(&mut book, 7, &["web.service", "system.slice"]);
+        let names = OF_POD.map(str::as_bytes);
+        let mut below = |id, above| book.meet(id, Some(above), &names).map(|(_, number)| number);
+        assert_eq!([below(8, 7), below(9, 8)], [unit, unit]);
+        let stranger = below(10, 99).unwrap();
+        assert_eq!(name(&mut book, stranger), Workload::outside(kinds::CGROUP, "*"));
     }
 
     #[test]

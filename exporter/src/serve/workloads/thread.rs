@@ -125,7 +125,11 @@ impl Follower {
         while let Some(birth) = self.cgroups.next_birth() {
             met.count += 1;
             let names: Vec<&[u8]> = birth.names().collect();
-            match self.known.book().and_then(|mut book| book.meet(birth.id, &names)) {
+            let given = self
+                .known
+                .book()
+                .and_then(|mut book| book.meet(birth.id, birth.above(), &names));
+            match given {
                 Some(given) => met.given.push(given),
                 None => met.has_strangers = true,
             }
