@@ -119,10 +119,14 @@ impl Follower {
         }
     }
 
-    /// Takes the cgroups that were made or met.
+    /// Takes the cgroups that were made or met; no more than some at a time, as whoever makes them may be as fast as this.
     fn meet(&mut self) -> Met {
+        /// Twice what the ring buffer holds.
+        const AT_ONCE: usize = 1024;
         let mut met = Met::default();
-        while let Some(birth) = self.cgroups.next_birth() {
+        while met.count < AT_ONCE
+            && let Some(birth) = self.cgroups.next_birth()
+        {
             met.count += 1;
             let names: Vec<&[u8]> = birth.names().collect();
             let given = self
