@@ -142,7 +142,7 @@ impl Packets {
         };
         let mut sites = self.kernel.object.hash(CAPTURE_SITES)?;
         if let Err(error) = sites.insert(Plain(site), Plain(refused), 0) {
-            tracing::debug!(%error, ?site, "no room to refuse a site");
+            tracing::debug!(%error, "no room to refuse a site");
         }
         Ok(())
     }
