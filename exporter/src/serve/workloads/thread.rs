@@ -4,7 +4,11 @@ use super::{
     Known,
     sources::{Source, chosen},
 };
-use crate::lifecycle::{start::StartError, threads::TooFew};
+use crate::lifecycle::{
+    start::StartError,
+    threads::TooFew,
+    throttle::{self, Throttle},
+};
 use common::workload::CGROUPS;
 use nix::{
     errno::Errno,
@@ -16,6 +20,7 @@ use std::{
     os::fd::AsFd as _,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 use tcpvitals_config::Config;
 use tcpvitals_kernel::{
@@ -26,6 +31,11 @@ use tcpvitals_metrics::workloads::{
     Rules,
     book::{Book, Given},
 };
+
+/// Until numbers are given again that the kernel did not take, for want of memory for example.
+const AGAIN: Duration = Duration::from_secs(1);
+/// What [`Throttle`] calls that.
+const NOT_TAKEN: &str = "not taken";
 
 /// Follows the cgroups that the kernel meets, where workloads are told apart. The threads end with the process.
 ///
@@ -106,6 +116,7 @@ impl Follower {
     }
 
     fn run(&mut self) -> io::Result<()> {
+        let log = Throttle::new(throttle::FAULT);
         loop {
             self.wait()?;
             let Met {
@@ -114,7 +125,7 @@ impl Follower {
                 ..
             } = self.meet();
             given.extend(self.source.tell(&self.known, has_strangers));
-            self.give(&given).map_err(io::Error::other)?;
+            self.give_in_the_end(&given, &log);
             self.forget();
         }
     }
@@ -159,6 +170,19 @@ impl Follower {
         match poll(&mut sources, time.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// [`Self::give`], again and again until the kernel takes all.
+    fn give_in_the_end(&mut self, given: &[Given], log: &Throttle) {
+        while let Err(error) = self.give(given) {
+            if let Some(silent) = log.log(NOT_TAKEN) {
+                tracing::warn!(%error, not_logged = silent, "new workloads have no names until the kernel takes their numbers");
+            }
+            thread::sleep(AGAIN);
+        }
+        if log.over(NOT_TAKEN) {
+            tracing::info!("the kernel has taken the numbers of new workloads");
         }
     }
 

@@ -388,7 +388,10 @@ mod tests {
         }
         let config = Config::read(&folder.path().join("config.yaml"), |_| Ok(())).unwrap();
         let error = config.with_networks_of_files().unwrap_err().to_string();
-        assert!(error.contains("*.csv: subnets_files: there are more than 1000 files"), "{error}");
+        assert!(
+            error.contains("*.csv: subnets_files: there are more than 1000 files"),
+            "{error}"
+        );
     }
 
     #[test]
