@@ -19,6 +19,8 @@ use crate::serve::web::transport::peer::Peer;
 const PER_NAME: usize = 2;
 const PER_PEER: usize = 8;
 const IN_ALL: usize = 64;
+/// Of these places, as many are for peers that have not failed of late: those who come for the first time after a start.
+const RESERVED: usize = 16;
 
 /// Failures that cost nothing: of a name, and of a peer by whatever names.
 const FREE_OF_NAME: u32 = 3;
@@ -74,7 +76,12 @@ impl Queue {
         let mut records = lock(&self.records);
         let attempts = |key| records.by_key.get(key).map_or(0, |record| record.attempts);
         let [of_name, of_peer] = keys.each_ref().map(attempts);
-        if of_name >= PER_NAME || of_peer >= PER_PEER || (!known && records.waiting >= IN_ALL) {
+        let has_failed = records
+            .by_key
+            .get(&(peer, None))
+            .is_some_and(|record| record.failures > 0 && now.saturating_duration_since(record.last) < FORGOTTEN);
+        let places = if has_failed { IN_ALL - RESERVED } else { IN_ALL };
+        if of_name >= PER_NAME || of_peer >= PER_PEER || (!known && records.waiting >= places) {
             return None;
         }
         for key in keys {
@@ -235,6 +242,20 @@ mod tests {
         assert_eq!(rounded, expected);
         queue.enter(peer(1), [0; 32], false).unwrap().succeeded();
         assert!(fail().await.as_millis() < 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_failed_leaves_places_to_who_comes_for_the_first_time() {
+        let queue = Queue::default();
+        let guessers = 0..u8::try_from(IN_ALL).unwrap();
+        for number in guessers.clone() {
+            queue.enter(peer(number), [0; 32], false).unwrap().failed().await;
+        }
+        let enter = |number| queue.enter(peer(number), [0; 32], false);
+        let waiting: Vec<Ticket> = guessers.filter_map(enter).collect();
+        assert_eq!(waiting.len(), IN_ALL - RESERVED);
+        let new: Vec<Ticket> = (100..200).filter_map(enter).collect();
+        assert_eq!(new.len(), RESERVED);
     }
 
     #[test]
