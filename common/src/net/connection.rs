@@ -3,25 +3,21 @@
 //! Decided from fields of `struct net_device`, never from a lookup in user space, so that it also holds for devices of
 //! network namespaces that the exporter cannot see.
 
-use crate::closed::closed_set;
+use crate::{
+    closed::closed_set,
+    text::{Text, named},
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Length of `net_device.name` and of the longest `rtnl_link_ops.kind` we compare, in bytes (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
 /// A device name or link kind, NUL-padded, as two little-endian words: two comparisons instead of a loop.
-pub type Name = [u64; 2];
+pub type Name = Text<2>;
 
 /// Packs at most 16 bytes of a name; longer input is cut.
 pub const fn name(text: &str) -> Name {
-    let bytes = text.as_bytes();
-    let mut words = [0u64; 2];
-    let mut i = 0;
-    while i < bytes.len() && i < NAME_LENGTH {
-        words[i / 8] |= (bytes[i] as u64) << (8 * (i % 8));
-        i += 1;
-    }
-    words
+    named(text)
 }
 
 /// A name as it lies in the kernel's memory, without what follows its NUL.

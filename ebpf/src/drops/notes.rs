@@ -24,7 +24,7 @@ const SOON: u64 = 1_000_000;
 /// frames without one too, so that the note is only good for [`SOON`].
 #[inline(always)]
 pub(crate) fn xdp_failed(device: Device, program: XdpProgram, redirect: bool) {
-    let veth = connection::name("veth");
+    let veth = const { connection::name("veth") };
     if device.runs_generic(program) || (!redirect && device.kind() == veth) {
         put(NoteKind::XdpDevice, device.address(), now());
     }

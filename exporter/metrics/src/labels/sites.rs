@@ -97,13 +97,7 @@ fn failure(cause: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::net::address::SubnetKey;
-
-    /// A name as the kernel programs leave it: NUL-padded words.
-    fn words<const WORDS: usize>(name: &str) -> [u64; WORDS] {
-        let mut bytes = name.bytes();
-        std::array::from_fn(|_| u64::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0))))
-    }
+    use common::{net::address::SubnetKey, text::named};
 
     fn check(key: NamedDropKey, expected: [&str; 5]) {
         let site = of_name(&key);
@@ -118,8 +112,8 @@ mod tests {
     #[test]
     fn a_trap_is_a_place_and_its_group_the_reason() {
         let trap = NamedDropKey {
-            place: words("ipv6_mc_dip_interface_local_scope"),
-            group: words("l3_drops"),
+            place: named("ipv6_mc_dip_interface_local_scope"),
+            group: named("l3_drops"),
             subnet: SubnetKey::NONE,
             protocol: Protocol::Udp as u8,
             connection: ConnectionType::Wired as u8,
@@ -148,7 +142,7 @@ mod tests {
             (-524, "guard", "524"),
         ] {
             let failed = |place| NamedDropKey {
-                place: words(place),
+                place: named(place),
                 cause,
                 source: DropSource::Xdp as u8,
                 ..NamedDropKey::default()
