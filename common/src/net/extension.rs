@@ -3,8 +3,11 @@
 /// Most headers that are gone through. RFC 8200 has each of six once, and destination options twice.
 pub const MOST: u32 = 8;
 
-/// Stands for a header that cannot be gone behind: the rest of the packet is another fragment's.
-pub const UNKNOWN: u8 = 59;
+/// Bytes of the fixed header of IPv6.
+pub const FIXED_HEADER: u32 = 40;
+
+/// "No next header" (RFC 8200, 4.7): of the transport nothing is there, as in a fragment other than the first.
+pub const NO_NEXT_HEADER: u8 = 59;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -37,7 +40,7 @@ pub const fn step(next: u8, words: [u32; 2]) -> (u8, u32) {
     match next {
         FRAGMENT => {
             if first & OFFSET != 0 && is_extension(following) {
-                (UNKNOWN, 0)
+                (NO_NEXT_HEADER, 0)
             } else {
                 (following, 8)
             }
@@ -80,13 +83,13 @@ mod tests {
         check(FRAGMENT, [17, 0, 0, 1], (17, 8));
         check(FRAGMENT, [17, 0, 0, 8], (17, 8));
         check(FRAGMENT, [60, 0, 0, 1], (60, 8));
-        check(FRAGMENT, [60, 0, 0, 9], (UNKNOWN, 0));
+        check(FRAGMENT, [60, 0, 0, 9], (NO_NEXT_HEADER, 0));
     }
 
     #[test]
     fn only_headers_that_another_follows_are_extensions() {
         let known: std::vec::Vec<u8> = (0..=u8::MAX).filter(|next| is_extension(*next)).collect();
         assert_eq!(known, [0, 43, 44, 51, 60]);
-        assert!(!is_extension(UNKNOWN));
+        assert!(!is_extension(NO_NEXT_HEADER));
     }
 }

@@ -1,15 +1,12 @@
 //! Where in a packet the ports of TCP and UDP lie, and which of them is this host's.
 
-use super::protocol::Protocol;
+use super::{extension::NO_NEXT_HEADER, protocol::Protocol};
 
 /// Whether a transport begins with two ports.
 #[inline(always)]
 pub const fn has_ports(transport: u8) -> bool {
     matches!(Protocol::of_transport(transport), Protocol::Tcp | Protocol::Udp)
 }
-
-/// Stands for what has no ports.
-const NOTHING: u8 = 59;
 
 /// The length of an IPv4 header in bytes, and the transport behind it: of the first three words, in network byte order. A fragment other
 /// than the first has no transport's header.
@@ -19,7 +16,7 @@ pub const fn behind_ipv4(words: [u32; 3]) -> (u32, u8) {
     let (first, second) = (u32::from_be(words[0]), u32::from_be(words[1]));
     let [_, transport, ..] = u32::from_be(words[2]).to_be_bytes();
     if first >> 28 != 4 || second & OFFSET != 0 {
-        return (0, NOTHING);
+        return (0, NO_NEXT_HEADER);
     }
     ((first >> 24 & 0xf) * 4, transport)
 }
@@ -28,7 +25,7 @@ pub const fn behind_ipv4(words: [u32; 3]) -> (u32, u8) {
 #[inline(always)]
 pub const fn next_of_ipv6(words: [u32; 2]) -> u8 {
     if u32::from_be(words[0]) >> 28 != 6 {
-        return NOTHING;
+        return NO_NEXT_HEADER;
     }
     let [_, _, next, _] = u32::from_be(words[1]).to_be_bytes();
     next
@@ -71,11 +68,11 @@ mod tests {
         };
         check(0x4500_0028, 0x1234_4000, 0x4011_0000, (20, 17));
         check(0x4700_0028, 0x1234_2000, 0x4006_0000, (28, 6));
-        check(0x4500_0028, 0x1234_2001, 0x4011_0000, (0, NOTHING));
-        check(0x6500_0028, 0x1234_4000, 0x4011_0000, (0, NOTHING));
+        check(0x4500_0028, 0x1234_2001, 0x4011_0000, (0, NO_NEXT_HEADER));
+        check(0x6500_0028, 0x1234_4000, 0x4011_0000, (0, NO_NEXT_HEADER));
         assert_eq!(next_of_ipv6(words([0x6000_0000, 0x0014_1140])), 17);
-        assert_eq!(next_of_ipv6(words([0x4000_0000, 0x0014_1140])), NOTHING);
-        assert!(has_ports(17) && has_ports(6) && !has_ports(1) && !has_ports(NOTHING));
+        assert_eq!(next_of_ipv6(words([0x4000_0000, 0x0014_1140])), NO_NEXT_HEADER);
+        assert!(has_ports(17) && has_ports(6) && !has_ports(1) && !has_ports(NO_NEXT_HEADER));
     }
 
     #[test]

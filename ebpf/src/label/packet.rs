@@ -237,11 +237,10 @@ fn ipv6(packet: SkBuff, header: Option<u32>, direction: Direction) -> (Protocol,
 /// The transport of an IPv6 packet, behind its extension headers.
 #[inline(always)]
 fn transport(packet: SkBuff, header: Option<u32>, next: u8) -> u8 {
-    const FIXED_HEADER: u32 = 40;
     if !extension::is_extension(next) {
         return next;
     }
-    match packet.bounds_from(header, FIXED_HEADER) {
+    match packet.bounds_from(header, extension::FIXED_HEADER) {
         Some((at, end)) => transport_behind(at, end, next as u32) as u8,
         None => next,
     }

@@ -30,7 +30,6 @@ pub(crate) fn app_protocol(packet: SkBuff, came_in: bool) -> u16 {
 /// Source and destination port by the headers, in host byte order; 0 where they have none.
 #[inline(always)]
 fn of_header(packet: SkBuff, came_in: bool) -> u32 {
-    const FIXED_HEADER: u32 = 40;
     let header = packet::network_header(packet, came_in);
     let (length, next) = match packet.ethertype() {
         ethertype::IPV4 => match packet.words_of::<3>(header, 0) {
@@ -38,7 +37,7 @@ fn of_header(packet: SkBuff, came_in: bool) -> u32 {
             None => return 0,
         },
         ethertype::IPV6 => match packet.words_of::<2>(header, 0) {
-            Some(words) => (FIXED_HEADER, ports::next_of_ipv6(words)),
+            Some(words) => (extension::FIXED_HEADER, ports::next_of_ipv6(words)),
             None => return 0,
         },
         _ => return 0,

@@ -12,7 +12,7 @@ use common::{
         ethertype,
         losses::{Range, Stream},
     },
-    net::address::Address,
+    net::{address::Address, extension::FIXED_HEADER},
 };
 
 /// As a part of a word.
@@ -111,7 +111,6 @@ impl SkBuff {
 
     #[inline(always)]
     fn network_v6(self, header: Option<u32>) -> Option<Network> {
-        const LENGTH: u32 = 40;
         let [_, second]: [u32; 2] = self.words_of(header, 0)?;
         let second = u32::from_be(second);
         if (second >> 8) & 0xff != TCP {
@@ -120,7 +119,7 @@ impl SkBuff {
         Some(Network {
             source: Address::from_v6(self.words_of(header, 2)?),
             destination: Address::from_v6(self.words_of(header, 6)?),
-            length: LENGTH,
+            length: FIXED_HEADER,
             rest: second >> 16,
         })
     }
