@@ -58,11 +58,30 @@ impl Samples {
     /// Only the histograms.
     #[must_use]
     pub fn without_live(mut self) -> Self {
-        self.live = 0;
-        (self.rtt_min, self.rtt_max, self.rto_min, self.rto_max) = (0, 0, 0, 0);
-        (self.peer_zero_windows, self.own_zero_windows) = (0, 0);
-        (self.path_mtu_min, self.peer_mss_min) = (0, 0);
+        self.forget_live();
         self
+    }
+
+    /// Begins fold `epoch`, unless it has begun.
+    #[inline(always)]
+    pub fn begin(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.forget_live();
+        }
+    }
+
+    #[inline(always)]
+    fn forget_live(&mut self) {
+        self.live = 0;
+        self.rtt_min = 0;
+        self.rtt_max = 0;
+        self.rto_min = 0;
+        self.rto_max = 0;
+        self.peer_zero_windows = 0;
+        self.own_zero_windows = 0;
+        self.path_mtu_min = 0;
+        self.peer_mss_min = 0;
     }
 
     /// What the histograms have got since `before`; the rest is as it is now.

@@ -176,18 +176,7 @@ extern "C" fn dump_flows(context: *const Context) -> i32 {
 /// Samples what the flow looks like now.
 #[inline(always)]
 fn sample(samples: &mut Samples, epoch: u64, flow: &FlowState, tcp: TcpSock) {
-    if samples.epoch != epoch {
-        samples.epoch = epoch;
-        samples.live = 0;
-        samples.rtt_min = 0;
-        samples.rtt_max = 0;
-        samples.rto_min = 0;
-        samples.rto_max = 0;
-        samples.peer_zero_windows = 0;
-        samples.own_zero_windows = 0;
-        samples.path_mtu_min = 0;
-        samples.peer_mss_min = 0;
-    }
+    samples.begin(epoch);
     samples.live += 1;
     let rto = tcp.icsk_rto().unwrap_or(0);
     let smoothed = tcp.smoothed_rtt();
