@@ -4,7 +4,7 @@
 use crate::{
     atomic,
     kernel::{
-        Device, SkBuff, Sock,
+        Device, SkBuff, Sock, now,
         offsets::{CAPTURE_HAS_ADDRESSES, CAPTURE_LENGTH_LIMIT, CAPTURE_QUEUE_LIMIT},
     },
     label::{
@@ -13,10 +13,7 @@ use crate::{
     },
     maps::{CAPTURE_DRAFTS, CAPTURE_PACKETS, CAPTURE_QUEUE, CAPTURE_SITES},
 };
-use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
-};
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_smp_processor_id};
 use common::{
     drops::{
         Direction,
@@ -154,7 +151,7 @@ fn send_draft(packet: SkBuff, draft: *mut Draft, beginning: Beginning, ethertype
     // SAFETY: members of the map value of this CPU; the mask bounds `before`.
     unsafe {
         let head = &raw mut (*draft).head;
-        (*head).time = bpf_ktime_get_ns();
+        (*head).time = now();
         (*head).length = packet.length() + before as u32;
         (*head).after = after;
         (*head).before = before as u16;

@@ -16,14 +16,14 @@ mod search;
 use crate::{
     atomic,
     kernel::{
-        SkBuff,
+        SkBuff, now,
         offsets::{Fact, REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
     },
     label::{devices, packet},
     maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSSES, lost::count_lost},
 };
 use attempt::Attempt;
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     drops::{
         Direction,
@@ -124,8 +124,7 @@ fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
     };
     // What is too large for a link is sent again at once, in smaller parts, and on the clock of what was sent last.
     let is_at_once = is(reason, &REASON_PKT_TOO_BIG);
-    // SAFETY: the helper takes nothing.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = now();
     // Other clocks than the sender's are ahead.
     let sent = match packet.timestamp() {
         sent if sent != 0 && sent < now => sent,

@@ -1,15 +1,14 @@
 //! Notes from one hook to the next: some packets are reported by another hook first and by `kfree_skb` right afterwards, on the
 //! same CPU. A note keeps the packet from being counted twice, or hands over the better reason.
-#![expect(unsafe_code, reason = "reads and writes a map value of this CPU, and calls a helper")]
+#![expect(unsafe_code, reason = "reads and writes a map value of this CPU")]
 
 use crate::{
     kernel::{
-        Device, SkBuff, XdpProgram,
+        Device, SkBuff, XdpProgram, now,
         offsets::{HAS_QDISC_REASONS, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
     },
     maps::NOTES,
 };
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use common::{
     drops::{Note, NoteKind},
     net::connection,
@@ -77,11 +76,4 @@ fn take(kind: NoteKind, address: u64) -> Option<u64> {
         write_volatile(&raw mut (*note).about, 0);
         Some(read_volatile(&raw const (*note).says))
     }
-}
-
-/// The time of the kernel's monotonic clock, in nanoseconds.
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: a helper without arguments.
-    unsafe { bpf_ktime_get_ns() }
 }

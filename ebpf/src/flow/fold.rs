@@ -1,14 +1,12 @@
 //! The fold: what the kernel has counted for a flow since the last fold goes to the flow's group.
-#![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
     atomic,
     flow::state::Flow,
-    kernel::{TcpSock, offsets::HAS_SEGMENT_PATH},
+    kernel::{TcpSock, jiffies, offsets::HAS_SEGMENT_PATH},
     label::groups::Group,
     maps::lost::count_lost,
 };
-use aya_ebpf::helpers::generated::bpf_jiffies64;
 use common::{
     map::lost::Lost,
     memory::shared::Shared,
@@ -42,7 +40,7 @@ pub(crate) fn begin(flow: &FlowState, tcp: TcpSock) {
     }
     common::kept_counters!([take]);
     if let Some(chrono) = tcp.chrono() {
-        let [busy, receive_window, send_buffer] = chrono.at(jiffies());
+        let [busy, receive_window, send_buffer] = chrono.at(jiffies() as u32);
         flow.chrono[0].set(busy);
         flow.chrono[1].set(receive_window);
         flow.chrono[2].set(send_buffer);
@@ -90,7 +88,7 @@ fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold, is_ther
             _ => return,
         }
     }
-    let [busy_now, receive_window_now, send_buffer_now] = chrono.at(jiffies());
+    let [busy_now, receive_window_now, send_buffer_now] = chrono.at(jiffies() as u32);
     for (snapshot, now, counter) in [
         (busy, busy_now, Counter::SenderBusyJiffies),
         (receive_window, receive_window_now, Counter::ReceiveWindowJiffies),
@@ -131,11 +129,4 @@ fn exchange<T: Kept>(
     if matches!(fold, Fold::Last) {
         count_lost(Lost::FoldsContended);
     }
-}
-
-/// The kernel's clock of `chrono_*`.
-#[inline(always)]
-fn jiffies() -> u32 {
-    // SAFETY: a helper without arguments.
-    unsafe { bpf_jiffies64() as u32 }
 }

@@ -3,12 +3,11 @@
 
 use crate::{
     kernel::{
-        Sock, TcpSock,
+        Sock, TcpSock, jiffies, now,
         offsets::{HAS_LOSSES, JIFFY_NANOSECONDS},
     },
     label::{groups, workloads},
 };
-use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
 use common::tcp::{
     flow::{Chrono, FlowState},
     record::{FlowRecord, delivery_rate, in_flight, not_sent},
@@ -33,9 +32,8 @@ pub(crate) unsafe fn fill(record: *mut FlowRecord, sock: Sock, cookie: u64, tcp:
     }
     let (local, remote) = (sock.local(), sock.remote());
     let chrono = settled_chrono(tcp);
-    // SAFETY: helpers without arguments.
-    let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64() as u32) };
-    let [busy, receive_window, send_buffer] = chrono.at(jiffies);
+    let now = now();
+    let [busy, receive_window, send_buffer] = chrono.at(jiffies() as u32);
     let mss = tcp.mss_cache().unwrap_or(0);
     set! {
         now = now;

@@ -1,4 +1,4 @@
-//! `struct bpf_prog`, and what a program runs in.
+//! `struct bpf_prog`, and what a program runs in: its task, its CPU, the kernel's clocks.
 #![expect(unsafe_code, reason = "reads kernel memory under the verifier's eyes")]
 
 use super::{
@@ -8,8 +8,8 @@ use super::{
 use aya_ebpf::{
     EbpfContext as _,
     helpers::{
-        bpf_probe_read_kernel,
-        generated::{bpf_get_current_task_btf, bpf_this_cpu_ptr},
+        bpf_ktime_get_ns, bpf_probe_read_kernel,
+        generated::{bpf_get_current_task_btf, bpf_jiffies64, bpf_this_cpu_ptr},
     },
     programs::BtfTracePointContext,
 };
@@ -90,6 +90,20 @@ pub(crate) fn is_given(context: &BtfTracePointContext, n: usize) -> bool {
 pub(crate) fn current_task() -> *const u8 {
     // SAFETY: a helper without arguments.
     unsafe { bpf_get_current_task_btf() as *const u8 }
+}
+
+/// The time of `CLOCK_MONOTONIC`, in nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The kernel's `jiffies`, of which most structures hold the lower half.
+#[inline(always)]
+pub(crate) fn jiffies() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_jiffies64() }
 }
 
 /// Whether what runs here keeps its CPU until it ends, as in an interrupt or with preemption disabled: `preempt_count()` is not 0.

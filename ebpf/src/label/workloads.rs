@@ -8,14 +8,12 @@ use crate::{
     kernel::{
         SkBuff, Sock,
         cgroup::{Cgroup, Node, Place, cookie_of_initial_network},
+        jiffies,
         offsets::HAS_WORKLOADS,
     },
     maps::{CGROUP_BIRTHS, CGROUPS, INITIAL_NETWORK, NETWORKS, lost::count_lost},
 };
-use aya_ebpf::{
-    bindings::{BPF_EXIST, BPF_NOEXIST},
-    helpers::generated::bpf_jiffies64,
-};
+use aya_ebpf::bindings::{BPF_EXIST, BPF_NOEXIST};
 use common::{
     map::lost::Lost,
     workload::{
@@ -180,8 +178,7 @@ extern "C" fn number_of(id: u64, network: u64) -> u32 {
 /// The period of time that it is now: 1024 jiffies, one to ten seconds.
 #[inline(always)]
 fn period() -> u32 {
-    // SAFETY: a helper without arguments.
-    (unsafe { bpf_jiffies64() } >> 10) as u32
+    (jiffies() >> 10) as u32
 }
 
 /// Notes whose the sockets in a network namespace are: of the first that has one there, and of nobody alone once another has. The first

@@ -1,16 +1,15 @@
 //! `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`, 5.10 to 7.2: a connection opens,
 //! fails or closes. The socket is locked.
-#![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
     flow::{accept_queues, adopt, events, fold, listeners, retransmissions, state::Flow},
-    kernel::{Sock, TcpSock, offsets::HAS_SEGMENT_PATH},
+    kernel::{Sock, TcpSock, now, offsets::HAS_SEGMENT_PATH},
     label::groups::{self, Group, SlotAssignment},
     maps::lost::count_lost,
     nested::programs,
     probes::tcp_probe,
 };
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     map::lost::Lost,
     tcp::{
@@ -221,10 +220,4 @@ pub(super) fn count_end(group: Group, flags: u32, started: u64) {
     if flags & ADOPTED == 0 {
         group.on_close((now() - started) / 1000);
     }
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: a helper without arguments.
-    unsafe { bpf_ktime_get_ns() }
 }

@@ -1,14 +1,13 @@
 //! `tcp_receive_reset(struct sock *sk)`, 5.10 to 7.2: a valid reset came in, and the socket is still in the state that it ends. The socket
 //! is locked.
-#![expect(unsafe_code, reason = "calls a helper")]
 
 use crate::{
     flow::state::Flow,
-    kernel::{Sock, TcpSock, offsets::JIFFY_NANOSECONDS},
+    kernel::{Sock, TcpSock, jiffies, offsets::JIFFY_NANOSECONDS},
     label::groups::{self, Group},
     nested::programs,
 };
-use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::tcp::{
     group::{Counter, Role},
     is_in_use, state,
@@ -47,8 +46,7 @@ fn on_event(context: &BtfTracePointContext) {
 #[inline(always)]
 fn ends_use(sock: Sock) -> bool {
     let Some(tcp) = sock.tcp() else { return false };
-    // SAFETY: a helper without arguments.
-    let now = unsafe { bpf_jiffies64() as u32 };
+    let now = jiffies() as u32;
     let is_recent = |last: Option<u32>| last.is_some_and(|last| is_in_use(now, last, JIFFY_NANOSECONDS.get()));
     is_recent(tcp.last_sent()) || is_recent(tcp.last_received())
 }

@@ -8,10 +8,10 @@ use super::{attempt::was_taken, is_of};
 use crate::{
     atomic, drops,
     flow::state::Flow,
-    kernel::{SkBuff, Sock, TcpSock},
+    kernel::{SkBuff, Sock, TcpSock, now},
     maps::{LOSS_CHAINS, LOSS_SEARCHES, LOSSES, lost::count_lost},
 };
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     drops::losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_STEPS, Range, Search, Stream, Times},
     kernel::tracepoints::Run,
@@ -50,8 +50,7 @@ fn find(sock: Sock, sent: Range, lone_fin: u64, tcp: TcpSock, run: Run) -> Optio
     let (established, since) = match Flow::find(sock) {
         Some(flow) => {
             let before = flow.retransmitted_at.get();
-            // SAFETY: a helper without arguments.
-            flow.retransmitted_at.set(unsafe { bpf_ktime_get_ns() });
+            flow.retransmitted_at.set(now());
             (flow.started.get(), clock.max(before))
         }
         None => (0, clock),
