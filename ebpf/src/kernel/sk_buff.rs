@@ -45,7 +45,7 @@ impl SkBuff {
         unsafe { load(self.0, &SK_BUFF_DEV) }.unwrap_or(0)
     }
 
-    /// `dev`, of a packet that its driver has just built.
+    /// `dev`: the device of a packet that its driver has just built. Later the field may hold something else.
     #[inline(always)]
     pub(crate) fn device(self) -> Option<Device> {
         // SAFETY: a member of `struct sk_buff`.
@@ -122,8 +122,7 @@ impl SkBuff {
         if received_through == 0 {
             return self.nearest_device();
         }
-        // SAFETY: a member of `struct sk_buff`.
-        let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
+        let device = self.device()?;
         if device.ifindex()? == received_through {
             Some(device)
         } else {
@@ -137,8 +136,7 @@ impl SkBuff {
     pub(crate) fn nearest_device(self) -> Option<Device> {
         /// `ifindex` counts up from 1 in each namespace.
         const MOST_DEVICES: u32 = 1 << 24;
-        // SAFETY: a member of `struct sk_buff`.
-        let device = Device::Typed(unsafe { load_pointer(self.0, &SK_BUFF_DEV) }?);
+        let device = self.device()?;
         let ifindex = device.ifindex()?;
         let first_letter = device.name()?[0] as u8;
         if ifindex != 0 && ifindex < MOST_DEVICES && first_letter.is_ascii_graphic() {
@@ -275,12 +273,18 @@ impl SkBuff {
         Some((head + header? as u64 + offset as u64, end))
     }
 
+    /// The address of the transport header.
+    #[inline(always)]
+    fn transport_header(self) -> Option<u64> {
+        // SAFETY: a member of `struct sk_buff`.
+        let header = unsafe { load(self.0, &SK_BUFF_TRANSPORT_HEADER) }? as u64;
+        Some(self.head()? + header)
+    }
+
     /// `N` words of the transport header.
     #[inline(always)]
     pub(crate) fn transport_words<const N: usize>(self) -> Option<[u32; N]> {
-        // SAFETY: a member of `struct sk_buff`.
-        let header = unsafe { load(self.0, &SK_BUFF_TRANSPORT_HEADER) }? as u64;
-        words_at(self.head()? + header)
+        words_at(self.transport_header()?)
     }
 
     /// The transport header as one of TCP.
@@ -299,11 +303,9 @@ impl SkBuff {
     /// The 40 bytes after the fixed TCP header.
     #[inline(always)]
     pub(crate) fn tcp_options(self) -> Option<[u8; LONGEST_HEADER - 20]> {
-        // SAFETY: a member of `struct sk_buff`, then memory that the helper checks.
-        unsafe {
-            let header = load(self.0, &SK_BUFF_TRANSPORT_HEADER)? as u64;
-            bpf_probe_read_kernel((self.head()? + header + 20) as *const [u8; LONGEST_HEADER - 20]).ok()
-        }
+        let options = self.transport_header()? + 20;
+        // SAFETY: the helper checks every address.
+        unsafe { bpf_probe_read_kernel(options as *const [u8; LONGEST_HEADER - 20]) }.ok()
     }
 
     /// Whether it is or was made of several segments.
@@ -312,14 +314,19 @@ impl SkBuff {
         self.gso_size() != 0
     }
 
+    /// The address of its `struct skb_shared_info`.
+    #[inline(always)]
+    fn shared_info(self) -> Option<u64> {
+        // SAFETY: a member of `struct sk_buff`.
+        Some(self.head()? + unsafe { load(self.0, &SK_BUFF_END) }? as u64)
+    }
+
     /// `gso_size` of `skb_shared_info`: bytes in each of its segments; 0 where there is one.
     #[inline(always)]
     pub(crate) fn gso_size(self) -> u32 {
         let read = || {
-            // SAFETY: members of `struct sk_buff`.
-            let shared = self.head()? + unsafe { load(self.0, &SK_BUFF_END) }? as u64;
             let field = SKB_SHARED_INFO_GSO_SIZE.offset()? as u64;
-            let [word] = words_at(shared + (field & !3))?;
+            let [word] = words_at(self.shared_info()? + (field & !3))?;
             Some(word >> (8 * (field & 2)) & 0xffff)
         };
         read().unwrap_or(0)
@@ -329,12 +336,10 @@ impl SkBuff {
     #[inline(always)]
     pub(crate) fn segments(self) -> u32 {
         let read = || {
-            // SAFETY: members of `struct sk_buff`, then memory that the helper checks.
-            unsafe {
-                let shared = self.head()? + load(self.0, &SK_BUFF_END)? as u64;
-                let field = SKB_SHARED_INFO_GSO_SEGS.offset()? as u64;
-                bpf_probe_read_kernel::<u16>((shared + field) as *const u16).ok()
-            }
+            let field = SKB_SHARED_INFO_GSO_SEGS.offset()? as u64;
+            let place = self.shared_info()? + field;
+            // SAFETY: the helper checks every address.
+            unsafe { bpf_probe_read_kernel(place as *const u16) }.ok()
         };
         read().map_or(1, at_least_one)
     }
