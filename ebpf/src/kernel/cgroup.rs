@@ -146,19 +146,17 @@ fn read_number(address: u64) -> u64 {
     }
 }
 
+/// The address of a `struct kernfs_node`, of a directory of cgroups.
+#[derive(Clone, Copy)]
+pub(crate) struct Node(pub(crate) u64);
+
 impl Node {
     /// Its number: the inode of the directory.
     #[inline(always)]
     pub(crate) fn id(self) -> u64 {
         number_at(self.0, &KERNFS_NODE_ID)
     }
-}
 
-/// The address of a `struct kernfs_node`, of a directory of cgroups.
-#[derive(Clone, Copy)]
-pub(crate) struct Node(pub(crate) u64);
-
-impl Node {
     /// The directory above; `None` for the root.
     #[inline(always)]
     pub(crate) fn parent(self) -> Option<Self> {
