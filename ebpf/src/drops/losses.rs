@@ -17,7 +17,7 @@ use crate::{
     atomic,
     kernel::{
         SkBuff, now,
-        offsets::{Fact, REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
+        offsets::{REASON_PKT_TOO_BIG, REASON_TCP_OFOMERGE, REASON_TCP_OLD_DATA, REASON_TCP_OLD_SEQUENCE},
     },
     label::{devices, packet},
     maps::{LOSS_CHAINS, LOSS_COUNT, LOSS_DRAFTS, LOSSES, lost::count_lost},
@@ -86,12 +86,7 @@ pub(crate) fn remember(context: *mut c_void, dropped: Dropped, run: Run) {
 /// Whether TCP drops what it has already: the data has arrived.
 #[inline(always)]
 fn is_duplicate(reason: u32) -> bool {
-    is(reason, &REASON_TCP_OLD_DATA) || is(reason, &REASON_TCP_OLD_SEQUENCE) || is(reason, &REASON_TCP_OFOMERGE)
-}
-
-#[inline(always)]
-fn is(reason: u32, fact: &Fact) -> bool {
-    fact.is_set() && reason as u64 == fact.get()
+    REASON_TCP_OLD_DATA.is(reason) || REASON_TCP_OLD_SEQUENCE.is(reason) || REASON_TCP_OFOMERGE.is(reason)
 }
 
 /// Whether the sender of a packet may be on this host. This and the next two are functions of their own, as `workload` of `kfree_skb` is,
@@ -123,7 +118,7 @@ fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
         return black_box(0);
     };
     // What is too large for a link is sent again at once, in smaller parts, and on the clock of what was sent last.
-    let is_at_once = is(reason, &REASON_PKT_TOO_BIG);
+    let is_at_once = REASON_PKT_TOO_BIG.is(reason);
     let now = now();
     // Other clocks than the sender's are ahead.
     let sent = match packet.timestamp() {

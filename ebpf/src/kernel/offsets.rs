@@ -62,6 +62,12 @@ impl Fact {
     pub(crate) fn is_set(&self) -> bool {
         self.get() != 0
     }
+
+    /// Whether it is set to this number.
+    #[inline(always)]
+    pub(crate) fn is(&self, number: u32) -> bool {
+        self.is_set() && number as u64 == self.get()
+    }
 }
 
 macro_rules! facts {

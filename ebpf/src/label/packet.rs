@@ -4,7 +4,7 @@
 use crate::kernel::{
     Device, SkBuff,
     offsets::{
-        Fact, REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NO_SOCKET,
+        REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NO_SOCKET,
         REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP,
     },
     words_at,
@@ -31,10 +31,10 @@ pub(crate) fn direction(packet: SkBuff, reason: u32) -> Direction {
 /// Whether a packet without `skb_iif` came in all the same: the network stack sets that field only when it takes the packet up.
 #[inline(always)]
 fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
-    if is(reason, &REASON_CPU_BACKLOG) {
+    if REASON_CPU_BACKLOG.is(reason) {
         return true;
     }
-    if is(reason, &REASON_QDISC_DROP) || packet.is_of_socket() || packet.has_route() {
+    if REASON_QDISC_DROP.is(reason) || packet.is_of_socket() || packet.has_route() {
         return false;
     }
     let Some(device) = packet.nearest_device() else {
@@ -52,13 +52,8 @@ fn is_before_the_stack(packet: SkBuff, reason: u32) -> bool {
     // Before a driver has looked at it; or within an XDP program of a veth, which has put the link-layer header back. Whatever else
     // has its headers still, this host sends.
     packet.ethertype() == 0
-        || (reason as u64 == REASON_NOT_SPECIFIED.get() || is(reason, &REASON_XDP))
+        || (reason as u64 == REASON_NOT_SPECIFIED.get() || REASON_XDP.is(reason))
             && device.kind() == const { connection::name("veth") }
-}
-
-#[inline(always)]
-fn is(reason: u32, fact: &Fact) -> bool {
-    fact.is_set() && reason as u64 == fact.get()
 }
 
 /// What the class of a drop is decided by besides place and reason, bits of [`mark`].
@@ -73,17 +68,16 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         if came_in && is_to_a_group(packet) {
             marks |= mark::OTHERS;
         }
-    } else if is(reason, &REASON_QDISC_DROP) && packet.device().is_some_and(Device::is_cut_off) {
+    } else if REASON_QDISC_DROP.is(reason) && packet.device().is_some_and(Device::is_cut_off) {
         marks |= mark::NO_CARRIER;
         if is_said_by_the_stack(packet, protocol) {
             marks |= mark::OTHERS;
         }
-    } else if is(reason, &REASON_DEV_READY) && is_said_by_the_stack(packet, protocol) {
+    } else if REASON_DEV_READY.is(reason) && is_said_by_the_stack(packet, protocol) {
         marks |= mark::OTHERS;
-    } else if (is(reason, &REASON_IP_INNOROUTES) || is(reason, &REASON_IP_OUTNOROUTES)) && packet.is_refused_by_route()
-    {
+    } else if (REASON_IP_INNOROUTES.is(reason) || REASON_IP_OUTNOROUTES.is(reason)) && packet.is_refused_by_route() {
         marks |= mark::REFUSED;
-    } else if is(reason, &REASON_NO_SOCKET) && protocol == Protocol::Tcp as u8 && is_late(packet) {
+    } else if REASON_NO_SOCKET.is(reason) && protocol == Protocol::Tcp as u8 && is_late(packet) {
         marks |= mark::LATE;
     }
     veiled(marks as u32, packet.length() as u64) as u8
