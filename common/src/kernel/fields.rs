@@ -279,7 +279,7 @@ macro_rules! kernel_facts {
             /// `capture` wants packets of the addresses in `SUBNETS_V4` and `SUBNETS_V6` only.
             CAPTURE_HAS_ADDRESSES;
 
-            // Numbers of drop reasons; 0 for one that the kernel does not have.
+            // Numbers of drop reasons, by the names of these without `SKB_DROP_`; 0 for one that the kernel does not have.
             /// Number of the drop reason `NOT_SPECIFIED`.
             REASON_NOT_SPECIFIED;
             /// Number of the drop reason `CPU_BACKLOG`.

@@ -38,11 +38,13 @@ pub(super) fn of(
             .iter()
             .any(|planned| planned.name() == name && planned.off.is_none())
     };
-    // A reason that the kernel does not have is 0, which is none.
-    let reason = |name: &str| features.drop_reasons.get(name).map_or(0, |number| u64::from(*number));
+    // The fact is called as the reason is. A reason that the kernel does not have is 0, which is none; so is one that no program needs.
+    let reason = |fact: &'static str, is_needed: bool| {
+        let number = features.drop_reasons.get(&format!("SKB_DROP_{fact}"));
+        let number = number.filter(|_| is_needed).copied().unwrap_or(0);
+        (fact, u64::from(number))
+    };
     let receiving_socket = runs(FOLD_LISTENERS);
-    let reason_of_receiver = |name: &str| if receiving_socket { reason(name) } else { 0 };
-    let reason_of_loss = |name: &str| if remembers { reason(name) } else { 0 };
     let xdp = runs(XDP) || runs(XDP_REDIRECT);
     let mut facts = vec![
         (fact::HAS_DROP_REASON, u64::from(arguments(DROPS) > 2)),
@@ -53,30 +55,21 @@ pub(super) fn of(
         (fact::HAS_LISTENERS, u64::from(runs(SAMPLE_LISTENERS))),
         (fact::HAS_WORKLOADS, u64::from(runs(CGROUP_MADE))),
         (fact::HAS_LOSSES, u64::from(remembers)),
-        (fact::REASON_PKT_TOO_BIG, reason_of_loss("SKB_DROP_REASON_PKT_TOO_BIG")),
-        (
-            fact::REASON_TCP_OLD_DATA,
-            reason_of_loss("SKB_DROP_REASON_TCP_OLD_DATA"),
-        ),
-        (
-            fact::REASON_TCP_OLD_SEQUENCE,
-            reason_of_loss("SKB_DROP_REASON_TCP_OLD_SEQUENCE"),
-        ),
-        (
-            fact::REASON_TCP_OFOMERGE,
-            reason_of_loss("SKB_DROP_REASON_TCP_OFOMERGE"),
-        ),
-        (fact::REASON_TCP_CSUM, reason_of_receiver("SKB_DROP_REASON_TCP_CSUM")),
-        (fact::REASON_TCP_FLAGS, reason_of_receiver("SKB_DROP_REASON_TCP_FLAGS")),
+        reason(fact::REASON_PKT_TOO_BIG, remembers),
+        reason(fact::REASON_TCP_OLD_DATA, remembers),
+        reason(fact::REASON_TCP_OLD_SEQUENCE, remembers),
+        reason(fact::REASON_TCP_OFOMERGE, remembers),
+        reason(fact::REASON_TCP_CSUM, receiving_socket),
+        reason(fact::REASON_TCP_FLAGS, receiving_socket),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
-        (fact::REASON_NOT_SPECIFIED, reason("SKB_DROP_REASON_NOT_SPECIFIED")),
-        (fact::REASON_CPU_BACKLOG, reason("SKB_DROP_REASON_CPU_BACKLOG")),
-        (fact::REASON_XDP, if xdp { reason("SKB_DROP_REASON_XDP") } else { 0 }),
-        (fact::REASON_QDISC_DROP, reason("SKB_DROP_REASON_QDISC_DROP")),
-        (fact::REASON_DEV_READY, reason("SKB_DROP_REASON_DEV_READY")),
-        (fact::REASON_NO_SOCKET, reason("SKB_DROP_REASON_NO_SOCKET")),
-        (fact::REASON_IP_INNOROUTES, reason("SKB_DROP_REASON_IP_INNOROUTES")),
-        (fact::REASON_IP_OUTNOROUTES, reason("SKB_DROP_REASON_IP_OUTNOROUTES")),
+        reason(fact::REASON_NOT_SPECIFIED, true),
+        reason(fact::REASON_CPU_BACKLOG, true),
+        reason(fact::REASON_XDP, xdp),
+        reason(fact::REASON_QDISC_DROP, true),
+        reason(fact::REASON_DEV_READY, true),
+        reason(fact::REASON_NO_SOCKET, true),
+        reason(fact::REASON_IP_INNOROUTES, true),
+        reason(fact::REASON_IP_OUTNOROUTES, true),
         (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),
         (fact::HAS_SEGMENT_PATH, u64::from(segment_path)),
         (
