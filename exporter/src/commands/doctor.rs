@@ -9,7 +9,7 @@ use crate::{
     },
     serve::workloads::{self, health},
 };
-use common::kernel::programs::CGROUP_MADE;
+use common::kernel::programs::{CGROUP_MADE, QDISC, TRAPS};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -230,8 +230,8 @@ fn unexpected(programs: &[ProgramDiagnosis]) -> impl Iterator<Item = (&ProgramDi
 /// What a hook sees that no metric needs by itself.
 fn seen_by(hook: &str) -> &str {
     match hook {
-        "devlink_trap_report" => "packets that network hardware drops",
-        "qdisc_drop" => "the reasons that queues give",
+        TRAPS => "packets that network hardware drops",
+        QDISC => "the reasons that queues give",
         _ => hook,
     }
 }
