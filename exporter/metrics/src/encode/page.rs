@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn every_metric_that_the_page_reads_is_in_the_table() {
         let names: Vec<String> = METRICS.iter().map(|metric| metric.full_name()).collect();
-        for name in model::METRICS.iter().chain(health::METRICS) {
+        for name in model::METRICS.iter().chain(health::METRICS).chain(health::LOST) {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
     }
