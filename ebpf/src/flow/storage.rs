@@ -18,7 +18,8 @@ use core::{
     ptr::{NonNull, from_ref, null_mut},
 };
 
-/// What a socket holds, for as long as the program runs: storage that is deleted meanwhile is freed after the run.
+/// What a socket holds, for as long as the program runs: storage that is deleted meanwhile is freed after the run. The memory of an entry
+/// that is removed from a table meanwhile may be another entry's by then, of the same table.
 #[derive(Debug)]
 pub(crate) struct Stored<T>(NonNull<T>);
 
@@ -35,16 +36,17 @@ impl<T: Storage> Deref for Stored<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the storage outlives the run by the contract of `from_pointer`, and is only ever reached by shared references.
+        // SAFETY: by the contract of `from_pointer` the memory outlives the run as that of a `T`, and is only ever reached by shared
+        // references.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T: Storage> Stored<T> {
-    /// The storage at a pointer; `None` when it is NULL.
+    /// What is stored at a pointer; `None` when it is NULL.
     ///
     /// # Safety
-    /// The kernel has given the pointer to this run of the program, as a value of `T::MAP`.
+    /// The kernel has given the pointer to this run of the program, as a value of `T::MAP` or as one within a value of `T::TABLE`.
     #[inline(always)]
     pub(crate) unsafe fn from_pointer(pointer: *mut T) -> Option<Self> {
         NonNull::new(pointer).map(Self)
@@ -77,7 +79,7 @@ impl<T: Storage> Stored<T> {
     fn get(sock: Sock, flags: u32) -> Option<Self> {
         if KEEPS_TABLES.is_set() {
             let entry = tables::get::<T>(sock, flags != 0)?;
-            // SAFETY: a member of a value of the table, whose entries outlive the run but for those that are removed meanwhile.
+            // SAFETY: a member of a value of the table, whose memory stays the table's until the run is over.
             return unsafe { Self::from_pointer(&raw mut (*entry).state) };
         }
         // SAFETY: the helper checks the socket, the verifier its type; what it returns is a value of this map.
