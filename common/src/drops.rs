@@ -1,4 +1,5 @@
-//! A dropped packet as a map key: where, why, what, which way and for which subnet.
+//! Drops: a dropped packet as a map key (where, why, what, which way and for which subnet), what decides its class, who reports it, and
+//! the notes between hooks that see the same packet.
 
 pub mod capture;
 mod count;

@@ -1,4 +1,4 @@
-//! What is known of the kernel: fields, programs, functions, and what its verifier wants.
+//! What is known of the kernel: fields, functions, programs, tracepoints, and what its verifier wants.
 
 pub mod fields;
 pub mod kfuncs;

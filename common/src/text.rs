@@ -1,4 +1,4 @@
-//! Text that others wrote, in lines of ours. It must never change what it is given.
+//! Names in the kernel, packed into words and shown as text, and the characters that no line of ours shows as they are.
 
 use core::fmt::{self, Display, Write as _};
 

@@ -251,7 +251,7 @@ macro_rules! kernel_facts {
             HAS_RETRANSMIT_ERROR;
             /// The kernel does not let storage be walked: what is known of sockets is kept in tables.
             KEEPS_TABLES;
-            /// The tracepoint `kfree_skb` has the argument `rx_sk`, and addresses can be given types.
+            /// `fold_listeners` runs: what is freed for a listener, by the argument `rx_sk` of the tracepoint `kfree_skb`, is noted for it.
             HAS_RECEIVING_SOCKET;
             /// Listeners are looked at.
             HAS_LISTENERS;

@@ -10,15 +10,15 @@ pub const DUMP: &str = "dump_flows";
 pub const FOLD_LISTENERS: &str = "fold_listeners";
 /// The program that looks at the accept queues of listeners.
 pub const SAMPLE_LISTENERS: &str = "sample_listeners";
-/// The program that looks at them where they are kept in a table.
+/// The program that looks at the accept queues of listeners that are kept in a table.
 pub const SAMPLE_LISTENER_TABLE: &str = "sample_listeners_of_table";
 /// The program that finds the listeners of tasks at the start.
 pub const FIND_LISTENERS: &str = "find_listeners";
-/// The program that folds live flows where they are kept in a table.
+/// The program that folds live flows that are kept in a table.
 pub const FOLD_TABLE: &str = "fold_flows_of_table";
-/// The program that shows them there.
+/// The program that shows live flows that are kept in a table.
 pub const DUMP_TABLE: &str = "dump_flows_of_table";
-/// The program that counts there what listeners turn away.
+/// The program that counts what listeners that are kept in a table turn away.
 pub const FOLD_LISTENER_TABLE: &str = "fold_listeners_of_table";
 /// The program that finds the flows that are open at the start.
 pub const ADOPT: &str = "adopt_flows";
@@ -26,7 +26,7 @@ pub const ADOPT: &str = "adopt_flows";
 pub const FIND: &str = "find_programs";
 /// The program that deletes a socket's storage before the kernel does.
 pub const DELETE_STORAGE: &str = "delete_storage";
-/// The program that does so where the kernel skipped that.
+/// The program that deletes it where the kernel skipped the first.
 pub const DELETE_STORAGE_AGAIN: &str = "delete_storage_again";
 /// The program that sees a cgroup made.
 pub const CGROUP_MADE: &str = "cgroup_mkdir";

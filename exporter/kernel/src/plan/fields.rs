@@ -36,7 +36,7 @@ pub(super) const TREE_OF_CGROUPS: &[&str] = &[
     global::TASK_CSS_SET,
 ];
 
-/// The fields by which it does.
+/// What tells whether the first program of a tracepoint is at work on a CPU.
 pub(super) const FINDER: &[&str] = &[
     global::BPF_PROG_AUX,
     global::BPF_PROG_AUX_ID,

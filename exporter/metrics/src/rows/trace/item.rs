@@ -46,7 +46,7 @@ pub struct LostEvents {
 /// What a line of lost events is called.
 pub const LOST: &str = "lost";
 
-/// TraceNames, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
+/// Names, and when `CLOCK_MONOTONIC` was 0 in nanoseconds since 1970: all that a trace is shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub names: TraceNames,
