@@ -66,7 +66,7 @@ pub(crate) unsafe fn fetch_or(word: *mut u64, bits: u64) -> u64 {
     unsafe { atomic_or::<u64, u64, { AtomicOrdering::SeqCst }>(word, bits) }
 }
 
-/// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other processors may read what comes
+/// Reads a word; what is read afterwards is not older. x86_64 reads in the program's order. Other CPUs may read what comes
 /// next first, even if it stands behind a condition; of what all kernels have, only an atomic operation that returns the old value
 /// stops that. This one changes nothing.
 #[inline(always)]

@@ -57,13 +57,13 @@ impl Shards {
 
     /// The shard of a CPU, and whether nobody else counts there.
     #[inline(always)]
-    pub const fn of(self, processor: u32) -> (u32, bool) {
+    pub const fn of(self, cpu: u32) -> (u32, bool) {
         // The first condition is known when the programs are loaded: without shared shards the verifier takes out the second.
-        if self.shared == 0 || processor < self.own {
-            return (processor, true);
+        if self.shared == 0 || cpu < self.own {
+            return (cpu, true);
         }
         // No kernel has so many CPUs that this wraps.
-        let nearest = processor.wrapping_mul(self.spread) / Self::SCALE;
+        let nearest = cpu.wrapping_mul(self.spread) / Self::SCALE;
         (self.own + (nearest & (self.shared - 1)), false)
     }
 }
@@ -81,19 +81,19 @@ mod tests {
     use super::*;
 
     /// How many CPUs count in each shard.
-    fn users(shards: Shards, processors: u32) -> [u32; Shards::MOST as usize] {
+    fn users(shards: Shards, cpus: u32) -> [u32; Shards::MOST as usize] {
         let mut users = [0; Shards::MOST as usize];
-        for processor in 0..processors {
-            let (shard, is_own) = shards.of(processor);
-            assert_eq!(is_own, processor < shards.own, "{processor}");
-            assert!(shard < shards.count(), "{processor}");
+        for cpu in 0..cpus {
+            let (shard, is_own) = shards.of(cpu);
+            assert_eq!(is_own, cpu < shards.own, "{cpu}");
+            assert!(shard < shards.count(), "{cpu}");
             users[shard as usize] += 1;
         }
         users
     }
 
     #[test]
-    fn up_to_sixteen_processors_each_has_a_shard() {
+    fn up_to_sixteen_cpus_each_has_a_shard() {
         for possible in 1..=16 {
             for online in 1..=possible {
                 let shards = Shards::of_machine(possible, online);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn processors_that_are_not_there_have_one_shard_together() {
+    fn cpus_that_are_not_there_have_one_shard_together() {
         for possible in [17, 64, 128, 512] {
             for (online, own) in [(1, 1), (2, 2), (15, 15), (16, 15)] {
                 let shards = Shards::of_machine(possible, online);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn more_processors_spread_evenly_over_sixteen_shards() {
+    fn more_cpus_spread_evenly_over_sixteen_shards() {
         for (possible, online) in [
             (17, 17),
             (64, 17),

@@ -12,13 +12,13 @@ pub const RECENT: u32 = 1 << BITS;
 
 /// Entries in a table on each of so many possible CPUs, a power of two: fewer where there are many, so that all tables
 /// together stay small.
-pub const fn entries(processors: u32) -> u32 {
+pub const fn entries(cpus: u32) -> u32 {
     /// Of one table, on all CPUs.
     const ALL: u32 = 4096;
     /// Still of use: drops and connections come in runs.
     const LEAST: u32 = 8;
     let mut entries = RECENT;
-    while entries > LEAST && entries * processors > ALL {
+    while entries > LEAST && entries * cpus > ALL {
         entries /= 2;
     }
     entries
@@ -109,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_shrink_where_processors_are_many() {
-        for (processors, expected) in [(1, 64), (2, 64), (64, 64), (65, 32), (128, 32), (512, 8), (8192, 8)] {
-            assert_eq!(entries(processors), expected, "{processors}");
+    fn tables_shrink_where_cpus_are_many() {
+        for (cpus, expected) in [(1, 64), (2, 64), (64, 64), (65, 32), (128, 32), (512, 8), (8192, 8)] {
+            assert_eq!(entries(cpus), expected, "{cpus}");
         }
     }
 

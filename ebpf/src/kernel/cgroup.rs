@@ -129,7 +129,7 @@ fn place_of<T>(base: u64, field: &Global<T>) -> u64 {
     base.wrapping_add(field.offset().unwrap_or(0) as u64)
 }
 
-/// A number or an address in a structure, read at once since another processor may be writing it; 0 where nothing can be read.
+/// A number or an address in a structure, read at once since another CPU may be writing it; 0 where nothing can be read.
 #[inline(always)]
 fn number_at(base: u64, field: &Global<u64>) -> u64 {
     read_number(place_of(base, field))

@@ -1,5 +1,5 @@
 //! `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, 5.10 to 7.2: a cgroup is made. It happens in tasks only. Where a task can lose
-//! its processor meanwhile, a run may be skipped: then the cgroup is met by its first socket.
+//! its CPU meanwhile, a run may be skipped: then the cgroup is met by its first socket.
 
 use crate::{kernel::cgroup::Cgroup, label::workloads};
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};

@@ -2,10 +2,10 @@
 //!
 //! What `connect()` refuses for want of a route changes no state and has no event: the socket still shows it when it goes.
 //!
-//! What is kept in tables goes with the socket here. Storage is deleted here only where the kernel needs it. Since 7.0 a socket that goes takes its storage with it without telling an
-//! iterator that stands on it: `bpf_selem_unlink_nofail()` clears `selem->local_storage`, which
-//! `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted
-//! before that keeps the pointer until no iterator can have it.
+//! What is kept in tables goes with the socket here. Storage is deleted here only where the kernel needs it: since 7.0 a socket that goes
+//! takes its storage with it without telling an iterator that stands on it. `bpf_selem_unlink_nofail()` clears `selem->local_storage`,
+//! which `__bpf_sk_storage_map_seq_show()` follows unchecked, and the machine stops (seen on 7.2.12). Storage that was deleted before that
+//! keeps the pointer until no iterator can have it.
 
 use crate::{
     flow::{listeners::Listener, state::Flow},
@@ -50,8 +50,8 @@ fn delete_storage(context: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The same once more, for what the kernel kept the first from doing: those kernels can take the processor from a program,
-/// and skip it there until it is back.
+/// The same once more, for what the kernel kept the first from doing: those kernels can take the CPU from a program, and skip it there
+/// until it is back.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn delete_storage_again(context: BtfTracePointContext) -> i32 {
     delete(&context);
