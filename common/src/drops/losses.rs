@@ -225,8 +225,8 @@ pub struct Loss {
     pub next: u64,
     /// When it was dropped, in nanoseconds since the machine was started, without the time it slept (`CLOCK_MONOTONIC`).
     pub time: u64,
-    /// When it was sent, by the sender's own clock, which is as old as the row that it was sent in; [`Loss::UNKNOWN`] where the packet does not
-    /// say.
+    /// When it was sent, by the sender's own clock, which is as old as the row that it was sent in; [`Loss::UNKNOWN`] where the packet
+    /// does not say.
     pub sent: u64,
     /// A bit for each segment of the range that was retransmitted since.
     pub repeated: u64,

@@ -93,8 +93,8 @@ pub struct FlowState {
     pub after_local_drop: Shared<u32>,
     /// Bits of [`crate::tcp::retransmission::loss`], of the last entry into `TCP_CA_Loss`.
     pub loss: Shared<u8>,
-    /// Where the ring of [`crate::drops::losses`] has the first drop of the last attempt to send data of which this host dropped some, counted
-    /// from 1; 0 for none.
+    /// Where the ring of [`crate::drops::losses`] has the first drop of the last attempt to send data of which this host dropped some,
+    /// counted from 1; 0 for none.
     pub dropped_attempt: Shared<u16>,
     /// [`Chrono::at`] at the last fold.
     pub chrono: [Shared<u32>; 3],
@@ -129,8 +129,8 @@ impl FlowState {
         self.rtt_count.grow(1);
     }
 
-    /// Segments that the kernel has retransmitted by now, by its own total, and that have no kind yet. Of a socket that was disconnected, whose
-    /// total is zero again, none.
+    /// Segments that the kernel has retransmitted by now, by its own total, and that have no kind yet. Of a socket that was disconnected,
+    /// whose total is zero again, none.
     #[inline(always)]
     pub fn without_kind(&self, total_retrans: u32) -> u32 {
         let [other, timeout, probe, fast] = &self.retransmitted;
@@ -163,8 +163,8 @@ pub enum Fold {
     Live,
     /// The last one, under the socket's lock: what is read is true.
     Last,
-    /// The last one of a flow whose end no hook saw: a socket that was disconnected meanwhile has its counters at zero again, so that what is
-    /// less counts as nothing.
+    /// The last one of a flow whose end no hook saw: a socket that was disconnected meanwhile has its counters at zero again, so that
+    /// what is less counts as nothing.
     Late,
 }
 

@@ -156,7 +156,8 @@ impl Labelling {
         self.of_group(Some(key))
     }
 
-    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores, and for a part of a packet. The row `other` has no site.
+    /// All labels of a drop, those too that the configuration leaves out; none for one that it ignores, and for a part of a packet. The
+    /// row `other` has no site.
     pub fn of_site(&self, site: Option<&DropSite>) -> Option<LabelSet> {
         let ignored = site.is_some_and(|site| self.ignores(site));
         (!ignored).then(|| self.of_drop(site))

@@ -1,4 +1,5 @@
-//! Rows of drops, of live flows and of what subnets and workloads do, and what an exposition costs, for people and programs that want more than metrics.
+//! Rows of drops, of live flows and of what subnets and workloads do, and what an exposition costs, for people and programs that want
+//! more than metrics.
 
 pub mod cardinality;
 pub mod drops;

@@ -1,7 +1,7 @@
 //! Push over OTLP: the same families as a scrape shows, as OpenTelemetry has them.
 //!
-//! `client` asks a receiver once, `answer` says what its answer means, `hint` what may be wrong, and `pusher` decides when. It has a thread of its own,
-//! so that nothing of it can hold up a scrape.
+//! `client` asks a receiver once, `answer` says what its answer means, `hint` what may be wrong, and `pusher` decides when. It has a
+//! thread of its own, so that nothing of it can hold up a scrape.
 
 pub mod answer;
 pub mod client;

@@ -1,6 +1,6 @@
-//! What becomes of data whose packets are dropped while TCP sends it for the first time: the host may refuse it, so that TCP sends it as new
-//! once more, or TCP takes it for sent, as where a queue takes a part of a packet. No hook says which. The next drop or retransmission of the
-//! connection tells, by what is unsent then.
+//! What becomes of data whose packets are dropped while TCP sends it for the first time: the host may refuse it, so that TCP sends it as
+//! new once more, or TCP takes it for sent, as where a queue takes a part of a packet. No hook says which. The next drop or
+//! retransmission of the connection tells, by what is unsent then.
 #![expect(unsafe_code, reason = "reads and writes map values that other runs use as well")]
 
 use super::is_of;

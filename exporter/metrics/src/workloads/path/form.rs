@@ -5,7 +5,8 @@
 pub struct Form {
     /// Whose it is, in words.
     pub what: &'static str,
-    /// A path that ends with it. `ID` stands for 64 hexadecimal digits, `UID` for a UUID, `U_D` for one with underscores, `HASH` for 32 digits.
+    /// A path that ends with it. `ID` stands for 64 hexadecimal digits, `UID` for a UUID, `U_D` for one with underscores, `HASH` for 32
+    /// digits.
     pub example: &'static str,
     /// Where it was seen.
     pub seen: Seen,
