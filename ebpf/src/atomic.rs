@@ -5,7 +5,7 @@
 use crate::kernel::offsets::HAS_ONE_RUN_PER_CPU;
 use common::{
     kernel::verifier::forgotten,
-    memory::shared::{Number, Shared},
+    memory::shared::{Scalar, Shared},
 };
 use core::{
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},
@@ -24,7 +24,7 @@ pub(crate) unsafe fn add<T: Copy>(counter: *mut T, value: T) {
 
 /// Adds to a number that others write too, wrapping.
 #[inline(always)]
-pub(crate) fn add_to<T: Number>(shared: &Shared<T>, value: T) {
+pub(crate) fn add_to<T: Scalar>(shared: &Shared<T>, value: T) {
     // SAFETY: a reference to the number, which every CPU reaches as an atomic.
     unsafe { add(shared.as_ptr(), value) };
 }
@@ -81,7 +81,7 @@ pub(crate) fn read_first(word: &Shared<u32>) -> u32 {
 
 /// Replaces `old` by `new`; false when the number was not `old`.
 #[inline(always)]
-pub(crate) fn replace<T: Number>(shared: &Shared<T>, old: T, new: T) -> bool {
+pub(crate) fn replace<T: Scalar>(shared: &Shared<T>, old: T, new: T) -> bool {
     // SAFETY: a reference to the number, which every CPU reaches as an atomic.
     unsafe { replace_at(shared.as_ptr(), old, new) }
 }

@@ -14,16 +14,16 @@ use core::{
 pub struct Shared<T>(UnsafeCell<T>);
 
 /// A number of the machine: an aligned load or store of it is one access.
-pub trait Number: Copy + PartialEq {
+pub trait Scalar: Copy + PartialEq {
     /// The sum, wrapping.
     #[must_use]
     fn plus(self, more: Self) -> Self;
 }
 
 // SAFETY: every access is one of a whole number.
-unsafe impl<T: Number> Sync for Shared<T> {}
+unsafe impl<T: Scalar> Sync for Shared<T> {}
 
-impl<T: Number> Shared<T> {
+impl<T: Scalar> Shared<T> {
     /// A number.
     pub const fn new(number: T) -> Self {
         Self(UnsafeCell::new(number))
@@ -56,7 +56,7 @@ impl<T: Number> Shared<T> {
     }
 }
 
-impl<T: Number + Debug> Debug for Shared<T> {
+impl<T: Scalar + Debug> Debug for Shared<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         self.get().fmt(f)
     }
@@ -65,7 +65,7 @@ impl<T: Number + Debug> Debug for Shared<T> {
 macro_rules! numbers {
     ($($number:ty)+) => {
         $(
-            impl Number for $number {
+            impl Scalar for $number {
                 #[inline(always)]
                 fn plus(self, more: Self) -> Self {
                     self.wrapping_add(more)

@@ -6,7 +6,7 @@
 //! sum is the kernel's last value.
 
 use crate::{
-    memory::shared::{Number, Shared},
+    memory::shared::{Scalar, Shared},
     tcp::retransmission::RetransmissionKind,
 };
 
@@ -169,19 +169,19 @@ pub enum Fold {
 }
 
 /// A counter of the kernel.
-pub trait Kept: Number {
+pub trait KernelCounter: Scalar {
     /// What to add to a group when the counter goes from `snapshot` to `now`; 0 when there is nothing to do.
     fn delta(snapshot: Self, now: Self, fold: Fold) -> u64;
 }
 
-impl Kept for u32 {
+impl KernelCounter for u32 {
     #[inline(always)]
     fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
         delta32(snapshot, now, fold)
     }
 }
 
-impl Kept for u64 {
+impl KernelCounter for u64 {
     #[inline(always)]
     fn delta(snapshot: Self, now: Self, fold: Fold) -> u64 {
         delta64(snapshot, now, fold)

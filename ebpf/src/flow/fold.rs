@@ -11,7 +11,7 @@ use common::{
     map::lost::Lost,
     memory::shared::Shared,
     tcp::{
-        flow::{FlowState, Fold, Kept},
+        flow::{FlowState, Fold, KernelCounter},
         group::Counter,
     },
 };
@@ -101,7 +101,7 @@ fn fold_chrono(flow: &FlowState, tcp: TcpSock, group: Group, fold: Fold, is_ther
 /// Moves one snapshot on and adds the difference to the group. The counter is read after the snapshot, so that it is not
 /// older than what another CPU has folded, and before `is_there` is asked.
 #[inline(always)]
-fn exchange<T: Kept>(
+fn exchange<T: KernelCounter>(
     snapshot: &Shared<T>,
     read: impl Fn() -> Option<T>,
     is_there: impl Fn() -> bool,
