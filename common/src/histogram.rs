@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rtt_bound_and_its_neighbours_are_placed() {
+    fn every_rtt_bound_and_its_neighbors_are_placed() {
         for bound in RTT_BOUNDS {
             for micros in [bound, bound + 1] {
                 // The first bounds are the same whole number of microseconds.
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_of_rates_and_their_neighbours_are_placed() {
+    fn bounds_of_rates_and_their_neighbors_are_placed() {
         for (bucket, exponent) in (RATE_FIRST_EXPONENT..).take(RATE_BUCKETS).enumerate() {
             let bound = 1_u64 << exponent;
             assert_eq!(rate_bucket(bound), bucket);

@@ -22,7 +22,7 @@ mod probes;
 mod shards;
 
 /// The helpers that read kernel memory are for GPL-compatible programs only.
-#[expect(unsafe_code, reason = "the kernel reads the licence from a section of this name")]
+#[expect(unsafe_code, reason = "the kernel reads the license from a section of this name")]
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

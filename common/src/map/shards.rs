@@ -10,7 +10,7 @@ pub struct Shards {
     pub own: u32,
     /// How many shards follow for all other CPUs: none, or a power of two.
     pub shared: u32,
-    /// How many of those, times `SCALE`, lie between two neighbouring CPUs.
+    /// How many of those, times `SCALE`, lie between two neighboring CPUs.
     pub spread: u32,
 }
 
@@ -45,7 +45,7 @@ impl Shards {
         Self {
             own: 0,
             shared: Self::MOST,
-            // Neighbours share a shard: they are more often of one socket and one cache.
+            // Neighbors share a shard: they are more often of one socket and one cache.
             spread: (Self::MOST * Self::SCALE).div_ceil(online),
         }
     }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_spread_over_the_table() {
+    fn neighbors_spread_over_the_table() {
         let mut hits = [0; RECENT as usize];
         for number in 0..u64::from(RECENT) {
             hits[place([0xffff_ffff_8100_0000 + 16 * number, 2, 3]) as usize] += 1;

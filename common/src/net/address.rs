@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// An address of a flow or packet, or none. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is held as the IPv4 address it stands for.
 ///
-/// A plain structure and no enumeration: the kernel's verifier refuses the uninitialised words that an enumeration's smaller
+/// A plain structure and no enumeration: the kernel's verifier refuses the uninitialized words that an enumeration's smaller
 /// variants leave behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {

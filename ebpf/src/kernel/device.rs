@@ -72,7 +72,7 @@ impl Device {
         }
     }
 
-    /// Its address, to recognise it by.
+    /// Its address, to recognize it by.
     #[inline(always)]
     pub(crate) fn address(self) -> u64 {
         let (Self::Typed(base) | Self::Untyped(base)) = self;

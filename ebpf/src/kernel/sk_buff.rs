@@ -32,13 +32,13 @@ impl SkBuff {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
-    /// Its address, to recognise it by.
+    /// Its address, to recognize it by.
     #[inline(always)]
     pub(crate) fn address(self) -> u64 {
         self.0 as u64
     }
 
-    /// The value of `dev`, whatever it is at the moment, to recognise a device by; 0 for none.
+    /// The value of `dev`, whatever it is at the moment, to recognize a device by; 0 for none.
     #[inline(always)]
     pub(crate) fn device_address(self) -> u64 {
         // SAFETY: a member of `struct sk_buff`.

@@ -92,7 +92,7 @@ fn tail(command: &Command) -> Roff {
     }
     roff.control("SH", ["ENVIRONMENT"]);
     for (variable, meaning) in [
-        ("NO_COLOR", "No colour in what is written to a terminal."),
+        ("NO_COLOR", "No color in what is written to a terminal."),
         (
             "OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME",
             "Where serve pushes to over OTLP, and as whom; the configuration file wins.",

@@ -214,7 +214,7 @@ pub(super) fn told_together(row: &Connections) -> String {
     )
 }
 
-/// The smallest round-trip time, the median and the 90th percentile; a unit stands once where its neighbours have it too.
+/// The smallest round-trip time, the median and the 90th percentile; a unit stands once where its neighbors have it too.
 pub(super) fn round_trips(row: &Connections) -> String {
     let quantile = |share| row.rtt.as_ref().and_then(|rtt| rtt.quantile(share));
     let all = [row.floor.map(Quantile::At), quantile(0.5), quantile(0.9)].map(|time| {

@@ -143,7 +143,7 @@ pub(super) const NO_ROUTE_FOR_PACKETS: Rule = wrong(
 
 pub(super) const NO_NEIGHBOR: Rule = wrong(
     "no_neighbor",
-    "{rate} packets a second find no neighbour: the next hop does not answer to ARP or neighbour discovery",
+    "{rate} packets a second find no neighbor: the next hop does not answer to ARP or neighbor discovery",
     "ip route get ADDRESS: is the gateway right? ip neigh: is it, or the host, there and in this VLAN?",
     |site| site.class == ERROR && site.reason.starts_with("NEIGH"),
 );
