@@ -242,11 +242,7 @@ pub enum DropRow {
 
 /// `enum xdp_action` of `linux/bpf.h`, which is the same on every kernel.
 pub mod xdp_action {
-    /// The program gave up, or returned without a verdict.
-    pub const ABORTED: u32 = 0;
-    /// Send the packet out again.
-    pub const TX: u32 = 3;
-    /// Send it out of another device.
+    /// Send the packet out of another device.
     pub const REDIRECT: u32 = 4;
     /// Stands for every number that is no action.
     pub const INVALID: u32 = 5;
