@@ -1,7 +1,7 @@
 //! `/api/v1/drops`: rows of drops as the metric has them, and where in the function. Pure: rows and parameters in, JSON out.
 
 use super::{
-    query::{Asked, ORDERING, Query, WrongParameter},
+    query::{ORDERING, Query, WrongParameter},
     rows::Page,
 };
 use common::drops::DropSource;
@@ -42,14 +42,7 @@ impl Wanted {
         let query = Query::parse(text, &parameters())?;
         let sources = DropSource::ALL.map(|source| (source.as_str(), source));
         let source = query.choice(SOURCE, &sources)?;
-        let mut filter = DropFilter::default();
-        for label in DropLabel::ALL {
-            match query.label(label.row(), &[OTHER])? {
-                Some(Asked::Pattern(glob)) => filter.patterns.push((label, vec![glob])),
-                Some(Asked::Value(value)) => filter.values.push((label, vec![value])),
-                None => {}
-            }
-        }
+        let filter = query.labels(DropLabel::ALL, DropLabel::row, &[OTHER])?;
         let key = query.choice("sort", &SortKey::all())?.unwrap_or(SortKey::Packets);
         Ok(Self {
             source,

@@ -1,7 +1,7 @@
 //! `/api/v1/flows`: live flows. Pure: flows and parameters in, JSON out.
 
 use super::{
-    query::{Asked, ORDERING, Query, WrongParameter},
+    query::{ORDERING, Query, WrongParameter},
     rows::Page,
 };
 use serde_json::Value;
@@ -41,14 +41,7 @@ impl Wanted {
     /// [`WrongParameter`].
     pub fn parse(text: &str) -> Result<Self, WrongParameter> {
         let query = Query::parse(text, &parameters())?;
-        let mut filter = FlowFilter::default();
-        for label in TcpLabel::ALL {
-            match query.label(label.row(), &[])? {
-                Some(Asked::Value(value)) => filter.values.push((label, vec![value])),
-                Some(Asked::Pattern(glob)) => filter.patterns.push((label, vec![glob])),
-                None => {}
-            }
-        }
+        let filter = query.labels(TcpLabel::ALL, TcpLabel::row, &[])?;
         let keys = SortKey::all();
         let usual = || keys.iter().find(|(word, _)| *word == USUAL).map(|(_, key)| *key);
         let key = query.choice("sort", &keys)?.or_else(usual).unwrap_or(SortKey::Remote);

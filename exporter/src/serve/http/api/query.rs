@@ -8,6 +8,7 @@ use tcpvitals_config::{
     Glob,
     label::{Row, Values},
 };
+use tcpvitals_metrics::rows::filter::LabelFilter;
 
 /// How many rows an answer has unless it is asked for another number, and how many it has at most.
 pub const LIMIT: (usize, usize) = (100, 10_000);
@@ -37,14 +38,6 @@ impl WrongParameter {
             allowed,
         }
     }
-}
-
-/// What a label is asked to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    Value(String),
-    /// What a pattern fits.
-    Pattern(Glob),
 }
 
 /// The parameters of one request.
@@ -78,23 +71,37 @@ impl Query {
         self.0.get(name).map(String::as_str)
     }
 
-    /// What a label is asked to be; `further` are words besides those of a closed set.
+    /// What the labels are asked to be; `further` are words besides those of a closed set.
     ///
     /// # Errors
-    /// [`WrongParameter`] when it cannot be that.
-    pub fn label(&self, row: &Row, further: &[&'static str]) -> Result<Option<Asked>, WrongParameter> {
-        let name = row.label.word;
-        match row.values {
-            Values::Patterns => return Ok(self.glob(name)?.map(Asked::Pattern)),
-            Values::Words(words) => {
-                let words = words();
-                let further = further.iter().filter(|word| !words.contains(*word));
-                let words: Vec<(&str, ())> = words.iter().chain(further).map(|word| (*word, ())).collect();
-                self.choice(name, &words)?;
+    /// [`WrongParameter`] when one cannot be that.
+    pub fn labels<L: Copy>(
+        &self,
+        all: impl IntoIterator<Item = L>,
+        row: fn(L) -> &'static Row,
+        further: &[&'static str],
+    ) -> Result<LabelFilter<L>, WrongParameter> {
+        let mut filter = LabelFilter::default();
+        for label in all {
+            let row = row(label);
+            let name = row.label.word;
+            match row.values {
+                Values::Patterns => {
+                    filter.patterns.extend(self.glob(name)?.map(|glob| (label, vec![glob])));
+                    continue;
+                }
+                Values::Words(words) => {
+                    let words = words();
+                    let further = further.iter().filter(|word| !words.contains(*word));
+                    let words: Vec<(&str, ())> = words.iter().chain(further).map(|word| (*word, ())).collect();
+                    self.choice(name, &words)?;
+                }
+                Values::Names => {}
             }
-            Values::Names => {}
+            let value = self.text(name).map(|text| (label, vec![text.to_owned()]));
+            filter.values.extend(value);
         }
-        Ok(self.text(name).map(|text| Asked::Value(text.to_owned())))
+        Ok(filter)
     }
 
     /// One of a closed set of values.
