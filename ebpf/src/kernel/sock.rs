@@ -64,24 +64,22 @@ impl Sock {
     /// The peer's address; none for a socket that is neither IPv4 nor IPv6.
     #[inline(always)]
     pub(crate) fn remote(self) -> Address {
-        // SAFETY: members of `struct sock_common`.
-        unsafe {
-            match load(self.0, &SOCK_COMMON_FAMILY) {
-                Some(AF_INET) => Address::from_v4(load(self.0, &SOCK_COMMON_DADDR).unwrap_or(0)),
-                Some(AF_INET6) => Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_DADDR)),
-                _ => Address::NONE,
-            }
-        }
+        self.address(&SOCK_COMMON_DADDR, &SOCK_COMMON_V6_DADDR)
     }
 
     /// The local address; none for a socket that is neither IPv4 nor IPv6.
     #[inline(always)]
     pub(crate) fn local(self) -> Address {
+        self.address(&SOCK_COMMON_RCV_SADDR, &SOCK_COMMON_V6_RCV_SADDR)
+    }
+
+    #[inline(always)]
+    fn address(self, ipv4: &Global<u32>, ipv6: &Global<[u32; 4]>) -> Address {
         // SAFETY: members of `struct sock_common`.
         unsafe {
             match load(self.0, &SOCK_COMMON_FAMILY) {
-                Some(AF_INET) => Address::from_v4(load(self.0, &SOCK_COMMON_RCV_SADDR).unwrap_or(0)),
-                Some(AF_INET6) => Address::from_v6(load_words(self.0, &SOCK_COMMON_V6_RCV_SADDR)),
+                Some(AF_INET) => Address::from_v4(load(self.0, ipv4).unwrap_or(0)),
+                Some(AF_INET6) => Address::from_v6(load_words(self.0, ipv6)),
                 _ => Address::NONE,
             }
         }
