@@ -21,7 +21,7 @@ mod tcp_sock;
 
 pub(crate) use device::{Device, TrapMetadata, port_at};
 pub(crate) use memory::{word_at, words_at};
-pub(crate) use program::{Program, XdpProgram, current_task, first_value_of, is_given, jiffies, keeps_its_cpu, now};
+pub(crate) use program::{Program, current_task, first_value_of, is_given, jiffies, keeps_its_cpu, now};
 pub(crate) use sk_buff::SkBuff;
 pub(crate) use sock::Sock;
 pub(crate) use storage::StorageElement;

@@ -4,7 +4,7 @@
 
 use crate::{
     kernel::{
-        Device, SkBuff, XdpProgram, now,
+        Device, Program, SkBuff, now,
         offsets::{HAS_QDISC_REASONS, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP},
     },
     maps::NOTES,
@@ -22,7 +22,7 @@ const SOON: u64 = 1_000_000;
 /// `kfree_skb` must not wait for one: generic XDP always has it, and of the drivers only veth reports failures so. veth runs programs on
 /// frames without one too, so that the note is only good for [`SOON`].
 #[inline(always)]
-pub(crate) fn xdp_failed(device: Device, program: XdpProgram, redirect: bool) {
+pub(crate) fn xdp_failed(device: Device, program: Program, redirect: bool) {
     let veth = const { connection::name("veth") };
     if device.runs_generic(program) || (!redirect && device.kind() == veth) {
         put(NoteKind::XdpDevice, device.address(), now());

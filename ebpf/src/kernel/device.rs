@@ -4,7 +4,7 @@
 use super::{
     memory::{address_at, load, words_at},
     offsets::*,
-    program::XdpProgram,
+    program::Program,
 };
 use aya_ebpf::{
     helpers::{bpf_probe_read_kernel, generated::bpf_probe_read_kernel_str},
@@ -114,7 +114,7 @@ impl Device {
 
     /// Whether this is the program that the network stack runs on the device's packets (`xdp_prog`), not the driver.
     #[inline(always)]
-    pub(crate) fn runs_generic(self, program: XdpProgram) -> bool {
+    pub(crate) fn runs_generic(self, program: Program) -> bool {
         self.generic_program() == Some(program.0 as u64)
     }
 

@@ -16,15 +16,24 @@ use aya_ebpf::{
 use common::{kernel::kfuncs::PREEMPT_COUNT, net::connection::Name};
 use core::{arch::asm, ffi::c_void, ptr::read_volatile};
 
-/// `struct bpf_prog`, of an XDP program.
+/// `struct bpf_prog`.
 #[derive(Clone, Copy)]
-pub(crate) struct XdpProgram(pub(super) *const u8);
+pub(crate) struct Program(pub(super) *const u8);
 
-impl XdpProgram {
+impl Program {
     /// Argument `n` of a tracepoint; `None` when it is NULL.
     #[inline(always)]
     pub(crate) fn argument(context: &BtfTracePointContext, n: usize) -> Option<Self> {
-        let pointer: *const u8 = context.arg(n);
+        // SAFETY: the verifier knows the type of the argument.
+        unsafe { Self::from_pointer(context.arg(n)) }
+    }
+
+    /// A program; `None` when the pointer is NULL.
+    ///
+    /// # Safety
+    /// The kernel has given the pointer to this run of the program, as one to a `struct bpf_prog`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_pointer(pointer: *const u8) -> Option<Self> {
         if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
@@ -39,21 +48,6 @@ impl XdpProgram {
             }
         };
         name.unwrap_or([0; 2])
-    }
-}
-
-/// `struct bpf_prog`, as an iterator over all programs is given it.
-#[derive(Clone, Copy)]
-pub(crate) struct Program(pub(super) *const u8);
-
-impl Program {
-    /// A program; `None` when the pointer is NULL.
-    ///
-    /// # Safety
-    /// The kernel has given the pointer to this run of the program, as one to a `struct bpf_prog`.
-    #[inline(always)]
-    pub(crate) unsafe fn from_pointer(pointer: *const u8) -> Option<Self> {
-        if pointer.is_null() { None } else { Some(Self(pointer)) }
     }
 
     /// `aux->id`

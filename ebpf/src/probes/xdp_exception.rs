@@ -3,7 +3,7 @@
 
 use crate::{
     drops::{self, notes},
-    kernel::{Device, XdpProgram, offsets::HAS_REDIRECT_ERRORS},
+    kernel::{Device, Program, offsets::HAS_REDIRECT_ERRORS},
     label::devices,
     nested::programs,
 };
@@ -31,7 +31,7 @@ fn on_event(context: &BtfTracePointContext) {
 /// Counts a packet on which an XDP program failed. The device and the program are the first two arguments of every hook.
 #[inline(always)]
 pub(super) fn count_failure(context: &BtfTracePointContext, cause: i32, redirect: bool) {
-    let (Some(device), Some(program)) = (Device::argument(context, 0), XdpProgram::argument(context, 1)) else {
+    let (Some(device), Some(program)) = (Device::argument(context, 0), Program::argument(context, 1)) else {
         return;
     };
     let [first, second] = program.name();
