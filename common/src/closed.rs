@@ -1,4 +1,4 @@
-//! Closed sets of words: values that a kernel program writes as numbers and that are shown as label values.
+//! Closed sets: values that a kernel program writes as numbers and that are shown as label values, and indices into maps.
 
 /// Makes an enumeration of such a set: each value with its documentation and its word. Numbers count up from 0, and the first value
 /// stands for every number that is none.
@@ -38,6 +38,24 @@ macro_rules! closed_set {
     };
 }
 pub(crate) use closed_set;
+
+/// Makes an enumeration whose numbers are the indices into a map, which has as many entries.
+macro_rules! indices {
+    ($(#[$doc:meta])* $set:ident { $($(#[$value_doc:meta])* $value:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum $set {
+            $($(#[$value_doc])* $value,)+
+        }
+
+        impl $set {
+            /// How many there are.
+            pub const COUNT: usize = [$(Self::$value),+].len();
+        }
+    };
+}
+pub(crate) use indices;
 
 #[cfg(test)]
 #[expect(unreachable_pub, reason = "the macro makes public sets")]

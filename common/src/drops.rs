@@ -8,7 +8,12 @@ pub mod losses;
 pub use crate::net::protocol::Protocol;
 pub use count::{DropCount, DropCounts, PacketCount};
 
-use crate::{closed::closed_set, net::address::SubnetKey, text::Text, workload::Number};
+use crate::{
+    closed::{closed_set, indices},
+    net::address::SubnetKey,
+    text::Text,
+    workload::Number,
+};
 use zerocopy::FromBytes;
 
 /// `ETH_P_*` numbers of `sk_buff.protocol`, in host byte order.
@@ -264,21 +269,14 @@ pub const fn unsent(error: i32) -> i32 {
     if error < 0 { error } else { -ENOSPC }
 }
 
-/// What a note is about: the index into the map `NOTES`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum NoteKind {
-    /// A device whose XDP program failed on a packet that has an `sk_buff`.
-    XdpDevice,
-    /// A packet that a queueing discipline drops, and why.
-    QdiscPacket,
-}
-
-impl NoteKind {
-    /// Every kind.
-    pub const ALL: [Self; Self::COUNT] = [Self::XdpDevice, Self::QdiscPacket];
-    /// Number of kinds.
-    pub const COUNT: usize = Self::QdiscPacket as usize + 1;
+indices! {
+    /// What a note is about: the index into the map `NOTES`.
+    NoteKind {
+        /// A device whose XDP program failed on a packet that has an `sk_buff`.
+        XdpDevice,
+        /// A packet that a queueing discipline drops, and why.
+        QdiscPacket,
+    }
 }
 
 /// What another hook said about a packet that `kfree_skb` is about to report on the same CPU.

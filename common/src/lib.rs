@@ -1,8 +1,8 @@
 //! What the kernel programs and the exporter must agree on: record layouts, the transitions of a flow, histogram
 //! buckets, classification of devices and packets, and the table of kernel fields.
 //!
-//! Nothing here reads a clock, a map or a file, and nothing depends on another crate: every decision that can be made
-//! here is tested on the host.
+//! Nothing here reads a clock, a map or a file, and nothing depends on another crate but on what proves layouts: every decision that can
+//! be made here is tested on the host.
 #![no_std]
 #![warn(missing_docs)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]

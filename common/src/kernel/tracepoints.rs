@@ -1,5 +1,7 @@
 //! The tracepoints that have two programs: the one that does the work, and one that takes over where the kernel skips the first.
 
+use crate::closed::indices;
+
 macro_rules! tracepoints {
     ($($tracepoint:ident = $system:literal / $name:literal;)+) => {
         /// A tracepoint that has two programs. The number is the index into the maps `PROGRAM_IDS` and `TAKEN_OVER`.
@@ -71,19 +73,14 @@ impl Tracepoint {
     }
 }
 
-/// Which of the two programs runs. The number is the index of the counters that it alone writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Run {
-    /// The first, which does the work unless the kernel skips it.
-    First = 0,
-    /// The second, in place of the first.
-    Nested = 1,
-}
-
-impl Run {
-    /// How many there are.
-    pub const COUNT: usize = 2;
+indices! {
+    /// Which of the two programs runs. The number is the index of the counters that it alone writes.
+    Run {
+        /// The first, which does the work unless the kernel skips it.
+        First,
+        /// The second, in place of the first.
+        Nested,
+    }
 }
 
 #[cfg(test)]
