@@ -21,10 +21,10 @@ pub mod number {
 }
 
 /// Most cgroups whose numbers are kept at a time. Memory is taken for those in use only.
-pub const CGROUPS: usize = 1 << 15;
+pub const MOST_CGROUPS: usize = 1 << 15;
 
 /// Network namespaces whose owner is remembered; the one that was not asked for longest goes first.
-pub const NETWORKS: usize = 1 << 13;
+pub const MOST_NETWORKS: usize = 1 << 13;
 
 /// The value of the map `CGROUPS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]

@@ -11,7 +11,7 @@ use common::{
     drops::{
         DropCounts, DropKey, NamedDropKey, Note, NoteKind,
         capture::{Draft, SITES, Site, SiteState, queue},
-        losses::{LOSSES as MOST_LOSSES, Loss, Search},
+        losses::{Loss, MOST_LOSSES, Search},
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{
@@ -19,7 +19,7 @@ use common::{
         lost::Lost,
         settings::Settings,
         slots::{Slot, Table},
-        table::{Kept, LIST, MOST, Walk},
+        table::{Kept, MOST_LISTED, MOST_SOCKETS, Walk},
     },
     memory::recent::{RECENT, Recent},
     tcp::{
@@ -29,9 +29,9 @@ use common::{
         group::{GroupCounters, GroupKey},
         listener::ListenerState,
         record::FlowRecord,
-        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
+        samples::{AlgorithmCount, MOST_ALGORITHMS, Samples},
     },
-    workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
+    workload::{CgroupBirth, CgroupState, MOST_CGROUPS, MOST_NETWORKS, Number},
 };
 use task_storage::TaskStorage;
 

@@ -8,7 +8,7 @@
 use crate::{memory::recent::mixed, net::address::Address};
 
 /// Ranges that are kept, a power of two.
-pub const LOSSES: u32 = 1 << 14;
+pub const MOST_LOSSES: u32 = 1 << 14;
 
 /// Bits of a sequence number within a block.
 const BLOCK_BITS: u32 = 14;
@@ -53,7 +53,8 @@ impl Stream {
     #[expect(clippy::cast_possible_truncation, reason = "the upper bits")]
     pub const fn chain(&self, block: u32) -> u32 {
         let [first, second, third, fourth, ports] = self.words;
-        (mixed([first, second, third, fourth, ports, block as u64]) >> (u64::BITS - LOSSES.trailing_zeros())) as u32
+        let hash = mixed([first, second, third, fourth, ports, block as u64]);
+        (hash >> (u64::BITS - MOST_LOSSES.trailing_zeros())) as u32
     }
 }
 
@@ -477,7 +478,7 @@ mod tests {
         chains.sort_unstable();
         chains.dedup();
         assert!(
-            chains.len() > 960 && chains.iter().all(|chain| *chain < LOSSES),
+            chains.len() > 960 && chains.iter().all(|chain| *chain < MOST_LOSSES),
             "{}",
             chains.len()
         );

@@ -9,14 +9,14 @@ use crate::{
     drops::{
         DropCounts, DropKey, NamedDropKey, Note, NoteKind,
         capture::{Draft, SITES, Site, SiteState, queue},
-        losses::{LOSSES as MOST_LOSSES, Loss, Search},
+        losses::{Loss, MOST_LOSSES, Search},
     },
     kernel::tracepoints::{Run, Tracepoint},
     map::{
         lost::Lost,
         settings::Settings,
         slots::{Slot, Table},
-        table::{Kept, LIST, MOST, Walk},
+        table::{Kept, MOST_LISTED, MOST_SOCKETS, Walk},
     },
     memory::recent::{RECENT, Recent},
     tcp::{
@@ -26,9 +26,9 @@ use crate::{
         group::{GroupCounters, GroupKey},
         listener::ListenerState,
         record::FlowRecord,
-        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
+        samples::{AlgorithmCount, MOST_ALGORITHMS, Samples},
     },
-    workload::{CGROUPS as MOST_CGROUPS, CgroupBirth, CgroupState, NETWORKS as MOST_NETWORKS, Number},
+    workload::{CgroupBirth, CgroupState, MOST_CGROUPS, MOST_NETWORKS, Number},
 };
 use core::marker::PhantomData;
 
@@ -126,15 +126,15 @@ macro_rules! kernel_maps {
             LISTENERS: SkStorage[] i32 => ListenerState;
             /// Cookie of a socket -> state of its flow, where the kernel does not let `FLOWS` be walked. Written by hooks and the fold,
             /// keys read by user space. When full: [`Lost::FlowsUntracked`]. As small as can be elsewhere, as the four next ones.
-            FLOW_TABLE: HashMap[{ MOST }, { NO_PREALLOC }] u64 => Kept<FlowState>;
+            FLOW_TABLE: HashMap[{ MOST_SOCKETS }, { NO_PREALLOC }] u64 => Kept<FlowState>;
             /// Cookie of a socket -> state of its listener, likewise. When full, the listener turns away uncounted.
-            LISTENER_TABLE: HashMap[{ MOST }, { NO_PREALLOC }] u64 => Kept<ListenerState>;
+            LISTENER_TABLE: HashMap[{ MOST_SOCKETS }, { NO_PREALLOC }] u64 => Kept<ListenerState>;
             /// 0 -> nothing: what entries of `FLOW_TABLE` are made from. Never written.
             NO_FLOW: Array[1] u32 => Kept<FlowState>;
             /// 0 -> nothing: what entries of `LISTENER_TABLE` are made from. Never written.
             NO_LISTENER: Array[1] u32 => Kept<ListenerState>;
             /// Place in a list -> cookie of a socket to be walked over. Written by user space before a run of the iterators.
-            WALK_LIST: Array[{ LIST as usize }] u32 => u64;
+            WALK_LIST: Array[{ MOST_LISTED as usize }] u32 => u64;
             /// 0 -> how far a walk is. Written by user space and the iterators.
             WALK: Array[1] u32 => Walk;
             /// 0 -> hooks on this CPU that may remove a socket from a table, per CPU. Written by hooks, read by user space.
@@ -201,7 +201,7 @@ macro_rules! kernel_maps {
             LOST: PerCpuArray[{ Lost::COUNT }] u32 => u64;
             /// Entry -> live flows of a congestion-control algorithm; [`AlgorithmCount`] says which one is whose. Written by the fold,
             /// read by user space. When full the algorithm is not shown.
-            ALGORITHMS: Array[{ ALGORITHM_COUNT as usize }] u32 => AlgorithmCount;
+            ALGORITHMS: Array[{ MOST_ALGORITHMS as usize }] u32 => AlgorithmCount;
             /// 0 -> the record that the dump is writing: it is too large for the stack. Written and read by the dump, which user space
             /// runs once at a time.
             SCRATCH: Array[1] u32 => FlowRecord;

@@ -10,10 +10,10 @@ use crate::memory::shared::Shared;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Most flows, and most listeners.
-pub const MOST: usize = 1 << 18;
+pub const MOST_SOCKETS: usize = 1 << 18;
 
 /// Cookies that a walk is given at a time.
-pub const LIST: u32 = 1 << 14;
+pub const MOST_LISTED: u32 = 1 << 14;
 
 /// The value of a table.
 #[derive(Debug, Default)]

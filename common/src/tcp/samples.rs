@@ -171,7 +171,7 @@ pub struct AlgorithmCount {
 }
 
 /// Most congestion-control algorithms that are told apart: as many as [`crate::memory::recent::place`] has places.
-pub const ALGORITHMS: u32 = RECENT;
+pub const MOST_ALGORITHMS: u32 = RECENT;
 
 #[cfg(test)]
 mod tests {

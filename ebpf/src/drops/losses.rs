@@ -27,7 +27,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     drops::{
         Direction,
-        losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_RANGES, Range, Stream},
+        losses::{self, Loss, MOST_LOSSES, MOST_RANGES, Range, Stream},
     },
     kernel::tracepoints::Run,
     map::lost::Lost,

@@ -3,7 +3,7 @@
 use aya_ebpf::btf_maps::{Array, HashMap, SkStorage};
 use common::map::{
     catalog::NO_PREALLOC,
-    table::{Kept, MOST},
+    table::{Kept, MOST_SOCKETS},
 };
 
 /// What a socket can hold. Other CPUs reach it at the same time, so all that changes in it is atomic (`Sync`).
@@ -17,4 +17,4 @@ pub(crate) trait Storage: Sync + Sized + 'static {
 }
 
 /// Sockets by their cookies.
-pub(crate) type Table<S> = HashMap<u64, Kept<S>, { MOST }, { NO_PREALLOC }>;
+pub(crate) type Table<S> = HashMap<u64, Kept<S>, { MOST_SOCKETS }, { NO_PREALLOC }>;

@@ -24,7 +24,7 @@ use common::{
         INFINITE_SSTHRESH,
         flow::{FlowState, Fold},
         record::FlowRecord,
-        samples::{ALGORITHMS as ALGORITHM_COUNT, AlgorithmCount, Samples},
+        samples::{AlgorithmCount, MOST_ALGORITHMS, Samples},
         state,
     },
 };
@@ -268,8 +268,8 @@ fn count_algorithm(name: Name, epoch: u64) {
     let first = place(name);
     let mut step = 0;
     // A full table leaves the algorithm out.
-    while step < ALGORITHM_COUNT {
-        let Some(count) = ALGORITHMS.get_ptr_mut((first + step) % ALGORITHM_COUNT) else {
+    while step < MOST_ALGORITHMS {
+        let Some(count) = ALGORITHMS.get_ptr_mut((first + step) % MOST_ALGORITHMS) else {
             return;
         };
         // SAFETY: as for the samples.

@@ -29,7 +29,7 @@ use common::{
     },
     tcp::{
         group::{GroupCounters, GroupKey, OTHER_SLOT},
-        samples::ALGORITHMS as MOST_ALGORITHMS,
+        samples::MOST_ALGORITHMS,
     },
     text::Name,
 };

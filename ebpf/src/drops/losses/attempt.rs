@@ -7,7 +7,7 @@ use super::is_of;
 use crate::{flow::state::Flow, kernel::SkBuff, maps::LOSSES};
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
-    drops::losses::{self, LOSSES as MOST_LOSSES, Loss, Stream},
+    drops::losses::{self, Loss, MOST_LOSSES, Stream},
     tcp::state,
 };
 use core::{

@@ -13,7 +13,7 @@ use crate::{
 };
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
-    drops::losses::{self, LOSSES as MOST_LOSSES, Loss, MOST_STEPS, Range, Search, Stream, Times},
+    drops::losses::{self, Loss, MOST_LOSSES, MOST_STEPS, Range, Search, Stream, Times},
     kernel::tracepoints::Run,
     map::lost::Lost,
 };

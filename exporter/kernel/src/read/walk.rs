@@ -4,7 +4,7 @@
 use crate::{Kernel, read::ReadError, sys::syscall::MapIterator};
 use common::map::{
     catalog::{Map, REMOVING, WALK, WALK_LIST},
-    table::{Kept, LIST, Walk},
+    table::{Kept, MOST_LISTED, Walk},
 };
 use std::{
     io,
@@ -44,7 +44,7 @@ impl Kernel {
         self.wait_for_removals(failed)?;
         let (there, gone) = self.object.sockets(table)?;
         self.object.remove_sockets(table, &gone)?;
-        for part in there.chunks(LIST as usize) {
+        for part in there.chunks(MOST_LISTED as usize) {
             self.object.set_first(WALK_LIST, part)?;
             let listed = part.len() as u64;
             let mut first = 0;

@@ -11,7 +11,7 @@ pub(super) struct Instances {
 }
 
 /// Most numbers that are remembered at a time. One that is forgotten and comes back gets another number.
-const MOST: usize = common::workload::CGROUPS;
+const MOST: usize = common::workload::MOST_CGROUPS;
 
 impl Instances {
     /// The number of a pod and a container, and whether it is a new one.

@@ -9,7 +9,7 @@ use crate::lifecycle::{
     threads::TooFew,
     throttle::{self, Throttle},
 };
-use common::workload::CGROUPS;
+use common::workload::MOST_CGROUPS;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -100,7 +100,7 @@ impl Follower {
     /// Gives the cgroups that are older than the programs their numbers, as far as the source of names has told by now. The ring buffer
     /// holds some of them at a time.
     fn meet_older(&mut self) -> Result<(), ReadError> {
-        let mut left = CGROUPS;
+        let mut left = MOST_CGROUPS;
         loop {
             self.cgroups.find()?;
             let Met { given, count, .. } = self.meet();

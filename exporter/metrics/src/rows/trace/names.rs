@@ -24,7 +24,7 @@ pub struct TraceNames {
 }
 
 /// Most pods and containers that are remembered at a time. Of a recorded trace all are.
-const MOST_INSTANCES: usize = common::workload::CGROUPS;
+const MOST_INSTANCES: usize = common::workload::MOST_CGROUPS;
 
 impl TraceNames {
     /// Those of a configuration.
