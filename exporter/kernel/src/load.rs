@@ -329,12 +329,13 @@ mod tests {
     use super::*;
     use crate::{
         plan::{
-            FOLD, plan,
+            plan,
             purpose::{Purpose, Selection},
             tests::everything,
         },
         probe::{casts::Casts, features::Features},
     };
+    use common::kernel::programs::FOLD;
 
     /// Loads by a plan with types, by a kernel that refuses these programs with them and those without; whether types were given up.
     fn gives_up_types(with: &[&str], without: &[&str]) -> bool {

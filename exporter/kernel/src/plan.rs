@@ -17,14 +17,10 @@ use self::{
     purpose::{Part, Purpose, Selection},
 };
 use crate::probe::features::Features;
-pub use common::kernel::programs::{
-    ADOPT, DUMP, DUMP_TABLE, FIND, FIND_LISTENERS, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
-    SAMPLE_LISTENER_TABLE, SAMPLE_LISTENERS,
-};
 use common::{
     kernel::{
         fields::global,
-        programs::{CGROUP_MADE, DROPS, RETRANSMIT},
+        programs::{CGROUP_MADE, DROPS, DUMP, FOLD, FOLD_LISTENERS, RETRANSMIT, SAMPLE_LISTENERS},
         tracepoints::Run,
     },
     map::catalog::CGROUP_BIRTHS,

@@ -5,7 +5,7 @@ use common::{
     drops::skip,
     kernel::{
         fields::global,
-        programs::{CGROUP_MADE, DROPS, RETRANSMIT},
+        programs::{CGROUP_MADE, DROPS, FOLD, RETRANSMIT, SAMPLE_LISTENERS},
     },
     map::settings::{OVERRIDES, Override, Settings},
 };
@@ -18,7 +18,7 @@ use tcpvitals_config::{
 use tcpvitals_kernel::{
     load::lookups::Lookups,
     plan::{
-        FOLD, Plan, SAMPLE_LISTENERS,
+        Plan,
         purpose::{Selection, Workloads},
     },
     probe::btf_file::BtfFile,

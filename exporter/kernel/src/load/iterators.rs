@@ -2,10 +2,6 @@
 
 use crate::{
     Kernel,
-    plan::{
-        ADOPT, DUMP, DUMP_TABLE, FIND_LISTENERS, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
-        SAMPLE_LISTENER_TABLE, SAMPLE_LISTENERS,
-    },
     sys::{
         object::MapFault,
         syscall::{self, MapIterator},
@@ -13,7 +9,10 @@ use crate::{
 };
 use aya::programs::{Iter, ProgramError};
 use common::{
-    kernel::programs::FIND_CGROUPS,
+    kernel::programs::{
+        ADOPT, DUMP, DUMP_TABLE, FIND_CGROUPS, FIND_LISTENERS, FOLD, FOLD_LISTENER_TABLE, FOLD_LISTENERS, FOLD_TABLE,
+        SAMPLE_LISTENER_TABLE, SAMPLE_LISTENERS,
+    },
     map::catalog::{FLOWS, LISTENERS, Map},
 };
 use std::{io, os::fd::AsFd as _, sync::Arc};

@@ -1,12 +1,12 @@
 //! What the second programs of tracepoints have to know: by which words the kernel decides to skip the first ones.
 
 use super::{Kernel, LoadError, error::refused, iterators::run_once, write};
-use crate::plan::{FIND, PROGRAMS_OF_KERNEL, Planned, off::Off};
+use crate::plan::{PROGRAMS_OF_KERNEL, Planned, off::Off};
 use aya::{
     Btf,
     programs::{Iter, ProgramError},
 };
-use common::kernel::tracepoints::Run;
+use common::kernel::{programs::FIND, tracepoints::Run};
 
 impl Kernel {
     /// Tells the second programs by which words the kernel decides to skip the first. Where that cannot be found out, there are

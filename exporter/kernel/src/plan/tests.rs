@@ -3,7 +3,10 @@ use crate::probe::casts::Casts;
 use common::{
     kernel::{
         fields::{FIELDS, FieldOffset, fact},
-        programs::{CGROUP_GONE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, FIND_CGROUPS},
+        programs::{
+            CGROUP_GONE, DELETE_STORAGE, DELETE_STORAGE_AGAIN, DUMP_TABLE, FIND_CGROUPS, FOLD_LISTENER_TABLE,
+            FOLD_TABLE, SAMPLE_LISTENER_TABLE,
+        },
         tracepoints::Tracepoint,
     },
     map::detail::Detail,

@@ -1,7 +1,7 @@
 //! The dump: one record for each live flow.
 
-use crate::{Kernel, plan::DUMP, read::ReadError, sys::syscall::MapIterator};
-use common::{map::catalog::FLOW_TABLE, tcp::record::FlowRecord};
+use crate::{Kernel, read::ReadError, sys::syscall::MapIterator};
+use common::{kernel::programs::DUMP, map::catalog::FLOW_TABLE, tcp::record::FlowRecord};
 use std::collections::HashSet;
 
 impl Kernel {

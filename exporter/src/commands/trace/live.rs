@@ -11,9 +11,12 @@ use crate::{
     },
     serve::workloads::{self, Known},
 };
-use common::tcp::{
-    event::{Event, EventKind},
-    record::FlowRecord,
+use common::{
+    kernel::programs::DUMP,
+    tcp::{
+        event::{Event, EventKind},
+        record::FlowRecord,
+    },
 };
 use std::{
     io::{self, IsTerminal, Write},
@@ -24,7 +27,7 @@ use std::{
 use tcpvitals_config::numbering::Numbering;
 use tcpvitals_kernel::{
     Kernel,
-    plan::{DUMP, Planned, purpose::Purpose},
+    plan::{Planned, purpose::Purpose},
     read::events::{EVENTS, Events},
 };
 use tcpvitals_metrics::rows::trace::{
