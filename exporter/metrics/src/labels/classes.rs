@@ -63,6 +63,9 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "tcp_v4_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_v6_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_rcv_state_process", 0, Class::Benign),
+    // Segments that older kernels answer with a reset: data for a connection that is closed here, or for none of those of a listener.
+    ("NOT_SPECIFIED", "tcp_v4_do_rcv", 0, Class::Benign),
+    ("NOT_SPECIFIED", "tcp_v6_do_rcv", 0, Class::Benign),
     ("NOT_SPECIFIED", "*mptcp_*", 0, Class::Benign),
     // Older kernels free each message of ICMPv6 so that they have used: errors for a socket, questions and answers of neighbors.
     ("NOT_SPECIFIED", "icmpv6_rcv", mark::COARSE, Class::Benign),
@@ -329,6 +332,8 @@ mod tests {
         for (reason, location) in [
             ("NOT_SPECIFIED", "tcp_rcv_state_process"),
             ("", "tcp_rcv_state_process"),
+            ("NOT_SPECIFIED", "tcp_v4_do_rcv"),
+            ("NOT_SPECIFIED", "tcp_v6_do_rcv"),
             ("NOT_SPECIFIED", "__mptcp_move_skbs_from_subflow"),
             ("NO_SOCKET", "ping_rcv"),
             ("NO_SOCKET", "icmp_rcv"),
