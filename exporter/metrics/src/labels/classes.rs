@@ -84,6 +84,10 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     // Messages that the kernel wrote and has read: a rule of VRF, and records of audit, which counts itself what it loses.
     ("NOT_SPECIFIED", "vrf_fib_rule*", 0, Class::Benign),
     ("NOT_SPECIFIED", "kauditd_*", 0, Class::Benign),
+    // Messages that an application has read (SCTP), and what opens connections between guest and host, grants room to them and is left of
+    // them (vsock).
+    ("NOT_SPECIFIED", "sctp_ulpevent_free", 0, Class::Benign),
+    ("NOT_SPECIFIED", "virtio_transport_*", 0, Class::Benign),
     // What an application has collected for one datagram, and given up.
     ("NOT_SPECIFIED", "*_flush_pending_frames*", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_disconnect", 0, Class::Benign),
@@ -345,6 +349,8 @@ mod tests {
             ("NOT_SPECIFIED", "vrf_fib_rule"),
             ("NOT_SPECIFIED", "kauditd_hold_skb"),
             ("NOT_SPECIFIED", "packet_rcv_fanout"),
+            ("NOT_SPECIFIED", "sctp_ulpevent_free"),
+            ("NOT_SPECIFIED", "virtio_transport_recv_pkt"),
             ("NOT_SPECIFIED", "__skb_queue_purge_reason"),
         ] {
             check("", reason, location, Class::Benign);
