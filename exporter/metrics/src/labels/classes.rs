@@ -11,6 +11,9 @@ const PARTS: &[(&str, &str, u8)] = &[
     // What was cut into segments, each of which went on or was counted.
     ("NOT_SPECIFIED", "tbf_*", mark::SEGMENTS),
     ("NOT_SPECIFIED", "nfqnl_enqueue_packet", mark::SEGMENTS),
+    // The same before IPsec encrypts it; some compilers make one function of both.
+    ("NOT_SPECIFIED", "xfrm_output", mark::SEGMENTS),
+    ("NOT_SPECIFIED", "xfrm_output_gso", mark::SEGMENTS),
     // A device's queue tries out whether it gets memory when it is made, and gives back what it has when it goes.
     ("NOT_SPECIFIED", "netif_napi_add*", 0),
     ("NOT_SPECIFIED", "napi_get_frags_check", 0),
@@ -88,6 +91,9 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     // them (vsock).
     ("NOT_SPECIFIED", "sctp_ulpevent_free", 0, Class::Benign),
     ("NOT_SPECIFIED", "virtio_transport_*", 0, Class::Benign),
+    // With these a peer of IPsec keeps the entry of a NAT alive: RFC 3948 2.3.
+    ("NOT_SPECIFIED", "*xfrm4_udp_encap_rcv", 0, Class::Benign),
+    ("NOT_SPECIFIED", "*xfrm6_udp_encap_rcv", 0, Class::Benign),
     // What an application has collected for one datagram, and given up.
     ("NOT_SPECIFIED", "*_flush_pending_frames*", 0, Class::Benign),
     ("NOT_SPECIFIED", "tcp_disconnect", 0, Class::Benign),
@@ -349,6 +355,7 @@ mod tests {
             ("NOT_SPECIFIED", "vrf_fib_rule"),
             ("NOT_SPECIFIED", "kauditd_hold_skb"),
             ("NOT_SPECIFIED", "packet_rcv_fanout"),
+            ("NOT_SPECIFIED", "xfrm4_udp_encap_rcv"),
             ("NOT_SPECIFIED", "sctp_ulpevent_free"),
             ("NOT_SPECIFIED", "virtio_transport_recv_pkt"),
             ("NOT_SPECIFIED", "__skb_queue_purge_reason"),
@@ -475,6 +482,9 @@ mod tests {
             ("QDISC_DROP", "__dev_queue_xmit", mark::SEGMENTS, true),
             ("NOT_SPECIFIED", "nfqnl_enqueue_packet", mark::SEGMENTS, false),
             ("NOT_SPECIFIED", "nfqnl_enqueue_packet", 0, true),
+            ("NOT_SPECIFIED", "xfrm_output_gso", mark::SEGMENTS, false),
+            ("NOT_SPECIFIED", "xfrm_output", mark::SEGMENTS, false),
+            ("NOT_SPECIFIED", "xfrm_output", 0, true),
             ("NOT_SPECIFIED", "netif_napi_add_weight_locked", 0, false),
             ("NO_SOCKET", "udp_rcv", 0, true),
         ] {
