@@ -52,6 +52,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "dst_discard*", 0, Class::Policy),
     // What ends a stream has no data: TCP has used it.
     ("NOT_SPECIFIED", "sk_psock_*", mark::EMPTY, Class::Benign),
+    // What a program has redirected to another socket, after it was sent there.
+    ("NOT_SPECIFIED", "sk_psock_backlog", 0, Class::Benign),
     ("NOT_SPECIFIED", "sk_psock_verdict_*", 0, Class::Policy),
     ("NOT_SPECIFIED", "sk_psock_strp_read*", 0, Class::Policy),
     // Something was full.
@@ -360,6 +362,7 @@ mod tests {
             ("NOT_SPECIFIED", "kauditd_hold_skb"),
             ("NOT_SPECIFIED", "packet_rcv_fanout"),
             ("NOT_SPECIFIED", "tpacket_rcv"),
+            ("NOT_SPECIFIED", "sk_psock_backlog"),
             ("NOT_SPECIFIED", "tls_decrypt_async_wait"),
             ("NOT_SPECIFIED", "xfrm4_udp_encap_rcv"),
             ("NOT_SPECIFIED", "sctp_ulpevent_free"),
