@@ -131,6 +131,8 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("UNHANDLED_PROTO", "icmpv6_param_prob*", 0, Class::Error),
     ("UNHANDLED_PROTO", "ip6_tlvopt_unknown*", 0, Class::Error),
     ("UNHANDLED_PROTO", "ip6_parse_tlv*", 0, Class::Error),
+    // What waited for the handshake with a peer of WireGuard that does not answer.
+    ("QUEUE_PURGE", "wg_packet_purge_staged_packets", 0, Class::Error),
     // The protocol at work: duplicates, leftovers of closed sockets, frames that are not for this host.
     ("SOCKET_CLOSE", "*", 0, Class::Benign),
     ("QUEUE_PURGE", "*", 0, Class::Benign),
@@ -445,6 +447,8 @@ mod tests {
             ],
         );
         check("", "NOT_SPECIFIED", "tcp_disconnect", Class::Benign);
+        check("", "QUEUE_PURGE", "skb_queue_purge_reason", Class::Benign);
+        check("", "QUEUE_PURGE", "wg_packet_purge_staged_packets", Class::Error);
         check("", "UNHANDLED_PROTO", "ip6_rcv_core", Class::Error);
         check("", "UNHANDLED_PROTO", "icmpv6_param_prob_reason", Class::Error);
         check("", "UNHANDLED_PROTO", "ip6_parse_tlv", Class::Error);
