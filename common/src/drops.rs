@@ -35,7 +35,8 @@ pub mod mark {
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;
     /// A segment with ACK or RST, thus of a connection that was opened before and is closed here, such as data under way when a client
-    /// gives up a download. Only where the reason is that there is no socket, so that it shares a bit with [`EMPTY`].
+    /// gives up a download, or when a server that still listens closes; or a SYN-ACK that comes again. Only where the reason is that there
+    /// is no socket, that a listener cannot use it, or that it is a SYN of an open connection, so that it shares a bit with [`EMPTY`].
     pub const LATE: u8 = EMPTY;
     /// It is shorter than the header of its protocol, if that is TCP.
     pub const CUT: u8 = 1 << 2;

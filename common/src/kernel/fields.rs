@@ -292,6 +292,10 @@ macro_rules! kernel_facts {
             REASON_DEV_READY;
             /// Number of the drop reason `NO_SOCKET`.
             REASON_NO_SOCKET;
+            /// Number of the drop reason `TCP_FLAGS`.
+            REASON_TCP_FLAGS;
+            /// Number of the drop reason `TCP_INVALID_SYN`.
+            REASON_TCP_INVALID_SYN;
             /// Number of the drop reason `IP_INNOROUTES`.
             REASON_IP_INNOROUTES;
             /// Number of the drop reason `IP_OUTNOROUTES`.
@@ -306,8 +310,6 @@ macro_rules! kernel_facts {
             REASON_TCP_OFOMERGE;
             /// Number of the drop reason `TCP_CSUM`.
             REASON_TCP_CSUM;
-            /// Number of the drop reason `TCP_FLAGS`.
-            REASON_TCP_FLAGS;
 
             // Numbers of structures in the kernel's BTF, where addresses can be given types.
             /// Number of `struct in6_addr`, which stands for 16 bytes of anything, where addresses can be given types.

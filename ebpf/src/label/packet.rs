@@ -5,7 +5,7 @@ use crate::kernel::{
     Device, SkBuff,
     offsets::{
         REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NO_SOCKET,
-        REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_XDP,
+        REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_TCP_FLAGS, REASON_TCP_INVALID_SYN, REASON_XDP,
     },
     words_at,
 };
@@ -77,10 +77,17 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         marks |= mark::OTHERS;
     } else if (REASON_IP_INNOROUTES.is(reason) || REASON_IP_OUTNOROUTES.is(reason)) && packet.is_refused_by_route() {
         marks |= mark::REFUSED;
-    } else if REASON_NO_SOCKET.is(reason) && protocol == Protocol::Tcp as u8 && is_late(packet) {
+    } else if protocol == Protocol::Tcp as u8 && has_no_connection(reason) && is_late(packet) {
         marks |= mark::LATE;
     }
     veiled(marks as u32, packet.length() as u64) as u8
+}
+
+/// Whether a segment is dropped because there is no connection here that it belongs to: at a port that nobody has, at a listener, or as
+/// a SYN where a connection is open already.
+#[inline(always)]
+fn has_no_connection(reason: u32) -> bool {
+    REASON_NO_SOCKET.is(reason) || REASON_TCP_FLAGS.is(reason) || REASON_TCP_INVALID_SYN.is(reason)
 }
 
 /// Whether a segment belongs to a connection that was opened before.

@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use socket2::SockRef;
 use tests::net::packet::{Options, Segment, flag};
 use tests::net::peer::Peer;
-use tests::net::subnet::{Family, SERVER};
+use tests::net::subnet::{CLIENT, Family, SERVER};
 use tests::net::traffic::{Flow, dual_stack, listen, receive, send};
 
 use super::talk::{ask, flow, read_to_end, through, write};
@@ -126,10 +126,25 @@ pub(super) fn unread(stage: &Stage) -> Result<()> {
 /// What a server had sent before it learned that the client wants no more of it.
 pub(super) fn under_way(stage: &Stage) -> Result<()> {
     let peer = Peer::new(stage.server(), stage.second())?;
+    late(stage, &peer, 40_000)
+}
+
+/// What a client had sent before it learned that the server has closed, which still listens for others.
+pub(super) fn under_way_to_a_listener(stage: &Stage) -> Result<()> {
+    const PORT: u16 = 80;
+    let peer = Peer::new(stage.server(), stage.second())?;
+    let listener = listen(stage.server(), (stage.second().v4(CLIENT), PORT).into())?;
+    late(stage, &peer, PORT)?;
+    drop(listener);
+    Ok(())
+}
+
+/// Segments of a connection that is closed, to a port of the server.
+fn late(stage: &Stage, peer: &Peer, port: u16) -> Result<()> {
     for number in 0..7 {
         let data = Segment {
             source: peer.at(443),
-            destination: peer.kernel_at(40_000),
+            destination: peer.kernel_at(port),
             sequence: 1 + 500 * number,
             acknowledgment: 1,
             flags: flag::ACK | flag::PSH,

@@ -96,6 +96,8 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("a connection that is closed with unread data", closing::unread),
     // Each segment, and the reset that goes back, which the device still has at its end.
     activity("data under way when the reader has gone", closing::under_way).needs(&[Tun]).benign(Benign::Most(14)),
+    activity("data under way when a server has closed that still listens", closing::under_way_to_a_listener)
+        .needs(&[Tun]).benign(Benign::Most(14)),
     // Leftovers.
     activity("a UDP socket that is closed with unread data", sockets::udp).benign(Benign::NoneOr(14)),
     activity("a resolver that leaves after the first answer", sockets::second_answer).benign(Benign::NoneOr(14)),

@@ -11,7 +11,7 @@ use common::kernel::{
 };
 
 /// The facts that are set only where listeners are looked after, or dropped data is remembered, which both takes types for addresses.
-pub(super) const OF_CASTS: [&str; 8] = [
+pub(super) const OF_CASTS: [&str; 7] = [
     fact::HAS_LOSSES,
     fact::REASON_PKT_TOO_BIG,
     fact::REASON_TCP_OLD_DATA,
@@ -19,7 +19,6 @@ pub(super) const OF_CASTS: [&str; 8] = [
     fact::REASON_TCP_OFOMERGE,
     fact::HAS_RECEIVING_SOCKET,
     fact::REASON_TCP_CSUM,
-    fact::REASON_TCP_FLAGS,
 ];
 
 /// The facts, by the names of their globals; `remembers` is whether drops of TCP's data are remembered.
@@ -60,7 +59,6 @@ pub(super) fn of(
         reason(fact::REASON_TCP_OLD_SEQUENCE, remembers),
         reason(fact::REASON_TCP_OFOMERGE, remembers),
         reason(fact::REASON_TCP_CSUM, receiving_socket),
-        reason(fact::REASON_TCP_FLAGS, receiving_socket),
         (fact::HAS_REDIRECT_ERRORS, u64::from(runs(XDP_REDIRECT))),
         reason(fact::REASON_NOT_SPECIFIED, true),
         reason(fact::REASON_CPU_BACKLOG, true),
@@ -68,6 +66,8 @@ pub(super) fn of(
         reason(fact::REASON_QDISC_DROP, true),
         reason(fact::REASON_DEV_READY, true),
         reason(fact::REASON_NO_SOCKET, true),
+        reason(fact::REASON_TCP_FLAGS, true),
+        reason(fact::REASON_TCP_INVALID_SYN, true),
         reason(fact::REASON_IP_INNOROUTES, true),
         reason(fact::REASON_IP_OUTNOROUTES, true),
         (fact::HAS_QDISC_REASONS, u64::from(runs(QDISC))),

@@ -119,8 +119,11 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("IP_INNOROUTES", "*", mark::OTHERS, Class::Benign),
     ("IP_INVALID_DEST", "*", mark::OTHERS, Class::Benign),
     ("INVALID_PROTO", "*", mark::OTHERS, Class::Benign),
-    // Of a connection that was closed here, by a program that wanted no more of it. Its sender gets a reset.
+    // Of a connection that was closed here, by a program that wanted no more of it, be there a listener or not. Its sender gets a reset.
     ("NO_SOCKET", "*", mark::LATE, Class::Benign),
+    ("TCP_FLAGS", "*", mark::LATE, Class::Benign),
+    // The answer to a SYN comes again.
+    ("TCP_INVALID_SYN", "*", mark::LATE, Class::Benign),
     // An answer to a ping, besides the copy that a raw socket has got.
     ("NO_SOCKET", "ping_rcv", 0, Class::Benign),
     ("NO_SOCKET", "icmp_rcv", 0, Class::Benign),
@@ -374,6 +377,13 @@ mod tests {
             check("", reason, location, Class::Benign);
         }
         check("", "NO_SOCKET", "__udp4_lib_rcv", Class::Error);
+        for reason in ["NO_SOCKET", "TCP_FLAGS", "TCP_INVALID_SYN"] {
+            check_marked(
+                reason,
+                "tcp_v4_do_rcv",
+                &[(0, Class::Error), (mark::LATE, Class::Benign)],
+            );
+        }
         check_marked(
             "IP_INNOROUTES",
             "ip6_pkt_drop",

@@ -130,7 +130,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     row("TCP_INVALID_*", "its numbers do not fit the connection", "a peer that has restarted, a NAT that forgot, or somebody who tries", "tcpvitals capture -w drops.pcapng --reason 'TCP_INVALID_*'"),
     row("TCP_RESET", "a reset that has ended a connection", "a peer that closes hard", "nothing: it was used"),
     row("TCP_CLOSE", "a segment for a connection that is closed", "a peer that still sends", "nothing: it is how connections end"),
-    row("TCP_FLAGS", "its flags make no sense there", "scanners", "tcpvitals capture -w drops.pcapng --reason TCP_FLAGS"),
+    row("TCP_FLAGS", "its flags make no sense there", "a peer that still sends to a connection that is closed here, or a scanner", "tcpvitals capture -w drops.pcapng --reason TCP_FLAGS"),
     row("TCP_ABORT_ON_DATA", "data came for a connection that nobody reads any more", "a program that closed before it had read all", "nstat -az TcpExtTCPAbortOnData"),
     row("TCP_MINTTL", "its hop limit is below what the socket asks for", "GTSM of BGP, and a peer that is further away", "ss -ti"),
     row("TCP_OLD_ACK", "it acknowledges what was acknowledged long ago", "reordering", "nstat -az TcpExtTCPACKSkippedSeq"),
