@@ -44,8 +44,8 @@ pub mod mark {
     pub const SEGMENTS: u8 = 1 << 3;
     /// Its device is down or has no carrier. Only of packets that a queueing discipline drops.
     pub const NO_CARRIER: u8 = 1 << 4;
-    /// A neighbor advertisement (RFC 4861). Only where the kernel gives no reason.
-    pub const NEIGHBOR: u8 = 1 << 5;
+    /// A message of ICMPv6 that may be ignored ([`is_ignorable`](super::is_ignorable)). Only where the kernel gives no reason.
+    pub const IGNORABLE: u8 = 1 << 5;
     /// The route of the packet says no (`dst_entry.error`): it is of type prohibit or unreachable. Only where the kernel's reason is
     /// that there is no route.
     pub const REFUSED: u8 = 1 << 6;
@@ -59,6 +59,22 @@ pub const fn is_for_others(packet_type: u8) -> bool {
     /// `PACKET_BROADCAST`, `PACKET_MULTICAST`, `PACKET_OTHERHOST`, and `PACKET_LOOPBACK`, the own copy of one of the first two.
     const OTHERS: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
     OTHERS >> (packet_type & 7) & 1 != 0
+}
+
+/// Whether a message of ICMPv6 of this type is discarded without a reason because it tells this host nothing: an advertisement of a
+/// neighbor that nobody has asked for (RFC 4861, 7.2.5), a question for a router from a host without an address (4861, 6.2.6), what
+/// members of groups say to routers, an echo that is not to be answered, and informational types that are not known (RFC 4443, 2.4).
+/// Advertisements of routers, solicitations of neighbors and redirects are discarded so because they are invalid.
+#[inline(always)]
+pub const fn is_ignorable(icmpv6_type: u8) -> bool {
+    const ROUTER_ADVERTISEMENT: u8 = 134;
+    const NEIGHBOR_SOLICITATION: u8 = 135;
+    const REDIRECT: u8 = 137;
+    const INFORMATIONAL: u8 = 128;
+    icmpv6_type >= INFORMATIONAL
+        && icmpv6_type != ROUTER_ADVERTISEMENT
+        && icmpv6_type != NEIGHBOR_SOLICITATION
+        && icmpv6_type != REDIRECT
 }
 
 /// `PACKET_OUTGOING` of `sk_buff.pkt_type`: the copy for sniffers of a packet that goes out.
@@ -295,12 +311,22 @@ pub const DROP_SLOTS: u32 = 4096;
 
 #[cfg(test)]
 mod tests {
-    use super::{DropKey, SubnetKey, is_for_others};
+    use super::{DropKey, SubnetKey, is_for_others, is_ignorable};
 
     #[test]
     fn a_packet_for_this_host_or_from_it_is_not_for_others() {
         let others: std::vec::Vec<u8> = (0..8).filter(|packet_type| is_for_others(*packet_type)).collect();
         assert_eq!(others, [1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn errors_and_what_may_be_invalid_are_not_ignorable() {
+        for icmpv6_type in [128, 132, 133, 136, 139, 143, 255] {
+            assert!(is_ignorable(icmpv6_type), "{icmpv6_type}");
+        }
+        for icmpv6_type in [0, 1, 2, 127, 134, 135, 137] {
+            assert!(!is_ignorable(icmpv6_type), "{icmpv6_type}");
+        }
     }
 
     #[test]

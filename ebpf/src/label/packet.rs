@@ -10,7 +10,7 @@ use crate::kernel::{
     words_at,
 };
 use common::{
-    drops::{Direction, Protocol, ethertype, is_for_others, is_outgoing_copy, mark},
+    drops::{Direction, Protocol, ethertype, is_for_others, is_ignorable, is_outgoing_copy, mark},
     kernel::verifier::veiled,
     net::{address::Address, connection, extension},
 };
@@ -123,7 +123,6 @@ fn is_to_a_group(packet: SkBuff) -> bool {
 fn marks_of_unspecified(packet: SkBuff, protocol: ProtocolNumber) -> u8 {
     const TCP: u8 = Protocol::Tcp as u8;
     const ICMPV6: u8 = Protocol::Icmpv6 as u8;
-    const NEIGHBOR_ADVERTISEMENT: u8 = 136;
     let length = packet.length();
     let of_length = if length == 0 {
         mark::EMPTY
@@ -136,8 +135,8 @@ fn marks_of_unspecified(packet: SkBuff, protocol: ProtocolNumber) -> u8 {
     if packet.has_segments() {
         marks |= mark::SEGMENTS;
     }
-    if protocol == ICMPV6 && packet.icmp_type() == NEIGHBOR_ADVERTISEMENT {
-        marks |= mark::NEIGHBOR;
+    if protocol == ICMPV6 && is_ignorable(packet.icmp_type()) {
+        marks |= mark::IGNORABLE;
     }
     marks
 }

@@ -116,6 +116,7 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
     activity("IPv6 behind several headers", v6::several).benign(Benign::None),
     activity("unsolicited neighbour advertisements", v6::unsolicited_advertisements).benign(EACH),
     activity("neighbour solicitations for others", v6::solicitations_of_others).benign(EACH),
+    activity("members that leave groups, at a router", v6::leaves_at_a_router).benign(EACH),
     // What the other end says may come before there is a route for groups.
     activity("a new device that asks and tells", v6::a_new_device_asks).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
     activity("groups that are joined and left", v6::joins_and_leaves),

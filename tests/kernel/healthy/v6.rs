@@ -16,6 +16,7 @@ use crate::suite::Stage;
 use crate::suite::packets::{ethernet, ethertype, group_v6, hardware, icmp_v6, ipv6, padding, protocol, udp_v6};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const PORT: u16 = 9000;
 
 /// The number of an extension header, and what makes it of the number that is next.
@@ -111,6 +112,13 @@ pub(super) fn solicitations_of_others(stage: &Stage) -> Result<()> {
     let target = stage.subnet().v6(77).octets();
     let content = [&[0, 0, 0, 0][..], &target, &[1, 1], &hardware(CLIENT)].concat();
     message(stage, ALL_NODES, 135, &content)
+}
+
+/// A member of a group tells the routers that it leaves (MLD).
+pub(super) fn leaves_at_a_router(stage: &Stage) -> Result<()> {
+    stage.server().set("net.ipv6.conf.all.forwarding=1")?;
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x77, 1).octets();
+    message(stage, ALL_ROUTERS, 132, &[&[0, 0, 0, 0][..], &group].concat())
 }
 
 /// With all the questions that a device asks which is not told to be silent.

@@ -74,9 +74,9 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "*mptcp_*", 0, Class::Benign),
     // Older kernels free each message of ICMPv6 so that they have used: errors for a socket, questions and answers of neighbors.
     ("NOT_SPECIFIED", "icmpv6_rcv", mark::COARSE, Class::Benign),
-    // An advertisement of a neighbor that nobody has asked for: RFC 4861 7.2.5. What else is discarded there is invalid, whomever it
-    // was for.
-    ("NOT_SPECIFIED", "icmpv6_rcv", mark::NEIGHBOR, Class::Benign),
+    // An advertisement of a neighbor that nobody has asked for, what members of groups tell routers, and their like. What else is
+    // discarded there is invalid, whomever it was for.
+    ("NOT_SPECIFIED", "icmpv6_rcv", mark::IGNORABLE, Class::Benign),
     ("NOT_SPECIFIED", "icmpv6_rcv", 0, Class::Error),
     // Leftovers of what is closed.
     ("NOT_SPECIFIED", "unix_*", 0, Class::Benign),
@@ -453,7 +453,7 @@ mod tests {
                 (0, Class::Error),
                 (mark::OTHERS, Class::Error),
                 (mark::CUT, Class::Error),
-                (mark::NEIGHBOR | mark::OTHERS, Class::Benign),
+                (mark::IGNORABLE | mark::OTHERS, Class::Benign),
             ],
         );
         check("", "NOT_SPECIFIED", "tcp_disconnect", Class::Benign);
