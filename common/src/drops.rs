@@ -30,7 +30,8 @@ pub mod ethertype {
 pub mod mark {
     /// Not for this host alone: broadcast, multicast or another host's (`sk_buff.pkt_type`, and where the kernel gives no reason
     /// also a multicast address). Of packets that go out only those with which the network stack itself speaks to a group, over a
-    /// device at which nobody is ([`NO_CARRIER`], or a tap without a program).
+    /// device at which nobody is ([`NO_CARRIER`], a tap without a program, an overlay without other hosts), or where the kernel gives no
+    /// reason.
     pub const OTHERS: u8 = 1;
     /// Nothing is left of it (`sk_buff.len` is 0). Only where the kernel gives no reason, like the next two.
     pub const EMPTY: u8 = 1 << 1;

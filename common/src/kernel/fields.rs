@@ -290,6 +290,10 @@ macro_rules! kernel_facts {
             REASON_QDISC_DROP;
             /// Number of the drop reason `DEV_READY`.
             REASON_DEV_READY;
+            /// Number of the drop reason `NO_TX_TARGET`.
+            REASON_NO_TX_TARGET;
+            /// Number of the drop reason `TUNNEL_TXINFO`.
+            REASON_TUNNEL_TXINFO;
             /// Number of the drop reason `NO_SOCKET`.
             REASON_NO_SOCKET;
             /// Number of the drop reason `TCP_FLAGS`.

@@ -5,7 +5,8 @@ use crate::kernel::{
     Device, SkBuff,
     offsets::{
         REASON_CPU_BACKLOG, REASON_DEV_READY, REASON_IP_INNOROUTES, REASON_IP_OUTNOROUTES, REASON_NO_SOCKET,
-        REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_TCP_FLAGS, REASON_TCP_INVALID_SYN, REASON_XDP,
+        REASON_NO_TX_TARGET, REASON_NOT_SPECIFIED, REASON_QDISC_DROP, REASON_TCP_FLAGS, REASON_TCP_INVALID_SYN,
+        REASON_TUNNEL_TXINFO, REASON_XDP,
     },
     words_at,
 };
@@ -65,7 +66,7 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
     if reason as u64 == REASON_NOT_SPECIFIED.get() {
         marks |= marks_of_unspecified(packet, protocol);
         // A device without link-layer addresses says of every packet that it is for this host.
-        if came_in && is_to_a_group(packet) {
+        if (came_in || is_about_groups(protocol)) && is_to_a_group(packet) {
             marks |= mark::OTHERS;
         }
     } else if REASON_QDISC_DROP.is(reason) && packet.device().is_some_and(Device::is_cut_off) {
@@ -73,7 +74,7 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         if is_said_by_the_stack(packet, protocol) {
             marks |= mark::OTHERS;
         }
-    } else if REASON_DEV_READY.is(reason) && is_said_by_the_stack(packet, protocol) {
+    } else if has_nobody(reason) && is_said_by_the_stack(packet, protocol) {
         marks |= mark::OTHERS;
     } else if (REASON_IP_INNOROUTES.is(reason) || REASON_IP_OUTNOROUTES.is(reason)) && packet.is_refused_by_route() {
         marks |= mark::REFUSED;
@@ -81,6 +82,13 @@ pub(crate) fn marks(packet: SkBuff, reason: u32, direction: Direction, protocol:
         marks |= mark::LATE;
     }
     veiled(marks as u32, packet.length() as u64) as u8
+}
+
+/// Whether a packet is dropped because there is nobody behind its device: a tap without a program, a bridge without ports, a tunnel that
+/// knows no other end.
+#[inline(always)]
+fn has_nobody(reason: u32) -> bool {
+    REASON_DEV_READY.is(reason) || REASON_NO_TX_TARGET.is(reason) || REASON_TUNNEL_TXINFO.is(reason)
 }
 
 /// Whether a segment is dropped because there is no connection here that it belongs to: at a port that nobody has, at a listener, or as
@@ -99,8 +107,13 @@ fn is_late(packet: SkBuff) -> bool {
 /// Whether the network stack says by itself with this packet where it is, and whom it looks for.
 #[inline(always)]
 fn is_said_by_the_stack(packet: SkBuff, protocol: ProtocolNumber) -> bool {
-    protocol == Protocol::Arp as u8
-        || (protocol == Protocol::Icmpv6 as u8 || protocol == Protocol::Igmp as u8) && is_to_a_group(packet)
+    protocol == Protocol::Arp as u8 || is_about_groups(protocol) && is_to_a_group(packet)
+}
+
+/// Whether the network stack speaks with this protocol to groups.
+#[inline(always)]
+fn is_about_groups(protocol: ProtocolNumber) -> bool {
+    protocol == Protocol::Icmpv6 as u8 || protocol == Protocol::Igmp as u8
 }
 
 /// Whether a packet goes to a multicast address.

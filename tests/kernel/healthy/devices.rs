@@ -17,6 +17,9 @@ use crate::suite::Stage;
 /// What a device on top of another is called.
 const UPPER: &str = "upper0";
 
+/// Longer than until a new device has asked for its address, and said which groups it is in.
+const TOLD: Duration = Duration::from_millis(1500);
+
 /// Fills the words of a device with addresses on the cable: `{own}` and `{other}`, `{own6}` and `{other6}`.
 fn filled(stage: &Stage, words: &str, own: u8, other: u8) -> String {
     let subnet = stage.subnet();
@@ -206,8 +209,6 @@ pub(super) fn taps(stage: &Stage) -> Result<()> {
 
 /// A tap whose only queue is away: what the stack says to its groups has nobody to read it.
 pub(super) fn tap_without_a_queue(stage: &Stage) -> Result<()> {
-    /// Longer than until a new device has asked for its address, and said which groups it is in.
-    const TOLD: Duration = Duration::from_millis(1500);
     const FLAGS: i32 = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE;
     let tap = stage
         .client()
@@ -215,6 +216,19 @@ pub(super) fn tap_without_a_queue(stage: &Stage) -> Result<()> {
     tests::net::socket::detach_queue(&tap)?;
     stage.client().exec("ip link set dev tap0 up")?;
     sleep(TOLD);
+    Ok(())
+}
+
+/// An overlay that knows no other host yet, as networks of containers begin: what the stack says to its groups goes to nobody.
+pub(super) fn overlay_without_a_peer(stage: &Stage) -> Result<()> {
+    for words in ["id 9 dstport 4792 nolearning", "dstport 4793 external"] {
+        stage
+            .client()
+            .exec(&format!("ip link add name {UPPER} type vxlan {words}"))?;
+        stage.client().exec(&format!("ip link set dev {UPPER} up"))?;
+        sleep(TOLD);
+        stage.client().exec(&format!("ip link del dev {UPPER}"))?;
+    }
     Ok(())
 }
 

@@ -170,6 +170,8 @@ pub(super) const ACTIVITIES: &[Entry<Activity>] = &[
         .needs(&[Device("type vxlan id 7 remote 10.0.0.1 local 10.0.0.2 dstport 4789")]).connections("tunnel"),
     activity("vxlan over IPv6", |stage| devices::stack(stage, "mtu 1400 type vxlan id 8 remote {other6} local {own6} dstport 4790"))
         .needs(&[Device("type vxlan id 7 remote fd00::1 local fd00::2 dstport 4789")]).connections("tunnel"),
+    activity("an overlay that knows no other host", devices::overlay_without_a_peer)
+        .needs(&[Device("type vxlan id 7 remote 10.0.0.1 local 10.0.0.2 dstport 4789")]).but(&["Ip6OutDiscards", "Ip6InNoRoutes"]),
     activity("geneve", |stage| devices::stack(stage, "mtu 1400 type geneve id 7 remote {other}"))
         .needs(&[Device("type geneve id 7 remote 10.0.0.1")]).lacks(SANDBOX).connections("tunnel"),
     activity("gre", |stage| devices::stack(stage, "type gre remote {other} local {own}"))

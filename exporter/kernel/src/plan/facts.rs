@@ -65,6 +65,8 @@ pub(super) fn of(
         reason(fact::REASON_XDP, xdp),
         reason(fact::REASON_QDISC_DROP, true),
         reason(fact::REASON_DEV_READY, true),
+        reason(fact::REASON_NO_TX_TARGET, true),
+        reason(fact::REASON_TUNNEL_TXINFO, true),
         reason(fact::REASON_NO_SOCKET, true),
         reason(fact::REASON_TCP_FLAGS, true),
         reason(fact::REASON_TCP_INVALID_SYN, true),

@@ -114,6 +114,7 @@ const TABLE: &[(&str, &str, u8, Class)] = &[
     ("NOT_SPECIFIED", "*", mark::OTHERS, Class::Benign),
     ("NO_SOCKET", "*", mark::OTHERS, Class::Benign),
     ("NO_TX_TARGET", "*", mark::OTHERS, Class::Benign),
+    ("TUNNEL_TXINFO", "*", mark::OTHERS, Class::Benign),
     ("IP_NOPROTO", "*", mark::OTHERS, Class::Benign),
     ("IP_INADDRERRORS", "*", mark::OTHERS, Class::Benign),
     ("IP_INNOROUTES", "*", mark::OTHERS, Class::Benign),
@@ -426,6 +427,8 @@ mod tests {
             ("NOT_SPECIFIED", "ip_rcv_finish_core"),
             ("NOT_SPECIFIED", "__udp4_lib_rcv"),
             ("NO_TX_TARGET", "br_handle_frame_finish"),
+            ("NO_TX_TARGET", "vxlan_xmit"),
+            ("TUNNEL_TXINFO", "vxlan_xmit"),
             ("NO_SOCKET", "__udp6_lib_rcv"),
             ("IP_INADDRERRORS", "ip_error"),
         ] {
