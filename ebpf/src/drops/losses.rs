@@ -26,7 +26,7 @@ use attempt::Attempt;
 use aya_ebpf::programs::BtfTracePointContext;
 use common::{
     drops::{
-        Direction,
+        Direction, is_outgoing_copy,
         losses::{self, Loss, MOST_LOSSES, MOST_RANGES, Range, Stream},
     },
     kernel::tracepoints::Run,
@@ -110,6 +110,10 @@ fn draft(context: *mut c_void, dropped: Dropped, run: Run) -> u32 {
     let Some(packet) = SkBuff::argument(&context, 0) else {
         return black_box(0);
     };
+    // What a sniffer has no room for goes out all the same.
+    if is_outgoing_copy(packet.packet_type()) {
+        return black_box(0);
+    }
     let header = packet::network_header(packet, matches!(direction, Direction::Receive));
     let Some((stream, range)) = packet.data_of_tcp(header) else {
         return black_box(0);
