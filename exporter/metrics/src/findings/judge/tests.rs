@@ -609,7 +609,8 @@ fn loss_in_the_network_is_found_beside_own_drops_that_tcp_learns_of_at_once() {
     client(&mut host, &counts);
     host.drop("QDISC_DROP", Direction::Transmit, 600);
     assert_eq!(names(&host.collect(SECONDS)), ["own_queue"]);
-    client(&mut host, &[(C::RetransmittedSegmentsFast, 6000)]);
+    let counts = [(C::RetransmittedSegmentsFast, 600), (C::DataSegmentsTransmitted, 6000)];
+    client(&mut host, &counts);
     let report = host.collect(SECONDS);
     let lost = report.findings.iter().find(|finding| finding.finding == "network_loss");
     let says = lost.map(|finding| finding.says.as_str()).unwrap_or_default();
