@@ -6,7 +6,6 @@ use super::{
     offsets::*,
 };
 use aya_ebpf::{
-    EbpfContext as _,
     helpers::{
         bpf_ktime_get_ns, bpf_probe_read_kernel,
         generated::{bpf_get_current_task_btf, bpf_jiffies64, bpf_this_cpu_ptr},
@@ -75,8 +74,9 @@ pub(crate) fn first_value_of(array: u64) -> Option<u64> {
 /// something, and deletes checks for NULL; what this helper reads is a number to it.
 #[inline(always)]
 pub(crate) fn is_given(context: &BtfTracePointContext, n: usize) -> bool {
-    // SAFETY: the arguments are words, and the helper checks the address.
-    unsafe { bpf_probe_read_kernel(context.as_ptr().cast::<u64>().add(n)) }.is_ok_and(|argument| argument != 0)
+    let argument = context.arg::<u64>(n);
+    // SAFETY: a word of this program's stack.
+    unsafe { bpf_probe_read_kernel(&raw const argument) }.is_ok_and(|argument| argument != 0)
 }
 
 /// The task in which this runs, or which it interrupts.
