@@ -34,6 +34,9 @@ pub(super) const LOST: &[&str] = &[
     "tcpvitals_drop_overflow_total",
     "tcpvitals_series_overflow_total",
     "tcpvitals_events_lost_total",
+    "tcpvitals_cgroups_untracked_total",
+    "tcpvitals_workloads_unresolved_total",
+    "tcpvitals_local_losses_forgotten_total",
 ];
 
 /// Other metrics that are read here.
