@@ -28,7 +28,7 @@ const BENIGN: &str = "benign";
 const TURNED_AWAY: &str = "TCP_LISTEN_OVERFLOW";
 /// What is said of lost segments where nobody looks for this host's drops of them.
 const LOST_SOMEWHERE: &str =
-    "{share} of the segments are lost, {rate} a second, beyond this host or in another network namespace of it";
+    "{share} of the segments are lost beyond this host or in another network namespace of it, {rate} a second";
 /// Most services, and workloads, that a finding remembers.
 const MOST_NAMES: usize = 64;
 /// Sites that a finding names.
