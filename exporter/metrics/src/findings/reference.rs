@@ -21,7 +21,8 @@ pub fn markdown() -> String {
          `/api/v1/findings` has them as JSON, and `tcpvitals_findings{whose, finding}` counts them.\n\n\
          ## How it is judged\n\n\
          The exporter keeps what its collections of the last five minutes added, at most 4 MiB of it; what was forgotten before its time is \
-         counted (`forgotten` in the API). Each collection that is a second or more after the one before is judged: the last minute, or as \
+         counted (`forgotten` in the API). Each collection that is a second or more after the one before is judged (with thousands of label \
+         sets several seconds or more, so that two minutes have room): the last minute, or as \
          much as there is of it, but not less than ten seconds. If collections are further apart, it is the time between the last two, \
          together with the time before it if it is shorter than ten seconds. Further scrapers do not shorten this minute. While there \
          are less than ten seconds, the metric has no series.\n\n\
