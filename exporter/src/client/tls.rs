@@ -62,13 +62,15 @@ fn roots(key: &str, file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
 }
 
 /// Where systems have their certificates in one file; `rustls_native_certs` reads the first that is there.
-const OF_SYSTEMS: [&str; 6] = [
+const OF_SYSTEMS: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/pki/tls/cacert.pem",
     "/etc/ssl/cert.pem",
+    "/opt/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/certs/cacert.pem",
 ];
 
 /// Files that change when the certificates of the system do, those too that are not there.
