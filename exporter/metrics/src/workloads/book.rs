@@ -2,7 +2,7 @@
 
 use super::Workload;
 use super::{
-    Instance, Owner, Rules, Whose, kinds,
+    Instance, Owner, Rules, Whose,
     known::{Change, Pods},
     numbers::{Fill, Names, Numbers},
     path::{PodId, owner_of_names},
@@ -30,6 +30,8 @@ pub struct Book {
     numbers: Numbers,
     pods: Pods,
     cgroups: HashMap<u64, Known>,
+    /// Those that are whose the cgroup above them is, and were met before it: by that.
+    early: HashMap<u64, Vec<u64>>,
     /// How many cgroups there were when it was last looked which have gone.
     left: usize,
 }
@@ -37,8 +39,8 @@ pub struct Book {
 /// What is known of a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
-    /// Whose it is.
-    owner: Owner,
+    /// Whose it is; `None` for whose the cgroup above it is, as long as nobody knows that.
+    owner: Option<Owner>,
     /// The number of its workload.
     number: Number,
 }
@@ -52,6 +54,7 @@ impl Book {
             numbers: Numbers::new(limit),
             pods: Pods::new(MOST_PODS, MOST_DELETED),
             cgroups: HashMap::new(),
+            early: HashMap::new(),
             left: 0,
         }
     }
@@ -73,31 +76,40 @@ impl Book {
     }
 
     /// A cgroup was made or met, with these names from its own up. What is not UTF-8 is replaced. Where they do not reach up to the root,
-    /// `above` is the cgroup above it, and whose that is decides. `None` for one of a pod that nobody has told yet.
-    pub fn meet(&mut self, id: u64, above: Option<u64>, names: &[&[u8]]) -> Option<Given> {
+    /// `above` is the cgroup above it, and whose that is decides. Gives its number, and those of cgroups below that waited for it; none
+    /// for one of a pod that nobody has told yet.
+    pub fn meet(&mut self, id: u64, above: Option<u64>, names: &[&[u8]]) -> Vec<Given> {
         let owner = match above {
-            Some(above) => self.owner_below(above),
-            None => self.owner_by(names),
+            Some(above) => {
+                let owner = self.cgroups.get(&above).and_then(|known| known.owner.clone());
+                if owner.is_none() {
+                    self.early.entry(above).or_default().push(id);
+                }
+                owner
+            }
+            None => Some(self.owner_by(names)),
         };
-        let number = self.number_of(&owner);
-        self.cgroups.insert(id, Known { owner, number });
-        (number != UNRESOLVED).then_some((id, number))
+        let mut given = Vec::new();
+        let mut met = vec![id];
+        while let Some(id) = met.pop() {
+            let number = owner.as_ref().map_or(UNRESOLVED, |owner| self.number_of(owner));
+            let owner = owner.clone();
+            let is_known = owner.is_some();
+            self.cgroups.insert(id, Known { owner, number });
+            if number != UNRESOLVED {
+                given.push((id, number));
+            }
+            if is_known {
+                met.extend(self.early.remove(&id).into_iter().flatten());
+            }
+        }
+        given
     }
 
     fn owner_by(&self, names: &[&[u8]]) -> Owner {
         let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         owner_of_names(&names, &self.rules)
-    }
-
-    /// Whose a cgroup below this one is; of nobody in particular if that was never met.
-    fn owner_below(&self, above: u64) -> Owner {
-        let of_nobody = || Owner {
-            whose: Whose::Workload(Workload::outside(kinds::CGROUP, "*")),
-            container: None,
-        };
-        let known = self.cgroups.get(&above);
-        known.map_or_else(of_nobody, |known| known.owner.clone())
     }
 
     /// A pod was told; the cgroups that are known to be its own now.
@@ -120,7 +132,7 @@ impl Book {
 
     /// The pod and the container whose cgroup it is; `None` for a cgroup that nobody has met.
     pub fn instance(&self, id: u64) -> Option<Instance> {
-        let owner = &self.cgroups.get(&id)?.owner;
+        let owner = self.cgroups.get(&id)?.owner.as_ref()?;
         let pod = self.pods.pod_of(owner).map(|pod| pod.name.as_str());
         let container = owner.container.as_ref().map(|container| container.id.as_str());
         Some(Instance::new(pod.unwrap_or_default(), container.unwrap_or_default()))
@@ -132,7 +144,8 @@ impl Book {
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Known> {
-        self.cgroups.values().filter(|known| known.number == UNRESOLVED)
+        let is_of_pod = |known: &&Known| known.number == UNRESOLVED && known.owner.is_some();
+        self.cgroups.values().filter(is_of_pod)
     }
 
     /// Whether it is time to look which cgroups have gone: twice as many as last time.
@@ -143,6 +156,10 @@ impl Book {
     /// Forgets all cgroups but these.
     pub fn forget_all_but(&mut self, living: &HashSet<u64>) {
         self.cgroups.retain(|id, _| living.contains(id));
+        self.early.retain(|_, early| {
+            early.retain(|id| living.contains(id));
+            !early.is_empty()
+        });
         self.left = self.cgroups.len();
     }
 
@@ -157,15 +174,14 @@ impl Book {
     /// Cgroups of a pod that waited for it, and those that had another workload by then.
     fn resolve(&mut self, pod: &PodMetadata) -> Vec<Given> {
         let ids = [Some(pod.uid), pod.config_hash];
-        let is_its_own = |known: &Known| match &known.owner.whose {
+        let is_its_own = |owner: &&Owner| match &owner.whose {
             Whose::Pod { id, nested } => ids.contains(&Some(*id)) || nested.iter().any(|id| ids.contains(&Some(*id))),
             Whose::Host | Whose::Workload(_) => false,
         };
         let own: Vec<(u64, Owner)> = self
             .cgroups
             .iter()
-            .filter(|(_, known)| is_its_own(known))
-            .map(|(id, known)| (*id, known.owner.clone()))
+            .filter_map(|(id, known)| Some((*id, known.owner.as_ref().filter(is_its_own)?.clone())))
             .collect();
         let mut given = Vec::new();
         for (id, owner) in own {
@@ -200,7 +216,7 @@ mod tests {
 
     fn meet(book: &mut Book, id: u64, names: &[&str]) -> Option<Number> {
         let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
-        book.meet(id, None, &names).map(|(_, number)| number)
+        book.meet(id, None, &names).first().map(|(_, number)| *number)
     }
 
     fn name(book: &mut Book, number: Number) -> Workload {
@@ -219,12 +235,16 @@ mod tests {
     #[test]
     fn a_cgroup_whose_names_do_not_reach_the_root_is_of_whom_the_one_above_is() {
         let mut book = book(true);
-        let unit = meet(&mut book, 7, &["web.service", "system.slice"]);
         let names = OF_POD.map(str::as_bytes);
-        let mut below = |id, above| book.meet(id, Some(above), &names).map(|(_, number)| number);
-        assert_eq!([below(8, 7), below(9, 8)], [unit, unit]);
-        let stranger = below(10, 99).unwrap();
-        assert_eq!(name(&mut book, stranger), Workload::outside(kinds::CGROUP, "*"));
+        let below = |book: &mut Book, id, above| book.meet(id, Some(above), &names);
+        // Two are met before it, since they have sockets.
+        assert_eq!([below(&mut book, 9, 8), below(&mut book, 8, 7)], [vec![], vec![]]);
+        assert!(!book.is_waiting());
+        let service: [&[u8]; 2] = [b"web.service", b"system.slice"];
+        let given = book.meet(7, None, &service);
+        let unit = given[0].1;
+        assert_eq!(given, [7, 8, 9].map(|id| (id, unit)));
+        assert_eq!(below(&mut book, 10, 8), [(10, unit)]);
     }
 
     #[test]

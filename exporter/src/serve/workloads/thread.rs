@@ -117,15 +117,16 @@ impl Follower {
 
     fn run(&mut self) -> io::Result<()> {
         let log = Throttle::new(throttle::FAULT);
+        let mut refused = Vec::new();
         loop {
-            self.wait()?;
+            self.wait((!refused.is_empty()).then_some(AGAIN))?;
             let Met {
-                mut given,
-                has_strangers,
-                ..
+                given, has_strangers, ..
             } = self.meet();
-            given.extend(self.source.tell(&self.known, has_strangers));
-            self.give_in_the_end(&given, &log);
+            // What is newer comes later.
+            refused.extend(given);
+            refused.extend(self.source.tell(&self.known, has_strangers));
+            refused = self.give_what_is_taken(refused, &log);
             self.forget();
         }
     }
@@ -140,14 +141,11 @@ impl Follower {
         {
             met.count += 1;
             let names: Vec<&[u8]> = birth.names().collect();
-            let given = self
-                .known
-                .book()
-                .and_then(|mut book| book.meet(birth.id, birth.above(), &names));
-            match given {
-                Some(given) => met.given.push(given),
-                None => met.has_strangers = true,
-            }
+            let book = self.known.book();
+            let given = book.map(|mut book| book.meet(birth.id, birth.above(), &names));
+            let given = given.unwrap_or_default();
+            met.has_strangers |= given.is_empty();
+            met.given.extend(given);
         }
         met
     }
@@ -162,8 +160,10 @@ impl Follower {
         }
     }
 
-    fn wait(&self) -> io::Result<()> {
+    /// Until there is something to do, but not longer than `most`.
+    fn wait(&self, most: Option<Duration>) -> io::Result<()> {
         let (news, time) = self.source.wait_for(&self.known);
+        let time = time.into_iter().chain(most).min();
         let mut sources = vec![PollFd::new(self.cgroups.as_fd(), PollFlags::POLLIN)];
         sources.extend(news);
         let time = time.and_then(|time| PollTimeout::try_from(time).ok());
@@ -173,17 +173,25 @@ impl Follower {
         }
     }
 
-    /// [`Self::give`], again and again until the kernel takes all.
-    fn give_in_the_end(&mut self, given: &[Given], log: &Throttle) {
-        while let Err(error) = self.give(given) {
-            if let Some(silent) = log.log(NOT_TAKEN) {
-                tracing::warn!(%error, not_logged = silent, "new workloads have no names until the kernel takes their numbers");
+    /// [`Self::give`] of each; those that the kernel did not take.
+    fn give_what_is_taken(&mut self, given: Vec<Given>, log: &Throttle) -> Vec<Given> {
+        let Err(mut error) = self.give(&given) else {
+            if log.over(NOT_TAKEN) {
+                tracing::info!("the kernel has taken the numbers of new workloads");
             }
-            thread::sleep(AGAIN);
+            return Vec::new();
+        };
+        let mut refused = Vec::new();
+        for one in given {
+            if let Err(why) = self.give(&[one]) {
+                error = why;
+                refused.push(one);
+            }
         }
-        if log.over(NOT_TAKEN) {
-            tracing::info!("the kernel has taken the numbers of new workloads");
+        if let Some(silent) = log.log(NOT_TAKEN) {
+            tracing::warn!(%error, not_logged = silent, "some workloads have no names until the kernel takes their numbers");
         }
+        refused
     }
 
     /// Names first: whoever reads a number of the kernel's finds its name.

@@ -131,11 +131,13 @@ fn probes(counts: &Counts) -> u64 {
 /// Segments that did not arrive, though no drop of this host explains that.
 fn lost_elsewhere(seen: &Seen<'_>) -> u64 {
     let counts = seen.counts;
+    let after_drop = counts.get(C::RetransmittedAfterLocalDrop);
+    // What TCP learns of at once is sent later as new, unless it was a retransmission: these Linux before 6.17 does not report.
+    let dropped = counts.get(C::LocallyDroppedSegments);
     let here = if seen.finds_local_losses {
-        counts.get(C::RetransmittedAfterLocalDrop)
+        after_drop.max(dropped.min(2 * after_drop))
     } else {
-        // Too many: what TCP learns of at once is sent later as new.
-        counts.get(C::LocallyDroppedSegments)
+        dropped
     };
     Retransmitted::of(counts).lost().saturating_sub(here)
 }
