@@ -1,5 +1,5 @@
 //! `kfree_skb(struct sk_buff *skb, void *location, enum skb_drop_reason reason)`, 5.10 to 7.2; without `reason` before 5.17; `struct sock
-//! *rx_sk` follows from 6.12 on. A packet is dropped.
+//! *rx_sk` follows from 6.11 on. A packet is dropped.
 
 use crate::{
     atomic,
