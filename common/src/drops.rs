@@ -64,15 +64,17 @@ pub const fn is_for_others(packet_type: u8) -> bool {
 
 /// Whether a message of ICMPv6 of this type is discarded without a reason because it tells this host nothing: an advertisement of a
 /// neighbor that nobody has asked for (RFC 4861, 7.2.5), a question for a router from a host without an address (4861, 6.2.6), what
-/// members of groups say to routers, an echo that is not to be answered, and informational types that are not known (RFC 4443, 2.4).
-/// Advertisements of routers, solicitations of neighbors and redirects are discarded so because they are invalid.
+/// members of groups say to routers, and informational types that are not known (RFC 4443, 2.4). Advertisements of routers,
+/// solicitations of neighbors and redirects are discarded so because they are invalid, and echo requests because they are not answered:
+/// there is no route back, no memory, or a limit of rate.
 #[inline(always)]
 pub const fn is_ignorable(icmpv6_type: u8) -> bool {
     const ROUTER_ADVERTISEMENT: u8 = 134;
     const NEIGHBOR_SOLICITATION: u8 = 135;
     const REDIRECT: u8 = 137;
-    const INFORMATIONAL: u8 = 128;
-    icmpv6_type >= INFORMATIONAL
+    // Of the informational types the first; errors have lower ones.
+    const ECHO_REQUEST: u8 = 128;
+    icmpv6_type > ECHO_REQUEST
         && icmpv6_type != ROUTER_ADVERTISEMENT
         && icmpv6_type != NEIGHBOR_SOLICITATION
         && icmpv6_type != REDIRECT
@@ -321,11 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_what_may_be_invalid_are_not_ignorable() {
-        for icmpv6_type in [128, 132, 133, 136, 139, 143, 255] {
+    fn errors_echo_requests_and_what_may_be_invalid_are_not_ignorable() {
+        for icmpv6_type in [129, 132, 133, 136, 139, 143, 255] {
             assert!(is_ignorable(icmpv6_type), "{icmpv6_type}");
         }
-        for icmpv6_type in [0, 1, 2, 127, 134, 135, 137] {
+        for icmpv6_type in [0, 1, 2, 127, 128, 134, 135, 137] {
             assert!(!is_ignorable(icmpv6_type), "{icmpv6_type}");
         }
     }
