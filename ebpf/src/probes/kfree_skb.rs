@@ -11,7 +11,7 @@ use crate::{
     },
     flow::{listeners, state::Flow},
     kernel::{
-        SkBuff, Sock, TcpSock,
+        SkBuff, Sock, TcpSock, is_given,
         offsets::{
             HAS_DROP_REASON, HAS_LOSSES, HAS_PACKETS, HAS_RECEIVING_SOCKET, HAS_WORKLOADS, NAMES_RECEIVING_SOCKET,
             REASON_NOT_SPECIFIED, REASON_TCP_CSUM, REASON_TCP_FLAGS,
@@ -171,14 +171,14 @@ fn cgroup(context: *mut c_void) -> u64 {
 }
 
 /// The socket that a packet was for, if the kernel names it. The verifier of Linux 6.11 to 6.12.16 and 6.13 to 6.13.4 takes this argument
-/// for a socket though it may be NULL, and deletes checks for NULL. So it is looked at as a number first: memory that is not there reads
-/// as zero through that.
+/// for a socket though it may be NULL, and deletes checks for NULL.
 #[inline(always)]
 fn receiver(context: &BtfTracePointContext) -> Option<Sock> {
-    if !NAMES_RECEIVING_SOCKET.is_set() || !TcpSock::at(context.arg::<u64>(3))?.as_sock().has_family() {
-        return None;
+    if NAMES_RECEIVING_SOCKET.is_set() && is_given(context, 3) {
+        Sock::argument(context, 3)
+    } else {
+        None
     }
-    Sock::argument(context, 3)
 }
 
 /// The application protocol of a packet. A function of its own for the same reason.
