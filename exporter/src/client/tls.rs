@@ -62,14 +62,13 @@ fn roots(key: &str, file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
 }
 
 /// Where systems have their certificates in one file; `rustls_native_certs` reads the first that is there.
-const OF_SYSTEMS: [&str; 8] = [
+const OF_SYSTEMS: [&str; 7] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/pki/tls/cacert.pem",
     "/etc/ssl/cert.pem",
-    "/opt/etc/ssl/certs/ca-certificates.crt",
     "/etc/ssl/certs/cacert.pem",
 ];
 
