@@ -81,7 +81,8 @@ pub(super) fn without_a_route(stage: &Stage, family: Family, route: &str, error:
 
 /// A connection whose route goes and comes back: the kernel frees its segments before they have an address.
 pub(super) fn route_gone(stage: &Stage, family: Family, reason: &'static [&'static str]) -> Result<Told> {
-    const DATA: usize = 100;
+    /// One segment, whenever the kernel takes the device from the route that goes: TCP then has the MSS of the smallest MTU, 36 bytes.
+    const DATA: usize = 30;
     /// Of TCP, with timestamps.
     const HEADER: u64 = 32;
     /// Until the data have been sent again.
