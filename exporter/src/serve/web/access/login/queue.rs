@@ -68,6 +68,12 @@ struct Record {
     last: Instant,
 }
 
+impl Record {
+    fn is_remembered(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) < FORGOTTEN
+    }
+}
+
 impl Queue {
     /// A place; none where there are too many. `known` peers have logged in within the hour.
     pub(super) fn enter(&self, peer: Peer, name: Tag, known: bool) -> Option<Ticket> {
@@ -76,10 +82,8 @@ impl Queue {
         let mut records = lock(&self.records);
         let attempts = |key| records.by_key.get(key).map_or(0, |record| record.attempts);
         let [of_name, of_peer] = keys.each_ref().map(attempts);
-        let has_failed = records
-            .by_key
-            .get(&(peer, None))
-            .is_some_and(|record| record.failures > 0 && now.saturating_duration_since(record.last) < FORGOTTEN);
+        let of_all_names = records.by_key.get(&(peer, None));
+        let has_failed = of_all_names.is_some_and(|record| record.failures > 0 && record.is_remembered(now));
         let places = if has_failed { IN_ALL - RESERVED } else { IN_ALL };
         if of_name >= PER_NAME || of_peer >= PER_PEER || (!known && records.waiting >= places) {
             return None;
@@ -91,7 +95,7 @@ impl Queue {
                 failures: 0,
                 last: now,
             });
-            if now.saturating_duration_since(record.last) >= FORGOTTEN {
+            if !record.is_remembered(now) {
                 record.failures = 0;
             }
             record.attempts += 1;
@@ -112,7 +116,7 @@ impl Records {
         if self.by_key.len() < MOST_RECORDS {
             return;
         }
-        let is_of_use = |record: &Record| record.attempts > 0 || now.saturating_duration_since(record.last) < FORGOTTEN;
+        let is_of_use = |record: &Record| record.attempts > 0 || record.is_remembered(now);
         self.by_key.retain(|_, record| is_of_use(record));
         if self.by_key.len() >= MOST_RECORDS {
             let idle = self.by_key.iter().filter(|(_, record)| record.attempts == 0);
