@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The rest. What it needs of the stack is taken once there is enough.
+/// All else. A function of its own, so that it takes nothing of the stack before the limit was checked.
 #[inline(never)]
 fn run() -> ExitCode {
     let Arguments { command, serve, log } = match arguments(std::env::args_os().collect()) {

@@ -20,7 +20,7 @@ pub struct Override {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Settings {
-    /// Number of the configuration, low 16 bits: a flow whose slot was chosen by another one is labelled anew.
+    /// Number of the configuration, low 16 bits: a flow whose slot was chosen by another one gets its labels anew.
     pub generation: u64,
     /// Prefix to which an IPv4 address without a configured subnet is cut, in bits; 0: use the fallback name.
     pub auto_ipv4: u32,

@@ -24,7 +24,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Live flows are labelled anew at the next fold: their workloads have numbers that they did not have.
+    /// Live flows get their labels anew at the next fold: their workloads have numbers that they did not have.
     ///
     /// # Errors
     /// [`LoadError::Map`]

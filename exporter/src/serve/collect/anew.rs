@@ -1,4 +1,4 @@
-//! When live flows have to be labelled anew because workloads have numbers that they did not have.
+//! When live flows have to get their labels anew because workloads have numbers that they did not have.
 
 /// What was known the last time.
 #[derive(Debug, Default)]
